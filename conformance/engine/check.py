@@ -1,0 +1,65 @@
+"""All properties of one target, one after another in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from conformance.properties import Property, catalogue, untested
+from conformance.report.model import Report
+from conformance.target.load import open_target
+
+from .profiles import PROFILES
+from .run import PropertyResult, judge
+
+
+class UsageError(ValueError):
+    """Something was asked for that does not exist; the message lists what does."""
+
+
+def check(
+    target: Any,
+    profile: str = "quick",
+    seed: int = 0,
+    stop_on_first: bool = False,
+    *,
+    properties: Collection[str] = (),
+    budget: float | None = None,
+    in_process: bool = True,
+    progress: Callable[[PropertyResult], None] = lambda result: None,
+) -> Report:
+    """Does a target conform?
+
+    target: a file, ``package.module``, ``file.py:name``, a shipped name, a class, a function, an object
+    properties: ids or chapters; all if empty.  budget: seconds for random cases in all
+
+    Raises TargetError if the target cannot be loaded, UsageError for an unknown profile or property.
+    """
+    chosen = choose(properties)
+    known("profile", profile, PROFILES)
+    opened = open_target(target, in_process=in_process)
+    results = []
+    try:
+        for prop in chosen:
+            results.append(judge(prop, opened, profile, seed, budget and budget / len(chosen)))
+            progress(results[-1])
+            if stop_on_first and results[-1].status == "failed":
+                break
+    finally:
+        opened.stop()
+    return Report.of(opened.name, opened.capabilities, results, profile, seed, untested(opened.capabilities))
+
+
+def choose(ids: Collection[str]) -> list[Property]:
+    """The properties with these ids or in these chapters, in their order; all if none is named."""
+    everything = catalogue()
+    chapters = dict.fromkeys(id.partition(".")[0] for id in everything)
+    for name in ids:
+        known("property", name, [*chapters, *everything])
+    return [p for id, p in everything.items() if not ids or id in ids or id.partition(".")[0] in ids]
+
+
+def known(kind: str, name: str, names: Collection[str]) -> None:
+    """Raises UsageError unless the name is one of the known ones."""
+    if name not in names:
+        raise UsageError(f"there is no {kind} {name!r}; there are {', '.join(names)}")

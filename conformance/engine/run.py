@@ -1,0 +1,172 @@
+"""Judges a target: runs properties on cases, and makes counterexamples small."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+
+from conformance.properties import NotApplicable, NotRun, Property
+from conformance.target.load import Target
+from reference_rnn import Case
+from strategies import shrink
+from strategies.cases import BLOCKS, Allowed, from_block
+from strategies.covering import covering
+
+from .judgement import Failure
+from .profiles import PROFILES
+from .subject import Subject
+
+SHRINK_RUNS = 400
+SHRINK_SECONDS = 5.0
+
+
+@dataclass
+class PropertyResult:
+    """What became of one property.
+
+    status    passed, failed, inconclusive, not_claimed, not_run or expected_failure
+    examples  cases that it was judged on;  counterexample  the expression that rebuilds the smallest case
+    """
+
+    id: str
+    status: str
+    examples: int = 0
+    message: str = ""
+    counterexample: str | None = None
+    seconds: float = 0.0
+    coverage: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def judge(prop: Property, target: Target, profile: str, base_seed: int, seconds: float | None = None) -> PropertyResult:
+    """The verdict on one property; depends on the seed, and not on what is judged before or beside it.
+
+    seconds: how long random cases may be drawn; the covering cases are always run.
+    """
+    began = time.monotonic()
+    if missing := prop.missing(target.capabilities):
+        return PropertyResult(prop.id, "not_claimed", message=f"{', '.join(missing)} is not claimed")
+    if not prop.allowed_cells(target.capabilities):
+        return PropertyResult(prop.id, "not_run", message="no cell that is claimed is tested by this version")
+    judging = Judging(prop, Subject(target), prop.allowed(target.capabilities))
+    notes_before = len(target.notes)
+    try:
+        judging.restart()
+        judging.each(covering(judging.allowed))
+        judging.random(PROFILES[profile], zlib.crc32(prop.id.encode()) ^ base_seed, began, seconds)
+        result = judging.result()
+    except Found:
+        result = judging.result()
+    except NotRun as missing_piece:
+        result = PropertyResult(prop.id, "not_run", message=str(missing_piece))
+    result.seconds = time.monotonic() - began
+    result.notes = list(target.notes)[notes_before:]
+    return result
+
+
+class Found(Exception):
+    """A counterexample has been found: stop drawing cases."""
+
+
+class OutOfTime(Exception):
+    """The budget for random cases is spent."""
+
+
+class Judging:
+    """One property being judged on case after case, by one instance of the target."""
+
+    def __init__(self, prop: Property, subject: Subject, allowed: Allowed) -> None:
+        self.prop = prop
+        self.subject = subject
+        self.allowed = allowed
+        self.examples = 0
+        self.failure: Failure | None = None
+        self.case: Case | None = None
+
+    def restart(self) -> None:
+        """A new instance of the target."""
+        try:
+            self.subject.restart()
+        except Failure as failure:
+            self.failure = failure
+            raise Found from None
+
+    def each(self, cases: Iterable[Case]) -> None:
+        """Judges cases in turn; raises Found at the first counterexample."""
+        for case in cases:
+            self.one(case)
+
+    def one(self, case: Case) -> None:
+        """Judges one case."""
+        try:
+            self.prop.check(self.subject, case)
+            self.examples += 1
+        except NotApplicable:
+            return
+        except Failure as failure:
+            self.examples += 1
+            self.failure, self.case = failure, case
+            raise Found from None
+
+    def random(self, count: int, number: int, began: float, seconds: float | None) -> None:
+        """Judges random cases; Hypothesis draws them, and every setting of it is ours."""
+
+        def body(block: bytes) -> None:  # bytes, not cases: Hypothesis would print the last case, at length
+            if self.failure:
+                raise Found  # Hypothesis asks once more about what it was told
+            if seconds is not None and time.monotonic() - began > seconds:
+                raise OutOfTime
+            self.one(from_block(block, self.allowed))
+
+        test = settings(
+            max_examples=count, database=None, derandomize=False, deadline=None, phases=(Phase.generate,),
+            verbosity=Verbosity.quiet, report_multiple_bugs=False, print_blob=False, backend="hypothesis",
+            suppress_health_check=list(HealthCheck), stateful_step_count=1,
+        )(seed(number)(given(block=BLOCKS)(body)))  # fmt: skip
+        try:
+            test()
+        except OutOfTime:
+            return
+
+    def result(self) -> PropertyResult:
+        """What became of the property; a counterexample is made small first."""
+        coverage = dict(self.subject.coverage)
+        if self.failure is None:
+            status = "passed" if self.examples else "inconclusive"
+            text = "" if self.examples else "no case exercised it; claim more, or restrict sizes less"
+            return PropertyResult(self.prop.id, status, self.examples, text, coverage=coverage)
+        if self.case is None:
+            return PropertyResult(self.prop.id, "failed", 0, self.failure.message)
+        text = self.failure.message
+        if self.fails(self.case):
+            text = self.smallest()
+        else:
+            text += "; only after other calls: a new instance that is called with this case alone is right"
+        return PropertyResult(self.prop.id, "failed", self.examples, text, repr(self.case), coverage=coverage)
+
+    def smallest(self) -> str:
+        """Shrinks the counterexample; the message of the smallest one."""
+        assert self.case is not None
+        self.case = shrink(self.case, self.fails, self.allowed.admits, runs=SHRINK_RUNS, seconds=SHRINK_SECONDS)
+        assert self.failure is not None
+        return self.last_message
+
+    def fails(self, case: Case) -> bool:
+        """Whether a new instance fails on a case in the same way."""
+        assert self.failure is not None
+        try:
+            self.subject.restart()
+            self.prop.check(self.subject, case)
+        except Failure as failure:
+            same = failure.kind == self.failure.kind
+            self.last_message = failure.message if same else self.last_message
+            return same
+        except (NotApplicable, NotRun):
+            return False
+        return False
+
+    last_message = ""

@@ -1,0 +1,79 @@
+"""The target as a property sees it: something to call with a case."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from conformance.target.answer import Answer, Problem
+from conformance.target.child import parts
+from conformance.target.load import Target
+from conformance.target.local import copied
+from reference_rnn import Arithmetic, Case, Result, arithmetic
+
+from .coverage import covered
+from .judgement import Failure, Run, fail, free_bounds
+from .readings import Reader
+
+
+class Subject:
+    """Calls a target and reads its answers; one instance of the target serves one property."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.capabilities = target.capabilities
+        self.reader = Reader()
+        self.coverage: Counter[str] = Counter()
+
+    def restart(self) -> None:
+        """A new instance of the target; raises Failure if it cannot be built."""
+        problem = self.target.start()
+        if problem:
+            raise Failure(problem.kind, told(problem))
+
+    def arithmetic(self, case: Case) -> Arithmetic:
+        """What rounding is allowed to the target in this case."""
+        return arithmetic(case.config.dtype, self.capabilities.arithmetic)
+
+    def answer(self, case: Case) -> Answer:
+        """What the target returned, as it is; raises Failure if it returned nothing usable."""
+        answer = self.target.forward(case)
+        if answer.problem:
+            fail(answer.problem.kind, told(answer.problem))
+        return answer
+
+    def __call__(self, case: Case) -> Run:
+        """The target's numbers for a case; raises Failure if there are none."""
+        return self.read(case, self.answer(case))
+
+    def read(self, case: Case, answer: Answer) -> Run:
+        """An answer as a run; shapes that can be made out are put right."""
+        parts, misread = {}, []
+        for name, array in answer.arrays.items():
+            try:
+                parts[name], sentence = self.reader.read(name, array, case)
+            except ValueError as error:
+                fail(f"shape:{name}", str(error))
+            misread += [sentence] if sentence else []
+        result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in parts.items()})
+        allowed = self.arithmetic(case)
+        return Run(case, result, allowed, lambda: free_bounds(case, allowed), tuple(misread))
+
+    def second_opinion(self, forward: Callable, case: Case) -> Run:
+        """What another implementation, called in this process, makes of a case."""
+        arrays = parts(forward(copied(case)), case)
+        result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()})
+        allowed = self.arithmetic(case)
+        return Run(case, result, allowed, lambda: free_bounds(case, allowed))
+
+    def cover(self, case: Case, void: set[int]) -> None:
+        """Counts what a case exercised; a case that is void in some layer only counts as void."""
+        self.coverage.update(["void"] if void else covered(case))
+
+
+def told(problem: Problem) -> str:
+    """A problem in a sentence, with the place in the target's own code."""
+    where = f" ({problem.where[-1]})" if problem.where else ""
+    return f"{problem.message}{where}" if problem.kind in ("arity", "array") else f"the target {problem.message}{where}"

@@ -1,0 +1,105 @@
+"""What a property is, and the chapters in the order in which they are judged and reported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.engine.judgement import Failure, NotApplicable, NotRun, Run, agree, applicable, fail, steps_agree, within
+from conformance.target.capabilities import CELLS, Capabilities
+from strategies.cases import Allowed
+
+__all__ = [
+    "CHAPTERS", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable", "catalogue", "fail",
+    "prop", "steps_agree", "within",
+]  # fmt: skip
+
+# Shapes first: where they are wrong, what follows is noise.
+CHAPTERS = ("shapes", "equivalence", "directions", "layers", "time", "batch", "lengths", "nonfinite", "symmetries")
+
+CELLS_TESTED = ("RNN_TANH", "RNN_RELU")
+LAYERS_DRAWN = 4
+
+# What a needed capability says about the cases that are drawn.
+DRAWS: dict[str, dict[str, Any]] = {
+    "bidirectional": {"bidirectional": True},
+    "lengths": {"lengths": True},
+    "layers": {"min_layers": 2},
+    "RNN_TANH": {"cells": ("RNN_TANH",)},
+    "RNN_RELU": {"cells": ("RNN_RELU",)},
+}
+
+
+@dataclass(frozen=True)
+class Property:
+    """One statement that must hold for every case.
+
+    id     chapter and name; statement  the sentence; needs  the capabilities without which it says nothing
+    check  called with the target and a case: raises Failure where the statement is false
+    draws  which cases it is about; sizes are never restricted beyond what the target says
+    """
+
+    id: str
+    statement: str
+    needs: tuple[str, ...]
+    check: Callable[..., None]
+    draws: dict[str, Any] = field(default_factory=dict)
+
+    def missing(self, capabilities: Capabilities) -> list[str]:
+        """The capabilities that the property needs and the target does not claim."""
+        return [need for need in self.needs if not capabilities.claims(need)]
+
+    def allowed_cells(self, capabilities: Capabilities) -> tuple[str, ...]:
+        """The claimed cells that this version tests."""
+        return tuple(cell for cell in capabilities.cells if cell in CELLS_TESTED)
+
+    def allowed(self, capabilities: Capabilities) -> Allowed:
+        """The cases that the property is about and the target claims to run."""
+        c = capabilities
+        drawn: dict[str, Any] = {
+            "cells": self.allowed_cells(c),
+            "dtypes": c.dtypes,
+            "max_layers": LAYERS_DRAWN if c.max_layers is None else min(c.max_layers, LAYERS_DRAWN),
+            "bidirectional": None if c.bidirectional else False,
+            "bias": None if c.no_bias else True,
+            "biases": c.biases,
+            "lengths": None if c.lengths else False,
+            "empty": c.empty,
+            "initial_state": c.initial_state,
+            "sizes": c.sizes,
+        }
+        for need in self.needs:
+            drawn |= DRAWS.get(need, {})
+        return Allowed(**(drawn | self.draws))
+
+
+def prop(needs: str | Sequence[str] = (), **draws: Any) -> Callable[[Callable[..., None]], Property]:
+    """Makes a property of a function ``test_name(target, case)`` of a chapter; its docstring is the statement.
+
+    needs  capabilities, as Capabilities.claims reads them; draws  fields of strategies' Allowed
+    """
+
+    def decorate(function: Callable[..., None]) -> Property:
+        chapter = function.__module__.rpartition(".test_")[2]
+        statement = " ".join((function.__doc__ or "").split())
+        wanted = (needs,) if isinstance(needs, str) else tuple(needs)
+        return Property(f"{chapter}.{function.__name__.removeprefix('test_')}", statement, wanted, function, draws)
+
+    return decorate
+
+
+def catalogue() -> dict[str, Property]:
+    """All properties by id, in the order of their chapters."""
+    found = {}
+    for chapter in CHAPTERS:
+        module = importlib.import_module(f"conformance.test_{chapter}")
+        found |= {p.id: p for p in vars(module).values() if isinstance(p, Property)}
+    return found
+
+
+def untested(capabilities: Capabilities) -> list[str]:
+    """What a target claims and this version does not test."""
+    cells = [cell for cell in CELLS if cell in capabilities.cells and cell not in CELLS_TESTED]
+    return cells + [name for name in ("dropout", "projections", "gradients", "recompiles") if getattr(capabilities, name)]

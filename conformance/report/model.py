@@ -1,0 +1,93 @@
+"""The verdict on a target, as plain data."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import Any
+
+from conformance.engine.coverage import expected
+from conformance.engine.run import PropertyResult
+from conformance.target.capabilities import Capabilities
+
+SCHEMA = 1
+STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}
+
+
+@dataclass
+class Report:
+    """What is known about a target after a run; keys of its JSON are its fields."""
+
+    target: str
+    verdict: str
+    capabilities: dict[str, Any]
+    profile: str
+    seed: int
+    results: list[PropertyResult]
+    coverage: dict[str, int]
+    diagnosis: list[Any] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    untested: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, target: str, capabilities: Capabilities, results: list[PropertyResult], profile: str, seed: int,
+        untested: list[str], required: tuple[str, ...] = (), stopped: bool = False,
+    ) -> Report:  # fmt: skip
+        """The verdict that follows from results."""
+        coverage: Counter[str] = Counter()
+        notes: dict[str, None] = {}
+        for result in results:
+            coverage.update(result.coverage)
+            notes.update(dict.fromkeys(result.notes))
+        unclaimed = [f"{name} is required, but not claimed" for name in required if not capabilities.claims(name)]
+        doubts = doubtful(capabilities, results, coverage)
+        failed = any(result.status == "failed" for result in results)
+        verdict = "fails" if failed or unclaimed else "inconclusive" if doubts else "conforms"
+        return cls(
+            target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
+            reasons=unclaimed + doubts, untested=untested, notes=list(notes),
+        )  # fmt: skip
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 conforms, 1 does not, 2 could not tell."""
+        return STATUS[self.verdict]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report in the order of its JSON."""
+        first = {"schema": SCHEMA, "kit_version": metadata.version("rnn-conformance")}
+        return first | {
+            "target": self.target, "verdict": self.verdict, "reasons": self.reasons,
+            "capabilities": self.capabilities, "profile": self.profile, "seed": self.seed,
+            "results": [asdict(result) for result in self.results], "diagnosis": self.diagnosis,
+            "coverage": self.coverage, "untested": self.untested, "notes": self.notes,
+            "environment": {name: version(name) for name in ("numpy", "hypothesis", "torch")}
+            | {"python": platform.python_version()},
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(self.as_dict(), indent=2)
+
+
+def doubtful(capabilities: Capabilities, results: list[PropertyResult], coverage: Counter[str]) -> list[str]:
+    """Why a run without failures proves too little."""
+    doubts = [f"{result.id}: {result.message}" for result in results if result.status == "inconclusive"]
+    if not any(result.examples for result in results):
+        doubts.append("nothing was exercised")
+    if any(result.id == "equivalence.steps" and result.status == "passed" for result in results):
+        doubts += [f"no case exercised {area!r}" for area in expected(capabilities) if not coverage[area]]
+    return doubts
+
+
+def version(package: str) -> str | None:
+    """The installed version of a package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,92 @@
+"""From what a user names to a target that can be called."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from .capabilities import Capabilities, CapabilityError
+from .child import LoadError, declared
+from .local import LocalTarget
+from .process import ChildTarget, Limits
+
+# Names for implementations whose adapter comes with the kit.
+SHIPPED = {
+    "torch": "conformance.adapters.pytorch",
+    "reference": "conformance.adapters.reference",
+}
+
+
+class TargetError(Exception):
+    """There is no verdict to be had about this target: exit status 2."""
+
+
+Target = LocalTarget | ChildTarget
+
+
+def open_target(target: Any, *, in_process: bool = False, limits: Limits | None = None) -> Target:
+    """The target that a name, a class, a function or an object stands for.
+
+    A name is a file, ``package.module``, ``file.py:name``, a shipped name, or one of these behind
+    ``python=INTERPRETER``. Only names can be held by a child process; ``in_process`` keeps them here.
+
+    Raises TargetError if it cannot be found or loaded, or declares what does not exist.
+    """
+    try:
+        if isinstance(target, (LocalTarget, ChildTarget)):
+            return target
+        if not isinstance(target, (str, os.PathLike)):
+            return LocalTarget(target, name_of(target), Capabilities.of(declared(target, None)))
+        text = os.fspath(target)
+        python, spec = spec_of(text)
+        if in_process:
+            return LocalTarget.load(spec, text)
+        return ChildTarget(spec, text, python=python, limits=limits or Limits())
+    except (LoadError, CapabilityError) as error:
+        raise TargetError(str(error)) from None
+
+
+def spec_of(text: str) -> tuple[str, dict[str, Any]]:
+    """The interpreter, and the spec that ``child.load`` reads. Raises LoadError."""
+    python = sys.executable
+    if text.startswith("cmd:"):
+        raise LoadError("cmd: targets are not tested by this version; name a Python file or module")
+    if text.startswith("python="):
+        python, *rest = shlex.split(text.removeprefix("python="))
+        if len(rest) != 1:
+            raise LoadError(f"{text!r} must name an interpreter and one target: python=OTHER/bin/python my_rnn.py")
+        (text,) = rest
+    text, name = split_name(text)
+    if text in SHIPPED:
+        return python, {"module": SHIPPED[text], "name": name}
+    if text.endswith(".py") or os.sep in text:
+        path = Path(text)
+        if not path.is_file():
+            raise LoadError(f"there is no file {text!r}{alternatives(path)}")
+        return python, {"file": str(path), "name": name}
+    if not all(part.isidentifier() for part in text.split(".")):
+        raise LoadError(f"{text!r} is neither a Python file nor a module; shipped targets: {', '.join(SHIPPED)}")
+    return python, {"module": text, "name": name}
+
+
+def split_name(text: str) -> tuple[str, str | None]:
+    """``file.py:name`` as its two parts; a drive letter's colon belongs to the file."""
+    head, colon, tail = text.rpartition(":")
+    return (head, tail) if colon and tail.isidentifier() and len(head) > 1 else (text, None)
+
+
+def alternatives(path: Path) -> str:
+    """The Python files that stand where one was looked for, for messages."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"; there is no folder {str(folder)!r} either"
+    files = sorted(file.name for file in folder.glob("*.py"))[:8]
+    return f"; {str(folder)!r} has {', '.join(files)}" if files else ""
+
+
+def name_of(target: Any) -> str:
+    """How a report calls an object."""
+    return getattr(target, "__qualname__", None) or getattr(target, "__name__", None) or type(target).__qualname__

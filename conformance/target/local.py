@@ -1,0 +1,57 @@
+"""A target in this process: fast, but a crash takes everything down."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from reference_rnn import Case
+
+from . import child
+from .answer import Answer, Problem
+from .capabilities import Capabilities
+
+
+class LocalTarget:
+    """Calls a function, a class or an object in this process."""
+
+    observes_memory = True
+
+    def __init__(self, target: Any, name: str, capabilities: Capabilities) -> None:
+        self.name = name
+        self.capabilities = capabilities
+        self.session = child.Session(target, {})
+        self.notes: dict[str, None] = {}
+
+    @classmethod
+    def load(cls, spec: dict[str, Any], name: str) -> LocalTarget:
+        """The target of a spec; raises LoadError or CapabilityError."""
+        if "file" not in spec and "" not in sys.path:
+            sys.path.insert(0, "")
+        target, module, printed = child.load(spec)
+        local = cls(target, name, Capabilities.of(child.declared(target, module)))
+        local.session.note(printed.getvalue(), [])
+        return local
+
+    def start(self) -> Problem | None:
+        """Builds a new instance; a Problem if that raises."""
+        try:
+            self.session.start()
+        except Exception as error:
+            return Problem("raised", "cannot be built: " + child.said(error))
+        return None
+
+    def forward(self, case: Case) -> Answer:
+        """The target's answer to a copy of the case."""
+        reply = self.session.forward(copied(case))
+        self.notes.update(dict.fromkeys(self.session.new_notes()))
+        return Answer.of(reply)
+
+    def stop(self) -> None:
+        """Nothing is left to stop."""
+
+
+def copied(case: Case) -> Case:
+    """The same case in arrays of its own, with the same memory layout."""
+    lengths = None if case.lengths is None else case.lengths.copy()
+    return case.map(lambda name, array: child.rebuilt(array, array.strides, array.flags.writeable)).replace(lengths=lengths)

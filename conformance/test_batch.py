@@ -1,0 +1,50 @@
+"""Batch. Each row is a problem of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.properties import agree, applicable, fail, prop
+from conformance.transforms import other_numbers, part, rows
+
+
+@prop()
+def test_row_alone(target, case):
+    """A row of a batch is that row alone."""
+    applicable(case.num_rows > 1 and "batch" not in target.capabilities.sizes)
+    run = target(case)
+    for row in (0, case.num_rows - 1):
+        alone = rows(case, [row])
+        agree(target(alone), part(run, alone, lambda name, array, row=row: array[:, [row]]))
+
+
+@prop()
+def test_permutation(target, case):
+    """Permuting rows permutes results, with unsorted lengths too."""
+    applicable(case.num_rows > 1)
+    order = np.roll(np.arange(case.num_rows), 1)
+    order[[0, -1]] = order[[-1, 0]]
+    permuted = rows(case, order)
+    agree(target(permuted), part(target(case), permuted, lambda name, array: array[:, order]))
+
+
+@prop()
+def test_rows_are_independent(target, case):
+    """What stands in the other rows changes nothing in a row."""
+    applicable(case.num_rows > 1)
+    keep = np.arange(case.num_rows) % 2 == 0
+
+    def change(name, array):
+        return np.where(keep[:, None], array, other_numbers(array)) if name in ("x", "h_0", "c_0") else array
+
+    changed = case.map(change)
+    kept = lambda name, array: array[:, keep]  # noqa: E731
+    agree(part(target(changed), changed, kept), part(target(case), changed, kept))
+
+
+@prop(needs="empty.batch")
+def test_no_rows(target, case):
+    """A batch without rows gives results without rows."""
+    for name, array in target(rows(case, [])).result.items():
+        if array.size:
+            fail(f"shape:{name}", f"{name} has {array.size} numbers for a batch without rows")

@@ -1,0 +1,123 @@
+"""Equivalence. Every number is the one that the published equations give, but for rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.engine.judgement import void_layers
+from conformance.properties import NotRun, agree, applicable, fail, prop, steps_agree
+from reference_rnn import Case
+from strategies.cases import rounded
+
+
+@prop()
+def test_steps(target, case):
+    """Every step is the step of the equations from the target's own previous state."""
+    balls = steps_agree(target(case))
+    target.cover(case, set(void_layers(balls, case)))
+
+
+@prop(needs="RNN_RELU", network="integer")
+def test_integer_networks(target, case):
+    """A ReLU network of integers is computed exactly."""
+    steps_agree(target(case))
+
+
+@prop(needs="RNN_TANH", network="linear")
+def test_linear_regime(target, case):
+    """Where all numbers are tiny, tanh is the identity and the network is linear."""
+    steps_agree(target(case))
+
+
+@prop(needs="RNN_TANH", network="automaton", memory=False)
+def test_automata(target, case):
+    """Saturated units are a finite automaton: every state is -1 or 1, however long the sequence."""
+    steps_agree(target(case))
+
+
+@prop(lengths=False, empty=(), memory=False)
+def test_activation(target, case):
+    """The activation is right from -12 to 12, and near zero to the last digits."""
+    steps_agree(target(sweep(case)))
+
+
+@prop(memory=False)
+def test_no_recurrent_weight(target, case):
+    """Without recurrent weights there is no memory: every step is that of an initial state of zero."""
+    memoryless = case.map(lambda name, array: 0 * array if name.startswith("weight_hh") else array)
+    forgotten = memoryless.map(lambda name, array: 0 * array if name == "h_0" else array)
+    run, other = target(memoryless), target(forgotten)
+    keep_rows_of_length_zero_apart(case)
+    agree(run, other)
+
+
+@prop(needs="RNN_RELU", max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
+def test_delay_line(target, case):
+    """Units that hand on what the one before them held are a delay line: unit k shows the input of k steps ago."""
+    applicable(case.h_0 is not None)
+    line = delay_line(case)
+    output = target(line).result.output
+    for t in range(case.num_steps):
+        for unit in range(min(case.config.hidden_size, t + 1)):
+            if (output[t, :, unit] != line.x[t - unit, :, 0]).any():
+                fail("value:output", f"unit {unit} of step {t} does not hold the input of step {t - unit}")
+
+
+@prop(needs="RNN_RELU", max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
+def test_counter(target, case):
+    """A unit that adds one to itself counts the steps."""
+    counter = case.map(lambda name, array: 0 * array)
+    ones = case.parameters["weight_hh_l0"].dtype.type(1)
+    H = case.config.hidden_size
+    counter.parameters["weight_hh_l0"][...] = np.eye(H)
+    counter.parameters["weight_ih_l0"][:, 0] = ones
+    counter.x[..., 0] = ones
+    output = target(counter).result.output
+    expected = np.arange(1, case.num_steps + 1)[:, None, None]
+    if (output != expected).any():
+        t = int(np.argwhere(output != expected)[0][0])
+        fail("value:output", f"step {t} counts {output[t].flat[0]:g}, must be {t + 1}")
+
+
+@prop(empty=())
+def test_pytorch(target, case):
+    """The result is PyTorch's, but for the rounding of both."""
+    try:
+        from conformance.adapters import pytorch
+    except ImportError:
+        raise NotRun("PyTorch is not installed; pip install 'rnn-conformance[torch]' adds it as a second judge") from None
+    agree(target(case), target.second_opinion(pytorch.forward, case))
+
+
+def sweep(case: Case) -> Case:
+    """The case with each unit of its lowest layer reading one number from -12 to 12, or one near zero."""
+    dtype = case.x.dtype.type
+    shift = float(case.x.flat[0]) % 1 if np.isfinite(case.x.flat[0]) else 0.0
+    wide = np.linspace(-12, 12, case.x.size) + shift / case.x.size
+    small = np.sign(wide) * 2.0 ** -(np.arange(case.x.size) % 40)
+    numbers = np.where(np.arange(case.x.size) % 3, wide, small)
+
+    def change(name, array):
+        if name == "x":
+            return rounded(numbers.reshape(array.shape), case.config)
+        if name.startswith("weight_ih"):
+            width = array.shape[1]
+            return (np.arange(width) == np.arange(len(array))[:, None] % width).astype(dtype)
+        return 0 * array
+
+    return case.map(change)
+
+
+def delay_line(case: Case) -> Case:
+    """The case with unit 0 reading the first input, and unit k the unit before it."""
+    line = case.map(lambda name, array: 0 * array)
+    line.parameters["weight_ih_l0"][0, 0] = 1
+    line.parameters["weight_hh_l0"][...] = np.eye(case.config.hidden_size, k=-1)
+    steps = np.arange(1, case.num_steps + 1)[:, None]
+    line.x[..., 0] = steps + 16 * np.arange(case.num_rows)
+    return line
+
+
+def keep_rows_of_length_zero_apart(case: Case) -> None:
+    """A row without steps keeps its initial state, whatever the weights."""
+    applicable(case.num_steps > 0 and bool(case.row_lengths.all()))

@@ -1,0 +1,69 @@
+"""Lengths. A row ends at its length: later steps of it do not exist."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.properties import agree, applicable, fail, prop
+from conformance.transforms import part, rows, steps
+
+
+@prop(needs="lengths")
+def test_padding_is_zero(target, case):
+    """The output is exactly zero past the end of a row."""
+    ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
+    output = target(case).result.output
+    if output[ended].any():
+        t, row = np.argwhere(ended & output.any(-1))[0]
+        fail("padding:output", f"output[{t}, {row}] is {output[t, row].tolist()}, must be zero: row {row} has ended")
+
+
+@prop(needs="lengths")
+def test_padded_row_is_row_alone(target, case):
+    """A padded row is that row alone at its true length, in its final states too."""
+    applicable(not {"batch", "steps"} & target.capabilities.sizes.keys() and case.num_rows > 0)
+    run = target(case)
+    row = int(np.argmin(case.row_lengths))
+    length = int(case.row_lengths[row])
+    applicable(length > 0)
+    alone = steps(rows(case, [row]), 0, length).replace(lengths=None)
+
+    def own(name, array):
+        return array[:length, [row]] if name == "output" else array[:, [row]]
+
+    agree(target(alone), part(run, alone, own))
+
+
+@prop(needs="lengths")
+def test_padding_is_not_read(target, case):
+    """What stands in the padding, NaN included, changes nothing."""
+    ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
+    applicable(ended.any())
+    clean = case.replace(x=np.where(ended[..., None], 0, case.x).astype(case.x.dtype))
+    expected = target(clean)
+    for padding in (np.nan, np.inf, 3e4):
+        dirty = case.replace(x=np.where(ended[..., None], padding, case.x).astype(case.x.dtype))
+        agree(target(dirty), expected)
+
+
+@prop(needs="lengths")
+def test_full_lengths(target, case):
+    """Lengths that are all T are no lengths."""
+    applicable(case.num_steps > 0)
+    full = case.replace(lengths=np.full(case.num_rows, case.num_steps), x=np.nan_to_num(case.x, posinf=2, neginf=-2))
+    agree(target(full), target(full.replace(lengths=None)))
+
+
+@prop(needs=("lengths", "empty.length"))
+def test_length_zero(target, case):
+    """A row without steps gives zeros and keeps its initial state."""
+    applicable(case.num_rows > 0)
+    row = case.num_rows // 2
+    lengths = case.row_lengths.copy()
+    lengths[row] = 0
+    result = target(case.replace(lengths=lengths)).result
+    h_0 = np.zeros(result.h_n.shape) if case.h_0 is None else case.h_0
+    if result.output[:, row].any():
+        fail("value:output", f"row {row} has length 0, but its output is not zero")
+    if (result.h_n[:, row] != h_0[:, row]).any():
+        fail("value:h_n", f"row {row} has length 0, but its h_n is not its h_0")

@@ -1,0 +1,57 @@
+"""Non-finite numbers. NaN and infinity reach all that depends on them, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.properties import Failure, agree, applicable, fail, prop
+from conformance.transforms import part
+from reference_rnn import forward
+
+
+@prop(min_steps=1)
+def test_isolation(target, case):
+    """A NaN in one row reaches neither other rows nor steps that come before it."""
+    applicable(case.num_rows > 0 and case.row_lengths.any())
+    poisoned = poison(case, np.nan)
+    reached = forward(poisoned)
+    try:
+        run = target(poisoned)
+    except Failure as failure:
+        # whoever does not claim non-finite numbers may refuse them
+        applicable(failure.kind != "raised" or target.capabilities.nonfinite)
+        raise
+    for name in ("output", "h_n"):
+        spared = np.isfinite(getattr(reached, name))
+        if (~np.isfinite(getattr(run.result, name)) & spared).any():
+            at = np.argwhere(~np.isfinite(getattr(run.result, name)) & spared)[0].tolist()
+            fail(f"leak:{name}", f"{name}{at} is not finite, but does not depend on the NaN in x")
+
+    def spare(name, array):
+        return np.where(np.isfinite(getattr(reached, name)), array, 0)
+
+    agree(part(run, case, spare), part(target(case), case, spare))
+
+
+@prop(needs="nonfinite", min_steps=1)
+def test_propagation(target, case):
+    """A NaN or an infinity in the input shows in everything that depends on it."""
+    applicable(case.num_rows > 0 and case.row_lengths.any())
+    for value in (np.nan, np.inf, -np.inf):
+        poisoned = poison(case, value)
+        reached, run = forward(poisoned), target(poisoned)
+        for name, expected in reached.items():
+            for kind, is_kind in (("NaN", np.isnan), ("infinity", np.isposinf), ("-infinity", np.isneginf)):
+                given = is_kind(getattr(run.result, name))
+                if (given != is_kind(expected)).any():
+                    at = tuple(np.argwhere(given != is_kind(expected))[0].tolist())
+                    has = getattr(run.result, name)[at]
+                    fail(f"mask:{name}", f"{name}{list(at)} is {has:g}, must be {expected[at]:g}: x has {kind} {value}")
+
+
+def poison(case, value):
+    """The case with one number of one row's middle valid step replaced."""
+    row = int(np.argmax(case.row_lengths))
+    x = np.nan_to_num(case.x, nan=0.5, posinf=2, neginf=-2)
+    x[(case.row_lengths[row] - 1) // 2, row, 0] = value
+    return case.replace(x=x)

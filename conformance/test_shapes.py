@@ -1,0 +1,112 @@
+"""Shape and hygiene. What comes back has the shape and dtype that were asked for, the call leaves no
+traces, and what does not change the problem does not change the result.
+"""
+
+from __future__ import annotations
+
+from conformance.properties import agree, applicable, fail, prop, steps_agree
+from conformance.transforms import part, rows
+from strategies import relaid
+
+
+@prop()
+def test_shapes(target, case):
+    """Output is (T, N, D*H); final states are (L*D, N, H), layers first and directions second."""
+    for sentence in target(case).misread:
+        fail("shape:" + sentence.split()[0], sentence)
+
+
+@prop()
+def test_dtype(target, case):
+    """Results have the dtype of the case."""
+    wanted = {case.config.dtype, str(case.config.numpy_dtype), None}
+    for name, dtype in target.answer(case).dtypes.items():
+        if dtype not in wanted:
+            fail(f"dtype:{name}", f"{name} has dtype {dtype}, must be {case.config.dtype} like the case")
+
+
+@prop()
+def test_inputs_untouched(target, case):
+    """Nothing that was passed in is changed."""
+    for name in target.answer(case).changed:
+        fail(f"changed:{name}", f"{name} was changed by the call; work on a copy")
+
+
+@prop(min_steps=1)
+def test_results_own_their_memory(target, case):
+    """Results share no memory with the inputs or with the results of another call."""
+    applicable(case.num_rows > 0 and case.row_lengths.all())
+    target(case)
+    for name, other in target.answer(case).shared:
+        fail(f"shared:{name}", f"{name} shares memory with {other}; return a copy")
+
+
+@prop()
+def test_repeatable(target, case):
+    """The same call twice gives the same bits."""
+    same_bits(target.answer(case), target.answer(case))
+
+
+@prop()
+def test_calls_are_independent(target, case):
+    """What was called before does not matter: other weights, zero states, another configuration."""
+    before = target.answer(case)
+    others = case.map(lambda name, array: -array if name.startswith(("weight", "bias")) else array)
+    steps_agree(target(others))
+    if case.h_0 is not None:
+        steps_agree(target(case.replace(h_0=0 * case.h_0)))
+    if case.num_rows > 1 and "batch" not in target.capabilities.sizes:
+        steps_agree(target(rows(case, [0])))
+    same_bits(before, target.answer(case))
+
+
+@prop()
+def test_memory_layout(target, case):
+    """Where the numbers lie in memory does not matter."""
+    plain = target(case.map(lambda name, array: relaid(array, "C")))
+    for layout in ("F", "strided", "negative"):
+        agree(target(case.map(lambda name, array, to=layout: relaid(array, to))), plain)
+
+
+@prop(needs="default_state")
+def test_default_state(target, case):
+    """A state that is not given is zero."""
+    agree(target(case.replace(h_0=None)), target(case.map(lambda name, a: 0 * a if name == "h_0" else a)))
+
+
+@prop(needs="batch_first")
+def test_batch_first(target, case):
+    """With batch_first, x and output are (N, T, ...) and nothing else changes."""
+    run = target(case)
+    batch_first = case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
+    swapped = part(run, batch_first, lambda name, array: array.swapaxes(0, 1) if name == "output" else array)
+    agree(target(batch_first), swapped)
+
+
+@prop(needs="unbatched", lengths=False)
+def test_unbatched(target, case):
+    """Without a batch axis the result is that of a batch of one."""
+    applicable(case.num_rows > 0)
+    row = rows(case, [0])
+    alone = row.replace(x=row.x[:, 0], h_0=None if row.h_0 is None else row.h_0[:, 0])
+    agree(target(alone), part(target(row), alone, lambda name, array: array[:, 0]))
+
+
+@prop(needs="no_bias", bias=False)
+def test_no_bias(target, case):
+    """No bias is a bias of zero."""
+    zeros = {
+        name.replace("weight_ih", kind): 0 * weight[:, 0]
+        for name, weight in case.parameters.items()
+        for kind in ("bias_ih", "bias_hh")
+        if name.startswith("weight_ih")
+    }
+    with_zeros = case.replace(bias=True, parameters=case.parameters | zeros)
+    agree(target(case), target(with_zeros))
+
+
+def same_bits(before, after):
+    """Two answers are the same, bit for bit."""
+    for name, array in before.arrays.items():
+        if array.tobytes() != after.arrays[name].tobytes():
+            fail(f"bits:{name}", f"{name} differs between two calls with the same case; something is kept between calls")

@@ -1,0 +1,104 @@
+"""Time. A state is all that one step hands on to the next, and nothing comes from the future."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.properties import Run, agree, applicable, fail, prop
+from conformance.transforms import other_numbers, part, steps
+from reference_rnn import Result
+
+
+@prop(min_steps=1)
+def test_final_state_is_last_output(target, case):
+    """The top layer's final state is the output of each row's last step, the first in the reverse direction."""
+    applicable(case.num_rows > 0 and case.row_lengths.all())
+    run = target(case)
+    H, D = case.config.state_size, case.config.num_directions
+
+    def from_output(result):
+        last = np.take_along_axis(result.output, (case.row_lengths - 1)[None, :, None], 0)[..., :H]
+        ends = np.concatenate([last, result.output[:1, :, H:]]) if D == 2 else last
+        return Result(result.output[:0], ends)
+
+    def from_states(result):
+        return Result(result.output[:0], result.h_n[-D:])
+
+    agree(run.map(case, from_states), run.map(case, from_output))
+
+
+@prop(bidirectional=False, min_steps=2)
+def test_split(target, case):
+    """A run split at any step and continued from its state is the run."""
+    applicable(case.h_0 is not None and "steps" not in target.capabilities.sizes)
+    run = target(case)
+    cut = 1 + int(abs(np.nan_to_num(case.h_0)).sum() * 8) % (case.num_steps - 1)
+    head, tail = steps(case, 0, cut), steps(case, cut, case.num_steps)
+    applicable("length" in target.capabilities.empty or bool((tail.row_lengths > 0).all()))
+    start = target(head).result
+    end = target(tail.replace(h_0=start.h_n.astype(case.x.dtype))).result
+    joined = Result(np.concatenate([start.output, end.output]), end.h_n)
+    agree(Run(case, joined, run.arithmetic, lambda: run.rad), run)
+
+
+@prop(max_layers=1, min_steps=2)
+def test_no_future(target, case):
+    """The forward half does not see later steps, nor the reverse half earlier ones."""
+    applicable(case.num_rows > 0)
+    middle = case.num_steps // 2
+    H = case.config.state_size
+    changed = case.replace(x=np.concatenate([case.x[:middle], other_numbers(case.x[middle:])]))
+    agree(
+        part(target(changed), changed, past(middle, H)),
+        part(target(case), changed, past(middle, H)),
+    )
+    if case.config.bidirectional:
+        changed = case.replace(x=np.concatenate([other_numbers(case.x[:middle]), case.x[middle:]]))
+        agree(
+            part(target(changed), changed, future(middle, H)),
+            part(target(case), changed, future(middle, H)),
+        )
+
+
+@prop(max_layers=1, lengths=False, empty=(), min_steps=2, memory=False)
+def test_memory(target, case):
+    """The first step can matter to the last one."""
+    held = remembering(case)
+    changed = held.x.copy()
+    changed[0] += 0.5
+    other = target(held.replace(x=changed)).result.output[-1]
+    if (other == target(held).result.output[-1]).all():
+        fail("value:output", f"the output of step {case.num_steps - 1} does not depend on step 0; is the state handed on?")
+
+
+@prop(needs="empty.time", lengths=False)
+def test_no_steps(target, case):
+    """Without steps the output is empty and the final state is the initial one."""
+    empty = case.replace(x=case.x[:0])
+    result = target(empty).result
+    h_0 = np.zeros(result.h_n.shape) if case.h_0 is None else case.h_0
+    if (result.h_n != h_0).any():
+        fail("value:h_n", "with T = 0, h_n is not h_0")
+
+
+def past(middle, H):
+    """Chooses the forward half before the middle."""
+    return lambda name, array: array[:middle, :, :H] if name == "output" else array[:0]
+
+
+def future(middle, H):
+    """Chooses the reverse half from the middle on."""
+    return lambda name, array: array[middle:, :, H:] if name == "output" else array[:0]
+
+
+def remembering(case):
+    """The case with each unit keeping its own state and adding the first input."""
+
+    def change(name, array):
+        if name.startswith("weight_hh"):
+            return np.eye(len(array), dtype=array.dtype)
+        if name.startswith("weight_ih"):
+            return (np.arange(array.shape[1]) == 0) * np.ones_like(array)
+        return np.full_like(array, 0.125) if name == "x" else 0 * array
+
+    return case.map(change)

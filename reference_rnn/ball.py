@@ -1,0 +1,151 @@
+"""Balls: numbers with a rigorous bound on what rounding may do to them.
+
+If the operands of a correct implementation lie in the balls given, its result lies in the ball
+returned, whatever the order of its sums, split or fused. Every midpoint is taken by calling the
+array function of the same name, so that value and bound are one evaluation.
+
+Sources: Higham, Accuracy and Stability of Numerical Algorithms, chapter 3 (running error analysis);
+Rump, Bünger and Jeannerod, BIT 56 (2016): n*u bounds a sum of n terms in every order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .arithmetic import Arithmetic
+from .functions import affine, join, linear, mix, relu, select, sigmoid, tanh
+
+
+class Ball:
+    """Every correct implementation has a number in [mid - rad, mid + rad] here."""
+
+    __slots__ = ("arithmetic", "mid", "rad")
+
+    def __init__(self, mid: Any, rad: Any, arithmetic: Arithmetic) -> None:
+        self.mid = mid
+        self.rad = rad
+        self.arithmetic = arithmetic
+
+    @property
+    def mag(self) -> Any:
+        """The largest absolute value in the ball."""
+        return abs(self.mid) + self.rad
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the midpoint."""
+        return self.mid.shape
+
+    def __getitem__(self, index: Any) -> Ball:
+        return Ball(self.mid[index], self.rad[index], self.arithmetic)
+
+    def reshape(self, *shape: int) -> Ball:
+        """The same balls in another shape."""
+        return Ball(self.mid.reshape(*shape), self.rad.reshape(*shape), self.arithmetic)
+
+    def __add__(self, other: Ball) -> Ball:
+        mid = self.mid + other.mid
+        rad = self.rad + other.rad
+        return Ball(mid, rad + self.arithmetic.u * (abs(mid) + rad), self.arithmetic)
+
+    def __mul__(self, other: Ball) -> Ball:
+        a = self.arithmetic
+        rad = self.rad * abs(other.mid) + abs(self.mid) * other.rad + self.rad * other.rad
+        return Ball(self.mid * other.mid, defined(rad + a.u * self.mag * other.mag + a.eta), a)
+
+    def contains(self, value: np.ndarray) -> np.ndarray:
+        """Elementwise: is this number possible? Where anything may overflow, everything is."""
+        rad = self.rad * (1 + 8 * self.arithmetic.u)  # terms of second order that the rules drop
+        return (value == self.mid) | (abs(value - self.mid) <= rad) | np.isinf(rad)
+
+
+def exact(value: Any, arithmetic: Arithmetic) -> Ball:
+    """The ball of a number that is given, not computed."""
+    mid = np.asarray(value, dtype=np.float64)
+    return Ball(mid, np.zeros(mid.shape), arithmetic)
+
+
+def stored(value: Any, arithmetic: Arithmetic) -> Ball:
+    """The ball of a state that an implementation returned but may keep wider inside."""
+    mid = np.asarray(value, dtype=np.float64)
+    return Ball(mid, arithmetic.u * abs(mid), arithmetic)
+
+
+def defined(rad: Any) -> Any:
+    """A radius in which inf * 0 counts as inf."""
+    return np.where(np.isnan(rad), np.inf, rad)
+
+
+def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -> Ball:
+    """The ball of a sum of products and biases, in any order, split or fused."""
+    a = products[0][0].arithmetic
+    terms = sum(W.shape[1] for _, W in products) + len(biases)
+    spread = sum(x.rad @ abs(W).T for x, W in products)
+    mag = sum(abs(x.mid) @ abs(W).T for x, W in products) + spread + sum(abs(b) for b in biases)
+    rad = spread + terms * (a.ua * mag + a.eta)
+    if a.narrow:  # |Wx|, |Wx + b|, |Wh|, |Wh + b| may each be stored before they are added
+        parts = sum(abs(x.mid @ W.T) for x, W in products) + sum(abs(b) for b in biases)
+        rad = rad + 3 * a.u * (parts + rad)
+    if a.flushes:  # a subnormal factor read as zero loses at most eta times the other factor
+        rad = rad + a.eta * sum(abs(W).sum(1) + x.mag.sum(-1, keepdims=True) for x, W in products)
+        rad = rad + a.eta * len(biases)
+    overflows = mag + rad > a.largest  # some order may overflow, so anything is allowed
+    return Ball(mid, np.where(overflows | np.isnan(rad), np.inf, rad), a)
+
+
+@affine.register
+def _(x: Ball, W_x: Any, h: Ball, W_h: Any, b_x: Any, b_h: Any) -> Ball:
+    mid = affine(x.mid, W_x, h.mid, W_h, b_x, b_h)
+    return rounded_sum(mid, [(x, W_x), (h, W_h)], [b_x, b_h])
+
+
+@linear.register
+def _(x: Ball, W: Any, b: Any) -> Ball:
+    return rounded_sum(linear(x.mid, W, b), [(x, W)], [b])
+
+
+@tanh.register
+def _(z: Ball) -> Ball:
+    a, mid = z.arithmetic, tanh(z.mid)
+    m = abs(mid)
+    # tanh|z| - tanh(|z| - rad), the steepest reach, by the addition theorem: no cancellation
+    rad = np.tanh(z.rad) * (1 - m * np.tanh(abs(z.mid) - z.rad))
+    return Ball(mid, rad + a.u * (a.kt * (m + rad) + a.ka) + a.eta, a)
+
+
+@sigmoid.register
+def _(z: Ball) -> Ball:
+    a, half = z.arithmetic, abs(z.mid) / 2
+    # the same reach as for tanh(z / 2); the error is absolute, since 0.5 + 0.5 tanh(z / 2) is usual
+    rad = np.tanh(z.rad / 2) * (1 - np.tanh(half) * np.tanh(half - z.rad / 2)) / 2
+    return Ball(sigmoid(z.mid), rad + a.ks * a.u, a)
+
+
+@relu.register
+def _(z: Ball) -> Ball:
+    # nothing is rounded; below zero only the part of the ball that reaches above it remains
+    rad = np.where(np.isinf(z.rad), np.inf, np.clip(z.mid + z.rad, 0, z.rad))
+    return Ball(relu(z.mid), rad, z.arithmetic)
+
+
+@mix.register
+def _(z: Ball, n: Ball, h: Ball) -> Ball:
+    a = z.arithmetic
+    reach = (1 - z.mid) * n.rad + z.mid * h.rad + abs(h.mid - n.mid) * z.rad + z.rad * (h.rad + n.rad)
+    # three roundings, in (1 - z) n + z h as in n + z (h - n)
+    rad = reach + 3 * a.u * (n.mag + z.mag * h.mag) + 2 * a.eta
+    return Ball(mix(z.mid, n.mid, h.mid), defined(rad), a)
+
+
+@select.register
+def _(new: Ball, alive: Any, old: Any) -> Ball:
+    mid, rad = (old.mid, old.rad) if isinstance(old, Ball) else (old, 0.0)
+    return Ball(select(new.mid, alive, mid), np.where(alive, new.rad, rad), new.arithmetic)
+
+
+@join.register
+def _(first: Ball, *others: Ball) -> Ball:
+    mid = join(first.mid, *(ball.mid for ball in others))
+    return Ball(mid, np.concatenate([first.rad, *(ball.rad for ball in others)], axis=-1), first.arithmetic)

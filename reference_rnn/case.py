@@ -1,0 +1,253 @@
+"""A case is one complete problem: configuration, parameters, input and initial state.
+
+Axes: T steps, N rows of the batch, I input size, H hidden size, P projection size, L layers,
+D directions, G gates. Names of arrays are PyTorch's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "GRU_RESET_BEFORE": 3, "LSTM": 4}
+CELLS = tuple(GATES)
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+
+class ShapeError(ValueError):
+    """An array of a case has a shape that its configuration does not allow."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What kind of network a case describes; the fields are those of ``torch.nn.RNN``."""
+
+    cell: str = "RNN_TANH"
+    input_size: int = 1
+    hidden_size: int = 1
+    num_layers: int = 1
+    bidirectional: bool = False
+    bias: bool = True
+    batch_first: bool = False
+    dropout: float = 0.0
+    proj_size: int = 0
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.cell not in GATES:
+            raise ValueError(f"cell is {self.cell!r}, must be one of {', '.join(GATES)}")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype is {self.dtype!r}, must be one of {', '.join(DTYPES)}")
+        for name in ("input_size", "hidden_size", "num_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
+
+    @property
+    def num_directions(self) -> int:
+        """D: 2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def state_size(self) -> int:
+        """The last axis of h_0: P with projections, else H."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def numpy_dtype(self) -> np.dtype:
+        """The dtype of a case's arrays; bfloat16 values travel in float32 arrays."""
+        return np.dtype("float32" if self.dtype == "bfloat16" else self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One complete problem.
+
+    x        (T, N, I), or (N, T, I) if ``config.batch_first``, or (T, I) unbatched
+    h_0, c_0 (L*D, N, H), or (L*D, H) unbatched, or None; c_0 for LSTM only
+    lengths  (N,) integers, or None: every row has T steps
+    """
+
+    config: Config
+    parameters: dict[str, np.ndarray]
+    x: np.ndarray
+    h_0: np.ndarray | None = None
+    c_0: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+    training: bool = False
+
+    @property
+    def unbatched(self) -> bool:
+        """Whether x has no batch axis."""
+        return self.x.ndim == 2
+
+    @property
+    def num_steps(self) -> int:
+        """T."""
+        return self.x.shape[1 if self.config.batch_first and not self.unbatched else 0]
+
+    @property
+    def num_rows(self) -> int:
+        """N; 1 when unbatched."""
+        if self.unbatched:
+            return 1
+        return self.x.shape[0 if self.config.batch_first else 1]
+
+    @property
+    def row_lengths(self) -> np.ndarray:
+        """(N,) the steps of each row, T where no lengths are given."""
+        if self.lengths is None:
+            return np.full(self.num_rows, self.num_steps)
+        return np.asarray(self.lengths)
+
+    def replace(self, **changes: Any) -> Case:
+        """This case with other fields; names of Config's fields change the configuration."""
+        config = {name: changes.pop(name) for name in list(changes) if name in CONFIG_FIELDS}
+        return replace(self, config=replace(self.config, **config), **changes)
+
+    def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and array of every floating-point array: parameters, x, h_0, c_0."""
+        yield from self.parameters.items()
+        for name in ("x", "h_0", "c_0"):
+            if getattr(self, name) is not None:
+                yield name, getattr(self, name)
+
+    def map(self, change: Any) -> Case:
+        """This case with ``change(name, array)`` in place of every array."""
+        changed = {name: change(name, array) for name, array in self.arrays()}
+        top = {name: changed.pop(name) for name in ("x", "h_0", "c_0") if name in changed}
+        return replace(self, parameters=changed, **top)
+
+    def __repr__(self) -> str:
+        from .notation import expression
+
+        return expression(self)
+
+    def check(self) -> Case:
+        """This case, if every shape is right; otherwise ShapeError names the array."""
+        expected = {**parameter_shapes(self.config), **state_shapes(self)}
+        given = dict(self.arrays())
+        for name in expected.keys() - given.keys() - {"h_0", "c_0"}:
+            raise ShapeError(f"{name} is missing; {self.config.cell} needs {', '.join(expected)}")
+        for name, array in given.items():
+            if name not in expected:
+                raise ShapeError(f"{name} is not an array of this case; it has {', '.join(expected)}")
+            check_shape(name, array, expected[name])
+        if self.lengths is not None:
+            check_lengths(np.asarray(self.lengths), self.num_rows, self.num_steps)
+        return self
+
+
+CONFIG_FIELDS = frozenset(Config.__dataclass_fields__)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a case leads to: arrays, balls or bounds.
+
+    output    like x, with D*H as its last axis; zero past the end of a row
+    h_n, c_n  (L*D, N, H), or (L*D, H) unbatched; c_n for LSTM only
+    """
+
+    output: Any
+    h_n: Any
+    c_n: Any = field(default=None)
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Name and value of each part that is there."""
+        for name in ("output", "h_n", "c_n"):
+            if getattr(self, name) is not None:
+                yield name, getattr(self, name)
+
+    def map(self, change: Any) -> Result:
+        """The result of ``change(name, value)`` on every part."""
+        return Result(**{name: change(name, value) for name, value in self.items()})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape in numbers and in symbols, for messages."""
+
+    sizes: tuple[int, ...]
+    symbols: str
+
+    def __str__(self) -> str:
+        return f"{self.sizes} = ({self.symbols})"
+
+
+def suffix(layer: int, direction: int) -> str:
+    """The ending of a parameter's name: ``_l0``, ``_l0_reverse`` and so on."""
+    return f"_l{layer}" + ("_reverse" if direction else "")
+
+
+def parameter_shapes(config: Config) -> dict[str, Shape]:
+    """Name and shape of every parameter, in PyTorch's order."""
+    gates, H, P = GATES[config.cell], config.hidden_size, config.state_size
+    rows = {1: "H", 3: "3H", 4: "4H"}[gates]
+    state = "P" if config.proj_size else "H"
+    shapes = {}
+    for layer in range(config.num_layers):
+        width = config.num_directions * P if layer else config.input_size
+        columns = ("2" if config.bidirectional else "") + state if layer else "I"
+        for direction in range(config.num_directions):
+            end = suffix(layer, direction)
+            shapes["weight_ih" + end] = Shape((gates * H, width), f"{rows}, {columns}")
+            shapes["weight_hh" + end] = Shape((gates * H, P), f"{rows}, {state}")
+            if config.bias:
+                shapes["bias_ih" + end] = Shape((gates * H,), f"{rows},")
+                shapes["bias_hh" + end] = Shape((gates * H,), f"{rows},")
+            if config.proj_size:
+                shapes["weight_hr" + end] = Shape((P, H), "P, H")
+    return shapes
+
+
+def state_shapes(case: Case) -> dict[str, Shape]:
+    """The shapes of x, h_0 and, for LSTM, c_0; T and N are read off x."""
+    config, T, N = case.config, case.num_steps, case.num_rows
+    entries = config.num_layers * config.num_directions
+    axes = (T, N, config.input_size), "T, N, I"
+    if case.unbatched:
+        axes = (T, config.input_size), "T, I"
+    elif config.batch_first:
+        axes = (N, T, config.input_size), "N, T, I"
+    rows, symbol = ((), "") if case.unbatched else ((N,), "N, ")
+    shapes = {"x": Shape(*axes)}
+    last = "P" if config.proj_size else "H"
+    shapes["h_0"] = Shape((entries, *rows, config.state_size), f"L*D, {symbol}{last}")
+    if config.cell == "LSTM":
+        shapes["c_0"] = Shape((entries, *rows, config.hidden_size), f"L*D, {symbol}H")
+    return shapes
+
+
+def result_shapes(case: Case) -> dict[str, Shape]:
+    """The shapes of output, h_n and, for LSTM, c_n."""
+    states = state_shapes(case)
+    config = case.config
+    width = config.num_directions * config.state_size
+    last = ("2" if config.bidirectional else "") + ("P" if config.proj_size else "H")
+    x = states["x"]
+    shapes = {"output": Shape((*x.sizes[:-1], width), x.symbols[:-1] + last), "h_n": states["h_0"]}
+    if "c_0" in states:
+        shapes["c_n"] = states["c_0"]
+    return shapes
+
+
+def check_shape(name: str, array: np.ndarray, expected: Shape) -> None:
+    """Raises ShapeError, naming the array, unless its shape is the expected one."""
+    given = np.shape(array)
+    if given == expected.sizes:
+        return
+    hint = "; it looks transposed" if given == expected.sizes[::-1] else ""
+    raise ShapeError(f"{name} has shape {given}, must be {expected}{hint}")
+
+
+def check_lengths(lengths: np.ndarray, rows: int, steps: int) -> None:
+    """Raises ShapeError unless lengths is (N,) integers from 0 to T."""
+    if lengths.shape != (rows,) or lengths.dtype.kind not in "iu":
+        raise ShapeError(
+            f"lengths has shape {lengths.shape} and dtype {lengths.dtype}, must be ({rows},) = (N,) integers"
+        )
+    if rows and not (0 <= lengths.min() and lengths.max() <= steps):
+        raise ShapeError(f"lengths is {lengths.tolist()}, each must be from 0 to T = {steps}")

@@ -1,0 +1,59 @@
+"""The eight functions that cells and recurrence are written in, on arrays (float64 or complex).
+
+``ball`` defines the same functions on balls. Shapes: x (N, I), h (N, H), W (H, I or H), b (H,).
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+
+
+@singledispatch
+def affine(x: Any, W_x: Any, h: Any, W_h: Any, b_x: Any, b_h: Any) -> Any:
+    """W_x x + W_h h + b_x + b_h for every row; one sum, in any order."""
+    return x @ W_x.T + h @ W_h.T + b_x + b_h
+
+
+@singledispatch
+def linear(x: Any, W: Any, b: Any) -> Any:
+    """W x + b for every row."""
+    return x @ W.T + b
+
+
+@singledispatch
+def tanh(z: Any) -> Any:
+    """The hyperbolic tangent."""
+    return np.tanh(z)
+
+
+@singledispatch
+def sigmoid(z: Any) -> Any:
+    """1 / (1 + exp(-z)), written so that it neither overflows nor needs a branch."""
+    return 0.5 + 0.5 * np.tanh(0.5 * z)
+
+
+@singledispatch
+def relu(z: Any) -> Any:
+    """max(z, 0); not a number stays not a number."""
+    return np.maximum(z, 0)
+
+
+@singledispatch
+def mix(z: Any, n: Any, h: Any) -> Any:
+    """(1 - z) n + z h."""
+    return (1 - z) * n + z * h
+
+
+@singledispatch
+def select(new: Any, alive: Any, old: Any) -> Any:
+    """New where alive, elsewhere old."""
+    return np.where(alive, new, old)
+
+
+@singledispatch
+def join(first: Any, *others: Any) -> Any:
+    """The two halves of a bidirectional layer, side by side."""
+    return np.concatenate([first, *others], axis=-1)

@@ -1,0 +1,197 @@
+"""Time, directions and layers around a cell.
+
+A row that has ended holds its state. So the reverse direction walks down from the padded end and
+holds the initial state until each row's last valid step; ragged lengths, length 0 and T = 0 need
+neither a branch nor a flip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .arithmetic import Arithmetic
+from .ball import Ball, exact, stored
+from .case import Case, Result, suffix
+from .cells import STEPS, Parameters
+from .functions import join, select
+
+Step = Callable[[Any, tuple, Parameters], tuple]
+
+
+@np.errstate(all="ignore")
+def forward(case: Case, arithmetic: Arithmetic | None = None) -> Result:
+    """The result of a case: float64 arrays, or balls if an arithmetic is given.
+
+    Raises ShapeError if an array of the case does not fit its configuration.
+    """
+    plain = time_major(case.check())
+    layers = layer_parameters(plain)
+    step = STEPS[plain.config.cell]
+    x, initial = lifted(plain, arithmetic)
+    output, final = run(step, layers, x, initial, plain.row_lengths)
+    return like_case(case, collect(plain, output, final))
+
+
+@np.errstate(all="ignore")
+def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result:
+    """Balls of every step of the top layer, each from the implementation's own previous step.
+
+    ``output`` is what the implementation returned for this case. Rounding cannot pile up here: a
+    ball allows for one step, so neither long nor chaotic sequences widen it. Hidden layers run freely.
+    """
+    plain = time_major(case.check())
+    layers = layer_parameters(plain)
+    step = STEPS[plain.config.cell]
+    x, initial = lifted(plain, arithmetic)
+    below, final = run(step, layers[:-1], x, initial, plain.row_lengths)
+    own = time_major_output(case, output)
+    halves = []
+    for reverse, p in enumerate(layers[-1]):
+        half = own[..., reverse * len(p.W_hh) :][..., : len(p.W_hh)]
+        h_0 = initial[len(final)][0]
+        after = restart(step, p, below, h_0, half, plain.row_lengths, bool(reverse))
+        halves.append(after)
+        final.append((last_valid(after, h_0, plain.row_lengths, bool(reverse)),))
+    return like_case(case, collect(plain, [join(*both) for both in zip(*halves)], final))
+
+
+def run(step: Step, layers: list, x: list, initial: list, lengths: np.ndarray) -> tuple[list, list]:
+    """All layers. final is layer-major, direction-minor, like initial."""
+    final: list = []
+    for directions in layers:
+        halves = []
+        for reverse, p in enumerate(directions):
+            state = initial[len(final)]
+            output, state = scan(step, p, x, state, lengths, reverse)
+            halves.append(output)
+            final.append(state)
+        x = [join(*both) for both in zip(*halves)]
+    return x, final
+
+
+def scan(step: Step, p: Parameters, x: list, state: tuple, lengths: np.ndarray, reverse: int) -> tuple[list, tuple]:
+    """One direction of one layer: the output of every step, and the state at each row's end."""
+    output: list = [None] * len(x)
+    steps = range(len(x))
+    for t in reversed(steps) if reverse else steps:
+        alive = (t < lengths)[:, None]
+        new = step(x[t], state, p)
+        state = tuple(select(n, alive, s) for n, s in zip(new, state))
+        output[t] = select(state[0], alive, 0.0)
+    return output, state
+
+
+def restart(step: Step, p: Parameters, x: list, h_0: Ball, own: np.ndarray, lengths: np.ndarray, reverse: bool) -> list:
+    """Every step of one direction from the implementation's own previous state, all at once."""
+    T, N, H = own.shape
+    if T == 0:
+        return []
+    a = h_0.arithmetic
+    before = np.concatenate([own[1:], own[:1]] if reverse else [own[-1:], own[:-1]])
+    steps = np.arange(T)[:, None]
+    first = steps >= lengths - 1 if reverse else steps < 1
+    previous = stored(before, a)
+    previous = select(Ball(np.broadcast_to(h_0.mid, own.shape), np.zeros(own.shape), a), first[..., None], previous)
+    inputs = Ball(np.concatenate([x_t.mid for x_t in x]), np.concatenate([x_t.rad for x_t in x]), a)
+    (after,) = step(inputs, (previous.reshape(T * N, H),), p)
+    alive = (steps < lengths)[..., None]
+    return list(select(after.reshape(T, N, H), alive, 0.0))
+
+
+def last_valid(after: list, h_0: Ball, lengths: np.ndarray, reverse: bool) -> Ball:
+    """The ball of each row's last step in walking order; h_0 for a row without steps."""
+    state = h_0
+    for t in reversed(range(len(after))) if reverse else range(len(after)):
+        state = select(after[t], (t < lengths)[:, None], state)
+    return state
+
+
+def lifted(plain: Case, arithmetic: Arithmetic | None) -> tuple[list, list]:
+    """x step by step and the initial states, in the arithmetic asked for."""
+    lift = as_float64 if arithmetic is None else lambda array: exact(array, arithmetic)
+    x = [lift(x_t) for x_t in plain.x]
+    states = [plain.h_0] if plain.c_0 is None else [plain.h_0, plain.c_0]
+    return x, [tuple(lift(s) for s in entry) for entry in zip(*states)]
+
+
+def as_float64(array: Any) -> np.ndarray:
+    """The array in the reference's precision."""
+    return np.asarray(array, dtype=np.float64)
+
+
+def layer_parameters(plain: Case) -> list[list[Parameters]]:
+    """Parameters by layer and direction."""
+    config = plain.config
+    zeros = np.zeros(len(plain.parameters["weight_ih_l0"]))
+
+    def of(end: str) -> Parameters:
+        named = (plain.parameters.get(name + end, zeros) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        return Parameters(*map(as_float64, named))
+
+    return [
+        [of(suffix(layer, direction)) for direction in range(config.num_directions)]
+        for layer in range(config.num_layers)
+    ]
+
+
+def time_major(case: Case) -> Case:
+    """The same case with x (T, N, I), states (L*D, N, H), and zeros where no state is given."""
+    x, h_0, c_0 = case.x, case.h_0, case.c_0
+    if case.unbatched:
+        x = x[:, None]
+        h_0 = None if h_0 is None else h_0[:, None]
+        c_0 = None if c_0 is None else c_0[:, None]
+    elif case.config.batch_first:
+        x = x.swapaxes(0, 1)
+    entries = case.config.num_layers * case.config.num_directions
+    if h_0 is None:
+        h_0 = np.zeros((entries, x.shape[1], case.config.state_size))
+    if c_0 is None and case.config.cell == "LSTM":
+        c_0 = np.zeros((entries, x.shape[1], case.config.hidden_size))
+    return case.replace(x=x, h_0=h_0, c_0=c_0, batch_first=False)
+
+
+def time_major_output(case: Case, output: np.ndarray) -> np.ndarray:
+    """The output of a case as (T, N, D*H)."""
+    if case.unbatched:
+        return output[:, None]
+    return output.swapaxes(0, 1) if case.config.batch_first else output
+
+
+def collect(plain: Case, output: list, final: list) -> Result:
+    """Lists by step and by layer and direction as one result."""
+    width = plain.config.num_directions * plain.config.state_size
+    empty = np.zeros((0, plain.num_rows, width))
+    h_n, *c_n = (stack(list(states)) for states in zip(*final))
+    if not output:
+        output_all = exact(empty, h_n.arithmetic) if isinstance(h_n, Ball) else empty
+    else:
+        output_all = stack(output)
+    return Result(output_all, h_n, *c_n)
+
+
+def stack(parts: list) -> Any:
+    """Arrays or balls along a new first axis."""
+    if isinstance(parts[0], Ball):
+        mid, rad = np.stack([b.mid for b in parts]), np.stack([b.rad for b in parts])
+        return Ball(mid, rad, parts[0].arithmetic)
+    return np.stack(parts)
+
+
+def like_case(case: Case, result: Result) -> Result:
+    """A time-major result in the layout of its case."""
+    if case.unbatched:
+        return result.map(lambda name, value: value[:, 0])
+    if case.config.batch_first:
+        return Result(swap_steps_and_rows(result.output), result.h_n, result.c_n)
+    return result
+
+
+def swap_steps_and_rows(value: Any) -> Any:
+    """(T, N, ...) as (N, T, ...), for arrays and balls."""
+    if isinstance(value, Ball):
+        return Ball(value.mid.swapaxes(0, 1), value.rad.swapaxes(0, 1), value.arithmetic)
+    return value.swapaxes(0, 1)

@@ -1,0 +1,260 @@
+"""Makes a counterexample small enough to work by hand.
+
+Works on the case itself: fewer layers, directions, rows, steps, units and inputs, then simpler
+memory, then zeros, then numbers like 1. Whatever index of an axis is not needed goes, not only the last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from reference_rnn import Case, parameter_shapes
+from reference_rnn.case import GATES, suffix
+
+from .memory import layout_of, relaid
+
+Attempt = Callable[[Case], bool]
+
+
+def shrink(
+    case: Case, fails: Attempt, admits: Attempt = lambda case: True, *, runs: int = 400, seconds: float = 5.0
+) -> Case:
+    """The smallest case found on which ``fails`` is still true; ``admits`` says which cases are legal.
+
+    runs, seconds: how often and how long the implementation may be called at most.
+    """
+    deadline = time.monotonic() + seconds
+    left = runs
+
+    def attempt(smaller: Case) -> bool:
+        nonlocal left
+        if left <= 0 or time.monotonic() > deadline or not admits(smaller):
+            return False
+        left -= 1
+        return fails(smaller)
+
+    before = None
+    while before is not case:
+        before = case
+        for reduce in PASSES:
+            case = reduce(case, attempt)
+    return case
+
+
+def first_that_fails(case: Case, smaller: Iterator[Case], attempt: Attempt) -> Case:
+    """The first of some smaller cases that still fails, or the case itself."""
+    return next((candidate for candidate in smaller if attempt(candidate)), case)
+
+
+def to_the_corner(case: Case, attempt: Attempt) -> Case:
+    """Straight to the smallest corner of every axis, most ambitious first."""
+    return first_that_fails(case, corners(case), attempt)
+
+
+def corners(case: Case) -> Iterator[Case]:
+    """The case cut to a few sizes at once."""
+    plain = case.map(lambda name, array: relaid(array, "C"))
+    for steps in (1, 2):
+        corner = plain
+        for axis, size in {"L": 1, "D": 1, "N": 1, "T": steps, "I": 1, "H": 1}.items():
+            while size_of(corner, axis) > size:
+                corner = without(corner, axis, size_of(corner, axis) - 1)
+        if total(corner) < total(case):
+            yield corner
+            yield corner.replace(lengths=None)
+
+
+def fewer(axis: str) -> Callable[[Case, Attempt], Case]:
+    """A pass that removes from one axis whatever is not needed, first by halves, then one by one."""
+
+    def reduce(case: Case, attempt: Attempt) -> Case:
+        span = size_of(case, axis) // 2
+        while span:
+            at = size_of(case, axis) - span
+            while at >= 0:
+                smaller = case
+                for _ in range(span):
+                    smaller = without(smaller, axis, at)
+                if size_of(smaller, axis) < size_of(case, axis) and attempt(smaller):
+                    case = smaller
+                at -= span
+            span //= 2
+        if size_of(case, axis) == 1 and axis in "DL":
+            return case
+        return case
+
+    return reduce
+
+
+def simpler_options(case: Case, attempt: Attempt) -> Case:
+    """No lengths, full lengths, no bias, plain memory, where that still fails."""
+    if case.lengths is not None:
+        case = first_that_fails(case, iter([case.replace(lengths=None)]), attempt)
+    if case.lengths is not None:
+        case = first_that_fails(case, longer_rows(case), attempt)
+    for name, array in case.arrays():
+        if layout_of(array) != "C":
+            case = first_that_fails(case, iter([put(case, name, relaid(array, "C"))]), attempt)
+    return case
+
+
+def longer_rows(case: Case) -> Iterator[Case]:
+    """The case with one row at its full length."""
+    for row, length in enumerate(case.row_lengths):
+        if length < case.num_steps:
+            lengths = case.row_lengths.copy()
+            lengths[row] = case.num_steps
+            yield case.replace(lengths=lengths)
+
+
+def simpler_arrays(case: Case, attempt: Attempt) -> Case:
+    """Whole arrays to zero, or to ones."""
+    for name, array in case.arrays():
+        if array.any():
+            simpler = (put(case, name, np.full_like(array, value)) for value in (0, 1) if (array != value).any())
+            case = first_that_fails(case, simpler, attempt)
+    return case
+
+
+def simpler_numbers(case: Case, attempt: Attempt) -> Case:
+    """Numbers to zero, by halves and then one by one; then to 1, -1, 2 or what is near."""
+    for name, array in case.arrays():
+        case = zeros(case, name, attempt)
+        for at in zip(*np.nonzero(dict(case.arrays())[name])):
+            case = first_that_fails(case, rounder(case, name, at), attempt)
+    return case
+
+
+def zeros(case: Case, name: str, attempt: Attempt) -> Case:
+    """The case with as many zeros in one array as possible."""
+    span = max(1, np.count_nonzero(dict(case.arrays())[name]))
+    while span:
+        nonzero = list(zip(*np.nonzero(dict(case.arrays())[name])))
+        for start in range(0, len(nonzero), span):
+            array = dict(case.arrays())[name].copy()
+            for at in nonzero[start : start + span]:
+                array[at] = 0
+            if attempt(put(case, name, array)):
+                case = put(case, name, array)
+        span //= 2
+    return case
+
+
+def rounder(case: Case, name: str, at: tuple) -> Iterator[Case]:
+    """The case with a rounder number in one place."""
+    array = dict(case.arrays())[name]
+    value = float(array[at])
+    for number in (1.0, -1.0, 2.0, 0.5, float(np.round(value)), float(np.round(value, 1))):
+        if number == value:
+            return
+        changed = array.copy()
+        changed[at] = number
+        yield put(case, name, changed)
+
+
+PASSES = (
+    to_the_corner,
+    *map(fewer, "LDTNHI"),
+    simpler_options,
+    simpler_arrays,
+    simpler_numbers,
+)
+
+
+def put(case: Case, name: str, array: np.ndarray) -> Case:
+    """The case with another array in one place."""
+    return case.map(lambda other, old: array if other == name else old)
+
+
+def total(case: Case) -> int:
+    """How many numbers a case has."""
+    return sum(array.size for _, array in case.arrays())
+
+
+def size_of(case: Case, axis: str) -> int:
+    """The size of an axis by its letter."""
+    c = case.config
+    sizes = {"T": case.num_steps, "N": case.num_rows, "I": c.input_size, "H": c.hidden_size}
+    return (sizes | {"L": c.num_layers, "D": c.num_directions})[axis]
+
+
+def without(case: Case, axis: str, index: int) -> Case:
+    """The case without one step, row, input, unit, layer or direction; itself where that cannot be."""
+    if size_of(case, axis) <= (0 if axis in "TN" else 1) or (axis == "N" and case.unbatched):
+        return case
+    if axis == "L":
+        return without_layer(case, index)
+    if axis == "D":
+        return without_reverse(case)
+    smaller = case.map(lambda name, array: remove(array, axes(name, case), axis, index))
+    lengths = case.lengths
+    if lengths is not None and axis == "T":
+        lengths = lengths - (index < lengths)
+    elif lengths is not None and axis == "N":
+        lengths = np.delete(lengths, index)
+    sizes = {"I": "input_size", "H": "hidden_size"}
+    if axis in sizes:
+        smaller = smaller.replace(**{sizes[axis]: size_of(case, axis) - 1})
+    return smaller.replace(lengths=lengths)
+
+
+def axes(name: str, case: Case) -> tuple[tuple[str, int], ...]:
+    """Each axis of an array: its letter, and how many blocks of that size lie on it."""
+    gates = GATES[case.config.cell]
+    if name == "x":
+        letters = "TI" if case.unbatched else "NTI" if case.config.batch_first else "TNI"
+        return tuple((letter, 1) for letter in letters)
+    if name in ("h_0", "c_0"):
+        return (("K", 1), ("H", 1)) if case.unbatched else (("K", 1), ("N", 1), ("H", 1))
+    if name.startswith("bias"):
+        return (("H", gates),)
+    if name.startswith("weight_ih_l0"):
+        return (("H", gates), ("I", 1))
+    return (("H", gates), ("H", case.config.num_directions if name.startswith("weight_ih") else 1))
+
+
+def remove(array: np.ndarray, array_axes: tuple, axis: str, index: int) -> np.ndarray:
+    """The array without one index of an axis, in every block, in its memory layout."""
+    layout = layout_of(array)
+    for position, (letter, blocks) in enumerate(array_axes):
+        if letter == axis:
+            size = array.shape[position] // blocks
+            array = np.delete(array, [block * size + index for block in range(blocks)], position)
+    return relaid(array, layout)
+
+
+def without_layer(case: Case, layer: int) -> Case:
+    """The case without one layer; the layer above the lowest one reads x in its place."""
+    config, D = case.config, case.config.num_directions
+    kept = [k for k in range(config.num_layers) if k != layer]
+    smaller = case.replace(num_layers=len(kept))
+    parameters = {}
+    for name in parameter_shapes(smaller.config):
+        kind, _, end = name.rpartition("_l")
+        place, _, reverse = end.partition("_")
+        old = kept[int(place)]
+        source = 0 if kind == "weight_ih" and place == "0" else old
+        parameters[name] = case.parameters[kind + suffix(source, int(bool(reverse)))]
+    entries = [k * D + d for k in kept for d in range(D)]
+    return entries_of(smaller.replace(parameters=parameters), entries)
+
+
+def without_reverse(case: Case) -> Case:
+    """The case without its reverse direction."""
+    H = case.config.state_size
+    parameters = {
+        name: np.ascontiguousarray(array[:, :H]) if name.startswith("weight_ih") and "_l0" not in name else array
+        for name, array in case.parameters.items()
+        if not name.endswith("_reverse")
+    }
+    smaller = case.replace(parameters=parameters, bidirectional=False)
+    return entries_of(smaller, list(range(0, 2 * case.config.num_layers, 2)))
+
+
+def entries_of(case: Case, entries: list[int]) -> Case:
+    """The case with only some layer and direction entries of its states."""
+    states = {name: getattr(case, name) for name in ("h_0", "c_0")}
+    return case.replace(**{name: None if s is None else s[entries] for name, s in states.items()})
