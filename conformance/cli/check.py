@@ -1,0 +1,105 @@
+"""``rnn-conformance check``: does a target conform?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from conformance.engine.check import choose, known
+from conformance.engine.check import check as check_here
+from conformance.engine.parallel import cores, judge_all
+from conformance.engine.profiles import PROFILES
+from conformance.properties import untested
+from conformance.report import terminal
+from conformance.report.model import Report
+from conformance.target.capabilities import Capabilities, capability_names
+from conformance.target.process import Limits
+
+
+class Duration(click.ParamType):
+    """Seconds: ``90``, ``90s`` or ``2m``."""
+
+    name = "duration"
+
+    def convert(self, value, param, ctx):
+        """The number of seconds."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m)?", value)
+        if not match or not float(match[1]):
+            self.fail(f"{value!r} is not a duration like 90s or 2m", param, ctx)
+        return float(match[1]) * (60 if match[2] == "m" else 1)
+
+
+class Workers(click.ParamType):
+    """A number of processes, or ``auto``."""
+
+    name = "workers"
+
+    def convert(self, value, param, ctx):
+        """The number of processes."""
+        if isinstance(value, int):
+            return value
+        if value == "auto":
+            return cores()
+        if not value.isdigit() or not int(value):
+            self.fail(f"{value!r} is neither a number of processes nor auto", param, ctx)
+        return int(value)
+
+
+@click.command()
+@click.argument("target")
+@click.option("--profile", default="quick", show_default=True, help=f"How much to run: {', '.join(PROFILES)}.")
+@click.option("-n", "--workers", type=Workers(), default="auto", show_default=True, help="Processes to run in.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random cases.")
+@click.option("--budget", type=Duration(), help="Time for random cases: 60s, 2m.")
+@click.option("--call-limit", type=Duration(), default=10.0, help="Time for one call of the target.  [default: 10s]")
+@click.option("--require", multiple=True, metavar="CAPABILITY", help="The target must claim it.")
+@click.option("--property", "properties", multiple=True, metavar="ID", help="Only this property or chapter.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there.")
+@click.option("--in-process", is_flag=True, help="Call the target in this process: faster to debug, not protected.")
+def check(target, profile, workers, seed, budget, call_limit, require, properties, json_file, in_process):
+    """Does TARGET conform?
+
+    TARGET is a Python file, package.module, file.py:name, a shipped name (torch, reference), or one of
+    these behind python=INTERPRETER. Exit status: 0 it conforms, 1 it does not, 2 could not tell.
+    """
+    known("profile", profile, PROFILES)
+    for name in require:
+        known("capability", name, capability_names())
+    chosen = choose(properties)
+    console = Console(highlight=False)
+    with progress_bar(console, len(chosen)) as advance:
+        if in_process:
+            report = check_here(target, profile, seed, properties=properties, budget=budget, progress=advance)
+            results, capabilities = report.results, Capabilities.of(report.capabilities)
+        else:
+            results, capabilities = judge_all(
+                target, chosen, profile, seed, workers=min(workers, len(chosen)), budget=budget,
+                limits=Limits(call=call_limit), progress=advance,
+            )  # fmt: skip
+    report = Report.of(target, capabilities, results, profile, seed, untested(capabilities), require)
+    terminal.show(report, console)
+    if json_file:
+        json_file.write_text(report.to_json() + "\n")
+    return report.status
+
+
+class progress_bar:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.progress.add_task("judging", total=total)
+
+    def __enter__(self):
+        self.progress.start()
+        return lambda result: self.progress.update(self.task, advance=1, description=result.id)
+
+    def __exit__(self, *exception):
+        self.progress.stop()

@@ -1,0 +1,20 @@
+"""``rnn-conformance properties``: what is judged."""
+
+from __future__ import annotations
+
+import click
+
+from conformance.properties import catalogue
+
+
+@click.command()
+def properties():
+    """Lists the properties: id, statement, and the capabilities without which it says nothing."""
+    chapter = None
+    for prop in catalogue().values():
+        if prop.id.partition(".")[0] != chapter:
+            chapter = prop.id.partition(".")[0]
+            click.echo(("" if chapter == "shapes" else "\n") + chapter)
+        needs = f"  [needs {', '.join(prop.needs)}]" if prop.needs else ""
+        click.echo(f"  {prop.id}: {prop.statement}{needs}")
+    return 0

@@ -1,0 +1,110 @@
+"""Mistakes in the step of a cell."""
+
+from __future__ import annotations
+
+from .patching import Fault
+
+Z_TANH = "z = affine(x, p.W_ih, h, p.W_hh, p.b_ih, p.b_hh)"
+STEPS = "equivalence.steps"
+INTEGERS = "equivalence.integer_networks"
+
+
+def both(id: str, title: str, old: str, new: str, killed_by: tuple[str, ...], seen: tuple[str, ...] = ()) -> list[Fault]:
+    """The same mistake in the tanh and in the ReLU cell."""
+    return [
+        Fault(f"{id}-{kind}", f"{title} ({name})", f"rnn_{kind}", old, new, killed_by, seen)
+        for kind, name in (("tanh", "tanh RNN"), ("relu", "ReLU RNN"))
+    ]
+
+
+FAULTS = [
+    *both(
+        "input-bias-dropped", "b_ih is not added", Z_TANH,
+        "z = affine(x, p.W_ih, h, p.W_hh, 0 * p.b_ih, p.b_hh)", (STEPS, "symmetries.bias_moved"),
+    ),
+    *both(
+        "recurrent-bias-dropped", "b_hh is not added", Z_TANH,
+        "z = affine(x, p.W_ih, h, p.W_hh, p.b_ih, 0 * p.b_hh)", (STEPS, "symmetries.bias_moved"),
+        ("https://github.com/google/flax/issues/5594",),
+    ),
+    *both(
+        "bias-twice", "b_ih is added twice, b_hh not at all", Z_TANH,
+        "z = affine(x, p.W_ih, h, p.W_hh, p.b_ih, p.b_ih)", (STEPS, "symmetries.bias_moved"),
+        ("https://github.com/rasbt/machine-learning-book/issues/106",),
+    ),
+    *both(
+        "recurrent-weights-transposed", "W_hh is applied transposed", Z_TANH,
+        "z = affine(x, p.W_ih, h, p.W_hh.T, p.b_ih, p.b_hh)", (STEPS,),
+    ),
+    *both(
+        "recurrence-dropped", "the state is not used", Z_TANH,
+        "z = affine(x, p.W_ih, 0 * h, p.W_hh, p.b_ih, p.b_hh)", (STEPS, "time.memory"),
+        ("https://github.com/karpathy/makemore/pull/3",),
+    ),
+    *both(
+        "only-when-wide", "units from 17 on are lost", "(h,) = state",
+        "(h,) = state\n    h = h * (np.arange(h.shape[-1]) < 16)", (STEPS,),
+    ),
+    *both(
+        "tail-of-four-lost", "units beyond the last multiple of four miss their input", "(h,) = state",
+        "(h,) = state\n    x = x * (np.arange(x.shape[-1]) < max(4, x.shape[-1] // 4 * 4))", (STEPS,),
+    ),
+    *both(
+        "wrong-without-bias", "without biases the recurrent product is halved", "(h,) = state",
+        "(h,) = state\n    h = h * (0.5 if not p.b_ih.any() and not p.b_hh.any() else 1.0)", (STEPS,),
+        ("https://github.com/microsoft/onnxruntime/pull/3893",),
+    ),
+    *both(
+        "first-row-state", "every row reads the state of row 0", "(h,) = state",
+        "(h,) = state\n    h = h[:1] + 0 * h", (STEPS, "batch.rows_are_independent"),
+        ("https://github.com/tensorflow/tensorflow/issues/51561",),
+    ),
+    *both(
+        "operands-rounded", "operands are rounded to 11 significant bits", "(h,) = state",
+        "(h,) = state\n    x = np.float64(np.float16(x / 64)) * 64", (STEPS, INTEGERS),
+    ),
+    Fault(
+        "activation-missing", "the activation is not applied", "rnn_tanh", "return (tanh(z),)", "return (z,)", (STEPS,),
+    ),
+    Fault(
+        "relu-for-tanh", "ReLU is computed where tanh was asked for", "rnn_tanh", "return (tanh(z),)",
+        "return (np.maximum(z, 0),)", (STEPS, "symmetries.odd"),
+    ),
+    Fault(
+        "tanh-for-relu", "tanh is computed where ReLU was asked for", "rnn_relu", "return (relu(z),)",
+        "return (np.tanh(z),)", (STEPS, INTEGERS, "symmetries.scale"),
+        ("https://github.com/pytorch/pytorch/issues/72240",),
+    ),
+    Fault(
+        "leaky-relu", "ReLU leaks below zero", "rnn_relu", "return (relu(z),)",
+        "return (np.where(z > 0, z, 0.01 * z),)", (STEPS, INTEGERS),
+    ),
+    Fault(
+        "relu-clipped", "ReLU is clipped at six", "rnn_relu", "return (relu(z),)",
+        "return (np.clip(z, 0, 6),)", (STEPS, INTEGERS, "symmetries.scale"),
+    ),
+    Fault(
+        "relu-swallows-nan", "ReLU turns NaN into zero", "rnn_relu", "return (relu(z),)",
+        "return (np.fmax(z, 0),)", ("nonfinite.propagation",),
+    ),
+    Fault(
+        "tanh-overflows", "tanh is computed as (exp(2z) - 1) / (exp(2z) + 1), which overflows", "rnn_tanh",
+        "return (tanh(z),)", "return ((np.exp(2 * z) - 1) / (np.exp(2 * z) + 1),)", (STEPS,),
+    ),
+    Fault(
+        "tanh-clipped", "tanh is a rational function that errs beyond 4", "rnn_tanh", "return (tanh(z),)",
+        "return (np.where(abs(z) < 4, np.tanh(z), np.sign(z) * 0.9999),)", (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "tanh-absolute", "tanh has no relative accuracy near zero", "rnn_tanh", "return (tanh(z),)",
+        "return (np.round(np.tanh(z) * 2**23) / 2**23,)", ("equivalence.activation", "equivalence.linear_regime"),
+    ),
+    Fault(
+        "tanh-table", "tanh comes from a table with an error of 1e-6", "rnn_tanh", "return (tanh(z),)",
+        "return (np.tanh(z) + 1e-6 * np.sin(37 * z),)", (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "tanh-swallows-nan", "tanh turns NaN into zero", "rnn_tanh", "return (tanh(z),)",
+        "return (np.nan_to_num(tanh(z)),)", ("nonfinite.propagation",),
+    ),
+]  # fmt: skip

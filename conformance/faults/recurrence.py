@@ -1,0 +1,211 @@
+"""Mistakes in the loop over time, directions and layers, and in what is handed in and out."""
+
+from __future__ import annotations
+
+from .patching import Fault
+
+STEPS = "equivalence.steps"
+LOOP = "for t in reversed(steps) if reverse else steps:"
+ALIVE = "alive = (t < lengths)[:, None]"
+HELD = "state = tuple(select(n, alive, s) for n, s in zip(new, state))"
+OUTPUT = "output[t] = select(state[0], alive, 0.0)"
+FIRST = "state = initial[len(final)]"
+JOINED = "x = [join(*both) for both in zip(*halves)]"
+STEP = "new = step(x[t], state, p)"
+COLLECT = "return Result(output_all, h_n, *c_n)"
+PLAIN = "plain = time_major(case.check())"
+
+FAULTS = [
+    Fault(
+        "reverse-runs-forward", "both directions read the input forwards", "scan", LOOP, "for t in steps:",
+        (STEPS, "directions.reversal"), ("https://github.com/onnx/onnx/pull/7935",),
+    ),
+    Fault(
+        "reverse-starts-in-padding", "the reverse direction starts at the padded end", "scan", ALIVE,
+        "alive = (t < lengths)[:, None] | (reverse == 1)", ("lengths.padded_row_is_row_alone",),
+        ("https://github.com/deeplearning4j/deeplearning4j/issues/1030",),
+    ),
+    Fault(
+        "reverse-output-in-walking-order", "the reverse half of the output is not turned back", "scan", OUTPUT,
+        "output[len(x) - 1 - t if reverse else t] = select(state[0], alive, 0.0)", (STEPS, "directions.reversal"),
+        ("https://github.com/onnx/keras-onnx/issues/523",),
+    ),
+    Fault(
+        "lengths-ignored", "lengths are ignored", "scan", ALIVE, "alive = (t < lengths + len(x))[:, None]",
+        ("lengths.padding_is_zero",), ("https://github.com/apache/mxnet/issues/19323",),
+    ),
+    Fault(
+        "lengths-off-by-one", "a row ends one step early", "scan", ALIVE, "alive = (t < lengths - 1)[:, None]", (STEPS,),
+    ),
+    Fault(
+        "lengths-one-too-many", "a row ends one step late", "scan", ALIVE, "alive = (t <= lengths)[:, None]",
+        ("lengths.padding_is_zero",),
+    ),
+    Fault(
+        "longest-row-for-all", "all rows end where the longest ends", "scan", ALIVE,
+        "alive = (t < lengths.max(initial=0) + 0 * lengths)[:, None]", ("lengths.padding_is_zero",),
+        ("https://github.com/microsoft/onnxruntime/issues/1400",),
+    ),
+    Fault(
+        "lengths-sorted", "lengths are sorted, and rows are not sorted back", "scan", ALIVE,
+        "alive = (t < -np.sort(-lengths))[:, None]", (STEPS,), ("https://github.com/mlverse/torch/issues/499",),
+    ),
+    Fault(
+        "state-runs-on", "the final state is the state after the padding", "scan", HELD,
+        "state = new", (STEPS,), ("https://github.com/keras-team/keras/issues/1300",),
+    ),
+    Fault(
+        "padding-keeps-output", "padding repeats the last output", "scan", OUTPUT, "output[t] = state[0]",
+        ("lengths.padding_is_zero",), ("https://github.com/microsoft/onnxruntime/issues/12492",),
+    ),
+    Fault(
+        "mask-by-multiplication", "padding is masked by multiplication, which NaN survives", "scan", HELD,
+        "state = tuple(alive * n + (1 - alive) * s for n, s in zip(new, state))", ("lengths.padding_is_not_read",),
+    ),
+    Fault(
+        "nan-leaks-to-rows", "a NaN anywhere in a step reaches every row", "scan", STEP,
+        "new = step(x[t] + 0 * x[t][alive[:, 0]].sum(), state, p)", ("nonfinite.isolation",),
+    ),
+    Fault(
+        "zero-step-is-padding", "a step of zeros counts as padding", "scan", ALIVE,
+        "alive = (t < lengths)[:, None] & x[t].any(-1, keepdims=True)", (STEPS,),
+        ("https://github.com/keras-team/keras/issues/1300",),
+    ),
+    Fault(
+        "long-runs-restart", "the state is lost every eight steps", "scan", STEP,
+        "new = step(x[t], tuple(s * (t != 8) for s in state), p)", (STEPS,),
+    ),
+    Fault(
+        "state-of-the-first-step", "the first step starts from zero", "scan", STEP,
+        "new = step(x[t], tuple(s * (t > 0) for s in state), p)", (STEPS, "time.split"),
+        ("https://github.com/clab/dynet/issues/226",),
+    ),
+    Fault(
+        "last-step-skipped", "the last step is not computed", "scan", "steps = range(len(x))",
+        "steps = range(max(1, len(x) - 1))\n    output = [0.0 * state[0]] * len(x)", (STEPS,),
+    ),
+    Fault(
+        "single-row-broadcast", "with one row the state is averaged over its units", "scan", STEP,
+        "new = step(x[t], state if len(x[t]) != 1 else tuple(s.mean() + 0 * s for s in state), p)", (STEPS,),
+    ),
+    Fault(
+        "initial-state-of-first-entry", "every layer and direction starts from the first initial state", "run", FIRST,
+        "state = initial[0]", (STEPS,), ("https://github.com/pclucas14/GansFallingShort/pull/2",),
+    ),
+    Fault(
+        "initial-state-by-direction", "initial states are read direction-major", "run", FIRST,
+        "state = initial[reverse * len(layers) + len(final) // len(directions)]", (STEPS,),
+        ("https://github.com/OpenNMT/OpenNMT-py/issues/61",),
+    ),
+    Fault(
+        "reverse-state-ignored", "the reverse direction starts from zero", "run", FIRST,
+        "state = tuple(s * (1 - reverse) for s in initial[len(final)])", (STEPS,),
+    ),
+    Fault(
+        "upper-states-ignored", "layers above the first start from zero", "run", FIRST,
+        "state = tuple(s * (len(final) < len(directions)) for s in initial[len(final)])", (STEPS,),
+        ("https://github.com/pytorch/pytorch/pull/95137",),
+    ),
+    Fault(
+        "halves-swapped", "the reverse half comes first", "run", JOINED,
+        "x = [join(*both[::-1]) for both in zip(*halves)]", (STEPS, "directions.reversal"),
+    ),
+    Fault(
+        "third-layer-is-the-second", "layers above the second have the parameters of the second", "run",
+        "for directions in layers:", "for directions in layers[:2] + layers[1:2] * (len(layers) - 2):", (STEPS,),
+        ("https://github.com/apache/mxnet/issues/17479",),
+    ),
+    Fault(
+        "reverse-weights-shared", "the reverse direction has the weights of the forward one", "run",
+        "for reverse, p in enumerate(directions):", "for reverse, p in enumerate([directions[0]] * len(directions)):",
+        (STEPS, "directions.halves_are_independent"),
+    ),
+    Fault(
+        "upper-layers-see-forward-half", "upper layers read the forward half twice", "run", JOINED,
+        "x = [join(*both) for both in zip(*halves)]\n"
+        "        if len(final) < len(layers) * len(halves):\n"
+        "            x = [join(*[both[0]] * len(both)) for both in zip(*halves)]",
+        (STEPS, "layers.in_a_row"), ("https://github.com/pytorch/pytorch/issues/89357",),
+    ),
+    Fault(
+        "residual", "upper layers add what they read to what they give", "run", JOINED,
+        "x = [join(*both) + (t if len(final) > len(halves) else 0) for both, t in zip(zip(*halves), x)]",
+        (STEPS, "layers.in_a_row"),
+    ),
+    Fault(
+        "final-states-by-direction", "h_n is direction-major", "collect", COLLECT,
+        "D = plain.config.num_directions\n"
+        "    return Result(output_all, h_n.reshape(-1, D, *h_n.shape[1:]).swapaxes(0, 1).reshape(h_n.shape))",
+        (STEPS, "layers.final_states"), ("https://github.com/OpenNMT/OpenNMT-py/issues/61",),
+    ),
+    Fault(
+        "final-states-forward-twice", "the reverse final state is the forward one", "collect", COLLECT,
+        "D = plain.config.num_directions\n    return Result(output_all, np.repeat(h_n[::D], D, 0))", (STEPS,),
+        ("https://github.com/tflearn/tflearn/pull/522",),
+    ),
+    Fault(
+        "final-state-last-step", "h_n is the output of the last step, also for the reverse direction", "collect", COLLECT,
+        "h_n[-1] = output[-1][:, -h_n.shape[-1]:] if output else h_n[-1]\n    return Result(output_all, h_n)",
+        (STEPS, "time.final_state_is_last_output"), ("https://github.com/yunjey/pytorch-tutorial/pull/174",),
+    ),
+    Fault(
+        "final-state-missing", "h_n is zero", "collect", COLLECT, "return Result(output_all, 0 * h_n)", (STEPS,),
+        ("https://github.com/apple/coremltools/issues/263",),
+    ),
+    Fault(
+        "empty-sequence-loses-state", "without steps h_n is zero", "collect", COLLECT,
+        "return Result(output_all, h_n * bool(output))", (STEPS, "time.no_steps"),
+        ("https://github.com/pytorch/pytorch/issues/50192",),
+    ),
+    Fault(
+        "default-state-is-one", "a state that is not given is one", "time_major",
+        "h_0 = np.zeros((entries, x.shape[1], case.config.state_size))",
+        "h_0 = np.ones((entries, x.shape[1], case.config.state_size))", ("shapes.default_state",),
+        ("https://github.com/google-ai-edge/litert-torch/issues/397",),
+    ),
+    Fault(
+        "batch-first-ignored", "batch_first is ignored", "time_major", "elif case.config.batch_first:",
+        "elif case.config.batch_first and x.shape[0] != x.shape[1]:", ("shapes.batch_first",),
+        ("https://github.com/pytorch/pytorch/pull/255",),
+    ),
+    Fault(
+        "no-bias-reads-weights", "without biases the first column of W_ih stands in", "layer_parameters",
+        "zeros = np.zeros(len(plain.parameters[\"weight_ih_l0\"]))",
+        "zeros = as_float64(plain.parameters[\"weight_ih_l0\"])[:, 0]", (STEPS, "shapes.no_bias"),
+    ),
+    Fault(
+        "weights-of-the-first-call", "weights are kept from the first call of the same configuration", "forward", PLAIN,
+        "plain = time_major(case.check())\n"
+        "    kept = forward.__dict__.setdefault(str(plain.config), plain.parameters)\n"
+        "    plain = plain.replace(parameters=kept)",
+        ("shapes.calls_are_independent",), ("https://github.com/pytorch/pytorch/pull/91111",),
+    ),
+    Fault(
+        "state-of-the-call-before", "the state of the call before is the initial state", "forward", PLAIN,
+        "plain = time_major(case.check())\n"
+        "    before, forward.__dict__['h_n'] = forward.__dict__.get('h_n'), plain.h_0 + 0.25\n"
+        "    if before is not None and before.shape == plain.h_0.shape:\n"
+        "        plain = plain.replace(h_0=before)",
+        ("shapes.calls_are_independent", "shapes.repeatable"), ("https://github.com/tensorflow/tensorflow/issues/38403",),
+    ),
+    Fault(
+        "every-other-call", "every third call is off by one part in a thousand", "forward", PLAIN,
+        "plain = time_major(case.check())\n"
+        "    forward.__dict__['calls'] = forward.__dict__.get('calls', 0) + 1\n"
+        "    plain = plain.replace(x=plain.x * (1.001 if forward.__dict__['calls'] % 3 == 0 else 1.0))",
+        ("shapes.repeatable",), ("https://github.com/microsoft/onnxruntime/pull/1361",),
+    ),
+    Fault(
+        "strides-ignored", "arrays that are not contiguous are read as if they were", "as_float64",
+        "return np.asarray(array, dtype=np.float64)",
+        "array = np.asarray(array)\n"
+        "    plain = array.flags.c_contiguous or not array.flags.f_contiguous\n"
+        "    return np.asarray(array if plain else array.ravel('K').reshape(array.shape), dtype=np.float64)",
+        ("shapes.memory_layout",), ("https://github.com/pytorch/pytorch/issues/345",),
+    ),
+    Fault(
+        "single-precision-inside", "double precision is computed in single precision", "as_float64",
+        "return np.asarray(array, dtype=np.float64)", "return np.asarray(np.float32(array), dtype=np.float64)", (STEPS,),
+        ("https://github.com/keras-team/keras/issues/23704",),
+    ),
+]  # fmt: skip

@@ -1,0 +1,91 @@
+"""The report as text, for a terminal or a log."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from conformance.engine.run import PropertyResult
+from conformance.properties import catalogue
+
+from .model import Report
+
+VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not be judged"}
+STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
+WIDTH = 100
+NOTES = 6
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints a report; colours only where the console has them."""
+    for style, line in styled(report):
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def styled(report: Report) -> Iterator[tuple[str, str]]:
+    """The lines of a report, each with its style."""
+    yield STYLES[report.verdict], headline(report)
+    for reason in report.reasons:
+        yield "yellow", "  " + reason
+    failures = [result for result in report.results if result.status == "failed"]
+    statements = {id: prop.statement for id, prop in catalogue().items()}
+    for failure in failures:
+        yield "", ""
+        yield "bold", f"  {failure.id}: {statements.get(failure.id, '')}"
+        for line in details(failure):
+            yield "", line
+    yield "", ""
+    yield from (("", line) for line in table(report))
+
+
+def headline(report: Report) -> str:
+    """The verdict, and how much stands behind it."""
+    judged = [result for result in report.results if result.status in ("passed", "failed")]
+    failed = sum(result.status == "failed" for result in judged)
+    cases = sum(result.examples for result in judged)
+    held = f"{failed} of {len(judged)} properties failed" if failed else f"{len(judged)} properties held"
+    return f"{report.target} {VERDICTS[report.verdict]} ({held}, {cases:,} cases, {report.profile}, seed {report.seed})"
+
+
+def details(failure: PropertyResult) -> Iterator[str]:
+    """What is wrong, and the smallest case that shows it."""
+    yield from wrapped(failure.message, "    ")
+    if failure.counterexample:
+        yield from wrapped(f"smallest case: {failure.counterexample}", "    ")
+
+
+def table(report: Report) -> Iterator[str]:
+    """What was exercised, chapter by chapter, and what was not."""
+    chapters: dict[str, list[PropertyResult]] = {}
+    for result in report.results:
+        if result.status in ("passed", "failed"):
+            chapters.setdefault(result.id.partition(".")[0], []).append(result)
+    for chapter, results in chapters.items():
+        held = sum(result.status == "passed" for result in results)
+        cases = sum(result.examples for result in results)
+        yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} cases"
+    if report.coverage:
+        areas = ", ".join(f"{area} {count}" for area, count in report.coverage.items())
+        yield from wrapped("exercised    " + areas, "  ")
+    for status, label in (("not_claimed", "not claimed  "), ("not_run", "not run      ")):
+        ids = [result.id for result in report.results if result.status == status]
+        if ids:
+            yield from wrapped(label + ", ".join(ids), "  ")
+    for message in dict.fromkeys(result.message for result in report.results if result.status == "not_run"):
+        yield from wrapped("             " + message, "  ")
+    if report.untested:
+        yield from wrapped("claimed, but not tested by this version: " + ", ".join(report.untested), "  ")
+    for note in report.notes[:NOTES]:
+        yield f"  note         {note}"
+    if len(report.notes) > NOTES:
+        yield f"  note         and {len(report.notes) - NOTES} more"
+
+
+def wrapped(text: str, indent: str) -> list[str]:
+    """A text in lines, the later ones set in."""
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False
+    )  # fmt: skip
