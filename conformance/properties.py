@@ -7,7 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.engine.judgement import Failure, NotApplicable, NotRun, Run, agree, applicable, fail, steps_agree, within
+from conformance.engine.judgement import (
+    Failure,
+    NotApplicable,
+    NotRun,
+    Run,
+    agree,
+    applicable,
+    fail,
+    steps_agree,
+    within,
+)
 from conformance.target.capabilities import CELLS, Capabilities
 from strategies.cases import Allowed
 
@@ -102,4 +112,6 @@ def catalogue() -> dict[str, Property]:
 def untested(capabilities: Capabilities) -> list[str]:
     """What a target claims and this version does not test."""
     cells = [cell for cell in CELLS if cell in capabilities.cells and cell not in CELLS_TESTED]
-    return cells + [name for name in ("dropout", "projections", "gradients", "recompiles") if getattr(capabilities, name)]
+    return cells + [
+        name for name in ("dropout", "projections", "gradients", "recompiles") if getattr(capabilities, name)
+    ]

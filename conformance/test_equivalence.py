@@ -85,7 +85,9 @@ def test_pytorch(target, case):
     try:
         from conformance.adapters import pytorch
     except ImportError:
-        raise NotRun("PyTorch is not installed; pip install 'rnn-conformance[torch]' adds it as a second judge") from None
+        raise NotRun(
+            "PyTorch is not installed; pip install 'rnn-conformance[torch]' adds it as a second judge"
+        ) from None
     agree(target(case), target.second_opinion(pytorch.forward, case))
 
 

@@ -109,4 +109,6 @@ def same_bits(before, after):
     """Two answers are the same, bit for bit."""
     for name, array in before.arrays.items():
         if array.tobytes() != after.arrays[name].tobytes():
-            fail(f"bits:{name}", f"{name} differs between two calls with the same case; something is kept between calls")
+            fail(
+                f"bits:{name}", f"{name} differs between two calls with the same case; something is kept between calls"
+            )

@@ -68,7 +68,10 @@ def test_memory(target, case):
     changed[0] += 0.5
     other = target(held.replace(x=changed)).result.output[-1]
     if (other == target(held).result.output[-1]).all():
-        fail("value:output", f"the output of step {case.num_steps - 1} does not depend on step 0; is the state handed on?")
+        fail(
+            "value:output",
+            f"the output of step {case.num_steps - 1} does not depend on step 0; is the state handed on?",
+        )
 
 
 @prop(needs="empty.time", lengths=False)

@@ -249,5 +249,5 @@ def check_lengths(lengths: np.ndarray, rows: int, steps: int) -> None:
         raise ShapeError(
             f"lengths has shape {lengths.shape} and dtype {lengths.dtype}, must be ({rows},) = (N,) integers"
         )
-    if rows and not (0 <= lengths.min() and lengths.max() <= steps):
+    if rows and not (lengths.min() >= 0 and lengths.max() <= steps):
         raise ShapeError(f"lengths is {lengths.tolist()}, each must be from 0 to T = {steps}")

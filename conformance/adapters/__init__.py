@@ -1,0 +1,1 @@
+"""Targets for implementations that other people have written."""

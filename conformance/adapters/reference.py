@@ -19,7 +19,6 @@ capabilities = Capabilities(
 )
 
 
-
 def forward_of(package):
     """The forward of a reference: output and h_n of one case, rounded to its dtype once at the end."""
 

@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from conformance.engine.check import choose, known
 from conformance.engine.check import check as check_here
+from conformance.engine.check import choose, known
 from conformance.engine.parallel import cores, judge_all
 from conformance.engine.profiles import PROFILES
 from conformance.properties import untested

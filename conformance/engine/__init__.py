@@ -1,0 +1,1 @@
+"""Judging: properties on cases, and what follows from it."""

@@ -45,7 +45,9 @@ AREAS = {
     "L >= 3": Area(lambda c: c.config.num_layers >= 3, layers(3)),
     "D = 2": Area(lambda c: c.config.bidirectional, claimed("bidirectional")),
     "stacked, D = 2, T >= 3, N >= 2, ragged": Area(
-        lambda c: c.config.num_layers > 1 and c.config.bidirectional and c.num_steps > 2 and c.num_rows > 1 and ragged(c),
+        lambda c: (
+            c.config.num_layers > 1 and c.config.bidirectional and c.num_steps > 2 and c.num_rows > 1 and ragged(c)
+        ),
         lambda c: layers(2)(c) and claimed("bidirectional", "lengths")(c) and free("steps", "batch")(c),
     ),
     "ragged, unsorted": Area(ragged, lambda c: claimed("lengths")(c) and free("batch", "steps")(c)),
@@ -62,7 +64,9 @@ AREAS = {
     "H > 4, no multiple of 4": Area(
         lambda c: c.config.hidden_size > 4 and c.config.hidden_size % 4 > 0, free("hidden_size")
     ),
-    "I > 8, no multiple of 4": Area(lambda c: c.config.input_size > 8 and c.config.input_size % 4 > 0, free("input_size")),
+    "I > 8, no multiple of 4": Area(
+        lambda c: c.config.input_size > 8 and c.config.input_size % 4 > 0, free("input_size")
+    ),
     "I = H": Area(lambda c: c.config.input_size == c.config.hidden_size, free("input_size", "hidden_size")),
     "D*H = I": Area(
         lambda c: c.config.input_size == c.config.hidden_size * c.config.num_directions,

@@ -9,7 +9,9 @@ STEPS = "equivalence.steps"
 INTEGERS = "equivalence.integer_networks"
 
 
-def both(id: str, title: str, old: str, new: str, killed_by: tuple[str, ...], seen: tuple[str, ...] = ()) -> list[Fault]:
+def both(
+    id: str, title: str, old: str, new: str, killed_by: tuple[str, ...], seen: tuple[str, ...] = ()
+) -> list[Fault]:
     """The same mistake in the tanh and in the ReLU cell."""
     return [
         Fault(f"{id}-{kind}", f"{title} ({name})", f"rnn_{kind}", old, new, killed_by, seen)
@@ -39,15 +41,16 @@ FAULTS = [
     *both(
         "recurrence-dropped", "the state is not used", Z_TANH,
         "z = affine(x, p.W_ih, 0 * h, p.W_hh, p.b_ih, p.b_hh)", (STEPS, "time.memory"),
-        ("https://github.com/karpathy/makemore/pull/3",),
+        ("https://github.com/karpathy/makemore/pull/3", "https://github.com/tracel-ai/burn/issues/2701"),
     ),
     *both(
         "only-when-wide", "units from 17 on are lost", "(h,) = state",
-        "(h,) = state\n    h = h * (np.arange(h.shape[-1]) < 16)", (STEPS,),
+        "(h,) = state\n    h = h * (np.arange(h.shape[-1]) < 16)", (STEPS, "symmetries.permuted_units"),
     ),
     *both(
         "tail-of-four-lost", "units beyond the last multiple of four miss their input", "(h,) = state",
-        "(h,) = state\n    x = x * (np.arange(x.shape[-1]) < max(4, x.shape[-1] // 4 * 4))", (STEPS,),
+        "(h,) = state\n    x = x * (np.arange(x.shape[-1]) < max(4, x.shape[-1] // 4 * 4))",
+        (STEPS, "symmetries.permuted_inputs"),
     ),
     *both(
         "wrong-without-bias", "without biases the recurrent product is halved", "(h,) = state",
@@ -61,10 +64,24 @@ FAULTS = [
     ),
     *both(
         "operands-rounded", "operands are rounded to 11 significant bits", "(h,) = state",
-        "(h,) = state\n    x = np.float64(np.float16(x / 64)) * 64", (STEPS, INTEGERS),
+        "(h,) = state\n    x = np.float64(np.float16(x / 64)) * 64", (STEPS,),
+    ),
+    *both(
+        "input-leaks", "the mean of the input is added past the weights", Z_TANH,
+        Z_TANH + "\n    z = z + 0.01 * x.mean(-1, keepdims=True)", (STEPS, "symmetries.unused_input"),
+    ),
+    *both(
+        "state-leaks", "part of the old state is kept, as in a leaky integrator", Z_TANH,
+        Z_TANH + "\n    z = z + 0.01 * h",
+        (STEPS, "equivalence.no_recurrent_weight"),
     ),
     Fault(
-        "activation-missing", "the activation is not applied", "rnn_tanh", "return (tanh(z),)", "return (z,)", (STEPS,),
+        "activation-missing", "the activation is not applied", "rnn_tanh", "return (tanh(z),)", "return (z,)",
+        (STEPS, "equivalence.pytorch"),
+    ),
+    Fault(
+        "state-late", "the state arrives halved", "rnn_relu", "(h,) = state", "(h,) = state\n    h = h / 2",
+        (STEPS, INTEGERS, "equivalence.delay_line", "equivalence.counter"),
     ),
     Fault(
         "relu-for-tanh", "ReLU is computed where tanh was asked for", "rnn_tanh", "return (tanh(z),)",

@@ -104,7 +104,7 @@ class PatchedLoader(importlib.machinery.SourceFileLoader):
         vars(module).setdefault("np", np)
         super().exec_module(module)
 
-    def get_code(self, fullname: str) -> Any:
+    def get_code(self, _fullname: str) -> Any:
         """The code of the patched text; no bytecode is cached."""
         mine = [fault for fault in self.faults if fault.module == Path(self.path).stem]
         return compile(patched_source(Path(self.path).stem, mine), self.path, "exec")
@@ -117,7 +117,7 @@ class PatchedFinder:
         self.alias = alias
         self.faults = faults
 
-    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(self, fullname: str, *_: Any) -> Any:
         """The spec of a module of this copy; None for every other module."""
         package, _, module = fullname.partition(".")
         if package != self.alias:
@@ -125,9 +125,7 @@ class PatchedFinder:
         file = HOME / f"{module or '__init__'}.py"
         loader = PatchedLoader(fullname, str(file), self.faults)
         places = None if module else [str(HOME)]
-        return importlib.util.spec_from_file_location(
-            fullname, file, loader=loader, submodule_search_locations=places
-        )
+        return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=places)
 
 
 def faulty_reference(*faults: Fault) -> ModuleType:

@@ -18,7 +18,8 @@ PLAIN = "plain = time_major(case.check())"
 FAULTS = [
     Fault(
         "reverse-runs-forward", "both directions read the input forwards", "scan", LOOP, "for t in steps:",
-        (STEPS, "directions.reversal"), ("https://github.com/onnx/onnx/pull/7935",),
+        (STEPS, "directions.reversal", "directions.reverse_is_forward_on_reversed_time", "time.no_future"),
+        ("https://github.com/onnx/onnx/pull/7935",),
     ),
     Fault(
         "reverse-starts-in-padding", "the reverse direction starts at the padded end", "scan", ALIVE,
@@ -35,7 +36,8 @@ FAULTS = [
         ("lengths.padding_is_zero",), ("https://github.com/apache/mxnet/issues/19323",),
     ),
     Fault(
-        "lengths-off-by-one", "a row ends one step early", "scan", ALIVE, "alive = (t < lengths - 1)[:, None]", (STEPS,),
+        "lengths-off-by-one", "a row ends one step early", "scan", ALIVE,
+        "alive = (t < lengths - 1)[:, None]", (STEPS,),
     ),
     Fault(
         "lengths-one-too-many", "a row ends one step late", "scan", ALIVE, "alive = (t <= lengths)[:, None]",
@@ -48,7 +50,7 @@ FAULTS = [
     ),
     Fault(
         "lengths-sorted", "lengths are sorted, and rows are not sorted back", "scan", ALIVE,
-        "alive = (t < -np.sort(-lengths))[:, None]", (STEPS,), ("https://github.com/mlverse/torch/issues/499",),
+        "alive = (t < -np.sort(-lengths))[:, None]", (STEPS, "batch.permutation"), ("https://github.com/mlverse/torch/issues/499",),
     ),
     Fault(
         "state-runs-on", "the final state is the state after the padding", "scan", HELD,
@@ -73,7 +75,7 @@ FAULTS = [
     ),
     Fault(
         "long-runs-restart", "the state is lost every eight steps", "scan", STEP,
-        "new = step(x[t], tuple(s * (t != 8) for s in state), p)", (STEPS,),
+        "new = step(x[t], tuple(s * (t != 8) for s in state), p)", (STEPS, "equivalence.automata"),
     ),
     Fault(
         "state-of-the-first-step", "the first step starts from zero", "scan", STEP,
@@ -86,7 +88,8 @@ FAULTS = [
     ),
     Fault(
         "single-row-broadcast", "with one row the state is averaged over its units", "scan", STEP,
-        "new = step(x[t], state if len(x[t]) != 1 else tuple(s.mean() + 0 * s for s in state), p)", (STEPS,),
+        "new = step(x[t], state if len(x[t]) != 1 else tuple(s.mean() + 0 * s for s in state), p)",
+        (STEPS, "batch.row_alone"),
     ),
     Fault(
         "initial-state-of-first-entry", "every layer and direction starts from the first initial state", "run", FIRST,
@@ -108,7 +111,7 @@ FAULTS = [
     ),
     Fault(
         "halves-swapped", "the reverse half comes first", "run", JOINED,
-        "x = [join(*both[::-1]) for both in zip(*halves)]", (STEPS, "directions.reversal"),
+        "x = [join(*both[::-1]) for both in zip(*halves)]", (STEPS, "directions.reversal", "directions.two_runs"),
     ),
     Fault(
         "third-layer-is-the-second", "layers above the second have the parameters of the second", "run",
@@ -144,7 +147,8 @@ FAULTS = [
         ("https://github.com/tflearn/tflearn/pull/522",),
     ),
     Fault(
-        "final-state-last-step", "h_n is the output of the last step, also for the reverse direction", "collect", COLLECT,
+        "final-state-last-step", "h_n is the last step of the output, for the reverse direction too", "collect",
+        COLLECT,
         "h_n[-1] = output[-1][:, -h_n.shape[-1]:] if output else h_n[-1]\n    return Result(output_all, h_n)",
         (STEPS, "time.final_state_is_last_output"), ("https://github.com/yunjey/pytorch-tutorial/pull/174",),
     ),
@@ -167,6 +171,32 @@ FAULTS = [
         "batch-first-ignored", "batch_first is ignored", "time_major", "elif case.config.batch_first:",
         "elif case.config.batch_first and x.shape[0] != x.shape[1]:", ("shapes.batch_first",),
         ("https://github.com/pytorch/pytorch/pull/255",),
+    ),
+    Fault(
+        "packed-path-differs", "given lengths take another path, which scales the input", "forward", PLAIN,
+        "plain = time_major(case.check())\n"
+        "    plain = plain if case.lengths is None else plain.replace(x=plain.x * 1.001)",
+        ("lengths.full_lengths", STEPS), ("https://github.com/pytorch/pytorch/issues/95118",),
+    ),
+    Fault(
+        "length-zero-takes-a-step", "a row of length 0 takes one step", "scan", ALIVE,
+        "alive = (t < np.maximum(lengths, 1))[:, None]", ("lengths.length_zero", STEPS),
+        ("https://github.com/microsoft/onnxruntime/pull/28052",),
+    ),
+    Fault(
+        "empty-batch-gets-a-row", "a batch without rows is computed as one row", "collect", COLLECT,
+        "if plain.num_rows:\n"
+        "        return Result(output_all, h_n)\n"
+        "    return Result(np.zeros((len(output), 1, width)), np.zeros((len(h_n), 1, h_n.shape[-1])))",
+        ("batch.no_rows", "shapes.shapes"), ("https://github.com/pytorch/pytorch/pull/71696",),
+    ),
+    Fault(
+        "unbatched-loses-state", "without a batch axis the initial state is lost", "time_major",
+        "h_0 = None if h_0 is None else h_0[:, None]", "h_0 = None", ("shapes.unbatched",),
+    ),
+    Fault(
+        "batch-of-more-than-eight", "rows from the ninth on are computed from the first eight", "scan", STEP,
+        "new = step(x[t][np.arange(len(x[t])) % 8], state, p)", (STEPS, "batch.row_alone"),
     ),
     Fault(
         "no-bias-reads-weights", "without biases the first column of W_ih stands in", "layer_parameters",
@@ -205,7 +235,8 @@ FAULTS = [
     ),
     Fault(
         "single-precision-inside", "double precision is computed in single precision", "as_float64",
-        "return np.asarray(array, dtype=np.float64)", "return np.asarray(np.float32(array), dtype=np.float64)", (STEPS,),
+        "return np.asarray(array, dtype=np.float64)", "return np.asarray(np.float32(array), dtype=np.float64)",
+        (STEPS,),
         ("https://github.com/keras-team/keras/issues/23704",),
     ),
 ]  # fmt: skip

@@ -36,7 +36,7 @@ class Report:
     @classmethod
     def of(
         cls, target: str, capabilities: Capabilities, results: list[PropertyResult], profile: str, seed: int,
-        untested: list[str], required: tuple[str, ...] = (), stopped: bool = False,
+        untested: list[str], required: tuple[str, ...] = (),
     ) -> Report:  # fmt: skip
         """The verdict that follows from results."""
         coverage: Counter[str] = Counter()

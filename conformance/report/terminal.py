@@ -68,7 +68,7 @@ def table(report: Report) -> Iterator[str]:
         cases = sum(result.examples for result in results)
         yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} cases"
     if report.coverage:
-        areas = ", ".join(f"{area} {count}" for area, count in report.coverage.items())
+        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items())
         yield from wrapped("exercised    " + areas, "  ")
     for status, label in (("not_claimed", "not claimed  "), ("not_run", "not run      ")):
         ids = [result.id for result in report.results if result.status == status]
@@ -87,5 +87,6 @@ def table(report: Report) -> Iterator[str]:
 def wrapped(text: str, indent: str) -> list[str]:
     """A text in lines, the later ones set in."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False,
+        break_on_hyphens=False,
     )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Targets: what they claim, how they are found, and the process that holds them."""

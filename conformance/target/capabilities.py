@@ -130,5 +130,7 @@ def some_of(name: str, values: Any, known: Collection[str]) -> tuple[str, ...]:
 
 def capability_names() -> list[str]:
     """Whatever ``Capabilities.claims`` understands."""
-    switches = [f.name for f in fields(Capabilities) if f.name not in ("cells", "dtypes", "max_layers", "biases", "arithmetic")]
+    switches = [
+        f.name for f in fields(Capabilities) if f.name not in ("cells", "dtypes", "max_layers", "biases", "arithmetic")
+    ]
     return [*switches, "layers", *(f"empty.{name}" for name in EMPTIES), *CELLS, *DTYPES]

@@ -54,4 +54,6 @@ class LocalTarget:
 def copied(case: Case) -> Case:
     """The same case in arrays of its own, with the same memory layout."""
     lengths = None if case.lengths is None else case.lengths.copy()
-    return case.map(lambda name, array: child.rebuilt(array, array.strides, array.flags.writeable)).replace(lengths=lengths)
+    return case.map(lambda name, array: child.rebuilt(array, array.strides, array.flags.writeable)).replace(
+        lengths=lengths
+    )

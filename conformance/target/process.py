@@ -48,6 +48,7 @@ class Watchdog(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        """Looks twenty times a second."""
         seen = psutil.Process(self.process.pid)
         while self.process.poll() is None and self.reason is None:
             time.sleep(self.POLL)
@@ -80,7 +81,7 @@ class ChildTarget:
 
     def launch(self) -> dict[str, Any]:
         """Starts the process and loads the target; what it declares. Raises LoadError."""
-        self.printed = tempfile.TemporaryFile()
+        self.printed = tempfile.TemporaryFile()  # noqa: SIM115, lives as long as the process
         try:
             self.process = subprocess.Popen(
                 [self.python, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.printed,

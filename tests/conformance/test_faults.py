@@ -1,0 +1,62 @@
+"""Every fault is found, and every property finds one."""
+
+import pytest
+
+from conformance import check
+from conformance.adapters import reference
+from conformance.faults import FAULTS, Fault, FaultyTarget, PatchError, faulty_reference
+from conformance.properties import catalogue
+
+# What no patch of the reference can show; tests/targets/wrong does.
+HYGIENE = {"shapes.dtype", "shapes.inputs_untouched", "shapes.results_own_their_memory"}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_fault_is_rejected_by_each_property_that_is_to_kill_it(fault, seed):
+    report = check(FaultyTarget(fault), seed=seed, properties=fault.killed_by)
+    survived = [result.id for result in report.results if result.status not in ("failed", "not_run")]
+    assert not survived
+    assert report.verdict == "fails"
+
+
+def test_every_property_kills_a_fault():
+    killers = {id for fault in FAULTS.values() for id in fault.killed_by}
+    assert set(catalogue()) - killers == HYGIENE
+
+
+def test_every_property_and_fault_has_a_sentence():
+    assert all(prop.statement.endswith(".") for prop in catalogue().values())
+    assert all(fault.title and not fault.title.endswith(".") for fault in FAULTS.values())
+
+
+def test_every_source_is_an_address():
+    assert all(url.startswith("https://") for fault in FAULTS.values() for url in fault.seen)
+
+
+def test_a_patch_leaves_the_reference_alone():
+    before = check(reference, properties=["equivalence.counter"])
+    faulty_reference(FAULTS["tanh-for-relu"])
+    after = check(reference, properties=["equivalence.counter"])
+    assert before.verdict == after.verdict == "conforms"
+
+
+def test_patches_of_different_lines_compose():
+    both = FaultyTarget(FAULTS["halves-swapped"], FAULTS["final-states-by-direction"])
+    report = check(both, properties=["directions.two_runs", "layers.final_states"])
+    assert {result.status for result in report.results} == {"failed"}
+
+
+def test_a_patch_that_does_not_fit_says_so():
+    stale = Fault("stale", "a line that is gone", "scan", "state = old", "state = new", ())
+    with pytest.raises(PatchError, match=r"stale: 'state = old' occurs 0 times in scan"):
+        faulty_reference(stale)
+    with pytest.raises(PatchError, match="no function 'walk'"):
+        faulty_reference(Fault("gone", "a function that is gone", "walk", "", "", ()))
+
+
+def test_a_patch_reads_as_a_diff():
+    assert FAULTS["reverse-runs-forward"].patch().splitlines() == [
+        "-for t in reversed(steps) if reverse else steps:",
+        "+for t in steps:",
+    ]
