@@ -22,6 +22,10 @@ from .subject import Subject
 
 SHRINK_RUNS = 400
 SHRINK_SECONDS = 5.0
+# Failures that cost a process each time: fewer, but patient runs.
+DEATHS = {"hang", "crash", "exit", "memory"}
+DEATH_RUNS = 12
+DEATH_SECONDS = 60.0
 
 
 @dataclass
@@ -151,8 +155,10 @@ class Judging:
     def smallest(self) -> str:
         """Shrinks the counterexample; the message of the smallest one."""
         assert self.case is not None
-        self.case = shrink(self.case, self.fails, self.allowed.admits, runs=SHRINK_RUNS, seconds=SHRINK_SECONDS)
         assert self.failure is not None
+        died = self.failure.kind in DEATHS
+        runs, seconds = (DEATH_RUNS, DEATH_SECONDS) if died else (SHRINK_RUNS, SHRINK_SECONDS)
+        self.case = shrink(self.case, self.fails, self.allowed.admits, runs=runs, seconds=seconds)
         return self.last_message
 
     def fails(self, case: Case) -> bool:

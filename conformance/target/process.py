@@ -26,11 +26,11 @@ GIBIBYTE = 2**30
 
 @dataclass(frozen=True)
 class Limits:
-    """What one call may take: seconds, seconds to load, bytes of memory."""
+    """What one call may take: seconds, seconds to load, bytes of memory beyond those of the loaded target."""
 
     call: float = 10.0
     load: float = 120.0
-    memory: int = 4 * GIBIBYTE
+    memory: int = 2 * GIBIBYTE
     least: float = 1.0  # after a hang, calls get fifty times the slowest answer, but at least this
 
 
@@ -42,23 +42,24 @@ class Watchdog(threading.Thread):
     def __init__(self, process: subprocess.Popen, memory: int) -> None:
         super().__init__(daemon=True)
         self.process = process
+        self.seen = psutil.Process(process.pid)
         self.memory = memory
+        self.base = 0
         self.deadline = float("inf")
         self.reason: Problem | None = None
         self.start()
 
     def run(self) -> None:
         """Looks twenty times a second."""
-        seen = psutil.Process(self.process.pid)
         while self.process.poll() is None and self.reason is None:
             time.sleep(self.POLL)
             try:
-                size = seen.memory_info().rss
+                size = self.seen.memory_info().rss
             except psutil.Error:
                 return
             if time.monotonic() > self.deadline:
                 self.reason = Problem("hang", "did not return in time")
-            elif size > self.memory:
+            elif size > self.base + self.memory:
                 self.reason = Problem("memory", f"took more than {self.memory / GIBIBYTE:.1f} GiB of memory")
         kill(self.process)
 
@@ -96,6 +97,7 @@ class ChildTarget:
         if "refused" in header:
             self.stop()
             raise LoadError(header["refused"])
+        self.watchdog.base = self.watchdog.seen.memory_info().rss
         return header["capabilities"]
 
     def start(self) -> Problem | None:

@@ -1,0 +1,96 @@
+"""The pytest skin: items of its own, exit status, the same verdict as the others."""
+
+import json
+import sys
+
+import pytest
+
+import conformance
+
+RIGHT = """
+import numpy as np
+import warnings
+
+def forward(case):
+    warnings.warn("slow path", RuntimeWarning)
+    p, h, output = case.parameters, case.h_0[0], []
+    for x in case.x:
+        h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
+        output.append(h)
+    return np.stack(output), h[None].copy()
+"""
+WRONG = RIGHT.replace("h @ p", "case.h_0[0] @ p")
+
+
+@pytest.fixture
+def run(pytester):
+    """Runs pytest in a folder with a right and a wrong target."""
+    pytester.makepyfile(right=RIGHT, wrong=WRONG)
+
+    def pytest_with(*words):
+        return pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words, timeout=180)
+
+    return pytest_with
+
+
+def test_a_right_target(run):
+    done = run("--pyargs", "conformance", "--rnn", "right.py")
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["right.py conforms*", "*note*warned: RuntimeWarning: slow path"])
+
+
+def test_a_wrong_target(run):
+    done = run("--pyargs", "conformance", "--rnn", "wrong.py", "-n", "2")
+    assert done.ret == 1
+    done.stdout.fnmatch_lines(["Every step is the step of the equations*", "*output[[]1, 0, 0[]]*second step*"])
+    assert "Traceback" not in done.stdout.str()
+
+
+def test_the_three_skins_agree(run, pytester):
+    run("--pyargs", "conformance", "--rnn", "wrong.py", "--rnn-json", "report.json", "--rnn-seed", "3", "-n", "2")
+    by_pytest = json.loads((pytester.path / "report.json").read_text())
+    here = json.loads(conformance.check(str(pytester.path / "wrong.py"), seed=3).to_json())
+    told = [[(r["id"], r["status"], r["examples"], r["counterexample"]) for r in x["results"]] for x in (by_pytest, here)]
+    assert told[0] == told[1]
+    assert by_pytest["verdict"] == here["verdict"] == "fails"
+
+
+def test_foreign_settings_change_nothing(run, pytester):
+    pytester.makeini("[pytest]\npython_files = check_*.py\nfilterwarnings = error\nxfail_strict = true\nrnn = right.py")
+    pytester.makeconftest(
+        "from hypothesis import settings\nsettings.register_profile('mine', max_examples=1, derandomize=True)\n"
+        "settings.load_profile('mine')\n"
+    )
+    done = run("-W", "error", "--strict-markers", "--pyargs", "conformance")
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["right.py conforms*"])
+
+
+def test_a_target_that_cannot_be_loaded(run):
+    done = run("--pyargs", "conformance", "--rnn", "absent.py")
+    assert done.ret == 2
+    done.stdout.fnmatch_lines(["*there is no file 'absent.py'*"])
+
+
+def test_nothing_judged_is_not_a_success(run, pytester):
+    pytester.makepyfile(test_own="def test_own(): pass")
+    done = run("test_own.py", "--rnn", "right.py")
+    assert done.ret == 2
+    done.stdout.fnmatch_lines(["no property was judged: name them with --pyargs conformance"])
+
+
+def test_an_unknown_profile(run):
+    done = run("--pyargs", "conformance", "--rnn", "right.py", "--rnn-profile", "fast")
+    assert done.ret == 4
+    done.stderr.fnmatch_lines(["*there is no profile 'fast'; there are quick, standard, thorough"])
+
+
+def test_nothing_of_ours_is_imported_unless_it_is_asked_for(run, pytester):
+    pytester.makepyfile(
+        strategies="mine = True",
+        conformance="mine = True",
+        test_own="import sys, strategies, conformance\n"
+        "def test_own():\n    assert strategies.mine and conformance.mine\n"
+        "    assert 'reference_rnn' not in sys.modules\n",
+    )
+    assert run("test_own.py").ret == 0

@@ -1,0 +1,323 @@
+"""Drawn cases: how they are distributed, and that they keep to what is allowed."""
+
+import numpy as np
+import pytest
+from hypothesis import find, given, settings
+from hypothesis.errors import InvalidArgument
+
+from reference_rnn import CELLS, DTYPES, arithmetic, forward
+from strategies import cases, layout_of
+from strategies.cases import CONTRACTION, PADDINGS, Allowed, contractive, decode, from_block, rounded
+from strategies.covering import covering
+from strategies.memory import LAYOUTS
+
+EMPTIES = ("time", "batch", "length")
+
+
+def blocks(count):
+    rng = np.random.default_rng(0)
+    return [rng.bytes(48) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Two thousand cases, with everything allowed."""
+    return [from_block(block, Allowed(empty=EMPTIES)) for block in blocks(2000)]
+
+
+def share(drawn, holds):
+    return np.mean([holds(c) for c in drawn])
+
+
+def sizes(c):
+    """L, D, T, N, I and H."""
+    k = c.config
+    return k.num_layers, k.num_directions, c.num_steps, c.num_rows, k.input_size, k.hidden_size
+
+
+def weights(c, kind="weight"):
+    return [array for name, array in c.parameters.items() if name.startswith(kind)]
+
+
+# Sizes
+
+RELATIONS = {
+    "I = H": lambda L, D, T, N, I, H: I == H,
+    "D*H = I": lambda L, D, T, N, I, H: D * H == I,
+    "N = T": lambda L, D, T, N, I, H: N == T,
+    "N = L*D": lambda L, D, T, N, I, H: N == L * D,
+    "L = 1": lambda L, D, T, N, I, H: L == 1,
+    "T = 1": lambda L, D, T, N, I, H: T == 1,
+    "N = 1": lambda L, D, T, N, I, H: N == 1,
+    "I = 1": lambda L, D, T, N, I, H: I == 1,
+    "H = 1": lambda L, D, T, N, I, H: H == 1,
+    "T = 0": lambda L, D, T, N, I, H: T == 0,
+    "N = 0": lambda L, D, T, N, I, H: N == 0,
+    "T >= 12": lambda L, D, T, N, I, H: T >= 12,
+    "L >= 3, D = 2": lambda L, D, T, N, I, H: L >= 3 and D == 2,
+}
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+def test_what_hides_a_mistake_about_axes_occurs_often_enough(drawn, relation):
+    assert share(drawn, lambda c: RELATIONS[relation](*sizes(c))) >= 0.04
+
+
+def test_sizes_differ_in_most_cases(drawn):
+    assert share(drawn, lambda c: len({*sizes(c)[2:]}) >= 3) > 0.6
+
+
+@pytest.mark.parametrize("position", [2, 3, 4, 5], ids="TNIH")
+@pytest.mark.parametrize("edge", [4, 8, 16])
+def test_sizes_lie_on_both_sides_of_where_vectorised_code_changes(drawn, position, edge):
+    seen = {sizes(c)[position] for c in drawn}
+
+    assert min(seen) < edge
+    assert edge == 16 and position in (2, 3) or max(seen) > edge
+
+
+def test_there_are_one_to_four_layers_in_one_and_two_directions(drawn):
+    assert {sizes(c)[:2] for c in drawn} == {(L, D) for L in (1, 2, 3, 4) for D in (1, 2)}
+
+
+# Lengths, padding and memory
+
+
+def test_half_of_the_cases_are_ragged(drawn):
+    assert 0.4 < share(drawn, lambda c: c.lengths is not None) < 0.6
+
+
+def test_lengths_come_in_no_order_with_0_1_and_full(drawn):
+    ragged = [(c.lengths.tolist(), c.num_steps) for c in drawn if c.lengths is not None and c.num_steps > 1]
+
+    assert np.mean([sorted(lengths, reverse=True) != lengths for lengths, _ in ragged]) > 0.4
+    assert any({0, 1, T} <= {*lengths} and sorted(lengths, reverse=True) != lengths for lengths, T in ragged)
+    for wanted in (lambda T: 0, lambda T: 1, lambda T: T):
+        assert np.mean([wanted(T) in lengths for lengths, T in ragged]) > 0.2
+
+
+PADDING = {
+    "zero": lambda padding: not padding.any(),
+    "garbage": lambda padding: np.isfinite(padding).all() and (padding >= 3).all(),
+    "nan": lambda padding: np.isnan(padding).all(),
+    "infinity": lambda padding: np.isposinf(padding).all(),
+}
+
+
+@pytest.mark.parametrize("kind", PADDINGS)
+def test_every_kind_of_padding_occurs(drawn, kind):
+    paddings = [c.x[np.arange(c.num_steps)[:, None] >= c.lengths] for c in drawn if c.lengths is not None]
+
+    assert np.mean([PADDING[kind](padding) for padding in paddings if padding.size]) > 0.15
+
+
+def test_only_the_padding_is_not_finite(drawn):
+    for c in drawn:
+        alive = np.arange(c.num_steps)[:, None] < c.row_lengths
+        assert np.isfinite(c.x[alive]).all()
+        assert all(np.isfinite(array).all() for name, array in c.arrays() if name != "x")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_memory_layout_occurs_in_parameters_x_and_h_0(drawn, layout):
+    seen = {name for c in drawn for name, array in c.arrays() if layout_of(array) == layout}
+
+    assert {"x", "h_0", "weight_ih_l0", "weight_hh_l1_reverse"} <= seen
+
+
+# Values
+
+
+def test_most_weights_differ_by_row_and_column(drawn):
+    different = [
+        len(np.unique(W, axis=0)) == len(W) and len(np.unique(W, axis=1).T) == len(W.T)
+        for c in drawn for W in weights(c) if min(W.shape) > 1
+    ]  # fmt: skip
+
+    assert np.mean(different) > 0.6
+
+
+def test_most_initial_states_are_not_zero(drawn):
+    assert share(drawn, lambda c: c.h_0.any()) > 0.75
+
+
+def test_half_of_the_stacked_cases_have_contractive_recurrent_weights(drawn):
+    stacked = [c for c in drawn if c.config.num_layers > 1]
+
+    assert share(stacked, lambda c: all((abs(W).sum(1) <= 0.75).all() for W in weights(c, "weight_hh"))) >= 0.5
+
+
+def test_half_of_the_tanh_cases_are_off_saturation(drawn):
+    def steep(c):
+        output = forward(c).output[np.arange(c.num_steps)[:, None] < c.row_lengths]
+        return (abs(output) < 0.99).mean() > 0.5
+
+    tanh = [c for c in drawn[:1000] if c.config.cell == "RNN_TANH" and c.row_lengths.any()]
+
+    assert share(tanh, steep) >= 0.5
+
+
+def void(c):
+    """Whether some layer's ball is so wide that it verifies nothing."""
+    balls = forward(c, arithmetic("float32"))
+    parts = [balls.output, *(balls.h_n[entry] for entry in range(len(balls.h_n.mid)))]
+    return any(part.rad.max(initial=0) > 2**-10 * abs(part.mid).max(initial=0) > 0 for part in parts)
+
+
+def test_few_cases_are_void(drawn):
+    assert share(drawn, void) <= 0.05
+
+
+def test_a_contractive_matrix_sums_to_little_and_keeps_its_bits():
+    W = np.random.default_rng(0).standard_normal((5, 5))
+    reach = abs(contractive(W)).sum(1).max()
+
+    assert CONTRACTION / 2 < reach <= CONTRACTION
+    assert np.log2(W / contractive(W)).ptp() == 0 if hasattr(W, "ptp") else np.ptp(np.log2(W / contractive(W))) == 0
+    assert contractive(W / 64) is not None and np.array_equal(contractive(W / 64), W / 64)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_are_rounded_to_the_dtype(dtype):
+    for block in blocks(100):
+        c = from_block(block, Allowed(dtypes=(dtype,)))
+        for _, array in c.arrays():
+            assert array.dtype == c.config.numpy_dtype
+            if dtype == "bfloat16":
+                assert not (np.ascontiguousarray(array).view(np.uint32) & 0xFFFF).any()
+
+
+def test_bfloat16_rounds_to_nearest_even():
+    config = from_block(bytes(48), Allowed(dtypes=("bfloat16",))).config
+    ulp = 2.0**-7
+
+    given = np.array([1 + ulp / 2, 1 + 3 * ulp / 2, 1 + 0.51 * ulp, -1 - 0.49 * ulp, 0.0])
+
+    assert rounded(given, config).tolist() == [1, 1 + 2 * ulp, 1 + ulp, -1, 0]
+
+
+# What is allowed
+
+RESTRICTIONS = {
+    "bidirectional": ({"bidirectional": True}, lambda c: c.config.bidirectional),
+    "one direction": ({"bidirectional": False}, lambda c: not c.config.bidirectional),
+    "bias": ({"bias": True}, lambda c: c.config.bias),
+    "no bias": ({"bias": False}, lambda c: not weights(c, "bias")),
+    "lengths": ({"lengths": True}, lambda c: c.lengths is not None and (c.lengths > 0).all()),
+    "no lengths": ({"lengths": False}, lambda c: c.lengths is None),
+    "one layer": ({"max_layers": 1}, lambda c: c.config.num_layers == 1),
+    "two or three layers": ({"min_layers": 2, "max_layers": 3}, lambda c: c.config.num_layers in (2, 3)),
+    "two steps or more": ({"min_steps": 2, "empty": EMPTIES}, lambda c: c.num_steps >= 2),
+    "nothing empty": ({}, lambda c: c.x.size and (c.row_lengths > 0).all()),
+    "no rows": ({"empty": ("batch",)}, lambda c: c.num_steps and (c.row_lengths > 0).all()),
+    "no steps": ({"empty": ("time",)}, lambda c: c.num_rows and (not c.num_steps or (c.row_lengths > 0).all())),
+    "length 0": ({"empty": ("length",)}, lambda c: c.x.size),
+    "no initial state": ({"initial_state": False}, lambda c: c.h_0 is None and c.c_0 is None),
+    "one bias": ({"biases": "one"}, lambda c: not any(b.any() for b in weights(c, "bias_hh"))),
+    "plain memory": ({"memory": False}, lambda c: {layout_of(a) for _, a in c.arrays()} == {"C"}),
+    "cells": ({"cells": ("RNN_RELU",)}, lambda c: c.config.cell == "RNN_RELU"),
+    "dtypes": ({"dtypes": ("float64", "float16")}, lambda c: c.config.dtype in ("float64", "float16")),
+    "sizes": (
+        {"sizes": {"input_size": (3, 8), "hidden_size": (4,), "num_layers": (1, 2), "batch": (2, 16), "steps": (5,)}},
+        lambda c: (c.config.input_size in (3, 8), *sizes(c)[2:4], c.config.hidden_size)
+        in [(True, 5, N, 4) for N in (2, 16)] and c.config.num_layers < 3,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("restriction", RESTRICTIONS)
+def test_every_case_keeps_to_what_is_allowed(restriction):
+    options, holds = RESTRICTIONS[restriction]
+    allowed = Allowed(**options)
+
+    for c in [*(from_block(block, allowed) for block in blocks(300)), *covering(allowed)]:
+        assert holds(c.check()) and allowed.admits(c), repr(c)
+
+
+@pytest.mark.parametrize("restriction", [name for name in RESTRICTIONS if name != "nothing empty"])
+def test_a_restriction_is_no_accident(restriction):
+    """Without it, some of the same cases would be others; so the test above can fail."""
+    holds = RESTRICTIONS[restriction][1]
+
+    assert not all(holds(from_block(block, Allowed(empty=EMPTIES))) for block in blocks(300))
+
+
+NOT_ADMITTED = {
+    "cells": {"cells": ("RNN_RELU",)},
+    "layers": {"max_layers": 1},
+    "more layers": {"min_layers": 4},
+    "directions": {"bidirectional": False},
+    "bias": {"bias": False},
+    "no lengths": {"lengths": False},
+    "steps": {"min_steps": 5},
+    "length 0": {"empty": ("time", "batch")},
+    "sizes": {"sizes": {"hidden_size": (2, 4)}},
+}
+
+
+@pytest.mark.parametrize("reason", NOT_ADMITTED)
+def test_a_case_that_is_not_allowed_is_not_admitted(reason):
+    sketch = {"bidirectional": True, "lengths": True, "min_layers": 2, "max_layers": 3, "cells": ("RNN_TANH",)}
+    sketch |= {"bias": True, "sizes": {"steps": (4,), "hidden_size": (3,), "batch": (3,)}, "empty": EMPTIES}
+    c = next(c for c in (from_block(block, Allowed(**sketch)) for block in blocks(200)) if 0 in c.lengths)
+
+    assert Allowed(empty=EMPTIES).admits(c)
+    assert not Allowed(**{"empty": EMPTIES} | NOT_ADMITTED[reason]).admits(c)
+
+
+@pytest.mark.parametrize(("empty", "options"), [("time", {"steps": (0,)}), ("batch", {"batch": (0,)})])
+def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, options):
+    c = from_block(bytes(48), Allowed(empty=EMPTIES, sizes=options))
+
+    assert Allowed(empty=(empty,)).admits(c)
+    assert not Allowed(empty=[other for other in EMPTIES if other != empty]).admits(c)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cells": ("RNN",)}, f"cells has 'RNN', must be of {', '.join(CELLS)}"),
+        ({"dtypes": ("float8",)}, f"dtypes has 'float8', must be of {', '.join(DTYPES)}"),
+        ({"empty": ("rows",)}, "empty has 'rows', must be of time, batch, length"),
+        ({"network": "deep"}, "network has 'deep', must be of dense, integer, linear, automaton"),
+        ({"sizes": {"H": (1,)}}, "sizes has 'H', must be of input_size, hidden_size, num_layers, batch, steps"),
+        ({"min_layers": 3, "max_layers": 2}, "min_layers is 3, must be from 1 to max_layers = 2"),
+        ({"min_layers": 0}, "min_layers is 0, must be from 1 to max_layers = 4"),
+    ],
+)
+def test_an_argument_that_does_not_exist_is_refused_with_those_that_do(options, message):
+    with pytest.raises(InvalidArgument, match=message):
+        cases(**options)
+
+
+# Decoding and shrinking
+
+
+def test_a_block_stands_for_one_case():
+    one, other = (from_block(blocks(1)[0], Allowed()) for _ in range(2))
+
+    assert repr(one) == repr(other)
+    assert not any(np.shares_memory(a, b) for (_, a), (_, b) in zip(one.arrays(), other.arrays()))
+
+
+def test_the_zero_block_is_the_simplest_case():
+    assert repr(from_block(bytes(48), Allowed())) == "case('RNN_TANH', T=1, N=1, I=1, H=1, h_0=0)"
+    assert decode(bytes(48)).memory == "C"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "smallest"),
+    [
+        (lambda c: True, (1, 1, 1, 1, 1, 1)),
+        (lambda c: c.config.bidirectional and c.config.num_layers > 1, (2, 2, 1, 1, 1, 1)),
+        (lambda c: c.num_steps > 1 and c.config.hidden_size > 1 and c.h_0.any(), (1, 1, 2, 1, 1, 2)),
+    ],
+)
+def test_hypothesis_shrinks_to_small_sizes(wanted, smallest):
+    assert sizes(find(cases(), wanted, settings=settings(database=None, deadline=None))) == smallest
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(cells=CELLS, dtypes=DTYPES, empty=EMPTIES))
+def test_every_case_has_the_right_shapes(c):
+    c.check()
