@@ -7,7 +7,7 @@ neither a branch nor a flip.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,20 @@ Step = Callable[[Any, tuple, Parameters], tuple]
 
 
 @np.errstate(all="ignore")
-def forward(case: Case, arithmetic: Arithmetic | None = None) -> Result:
+def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None = None) -> Result:
     """The result of a case: float64 arrays, or balls if an arithmetic is given.
 
-    Raises ShapeError if an array of the case does not fit its configuration.
+    masks  (T, N, D*H) for each layer but the last, 0 or 1 / (1 - p): which numbers dropout keeps. Needed
+           in training with 0 < p < 1 only; with p = 1 nothing is kept.
+
+    Raises ShapeError if an array of the case does not fit its configuration, ValueError without masks.
     """
     plain = time_major(case.check())
     layers = layer_parameters(plain)
     step = STEPS[plain.config.cell]
     x, initial = lifted(plain, arithmetic)
-    output, final = run(step, layers, x, initial, plain.row_lengths)
+    kept = lifted_masks(plain, masks, arithmetic)
+    output, final = run(step, layers, x, initial, plain.row_lengths, kept)
     return like_case(case, collect(plain, output, final))
 
 
@@ -58,11 +62,15 @@ def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result:
     return like_case(case, collect(plain, [join(*both) for both in zip(*halves)], final))
 
 
-def run(step: Step, layers: list, x: list, initial: list, lengths: np.ndarray) -> tuple[list, list]:
-    """All layers. final is layer-major, direction-minor, like initial."""
+def run(
+    step: Step, layers: list, x: list, initial: list, lengths: np.ndarray, masks: Sequence = ()
+) -> tuple[list, list]:
+    """All layers; masks lie between them. final is layer-major, direction-minor, like initial."""
     final: list = []
     for directions in layers:
         halves = []
+        if final and masks:
+            x = [mask * x_t for mask, x_t in zip(masks[len(final) // len(directions) - 1], x)]
         for reverse, p in enumerate(directions):
             state = initial[len(final)]
             output, state = scan(step, p, x, state, lengths, reverse)
@@ -115,6 +123,19 @@ def lifted(plain: Case, arithmetic: Arithmetic | None) -> tuple[list, list]:
     x = [lift(x_t) for x_t in plain.x]
     states = [plain.h_0] if plain.c_0 is None else [plain.h_0, plain.c_0]
     return x, [tuple(lift(s) for s in entry) for entry in zip(*states)]
+
+
+def lifted_masks(plain: Case, masks: list | None, arithmetic: Arithmetic | None) -> list:
+    """Dropout's masks by layer and step, in the arithmetic asked for; none where nothing is dropped."""
+    config = plain.config
+    if not plain.training or config.dropout == 0 or config.num_layers == 1:
+        return []
+    if config.dropout == 1:
+        kept = (plain.num_steps, plain.num_rows, config.num_directions * config.state_size)
+        masks = [np.zeros(kept)] * (config.num_layers - 1)
+    if masks is None:
+        raise ValueError(f"training with dropout {config.dropout} needs masks: what was kept is not known otherwise")
+    return [[as_float64(m) if arithmetic is None else exact(m, arithmetic) for m in mask] for mask in masks]
 
 
 def as_float64(array: Any) -> np.ndarray:

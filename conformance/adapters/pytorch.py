@@ -20,6 +20,7 @@ capabilities = Capabilities(
     nonfinite=True,
     batch_first=True,
     unbatched=True,
+    dropout=True,
 )
 
 
@@ -27,10 +28,11 @@ def forward(case):
     """output and h_n of one case, as NumPy arrays."""
     module = build(
         case.config.cell, case.config.input_size, case.config.hidden_size, case.config.num_layers,
-        case.config.bias, case.config.batch_first, case.config.bidirectional, case.config.dtype,
+        case.config.bias, case.config.batch_first, case.config.dropout, case.config.bidirectional, case.config.dtype,
     )  # fmt: skip
     module.load_state_dict({name: tensor(array) for name, array in case.parameters.items()})
     h_0 = None if case.h_0 is None else tensor(case.h_0)
+    module.train(case.training)
     with torch.no_grad():
         output, h_n = module(packed(case), h_0)
     if case.lengths is not None:
@@ -40,12 +42,12 @@ def forward(case):
 
 
 @lru_cache(maxsize=256)
-def build(cell, input_size, hidden_size, num_layers, bias, batch_first, bidirectional, dtype):
+def build(cell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype):
     """A module of this shape; its weights are set for every case."""
     return torch.nn.RNN(
-        input_size, hidden_size, num_layers, cell.removeprefix("RNN_").lower(), bias, batch_first,
-        bidirectional=bidirectional, dtype=getattr(torch, dtype),
-    ).eval()  # fmt: skip
+        input_size, hidden_size, num_layers, cell.removeprefix("RNN_").lower(), bias, batch_first, dropout,
+        bidirectional, dtype=getattr(torch, dtype),
+    )  # fmt: skip
 
 
 def packed(case):

@@ -1,5 +1,7 @@
 """The reference itself: checks the engine, not the mathematics."""
 
+import numpy as np
+
 import reference_rnn
 from conformance.target.capabilities import Capabilities
 from reference_rnn import Case, Config
@@ -16,6 +18,7 @@ capabilities = Capabilities(
     nonfinite=True,
     batch_first=True,
     unbatched=True,
+    dropout=True,
 )
 
 
@@ -23,10 +26,19 @@ def forward_of(package):
     """The forward of a reference: output and h_n of one case, rounded to its dtype once at the end."""
 
     def forward(case):
-        result = package.forward(as_case(case))
+        result = package.forward(as_case(case), masks=masks(case))
         return result.output.astype(case.x.dtype), result.h_n.astype(case.x.dtype)
 
     return forward
+
+
+def masks(case):
+    """What dropout keeps, at random; None where nothing is dropped or kept."""
+    p, T, N = case.config.dropout, *case.x.shape[:2]
+    if not 0 < p < 1:
+        return None
+    kept = np.random.random((case.config.num_layers - 1, T, N, case.config.num_directions * case.config.hidden_size))
+    return list((kept >= p) / (1 - p))
 
 
 def as_case(case):

@@ -12,6 +12,7 @@ OUTPUT = "output[t] = select(state[0], alive, 0.0)"
 FIRST = "state = initial[len(final)]"
 JOINED = "x = [join(*both) for both in zip(*halves)]"
 STEP = "new = step(x[t], state, p)"
+DROPPED = "x = [mask * x_t for mask, x_t in zip(masks[len(final) // len(directions) - 1], x)]"
 COLLECT = "return Result(output_all, h_n, *c_n)"
 PLAIN = "plain = time_major(case.check())"
 
@@ -232,6 +233,37 @@ FAULTS = [
         "    plain = array.flags.c_contiguous or not array.flags.f_contiguous\n"
         "    return np.asarray(array if plain else array.ravel('K').reshape(array.shape), dtype=np.float64)",
         ("shapes.memory_layout",), ("https://github.com/pytorch/pytorch/issues/345",),
+    ),
+    Fault(
+        "dropout-in-evaluation", "dropout is not switched off outside training", "lifted_masks",
+        "if not plain.training or config.dropout == 0", "if config.dropout == 0", ("dropout.off_in_evaluation",),
+        ("https://github.com/pytorch/pytorch/pull/95563",),
+    ),
+    Fault(
+        "dropout-not-scaled", "what dropout keeps is not scaled up", "run", DROPPED,
+        DROPPED.replace("mask * x_t", "(mask > 0) * x_t"), ("dropout.mask",),
+    ),
+    Fault(
+        "dropout-locked", "one dropout mask serves every step", "run", DROPPED,
+        DROPPED.replace("masks[len(final) // len(directions) - 1]", "[masks[len(final) // len(directions) - 1][0]] * len(x)"),
+        ("dropout.mask",),
+    ),
+    Fault(
+        "dropout-keeps-what-it-should-drop", "p is the probability of being kept", "lifted_masks",
+        "return [[as_float64(m)", "return [[as_float64((m == 0) / (1 - config.dropout))", ("dropout.mask",),
+    ),
+    Fault(
+        "dropout-after-the-last-layer", "dropout also acts on what the last layer gives", "run", "return x, final",
+        "return [m * x_t for m, x_t in zip(masks[-1], x)] if masks else x, final", ("dropout.mask",),
+    ),
+    Fault(
+        "dropout-ignored", "dropout is ignored in training", "run", DROPPED, DROPPED.replace("mask * x_t", "x_t"),
+        ("dropout.mask", "dropout.everything_at_one"),
+    ),
+    Fault(
+        "dropout-with-one-layer", "with one layer, dropout scales the input", "lifted", "x = [lift(x_t) for x_t in plain.x]",
+        "scale = 2.0 if plain.training and plain.config.num_layers == 1 else 1.0\n"
+        "    x = [lift(scale * x_t) for x_t in plain.x]", ("dropout.nothing_at_zero", "dropout.not_on_the_last_layer"),
     ),
     Fault(
         "single-precision-inside", "double precision is computed in single precision", "as_float64",

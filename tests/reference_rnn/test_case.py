@@ -63,7 +63,10 @@ def test_a_result_has_the_shapes_that_are_announced(c):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"weight_ih_l0": (2, 3)}, r"weight_ih_l0 has shape \(2, 3\), must be \(3, 2\) = \(H, I\); it looks transposed"),
+        (
+            {"weight_ih_l0": (2, 3)},
+            r"weight_ih_l0 has shape \(2, 3\), must be \(3, 2\) = \(H, I\); it looks transposed",
+        ),
         ({"weight_hh_l1": (3, 6)}, r"weight_hh_l1 has shape \(3, 6\), must be \(3, 3\) = \(H, H\)$"),
         ({"weight_ih_l1": (3, 3)}, r"weight_ih_l1 has shape \(3, 3\), must be \(3, 6\) = \(H, 2H\)$"),
         ({"bias_hh_l0_reverse": (6,)}, r"bias_hh_l0_reverse has shape \(6,\), must be \(3,\) = \(H,\)$"),

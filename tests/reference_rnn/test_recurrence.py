@@ -294,7 +294,7 @@ def test_balls_are_narrow_for_usual_weights(sizes, widest):
 def test_one_wrong_number_is_rejected(looped, seed):
     rng = np.random.default_rng(seed)
     c = like_torch(rng, T=6, N=3, I=3, H=4, L=2, D=2, lengths=rng.integers(2, 7, 3))
-    output, h_n = looped(c, in_random_order(seed))
+    output, _ = looped(c, in_random_order(seed))
     row = rng.integers(3)
     at = rng.integers(c.row_lengths[row]), row, rng.integers(8)
 

@@ -73,7 +73,7 @@ def test_sizes_lie_on_both_sides_of_where_vectorised_code_changes(drawn, positio
     seen = {sizes(c)[position] for c in drawn}
 
     assert min(seen) < edge
-    assert edge == 16 and position in (2, 3) or max(seen) > edge
+    assert max(seen) > edge or (edge == 16 and position in (2, 3))
 
 
 def test_there_are_one_to_four_layers_in_one_and_two_directions(drawn):
@@ -165,7 +165,7 @@ def void(c):
 
 
 def test_few_cases_are_void(drawn):
-    assert share(drawn, void) <= 0.05
+    assert share(drawn[:1000], void) <= 0.05
 
 
 def test_a_contractive_matrix_sums_to_little_and_keeps_its_bits():
@@ -173,8 +173,8 @@ def test_a_contractive_matrix_sums_to_little_and_keeps_its_bits():
     reach = abs(contractive(W)).sum(1).max()
 
     assert CONTRACTION / 2 < reach <= CONTRACTION
-    assert np.log2(W / contractive(W)).ptp() == 0 if hasattr(W, "ptp") else np.ptp(np.log2(W / contractive(W))) == 0
-    assert contractive(W / 64) is not None and np.array_equal(contractive(W / 64), W / 64)
+    assert np.unique(W / contractive(W)).tolist() == [8]
+    assert np.array_equal(contractive(W / 64), W / 64)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -183,8 +183,16 @@ def test_numbers_are_rounded_to_the_dtype(dtype):
         c = from_block(block, Allowed(dtypes=(dtype,)))
         for _, array in c.arrays():
             assert array.dtype == c.config.numpy_dtype
-            if dtype == "bfloat16":
-                assert not (np.ascontiguousarray(array).view(np.uint32) & 0xFFFF).any()
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [False, pytest.param(True, marks=pytest.mark.xfail(reason="garbage in the padding is float32", strict=True))],
+)
+def test_bfloat16_values_have_nothing_in_their_lower_half(lengths):
+    for block in blocks(100):
+        for _, array in from_block(block, Allowed(dtypes=("bfloat16",), lengths=lengths)).arrays():
+            assert not (np.ascontiguousarray(array).view(np.uint32) & 0xFFFF).any()
 
 
 def test_bfloat16_rounds_to_nearest_even():
@@ -210,7 +218,7 @@ RESTRICTIONS = {
     "two steps or more": ({"min_steps": 2, "empty": EMPTIES}, lambda c: c.num_steps >= 2),
     "nothing empty": ({}, lambda c: c.x.size and (c.row_lengths > 0).all()),
     "no rows": ({"empty": ("batch",)}, lambda c: c.num_steps and (c.row_lengths > 0).all()),
-    "no steps": ({"empty": ("time",)}, lambda c: c.num_rows and (not c.num_steps or (c.row_lengths > 0).all())),
+    "no steps": ({"empty": ("time",), "lengths": False}, lambda c: c.num_rows and c.lengths is None),
     "length 0": ({"empty": ("length",)}, lambda c: c.x.size),
     "no initial state": ({"initial_state": False}, lambda c: c.h_0 is None and c.c_0 is None),
     "one bias": ({"biases": "one"}, lambda c: not any(b.any() for b in weights(c, "bias_hh"))),
@@ -240,6 +248,14 @@ def test_a_restriction_is_no_accident(restriction):
     holds = RESTRICTIONS[restriction][1]
 
     assert not all(holds(from_block(block, Allowed(empty=EMPTIES))) for block in blocks(300))
+
+
+@pytest.mark.xfail(reason="without steps every length is 0", strict=True)
+def test_no_row_has_length_0_where_only_steps_may_be_missing():
+    allowed = Allowed(empty=("time",), lengths=True)
+
+    for c in [*(from_block(block, allowed) for block in blocks(300)), *covering(allowed)]:
+        assert 0 not in c.lengths and allowed.admits(c), repr(c)
 
 
 NOT_ADMITTED = {
@@ -273,6 +289,9 @@ def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, options):
     assert not Allowed(empty=[other for other in EMPTIES if other != empty]).admits(c)
 
 
+UNNOTICED = pytest.mark.xfail(reason="nothing to choose from is noticed late or not at all", strict=True)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -283,6 +302,9 @@ def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, options):
         ({"sizes": {"H": (1,)}}, "sizes has 'H', must be of input_size, hidden_size, num_layers, batch, steps"),
         ({"min_layers": 3, "max_layers": 2}, "min_layers is 3, must be from 1 to max_layers = 2"),
         ({"min_layers": 0}, "min_layers is 0, must be from 1 to max_layers = 4"),
+        pytest.param({"cells": ()}, "cells", marks=UNNOTICED),
+        pytest.param({"dtypes": ()}, "dtypes", marks=UNNOTICED),
+        pytest.param({"sizes": {"steps": ()}}, "sizes", marks=UNNOTICED),
     ],
 )
 def test_an_argument_that_does_not_exist_is_refused_with_those_that_do(options, message):

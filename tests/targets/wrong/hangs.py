@@ -1,0 +1,15 @@
+"""Never returns from more than three steps."""
+
+import time
+
+import numpy as np
+
+
+def forward(case):
+    h, p, output = case.h_0[0], case.parameters, []
+    while len(case.x) > 3:
+        time.sleep(1)
+    for x in case.x:
+        h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
+        output.append(h)
+    return np.stack(output), h[None]

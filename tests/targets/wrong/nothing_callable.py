@@ -1,0 +1,3 @@
+"""Defines nothing to call."""
+
+forward = "to be written"
