@@ -100,4 +100,5 @@ def index(at: tuple) -> str:
 
 def number(value: np.floating) -> str:
     """The shortest text that reads back as this number in its dtype."""
-    return str(int(value)) if np.isfinite(value) and abs(value) < 1e6 and value == int(value) else str(value)
+    wide = float(value)
+    return str(int(wide)) if wide.is_integer() and abs(wide) < 1e6 else str(value)

@@ -77,6 +77,19 @@ class Allowed:
         if not 1 <= self.min_layers <= self.max_layers:
             raise InvalidArgument(f"min_layers is {self.min_layers}, must be from 1 to max_layers = {self.max_layers}")
 
+    @property
+    def possible(self) -> bool:
+        """Whether there is a case at all: sizes may leave none."""
+        return bool(self.choice("num_layers", self.min_layers, self.max_layers)) and (
+            "steps" not in self.sizes or any(size >= self.min_steps for size in self.sizes["steps"])
+        )
+
+    def choice(self, dimension: str, least: int, most: int | None = None) -> list[int] | None:
+        """The allowed sizes of a dimension within bounds; None for all of them."""
+        if dimension not in self.sizes:
+            return None if most is None else list(range(least, most + 1))
+        return [size for size in sorted(self.sizes[dimension]) if least <= size <= (most or size)]
+
     def admits(self, case: Case) -> bool:
         """Whether a case, made smaller, is still one that may be drawn."""
         c = case.config
@@ -231,10 +244,11 @@ def fitted(sketch: Sketch, allowed: Allowed) -> tuple[Config, int, int]:
         N = T
     elif sketch.relation == "N=L*D":
         N = L * D
-    I = nearest(I, allowed.sizes.get("input_size"))  # noqa: E741
-    H = nearest(H, allowed.sizes.get("hidden_size"))
-    L = nearest(L, allowed.sizes.get("num_layers"))
-    N, T = nearest(N, allowed.sizes.get("batch")), nearest(T, allowed.sizes.get("steps"))
+    I = nearest(I, allowed.choice("input_size", 1))  # noqa: E741
+    H = nearest(H, allowed.choice("hidden_size", 1))
+    L = nearest(L, allowed.choice("num_layers", allowed.min_layers, allowed.max_layers))
+    N = nearest(N, allowed.choice("batch", 1))
+    T = nearest(T, allowed.choice("steps", allowed.min_steps))
     bias = sketch.bias if allowed.bias is None else allowed.bias
     cell = allowed.cells[sketch.cell % len(allowed.cells)]
     dtype = allowed.dtypes[sketch.dtype % len(allowed.dtypes)]

@@ -26,6 +26,10 @@ class NotApplicable(Exception):
     """A property says nothing about a case; the case does not count."""
 
 
+class Refused(NotApplicable):
+    """The target refuses a case that it does not claim to take."""
+
+
 class NotRun(Exception):
     """A property cannot be judged here; the message says what is missing."""
 

@@ -17,10 +17,6 @@ def readings(name: str, array: np.ndarray, case: Case) -> Iterator[Reading]:
     """Ways to read an array that has not the shape it must have, likeliest first."""
     c = case.config
     L, D, H = c.num_layers, c.num_directions, c.state_size
-    if array.ndim and array.shape[-1] == 1:
-        yield "it has a trailing axis of size 1", lambda a: a[..., 0]
-    if array.ndim and array.shape[0] == 1:
-        yield "it has a leading axis of size 1", lambda a: a[0]
     if name == "output":
         if array.ndim == 4 and array.shape[-2:] == (D, H):
             yield "the halves of the directions are not joined", lambda a: a.reshape(*a.shape[:2], -1)
@@ -38,6 +34,10 @@ def readings(name: str, array: np.ndarray, case: Case) -> Iterator[Reading]:
             yield "it is batch first, which states never are", lambda a: a.swapaxes(0, 1)
         if array.ndim == 2 and L * D == 1:
             yield "the axis of layers and directions is missing", lambda a: a[None]
+    if array.ndim and array.shape[-1] == 1:
+        yield "it has a trailing axis of size 1", lambda a: a[..., 0]
+    if array.ndim and array.shape[0] == 1:
+        yield "it has a leading axis of size 1", lambda a: a[0]
 
 
 class Reader:
@@ -47,7 +47,7 @@ class Reader:
         self.habits: dict[str, str] = {}
 
     def read(self, name: str, array: np.ndarray, case: Case) -> tuple[np.ndarray, str | None]:
-        """The array in its right shape, and the sentence about its wrong one.
+        """The array in its right shape, and the sentence about its wrong one; None where that cannot be told.
 
         Raises ValueError, with that sentence, if the shape cannot be made out.
         """
@@ -61,7 +61,8 @@ class Reader:
         for mistake, change in known.items():
             if change(array).shape == must.sizes and (not right or mistake == habit):
                 self.habits[name] = mistake
-                return change(array), f"{said}; {mistake}. Read as {must} from here on"
+                sentence = f"{said}; {mistake}. Read as {must} from here on"
+                return change(array), None if right else sentence
         raise ValueError(f"{said}{guess(array, must.sizes)}")
 
 

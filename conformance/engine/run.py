@@ -16,7 +16,7 @@ from strategies import shrink
 from strategies.cases import BLOCKS, Allowed, from_block
 from strategies.covering import covering
 
-from .judgement import Failure
+from .judgement import Failure, Refused
 from .profiles import PROFILES
 from .subject import Subject
 
@@ -56,6 +56,8 @@ def judge(prop: Property, target: Target, profile: str, base_seed: int, seconds:
         return PropertyResult(prop.id, "not_claimed", message=f"{', '.join(missing)} is not claimed")
     if not prop.allowed_cells(target.capabilities):
         return PropertyResult(prop.id, "not_run", message="no cell that is claimed is tested by this version")
+    if not prop.allowed(target.capabilities).possible:
+        return PropertyResult(prop.id, "not_claimed", message="what is claimed leaves no case for it")
     judging = Judging(prop, Subject(target), prop.allowed(target.capabilities))
     notes_before = len(target.notes)
     try:
@@ -88,6 +90,7 @@ class Judging:
         self.subject = subject
         self.allowed = allowed
         self.examples = 0
+        self.refused = False
         self.failure: Failure | None = None
         self.case: Case | None = None
 
@@ -109,8 +112,8 @@ class Judging:
         try:
             self.prop.check(self.subject, case)
             self.examples += 1
-        except NotApplicable:
-            return
+        except NotApplicable as nothing:
+            self.refused |= isinstance(nothing, Refused)
         except Failure as failure:
             self.examples += 1
             self.failure, self.case = failure, case
@@ -139,6 +142,8 @@ class Judging:
     def result(self) -> PropertyResult:
         """What became of the property; a counterexample is made small first."""
         coverage = dict(self.subject.coverage)
+        if self.failure is None and self.refused and not self.examples:
+            return PropertyResult(self.prop.id, "not_claimed", message="what is claimed leaves no case for it")
         if self.failure is None:
             status = "passed" if self.examples else "inconclusive"
             text = "" if self.examples else "no case exercised it; claim more, or restrict sizes less"

@@ -12,9 +12,10 @@ from conformance.target.child import parts
 from conformance.target.load import Target
 from conformance.target.local import copied
 from reference_rnn import Arithmetic, Case, Result, arithmetic
+from strategies.cases import sizes_of
 
 from .coverage import covered
-from .judgement import Failure, Run, fail, free_bounds
+from .judgement import Failure, Refused, Run, fail, free_bounds
 from .readings import Reader
 
 
@@ -29,6 +30,7 @@ class Subject:
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
+        self.reader = Reader()
         problem = self.target.start()
         if problem:
             raise Failure(problem.kind, told(problem))
@@ -37,8 +39,23 @@ class Subject:
         """What rounding is allowed to the target in this case."""
         return arithmetic(case.config.dtype, self.capabilities.arithmetic)
 
+    def takes(self, case: Case) -> bool:
+        """Whether the target claims to run a case of these sizes."""
+        c = self.capabilities
+        return (
+            all(size in c.sizes.get(name, (size,)) for name, size in sizes_of(case).items())
+            and (case.num_steps > 0 or c.claims("empty.time"))
+            and (case.num_rows > 0 or c.claims("empty.batch"))
+            and (case.num_steps == 0 or bool(case.row_lengths.all()) or c.claims("empty.length"))
+        )
+
     def answer(self, case: Case) -> Answer:
-        """What the target returned, as it is; raises Failure if it returned nothing usable."""
+        """What the target returned, as it is.
+
+        Raises Failure if it returned nothing usable, Refused if it does not claim to run such a case.
+        """
+        if not self.takes(case):
+            raise Refused
         answer = self.target.forward(case)
         if answer.problem:
             fail(answer.problem.kind, told(answer.problem))

@@ -12,7 +12,8 @@ OUTPUT = "output[t] = select(state[0], alive, 0.0)"
 FIRST = "state = initial[len(final)]"
 JOINED = "x = [join(*both) for both in zip(*halves)]"
 STEP = "new = step(x[t], state, p)"
-DROPPED = "x = [mask * x_t for mask, x_t in zip(masks[len(final) // len(directions) - 1], x)]"
+BETWEEN = "masks[len(final) // len(directions) - 1]"
+DROPPED = f"x = [mask * x_t for mask, x_t in zip({BETWEEN}, x)]"
 COLLECT = "return Result(output_all, h_n, *c_n)"
 PLAIN = "plain = time_major(case.check())"
 
@@ -245,7 +246,7 @@ FAULTS = [
     ),
     Fault(
         "dropout-locked", "one dropout mask serves every step", "run", DROPPED,
-        DROPPED.replace("masks[len(final) // len(directions) - 1]", "[masks[len(final) // len(directions) - 1][0]] * len(x)"),
+        DROPPED.replace(BETWEEN, f"[{BETWEEN}[0]] * len(x)"),
         ("dropout.mask",),
     ),
     Fault(
@@ -261,7 +262,8 @@ FAULTS = [
         ("dropout.mask", "dropout.everything_at_one"),
     ),
     Fault(
-        "dropout-with-one-layer", "with one layer, dropout scales the input", "lifted", "x = [lift(x_t) for x_t in plain.x]",
+        "dropout-with-one-layer", "with one layer, dropout scales the input", "lifted",
+        "x = [lift(x_t) for x_t in plain.x]",
         "scale = 2.0 if plain.training and plain.config.num_layers == 1 else 1.0\n"
         "    x = [lift(scale * x_t) for x_t in plain.x]", ("dropout.nothing_at_zero", "dropout.not_on_the_last_layer"),
     ),

@@ -30,13 +30,13 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     yield STYLES[report.verdict], headline(report)
     for reason in report.reasons:
         yield "yellow", "  " + reason
-    failures = [result for result in report.results if result.status == "failed"]
-    statements = {id: prop.statement for id, prop in catalogue().items()}
-    for failure in failures:
+    for failure, *same in alike([result for result in report.results if result.status == "failed"]):
         yield "", ""
-        yield "bold", f"  {failure.id}: {statements.get(failure.id, '')}"
-        for line in details(failure):
-            yield "", line
+        yield "bold", f"  {failure.id}: {catalogue()[failure.id].statement}"
+        yield from (("", line) for line in details(failure))
+        if same:
+            others = ", ".join(result.id for result in same)
+            yield from (("", line) for line in wrapped(f"the same in {others}", "    "))
     yield "", ""
     yield from (("", line) for line in table(report))
 
@@ -48,6 +48,14 @@ def headline(report: Report) -> str:
     cases = sum(result.examples for result in judged)
     held = f"{failed} of {len(judged)} properties failed" if failed else f"{len(judged)} properties held"
     return f"{report.target} {VERDICTS[report.verdict]} ({held}, {cases:,} cases, {report.profile}, seed {report.seed})"
+
+
+def alike(failures: list[PropertyResult]) -> list[list[PropertyResult]]:
+    """Failures grouped by what they say, in the order of their first."""
+    groups: dict[str, list[PropertyResult]] = {}
+    for failure in failures:
+        groups.setdefault(failure.message, []).append(failure)
+    return list(groups.values())
 
 
 def details(failure: PropertyResult) -> Iterator[str]:

@@ -41,8 +41,8 @@ def test_a_right_target_conforms(run, tmp_path):
     assert done.stdout.startswith("right.py conforms (")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["verdict"] == "conforms" and report["schema"] == 1
-    keys = "schema kit_version target verdict capabilities profile seed results diagnosis coverage environment".split()
-    assert set(keys) <= set(report)
+    keys = {"schema", "kit_version", "target", "verdict", "capabilities", "profile", "seed", "results", "diagnosis"}
+    assert keys | {"coverage", "environment"} <= set(report)
     assert {r["status"] for r in report["results"]} <= {"passed", "not_claimed", "not_run"}
 
 
@@ -70,9 +70,17 @@ def test_it_runs_without_a_terminal_and_without_colours(run):
         (["check", "exits.py"], {"exits": "raise SystemExit(0)"}, "exits.py does not import: SystemExit"),
         (["check", "dies.py"], {"dies": "import os; os._exit(0)"}, "dies.py could not be loaded: it ended its process"),
         (["check", "right.py:backward"], {}, "right.py has no 'backward'; it defines forward"),
-        (["check", "rnn.py"], {"rnn": "def rnn(x): pass"}, "no function 'forward'; it defines rnn. Name one: rnn.py:NAME"),
+        (
+            ["check", "rnn.py"],
+            {"rnn": "def rnn(x): pass"},
+            "no function 'forward'; it defines rnn. Name one: rnn.py:NAME",
+        ),
         (["check", "five.py:five"], {"five": "five = 5"}, "five.py:five is a int, not something to call"),
-        (["check", "claims.py"], {"claims": RIGHT + "capabilities = {'lenghts': True}"}, "there is no capability 'lenghts'"),
+        (
+            ["check", "claims.py"],
+            {"claims": RIGHT + "capabilities = {'lenghts': True}"},
+            "there is no capability 'lenghts'",
+        ),
         (["check", "python=/no/python right.py"], {}, "cannot start '/no/python'"),
         (["check"], {}, "Missing argument 'TARGET'; usage: "),
         (["check", "right.py", "--sed", "1"], {}, "options of check are --profile, --workers, --seed"),
@@ -117,12 +125,17 @@ def test_properties_are_listed(run):
 def test_the_budget_leaves_the_covering_cases(run, tmp_path):
     done = run("check", "right.py", "--budget", "0.01s", "--profile", "thorough", "--json", "report.json")
     assert done.returncode == 0, done.stdout
-    steps = next(r for r in json.loads((tmp_path / "report.json").read_text())["results"] if r["id"] == "equivalence.steps")
+    steps = next(
+        r for r in json.loads((tmp_path / "report.json").read_text())["results"] if r["id"] == "equivalence.steps"
+    )
     assert 24 <= steps["examples"] < 200
 
 
 def test_workers_do_not_change_the_verdict(run, tmp_path):
-    wrong = RIGHT.replace("h @ p", "h.copy() @ 1.0001 * p").replace("@ 1.0001 * p", "@ p") + "\ncapabilities = {'lengths': True}"
+    wrong = (
+        RIGHT.replace("h @ p", "h.copy() @ 1.0001 * p").replace("@ 1.0001 * p", "@ p")
+        + "\ncapabilities = {'lengths': True}"
+    )
     seen = []
     for workers in ("1", "2"):
         run("check", "wrong.py", "-n", workers, "--json", f"{workers}.json", "--property", "lengths", wrong=wrong)

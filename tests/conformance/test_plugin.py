@@ -50,7 +50,9 @@ def test_the_three_skins_agree(run, pytester):
     run("--pyargs", "conformance", "--rnn", "wrong.py", "--rnn-json", "report.json", "--rnn-seed", "3", "-n", "2")
     by_pytest = json.loads((pytester.path / "report.json").read_text())
     here = json.loads(conformance.check(str(pytester.path / "wrong.py"), seed=3).to_json())
-    told = [[(r["id"], r["status"], r["examples"], r["counterexample"]) for r in x["results"]] for x in (by_pytest, here)]
+    told = [
+        [(r["id"], r["status"], r["examples"], r["counterexample"]) for r in x["results"]] for x in (by_pytest, here)
+    ]
     assert told[0] == told[1]
     assert by_pytest["verdict"] == here["verdict"] == "fails"
 

@@ -13,16 +13,18 @@ from strategies import cases
 
 FLOAT32 = arithmetic("float32")
 EXACT = arithmetic("float64")
-NUMBERS = (-6.0, -1.25, -0.03125, 0.0, 0.25, 1.0, 5.0)  # and what is added to them below: no sum is rounded
+# No sum of these and of what is added to them below is rounded.
+NUMBERS = (-6.0, -1.25, -0.03125, 0.0, 0.25, 1.0, 5.0)
+GATES = (0.0, 0.25, 0.5, 1.0)
 
-# The functions of one, two or three balls that work on each number alone.
+# The functions that work on each number alone, and numbers for each of their operands.
 ELEMENTWISE = {
-    "tanh": (f.tanh, 1),
-    "sigmoid": (f.sigmoid, 1),
-    "relu": (f.relu, 1),
-    "sum": (lambda a, b: a + b, 2),
-    "product": (lambda a, b: a * b, 2),
-    "mix": (lambda z, n, h: f.mix(f.sigmoid(z), n, h), 3),
+    "tanh": (f.tanh, NUMBERS),
+    "sigmoid": (f.sigmoid, NUMBERS),
+    "relu": (f.relu, NUMBERS),
+    "sum": (lambda a, b: a + b, NUMBERS, NUMBERS),
+    "product": (lambda a, b: a * b, NUMBERS, NUMBERS),
+    "mix": (f.mix, GATES, NUMBERS, NUMBERS),
 }
 
 
@@ -30,31 +32,31 @@ def ball(mid, rad, a=EXACT):
     return Ball(np.asarray(mid, float), np.broadcast_to(rad, np.shape(mid)).astype(float), a)
 
 
-def grid(count):
-    """Every combination of ``count`` numbers."""
-    return [np.array(column) for column in zip(*itertools.product(NUMBERS, repeat=count))]
+def grid(*operands):
+    """Every combination of the operands' numbers."""
+    return [np.array(column) for column in zip(*itertools.product(*operands))]
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 @pytest.mark.parametrize("rad", [0.0, 2.0**-30, 2.0**-7, 0.5, 3.0])
 def test_the_result_of_any_operands_is_in_the_ball(name, rad):
-    function, count = ELEMENTWISE[name]
-    mids = grid(count)
+    function, *operands = ELEMENTWISE[name]
+    mids = grid(*operands)
     result = function(*(ball(mid, rad) for mid in mids))
 
-    for shifts in itertools.product((-1, -0.5, 0, 0.75, 1), repeat=count):
+    for shifts in itertools.product((-1, -0.5, 0, 0.75, 1), repeat=len(mids)):
         assert result.contains(function(*(mid + shift * rad for mid, shift in zip(mids, shifts)))).all()
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_the_ball_is_no_wider_than_the_results_reach(name):
-    function, count = ELEMENTWISE[name]
-    mids = grid(count)
+    function, *operands = ELEMENTWISE[name]
+    mids = grid(*operands)
     result = function(*(ball(mid, 0.01) for mid in mids))
 
     ends = [
         abs(function(*(mid + end * 0.01 for mid, end in zip(mids, ends))) - result.mid)
-        for ends in itertools.product((-1, 1), repeat=count)
+        for ends in itertools.product((-1, 1), repeat=len(mids))
     ]
     assert (np.max(ends, axis=0) >= 0.95 * result.rad - 1e-13).all()
 
@@ -116,6 +118,26 @@ def test_float32_activations_are_in_the_ball(name):
 
     assert result.contains(function(z)).all()
     assert result.rad.max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("function", "formula"),
+    [
+        (lambda z, n, h: n + h, lambda z, n, h: n + h),
+        (lambda z, n, h: n * h, lambda z, n, h: n * h),
+        (f.mix, lambda z, n, h: (1 - z) * n + z * h),
+        (f.mix, lambda z, n, h: n + z * (h - n)),
+    ],
+)
+def test_float32_sums_products_and_mixtures_are_in_the_ball(function, formula):
+    rng = np.random.default_rng(0)
+    z, n, h = rng.random(5000, np.float32), *rng.standard_normal((2, 5000), np.float32)
+
+    result = function(*(exact(array, FLOAT32) for array in (z, n, h)))
+
+    assert formula(z, n, h).dtype == np.float32
+    assert result.contains(formula(z, n, h)).all()
+    assert result.rad.max() < 1e-5
 
 
 def test_a_tanh_that_is_13_units_off_is_rejected():

@@ -131,7 +131,7 @@ def test_batch_first_swaps_x_and_output_and_nothing_else(c):
 
 
 @settings(max_examples=40, deadline=None)
-@given(cases(sizes={"batch": (1,)}), st.booleans())
+@given(cases(sizes={"batch": (1,)}, empty=("time", "length")), st.booleans())
 def test_unbatched_is_a_batch_of_one(c, batch_first):
     alone = forward(c.replace(x=c.x[:, 0], h_0=c.h_0[:, 0], batch_first=batch_first))
 
@@ -326,6 +326,15 @@ def test_chaos_widens_the_run_but_not_its_steps(looped):
     assert free.output.rad[-1].max() > 1
     assert steps.output.rad.max() < 1e-4
     assert steps.output.contains(output).all() and steps.h_n.contains(h_n).all()
+
+
+def test_a_state_may_be_kept_wider_than_it_is_returned():
+    c = case("RNN_RELU", T=2, weight_hh_l0=3, h_0=1)
+    u = arithmetic("float32").u
+
+    rad = anchored(c, forward(c).output, arithmetic("float32")).output.rad.ravel()
+
+    assert rad[1] - 3 * rad[0] == pytest.approx(3 * u * 3, rel=1e-6)
 
 
 @settings(max_examples=40, deadline=None)

@@ -40,7 +40,7 @@ def relu(z):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), seed=st.integers(0, 2**32 - 1))
 def test_every_order_of_the_sums_gives_the_same_bits(dtype, data, seed):
     c = data.draw(cases(cells=("RNN_RELU",), dtypes=(dtype,), network="integer", empty=EMPTIES))
@@ -50,7 +50,7 @@ def test_every_order_of_the_sums_gives_the_same_bits(dtype, data, seed):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_linear_relu_network_is_exact_too(dtype, data):
     c = data.draw(cases(cells=("RNN_RELU",), dtypes=(dtype,), network="linear", empty=EMPTIES))
@@ -58,7 +58,7 @@ def test_a_linear_relu_network_is_exact_too(dtype, data):
     assert representable(c)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cases(cells=("RNN_TANH",), network="linear", empty=EMPTIES), st.integers(0, 2**32 - 1))
 def test_in_a_linear_network_tanh_is_the_identity(c, seed):
     with_tanh = in_its_dtype(c, np.random.default_rng(seed), np.tanh)

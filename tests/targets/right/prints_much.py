@@ -1,7 +1,8 @@
 """Prints ten thousand lines on every call."""
 
-from conformance import Capabilities
 from plain import run
+
+from conformance import Capabilities
 
 capabilities = Capabilities()
 

@@ -12,8 +12,9 @@ def forward(case):
     for h, end in zip(case.h_0, ("_l0", "_l0_reverse")):
         output, order = [], -1 if end == "_l0_reverse" else 1
         for x in case.x[::order]:
-            h = np.tanh(x @ p["weight_ih" + end].T + p["bias_ih" + end] + h @ p["weight_hh" + end].T + p["bias_hh" + end])
+            z = x @ p["weight_ih" + end].T + p["bias_ih" + end] + p["bias_hh" + end]
+            h = np.tanh(z + h @ p["weight_hh" + end].T)
             output.append(h)
         halves.append(output[::order])
         h_n.append(h)
-    return np.moveaxis(np.array(halves), 0, 2), np.stack(h_n)
+    return np.stack([np.stack(half) for half in halves], axis=2), np.stack(h_n)

@@ -1,4 +1,4 @@
-"""A network like the one in question: two directions raise, the state is never carried, the output has an axis too many."""
+"""The network in question: two directions raise, no state is carried, the output has an axis too many."""
 
 import numpy as np
 

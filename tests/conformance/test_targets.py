@@ -1,0 +1,104 @@
+"""Right targets, however odd, conform; wrong ones do not, and it is said why."""
+
+from pathlib import Path
+
+import pytest
+
+from conformance import TargetError, check
+
+TARGETS = Path(__file__).parent.parent / "targets"
+RIGHT = sorted((TARGETS / "right").glob("*.py"))
+
+# What the report must say of each wrong target, and where.
+WRONG = {
+    "batch_first_output": ("shapes.shapes", "it is batch first; the first two axes are swapped"),
+    "changes_parameters": ("shapes.inputs_untouched", "was changed by the call"),
+    "changes_x": ("shapes.inputs_untouched", "x was changed by the call"),
+    "direction_major": ("layers.final_states", "h_n["),
+    "halves_apart": ("shapes.shapes", "the halves of the directions are not joined"),
+    "ignores_lengths": ("lengths.padding_is_zero", "must be zero: row"),
+    "keeps_state": ("shapes.repeatable", "something is kept between calls"),
+    "keeps_weights": ("shapes.calls_are_independent", ""),
+    "layers_by_directions": ("shapes.shapes", "layers and directions are separate axes"),
+    "no_layer_axis": ("shapes.shapes", "the axis of layers and directions is missing"),
+    "question": ("shapes.shapes", "it has a trailing axis of size 1"),
+    "raises_bidirectional": ("directions.reversal", "the target raised ValueError"),
+    "raises_keyboard_interrupt": ("equivalence.steps", "the target raised KeyboardInterrupt"),
+    "relu_as_tanh": ("equivalence.integer_networks", "must be"),
+    "returns_float64": ("shapes.dtype", "has dtype float64, must be float32"),
+    "returns_h_0": ("shapes.results_own_their_memory", "h_n shares memory with h_0"),
+    "returns_nan": ("equivalence.steps", "is nan, must be"),
+    "returns_none": ("shapes.shapes", "forward returned None, must return two arrays: output, h_n"),
+    "returns_ragged_lists": ("lengths.padding_is_zero", "output is a list that does not become an array"),
+    "returns_string": ("shapes.shapes", "forward returned a str, must return two arrays"),
+    "returns_three": ("shapes.shapes", "forward returned a tuple of 3, must return two arrays"),
+    "reuses_buffer": ("shapes.results_own_their_memory", "shares memory with an earlier result"),
+    "reverse_starts_in_padding": ("lengths.padded_row_is_row_alone", "one way and"),
+    "rough_tanh": ("equivalence.activation", "must be"),
+    "sigmoid_tanh": ("equivalence.activation", "must be"),
+    "swallows_nan": ("nonfinite.propagation", "must be nan"),
+    "trailing_axis": ("shapes.shapes", "it has a trailing axis of size 1"),
+    "wavers": ("shapes.repeatable", "something is kept between calls"),
+}
+
+# What needs a process of its own to be judged: it takes down the one that it is in.
+DEADLY = {
+    "crashes": "the target died of SIGSEGV",
+    "eats_memory": "the target took more than 2.0 GiB of memory",
+    "exits": "the target raised SystemExit: 3",
+    "exits_at_once": "the target ended its process with status 7",
+    "hangs": "the target did not return in time",
+}
+
+UNUSABLE = {
+    "import_error": "does not import: ModuleNotFoundError",
+    "nothing_callable": "has no function 'forward'",
+    "syntax_error": "has a syntax error at line",
+    "unknown_capability": "there is no capability",
+}
+
+
+@pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
+def test_what_is_right_is_never_rejected(path):
+    report = check(path)
+    assert [
+        (result.id, result.message, result.counterexample) for result in report.results if result.status == "failed"
+    ] == []
+    assert report.verdict == "conforms", report.reasons
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_rejected_for_the_right_reason(name):
+    id, message = WRONG[name]
+    report = check(TARGETS / "wrong" / f"{name}.py", properties=[id])
+    (result,) = report.results
+    assert (report.verdict, result.status) == ("fails", "failed")
+    assert message in result.message
+
+
+@pytest.mark.parametrize("name", DEADLY)
+def test_what_takes_its_process_down_is_a_finding(name):
+    ids = ["shapes.shapes", "equivalence.steps"]
+    report = check(TARGETS / "wrong" / f"{name}.py", properties=ids, in_process=False)
+    assert [result.status for result in report.results] == ["failed", "failed"]
+    assert DEADLY[name] in report.results[1].message
+    assert report.results[1].counterexample.startswith("case('RNN_TANH', T=")
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_what_cannot_be_loaded_is_not_judged(name):
+    for in_process in (True, False):
+        with pytest.raises(TargetError, match=UNUSABLE[name]):
+            check(TARGETS / "wrong" / f"{name}.py", in_process=in_process)
+
+
+def test_every_wrong_target_is_listed():
+    found = {path.stem for path in (TARGETS / "wrong").glob("*.py")}
+    assert found == WRONG.keys() | DEADLY.keys() | UNUSABLE.keys()
+
+
+def test_a_wrong_shape_is_looked_through():
+    report = check(TARGETS / "wrong" / "question.py", properties=["equivalence.steps"])
+    (result,) = report.results
+    assert "output[1, 0, 0] is 0.7615942, must be 0.642015 +/- " in result.message
+    assert result.counterexample == "case('RNN_TANH', T=2, N=1, I=1, H=1, weight_hh_l0=1, h_0=1)"
