@@ -111,7 +111,7 @@ def _(z: Ball) -> Ball:
     a, mid = z.arithmetic, tanh(z.mid)
     m = abs(mid)
     # tanh|z| - tanh(|z| - rad), the steepest reach, by the addition theorem: no cancellation
-    rad = np.tanh(z.rad) * (1 - m * np.tanh(abs(z.mid) - z.rad))
+    rad = defined(np.tanh(z.rad) * (1 - m * np.tanh(abs(z.mid) - z.rad)))
     return Ball(mid, rad + a.u * (a.kt * (m + rad) + a.ka) + a.eta, a)
 
 
@@ -119,7 +119,7 @@ def _(z: Ball) -> Ball:
 def _(z: Ball) -> Ball:
     a, half = z.arithmetic, abs(z.mid) / 2
     # the same reach as for tanh(z / 2); the error is absolute, since 0.5 + 0.5 tanh(z / 2) is usual
-    rad = np.tanh(z.rad / 2) * (1 - np.tanh(half) * np.tanh(half - z.rad / 2)) / 2
+    rad = defined(np.tanh(z.rad / 2) * (1 - np.tanh(half) * np.tanh(half - z.rad / 2)) / 2)
     return Ball(sigmoid(z.mid), rad + a.ks * a.u, a)
 
 

@@ -127,6 +127,8 @@ class Case:
 
     def check(self) -> Case:
         """This case, if every shape is right; otherwise ShapeError names the array."""
+        if self.x.ndim not in (2, 3):
+            raise ShapeError(f"x has shape {self.x.shape}, must be (T, N, I), or (T, I) unbatched")
         expected = {**parameter_shapes(self.config), **state_shapes(self)}
         given = dict(self.arrays())
         for name in expected.keys() - given.keys() - {"h_0", "c_0"}:

@@ -79,14 +79,14 @@ def expression(subject: Case) -> str:
     if subject.lengths is not None:
         parts.append(f"lengths={np.asarray(subject.lengths).tolist()}")
     for name, array in subject.arrays():
-        if array.size and (array.any() or name in ("h_0", "c_0")):
+        if name in ("h_0", "c_0") or (array.size and array.any()):
             parts.append(f"{name}={entries(array)}")
     return f"case({', '.join(parts)})"
 
 
 def entries(array: np.ndarray) -> str:
     """The shortest form that ``filled`` reads: one number, or a dict of what is not zero."""
-    first = array.flat[0]
+    first = array.flat[0] if array.size else array.dtype.type(0)
     if (array == first).all() or (array != array).all():
         return number(first)
     nonzero = (f"{index(at)}: {number(array[at])}" for at in zip(*np.nonzero(array)))

@@ -15,7 +15,7 @@ from hypothesis.errors import InvalidArgument
 
 from reference_rnn import CELLS, DTYPES, Case, Config, parameter_shapes, state_shapes
 
-from .integers import automaton, integer_network, linear_network, magnitude
+from .integers import automaton, integer_network, linear_network, magnitude, valid_steps
 from .memory import relaid
 from .values import cut
 
@@ -64,6 +64,11 @@ class Allowed:
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for argument, values in {"cells": self.cells, "dtypes": self.dtypes, **self.sizes}.items():
+            if not values:
+                raise InvalidArgument(
+                    f"{argument} in sizes is empty" if argument in self.sizes else f"{argument} is empty"
+                )
         for cell in self.cells:
             require("cells", cell, CELLS)
         for dtype in self.dtypes:
@@ -104,6 +109,7 @@ class Allowed:
             and (case.num_rows > 0 or "batch" in self.empty)
             and ("length" in self.empty or case.lengths is None or 0 not in case.lengths)
             and all(sizes_of(case)[name] in allowed for name, allowed in self.sizes.items())
+            and bool(np.isfinite(valid_steps(case)).all())
         )
 
 

@@ -36,20 +36,19 @@ def linear_network(case: Case) -> Case:
 
 def automaton(case: Case) -> Case:
     """A network of saturated units: every pre-activation is an odd multiple of 64, so h is -1 or 1."""
+    return case.map(saturated)
 
-    def change(name: str, array: np.ndarray) -> np.ndarray:
-        if name in ("x", "h_0"):
-            return np.where(array < 0, -1, 1).astype(array.dtype)
-        return 64 * np.clip(np.round(2 * array), -2, 2) if name.startswith("weight") else np.zeros_like(array)
 
-    network = case.map(change)
-    for name, bias in network.parameters.items():
-        if name.startswith("bias_ih"):
-            end = name.removeprefix("bias_ih")
-            weights = (network.parameters[kind + end] for kind in ("weight_ih", "weight_hh"))
-            units = sum(abs(W).sum(1) for W in weights) / 64
-            bias[:] = 64 * (1 - units % 2)
-    return network
+def saturated(name: str, array: np.ndarray) -> np.ndarray:
+    """Inputs and states of -1 or 1; recurrent weights and biases even, rows of input weights odd multiples of 64."""
+    if name in ("x", "h_0"):
+        return np.where(array < 0, -1, 1).astype(array.dtype)
+    if not name.startswith("weight_ih"):
+        return 128 * np.sign(np.round(array))
+    numbers = np.clip(np.round(2 * array), -2, 2)
+    even = numbers.sum(1) % 2 == 0
+    numbers[even, 0] += np.where(numbers[even, 0] > 0, -1, 1)
+    return 64 * numbers
 
 
 def representable(case: Case) -> bool:
@@ -65,10 +64,10 @@ def representable(case: Case) -> bool:
     arrays["x"] = x
     bits = 0
     for name, array in arrays.items():
-        grid = 1 if name.startswith("weight") else 2**FINEST
-        if (array * grid % 1).any():
+        wide = array.astype(float)
+        if (wide * (1 if name.startswith("weight") else 2**FINEST) % 1).any():
             return False
-        while not name.startswith("weight") and (array.astype(float) * 2**bits % 1).any():
+        while not name.startswith("weight") and (wide * 2**bits % 1).any():
             bits += 1
     return growth(case) * 2**bits < 2 ** PRECISION[case.config.dtype]
 

@@ -20,7 +20,7 @@ def relaid(array: np.ndarray, layout: str) -> np.ndarray:
         return wide[..., ::2]
     if layout == "negative" and array.ndim:
         return array[::-1, ...].copy()[::-1, ...]
-    copy = np.ascontiguousarray(array).copy()
+    copy = np.array(array, order="C")
     copy.flags.writeable = layout != "read-only"
     return copy
 

@@ -21,7 +21,7 @@ def readings(name: str, array: np.ndarray, case: Case) -> Iterator[Reading]:
         if array.ndim == 4 and array.shape[-2:] == (D, H):
             yield "the halves of the directions are not joined", lambda a: a.reshape(*a.shape[:2], -1)
         if array.ndim == 4 and array.shape[0] == D:
-            yield "the halves of the directions are not joined", lambda a: np.concatenate(list(a), -1)
+            yield "the directions are an axis of their own, the first", lambda a: np.concatenate(list(a), -1)
         if array.ndim == 3:
             swapped = "time major" if c.batch_first else "batch first"
             yield f"it is {swapped}; the first two axes are swapped", lambda a: a.swapaxes(0, 1)

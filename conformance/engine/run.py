@@ -59,7 +59,6 @@ def judge(prop: Property, target: Target, profile: str, base_seed: int, seconds:
     if not prop.allowed(target.capabilities).possible:
         return PropertyResult(prop.id, "not_claimed", message="what is claimed leaves no case for it")
     judging = Judging(prop, Subject(target), prop.allowed(target.capabilities))
-    notes_before = len(target.notes)
     try:
         judging.restart()
         judging.each(covering(judging.allowed))
@@ -70,7 +69,7 @@ def judge(prop: Property, target: Target, profile: str, base_seed: int, seconds:
     except NotRun as missing_piece:
         result = PropertyResult(prop.id, "not_run", message=str(missing_piece))
     result.seconds = time.monotonic() - began
-    result.notes = list(target.notes)[notes_before:]
+    result.notes = target.told()
     return result
 
 

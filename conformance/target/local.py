@@ -47,6 +47,10 @@ class LocalTarget:
         self.notes.update(dict.fromkeys(self.session.new_notes()))
         return Answer.of(reply)
 
+    def told(self) -> list[str]:
+        """The notes so far."""
+        return list(self.notes)
+
     def stop(self) -> None:
         """Nothing is left to stop."""
 

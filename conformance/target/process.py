@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import tempfile
@@ -162,6 +163,7 @@ class ChildTarget:
         self.process.stdout.close()
         self.process = None
         self.hear()
+        self.printed.close()
         if self.watchdog.reason:
             return self.watchdog.reason
         if code < 0:
@@ -170,10 +172,16 @@ class ChildTarget:
 
     def hear(self) -> None:
         """Keeps what the process printed behind Python's back as notes."""
-        self.printed.seek(0)
-        for line in self.printed.read(2000).decode(errors="replace").splitlines()[:5]:
+        # the child writes where this file is positioned, so it is read without moving that
+        text = os.pread(self.printed.fileno(), 2000, 0).decode(errors="replace")
+        for line in text.splitlines()[:5]:
             self.notes.setdefault("printed: " + line[:200])
-        self.printed.close()
+
+    def told(self) -> list[str]:
+        """The notes so far."""
+        if self.process is not None:
+            self.hear()
+        return list(self.notes)
 
     def last_words(self) -> str:
         """The last line that the process printed, for messages."""

@@ -13,7 +13,7 @@ CASE = case("RNN_TANH", T=5, N=4, I=2, H=3, L=2, D=2)
         ("output", (5, 4, 6, 1), "trailing axis"),
         ("output", (1, 5, 4, 6), "leading axis"),
         ("output", (5, 4, 2, 3), "halves of the directions are not joined"),
-        ("output", (2, 5, 4, 3), "halves of the directions are not joined"),
+        ("output", (2, 5, 4, 3), "directions are an axis of their own, the first"),
         ("output", (4, 5, 6), "batch first"),
         ("h_n", (2, 2, 4, 3), "layers and directions are separate axes"),
         ("h_n", (4, 4, 3, 1), "trailing axis"),

@@ -131,7 +131,7 @@ def test_every_memory_layout_occurs_in_parameters_x_and_h_0(drawn, layout):
 def test_most_weights_differ_by_row_and_column(drawn):
     different = [
         len(np.unique(W, axis=0)) == len(W) and len(np.unique(W, axis=1).T) == len(W.T)
-        for c in drawn for W in weights(c) if min(W.shape) > 1
+        for c in drawn[:800] for W in weights(c) if min(W.shape) > 1
     ]  # fmt: skip
 
     assert np.mean(different) > 0.6
@@ -152,7 +152,7 @@ def test_half_of_the_tanh_cases_are_off_saturation(drawn):
         output = forward(c).output[np.arange(c.num_steps)[:, None] < c.row_lengths]
         return (abs(output) < 0.99).mean() > 0.5
 
-    tanh = [c for c in drawn[:1000] if c.config.cell == "RNN_TANH" and c.row_lengths.any()]
+    tanh = [c for c in drawn[:500] if c.config.cell == "RNN_TANH" and c.row_lengths.any()]
 
     assert share(tanh, steep) >= 0.5
 
@@ -165,7 +165,7 @@ def void(c):
 
 
 def test_few_cases_are_void(drawn):
-    assert share(drawn[:1000], void) <= 0.05
+    assert share(drawn[:700], void) <= 0.05
 
 
 def test_a_contractive_matrix_sums_to_little_and_keeps_its_bits():
@@ -238,7 +238,7 @@ def test_every_case_keeps_to_what_is_allowed(restriction):
     options, holds = RESTRICTIONS[restriction]
     allowed = Allowed(**options)
 
-    for c in [*(from_block(block, allowed) for block in blocks(300)), *covering(allowed)]:
+    for c in [*(from_block(block, allowed) for block in blocks(200)), *covering(allowed)]:
         assert holds(c.check()) and allowed.admits(c), repr(c)
 
 
@@ -247,14 +247,13 @@ def test_a_restriction_is_no_accident(restriction):
     """Without it, some of the same cases would be others; so the test above can fail."""
     holds = RESTRICTIONS[restriction][1]
 
-    assert not all(holds(from_block(block, Allowed(empty=EMPTIES))) for block in blocks(300))
+    assert not all(holds(from_block(block, Allowed(empty=EMPTIES))) for block in blocks(200))
 
 
-@pytest.mark.xfail(reason="without steps every length is 0", strict=True)
 def test_no_row_has_length_0_where_only_steps_may_be_missing():
     allowed = Allowed(empty=("time",), lengths=True)
 
-    for c in [*(from_block(block, allowed) for block in blocks(300)), *covering(allowed)]:
+    for c in [*(from_block(block, allowed) for block in blocks(200)), *covering(allowed)]:
         assert 0 not in c.lengths and allowed.admits(c), repr(c)
 
 
@@ -287,9 +286,6 @@ def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, c):
     assert not Allowed(empty=[other for other in EMPTIES if other != empty]).admits(c)
 
 
-UNNOTICED = pytest.mark.xfail(reason="nothing to choose from is noticed late or not at all", strict=True)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -300,9 +296,9 @@ UNNOTICED = pytest.mark.xfail(reason="nothing to choose from is noticed late or 
         ({"sizes": {"H": (1,)}}, "sizes has 'H', must be of input_size, hidden_size, num_layers, batch, steps"),
         ({"min_layers": 3, "max_layers": 2}, "min_layers is 3, must be from 1 to max_layers = 2"),
         ({"min_layers": 0}, "min_layers is 0, must be from 1 to max_layers = 4"),
-        pytest.param({"cells": ()}, "cells", marks=UNNOTICED),
-        pytest.param({"dtypes": ()}, "dtypes", marks=UNNOTICED),
-        pytest.param({"sizes": {"steps": ()}}, "sizes", marks=UNNOTICED),
+        ({"cells": ()}, "cells"),
+        ({"dtypes": ()}, "dtypes"),
+        ({"sizes": {"steps": ()}}, "sizes"),
     ],
 )
 def test_an_argument_that_does_not_exist_is_refused_with_those_that_do(options, message):
