@@ -240,6 +240,8 @@ def fitted(sketch: Sketch, allowed: Allowed) -> tuple[Config, int, int]:
     bidirectional = sketch.bidirectional if allowed.bidirectional is None else allowed.bidirectional
     D = 2 if bidirectional else 1
     T = max(sketch.T if "time" in allowed.empty else max(sketch.T, 1), allowed.min_steps)
+    if allowed.lengths and "length" not in allowed.empty:
+        T = max(T, 1)  # without steps every row has length 0
     N = sketch.N if "batch" in allowed.empty else max(sketch.N, 1)
     I, H = sketch.I, sketch.H  # noqa: E741
     if sketch.relation == "I=H":
@@ -271,9 +273,9 @@ def nearest(size: int, allowed: Collection[int] | None) -> int:
 def fitted_lengths(sketch: Sketch, allowed: Allowed, T: int, N: int) -> np.ndarray | None:
     """(N,) lengths, unsorted, from 0 or 1 to T."""
     wanted = sketch.lengths is not None if allowed.lengths is None else allowed.lengths
-    if not wanted:
+    least = 0 if "length" in allowed.empty else 1
+    if not wanted or least > T:
         return None
-    least = 0 if "length" in allowed.empty else min(1, T)
     missing = sketch.lengths or (0, 1, 3, 2)
     return np.array([T - missing[row % len(missing)] % (T - least + 1) for row in range(N)], dtype=np.int64)
 
@@ -328,7 +330,7 @@ def padded(case: Case, padding: str) -> Case:
     value = {"zero": 0.0, "nan": np.nan, "infinity": np.inf, "garbage": 2 * magnitude(case.x) + 3}[padding]
     x = case.x.copy()
     x[ended] = value
-    return case.replace(x=x)
+    return case.replace(x=rounded(x, case.config))
 
 
 def relaid_case(case: Case, sketch: Sketch) -> Case:

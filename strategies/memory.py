@@ -13,7 +13,7 @@ def relaid(array: np.ndarray, layout: str) -> np.ndarray:
     An array too small to have that layout (one element, no axis) comes back in C order.
     """
     if layout == "F":
-        return np.asfortranarray(array).copy(order="F")
+        return np.array(array, order="F")
     if layout == "strided" and array.ndim:
         wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), np.nan, array.dtype)
         wide[..., ::2] = array

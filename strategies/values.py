@@ -60,6 +60,6 @@ def slices(table: np.ndarray, seed: int, salt: int, shape: tuple[int, ...]) -> n
     if len(shape) == 1:
         return table[row, column : column + shape[0]].copy()
     if len(shape) == 2:
-        return table[row : row + shape[0], column : column + shape[1]].copy()
+        return table[(row + np.arange(shape[0])) % ROWS, column : column + shape[1]]
     rows = (row + 13 * np.arange(shape[0])[:, None] + np.arange(shape[1])) % ROWS
     return table[rows, column : column + shape[2]]
