@@ -9,7 +9,9 @@ HOMES = {
     "Capabilities": "conformance.target.capabilities",
     "Report": "conformance.report.model",
     "TargetError": "conformance.target.load",
+    "assert_conforms": "conformance.engine.check",
     "check": "conformance.engine.check",
+    "from_cell": "conformance.adapters.cell",
 }
 __all__ = sorted(HOMES)  # noqa: PLE0605
 

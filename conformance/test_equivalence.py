@@ -6,8 +6,7 @@ import numpy as np
 
 from conformance.engine.judgement import void_layers
 from conformance.properties import NotRun, agree, applicable, fail, prop, steps_agree
-from reference_rnn import Case
-from strategies.cases import rounded
+from reference_rnn import Case, rounded
 
 
 @prop()
@@ -101,7 +100,7 @@ def sweep(case: Case) -> Case:
 
     def change(name, array):
         if name == "x":
-            return rounded(numbers.reshape(array.shape), case.config)
+            return rounded(numbers.reshape(array.shape), case.config.dtype)
         if name.startswith("weight_ih"):
             width = array.shape[1]
             return (np.arange(width) == np.arange(len(array))[:, None] % width).astype(dtype)

@@ -94,6 +94,17 @@ def layer(case: Case, number: int, x: np.ndarray) -> Case:
     return case.replace(num_layers=1, input_size=x.shape[-1], parameters=parameters, x=x, **states)
 
 
+def lowest_layers(case: Case, count: int) -> Case:
+    """The first layers of a case as a case of its own."""
+    entries = count * case.config.num_directions
+    ends = tuple(f"_l{number}" for number in range(count))
+    parameters = {
+        name: array for name, array in case.parameters.items() if name.removesuffix("_reverse").endswith(ends)
+    }
+    states = {name: None if s is None else s[:entries] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    return case.replace(num_layers=count, parameters=parameters, **states)
+
+
 def rows(case: Case, chosen: Any) -> Case:
     """The case with only some rows of its batch, in this order."""
     chosen = list(chosen)

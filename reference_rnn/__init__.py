@@ -2,12 +2,12 @@
 
 from .arithmetic import PRECISION, PROFILES, Arithmetic, arithmetic
 from .ball import Ball
-from .case import CELLS, DTYPES, Case, Config, Result, ShapeError, parameter_shapes, result_shapes, state_shapes
+from .case import CELLS, DTYPES, Case, Config, Result, ShapeError, parameter_shapes, result_shapes, rounded, state_shapes
 from .notation import case
 from .question import rnn
 from .recurrence import anchored, forward
 
 __all__ = [
     "CELLS", "DTYPES", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Config", "Result", "ShapeError",
-    "anchored", "arithmetic", "case", "forward", "parameter_shapes", "result_shapes", "rnn", "state_shapes",
+    "anchored", "arithmetic", "case", "forward", "parameter_shapes", "result_shapes", "rnn", "rounded", "state_shapes",
 ]  # fmt: skip

@@ -179,6 +179,15 @@ class Shape:
         return f"{self.sizes} = ({self.symbols})"
 
 
+def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    """The numbers rounded to a dtype; those of bfloat16 come in a float32 array."""
+    if dtype != "bfloat16":
+        return array.astype(dtype)
+    bits = array.astype(np.float32).view(np.uint32)
+    even = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)  # to nearest, ties to even
+    return np.where(np.isnan(array), np.float32(np.nan), even.astype(np.uint32).view(np.float32))
+
+
 def suffix(layer: int, direction: int) -> str:
     """The ending of a parameter's name: ``_l0``, ``_l0_reverse`` and so on."""
     return f"_l{layer}" + ("_reverse" if direction else "")

@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 
-from reference_rnn import CELLS, DTYPES, Case, Config, parameter_shapes, state_shapes
+from reference_rnn import CELLS, DTYPES, Case, Config, parameter_shapes, rounded, state_shapes
 
 from .integers import automaton, integer_network, linear_network, magnitude, valid_steps
 from .memory import relaid
@@ -299,7 +299,7 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed) -> Case:
         arrays[name] = array
     if allowed.biases == "one":
         arrays |= {name: 0 * array for name, array in arrays.items() if name.startswith("bias_hh")}
-    arrays = {name: rounded(array, config) for name, array in arrays.items()}
+    arrays = {name: rounded(array, config.dtype) for name, array in arrays.items()}
     if not allowed.initial_state:
         arrays |= {"h_0": None, "c_0": None}
     states = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
@@ -312,16 +312,6 @@ def contractive(W: np.ndarray) -> np.ndarray:
     return W if reach <= CONTRACTION else W * 2.0 ** -np.ceil(np.log2(reach / CONTRACTION))
 
 
-def rounded(array: np.ndarray, config: Config) -> np.ndarray:
-    """The numbers in the case's dtype; bfloat16 values in float32 arrays."""
-    array = array.astype(config.numpy_dtype)
-    if config.dtype == "bfloat16":
-        bits = array.view(np.uint32)
-        nearest_even = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
-        return nearest_even.astype(np.uint32).view(np.float32)
-    return array
-
-
 def padded(case: Case, padding: str) -> Case:
     """The case with something past the end of each row that must not matter."""
     if case.lengths is None:
@@ -330,7 +320,7 @@ def padded(case: Case, padding: str) -> Case:
     value = {"zero": 0.0, "nan": np.nan, "infinity": np.inf, "garbage": 2 * magnitude(case.x) + 3}[padding]
     x = case.x.copy()
     x[ended] = value
-    return case.replace(x=rounded(x, case.config))
+    return case.replace(x=rounded(x, case.config.dtype))
 
 
 def relaid_case(case: Case, sketch: Sketch) -> Case:

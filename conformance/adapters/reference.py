@@ -4,11 +4,11 @@ import numpy as np
 
 import reference_rnn
 from conformance.target.capabilities import Capabilities
-from reference_rnn import Case, Config
+from reference_rnn import Case, Config, rounded
 
 capabilities = Capabilities(
     cells=("RNN_TANH", "RNN_RELU"),
-    dtypes=("float32", "float64"),
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     bidirectional=True,
     max_layers=None,
     no_bias=True,
@@ -27,7 +27,7 @@ def forward_of(package):
 
     def forward(case):
         result = package.forward(as_case(case), masks=masks(case))
-        return result.output.astype(case.x.dtype), result.h_n.astype(case.x.dtype)
+        return rounded(result.output, case.config.dtype), rounded(result.h_n, case.config.dtype)
 
     return forward
 

@@ -10,7 +10,11 @@ from conformance.engine.check import UsageError
 from conformance.target.load import TargetError
 
 from .check import check
+from .new import new
 from .properties import properties
+from .replay import replay
+from .shapes import shapes
+from .trace import trace
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,8 +26,8 @@ def cli() -> None:
     """
 
 
-cli.add_command(check)
-cli.add_command(properties)
+for command in (check, trace, replay, new, shapes, properties):
+    cli.add_command(command)
 
 
 def main() -> None:

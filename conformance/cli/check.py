@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conformance.engine.check import check as check_here
 from conformance.engine.check import choose, known
+from conformance.engine.counterexamples import save
 from conformance.engine.parallel import cores, judge_all
 from conformance.engine.profiles import PROFILES
 from conformance.properties import untested
@@ -84,6 +85,12 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
             )  # fmt: skip
     report = Report.of(target, capabilities, results, profile, seed, untested(capabilities), require)
     terminal.show(report, console)
+    saved = [save(target, r.id, r.message, r.case) for r in report.results if r.case]
+    if any(saved):
+        folder = next(file.parent for file in saved if file)
+        console.print(
+            f"  saved        {folder}: judged first next time; rnn-conformance replay FILE TARGET", soft_wrap=True
+        )
     if json_file:
         json_file.write_text(report.to_json() + "\n")
     return report.status

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from conformance.properties import Property, catalogue, untested
+from conformance.report import terminal
 from conformance.report.model import Report
 from conformance.target.load import open_target
 
@@ -48,6 +49,13 @@ def check(
     finally:
         opened.stop()
     return Report.of(opened.name, opened.capabilities, results, profile, seed, untested(opened.capabilities))
+
+
+def assert_conforms(target: Any, profile: str = "quick", seed: int = 0, **options: Any) -> None:
+    """Raises AssertionError with the report, unless the target conforms; for tests. Options are those of ``check``."""
+    report = check(target, profile, seed, **options)
+    if report.verdict != "conforms":
+        raise AssertionError("\n".join(line for _, line in terminal.styled(report)))
 
 
 def choose(ids: Collection[str]) -> list[Property]:

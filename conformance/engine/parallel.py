@@ -13,6 +13,7 @@ from conformance.target.capabilities import Capabilities
 from conformance.target.load import Target, open_target
 from conformance.target.process import Limits
 
+from .counterexamples import kept
 from .run import PropertyResult, judge
 
 TRIES = 3  # for a property whose worker dies
@@ -31,7 +32,8 @@ def judge_by_id(target: str, limits: Limits, id: str, profile: str, seed: int, s
     if Worker.opened is None:
         Worker.opened = open_target(target, limits=limits)
     opened = Worker.opened
-    return judge(catalogue()[id], opened, profile, seed, seconds), opened.name, opened.capabilities
+    result = judge(catalogue()[id], opened, profile, seed, seconds, kept(target, id))
+    return result, opened.name, opened.capabilities
 
 
 def judge_all(

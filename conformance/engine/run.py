@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
@@ -16,6 +17,7 @@ from strategies import shrink
 from strategies.cases import BLOCKS, Allowed, from_block
 from strategies.covering import covering
 
+from .counterexamples import case_to_data
 from .judgement import Failure, Refused
 from .profiles import PROFILES
 from .subject import Subject
@@ -34,6 +36,7 @@ class PropertyResult:
 
     status    passed, failed, inconclusive, not_claimed, not_run or expected_failure
     examples  cases that it was judged on;  counterexample  the expression that rebuilds the smallest case
+    case      the same case as plain data, as it is saved
     """
 
     id: str
@@ -41,15 +44,24 @@ class PropertyResult:
     examples: int = 0
     message: str = ""
     counterexample: str | None = None
+    case: dict[str, Any] | None = None
     seconds: float = 0.0
     coverage: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
-def judge(prop: Property, target: Target, profile: str, base_seed: int, seconds: float | None = None) -> PropertyResult:
+def judge(
+    prop: Property,
+    target: Target,
+    profile: str,
+    base_seed: int,
+    seconds: float | None = None,
+    first: Case | None = None,
+) -> PropertyResult:
     """The verdict on one property; depends on the seed, and not on what is judged before or beside it.
 
-    seconds: how long random cases may be drawn; the covering cases are always run.
+    seconds: how long random cases may be drawn; the covering cases are always run
+    first: a case to begin with, such as the counterexample of an earlier run
     """
     began = time.monotonic()
     if missing := prop.missing(target.capabilities):
@@ -61,6 +73,7 @@ def judge(prop: Property, target: Target, profile: str, base_seed: int, seconds:
     judging = Judging(prop, Subject(target), prop.allowed(target.capabilities))
     try:
         judging.restart()
+        judging.each([first] if first is not None and judging.allowed.admits(first) else [])
         judging.each(covering(judging.allowed))
         judging.random(PROFILES[profile], zlib.crc32(prop.id.encode()) ^ base_seed, began, seconds)
         result = judging.result()
@@ -71,6 +84,22 @@ def judge(prop: Property, target: Target, profile: str, base_seed: int, seconds:
     result.seconds = time.monotonic() - began
     result.notes = target.told()
     return result
+
+
+def judge_case(prop: Property, target: Target, case: Case) -> PropertyResult:
+    """The verdict on one property and one case; nothing is made smaller."""
+    judging = Judging(prop, Subject(target), prop.allowed(target.capabilities))
+    try:
+        judging.restart()
+        judging.one(case)
+    except Found:
+        assert judging.failure is not None
+        return PropertyResult(prop.id, "failed", 1, judging.failure.message, repr(case), case_to_data(case))
+    except NotRun as missing_piece:
+        return PropertyResult(prop.id, "not_run", message=str(missing_piece))
+    if judging.examples:
+        return PropertyResult(prop.id, "passed", 1)
+    return PropertyResult(prop.id, "inconclusive", message="it says nothing about this case")
 
 
 class Found(Exception):
@@ -154,7 +183,9 @@ class Judging:
             text = self.smallest()
         else:
             text += "; only after other calls: a new instance that is called with this case alone is right"
-        return PropertyResult(self.prop.id, "failed", self.examples, text, repr(self.case), coverage=coverage)
+        return PropertyResult(
+            self.prop.id, "failed", self.examples, text, repr(self.case), case_to_data(self.case), coverage=coverage
+        )
 
     def smallest(self) -> str:
         """Shrinks the counterexample; the message of the smallest one."""

@@ -55,7 +55,18 @@ def load(spec):
         raise LoadError(text.format(label, defined(module), label))
     if not callable(target) and not callable(getattr(target, "forward", None)):
         raise LoadError("{}:{} is a {}, not something to call".format(label, spec["name"], type(target).__name__))
-    return target, module, printed
+    return adapted(target), module, printed
+
+
+def adapted(target):
+    """The target itself; a function in the layout of the question, behind its adapter."""
+    try:
+        names = list(inspect.signature(target).parameters)[:5]
+    except (TypeError, ValueError):
+        return target
+    if names != ["xs", "h", "w0", "w", "b"]:
+        return target
+    return importlib.import_module("conformance.adapters.question").adapt(target)
 
 
 def import_file(path):

@@ -24,6 +24,7 @@ WRONG = {
     "question": ("shapes.shapes", "it has a trailing axis of size 1"),
     "raises_bidirectional": ("directions.reversal", "the target raised ValueError"),
     "raises_keyboard_interrupt": ("equivalence.steps", "the target raised KeyboardInterrupt"),
+    "reads_forward_twice": ("directions.reversal", "one way and"),
     "relu_as_tanh": ("equivalence.integer_networks", "must be"),
     "returns_float64": ("shapes.dtype", "has dtype float64, must be float32"),
     "returns_h_0": ("shapes.results_own_their_memory", "h_n shares memory with h_0"),

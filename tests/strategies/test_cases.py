@@ -5,9 +5,9 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis.errors import InvalidArgument
 
-from reference_rnn import CELLS, DTYPES, arithmetic, case, forward
+from reference_rnn import CELLS, DTYPES, arithmetic, case, forward, rounded
 from strategies import cases, layout_of
-from strategies.cases import CONTRACTION, PADDINGS, Allowed, contractive, decode, from_block, rounded
+from strategies.cases import CONTRACTION, PADDINGS, Allowed, contractive, decode, from_block
 from strategies.covering import covering
 from strategies.memory import LAYOUTS
 
@@ -201,7 +201,7 @@ def test_bfloat16_rounds_to_nearest_even():
 
     given = np.array([1 + ulp / 2, 1 + 3 * ulp / 2, 1 + 0.51 * ulp, -1 - 0.49 * ulp, 0.0])
 
-    assert rounded(given, config).tolist() == [1, 1 + 2 * ulp, 1 + ulp, -1, 0]
+    assert rounded(given, config.dtype).tolist() == [1, 1 + 2 * ulp, 1 + ulp, -1, 0]
 
 
 # What is allowed

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_rnn import DTYPES, case, forward
+from reference_rnn import DTYPES, case, forward, rounded
 from strategies import cases
-from strategies.cases import Allowed, from_block, rounded
+from strategies.cases import Allowed, from_block
 from strategies.integers import growth, representable, valid_steps
 
 EMPTIES = ("time", "batch", "length")
@@ -16,7 +16,7 @@ EMPTIES = ("time", "batch", "length")
 def in_its_dtype(c, rng, activation):
     """Output of a case, summed one term after the other in random order, each number stored in its dtype."""
     D, H = c.config.num_directions, c.config.hidden_size
-    store = lambda array: rounded(array, c.config)  # noqa: E731
+    store = lambda array: rounded(array, c.config.dtype)  # noqa: E731
     below = c.x
     for layer in range(c.config.num_layers):
         above = np.zeros((c.num_steps, c.num_rows, D * H), c.config.numpy_dtype)

@@ -1,0 +1,28 @@
+"""Any function with the signature rnn(xs, h, w0, w, b, num_layers, nonlinearity, dropout, bidirectional, training).
+
+Its owner needs to write nothing: a function whose first arguments are named xs, h, w0, w and b is
+recognised when it is named: ``rnn-conformance check my_rnn.py:rnn``.
+"""
+
+from conformance.target.capabilities import Capabilities
+from reference_rnn import Config
+from reference_rnn.question import to_question
+
+CAPABILITIES = Capabilities(
+    cells=("RNN_TANH", "RNN_RELU"), dtypes=("float32", "float64"), bidirectional=True, max_layers=None, biases="one"
+)
+
+
+def adapt(rnn):
+    """A target that calls the function with its own layout of the arrays."""
+
+    def forward(case):
+        c = case.config
+        config = Config(**{name: getattr(c, name) for name in Config.__dataclass_fields__})
+        w0, w, b = to_question(case.parameters, config)
+        h = case.h_0.reshape(c.num_layers, c.num_directions, -1, c.hidden_size)
+        nonlinearity = c.cell.removeprefix("RNN_").lower()
+        return rnn(case.x, h, w0, w, b, c.num_layers, nonlinearity, c.dropout, c.bidirectional, case.training)
+
+    forward.capabilities = CAPABILITIES
+    return forward

@@ -1,0 +1,105 @@
+"""``rnn-conformance trace``: the hidden state step by step, theirs beside the reference's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+import reference_rnn
+from conformance.engine.counterexamples import CounterexampleError, load
+from conformance.engine.judgement import Failure
+from conformance.engine.subject import Subject
+from conformance.target.capabilities import Capabilities
+from conformance.target.load import TargetError, open_target
+from conformance.transforms import lowest_layers
+from reference_rnn import Case, Config, forward, parameter_shapes, rounded
+
+NOTHING = 2  # the target gave no numbers to show
+
+
+@click.command()
+@click.argument("target")
+@click.option(
+    "--case", "file", type=click.Path(path_type=Path), help="A saved counterexample instead of small numbers."
+)
+def trace(target, file):
+    """Shows every hidden state of every layer and direction, yours beside the reference's.
+
+    Without --case: five steps of three-element vectors, small enough to check by hand. Layers below
+    the last are shown by running the first ones alone. Exit status: 0 all agree, 1 some do not.
+    """
+    opened = open_target(target)
+    try:
+        console = Console(highlight=False)
+        if file is not None:
+            return show(Subject(opened), load(file)[1], console)
+        status = show(Subject(opened), by_hand(opened.capabilities), console)
+        if status == NOTHING and opened.capabilities.bidirectional:
+            console.print("\nWith one direction only:\n")
+            show(Subject(opened), by_hand(replace(opened.capabilities, bidirectional=False)), console)
+        return min(status, 1)
+    except CounterexampleError as error:
+        raise TargetError(str(error)) from None
+    finally:
+        opened.stop()
+
+
+def by_hand(capabilities: Capabilities) -> Case:
+    """Five steps of three numbers, quarters and halves, through as much as the target claims, up to two layers."""
+    layers = min(capabilities.max_layers or 2, 2)
+    cell = next((cell for cell in capabilities.cells if cell.startswith("RNN")), "RNN_TANH")
+    config = Config(cell, 3, 2, layers, capabilities.bidirectional, dtype=capabilities.dtypes[0])
+    salt = iter(range(10**6))
+
+    def quarters(shape: tuple[int, ...]) -> np.ndarray:
+        numbers = (np.arange(np.prod(shape)) * 3 + next(salt) * 2) % 5 - 2
+        return rounded(numbers.reshape(shape) / 4, config.dtype)
+
+    parameters = {name: quarters(shape.sizes) for name, shape in parameter_shapes(config).items()}
+    h_0 = quarters((layers * config.num_directions, 1, 2)) if capabilities.initial_state else None
+    return Case(config, parameters, quarters((5, 1, 3)), h_0)
+
+
+def show(subject: Subject, case: Case, console: Console) -> int:
+    """Prints the case and its states: 0 if all numbers agree, 1 if some differ, NOTHING if there are none."""
+    console.print(f"{case!r}\n", soft_wrap=True)
+    marked = False
+    for layer in range(case.config.num_layers):
+        below = lowest_layers(case, layer + 1)
+        try:
+            subject.restart()
+            run = subject(below)
+        except Failure as failure:
+            console.print(f"layer {layer}: {failure.message}", soft_wrap=True)
+            return NOTHING
+        balls = forward(reference_rnn.recurrence.time_major(below), run.arithmetic)
+        output = reference_rnn.recurrence.time_major_output(below, run.result.output)
+        for sentence in run.misread:
+            console.print(sentence, soft_wrap=True)
+        right = balls.output.contains(output)
+        for d in range(case.config.num_directions):
+            steps = range(case.num_steps)
+            title = f"layer {layer}" + (
+                ", reverse direction" if d else ", forward direction" * (case.config.num_directions > 1)
+            )
+            table = Table(
+                "step", "row", "unit", "yours", "reference", "", title=title, title_justify="left", box=SIMPLE
+            )
+            for t in reversed(steps) if d else steps:
+                for row in range(case.num_rows):
+                    for unit in range(case.config.hidden_size):
+                        at = (t, row, d * case.config.hidden_size + unit)
+                        first = not right[at] and not marked
+                        marked |= first
+                        sign = "<-- the first number that differs" if first else "" if right[at] else "<--"
+                        mine, theirs = f"{output[at]:.7g}", f"{balls.output.mid[at]:.7g}"
+                        table.add_row(str(t), str(row), str(unit), mine, theirs, sign, style="red" if sign else "")
+            console.print(table)
+    console.print("every number agrees, but for rounding" if not marked else "some numbers differ; see the arrows")
+    return int(marked)
