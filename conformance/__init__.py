@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
 from typing import Any
 
 HOMES = {
@@ -14,6 +16,19 @@ HOMES = {
     "from_cell": "conformance.adapters.cell",
 }
 __all__ = sorted(HOMES)  # noqa: PLE0605
+
+
+def require_own(*packages: str) -> None:
+    """Raises ImportError if another module stands where one of our packages should be found."""
+    home = Path(__file__).parent.parent
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        found = Path(spec.origin) if spec and spec.origin else None
+        if found is None or found.parent.parent != home:
+            raise ImportError(
+                f"{str(found)!r} hides the package {package!r} of rnn-conformance; rename it, or run "
+                "'rnn-conformance check', which does not look there"
+            )
 
 
 def __getattr__(name: str) -> Any:

@@ -14,6 +14,7 @@ from conformance.engine.judgement import (
     Run,
     agree,
     applicable,
+    claimed,
     fail,
     steps_agree,
     within,
@@ -22,8 +23,8 @@ from conformance.target.capabilities import CELLS, Capabilities
 from strategies.cases import Allowed
 
 __all__ = [
-    "CHAPTERS", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable", "catalogue", "fail",
-    "prop", "steps_agree", "within",
+    "CHAPTERS", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable", "catalogue", "claimed",
+    "fail", "prop", "steps_agree", "within",
 ]  # fmt: skip
 
 # Shapes first: where they are wrong, what follows is noise.
@@ -89,8 +90,10 @@ class Property:
             "lengths": None if c.lengths else False,
             "empty": c.empty,
             "initial_state": c.initial_state,
-            "sizes": c.sizes,
+            "sizes": c.sizes_drawn,
         }
+        if c.recompiles:
+            drawn |= {"bidirectional": c.bidirectional, "bias": True, "empty": ()}
         for need in self.needs:
             drawn |= DRAWS.get(need, {})
         return Allowed(**(drawn | self.draws))

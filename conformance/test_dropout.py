@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from conformance.properties import agree, applicable, fail, prop
+from conformance.properties import agree, claimed, fail, prop
 
 # Every statistical statement may be false of a correct target once in so many cases: with at most
 # 5,024 cases of three statements each in a run, that is less than 1e-12 in all.
@@ -29,7 +29,7 @@ def test_nothing_at_zero(target, case):
 @prop(needs=("dropout", "layers"))
 def test_everything_at_one(target, case):
     """With p = 1 nothing that lies between layers gets through, and the final states of the lowest layer stay."""
-    applicable(target.capabilities.dropout is True)
+    claimed(target.capabilities.dropout is True)
     dropped = case.replace(dropout=1.0, training=True)
     deaf = case.map(lambda name, array: 0 * array if name.startswith("weight_ih") and "_l0" not in name else array)
     agree(target(dropped), target(deaf))
@@ -67,7 +67,7 @@ def test_mask(target, case):
 
 def see_through(target, case):
     """A case whose two layers hand their input on, plus 1 in the last, so that the mask is all there is to see."""
-    sizes = target.capabilities.sizes
+    sizes = target.capabilities.sizes_drawn
     if not sizes:
         x = np.ones((12, 12, case.config.input_size), case.x.dtype)
         h_0 = None if case.h_0 is None else np.zeros((2, 12, case.config.hidden_size), case.x.dtype)

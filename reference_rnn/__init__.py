@@ -2,7 +2,18 @@
 
 from .arithmetic import PRECISION, PROFILES, Arithmetic, arithmetic
 from .ball import Ball
-from .case import CELLS, DTYPES, Case, Config, Result, ShapeError, parameter_shapes, result_shapes, rounded, state_shapes
+from .case import (
+    CELLS,
+    DTYPES,
+    Case,
+    Config,
+    Result,
+    ShapeError,
+    parameter_shapes,
+    result_shapes,
+    rounded,
+    state_shapes,
+)
 from .notation import case
 from .question import rnn
 from .recurrence import anchored, forward

@@ -42,6 +42,7 @@ CONTRACTION = 0.75
 MEMORIES = ("C",) * 13 + ("F", "strided", "negative", "read-only")
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 EMPTIES = ("time", "batch", "length")
+BIASES = ("two", "one", "no b_hn")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Allowed:
             require("empty", empty, EMPTIES)
         for dimension in self.sizes:
             require("sizes", dimension, DIMENSIONS)
+        require("biases", self.biases, BIASES)
         if self.network is not None:
             require("network", self.network, NETWORKS)
         if not 1 <= self.min_layers <= self.max_layers:
@@ -297,7 +299,7 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed) -> Case:
         if inputs == "tiny" and name.startswith("bias"):
             array *= 2.0**-40
         arrays[name] = array
-    if allowed.biases == "one":
+    if allowed.biases == "one":  # one bias holds all there is
         arrays |= {name: 0 * array for name, array in arrays.items() if name.startswith("bias_hh")}
     arrays = {name: rounded(array, config.dtype) for name, array in arrays.items()}
     if not allowed.initial_state:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from conformance.engine.counterexamples import save
 from conformance.engine.parallel import cores, judge_all
 from conformance.engine.profiles import PROFILES
 from conformance.properties import untested
-from conformance.report import terminal
+from conformance.report import github, junit, terminal
 from conformance.report.model import Report
 from conformance.target.capabilities import Capabilities, capability_names
 from conformance.target.process import Limits
@@ -62,8 +63,11 @@ class Workers(click.ParamType):
 @click.option("--require", multiple=True, metavar="CAPABILITY", help="The target must claim it.")
 @click.option("--property", "properties", multiple=True, metavar="ID", help="Only this property or chapter.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there.")
+@click.option(
+    "--junitxml", "junit_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as JUnit XML."
+)
 @click.option("--in-process", is_flag=True, help="Call the target in this process: faster to debug, not protected.")
-def check(target, profile, workers, seed, budget, call_limit, require, properties, json_file, in_process):
+def check(target, profile, workers, seed, budget, call_limit, require, properties, json_file, junit_file, in_process):
     """Does TARGET conform?
 
     TARGET is a Python file, package.module, file.py:name, a shipped name (torch, reference), or one of
@@ -93,6 +97,11 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
         )
     if json_file:
         json_file.write_text(report.to_json() + "\n")
+    if junit_file:
+        junit.write(report, junit_file)
+    if "GITHUB_ACTIONS" in os.environ:
+        for line in github.annotations(report):
+            click.echo(line)
     return report.status
 
 

@@ -26,12 +26,17 @@ def layers(count: int) -> Callable[[Capabilities], bool]:
 
 def free(*dimensions: str) -> Callable[[Capabilities], bool]:
     """Whether these sizes are not restricted by the target."""
-    return lambda c: not any(dimension in c.sizes for dimension in dimensions)
+    return lambda c: not c.recompiles and not any(dimension in c.sizes for dimension in dimensions)
 
 
 def claimed(*names: str) -> Callable[[Capabilities], bool]:
     """Whether all these capabilities are claimed."""
     return lambda c: all(c.claims(name) for name in names)
+
+
+def empty(dimension: str, *names: str) -> Callable[[Capabilities], bool]:
+    """Whether a size of 0 is claimed, with other capabilities, and not too dear to draw."""
+    return lambda c: not c.recompiles and claimed(f"empty.{dimension}", *names)(c)
 
 
 def ragged(case: Case) -> bool:
@@ -51,13 +56,13 @@ AREAS = {
         lambda c: layers(2)(c) and claimed("bidirectional", "lengths")(c) and free("steps", "batch")(c),
     ),
     "ragged, unsorted": Area(ragged, lambda c: claimed("lengths")(c) and free("batch", "steps")(c)),
-    "length 0": Area(lambda c: 0 in c.row_lengths and c.num_steps > 0, claimed("lengths", "empty.length")),
+    "length 0": Area(lambda c: 0 in c.row_lengths and c.num_steps > 0, empty("length", "lengths")),
     "NaN in padding": Area(lambda c: c.lengths is not None and bool(np.isnan(c.x).any()), claimed("lengths")),
-    "T = 0": Area(lambda c: c.num_steps == 0, claimed("empty.time")),
+    "T = 0": Area(lambda c: c.num_steps == 0, empty("time")),
     "T = 1": Area(lambda c: c.num_steps == 1, free("steps")),
     "T >= 9": Area(lambda c: c.num_steps >= 9, free("steps")),
     "T >= 12": Area(lambda c: c.num_steps >= 12, free("steps")),
-    "N = 0": Area(lambda c: c.num_rows == 0, claimed("empty.batch")),
+    "N = 0": Area(lambda c: c.num_rows == 0, empty("batch")),
     "N = 1": Area(lambda c: c.num_rows == 1, free("batch")),
     "N > 8": Area(lambda c: c.num_rows > 8, free("batch")),
     "H > 16": Area(lambda c: c.config.hidden_size > 16, free("hidden_size")),
@@ -73,7 +78,7 @@ AREAS = {
         free("input_size", "hidden_size"),
     ),
     "L*D = 1": Area(lambda c: c.config.num_layers * c.config.num_directions == 1, free("num_layers")),
-    "no bias": Area(lambda c: not c.config.bias, claimed("no_bias")),
+    "no bias": Area(lambda c: not c.config.bias, lambda c: c.no_bias and not c.recompiles),
     "every slice of h_0 non-zero": Area(
         lambda c: c.h_0 is not None and c.h_0.size > 0 and bool(c.h_0.any((1, 2)).all()), claimed("initial_state")
     ),

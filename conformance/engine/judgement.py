@@ -45,6 +45,12 @@ def applicable(condition: bool) -> None:
         raise NotApplicable
 
 
+def claimed(condition: bool) -> None:
+    """The property says something about this target only if the condition is true."""
+    if not condition:
+        raise Refused
+
+
 @dataclass
 class Run:
     """What the target made of a case: the numbers, and how far rounding may have moved them.

@@ -43,7 +43,7 @@ class Subject:
         """Whether the target claims to run a case of these sizes."""
         c = self.capabilities
         return (
-            all(size in c.sizes.get(name, (size,)) for name, size in sizes_of(case).items())
+            all(size in c.sizes_drawn.get(name, (size,)) for name, size in sizes_of(case).items())
             and (case.num_steps > 0 or c.claims("empty.time"))
             and (case.num_rows > 0 or c.claims("empty.batch"))
             and (case.num_steps == 0 or bool(case.row_lengths.all()) or c.claims("empty.length"))

@@ -81,7 +81,7 @@ def table(report: Report) -> Iterator[str]:
     for status, label in (("not_claimed", "not claimed  "), ("not_run", "not run      ")):
         ids = [result.id for result in report.results if result.status == status]
         if ids:
-            yield from wrapped(label + ", ".join(ids), "  ")
+            yield from wrapped(label + ", ".join(by_chapter(ids, report)), "  ")
     for message in dict.fromkeys(result.message for result in report.results if result.status == "not_run"):
         yield from wrapped("             " + message, "  ")
     if report.untested:
@@ -90,6 +90,16 @@ def table(report: Report) -> Iterator[str]:
         yield f"  note         {note}"
     if len(report.notes) > NOTES:
         yield f"  note         and {len(report.notes) - NOTES} more"
+
+
+def by_chapter(ids: list[str], report: Report) -> list[str]:
+    """The ids; the name of the chapter alone where all its properties are among them."""
+    short: dict[str, None] = {}
+    for id in ids:
+        chapter = id.partition(".")[0]
+        whole = all(result.id in ids for result in report.results if result.id.startswith(chapter + "."))
+        short.setdefault(chapter if whole else id)
+    return list(short)
 
 
 def wrapped(text: str, indent: str) -> list[str]:

@@ -93,6 +93,15 @@ class Capabilities:
                 raise CapabilityError(f"there is no capability {name!r}; there are {', '.join(known)}")
         return cls(**(declared or {}))
 
+    @property
+    def sizes_drawn(self) -> dict[str, Collection[int]]:
+        """The sizes that cases may have: few where a new shape is dear, so that a run has at most 24 shapes."""
+        if not self.recompiles:
+            return dict(self.sizes)
+        inputs = 10 if self.bidirectional else 5  # as wide as what a layer gives, so that layers look alike
+        few = {"input_size": (inputs,), "hidden_size": (5,), "num_layers": (1, 2), "batch": (3,), "steps": (4,)}
+        return few | dict(self.sizes)
+
     def as_dict(self) -> dict[str, Any]:
         """The capabilities as plain data, in the order above."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}

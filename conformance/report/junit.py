@@ -1,0 +1,37 @@
+"""The report as JUnit XML: a suite for each chapter, a test case for each property."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from conformance.engine.run import PropertyResult
+
+from .model import Report
+
+
+def write(report: Report, file: Path) -> None:
+    """Writes the report; raises OSError if that cannot be done."""
+    suites = ET.Element("testsuites", name=f"rnn-conformance {report.target}")
+    chapters: dict[str, list[PropertyResult]] = {}
+    for result in report.results:
+        chapters.setdefault(result.id.partition(".")[0], []).append(result)
+    for chapter, results in chapters.items():
+        suite = ET.SubElement(suites, "testsuite", name=chapter, tests=str(len(results)))
+        suite.set("failures", str(sum(result.status == "failed" for result in results)))
+        suite.set("skipped", str(sum(result.status not in ("passed", "failed") for result in results)))
+        for result in results:
+            element = ET.SubElement(suite, "testcase", classname=f"{report.target}.{chapter}", name=result.id)
+            element.set("time", f"{result.seconds:.3f}")
+            if result.status == "failed":
+                failure = ET.SubElement(element, "failure", message=printable(result.message))
+                failure.text = printable(f"{result.message}\nsmallest case: {result.counterexample}")
+            elif result.status != "passed":
+                ET.SubElement(element, "skipped", message=printable(f"{result.status}: {result.message}"))
+    ET.indent(suites)
+    file.write_bytes(ET.tostring(suites, encoding="utf-8", xml_declaration=True))
+
+
+def printable(text: str) -> str:
+    """The text without what XML cannot hold."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
