@@ -33,17 +33,18 @@ def rnn(
     bidirectional: bool = False,
     training: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """output (T, N, D*H) and h_n (L*D, N, H) of a plain RNN, computed in float64.
+    """output (T, N, D*H) and h_n (L*D, N, H) of a plain RNN, in the dtype of xs.
 
-    w may be None if num_layers is 1, b may be None for no bias. With dropout in training, masks between
-    layers are drawn from NumPy's global generator.
+    Inside, everything is float64. w may be None if num_layers is 1, b may be None for no bias. With dropout in
+    training, masks between layers are drawn from NumPy's global generator.
 
     Raises ShapeError, naming the array; ValueError for an unknown nonlinearity.
     """
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"nonlinearity is {nonlinearity!r}, must be 'tanh' or 'relu'")
     D = 2 if bidirectional else 1
-    xs, h = np.asarray(xs, float), np.asarray(h, float)
+    xs, h = np.asarray(xs), np.asarray(h)
+    xs = xs if xs.dtype.kind == "f" else xs.astype(float)
     shape(xs, "xs", ("T", "N", "I"), xs.shape[:3] + (1,) * (3 - xs.ndim))
     T, N, I = xs.shape  # noqa: E741
     H = h.shape[-1] if h.ndim else 0
@@ -57,7 +58,7 @@ def rnn(
         kept = np.random.random((num_layers - 1, T, N, D * H)) >= dropout
         masks = list(kept / (1 - dropout))
     result = forward(case, masks=masks)
-    return result.output, result.h_n
+    return result.output.astype(xs.dtype), result.h_n.astype(xs.dtype)
 
 
 def from_question(w0: Any, w: Any, b: Any, config: Config) -> dict[str, np.ndarray]:

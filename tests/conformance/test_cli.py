@@ -1,6 +1,7 @@
 """The command line, as a process: exit status, one clear line for what is asked wrongly, reports."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_it_runs_without_a_terminal_and_without_colours(run):
         (["check", "right.py", "--require", "speed"], {}, "no capability 'speed'; there are bidirectional"),
         (["check", "right.py", "--budget", "soon"], {}, "'soon' is not a duration like 90s or 2m"),
         (["check", "right.py", "-n", "some"], {}, "'some' is neither a number of processes nor auto"),
-        (["judge", "right.py"], {}, "commands are check, properties"),
+        (["judge", "right.py"], {}, "commands are check, trace, replay, new, shapes, properties"),
     ],
 )
 def test_what_is_asked_wrongly_is_one_clear_line(run, words, files, message):
@@ -138,6 +139,7 @@ def test_workers_do_not_change_the_verdict(run, tmp_path):
     )
     seen = []
     for workers in ("1", "2"):
+        shutil.rmtree(tmp_path / ".rnn-conformance", ignore_errors=True)  # else the second run begins with it
         run("check", "wrong.py", "-n", workers, "--json", f"{workers}.json", "--property", "lengths", wrong=wrong)
         results = json.loads((tmp_path / f"{workers}.json").read_text())["results"]
         seen.append([(r["id"], r["status"], r["examples"], r["message"], r["counterexample"]) for r in results])

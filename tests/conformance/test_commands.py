@@ -1,0 +1,131 @@
+"""trace, replay, new and shapes, and what check leaves behind."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from conformance.engine import counterexamples
+from conformance.report import model
+from reference_rnn import case
+from strategies import layout_of, relaid
+
+TARGETS = Path(__file__).parent.parent / "targets"
+QUESTION = str(TARGETS / "wrong" / "question.py")
+RNN = Path(sys.executable).with_name("rnn-conformance")
+SCHEMA = json.loads((Path(model.__file__).parent / "schemas" / "report.json").read_text())
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs the command in an empty folder."""
+
+    def command(*words, **environment):
+        env = {k: v for k, v in os.environ.items() if k != "GITHUB_ACTIONS"} | environment
+        return subprocess.run([RNN, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+
+    return command
+
+
+def test_new_writes_an_adapter_that_conforms(run, tmp_path):
+    assert run("new", "my_rnn.py").returncode == 0
+    done = run("check", "my_rnn.py", "--junitxml", "junit.xml", "--json", "report.json", "-n", "1")
+    assert done.returncode == 0, done.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    cases = ET.parse(tmp_path / "junit.xml").getroot().findall("testsuite/testcase")
+    assert {case.get("name") for case in cases} == {result["id"] for result in report["results"]}
+    assert not (tmp_path / ".rnn-conformance").exists()
+
+
+def test_new_overwrites_nothing(run, tmp_path):
+    (tmp_path / "mine.py").write_text("precious")
+    done = run("new", "mine.py")
+    assert done.returncode == 2 and "is there already; name another file" in done.stderr
+    assert (tmp_path / "mine.py").read_text() == "precious"
+
+
+def test_shapes_answers_the_question_that_was_asked(run):
+    text = run("shapes", "-T", "5", "-N", "3", "-I", "4", "-H", "2", "-L", "2", "--bidirectional").stdout
+    assert "(5, 3, 4)   (T, N, 2H)" in text and "(4, 3, 2)   (L*D, N, H)" in text
+    assert "weight_ih_l1_reverse   (2, 4)      (H, 2H)" in text
+
+
+def test_a_counterexample_is_saved_judged_first_and_replayed(run, tmp_path):
+    run("check", QUESTION, "--property", "equivalence.steps", "--json", "first.json")
+    (file,) = (tmp_path / ".rnn-conformance").rglob("*.json")
+    again = run("check", QUESTION, "--property", "equivalence.steps", "--json", "again.json")
+    assert again.returncode == 1
+    first, second = (json.loads((tmp_path / name).read_text())["results"][0] for name in ("first.json", "again.json"))
+    assert second["examples"] == 1 and second["counterexample"] == first["counterexample"]
+
+    still = run("replay", str(file), QUESTION)
+    assert still.returncode == 1 and "output[1, 0, 0] is 0.7615942, must be 0.642015" in still.stdout
+    mended = run("replay", str(file), "reference", "--bisect")
+    assert mended.returncode == 0 and "equivalence.steps: holds" in mended.stdout
+    assert run("replay", str(file), "absent.py", "--bisect").returncode == 125
+    assert run("replay", str(file), "absent.py").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not json", "Expecting value"),
+        ("[]", "it is not a counterexample of schema 1"),
+        ('{"schema": 1, "property": "equivalence.steps", "case": {}}', "it does not describe a case"),
+        ('{"schema": 2, "property": "equivalence.steps"}', "it is not a counterexample of schema 1"),
+        ("[" * 100000, "recursion"),
+    ],
+)
+def test_a_file_that_is_no_counterexample_is_one_clear_line(run, tmp_path, text, message):
+    (tmp_path / "case.json").write_text(text)
+    done = run("replay", "case.json", "reference")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("rnn-conformance: case.json: ") and message in done.stderr
+
+
+def test_a_case_survives_being_data():
+    for name in ("C", "F", "strided", "negative", "read-only"):
+        before = case(
+            "RNN_RELU", T=2, N=3, I=2, H=2, lengths=[2, 0, 1], x={(1, 1, 0): float("nan")}, h_0=0.1, weight_hh_l0=2
+        )
+        before = before.map(lambda _, array, name=name: relaid(array, name))
+        after = counterexamples.case_from_data(json.loads(json.dumps(counterexamples.case_to_data(before))))
+        assert repr(after) == repr(before)
+        assert layout_of(after.x) == layout_of(before.x) == name
+
+
+def test_a_hostile_case_is_refused():
+    data = counterexamples.case_to_data(case())
+    data["arrays"]["x"]["shape"] = [10**9, 1, 1]
+    with pytest.raises(counterexamples.CounterexampleError, match="cannot reshape"):
+        counterexamples.case_from_data(data)
+
+
+def test_trace_marks_the_first_number_that_differs(run):
+    done = run("trace", QUESTION)
+    assert done.returncode == 1
+    text = done.stdout
+    assert "the target raised" in text and "With one direction only" in text
+    assert re.search(r"1 +0 +0 +-0.1853332 +-0.03015745 +<-- the first number", text)
+    assert text.count("the first number that") == 1
+
+
+def test_trace_shows_every_layer_and_direction(run):
+    done = run("trace", "reference")
+    assert done.returncode == 0 and done.stdout.rstrip().endswith("every number agrees, but for rounding")
+    for title in ("layer 0, forward", "layer 0, reverse", "layer 1, forward", "layer 1, reverse"):
+        assert title in done.stdout
+
+
+def test_annotations_appear_on_github_only(run):
+    words = ("check", QUESTION, "--property", "equivalence.steps")
+    assert "::error" not in run(*words).stdout
+    line = next(line for line in run(*words, GITHUB_ACTIONS="true").stdout.splitlines() if line.startswith("::error"))
+    assert "title=" in line and "equivalence.steps::output[1, 0, 0]" in line and "%0Asmallest case:" in line

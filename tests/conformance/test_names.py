@@ -1,0 +1,68 @@
+"""Our names are common words: what happens where somebody else has them too."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RNN = Path(sys.executable).with_name("rnn-conformance")
+
+TARGET = """
+import strategies
+import numpy as np
+
+assert strategies.mine
+
+def forward(case):
+    p, h, output = case.parameters, case.h_0[0], []
+    for x in case.x:
+        h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
+        output.append(h)
+    return np.stack(output), h[None].copy()
+"""
+HIDDEN = "strategies.py' hides the package 'strategies' of rnn-conformance; rename it, or run 'rnn-conformance check'"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a command in a folder that has a strategies.py and a conformance/ of its own."""
+    (tmp_path / "strategies.py").write_text("mine = True\n")
+    (tmp_path / "my_rnn.py").write_text(TARGET)
+
+    def command(*words):
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+    return command
+
+
+def test_the_command_line_does_not_look_there_and_the_target_gets_its_own(run, tmp_path):
+    (tmp_path / "conformance").mkdir()
+    (tmp_path / "conformance" / "__init__.py").write_text("mine = True\n")
+    done = run(RNN, "check", "my_rnn.py", "-n", "1", "--property", "equivalence")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("my_rnn.py conforms")
+
+
+def test_python_says_which_file_is_in_the_way(run):
+    done = run(sys.executable, "-c", "import conformance; conformance.check('my_rnn.py')")
+    assert done.stderr.splitlines()[-1].startswith("ImportError: ") and HIDDEN in done.stderr
+
+
+def test_what_needs_no_strategies_works_all_the_same(run):
+    code = "import conformance, sys; conformance.Capabilities(); print({'hypothesis', 'pytest'} & sys.modules.keys())"
+    assert run(sys.executable, "-c", code).stdout == "set()\n"
+
+
+def test_pytest_says_which_file_is_in_the_way(run):
+    done = run(
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "conformance", "--rnn", "my_rnn.py"
+    )
+    assert done.returncode == 4
+    assert "rnn-conformance cannot be used here" in done.stderr and HIDDEN in done.stderr
+
+
+def test_strategies_say_when_the_reference_is_hidden(tmp_path):
+    (tmp_path / "reference_rnn.py").write_text("")
+    done = subprocess.run([sys.executable, "-c", "import strategies"], cwd=tmp_path, capture_output=True, text=True)
+    assert "hides the package 'reference_rnn' of rnn-conformance; rename it" in done.stderr
