@@ -116,7 +116,7 @@ def prop(needs: str | Sequence[str] = (), **draws: Any) -> Callable[[Callable[..
 
 def catalogue() -> dict[str, Property]:
     """All properties by id, in the order of their chapters."""
-    found = {}
+    found: dict[str, Property] = {}
     for chapter in CHAPTERS:
         module = importlib.import_module(f"conformance.test_{chapter}")
         found |= {p.id: p for p in vars(module).values() if isinstance(p, Property)}

@@ -218,7 +218,7 @@ def state_shapes(case: Case) -> dict[str, Shape]:
     """The shapes of x, h_0 and, for LSTM, c_0; T and N are read off x."""
     config, T, N = case.config, case.num_steps, case.num_rows
     entries = config.num_layers * config.num_directions
-    axes = (T, N, config.input_size), "T, N, I"
+    axes: tuple[tuple[int, ...], str] = (T, N, config.input_size), "T, N, I"
     if case.unbatched:
         axes = (T, config.input_size), "T, I"
     elif config.batch_first:

@@ -69,10 +69,10 @@ def expression(subject: Case) -> str:
     """The call of ``case`` that rebuilds a case, without its memory layout."""
     c = subject.config
     sizes = {"T": subject.num_steps, "N": subject.num_rows, "I": c.input_size, "H": c.hidden_size}
-    others = {"L": c.num_layers, "D": c.num_directions, "P": c.proj_size, "bias": c.bias}
+    others: dict[str, object] = {"L": c.num_layers, "D": c.num_directions, "P": c.proj_size, "bias": c.bias}
     others |= {"batch_first": c.batch_first, "unbatched": subject.unbatched, "dropout": c.dropout}
     others |= {"training": subject.training, "dtype": c.dtype}
-    usual = {"L": 1, "D": 1, "P": 0, "bias": True, "batch_first": False, "unbatched": False}
+    usual: dict[str, object] = {"L": 1, "D": 1, "P": 0, "bias": True, "batch_first": False, "unbatched": False}
     usual |= {"dropout": 0.0, "training": False, "dtype": "float32"}
     parts = [repr(c.cell), *(f"{name}={size}" for name, size in sizes.items())]
     parts += [f"{name}={value!r}" for name, value in others.items() if value != usual[name]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -213,7 +214,7 @@ class Picker:
     def __init__(self, block: bytes) -> None:
         self.bytes = iter(block)
 
-    def pick(self, choices):
+    def pick(self, choices: Any) -> Any:
         """The choice that the next byte stands for; byte 0 is the first, simplest one."""
         return choices[next(self.bytes) % len(choices)]
 
@@ -286,7 +287,7 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed) -> Case:
     """The case with numbers in all its arrays, rounded to its dtype."""
     config, (inputs, weights) = case.config, MODES[sketch.mode]
     shapes = {**state_shapes(case), **parameter_shapes(config)}
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for salt, (name, shape) in enumerate(shapes.items()):
         table = weights if name.startswith(("weight", "bias")) else inputs
         if table == "saturating" and config.dtype in ("float16", "bfloat16"):

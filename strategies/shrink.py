@@ -141,7 +141,7 @@ def simpler_numbers(case: Case, attempt: Attempt) -> Case:
 
 def zeros(case: Case, name: str, attempt: Attempt) -> Case:
     """The case with as many zeros in one array as possible."""
-    span = max(1, np.count_nonzero(dict(case.arrays())[name]))
+    span = max(1, int(np.count_nonzero(dict(case.arrays())[name])))
     while span:
         nonzero = list(zip(*np.nonzero(dict(case.arrays())[name])))
         for start in range(0, len(nonzero), span):

@@ -35,7 +35,7 @@ def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -
         if states is None:
             states = np.zeros((case.config.num_layers * D, N, case.config.hidden_size), case.x.dtype)
         lengths = np.full(N, T) if lengths is None else lengths
-        x, finals = case.x, []
+        x, finals = case.x, list[np.ndarray]()
         for layer in range(case.config.num_layers):
             halves = []
             for reverse in range(D):

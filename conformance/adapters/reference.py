@@ -34,7 +34,8 @@ def forward_of(package):
 
 def masks(case):
     """What dropout keeps, at random; None where nothing is dropped or kept."""
-    p, T, N = case.config.dropout, *case.x.shape[:2]
+    p = case.config.dropout
+    T, N = case.x.shape[:2]
     if not 0 < p < 1:
         return None
     kept = np.random.random((case.config.num_layers - 1, T, N, case.config.num_directions * case.config.hidden_size))

@@ -83,10 +83,11 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
             report = check_here(target, profile, seed, properties=properties, budget=budget, progress=advance)
             results, capabilities = report.results, Capabilities.of(report.capabilities)
         else:
-            results, capabilities = judge_all(
+            results, claims = judge_all(
                 target, chosen, profile, seed, workers=min(workers, len(chosen)), budget=budget,
                 limits=Limits(call=call_limit), progress=advance,
             )  # fmt: skip
+            capabilities = Capabilities() if claims is None else claims
     report = Report.of(target, capabilities, results, profile, seed, untested(capabilities), require)
     terminal.show(report, console)
     saved = [save(target, r.id, r.message, r.case) for r in report.results if r.case]
@@ -100,7 +101,7 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
     if junit_file:
         junit.write(report, junit_file)
     if "GITHUB_ACTIONS" in os.environ:
-        for line in github.annotations(report):
+        for line in github.workflow_commands(report):
             click.echo(line)
     return report.status
 

@@ -45,7 +45,7 @@ def case_from_data(data: Any) -> Case:
     try:
         config = Config(**data["config"])
         arrays = {name: array_from_data(entry, config) for name, entry in data["arrays"].items()}
-        top = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
+        top: dict[str, Any] = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
         lengths = None if data["lengths"] is None else np.array(data["lengths"], dtype=np.int64)
         return Case(config, arrays, lengths=lengths, training=bool(data["training"]), **top).check()
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:

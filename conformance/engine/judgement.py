@@ -182,7 +182,7 @@ def step_row_unit(case: Case, at: tuple) -> tuple[int, int, int]:
     """Step, row and unit of an index of output, in every layout."""
     if case.unbatched:
         return at[0], 0, at[1]
-    return (at[1], at[0], at[2]) if case.config.batch_first else at  # type: ignore[return-value]
+    return (at[1], at[0], at[2]) if case.config.batch_first else at
 
 
 def place(case: Case, name: str, at: tuple) -> str:

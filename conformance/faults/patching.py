@@ -79,7 +79,7 @@ def home_of(function: str) -> tuple[str, int, int]:
 def patched_source(module: str, faults: Sequence[Fault]) -> str:
     """The text of a module with the patches of some faults; raises PatchError if one does not fit."""
     lines = (HOME / f"{module}.py").read_text().splitlines(keepends=True)
-    texts = {}
+    texts: dict[str, str] = {}
     for fault in faults:
         _, first, last = home_of(fault.function)
         text = texts.get(fault.function, "".join(lines[first - 1 : last]))
@@ -117,7 +117,7 @@ class PatchedFinder:
         self.alias = alias
         self.faults = faults
 
-    def find_spec(self, fullname: str, *_: Any) -> Any:
+    def find_spec(self, fullname: str, *others: Any) -> Any:
         """The spec of a module of this copy; None for every other module."""
         package, _, module = fullname.partition(".")
         if package != self.alias:
@@ -134,11 +134,11 @@ def faulty_reference(*faults: Fault) -> ModuleType:
     for name in [name for name in sys.modules if name.partition(".")[0] == alias]:
         del sys.modules[name]  # a fault may keep state: every copy starts anew
     finder = PatchedFinder(alias, faults)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, finder)
     try:
         return importlib.import_module(alias)
     finally:
-        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(finder)
 
 
 class FaultyTarget:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .model import Report
 
 
-def annotations(report: Report) -> Iterator[str]:
+def workflow_commands(report: Report) -> Iterator[str]:
     """Workflow commands; see https://docs.github.com/actions/reference/workflow-commands-for-github-actions"""
     for result in report.results:
         if result.status == "failed":

@@ -157,11 +157,12 @@ class ChildTarget:
 
     def cause_of_death(self) -> Problem:
         """What ended the process."""
-        kill(self.process)
-        code = self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process = None
+        process, self.process = self.process, None
+        assert process is not None and process.stdin and process.stdout
+        kill(process)
+        code = process.wait()
+        process.stdin.close()
+        process.stdout.close()
         self.hear()
         self.printed.close()
         if self.watchdog.reason:
