@@ -9,6 +9,7 @@ from conformance.properties import Property, catalogue, untested
 from conformance.report import terminal
 from conformance.report.model import Report
 from conformance.target.load import open_target
+from conformance.target.process import Limits
 
 from .profiles import PROFILES
 from .run import PropertyResult, judge
@@ -29,18 +30,20 @@ def check(
     properties: Collection[str] = (),
     budget: float | None = None,
     in_process: bool = True,
+    limits: Limits | None = None,
     progress: Callable[[PropertyResult], None] = lambda result: None,
 ) -> Report:
     """Does a target conform?
 
     target: a file, ``package.module``, ``file.py:name``, a shipped name, a class, a function, an object
     properties: ids or chapters; all if empty.  budget: seconds for random cases in all
+    in_process: False holds the target in a child process, within limits of time and memory
 
     Raises TargetError if the target cannot be loaded, UsageError for an unknown profile or property.
     """
     chosen = choose(properties)
     known("profile", profile, PROFILES)
-    opened = open_target(target, in_process=in_process)
+    opened = open_target(target, in_process=in_process, limits=limits)
     results = []
     try:
         for prop in sorted(chosen, key=quickest) if stop_on_first else chosen:

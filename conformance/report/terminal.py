@@ -51,11 +51,11 @@ def headline(report: Report) -> str:
 
 
 def alike(failures: list[PropertyResult]) -> list[list[PropertyResult]]:
-    """Failures grouped by what they say, in the order of their first."""
+    """Failures grouped by what they say; the one that says most about the numbers speaks for its group."""
     groups: dict[str, list[PropertyResult]] = {}
     for failure in failures:
         groups.setdefault(failure.message, []).append(failure)
-    return list(groups.values())
+    return [sorted(group, key=lambda failure: failure.id != "equivalence.steps") for group in groups.values()]
 
 
 def details(failure: PropertyResult) -> Iterator[str]:

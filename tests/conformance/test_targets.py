@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from conformance import TargetError, check
+from conformance.target.process import Limits
 
 TARGETS = Path(__file__).parent.parent / "targets"
 RIGHT = sorted((TARGETS / "right").glob("*.py"))
@@ -80,7 +81,8 @@ def test_what_is_wrong_is_rejected_for_the_right_reason(name):
 @pytest.mark.parametrize("name", DEADLY)
 def test_what_takes_its_process_down_is_a_finding(name):
     ids = ["shapes.shapes", "equivalence.steps"]
-    report = check(TARGETS / "wrong" / f"{name}.py", properties=ids, in_process=False)
+    limits = Limits(call=3 if name == "hangs" else 60)
+    report = check(TARGETS / "wrong" / f"{name}.py", properties=ids, in_process=False, limits=limits)
     assert [result.status for result in report.results] == ["failed", "failed"]
     assert DEADLY[name] in report.results[1].message
     assert report.results[1].counterexample.startswith("case('RNN_TANH', T=")
