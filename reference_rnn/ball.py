@@ -81,9 +81,10 @@ def defined(rad: Any) -> Any:
 def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -> Ball:
     """The ball of a sum of products and biases, in any order, split or fused."""
     a = products[0][0].arithmetic
-    terms = sum(W.shape[1] for _, W in products) + len(biases)
-    spread = sum(x.rad @ abs(W).T for x, W in products)
-    mag = sum(abs(x.mid) @ abs(W).T for x, W in products) + spread + sum(abs(b) for b in biases)
+    terms = sum([W.shape[1] for _, W in products]) + len(biases)
+    sizes = [abs(W).T for _, W in products]
+    spread = sum([x.rad @ size for (x, _), size in zip(products, sizes)])
+    mag = sum([abs(x.mid) @ size for (x, _), size in zip(products, sizes)], spread) + sum([abs(b) for b in biases])
     rad = spread + terms * (a.ua * mag + a.eta)
     if a.narrow:  # |Wx|, |Wx + b|, |Wh|, |Wh + b| may each be stored before they are added
         parts = sum(abs(x.mid @ W.T) for x, W in products) + sum(abs(b) for b in biases)
@@ -91,8 +92,8 @@ def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -
     if a.flushes:  # a subnormal factor read as zero loses at most eta times the other factor
         rad = rad + a.eta * sum(abs(W).sum(1) + x.mag.sum(-1, keepdims=True) for x, W in products)
         rad = rad + a.eta * len(biases)
-    overflows = mag + rad > a.largest  # some order may overflow, so anything is allowed
-    return Ball(mid, np.where(overflows | np.isnan(rad), np.inf, rad), a)
+    fits = mag + rad <= a.largest  # where some order may overflow, anything is allowed
+    return Ball(mid, rad if fits.all() else np.where(fits, rad, np.inf), a)
 
 
 @affine.register

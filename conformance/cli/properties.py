@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from conformance.faults import FAULTS
 from conformance.properties import catalogue
 
 
@@ -17,4 +18,7 @@ def properties():
             click.echo(("" if chapter == "shapes" else "\n") + chapter)
         needs = f"  [needs {', '.join(prop.needs)}]" if prop.needs else ""
         click.echo(f"  {prop.id}: {prop.statement}{needs}")
+        found = [fault.title for fault in FAULTS.values() if prop.id in fault.killed_by]
+        if found:
+            click.echo(f"      finds, for instance: {found[0]}")
     return 0

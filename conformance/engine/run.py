@@ -83,6 +83,8 @@ def judge(
         result = PropertyResult(prop.id, "not_run", message=str(missing_piece))
     result.seconds = time.monotonic() - began
     result.notes = target.told()
+    if result.status == "passed" and (hint := judging.subject.grade.hint()):
+        result.notes.append(hint)
     return result
 
 

@@ -15,6 +15,7 @@ from reference_rnn import Arithmetic, Case, Result, arithmetic
 from strategies.cases import sizes_of
 
 from .coverage import covered
+from .grade import Grade
 from .judgement import Failure, Refused, Run, fail, free_bounds
 from .readings import Reader
 
@@ -27,6 +28,7 @@ class Subject:
         self.capabilities = target.capabilities
         self.reader = Reader()
         self.coverage: Counter[str] = Counter()
+        self.grade = Grade()
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
