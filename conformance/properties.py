@@ -80,10 +80,11 @@ class Property:
     def allowed(self, capabilities: Capabilities) -> Allowed:
         """The cases that the property is about and the target claims to run."""
         c = capabilities
+        most = max([LAYERS_DRAWN, *c.sizes.get("num_layers", ())])
         drawn: dict[str, Any] = {
             "cells": self.allowed_cells(c),
             "dtypes": c.dtypes,
-            "max_layers": LAYERS_DRAWN if c.max_layers is None else min(c.max_layers, LAYERS_DRAWN),
+            "max_layers": most if c.max_layers is None else min(c.max_layers, most),
             "bidirectional": None if c.bidirectional else False,
             "bias": None if c.no_bias else True,
             "biases": c.biases,

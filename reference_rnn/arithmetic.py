@@ -44,6 +44,8 @@ FORMATS = {
     "bfloat16": Arithmetic(u=2.0**-8, ua=2.0**-24, eta=2.0**-126, largest=3.3895e38),
 }
 
+SMALLEST_NORMAL = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
+
 # Significant bits: integers below 2**bits are exact.
 PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
@@ -56,4 +58,5 @@ PROFILES: dict[str, dict[str, float | bool]] = {
 
 def arithmetic(dtype: str, profile: str = "strict") -> Arithmetic:
     """The arithmetic of a dtype under a named profile: strict, lenient or flush-to-zero."""
-    return replace(FORMATS[dtype], **PROFILES[profile])  # type: ignore[arg-type]
+    chosen = replace(FORMATS[dtype], **PROFILES[profile])  # type: ignore[arg-type]
+    return replace(chosen, eta=max(chosen.eta, SMALLEST_NORMAL[dtype])) if chosen.flushes else chosen

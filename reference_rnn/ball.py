@@ -86,9 +86,9 @@ def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -
     spread = sum([x.rad @ size for (x, _), size in zip(products, sizes)])
     mag = sum([abs(x.mid) @ size for (x, _), size in zip(products, sizes)], spread) + sum([abs(b) for b in biases])
     rad = spread + terms * (a.ua * mag + a.eta)
-    if a.narrow:  # |Wx|, |Wx + b|, |Wh|, |Wh + b| may each be stored before they are added
+    if a.narrow:  # each of Wx, b, Wh, b may be stored, and stored again after each of the three additions
         parts = sum(abs(x.mid @ W.T) for x, W in products) + sum(abs(b) for b in biases)
-        rad = rad + 3 * a.u * (parts + rad)
+        rad = rad + 4 * a.u * (parts + rad)
     if a.flushes:  # a subnormal factor read as zero loses at most eta times the other factor
         rad = rad + a.eta * sum(abs(W).sum(1) + x.mag.sum(-1, keepdims=True) for x, W in products)
         rad = rad + a.eta * len(biases)

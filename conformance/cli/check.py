@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import click
@@ -73,6 +74,8 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
     TARGET is a Python file, package.module, file.py:name, a shipped name (torch, reference), or one of
     these behind python=INTERPRETER. Exit status: 0 it conforms, 1 it does not, 2 could not tell.
     """
+    # Hypothesis keeps a cache even without a database; it does not belong into the user's folder
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "rnn-conformance"))
     known("profile", profile, PROFILES)
     for name in require:
         known("capability", name, capability_names())

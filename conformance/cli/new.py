@@ -42,6 +42,8 @@ def forward(case):
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def new(file):
     """Writes FILE: an adapter that runs, to be filled in with your own code."""
+    if file.suffix != ".py":
+        raise click.UsageError(f"{str(file)!r} must end in .py, so that it can be checked")
     if file.exists():
         raise click.UsageError(f"{str(file)!r} is there already; name another file")
     try:

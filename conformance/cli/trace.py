@@ -97,9 +97,9 @@ def show(subject: Subject, case: Case, console: Console) -> int:
                         at = (t, row, d * case.config.hidden_size + unit)
                         first = not right[at] and not marked
                         marked |= first
-                        sign = "<-- the first number that differs" if first else "" if right[at] else "<--"
+                        sign = "<-- first" if first else "" if right[at] else "<--"
                         mine, theirs = f"{output[at]:.7g}", f"{balls.output.mid[at]:.7g}"
                         table.add_row(str(t), str(row), str(unit), mine, theirs, sign, style="red" if sign else "")
             console.print(table)
-    console.print("every number agrees, but for rounding" if not marked else "some numbers differ; see the arrows")
+    console.print("every number agrees, but for rounding" if not marked else "some numbers differ: see the arrows")
     return int(marked)

@@ -27,7 +27,7 @@ def check(
     seed: int = 0,
     stop_on_first: bool = False,
     *,
-    properties: Collection[str] = (),
+    properties: str | Collection[str] = (),
     budget: float | None = None,
     in_process: bool = True,
     limits: Limits | None = None,
@@ -41,7 +41,7 @@ def check(
 
     Raises TargetError if the target cannot be loaded, UsageError for an unknown profile or property.
     """
-    chosen = choose(properties)
+    chosen = choose([properties] if isinstance(properties, str) else properties)
     known("profile", profile, PROFILES)
     opened = open_target(target, in_process=in_process, limits=limits)
     results = []

@@ -57,7 +57,10 @@ AREAS = {
     ),
     "ragged, unsorted": Area(ragged, lambda c: claimed("lengths")(c) and free("batch", "steps")(c)),
     "length 0": Area(lambda c: 0 in c.row_lengths and c.num_steps > 0, empty("length", "lengths")),
-    "NaN in padding": Area(lambda c: c.lengths is not None and bool(np.isnan(c.x).any()), claimed("lengths")),
+    "NaN in padding": Area(
+        lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
+        lambda c: claimed("lengths")(c) and free("steps")(c),
+    ),
     "T = 0": Area(lambda c: c.num_steps == 0, empty("time")),
     "T = 1": Area(lambda c: c.num_steps == 1, free("steps")),
     "T >= 9": Area(lambda c: c.num_steps >= 9, free("steps")),
@@ -82,7 +85,9 @@ AREAS = {
     "every slice of h_0 non-zero": Area(
         lambda c: c.h_0 is not None and c.h_0.size > 0 and bool(c.h_0.any((1, 2)).all()), claimed("initial_state")
     ),
-    "non-contiguous arrays": Area(lambda c: not all(a.flags.c_contiguous for _, a in c.arrays())),
+    "non-contiguous arrays": Area(
+        lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()), lambda c: not c.sizes
+    ),
     "read-only arrays": Area(lambda c: not all(a.flags.writeable for _, a in c.arrays())),
 }
 

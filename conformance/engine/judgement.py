@@ -56,31 +56,33 @@ class Run:
     """What the target made of a case: the numbers, and how far rounding may have moved them.
 
     misread  what was wrong with the shapes as they were returned
-    bounds   computes the radii of all parts, when they are needed
+    bounds   computes the radii of all parts, when they are needed; None where every number is exact
     """
 
     case: Case
     result: Result
     arithmetic: Arithmetic
-    bounds: Callable[[], Result]
+    bounds: Callable[[], Result | None]
     misread: tuple[str, ...] = ()
 
     @cached_property
-    def rad(self) -> Result:
-        """The radius of every number: how far a correct implementation may be from the exact one."""
+    def rad(self) -> Result | None:
+        """The radius of every number: how far a correct implementation may be from the exact one.
+
+        None where every number is exact in every order of summation.
+        """
         return self.bounds()
 
     def map(self, case: Case, change: Callable[[Result], Result]) -> Run:
         """The run that should have answered another case, its numbers and radii changed alike."""
-        return Run(case, change(self.result), self.arithmetic, lambda: change(self.rad), self.misread)
+        return Run(case, change(self.result), self.arithmetic, lambda: self.rad and change(self.rad), self.misread)
 
 
-def free_bounds(case: Case, arithmetic: Arithmetic) -> Result:
-    """The radii of a whole run; zero where every number is exact."""
-    balls = forward(case, arithmetic)
+def free_bounds(case: Case, arithmetic: Arithmetic) -> Result | None:
+    """The radii of a whole run; None where every number is exact."""
     if representable(case):
-        return balls.map(lambda name, ball: np.zeros(ball.shape))
-    return balls.map(lambda name, ball: ball.rad)
+        return None
+    return forward(case, arithmetic).map(lambda name, ball: ball.rad)
 
 
 @np.errstate(all="ignore")
@@ -90,10 +92,10 @@ def agree(one: Run, other: Run) -> None:
         b = getattr(other.result, name)
         if np.array_equal(a, b, equal_nan=True):
             continue  # no need to know how far apart they might be
-        # a radius may have changed its sign with its number
-        room = (abs(getattr(one.rad, name)) + abs(getattr(other.rad, name))) * (1 + 8 * one.arithmetic.u)
-        # a target that is wrong rounds around other numbers than the reference: that alone breaks no relation
-        room = np.where(room > 0, room + 32 * one.arithmetic.u * np.maximum(abs(a), abs(b)), 0)
+        room = sum((abs(getattr(run.rad, name)) for run in (one, other) if run.rad), np.zeros(a.shape))
+        if one.rad or other.rad:
+            # a target that is wrong rounds around other numbers than the reference: that alone breaks no relation
+            room = room * (1 + 8 * one.arithmetic.u) + 32 * one.arithmetic.u * np.maximum(abs(a), abs(b))
         near = (a == b) | (abs(a - b) <= room) | np.isinf(room) | (np.isnan(a) & np.isnan(b))
         if not near.all():
             at = first(~near)

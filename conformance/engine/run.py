@@ -172,7 +172,7 @@ class Judging:
     def result(self) -> PropertyResult:
         """What became of the property; a counterexample is made small first."""
         coverage = dict(self.subject.coverage)
-        if self.failure is None and self.refused and not self.examples:
+        if self.failure is None and not self.examples and (self.refused or self.subject.capabilities.sizes_drawn):
             return PropertyResult(self.prop.id, "not_claimed", message="what is claimed leaves no case for it")
         if self.failure is None:
             status = "passed" if self.examples else "inconclusive"

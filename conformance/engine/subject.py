@@ -51,6 +51,11 @@ class Subject:
             and (case.num_steps == 0 or bool(case.row_lengths.all()) or c.claims("empty.length"))
         )
 
+    def flushed(self, case: Case) -> float:
+        """How large a number may be that the target is allowed to read as zero."""
+        a = self.arithmetic(case)
+        return a.eta if a.flushes else 0.0
+
     def answer(self, case: Case) -> Answer:
         """What the target returned, as it is.
 

@@ -262,6 +262,12 @@ FAULTS = [
         ("dropout.mask", "dropout.everything_at_one"),
     ),
     Fault(
+        "dropout-on-final-states", "the mask between layers also falls on the final states", "run", "final.append(state)",
+        "hidden = state[0].shape[-1]\n"
+        "            final.append(tuple(s * masks[0][0][:, :hidden] for s in state) if masks and x else state)",
+        ("dropout.lowest_layer_stays",),
+    ),
+    Fault(
         "dropout-with-one-layer", "with one layer, dropout scales the input", "lifted",
         "x = [lift(x_t) for x_t in plain.x]",
         "scale = 2.0 if plain.training and plain.config.num_layers == 1 else 1.0\n"

@@ -71,11 +71,16 @@ class Capabilities:
         one_of("biases", self.biases, BIASES)
         one_of("arithmetic", self.arithmetic, PROFILES)
         one_of("dropout", self.dropout, (True, False, "open"))
+        if not isinstance(self.sizes, Mapping):
+            raise CapabilityError(
+                f"sizes is {self.sizes!r}, must be a dict from {', '.join(DIMENSIONS)} to allowed values"
+            )
         some_of("sizes", tuple(self.sizes), DIMENSIONS)
         for name, allowed in self.sizes.items():
-            sizes = tuple(allowed) if isinstance(allowed, Collection) else (allowed,)
-            if not sizes or not all(isinstance(size, int) and size > 0 for size in sizes):
-                raise CapabilityError(f"sizes[{name!r}] is {allowed!r}, must be positive integers")
+            whole = isinstance(allowed, Collection) and all(type(size) is int and size > 0 for size in allowed)
+            if not whole or not allowed:
+                raise CapabilityError(f"sizes[{name!r}] is {allowed!r}, must be a sequence of positive integers")
+        object.__setattr__(self, "sizes", {name: tuple(allowed) for name, allowed in self.sizes.items()})
         for name in FLAGS:
             one_of(name, getattr(self, name), (True, False))
         layers = self.max_layers

@@ -39,6 +39,8 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
         if isinstance(target, (LocalTarget, ChildTarget)):
             return target
         if not isinstance(target, (str, os.PathLike)):
+            if not callable(target) and not callable(getattr(target, "forward", None)):
+                raise LoadError(f"{target!r} is a {type(target).__name__}: neither a name nor something to call")
             return LocalTarget(target, name_of(target), Capabilities.of(declared(target, None)))
         text = os.fspath(target)
         python, spec = spec_of(text)

@@ -34,7 +34,9 @@ def test_empty_true_is_all_three():
         ({"arithmetic": "fast"}, "arithmetic is 'fast', must be one of 'strict', 'lenient', 'flush-to-zero'"),
         ({"empty": {"space"}}, "empty has 'space', must be of time, batch, length"),
         ({"sizes": {"width": (1,)}}, "sizes has 'width', must be of input_size, hidden_size"),
-        ({"sizes": {"batch": (0,)}}, "must be positive integers"),
+        ({"sizes": {"batch": (0,)}}, "must be a sequence of positive integers"),
+        ({"sizes": {"steps": 3}}, "sizes['steps'] is 3, must be a sequence of positive integers"),
+        ({"sizes": ["batch"]}, "sizes is ['batch'], must be a dict from input_size"),
     ],
 )
 def test_what_does_not_exist_is_refused_with_what_does(wrong, message):

@@ -44,6 +44,11 @@ def test_new_writes_an_adapter_that_conforms(run, tmp_path):
     assert not (tmp_path / ".rnn-conformance").exists()
 
 
+def test_new_wants_a_file_that_can_be_checked(run):
+    done = run("new", "mine")
+    assert done.returncode == 2 and "'mine' must end in .py, so that it can be checked" in done.stderr
+
+
 def test_new_overwrites_nothing(run, tmp_path):
     (tmp_path / "mine.py").write_text("precious")
     done = run("new", "mine.py")
@@ -113,8 +118,8 @@ def test_trace_marks_the_first_number_that_differs(run):
     assert done.returncode == 1
     text = done.stdout
     assert "the target raised" in text and "With one direction only" in text
-    assert re.search(r"1 +0 +0 +-0.1853332 +-0.03015745 +<-- the first number", text)
-    assert text.count("the first number that") == 1
+    assert re.search(r"1 +0 +0 +-0.1853332 +-0.03015745 +<-- first", text)
+    assert text.count("<-- first") == 1
 
 
 def test_trace_shows_every_layer_and_direction(run):

@@ -95,6 +95,11 @@ def test_what_cannot_be_loaded_is_not_judged(name):
             check(TARGETS / "wrong" / f"{name}.py", in_process=in_process)
 
 
+def test_what_is_no_target_is_not_judged():
+    with pytest.raises(TargetError, match="5 is a int: neither a name nor something to call"):
+        check(5)
+
+
 def test_every_wrong_target_is_listed():
     found = {path.stem for path in (TARGETS / "wrong").glob("*.py")}
     assert found == WRONG.keys() | DEADLY.keys() | UNUSABLE.keys()
