@@ -113,7 +113,7 @@ FAULTS = [
     ),
     Fault(
         "halves-swapped", "the reverse half comes first", "run", JOINED,
-        "x = [join(*both[::-1]) for both in zip(*halves)]", (STEPS, "directions.reversal", "directions.two_runs"),
+        "x = [join(*both[::-1]) for both in zip(*halves)]", (STEPS, "directions.two_runs"),
     ),
     Fault(
         "third-layer-is-the-second", "layers above the second have the parameters of the second", "run",
@@ -262,7 +262,8 @@ FAULTS = [
         ("dropout.mask", "dropout.everything_at_one"),
     ),
     Fault(
-        "dropout-on-final-states", "the mask between layers also falls on the final states", "run", "final.append(state)",
+        "dropout-on-final-states", "the mask between layers also falls on the final states", "run",
+        "final.append(state)",
         "hidden = state[0].shape[-1]\n"
         "            final.append(tuple(s * masks[0][0][:, :hidden] for s in state) if masks and x else state)",
         ("dropout.lowest_layer_stays",),
