@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.properties import agree, applicable, claimed, prop
+from conformance.properties import agree, applicable, claimed, fail, prop
 from conformance.transforms import other_numbers, part
+from strategies.shrink import axes
 
 
 @prop()
@@ -78,6 +79,32 @@ def test_unused_input(target, case):
     x = case.x.copy()
     x[..., 0] = other_numbers(x[..., 0])
     agree(target(blind.replace(x=x)), target(blind))
+
+
+@prop()
+def test_idle_unit(target, case):
+    """One more unit that nothing feeds and nothing reads changes nothing, and stays zero."""
+    wider = with_idle_unit(case)
+    H, D = case.config.hidden_size, case.config.num_directions
+    run = target(wider)
+    a = target.arithmetic(case)
+    if (abs(run.result.output[..., H :: H + 1]) > a.u * a.ka).any():
+        fail("value:output", f"unit {H} has no weights and no bias, but its output is not zero")
+    old = np.concatenate([np.arange(H) + (H + 1) * d for d in range(D)])
+    agree(part(run, case, lambda name, a: a[..., old] if name == "output" else a[..., :H]), target(case))
+
+
+def with_idle_unit(case):
+    """The case with a unit of zeros behind the others, in every layer and direction."""
+
+    def change(name, array):
+        for axis, (letter, blocks) in enumerate(axes(name, case)):
+            if letter == "H":
+                ends = [case.config.hidden_size * (block + 1) for block in range(blocks)]
+                array = np.insert(array, ends, 0, axis)
+        return array
+
+    return case.map(change).replace(hidden_size=case.config.hidden_size + 1)
 
 
 def unread(weight):

@@ -11,7 +11,6 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-import reference_rnn
 from conformance.engine.counterexamples import CounterexampleError, load
 from conformance.engine.judgement import Failure
 from conformance.engine.subject import Subject
@@ -19,6 +18,7 @@ from conformance.target.capabilities import Capabilities
 from conformance.target.load import TargetError, open_target
 from conformance.transforms import lowest_layers
 from reference_rnn import Case, Config, forward, parameter_shapes, rounded
+from reference_rnn.recurrence import time_major, time_major_output
 
 NOTHING = 2  # the target gave no numbers to show
 
@@ -78,8 +78,8 @@ def show(subject: Subject, case: Case, console: Console) -> int:
         except Failure as failure:
             console.print(f"layer {layer}: {failure.message}", soft_wrap=True)
             return NOTHING
-        balls = forward(reference_rnn.recurrence.time_major(below), run.arithmetic)
-        output = reference_rnn.recurrence.time_major_output(below, run.result.output)
+        balls = forward(time_major(below), run.arithmetic)
+        output = time_major_output(below, run.result.output)
         for sentence in run.misread:
             console.print(sentence, soft_wrap=True)
         right = balls.output.contains(output)

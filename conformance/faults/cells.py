@@ -68,7 +68,8 @@ FAULTS = [
     ),
     *both(
         "input-leaks", "the mean of the input is added past the weights", Z_TANH,
-        Z_TANH + "\n    z = z + 0.01 * x.mean(-1, keepdims=True)", (STEPS, "symmetries.unused_input"),
+        Z_TANH + "\n    z = z + 0.01 * x.mean(-1, keepdims=True)",
+        (STEPS, "symmetries.unused_input", "symmetries.idle_unit"),
     ),
     *both(
         "state-leaks", "part of the old state is kept, as in a leaky integrator", Z_TANH,
