@@ -123,6 +123,7 @@ class Judging:
         self.refused = False
         self.failure: Failure | None = None
         self.case: Case | None = None
+        self.last_message = ""  # of the smallest case that failed in the same way
 
     def restart(self) -> None:
         """A new instance of the target."""
@@ -184,7 +185,7 @@ class Judging:
         if self.fails(self.case):
             text = self.smallest()
         else:
-            text += "; only after other calls: a new instance that is called with this case alone is right"
+            text += "; not every time: a new instance that was called with this case alone was right"
         return PropertyResult(
             self.prop.id, "failed", self.examples, text, repr(self.case), case_to_data(self.case), coverage=coverage
         )
@@ -211,5 +212,3 @@ class Judging:
         except (NotApplicable, NotRun):
             return False
         return False
-
-    last_message = ""
