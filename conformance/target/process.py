@@ -68,8 +68,6 @@ class Watchdog(threading.Thread):
 class ChildTarget:
     """Calls a target that another process holds, and starts that process anew when it has died."""
 
-    observes_memory = True
-
     def __init__(self, spec: dict[str, Any], name: str, *, python: str, limits: Limits) -> None:
         self.spec = spec
         self.name = name
