@@ -105,7 +105,7 @@ class Case:
     def replace(self, **changes: Any) -> Case:
         """This case with other fields; names of Config's fields change the configuration."""
         config = {name: changes.pop(name) for name in list(changes) if name in CONFIG_FIELDS}
-        return replace(self, config=replace(self.config, **config), **changes)
+        return replace(self, config=replace(self.config, **config) if config else self.config, **changes)
 
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and array of every floating-point array: parameters, x, h_0, c_0."""

@@ -23,6 +23,7 @@ import numpy as np
 
 LARGEST_RESULT = 2**28  # bytes; more than that is no answer to any case, and would fill two processes
 ALIGNMENT = 64
+FILLER = b"\xff" * ALIGNMENT
 
 
 class LoadError(Exception):
@@ -269,50 +270,63 @@ def redirected():
 
 
 def rebuilt(values, strides, writeable):
-    """An array with these numbers and strides; between its numbers lie NaN bits.
-
-    Its first number lies at a multiple of ALIGNMENT, so that the same call takes the same paths.
-    """
-    if values.size == 0:
-        made = np.empty(values.shape, values.dtype)
-    else:
-        steps = [(n - 1) * s for n, s in zip(values.shape, strides or plain_strides(values))]
+    """An array with these numbers and strides; between its numbers lie NaN bits. Strides None: as it is."""
+    made = values
+    if strides and values.size:
+        steps = [(n - 1) * s for n, s in zip(values.shape, strides)]
         start = -sum([step for step in steps if step < 0])
-        room = start + sum([step for step in steps if step > 0]) + values.itemsize
-        buffer = np.full(room + ALIGNMENT, 255, dtype=np.uint8)
-        start += -buffer.ctypes.data % ALIGNMENT
+        buffer = aligned(start + sum([step for step in steps if step > 0]) + values.itemsize)
+        buffer[...] = 255
         made = np.ndarray(values.shape, values.dtype, buffer, start, strides)
         made[...] = values
     made.flags.writeable = writeable
     return made
 
 
-def plain_strides(values):
-    """The strides of an array of this shape in C order."""
-    return np.empty(values.shape, values.dtype).strides
+def aligned(size):
+    """So many bytes from a multiple of ALIGNMENT on, so that the same call takes the same paths."""
+    buffer = np.empty(size + ALIGNMENT, np.uint8)
+    start = -buffer.__array_interface__["data"][0] % ALIGNMENT
+    return buffer[start : start + size]
+
+
+def joined(arrays):
+    """The bytes of some arrays, each from a multiple of ALIGNMENT on, with NaN bits between them."""
+    parts = []
+    for array in arrays:
+        data = array.tobytes()
+        parts += [data, FILLER[: ALIGNMENT - len(data) % ALIGNMENT]]
+    return b"".join(parts)
+
+
+def cut(buffer, described):
+    """The arrays in a buffer that ``joined`` filled, by name; described: name, dtype and shape of each."""
+    arrays, at = {}, 0
+    for name, dtype, shape in described:
+        arrays[name] = np.ndarray(shape, dtype, buffer, at)
+        size = arrays[name].nbytes
+        at += size + ALIGNMENT - size % ALIGNMENT
+    return arrays
 
 
 def packed(header, arrays):
     """A frame; ``arrays`` is a dict from name to array."""
-    header["arrays"] = [[name, str(a.dtype), list(a.shape)] for name, a in arrays.items()]
+    header["arrays"] = [[name, a.dtype.str, a.shape] for name, a in arrays.items()]
     body = io.BytesIO()
-    joined = b"".join([a.tobytes() for a in arrays.values()])
-    np.save(body, np.frombuffer(joined, dtype=np.uint8), allow_pickle=False)
+    np.save(body, np.frombuffer(joined(arrays.values()), np.uint8), allow_pickle=False)
     text = json.dumps(header).encode()
     return struct.pack("<II", len(text), body.getbuffer().nbytes) + text + body.getvalue()
 
 
 def unpacked(stream):
     """The header and the arrays of the next frame; raises EOFError at the end."""
-    head, body = struct.unpack("<II", read(stream, 8))
+    head, size = struct.unpack("<II", read(stream, 8))
     header = json.loads(read(stream, head))
-    joined = np.load(io.BytesIO(read(stream, body)), allow_pickle=False)
-    arrays, at = {}, 0
-    for name, dtype, shape in header.pop("arrays"):
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        arrays[name] = joined[at : at + size].view(dtype).reshape(shape)
-        at += size
-    return header, arrays
+    body = aligned(size)
+    if stream.readinto(body) < size:
+        raise EOFError
+    start = 10 + int(body[8]) + 256 * int(body[9])  # .npy: its header ends at a multiple of ALIGNMENT
+    return header, cut(body[start:], header.pop("arrays"))
 
 
 def read(stream, size):

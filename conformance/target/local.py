@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
+
 from reference_rnn import Case
 
 from . import child
@@ -55,7 +57,22 @@ class LocalTarget:
 
 def copied(case: Case) -> Case:
     """The same case in arrays of its own, with the same memory layout."""
+    arrays = dict(case.arrays())
+    described = [(name, array.dtype, array.shape) for name, array in arrays.items()]
+    data = child.joined(arrays.values())
+    buffer = child.aligned(len(data))
+    buffer[...] = np.frombuffer(data, np.uint8)
+    made = child.cut(buffer, described)
+    for name, array in arrays.items():
+        if layout := unusual(array):
+            made[name] = child.rebuilt(made[name], *layout)
     lengths = None if case.lengths is None else case.lengths.copy()
-    return case.map(lambda name, array: child.rebuilt(array, array.strides, array.flags.writeable)).replace(
-        lengths=lengths
-    )
+    top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0")}
+    return Case(case.config, made, lengths=lengths, training=case.training, **top)
+
+
+def unusual(array: np.ndarray) -> tuple[tuple[int, ...] | None, bool] | None:
+    """Strides and writeability of an array that is not plain; None for one that is."""
+    if array.flags.c_contiguous and array.flags.writeable:
+        return None
+    return None if array.flags.c_contiguous else array.strides, bool(array.flags.writeable)

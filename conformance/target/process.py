@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from reference_rnn import Case
 from .answer import Answer, Problem
 from .capabilities import Capabilities
 from .child import LoadError, packed, unpacked
+from .local import unusual
 
 CHILD = Path(__file__).with_name("child.py")
 GIBIBYTE = 2**30
@@ -118,7 +119,7 @@ class ChildTarget:
         arrays = dict(case.arrays())
         header = {
             "do": "forward",
-            "config": asdict(case.config) | {"num_directions": case.config.num_directions},
+            "config": {**vars(case.config), "num_directions": case.config.num_directions},
             "training": case.training,
             "layout": {name: layout for name, array in arrays.items() if (layout := unusual(array))},
         }
@@ -191,13 +192,6 @@ class ChildTarget:
         """Ends the process."""
         if self.process is not None:
             self.cause_of_death()
-
-
-def unusual(array: np.ndarray) -> tuple[list[int], bool] | None:
-    """Strides and writeability of an array that is not plain; None for one that is."""
-    if array.flags.c_contiguous and array.flags.writeable:
-        return None
-    return list(array.strides), bool(array.flags.writeable)
 
 
 def kill(process: subprocess.Popen) -> None:
