@@ -11,22 +11,11 @@ import pytest
 TARGETS = Path(__file__).parent.parent / "targets"
 RNN = Path(sys.executable).with_name("rnn-conformance")
 
-RIGHT = """
-import numpy as np
-
-def forward(case):
-    p, h, output = case.parameters, case.h_0[0], []
-    for x in case.x:
-        h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
-        output.append(h)
-    return np.stack(output), h[None].copy()
-"""
-
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, right):
     """Runs the command in a folder of its own."""
-    (tmp_path / "right.py").write_text(RIGHT)
+    (tmp_path / "right.py").write_text(right)
 
     def command(*words, **files):
         for name, text in files.items():
@@ -47,8 +36,8 @@ def test_a_right_target_conforms(run, tmp_path):
     assert {r["status"] for r in report["results"]} <= {"passed", "not_claimed", "not_run"}
 
 
-def test_a_wrong_target_does_not_conform_and_shows_why(run):
-    done = run("check", "wrong.py", "-n", "1", wrong=RIGHT.replace('p["bias_hh_l0"])', '0 * p["bias_hh_l0"])'))
+def test_a_wrong_target_does_not_conform_and_shows_why(run, right):
+    done = run("check", "wrong.py", "-n", "1", wrong=right.replace('p["bias_hh_l0"])', '0 * p["bias_hh_l0"])'))
     assert done.returncode == 1
     assert "wrong.py does not conform" in done.stdout
     assert "equivalence.steps: Every step is the step of the equations" in done.stdout
@@ -79,7 +68,7 @@ def test_it_runs_without_a_terminal_and_without_colours(run):
         (["check", "five.py:five"], {"five": "five = 5"}, "five.py:five is a int, not something to call"),
         (
             ["check", "claims.py"],
-            {"claims": RIGHT + "capabilities = {'lenghts': True}"},
+            {"claims": "capabilities = {'lenghts': True}\ndef forward(case): pass"},
             "there is no capability 'lenghts'",
         ),
         (["check", "python=/no/python right.py"], {}, "cannot start '/no/python'"),
@@ -132,9 +121,9 @@ def test_the_budget_leaves_the_covering_cases(run, tmp_path):
     assert 24 <= steps["examples"] < 200
 
 
-def test_workers_do_not_change_the_verdict(run, tmp_path):
+def test_workers_do_not_change_the_verdict(run, tmp_path, right):
     wrong = (
-        RIGHT.replace("h @ p", "h.copy() @ 1.0001 * p").replace("@ 1.0001 * p", "@ p")
+        right.replace("h @ p", "h.copy() @ 1.0001 * p").replace("@ 1.0001 * p", "@ p")
         + "\ncapabilities = {'lengths': True}"
     )
     seen = []

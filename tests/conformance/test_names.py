@@ -8,27 +8,14 @@ import pytest
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 
-TARGET = """
-import strategies
-import numpy as np
-
-assert strategies.mine
-
-def forward(case):
-    p, h, output = case.parameters, case.h_0[0], []
-    for x in case.x:
-        h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
-        output.append(h)
-    return np.stack(output), h[None].copy()
-"""
 HIDDEN = "strategies.py' hides the package 'strategies' of rnn-conformance; rename it, or run 'rnn-conformance check'"
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path, right):
     """Runs a command in a folder that has a strategies.py and a conformance/ of its own."""
     (tmp_path / "strategies.py").write_text("mine = True\n")
-    (tmp_path / "my_rnn.py").write_text(TARGET)
+    (tmp_path / "my_rnn.py").write_text("import strategies\nassert strategies.mine\n" + right)
 
     def command(*words):
         return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)

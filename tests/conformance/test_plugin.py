@@ -7,25 +7,12 @@ import pytest
 
 import conformance
 
-RIGHT = """
-import numpy as np
-import warnings
-
-def forward(case):
-    warnings.warn("slow path", RuntimeWarning)
-    p, h, output = case.parameters, case.h_0[0], []
-    for x in case.x:
-        h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
-        output.append(h)
-    return np.stack(output), h[None].copy()
-"""
-WRONG = RIGHT.replace("h @ p", "case.h_0[0] @ p")
-
 
 @pytest.fixture
-def run(pytester):
-    """Runs pytest in a folder with a right and a wrong target."""
-    pytester.makepyfile(right=RIGHT, wrong=WRONG)
+def run(pytester, right):
+    """Runs pytest in a folder with a right and a wrong target; both warn."""
+    chatty = right.replace("(case):", "(case):\n    import warnings\n    warnings.warn('slow path', RuntimeWarning)")
+    pytester.makepyfile(right=chatty, wrong=chatty.replace("h @ p", "case.h_0[0] @ p"))
 
     def pytest_with(*words):
         return pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words, timeout=180)
