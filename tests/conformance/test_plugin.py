@@ -74,6 +74,32 @@ def test_an_unknown_profile(run):
     done.stderr.fnmatch_lines(["*there is no profile 'fast'; there are quick, standard, thorough"])
 
 
+@pytest.mark.parametrize(
+    "words", [("conformance",), ("conformance.test_shapes",), ("conformance", "-n", "2"), ("test_own", "conformance")]
+)
+def test_without_a_target_it_asks_for_one(run, pytester, words):
+    pytester.makepyfile(test_own="def test_own(): pass")
+    pytester.makeconftest(
+        "import sys\ndef pytest_unconfigure():\n"
+        "    print('imported:', {'conformance', 'strategies', 'reference_rnn'} & sys.modules.keys())\n"
+    )
+    done = run("--pyargs", *words)
+    assert done.ret == 4
+    done.stderr.fnmatch_lines(["ERROR: *conformance judges a target; say which: pytest --pyargs conformance --rnn *"])
+    assert [line for line in done.outlines + done.errlines if line] == ["imported: set()", done.errlines[0]]
+
+
+def test_help_needs_no_target(run):
+    assert run("--pyargs", "conformance", "--help").ret == 0
+
+
+@pytest.mark.parametrize("words", [("conformance",), ("--pyargs", "conformance"), ("--pyargs", "conformance.test_own")])
+def test_a_folder_of_that_name_is_its_owners(run, pytester, words):
+    folder = pytester.mkpydir("conformance")
+    (folder / "test_own.py").write_text("def test_own(): pass\n")
+    run(*words).assert_outcomes(passed=1)
+
+
 def test_nothing_of_ours_is_imported_unless_it_is_asked_for(run, pytester):
     pytester.makepyfile(
         strategies="mine = True",
@@ -83,3 +109,4 @@ def test_nothing_of_ours_is_imported_unless_it_is_asked_for(run, pytester):
         "    assert 'reference_rnn' not in sys.modules\n",
     )
     assert run("test_own.py").ret == 0
+    assert run("--pyargs", "test_own").ret == 0
