@@ -6,6 +6,9 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import fields
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import jsonschema
@@ -13,13 +16,16 @@ import pytest
 
 from conformance.engine import counterexamples
 from conformance.report import model
-from reference_rnn import case
+from reference_rnn import CELLS, DTYPES, Config, case
 from strategies import layout_of, relaid
+from strategies.memory import LAYOUTS
 
 TARGETS = Path(__file__).parent.parent / "targets"
 QUESTION = str(TARGETS / "wrong" / "question.py")
 RNN = Path(sys.executable).with_name("rnn-conformance")
-SCHEMA = json.loads((Path(model.__file__).parent / "schemas" / "report.json").read_text())
+SCHEMAS = Path(model.__file__).parent / "schemas"
+SCHEMA = json.loads((SCHEMAS / "report.json").read_text())
+COUNTEREXAMPLE = json.loads((SCHEMAS / "counterexample.json").read_text())
 
 
 @pytest.fixture
@@ -65,6 +71,7 @@ def test_shapes_answers_the_question_that_was_asked(run):
 def test_a_counterexample_is_saved_judged_first_and_replayed(run, tmp_path):
     run("check", QUESTION, "--property", "equivalence.steps", "--json", "first.json")
     (file,) = (tmp_path / ".rnn-conformance").rglob("*.json")
+    jsonschema.validate(json.loads(file.read_text()), COUNTEREXAMPLE)
     again = run("check", QUESTION, "--property", "equivalence.steps", "--json", "again.json")
     assert again.returncode == 1
     first, second = (json.loads((tmp_path / name).read_text())["results"][0] for name in ("first.json", "again.json"))
@@ -104,6 +111,69 @@ def test_a_case_survives_being_data():
         after = counterexamples.case_from_data(json.loads(json.dumps(counterexamples.case_to_data(before))))
         assert repr(after) == repr(before)
         assert layout_of(after.x) == layout_of(before.x) == name
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    """A counterexample as it is saved, with everything that a file of that kind can hold."""
+    monkeypatch.chdir(tmp_path)
+    x = {(0, 0, 0): float("nan"), (0, 0, 1): float("inf"), (1, 0, 0): -float("inf")}
+    held = case("RNN_RELU", T=2, N=2, I=2, H=2, L=2, D=2, lengths=[2, 0], x=x, h_0=0.1).replace(dropout=0.5)
+    held = held.map(lambda name, array: relaid(array, "negative" if name == "x" else "C"))
+    file = counterexamples.save("my_rnn.py", "shapes.shapes", "output is nan", counterexamples.case_to_data(held))
+    return json.loads(file.read_text())
+
+
+def test_a_saved_counterexample_follows_its_schema(saved):
+    jsonschema.validate(saved, COUNTEREXAMPLE)
+    assert {"nan", "inf", "-inf"} < set(saved["case"]["arrays"]["x"]["numbers"])
+    plain = counterexamples.case_to_data(case(T=0, N=0))
+    jsonschema.validate(saved | {"case": plain}, COUNTEREXAMPLE)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["schema"], 2),
+        (["property"], "Shapes"),
+        (["message"], None),
+        (["author"], "me"),
+        (["case", "training"], "no"),
+        (["case", "lengths"], [2, -1]),
+        (["case", "config", "cell"], "RNN"),
+        (["case", "config", "input_size"], 0),
+        (["case", "config", "nonlinearity"], "tanh"),
+        (["case", "arrays", "weight_l0"], {"shape": [1], "memory": "C", "numbers": [0.0]}),
+        (["case", "arrays", "x", "dtype"], "float32"),
+        (["case", "arrays", "x", "memory"], "sparse"),
+        (["case", "arrays", "x", "shape"], [1.5]),
+        (["case", "arrays", "x", "numbers"], [1.0, "infinity"]),
+        (["case", "arrays", "x", "numbers"], [[1.0]]),
+    ],
+)
+def test_what_is_no_counterexample_does_not_follow_the_schema(saved, path, value):
+    *above, last = path
+    reduce(getitem, above, saved)[last] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(saved, COUNTEREXAMPLE)
+
+
+def test_nothing_may_be_missing_in_a_counterexample(saved):
+    validator = jsonschema.Draft202012Validator(COUNTEREXAMPLE)
+    for part in (saved, saved["case"], saved["case"]["config"], saved["case"]["arrays"]["x"]):
+        for name in list(part):
+            value = part.pop(name)
+            assert not validator.is_valid(saved), name
+            part[name] = value
+
+
+def test_the_schema_knows_what_the_code_knows():
+    known = COUNTEREXAMPLE["$defs"]
+    config = known["config"]["properties"]
+    assert (tuple(config["cell"]["enum"]), tuple(config["dtype"]["enum"])) == (CELLS, DTYPES)
+    assert config.keys() == {field.name for field in fields(Config)} == set(known["config"]["required"])
+    assert tuple(known["array"]["properties"]["memory"]["enum"]) == LAYOUTS
+    assert COUNTEREXAMPLE["properties"]["schema"]["const"] == counterexamples.SCHEMA
 
 
 def test_a_hostile_case_is_refused():
