@@ -11,7 +11,7 @@ from rich.console import Console
 from conformance.engine.check import UsageError, known
 from conformance.engine.profiles import PROFILES
 from conformance.engine.run import PropertyResult, judge
-from conformance.properties import Property, catalogue, untested
+from conformance.properties import Property, catalogue
 from conformance.report import terminal
 from conformance.report.model import Report
 from conformance.target.capabilities import Capabilities
@@ -75,7 +75,7 @@ class Plugin:
         order = list(catalogue())
         results = sorted((PropertyResult(**j["result"]) for j in self.judged), key=lambda r: order.index(r.id))
         capabilities = Capabilities.of(self.judged[0]["capabilities"])
-        return Report.of(self.name, capabilities, results, self.profile, self.seed, untested(capabilities))
+        return Report.of(self.name, capabilities, results, self.profile, self.seed)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

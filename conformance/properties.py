@@ -23,8 +23,8 @@ from conformance.target.capabilities import CELLS, Capabilities
 from strategies.cases import Allowed
 
 __all__ = [
-    "CHAPTERS", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable", "catalogue", "claimed",
-    "fail", "prop", "steps_agree", "within",
+    "CHAPTERS", "GRUS", "PLAIN", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable",
+    "catalogue", "claimed", "fail", "prop", "steps_agree", "within",
 ]  # fmt: skip
 
 # Shapes first: where they are wrong, what follows is noise.
@@ -39,9 +39,12 @@ CHAPTERS = (
     "nonfinite",
     "symmetries",
     "dropout",
+    "gates",
+    "gradients",
 )
 
-CELLS_TESTED = ("RNN_TANH", "RNN_RELU")
+PLAIN = ("RNN_TANH", "RNN_RELU")
+GRUS = ("GRU", "GRU_RESET_BEFORE")
 LAYERS_DRAWN = 4
 
 # What a needed capability says about the cases that are drawn.
@@ -49,8 +52,7 @@ DRAWS: dict[str, dict[str, Any]] = {
     "bidirectional": {"bidirectional": True},
     "lengths": {"lengths": True},
     "layers": {"min_layers": 2},
-    "RNN_TANH": {"cells": ("RNN_TANH",)},
-    "RNN_RELU": {"cells": ("RNN_RELU",)},
+    "projections": {"projections": True},
 }
 
 
@@ -58,36 +60,46 @@ DRAWS: dict[str, dict[str, Any]] = {
 class Property:
     """One statement that must hold for every case.
 
-    id     chapter and name; statement  the sentence; needs  the capabilities without which it says nothing
-    check  called with the target and a case: raises Failure where the statement is false
-    draws  which cases it is about; sizes are never restricted beyond what the target says
+    id          chapter and name;  statement  the sentence
+    needs       the capabilities without which it says nothing;  cells  those that it is about
+    check       called with the target and a case: raises Failure where the statement is false
+    draws       which cases it is about; sizes are never restricted beyond what the target says
+    every_cell  whether each covering case is judged for each cell
     """
 
     id: str
     statement: str
     needs: tuple[str, ...]
     check: Callable[..., None]
+    cells: tuple[str, ...] = CELLS
+    every_cell: bool = False
     draws: dict[str, Any] = field(default_factory=dict)
 
     def missing(self, capabilities: Capabilities) -> list[str]:
         """The capabilities that the property needs and the target does not claim."""
-        return [need for need in self.needs if not capabilities.claims(need)]
+        cells = [] if self.claimed_cells(capabilities) else [" or ".join(self.cells)]
+        return cells + [need for need in self.needs if not capabilities.claims(need)]
 
-    def allowed_cells(self, capabilities: Capabilities) -> tuple[str, ...]:
-        """The claimed cells that this version tests."""
-        return tuple(cell for cell in capabilities.cells if cell in CELLS_TESTED)
+    def claimed_cells(self, capabilities: Capabilities) -> tuple[str, ...]:
+        """The cells that the property is about and the target claims."""
+        return tuple(cell for cell in capabilities.cells if cell in self.cells)
+
+    def requirements(self) -> list[str]:
+        """What the property needs, in words."""
+        return [*([] if self.cells == CELLS else [" or ".join(self.cells)]), *self.needs]
 
     def allowed(self, capabilities: Capabilities) -> Allowed:
         """The cases that the property is about and the target claims to run."""
         c = capabilities
         most = max([LAYERS_DRAWN, *c.sizes.get("num_layers", ())])
         drawn: dict[str, Any] = {
-            "cells": self.allowed_cells(c),
+            "cells": self.claimed_cells(c),
             "dtypes": c.dtypes,
             "max_layers": most if c.max_layers is None else min(c.max_layers, most),
             "bidirectional": None if c.bidirectional else False,
             "bias": None if c.no_bias else True,
             "biases": c.biases,
+            "projections": c.projections,
             "lengths": None if c.lengths else False,
             "empty": c.empty,
             "initial_state": c.initial_state,
@@ -100,17 +112,24 @@ class Property:
         return Allowed(**(drawn | self.draws))
 
 
-def prop(needs: str | Sequence[str] = (), **draws: Any) -> Callable[[Callable[..., None]], Property]:
+def prop(
+    needs: str | Sequence[str] = (),
+    cells: Sequence[str] = CELLS,
+    every_cell: bool = False,
+    **draws: Any,
+) -> Callable[[Callable[..., None]], Property]:
     """Makes a property of a function ``test_name(target, case)`` of a chapter; its docstring is the statement.
 
-    needs  capabilities, as Capabilities.claims reads them; draws  fields of strategies' Allowed
+    needs  capabilities, as Capabilities.claims reads them;  cells  those that it is about
+    draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
     """
 
     def decorate(function: Callable[..., None]) -> Property:
         chapter = function.__module__.rpartition(".test_")[2]
         statement = " ".join((function.__doc__ or "").split())
         wanted = (needs,) if isinstance(needs, str) else tuple(needs)
-        return Property(f"{chapter}.{function.__name__.removeprefix('test_')}", statement, wanted, function, draws)
+        id = f"{chapter}.{function.__name__.removeprefix('test_')}"
+        return Property(id, statement, wanted, function, tuple(cells), every_cell, draws)
 
     return decorate
 
@@ -122,9 +141,3 @@ def catalogue() -> dict[str, Property]:
         module = importlib.import_module(f"conformance.test_{chapter}")
         found |= {p.id: p for p in vars(module).values() if isinstance(p, Property)}
     return found
-
-
-def untested(capabilities: Capabilities) -> list[str]:
-    """What a target claims and this version does not test."""
-    cells = [cell for cell in CELLS if cell in capabilities.cells and cell not in CELLS_TESTED]
-    return cells + [name for name in ("projections", "gradients") if getattr(capabilities, name)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.engine.judgement import void_layers
-from conformance.properties import NotRun, agree, applicable, fail, prop, steps_agree
+from conformance.properties import GRUS, PLAIN, NotRun, agree, applicable, fail, prop, steps_agree
 from reference_rnn import PRECISION, Case, rounded
 
 
-@prop()
+@prop(every_cell=True)
 def test_steps(target, case):
     """Every step is the step of the equations from the target's own previous state."""
     run = target(case)
@@ -18,19 +18,19 @@ def test_steps(target, case):
     target.grade.add(run.result.output, balls.output)
 
 
-@prop(needs="RNN_RELU", network="integer")
+@prop(cells=["RNN_RELU"], network="integer")
 def test_integer_networks(target, case):
     """A ReLU network of integers is computed exactly."""
     steps_agree(target(case))
 
 
-@prop(needs="RNN_TANH", network="linear")
+@prop(cells=["RNN_TANH"], network="linear")
 def test_linear_regime(target, case):
     """Where all numbers are tiny, tanh is the identity and the network is linear."""
     steps_agree(target(case))
 
 
-@prop(needs="RNN_TANH", network="automaton", memory=False)
+@prop(cells=["RNN_TANH", *GRUS], network="automaton", memory=False)
 def test_automata(target, case):
     """Saturated units are a finite automaton: every state is -1 or 1, however long the sequence."""
     steps_agree(target(case))
@@ -42,7 +42,7 @@ def test_activation(target, case):
     steps_agree(target(sweep(case)))
 
 
-@prop(memory=False)
+@prop(cells=PLAIN, memory=False)
 def test_no_recurrent_weight(target, case):
     """Without recurrent weights there is no memory: every step is that of an initial state of zero."""
     memoryless = case.map(lambda name, array: 0 * array if name.startswith("weight_hh") else array)
@@ -52,7 +52,7 @@ def test_no_recurrent_weight(target, case):
     agree(run, other)
 
 
-@prop(needs="RNN_RELU", max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
+@prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
 def test_delay_line(target, case):
     """Units that hand on what the one before them held are a delay line: unit k shows the input of k steps ago."""
     line = delay_line(case)
@@ -63,7 +63,7 @@ def test_delay_line(target, case):
                 fail("value:output", f"unit {unit} of step {t} does not hold the input of step {t - unit}")
 
 
-@prop(needs="RNN_RELU", max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
+@prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
 def test_counter(target, case):
     """A unit that adds one to itself counts the steps."""
     applicable(case.num_steps < 2 ** PRECISION[case.config.dtype])
@@ -80,7 +80,7 @@ def test_counter(target, case):
         fail("value:output", f"step {t} counts {output[t].flat[0]:g}, must be {t + 1}")
 
 
-@prop(empty=())
+@prop(cells=[*PLAIN, "GRU", "LSTM"], empty=())
 def test_pytorch(target, case):
     """The result is PyTorch's, but for the rounding of both."""
     try:
@@ -106,7 +106,7 @@ def sweep(case: Case) -> Case:
         if name.startswith("weight_ih"):
             width = array.shape[1]
             return (np.arange(width) == np.arange(len(array))[:, None] % width).astype(dtype)
-        return 0 * array
+        return array if name.startswith("weight_hr") else 0 * array
 
     return case.map(change)
 

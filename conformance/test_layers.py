@@ -24,7 +24,7 @@ def test_final_states(target, case):
     _, finals = one_by_one(target, case)
     stacked = target(case)
     states = part(stacked, case, lambda name, array: array[:0] if name == "output" else array)
-    chained = Result(stacked.result.output[:0], finals)
+    chained = Result(stacked.result.output[:0], *finals)
     agree(Run(case, chained, states.arithmetic, lambda: states.rad), states)
 
 
@@ -36,6 +36,6 @@ def one_by_one(target, case):
     x, finals = case.x, []
     for number in range(case.config.num_layers):
         run = target(layer(case, number, x))
-        finals.append(run.result.h_n)
+        finals.append([state for name, state in run.result.items() if name != "output"])
         x = run.result.output.astype(case.x.dtype)
-    return run.result.output, np.concatenate(finals)
+    return run.result.output, [np.concatenate(states) for states in zip(*finals)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.properties import agree, applicable, claimed, fail, prop
-from conformance.transforms import part, rows, steps
+from conformance.transforms import part, rows, states, steps
 
 
 @prop(needs="lengths")
@@ -63,8 +63,8 @@ def test_length_zero(target, case):
     lengths = case.row_lengths.copy()
     lengths[row] = 0
     result = target(case.replace(lengths=lengths)).result
-    h_0 = np.zeros(result.h_n.shape) if case.h_0 is None else case.h_0
     if result.output[:, row].any():
         fail("value:output", f"row {row} has length 0, but its output is not zero")
-    if (abs(result.h_n[:, row] - h_0[:, row]) > target.flushed(case)).any():
-        fail("value:h_n", f"row {row} has length 0, but its h_n is not its h_0")
+    for final, initial in states(case):
+        if (abs(getattr(result, final) - initial)[:, row] > target.flushed(case)).any():
+            fail(f"value:{final}", f"row {row} has length 0, but its {final} is not its {final[0]}_0")

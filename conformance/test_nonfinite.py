@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.engine.judgement import Refused
 from conformance.properties import Failure, agree, applicable, fail, prop
-from conformance.transforms import part
+from conformance.transforms import part, states
 from reference_rnn import forward
 
 
@@ -22,7 +22,7 @@ def test_isolation(target, case):
         if failure.kind == "raised" and not target.capabilities.nonfinite:
             raise Refused from None
         raise
-    for name in ("output", "h_n"):
+    for name, _ in run.result.items():
         spared = np.isfinite(getattr(reached, name))
         if (~np.isfinite(getattr(run.result, name)) & spared).any():
             at = np.argwhere(~np.isfinite(getattr(run.result, name)) & spared)[0].tolist()
@@ -40,7 +40,7 @@ def test_propagation(target, case):
     applicable(case.num_rows > 0 and case.row_lengths.any())
     poisons = [poison(case, value) for value in (np.nan, np.inf, -np.inf)]
     if case.h_0 is not None:
-        poisons.append(poison(case, 0.5).map(poison_state))
+        poisons += [poison(case, 0.5).map(poison_state(final[0] + "_0")) for final, _ in states(case)]
     for poisoned in poisons:
         reached, run = forward(poisoned), target(poisoned)
         for name, expected in reached.items():
@@ -50,17 +50,22 @@ def test_propagation(target, case):
                     at = tuple(np.argwhere(given != is_kind(expected))[0].tolist())
                     has = getattr(run.result, name)[at]
                     fail(
-                        f"mask:{name}", f"{name}{list(at)} is {has:g}, must be {expected[at]:g}: {kind} is in x or h_0"
+                        f"mask:{name}",
+                        f"{name}{list(at)} is {has:g}, must be {expected[at]:g}: {kind} is in x or a state",
                     )
 
 
-def poison_state(name, array):
-    """The array with NaN in the first unit of every initial state of the first row, if it holds states."""
-    if name != "h_0":
-        return array
-    poisoned = array.copy()
-    poisoned[:, 0, 0] = np.nan
-    return poisoned
+def poison_state(state):
+    """Puts NaN in the first unit of every initial state of the first row, in h_0 or in c_0."""
+
+    def change(name, array):
+        if name != state:
+            return array
+        poisoned = array.copy()
+        poisoned[:, 0, 0] = np.nan
+        return poisoned
+
+    return change
 
 
 def poison(case, value):

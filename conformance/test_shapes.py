@@ -58,7 +58,7 @@ def test_calls_are_independent(target, case):
     others = case.map(lambda name, array: -array if name.startswith(("weight", "bias")) else array)
     steps_agree(target(others))
     if case.h_0 is not None:
-        steps_agree(target(case.replace(h_0=0 * case.h_0)))
+        steps_agree(target(case.map(without_state)))
     if case.num_rows > 1 and target.takes(rows(case, [0])):
         steps_agree(target(rows(case, [0])))
     same_bits(before, target.answer(case))
@@ -75,7 +75,7 @@ def test_memory_layout(target, case):
 @prop(needs="default_state")
 def test_default_state(target, case):
     """A state that is not given is zero."""
-    agree(target(case.replace(h_0=None)), target(case.map(lambda name, a: 0 * a if name == "h_0" else a)))
+    agree(target(case.replace(h_0=None, c_0=None)), target(case.map(without_state)))
 
 
 @prop(needs="batch_first")
@@ -92,7 +92,7 @@ def test_unbatched(target, case):
     """Without a batch axis the result is that of a batch of one."""
     applicable(case.num_rows > 0)
     row = rows(case, [0])
-    alone = row.replace(x=row.x[:, 0], h_0=None if row.h_0 is None else row.h_0[:, 0])
+    alone = row.map(lambda name, array: array[:, 0] if name in ("x", "h_0", "c_0") else array)
     expected = part(target(row), alone, lambda name, array: array[:, 0])
     agree(target(alone), expected)
     if target.capabilities.batch_first:  # which means nothing without a batch
@@ -110,6 +110,11 @@ def test_no_bias(target, case):
     }
     with_zeros = case.replace(bias=True, parameters=case.parameters | zeros)
     agree(target(case), target(with_zeros))
+
+
+def without_state(name, array):
+    """Zeros for the initial states."""
+    return 0 * array if name in ("h_0", "c_0") else array
 
 
 def mistake(sentence):

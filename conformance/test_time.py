@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.transforms import other_numbers, part, steps
-from reference_rnn import Result
+from conformance.transforms import other_numbers, part, saturated, states, steps
+from reference_rnn import GATES, Result
 
 
 @prop(min_steps=1)
@@ -35,8 +35,9 @@ def test_split(target, case):
     cut = 1 + int(abs(np.nan_to_num(case.h_0)).sum() * 8) % (case.num_steps - 1)
     head, tail = steps(case, 0, cut), steps(case, cut, case.num_steps)
     start = target(head).result
-    end = target(tail.replace(h_0=start.h_n.astype(case.x.dtype))).result
-    joined = Result(np.concatenate([start.output, end.output]), end.h_n)
+    reached = {name: getattr(start, name).astype(case.x.dtype) for name, _ in states(case)}
+    end = target(tail.replace(**{name[0] + "_0": state for name, state in reached.items()})).result
+    joined = Result(np.concatenate([start.output, end.output]), end.h_n, end.c_n)
     agree(Run(case, joined, run.arithmetic, lambda: run.rad), run)
 
 
@@ -59,7 +60,7 @@ def test_no_future(target, case):
         )
 
 
-@prop(max_layers=1, lengths=False, empty=(), min_steps=2, memory=False)
+@prop(max_layers=1, lengths=False, bias=True, empty=(), min_steps=2, memory=False)
 def test_memory(target, case):
     """The first step can matter to the last one."""
     held = remembering(case)
@@ -78,9 +79,9 @@ def test_no_steps(target, case):
     """Without steps the output is empty and the final state is the initial one."""
     empty = case.replace(x=case.x[:0])
     result = target(empty).result
-    h_0 = np.zeros(result.h_n.shape) if case.h_0 is None else case.h_0
-    if (abs(result.h_n - h_0) > target.flushed(case)).any():
-        fail("value:h_n", "with T = 0, h_n is not h_0")
+    for final, initial in states(case):
+        if (abs(getattr(result, final) - initial) > target.flushed(case)).any():
+            fail(f"value:{final}", f"with T = 0, {final} is not {final[0]}_0")
 
 
 def past(middle, H):
@@ -94,13 +95,16 @@ def future(middle, H):
 
 
 def remembering(case):
-    """The case with each unit keeping its own state and adding the first input."""
+    """The case with each unit keeping its own state, gates half open, and adding the first input."""
 
     def change(name, array):
         if name.startswith("weight_hh"):
-            return np.eye(len(array), dtype=array.dtype)
+            return np.tile(np.eye(*array.shape, dtype=array.dtype)[: case.config.hidden_size], (gates, 1))
         if name.startswith("weight_ih"):
             return (np.arange(array.shape[1]) == 0) * np.ones_like(array)
-        return 0 * array
+        return np.ones_like(array) if name.startswith("weight_hr") else 0 * array
 
-    return case.map(change)
+    gates = len(GATES[case.config.cell])
+    held = case.map(change)
+    keeping = {"RNN_TANH": {}, "RNN_RELU": {}, "LSTM": {"f": 4.0, "i": 0.0, "o": 0.0}}
+    return saturated(held, **keeping.get(case.config.cell, {"z": 4.0, "r": 0.0}))

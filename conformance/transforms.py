@@ -13,6 +13,8 @@ import numpy as np
 
 from conformance.engine.judgement import Run
 from reference_rnn import Case, Result
+from reference_rnn.case import gate_rows
+from reference_rnn.recurrence import time_major
 
 
 def transform(on_result: Callable[[Case, Result], Result]) -> Callable[[Callable[..., Case]], Callable[[Any], Any]]:
@@ -122,6 +124,30 @@ def steps(case: Case, start: int, stop: int) -> Case:
 def other_numbers(array: np.ndarray) -> np.ndarray:
     """Numbers that differ from these everywhere and need no more digits."""
     return np.where(array == 0, 1, -array).astype(array.dtype)
+
+
+def saturated(case: Case, **gates: float) -> Case:
+    """The case with some gates at one value, whatever they read: sigmoid(40) is 1, and sigmoid(-40) is 0.
+
+    gates  the letter of a gate, and what it is the sigmoid (or tanh) of
+    """
+    config = case.config
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        if not name.startswith(("weight_ih", "weight_hh", "bias")):
+            return array
+        array = array.copy()
+        for gate, value in gates.items():
+            array[gate_rows(config, gate)] = value if name.startswith("bias_ih") else 0
+        return array
+
+    return case.map(change)
+
+
+def states(case: Case) -> list[tuple[str, np.ndarray]]:
+    """The name of each final state with the initial state that belongs to it, zeros where none is given."""
+    given = time_major(case)
+    return [("h_n", given.h_0), *([] if given.c_0 is None else [("c_n", given.c_0)])]
 
 
 def part(run: Run, case: Case, choose: Callable[[str, np.ndarray], np.ndarray]) -> Run:

@@ -5,6 +5,7 @@ from .ball import Ball
 from .case import (
     CELLS,
     DTYPES,
+    GATES,
     Case,
     Config,
     Result,
@@ -14,11 +15,12 @@ from .case import (
     rounded,
     state_shapes,
 )
+from .gradients import gradients
 from .notation import case
 from .question import rnn
 from .recurrence import anchored, forward
 
 __all__ = [
-    "CELLS", "DTYPES", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Config", "Result", "ShapeError",
-    "anchored", "arithmetic", "case", "forward", "parameter_shapes", "result_shapes", "rnn", "rounded", "state_shapes",
+    "CELLS", "DTYPES", "GATES", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Config", "Result", "ShapeError",
+    "anchored", "arithmetic", "case", "forward", "gradients", "parameter_shapes", "result_shapes", "rnn", "rounded", "state_shapes",
 ]  # fmt: skip

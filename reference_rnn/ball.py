@@ -15,7 +15,21 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import Arithmetic
-from .functions import affine, join, linear, mix, relu, select, sigmoid, tanh
+from .functions import (
+    affine,
+    join,
+    linear,
+    mix,
+    outer,
+    relu,
+    relu_slope,
+    select,
+    sigmoid,
+    sigmoid_slope,
+    tanh,
+    tanh_slope,
+    total,
+)
 
 
 class Ball:
@@ -38,6 +52,11 @@ class Ball:
         """The shape of the midpoint."""
         return self.mid.shape
 
+    @property
+    def T(self) -> Ball:
+        """The same balls, transposed."""
+        return Ball(self.mid.T, self.rad.T, self.arithmetic)
+
     def __getitem__(self, index: Any) -> Ball:
         return Ball(self.mid[index], self.rad[index], self.arithmetic)
 
@@ -46,14 +65,19 @@ class Ball:
         return Ball(self.mid.reshape(*shape), self.rad.reshape(*shape), self.arithmetic)
 
     def __add__(self, other: Ball) -> Ball:
-        mid = self.mid + other.mid
-        rad = self.rad + other.rad
-        return Ball(mid, rad + self.arithmetic.u * (abs(mid) + rad), self.arithmetic)
+        return total(self, other)
+
+    def __sub__(self, other: Ball) -> Ball:
+        return total(self, Ball(-other.mid, other.rad, other.arithmetic))
+
+    def __rsub__(self, number: float) -> Ball:
+        return exact(np.full(self.shape, number), self.arithmetic) - self
 
     def __mul__(self, other: Ball) -> Ball:
         a = self.arithmetic
         rad = self.rad * abs(other.mid) + abs(self.mid) * other.rad + self.rad * other.rad
-        return Ball(self.mid * other.mid, defined(rad + a.u * self.mag * other.mag + a.eta), a)
+        # one rounding, and one more where a factor that is a sum is multiplied out, or a term is added later
+        return Ball(self.mid * other.mid, defined(rad + 2 * a.u * self.mag * other.mag + a.eta), a)
 
     def contains(self, value: np.ndarray) -> np.ndarray:
         """Elementwise: is this number possible? Where anything may overflow, everything is."""
@@ -138,6 +162,45 @@ def _(z: Ball, n: Ball, h: Ball) -> Ball:
     # three roundings, in (1 - z) n + z h as in n + z (h - n)
     rad = reach + 3 * a.u * (n.mag + z.mag * h.mag) + 2 * a.eta
     return Ball(mix(z.mid, n.mid, h.mid), defined(rad), a)
+
+
+@total.register
+def _(first: Ball, *others: Ball) -> Ball:
+    terms = (first, *others)
+    mag = sum(ball.mag for ball in others) + first.mag
+    rad = sum(ball.rad for ball in others) + first.rad + len(others) * first.arithmetic.u * mag
+    # where some order may overflow, anything is allowed
+    rad = np.where(mag + rad <= first.arithmetic.largest, rad, np.inf)
+    return Ball(total(*(ball.mid for ball in terms)), rad, first.arithmetic)
+
+
+@tanh_slope.register
+def _(y: Ball) -> Ball:
+    a = y.arithmetic
+    return Ball(tanh_slope(y.mid), 2 * abs(y.mid) * y.rad + y.rad**2 + 2 * a.u, a)
+
+
+@sigmoid_slope.register
+def _(s: Ball) -> Ball:
+    a = s.arithmetic
+    rad = abs(1 - 2 * s.mid) * s.rad + s.rad**2 + 3 * a.u * s.mag
+    return Ball(sigmoid_slope(s.mid), rad + a.eta, a)
+
+
+@relu_slope.register
+def _(z: Ball) -> Ball:
+    # within reach of the kink either side is right, and at the kink all that lies between
+    return Ball(relu_slope(z.mid), np.where(abs(z.mid) <= z.rad, 1.0, 0.0), z.arithmetic)
+
+
+@outer.register
+def _(d: Ball, x: Ball) -> Ball:
+    a = d.arithmetic
+    spread = d.rad.T @ x.mag + abs(d.mid).T @ x.rad
+    mag = abs(d.mid).T @ abs(x.mid) + spread
+    # one product for each row and, where sums of several steps are stored, one rounding for each of them
+    rad = defined(spread + (len(d.mid) + 1) * (a.u * mag + a.eta))
+    return Ball(outer(d.mid, x.mid), np.where(mag + rad <= a.largest, rad, np.inf), a)
 
 
 @select.register

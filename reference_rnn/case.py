@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "GRU": 3, "GRU_RESET_BEFORE": 3, "LSTM": 4}
+# The gates of each cell, in the order in which they are packed: one letter for H rows of a weight.
+GATES = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "rzn", "GRU_RESET_BEFORE": "rzn", "LSTM": "ifgo"}
 CELLS = tuple(GATES)
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
@@ -44,6 +45,8 @@ class Config:
         for name in ("input_size", "hidden_size", "num_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
+        if self.proj_size and not (self.cell == "LSTM" and 0 < self.proj_size < self.hidden_size):
+            raise ValueError(f"proj_size is {self.proj_size}, must be 0, or for LSTM less than hidden_size")
 
     @property
     def num_directions(self) -> int:
@@ -193,9 +196,15 @@ def suffix(layer: int, direction: int) -> str:
     return f"_l{layer}" + ("_reverse" if direction else "")
 
 
+def gate_rows(config: Config, gate: str) -> slice:
+    """The rows of a packed weight or bias that belong to one gate."""
+    start = GATES[config.cell].index(gate) * config.hidden_size
+    return slice(start, start + config.hidden_size)
+
+
 def parameter_shapes(config: Config) -> dict[str, Shape]:
     """Name and shape of every parameter, in PyTorch's order."""
-    gates, H, P = GATES[config.cell], config.hidden_size, config.state_size
+    gates, H, P = len(GATES[config.cell]), config.hidden_size, config.state_size
     rows = {1: "H", 3: "3H", 4: "4H"}[gates]
     state = "P" if config.proj_size else "H"
     shapes = {}

@@ -1,4 +1,4 @@
-"""The eight functions that cells and recurrence are written in, on arrays (float64 or complex).
+"""The functions that cells, recurrence and gradients are written in, on arrays (float64 or complex).
 
 ``ball`` defines the same functions on balls. Shapes: x (N, I), h (N, H), W (H, I or H), b (H,).
 """
@@ -45,6 +45,36 @@ def relu(z: Any) -> Any:
 def mix(z: Any, n: Any, h: Any) -> Any:
     """(1 - z) n + z h."""
     return (1 - z) * n + z * h
+
+
+@singledispatch
+def tanh_slope(y: Any) -> Any:
+    """The derivative of tanh where it is y."""
+    return 1 - y * y
+
+
+@singledispatch
+def sigmoid_slope(s: Any) -> Any:
+    """The derivative of sigmoid where it is s."""
+    return s * (1 - s)
+
+
+@singledispatch
+def relu_slope(z: Any) -> Any:
+    """The derivative of max(z, 0); 0 at 0, where any number from 0 to 1 is right."""
+    return np.where(z > 0, 1.0, 0.0)
+
+
+@singledispatch
+def outer(d: Any, x: Any) -> Any:
+    """d^T x: the sum over all rows of the products of each row of d with the same row of x."""
+    return d.T @ x
+
+
+@singledispatch
+def total(first: Any, *others: Any) -> Any:
+    """The sum of all, in any order."""
+    return sum(others, first)
 
 
 @singledispatch

@@ -15,7 +15,7 @@ import numpy as np
 from .arithmetic import Arithmetic
 from .ball import Ball, exact, stored
 from .case import Case, Result, suffix
-from .cells import STEPS, Parameters
+from .cells import Parameters, step_of
 from .functions import join, select
 
 Step = Callable[[Any, tuple, Parameters], tuple]
@@ -32,7 +32,7 @@ def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None
     """
     plain = time_major(case.check())
     layers = layer_parameters(plain)
-    step = STEPS[plain.config.cell]
+    step = step_of(plain.config)
     x, initial = lifted(plain, arithmetic)
     kept = lifted_masks(plain, masks, arithmetic)
     output, final = run(step, layers, x, initial, plain.row_lengths, kept)
@@ -48,18 +48,12 @@ def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result:
     """
     plain = time_major(case.check())
     layers = layer_parameters(plain)
-    step = STEPS[plain.config.cell]
+    step = step_of(plain.config)
     x, initial = lifted(plain, arithmetic)
-    below, final = run(step, layers[:-1], x, initial, plain.row_lengths)
     own = time_major_output(case, output)
-    halves = []
-    for reverse, p in enumerate(layers[-1]):
-        half = own[..., reverse * len(p.W_hh) :][..., : len(p.W_hh)]
-        h_0 = initial[len(final)][0]
-        after = restart(step, p, below, h_0, half, plain.row_lengths, bool(reverse))
-        halves.append(after)
-        final.append((last_valid(after, h_0, plain.row_lengths, bool(reverse)),))
-    return like_case(case, collect(plain, [join(*both) for both in zip(*halves)], final))
+    walk = scan if plain.config.cell == "LSTM" else restart
+    after, final = run_anchored(step, layers, x, initial, plain.row_lengths, own, walk)
+    return like_case(case, collect(plain, after, final))
 
 
 def run(
@@ -80,23 +74,60 @@ def run(
     return x, final
 
 
-def scan(step: Step, p: Parameters, x: list, state: tuple, lengths: np.ndarray, reverse: int) -> tuple[list, tuple]:
-    """One direction of one layer: the output of every step, and the state at each row's end."""
+def run_anchored(
+    step: Step,
+    layers: list,
+    x: list,
+    initial: list,
+    lengths: np.ndarray,
+    own: np.ndarray,
+    walk: Callable | None = None,
+) -> tuple[list, list]:
+    """The same as ``run``, with each step of the top layer from the implementation's own previous one."""
+    x, final = run(step, layers[:-1], x, initial, lengths)
+    halves = []
+    for reverse, p in enumerate(layers[-1]):
+        size = p.W_hh.shape[1]
+        half = own[..., reverse * size : reverse * size + size]
+        output, state = (walk or scan)(step, p, x, initial[len(final)], lengths, reverse, half)
+        halves.append(output)
+        final.append(state)
+    return [join(*both) for both in zip(*halves)], final
+
+
+def scan(
+    step: Step,
+    p: Parameters,
+    x: list,
+    state: tuple,
+    lengths: np.ndarray,
+    reverse: int,
+    own: np.ndarray | None = None,
+) -> tuple[list, tuple]:
+    """One direction of one layer: the output of every step, and the state at each row's end.
+
+    own  (T, N, H) what an implementation returned: each step then starts from its previous h
+    """
     output: list = [None] * len(x)
     steps = range(len(x))
+    before = state
     for t in reversed(steps) if reverse else steps:
         alive = (t < lengths)[:, None]
-        new = step(x[t], state, p)
+        new = step(x[t], before, p)
         state = tuple(select(n, alive, s) for n, s in zip(new, state))
         output[t] = select(state[0], alive, 0.0)
+        before = state if own is None else (select(stored(own[t], state[0].arithmetic), alive, before[0]), *state[1:])
     return output, state
 
 
-def restart(step: Step, p: Parameters, x: list, h_0: Ball, own: np.ndarray, lengths: np.ndarray, reverse: bool) -> list:
-    """Every step of one direction from the implementation's own previous state, all at once."""
+def restart(
+    step: Step, p: Parameters, x: list, state: tuple, lengths: np.ndarray, reverse: int, own: np.ndarray
+) -> tuple[list, tuple]:
+    """The same as ``scan`` with ``own``, but all steps at once: for cells whose state is h alone."""
     T, N, H = own.shape
     if T == 0:
-        return []
+        return [], state
+    (h_0,) = state
     a = h_0.arithmetic
     before = np.concatenate([own[1:], own[:1]] if reverse else [own[-1:], own[:-1]])
     steps = np.arange(T)[:, None]
@@ -106,22 +137,18 @@ def restart(step: Step, p: Parameters, x: list, h_0: Ball, own: np.ndarray, leng
     inputs = Ball(np.concatenate([x_t.mid for x_t in x]), np.concatenate([x_t.rad for x_t in x]), a)
     (after,) = step(inputs, (previous.reshape(T * N, H),), p)
     alive = (steps < lengths)[..., None]
-    return list(select(after.reshape(T, N, H), alive, 0.0))
-
-
-def last_valid(after: list, h_0: Ball, lengths: np.ndarray, reverse: bool) -> Ball:
-    """The ball of each row's last step in walking order; h_0 for a row without steps."""
-    state = h_0
-    for t in reversed(range(len(after))) if reverse else range(len(after)):
-        state = select(after[t], (t < lengths)[:, None], state)
-    return state
+    output = list(select(after.reshape(T, N, H), alive, 0.0))
+    last = h_0
+    for t in reversed(range(T)) if reverse else range(T):
+        last = select(output[t], (t < lengths)[:, None], last)
+    return output, (last,)
 
 
 def lifted(plain: Case, arithmetic: Arithmetic | None) -> tuple[list, list]:
     """x step by step and the initial states, in the arithmetic asked for."""
     lift = as_float64 if arithmetic is None else lambda array: exact(array, arithmetic)
     x = [lift(x_t) for x_t in plain.x]
-    states = [plain.h_0] if plain.c_0 is None else [plain.h_0, plain.c_0]
+    states = [plain.h_0, plain.c_0] if plain.config.cell == "LSTM" else [plain.h_0]
     return x, [tuple(lift(s) for s in entry) for entry in zip(*states)]
 
 
@@ -139,8 +166,8 @@ def lifted_masks(plain: Case, masks: list | None, arithmetic: Arithmetic | None)
 
 
 def as_float64(array: Any) -> np.ndarray:
-    """The array in the reference's precision."""
-    return np.asarray(array, dtype=np.float64)
+    """The array in the reference's precision; complex numbers stay complex."""
+    return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)
 
 
 def layer_parameters(plain: Case) -> list[list[Parameters]]:
@@ -149,7 +176,8 @@ def layer_parameters(plain: Case) -> list[list[Parameters]]:
     zeros = np.zeros(len(plain.parameters["weight_ih_l0"]))
 
     def of(end: str) -> Parameters:
-        named = (plain.parameters.get(name + end, zeros) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        named = [plain.parameters.get(name + end, zeros) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        named += [plain.parameters["weight_hr" + end]] if config.proj_size else []
         return Parameters(*map(as_float64, named))
 
     return [

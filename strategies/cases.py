@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 
-from reference_rnn import CELLS, DTYPES, Case, Config, parameter_shapes, rounded, state_shapes
+from reference_rnn import CELLS, DTYPES, GATES, Case, Config, parameter_shapes, rounded, state_shapes
 
 from .integers import automaton, integer_network, linear_network, magnitude, valid_steps
 from .memory import relaid
@@ -57,6 +57,7 @@ class Allowed:
     bidirectional: bool | None = None
     bias: bool | None = None
     biases: str = "two"
+    projections: bool = False
     lengths: bool | None = None
     empty: Collection[str] = ()
     initial_state: bool = True
@@ -106,6 +107,7 @@ class Allowed:
             and c.cell in self.cells
             and self.bidirectional in (None, c.bidirectional)
             and self.bias in (None, c.bias)
+            and (self.projections or not c.proj_size)
             and self.lengths in (None, case.lengths is not None)
             and case.num_steps >= self.min_steps
             and (case.num_steps > 0 or "time" in self.empty)
@@ -130,6 +132,7 @@ class Sketch:
     H: int = 1
     bias: bool = True
     lengths: tuple[int, ...] | None = None  # steps missing at the end of each row, in turn
+    projection: int = 0  # 0: none, 1: of H - 1, 2: of about half of H; where the cell has projections
     relation: str = "free"
     network: str = "dense"
     mode: int = 3
@@ -152,6 +155,7 @@ def cases(
     bias: bool | None = None,
     lengths: bool | None = None,
     empty: Collection[str] = (),
+    projections: bool = False,
     network: str | None = None,
     memory: bool = True,
     sizes: Mapping[str, Collection[int]] | None = None,
@@ -159,18 +163,19 @@ def cases(
     """Complete problems for a recurrent network.
 
     bidirectional, bias, lengths: True, False, or None for both
-    empty    which sizes may be 0: any of "time", "batch", "length"
-    network  "dense"; "integer" (exact in every order with ReLU); "linear" (tanh is the identity);
-             "automaton" (saturated units); None for all
-    memory   whether arrays may be Fortran-ordered, strided, reversed or read-only
-    sizes    allowed values of input_size, hidden_size, num_layers, batch and steps
+    empty        which sizes may be 0: any of "time", "batch", "length"
+    projections  whether an LSTM may have proj_size > 0
+    network      "dense"; "integer" (exact in every order with ReLU); "linear" (tanh is the identity);
+                 "automaton" (saturated units); None for all
+    memory       whether arrays may be Fortran-ordered, strided, reversed or read-only
+    sizes        allowed values of input_size, hidden_size, num_layers, batch and steps
 
     Shrinks towards one layer, one direction, one row, one step, one unit, and values 0 and 1.
     Raises InvalidArgument for a value that does not exist.
     """
     allowed = Allowed(
         cells=tuple(cells), dtypes=tuple(dtypes), min_layers=min_layers, max_layers=max_layers,
-        bidirectional=bidirectional, bias=bias, lengths=lengths, empty=tuple(empty),
+        bidirectional=bidirectional, bias=bias, lengths=lengths, empty=tuple(empty), projections=projections,
         network=network, memory=memory, sizes=dict(sizes or {}),
     )  # fmt: skip
     return BLOCKS.map(lambda block: from_block(block, allowed))
@@ -204,7 +209,8 @@ def decode(block: bytes) -> Sketch:
         relay=pick(range(256)),
         seed=pick(range(256)),
         dtype=pick(range(256)),
-        levels=block[20:],
+        projection=pick((0, 1, 0, 2)),
+        levels=block[21:],
     )
 
 
@@ -231,7 +237,7 @@ def build(sketch: Sketch, allowed: Allowed) -> Case:
         case = integer_network(case)
     elif network == "linear":
         case = linear_network(case)
-    elif network == "automaton" and config.cell == "RNN_TANH":
+    elif network == "automaton" and config.cell != "RNN_RELU":
         case = automaton(case)
     case = padded(case, sketch.padding)
     return relaid_case(case, sketch) if allowed.memory else case
@@ -263,7 +269,8 @@ def fitted(sketch: Sketch, allowed: Allowed) -> tuple[Config, int, int]:
     bias = sketch.bias if allowed.bias is None else allowed.bias
     cell = allowed.cells[sketch.cell % len(allowed.cells)]
     dtype = allowed.dtypes[sketch.dtype % len(allowed.dtypes)]
-    return Config(cell, I, H, L, bidirectional, bias, dtype=dtype), T, N
+    proj_size = (0, H - 1, (H + 1) // 2)[sketch.projection] if allowed.projections and cell == "LSTM" and H > 1 else 0
+    return Config(cell, I, H, L, bidirectional, bias, proj_size=proj_size, dtype=dtype), T, N
 
 
 def nearest(size: int, allowed: Collection[int] | None) -> int:
@@ -300,13 +307,21 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed) -> Case:
         if inputs == "tiny" and name.startswith("bias"):
             array *= 2.0**-40
         arrays[name] = array
-    if allowed.biases == "one":  # one bias holds all there is
-        arrays |= {name: 0 * array for name, array in arrays.items() if name.startswith("bias_hh")}
+    arrays |= {
+        name: array * held(config, allowed.biases) for name, array in arrays.items() if name.startswith("bias_hh")
+    }
     arrays = {name: rounded(array, config.dtype) for name, array in arrays.items()}
     if not allowed.initial_state:
         arrays |= {"h_0": None, "c_0": None}
     states = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
     return case.replace(parameters=arrays, **states)
+
+
+def held(config: Config, biases: str) -> np.ndarray:
+    """(G*H,) 1 where bias_hh has a number of its own, 0 where one bias holds all there is."""
+    gates = GATES[config.cell]
+    kept = {"two": gates, "one": "", "no b_hn": gates.replace("n", "")}[biases]
+    return np.repeat([float(gate in kept) for gate in gates], config.hidden_size)
 
 
 def contractive(W: np.ndarray) -> np.ndarray:

@@ -15,33 +15,65 @@ from .cases import Allowed, Sketch, build
 
 S = Sketch
 COVERING = (
-    S(T=2, N=3, I=4, H=5),
+    S(T=2, N=3, I=4, H=5, projection=2),
     S(T=3, N=2, I=4, H=3, bidirectional=True, seed=1, mode=4),
-    S(T=4, N=3, I=2, H=3, num_layers=2, lengths=(2, 0, 1), seed=2, cell=1, padding="nan"),
-    S(T=5, N=4, I=3, H=2, num_layers=3, bidirectional=True, lengths=(3, 0, 5, 1), seed=3, mode=3, padding="garbage"),
-    S(T=3, N=2, I=3, H=4, num_layers=3, seed=4, cell=1, network="integer"),
+    S(T=4, N=3, I=2, H=3, num_layers=2, lengths=(2, 0, 1), seed=2, padding="nan"),
+    S(
+        T=5,
+        N=4,
+        I=3,
+        H=2,
+        num_layers=3,
+        bidirectional=True,
+        lengths=(3, 0, 5, 1),
+        seed=3,
+        projection=1,
+        mode=3,
+        padding="garbage",
+    ),
+    S(T=3, N=2, I=3, H=4, num_layers=3, seed=4, projection=1, network="integer"),
     S(T=1, N=2, I=3, H=4, seed=5, mode=4),
-    S(T=17, N=2, I=3, H=2, seed=6, lengths=(4, 0), cell=1, padding="infinity"),
+    S(T=17, N=2, I=3, H=2, seed=6, lengths=(4, 0), padding="infinity"),
     S(T=9, N=1, I=2, H=3, bidirectional=True, seed=7, mode=8),
     S(T=3, N=2, I=17, H=33, seed=8, mode=3, gain=2.0),
-    S(T=4, N=9, I=9, H=17, bidirectional=True, lengths=(0, 3, 1, 2, 4), seed=9, cell=1, padding="nan"),
+    S(T=4, N=9, I=9, H=17, bidirectional=True, lengths=(0, 3, 1, 2, 4), seed=9, projection=2, padding="nan"),
     S(T=3, N=2, I=6, H=6, num_layers=2, bias=False, seed=10, memory="F", relay=2),
     S(T=3, N=4, I=6, H=3, num_layers=2, bidirectional=True, relation="D*H=I", seed=11, memory="negative", relay=2),
-    S(T=4, N=4, I=1, H=1, relation="N=T", bidirectional=True, seed=12, cell=1, memory="read-only", relay=2),
+    S(T=4, N=4, I=1, H=1, relation="N=T", bidirectional=True, seed=12, memory="read-only", relay=2),
     S(T=5, N=4, I=2, H=1, num_layers=2, bidirectional=True, relation="N=L*D", seed=13, memory="strided", relay=2),
-    S(T=12, N=3, I=2, H=5, num_layers=2, bidirectional=True, lengths=(1, 9, 0), seed=14, cell=1, network="integer"),
+    S(
+        T=12,
+        N=3,
+        I=2,
+        H=5,
+        num_layers=2,
+        bidirectional=True,
+        lengths=(1, 9, 0),
+        seed=14,
+        projection=2,
+        network="integer",
+    ),
     S(T=6, N=2, I=3, H=4, num_layers=4, bidirectional=True, seed=15, network="linear"),
     S(T=7, N=3, I=5, H=7, seed=16, lengths=(0, 6, 2), network="automaton", padding="infinity"),
-    S(T=0, N=2, I=2, H=3, num_layers=2, bidirectional=True, seed=17, cell=1),
+    S(T=0, N=2, I=2, H=3, num_layers=2, bidirectional=True, seed=17),
     S(T=3, N=0, I=2, H=3, seed=18),
-    S(T=2, N=1, I=8, H=5, num_layers=3, bias=False, seed=19, cell=1),
+    S(T=2, N=1, I=8, H=5, num_layers=3, bias=False, seed=19),
     S(T=5, N=3, I=7, H=9, bidirectional=True, bias=False, lengths=(4, 2, 0), seed=20, mode=7, padding="nan"),
-    S(T=8, N=5, I=4, H=8, seed=21, mode=14, cell=0),
-    S(T=4, N=2, I=3, H=6, bidirectional=True, seed=22, mode=11, cell=0, gain=4.0),
-    S(T=10, N=2, I=3, H=3, num_layers=3, bidirectional=True, lengths=(2, 10), seed=23, cell=1, padding="nan"),
+    S(T=8, N=5, I=4, H=8, seed=21, projection=1, mode=14),
+    S(T=4, N=2, I=3, H=6, bidirectional=True, seed=22, mode=11, gain=4.0),
+    S(T=10, N=2, I=3, H=3, num_layers=3, bidirectional=True, lengths=(2, 10), seed=23, padding="nan"),
 )
 
 
-def covering(allowed: Allowed) -> list[Case]:
-    """The covering cases, each fitted into what is allowed; dtypes take turns."""
-    return [build(replace(sketch, dtype=turn), allowed) for turn, sketch in enumerate(COVERING)]
+def covering(allowed: Allowed, turn: int = 0, every_cell: bool = False) -> list[Case]:
+    """The covering cases, each fitted into what is allowed; cells and dtypes take turns, from any turn on.
+
+    every_cell  each case for each cell, instead of for one
+    """
+    count = len(allowed.cells)
+    cases = []
+    for number, sketch in enumerate(COVERING, turn):
+        cells = range(count) if every_cell else [number % count]
+        # dtypes move on when all cells have had their turn, so that each cell meets each dtype
+        cases += [build(replace(sketch, cell=cell, dtype=number // count), allowed) for cell in cells]
+    return cases

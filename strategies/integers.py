@@ -41,8 +41,10 @@ def automaton(case: Case) -> Case:
 
 def saturated(name: str, array: np.ndarray) -> np.ndarray:
     """Inputs and states of -1 or 1; recurrent weights and biases even, rows of input weights odd multiples of 64."""
-    if name in ("x", "h_0"):
+    if name in ("x", "h_0", "c_0"):
         return np.where(array < 0, -1, 1).astype(array.dtype)
+    if name.startswith("weight_hr"):
+        return array
     if not name.startswith("weight_ih"):
         return 128 * np.sign(np.round(array))
     numbers = np.clip(np.round(2 * array), -2, 2)

@@ -67,7 +67,8 @@ def corners(case: Case) -> Iterator[Case]:
     plain = case.map(lambda name, array: relaid(array, "C"))
     for steps in sorted({1, 2, max(2, case.num_steps)}):
         corner = plain
-        for axis, size in {"L": 1, "D": 1, "N": 1, "T": steps, "I": 1, "H": 1}.items():
+        least = {"L": 1, "D": 1, "N": 1, "T": steps, "P": min(1, case.config.proj_size), "I": 1}
+        for axis, size in {**least, "H": least["P"] + 1}.items():
             while size_of(corner, axis) > size:
                 corner = without(corner, axis, size_of(corner, axis) - 1)
         if total(corner) < total(case):
@@ -170,7 +171,7 @@ def rounder(case: Case, name: str, at: tuple) -> Iterator[Case]:
 PASSES = (
     to_zeros,
     to_the_corner,
-    *map(fewer, "LDTNHI"),
+    *map(fewer, "LDTNPHI"),
     simpler_options,
     simpler_arrays,
     simpler_numbers,
@@ -191,12 +192,13 @@ def size_of(case: Case, axis: str) -> int:
     """The size of an axis by its letter."""
     c = case.config
     sizes = {"T": case.num_steps, "N": case.num_rows, "I": c.input_size, "H": c.hidden_size}
-    return (sizes | {"L": c.num_layers, "D": c.num_directions})[axis]
+    return (sizes | {"L": c.num_layers, "D": c.num_directions, "P": c.proj_size})[axis]
 
 
 def without(case: Case, axis: str, index: int) -> Case:
     """The case without one step, row, input, unit, layer or direction; itself where that cannot be."""
-    if size_of(case, axis) <= (0 if axis in "TN" else 1) or (axis == "N" and case.unbatched):
+    least = {"T": 0, "N": 0, "H": case.config.proj_size + 1}
+    if size_of(case, axis) <= least.get(axis, 1) or (axis == "N" and case.unbatched):
         return case
     if axis == "L":
         return without_layer(case, index)
@@ -208,25 +210,31 @@ def without(case: Case, axis: str, index: int) -> Case:
         lengths = lengths - (index < lengths)
     elif lengths is not None and axis == "N":
         lengths = np.delete(lengths, index)
-    sizes = {"I": "input_size", "H": "hidden_size"}
+    sizes = {"I": "input_size", "H": "hidden_size", "P": "proj_size"}
     if axis in sizes:
         smaller = smaller.replace(**{sizes[axis]: size_of(case, axis) - 1})
     return smaller.replace(lengths=lengths)
 
 
 def axes(name: str, case: Case) -> tuple[tuple[str, int], ...]:
-    """Each axis of an array: its letter, and how many blocks of that size lie on it."""
-    gates = GATES[case.config.cell]
+    """Each axis of an array of a case or a result: its letter, and how many blocks of that size lie on it."""
+    gates = len(GATES[case.config.cell])
     if name == "x":
         letters = "TI" if case.unbatched else "NTI" if case.config.batch_first else "TNI"
         return tuple((letter, 1) for letter in letters)
-    if name in ("h_0", "c_0"):
-        return (("K", 1), ("H", 1)) if case.unbatched else (("K", 1), ("N", 1), ("H", 1))
+    state = "P" if case.config.proj_size else "H"
+    if name == "output":
+        return (*axes("x", case)[:-1], (state, case.config.num_directions))
+    if name in ("h_0", "c_0", "h_n", "c_n"):
+        last = (state if name.startswith("h") else "H", 1)
+        return (("K", 1), last) if case.unbatched else (("K", 1), ("N", 1), last)
     if name.startswith("bias"):
         return (("H", gates),)
+    if name.startswith("weight_hr"):
+        return (("P", 1), ("H", 1))
     if name.startswith("weight_ih_l0"):
         return (("H", gates), ("I", 1))
-    return (("H", gates), ("H", case.config.num_directions if name.startswith("weight_ih") else 1))
+    return (("H", gates), (state, case.config.num_directions if name.startswith("weight_ih") else 1))
 
 
 def remove(array: np.ndarray, array_axes: tuple, axis: str, index: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""torch.nn.RNN. Names and layouts of the parameters are already theirs."""
+"""torch.nn.RNN, GRU and LSTM. Names and layouts of the parameters are already theirs."""
 
 from functools import lru_cache
 
@@ -10,7 +10,7 @@ from conformance.target.capabilities import Capabilities
 torch.set_num_threads(1)
 
 capabilities = Capabilities(
-    cells=("RNN_TANH", "RNN_RELU"),
+    cells=("RNN_TANH", "RNN_RELU", "GRU", "LSTM"),
     dtypes=("float32", "float64"),
     bidirectional=True,
     max_layers=None,
@@ -21,49 +21,77 @@ capabilities = Capabilities(
     batch_first=True,
     unbatched=True,
     dropout=True,
+    projections=True,
+    gradients=True,
 )
 
 
 def forward(case):
-    """output and h_n of one case, as NumPy arrays."""
-    module = build(
-        case.config.cell, case.config.input_size, case.config.hidden_size, case.config.num_layers,
-        case.config.bias, case.config.batch_first, case.config.dropout, case.config.bidirectional, case.config.dtype,
-    )  # fmt: skip
-    dtype = getattr(torch, case.config.dtype)
-    module.load_state_dict({name: tensor(array, dtype) for name, array in case.parameters.items()})
-    h_0 = None if case.h_0 is None else tensor(case.h_0, dtype)
-    module.train(case.training)
+    """output and h_n, or output and (h_n, c_n), of one case, as NumPy arrays."""
     with torch.no_grad():
-        output, h_n = module(packed(case, dtype), h_0)
+        output, final = run(case, load(case), *tensors(case))
+    return as_numpy(output), tuple(map(as_numpy, final)) if case.config.cell == "LSTM" else as_numpy(final[0])
+
+
+def gradients(case, d_output, d_h_n, d_c_n):
+    """The gradients of x, the states and the parameters, as autograd has them."""
+    module, (x, states) = load(case), tensors(case)
+    named = dict(module.named_parameters()) | {"x": x} | dict(zip(("h_0", "c_0"), states))
+    for tensor in named.values():
+        tensor.requires_grad_().grad = None
+    output, final = run(case, module, x, states)
+    given = [(result, d) for result, d in zip((output, *final), (d_output, d_h_n, d_c_n)) if d is not None]
+    torch.autograd.backward([result for result, _ in given], [torch.tensor(d).to(result) for result, d in given])
+    return {name: as_numpy(torch.zeros_like(t) if t.grad is None else t.grad) for name, t in named.items()}
+
+
+def run(case, module, x, states):
+    """output, and the final states as a tuple; x is packed by lengths where there are any."""
+    if case.lengths is not None:
+        lengths = torch.as_tensor(case.lengths)
+        x = pack_padded_sequence(x, lengths, case.config.batch_first, enforce_sorted=False)
+    output, final = module(x, tuple(states) if len(states) == 2 else states[0] if states else None)
     if case.lengths is not None:
         steps = case.x.shape[1 if case.config.batch_first else 0]
         output, _ = pad_packed_sequence(output, case.config.batch_first, total_length=steps)
-    return as_numpy(output), as_numpy(h_n)
+    return output, final if isinstance(final, tuple) else (final,)
+
+
+def load(case):
+    """The module of a case, with its parameters."""
+    c = case.config
+    module = build(
+        c.cell, c.input_size, c.hidden_size, c.num_layers, c.bias, c.batch_first, c.dropout, c.bidirectional,
+        c.proj_size, c.dtype,
+    )  # fmt: skip
+    module.load_state_dict({name: tensor(array, c.dtype) for name, array in case.parameters.items()})
+    return module.train(case.training)
 
 
 @lru_cache(maxsize=256)
-def build(cell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype):
+def build(cell, *sizes_and_options):
     """A module of this shape; its weights are set for every case."""
-    return torch.nn.RNN(
-        input_size, hidden_size, num_layers, cell.removeprefix("RNN_").lower(), bias, batch_first, dropout,
-        bidirectional, dtype=getattr(torch, dtype),
-    )  # fmt: skip
+    *options, proj_size, dtype = sizes_and_options
+    others = {"dtype": getattr(torch, dtype)}
+    if cell in ("RNN_TANH", "RNN_RELU"):
+        others["nonlinearity"] = cell.removeprefix("RNN_").lower()
+    if cell == "LSTM":
+        others["proj_size"] = proj_size
+    names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
+    return getattr(torch.nn, cell.partition("_")[0])(**dict(zip(names, options)), **others)
 
 
-def packed(case, dtype):
-    """x, packed by lengths where there are any."""
-    if case.lengths is None:
-        return tensor(case.x, dtype)
-    lengths = torch.as_tensor(case.lengths)
-    return pack_padded_sequence(tensor(case.x, dtype), lengths, case.config.batch_first, enforce_sorted=False)
+def tensors(case):
+    """x and the initial states that are given, as tensors."""
+    states = [state for state in (case.h_0, case.c_0) if state is not None]
+    return tensor(case.x, case.config.dtype), [tensor(state, case.config.dtype) for state in states]
 
 
 def tensor(array, dtype):
     """A tensor with a copy of the numbers, whatever their memory layout."""
-    return torch.tensor(array.copy(), dtype=dtype)
+    return torch.tensor(array.copy(), dtype=getattr(torch, dtype))
 
 
 def as_numpy(tensor):
     """The numbers as NumPy has them: bfloat16 in float32."""
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()

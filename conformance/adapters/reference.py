@@ -4,10 +4,10 @@ import numpy as np
 
 import reference_rnn
 from conformance.target.capabilities import Capabilities
-from reference_rnn import Case, Config, rounded
+from reference_rnn import CELLS, Case, Config, rounded
 
 capabilities = Capabilities(
-    cells=("RNN_TANH", "RNN_RELU"),
+    cells=CELLS,
     dtypes=("float32", "float64", "float16", "bfloat16"),
     bidirectional=True,
     max_layers=None,
@@ -19,17 +19,30 @@ capabilities = Capabilities(
     batch_first=True,
     unbatched=True,
     dropout=True,
+    projections=True,
+    gradients=True,
 )
 
 
 def forward_of(package):
-    """The forward of a reference: output and h_n of one case, rounded to its dtype once at the end."""
+    """The forward of a reference: output and final states of one case, rounded to its dtype once at the end."""
 
     def forward(case):
         result = package.forward(as_case(case), masks=masks(case))
-        return rounded(result.output, case.config.dtype), rounded(result.h_n, case.config.dtype)
+        output, *final = (rounded(array, case.config.dtype) for _, array in result.items())
+        return output, (tuple(final) if case.config.cell == "LSTM" else final[0])
 
     return forward
+
+
+def gradients_of(package):
+    """The gradients of a reference, rounded in the same way."""
+
+    def gradients(case, d_output, d_h_n, d_c_n):
+        found = package.gradients(as_case(case), d_output, d_h_n, d_c_n)
+        return {name: rounded(array, case.config.dtype) for name, array in found.items()}
+
+    return gradients
 
 
 def masks(case):
@@ -38,7 +51,8 @@ def masks(case):
     T, N = case.x.shape[:2]
     if not 0 < p < 1:
         return None
-    kept = np.random.random((case.config.num_layers - 1, T, N, case.config.num_directions * case.config.hidden_size))
+    width = case.config.num_directions * (case.config.proj_size or case.config.hidden_size)
+    kept = np.random.random((case.config.num_layers - 1, T, N, width))
     return list((kept >= p) / (1 - p))
 
 
@@ -49,3 +63,4 @@ def as_case(case):
 
 
 forward = forward_of(reference_rnn)
+gradients = gradients_of(reference_rnn)

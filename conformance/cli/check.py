@@ -16,7 +16,6 @@ from conformance.engine.check import choose, known
 from conformance.engine.counterexamples import save
 from conformance.engine.parallel import cores, judge_all
 from conformance.engine.profiles import PROFILES
-from conformance.properties import untested
 from conformance.report import github, junit, terminal
 from conformance.report.model import Report
 from conformance.target.capabilities import Capabilities, capability_names
@@ -91,7 +90,7 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
                 limits=Limits(call=call_limit), progress=advance,
             )  # fmt: skip
             capabilities = Capabilities() if claims is None else claims
-    report = Report.of(target, capabilities, results, profile, seed, untested(capabilities), require)
+    report = Report.of(target, capabilities, results, profile, seed, require)
     terminal.show(report, console)
     saved = [save(target, r.id, r.message, r.case) for r in report.results if r.case]
     if any(saved):

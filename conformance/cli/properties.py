@@ -16,7 +16,7 @@ def properties():
         if prop.id.partition(".")[0] != chapter:
             chapter = prop.id.partition(".")[0]
             click.echo(("" if chapter == "shapes" else "\n") + chapter)
-        needs = f"  [needs {', '.join(prop.needs)}]" if prop.needs else ""
+        needs = f"  [needs {', '.join(prop.requirements())}]" if prop.requirements() else ""
         click.echo(f"  {prop.id}: {prop.statement}{needs}")
         found = [fault.title for fault in FAULTS.values() if prop.id in fault.killed_by]
         if found:

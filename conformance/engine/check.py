@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
-from conformance.properties import Property, catalogue, untested
+from conformance.properties import Property, catalogue
 from conformance.report import terminal
 from conformance.report.model import Report
 from conformance.target.load import open_target
@@ -53,7 +53,7 @@ def check(
                 break
     finally:
         opened.stop()
-    return Report.of(opened.name, opened.capabilities, results, profile, seed, untested(opened.capabilities))
+    return Report.of(opened.name, opened.capabilities, results, profile, seed)
 
 
 def quickest(prop: Property) -> int:

@@ -81,9 +81,17 @@ AREAS = {
         free("input_size", "hidden_size"),
     ),
     "L*D = 1": Area(lambda c: c.config.num_layers * c.config.num_directions == 1, free("num_layers")),
+    "projections": Area(
+        lambda c: c.config.proj_size > 0,
+        lambda c: claimed("projections", "LSTM")(c) and free("hidden_size")(c),
+    ),
     "no bias": Area(lambda c: not c.config.bias, lambda c: c.no_bias and not c.recompiles),
     "every slice of h_0 non-zero": Area(
         lambda c: c.h_0 is not None and c.h_0.size > 0 and bool(c.h_0.any((1, 2)).all()), claimed("initial_state")
+    ),
+    "every slice of c_0 non-zero": Area(
+        lambda c: c.c_0 is not None and c.c_0.size > 0 and bool(c.c_0.any((1, 2)).all()),
+        claimed("initial_state", "LSTM"),
     ),
     "non-contiguous arrays": Area(
         lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()), lambda c: not c.sizes
@@ -99,4 +107,5 @@ def covered(case: Case) -> list[str]:
 
 def expected(capabilities: Capabilities) -> list[str]:
     """The areas that must be exercised for these capabilities."""
-    return [name for name, area in AREAS.items() if area.claimed(capabilities)]
+    areas = [name for name, area in AREAS.items() if area.claimed(capabilities)]
+    return [*capabilities.cells, *capabilities.dtypes, *areas]

@@ -66,16 +66,15 @@ def judge(
     began = time.monotonic()
     if missing := prop.missing(target.capabilities):
         return PropertyResult(prop.id, "not_claimed", message=f"{', '.join(missing)} is not claimed")
-    if not prop.allowed_cells(target.capabilities):
-        return PropertyResult(prop.id, "not_run", message="no cell that is claimed is tested by this version")
     if not prop.allowed(target.capabilities).possible:
         return PropertyResult(prop.id, "not_claimed", message="what is claimed leaves no case for it")
     judging = Judging(prop, Subject(target), prop.allowed(target.capabilities))
     try:
         judging.restart()
         judging.each([first] if first is not None and judging.allowed.admits(first) else [])
-        judging.each(covering(judging.allowed))
-        judging.random(PROFILES[profile], zlib.crc32(prop.id.encode()) ^ base_seed, began, seconds)
+        number = zlib.crc32(prop.id.encode())
+        judging.each(covering(judging.allowed, number, prop.every_cell))
+        judging.random(PROFILES[profile], number ^ base_seed, began, seconds)
         result = judging.result()
     except Found:
         result = judging.result()

@@ -10,8 +10,8 @@ import numpy as np
 from conformance.target.answer import Answer, Problem
 from conformance.target.child import parts
 from conformance.target.load import Target
-from conformance.target.local import copied
-from reference_rnn import Arithmetic, Case, Result, arithmetic
+from conformance.target.local import Cotangents, copied
+from reference_rnn import Arithmetic, Case, Result, arithmetic, forward
 from strategies.cases import sizes_of
 
 from .coverage import covered
@@ -63,10 +63,13 @@ class Subject:
         """
         if not self.takes(case):
             raise Refused
-        answer = self.target.forward(case)
-        if answer.problem:
-            fail(answer.problem.kind, told(answer.problem))
-        return answer
+        return usable(self.target.forward(case))
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The gradients that the target returned; raises like ``answer``."""
+        if not self.takes(case):
+            raise Refused
+        return usable(self.target.gradients(case, cotangents))
 
     def __call__(self, case: Case) -> Run:
         """The target's numbers for a case; raises Failure if there are none."""
@@ -83,7 +86,15 @@ class Subject:
             misread += [sentence] if sentence else []
         result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in parts.items()})
         allowed = self.arithmetic(case)
-        return Run(case, result, allowed, lambda: free_bounds(case, allowed), tuple(misread))
+        return Run(case, result, allowed, lambda: self.free_bounds(case), tuple(misread))
+
+    def free_bounds(self, case: Case) -> Result | None:
+        """The radii of a whole run of a case; None where every number is exact."""
+        return free_bounds(case, self.arithmetic(case))
+
+    def expected(self, case: Case) -> Run:
+        """What the reference makes of a case, and how far rounding may move the target from it."""
+        return Run(case, forward(case), self.arithmetic(case), lambda: self.free_bounds(case))
 
     def second_opinion(self, forward: Callable, case: Case) -> Run:
         """What another implementation, called in this process, makes of a case."""
@@ -95,6 +106,13 @@ class Subject:
     def cover(self, case: Case, void: set[int]) -> None:
         """Counts what a case exercised; a case that is void in some layer only counts as void."""
         self.coverage.update(["void"] if void else covered(case))
+
+
+def usable(answer: Answer) -> Answer:
+    """An answer; raises Failure if it is a problem."""
+    if answer.problem:
+        fail(answer.problem.kind, told(answer.problem))
+    return answer
 
 
 def told(problem: Problem) -> str:

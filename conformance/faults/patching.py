@@ -147,5 +147,7 @@ class FaultyTarget:
     def __init__(self, *faults: Fault) -> None:
         from conformance.adapters import reference
 
-        self.forward: Callable[[Any], Any] = reference.forward_of(faulty_reference(*faults))
+        package = faulty_reference(*faults)
+        self.forward: Callable[..., Any] = reference.forward_of(package)
+        self.gradients: Callable[..., Any] = reference.gradients_of(package)
         self.capabilities = reference.capabilities

@@ -30,13 +30,12 @@ class Report:
     coverage: dict[str, int]
     diagnosis: list[Any] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    untested: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
         cls, target: str, capabilities: Capabilities, results: list[PropertyResult], profile: str, seed: int,
-        untested: list[str], required: tuple[str, ...] = (),
+        required: tuple[str, ...] = (),
     ) -> Report:  # fmt: skip
         """The verdict that follows from results."""
         coverage: Counter[str] = Counter()
@@ -50,7 +49,7 @@ class Report:
         verdict = "fails" if failed or unclaimed else "inconclusive" if doubts else "conforms"
         return cls(
             target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
-            reasons=unclaimed + doubts, untested=untested, notes=list(notes),
+            reasons=unclaimed + doubts, notes=list(notes),
         )  # fmt: skip
 
     @property
@@ -65,7 +64,7 @@ class Report:
             "target": self.target, "verdict": self.verdict, "reasons": self.reasons,
             "capabilities": self.capabilities, "profile": self.profile, "seed": self.seed,
             "results": [asdict(result) for result in self.results], "diagnosis": self.diagnosis,
-            "coverage": self.coverage, "untested": self.untested, "notes": self.notes,
+            "coverage": self.coverage, "notes": self.notes,
             "environment": {name: version(name) for name in ("numpy", "hypothesis", "torch")}
             | {"python": platform.python_version()},
         }  # fmt: skip

@@ -84,8 +84,6 @@ def table(report: Report) -> Iterator[str]:
             yield from wrapped(label + ", ".join(by_chapter(ids, report)), "  ")
     for message in dict.fromkeys(result.message for result in report.results if result.status == "not_run"):
         yield from wrapped("             " + message, "  ")
-    if report.untested:
-        yield from wrapped("claimed, but not tested by this version: " + ", ".join(report.untested), "  ")
     for note in report.notes[:NOTES]:
         yield f"  note         {note}"
     if len(report.notes) > NOTES:

@@ -120,17 +120,26 @@ class Session:
 
     def forward(self, case):
         """Calls forward: a dict with ``arrays`` and what was seen, or with a ``problem``."""
-        return self.call(getattr(self.instance, "forward", self.instance), case, parts)
+        return self.call(getattr(self.instance, "forward", self.instance), case, {}, parts)
 
-    def call(self, function, case, understand):
-        """Calls a function of the target with a case that nobody else holds."""
-        given = list(arrays_of(case))
+    def gradients(self, case, cotangents):
+        """Calls gradients: a dict like that of ``forward``, with the gradients as ``arrays``."""
+        function = getattr(self.instance, "gradients", None)
+        if function is None:  # a bare function: its module may have one
+            function = getattr(sys.modules.get(getattr(self.instance, "__module__", None)), "gradients", None)
+        if function is None:
+            return {"problem": {"kind": "raised", "message": "claims gradients, but has no function 'gradients'"}}
+        return self.call(function, case, cotangents, gradient_arrays)
+
+    def call(self, function, case, cotangents, understand):
+        """Calls a function of the target with a case, and cotangents by name, that nobody else holds."""
+        given = list(arrays_of(case)) + [(name, array) for name, array in cotangents.items() if array is not None]
         kept = [array.tobytes() for _, array in given]
         names = set(case.parameters)
         with redirected() as printed, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             try:
-                values = understand(function(case), case)
+                values = understand(function(case, *cotangents.values()), case)
                 problem = None
             except Misunderstood as error:
                 problem = {"kind": error.kind, "message": str(error)}
@@ -187,6 +196,14 @@ def parts(returned, case):
     if lstm:
         named["h_n"], named["c_n"] = pair(final, "forward returned {} as final state, must return " + must)
     return {name: array(name, value) for name, value in named.items()}
+
+
+def gradient_arrays(returned, case):
+    """The arrays in what gradients returned, by name; raises Misunderstood."""
+    if not hasattr(returned, "items"):
+        text = "gradients returned a {}, must return a dict from names to arrays"
+        raise Misunderstood("arity", text.format(type(returned).__name__))
+    return {str(name): array(str(name), value) for name, value in returned.items()}
 
 
 def pair(returned, complaint):
@@ -359,7 +376,9 @@ def answer(session, header, arrays):
         except BaseException as error:
             return session, {"problem": {"kind": "raised", "message": "cannot be built: " + said(error)}}, {}
         return session, {}, {}
-    reply = session.forward(case_of(header, arrays))
+    cotangents = {name: arrays.pop(name, None) for name in header.get("cotangents", [])}
+    case = case_of(header, arrays)
+    reply = session.gradients(case, cotangents) if header["do"] == "gradients" else session.forward(case)
     return session, reply, reply.pop("arrays", {})
 
 

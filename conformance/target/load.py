@@ -57,7 +57,10 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
     if text.startswith("cmd:"):
         raise LoadError("cmd: targets are not tested by this version; name a Python file or module")
     if text.startswith("python="):
-        python, *rest = shlex.split(text.removeprefix("python="))
+        try:
+            python, *rest = shlex.split(text.removeprefix("python="))
+        except ValueError as error:
+            raise LoadError(f"{text!r} cannot be read: {error}") from None
         if len(rest) != 1:
             raise LoadError(f"{text!r} must name an interpreter and one target: python=OTHER/bin/python my_rnn.py")
         (text,) = rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from reference_rnn import Case
 from . import child
 from .answer import Answer, Problem
 from .capabilities import Capabilities
+
+Cotangents = Mapping[str, np.ndarray | None]
 
 
 class LocalTarget:
@@ -43,7 +46,15 @@ class LocalTarget:
 
     def forward(self, case: Case) -> Answer:
         """The target's answer to a copy of the case."""
-        reply = self.session.forward(copied(case))
+        return self.heard(self.session.forward(copied(case)))
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The target's gradients for a copy of the case."""
+        given = {name: None if d is None else d.copy() for name, d in cotangents.items()}
+        return self.heard(self.session.gradients(copied(case), given))
+
+    def heard(self, reply: dict[str, Any]) -> Answer:
+        """A reply as an answer, and what was said along with it among the notes."""
         self.notes.update(dict.fromkeys(self.session.new_notes()))
         return Answer.of(reply)
 

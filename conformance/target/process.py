@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from reference_rnn import Case
 from .answer import Answer, Problem
 from .capabilities import Capabilities
 from .child import LoadError, packed, unpacked
-from .local import unusual
+from .local import Cotangents, unusual
 
 CHILD = Path(__file__).with_name("child.py")
 GIBIBYTE = 2**30
@@ -114,17 +115,26 @@ class ChildTarget:
 
     def forward(self, case: Case) -> Answer:
         """The target's answer; the process is started again first if the last call killed it."""
+        return self.call({"do": "forward"}, case, {})
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The target's gradients, in the same way."""
+        given = {name: d for name, d in cotangents.items() if d is not None}
+        return self.call({"do": "gradients", "cotangents": list(cotangents)}, case, given)
+
+    def call(self, header: dict[str, Any], case: Case, others: dict[str, np.ndarray]) -> Answer:
+        """The target's answer to a case and other arrays."""
         if self.process is None and (problem := self.start()):
             return Answer(problem=problem)
         arrays = dict(case.arrays())
-        header = {
-            "do": "forward",
+        header |= {
             "config": {**vars(case.config), "num_directions": case.config.num_directions},
             "training": case.training,
             "layout": {name: layout for name, array in arrays.items() if (layout := unusual(array))},
         }
         if case.lengths is not None:
             arrays["lengths"] = case.lengths
+        arrays |= others
         began = time.monotonic()
         reply, results = self.exchange(header, arrays, self.patience())
         if isinstance(reply, Problem):
@@ -160,7 +170,8 @@ class ChildTarget:
         assert process is not None and process.stdin and process.stdout
         kill(process)
         code = process.wait()
-        process.stdin.close()
+        with contextlib.suppress(OSError):  # a frame that could not be sent is flushed once more
+            process.stdin.close()
         process.stdout.close()
         self.hear()
         self.printed.close()

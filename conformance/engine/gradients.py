@@ -1,0 +1,175 @@
+"""How gradients are called for and judged: like results, by the names of the arrays they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.target.answer import Answer
+from reference_rnn import PRECISION, Arithmetic, Case, Result, forward, gradients, result_shapes, rounded
+from strategies.cases import held
+from strategies.integers import FINEST, representable
+from strategies.values import DENSE, cut
+
+from .judgement import Run, applicable, fail, first, show
+from .subject import Subject
+
+# Nothing rounds: what is left of a ball is the choice that a kink of ReLU leaves.
+EXACT = Arithmetic(u=0.0, ua=0.0, eta=0.0, largest=np.inf, kt=0.0, ks=0.0)
+WIDTH = 2.0**-8  # of central differences
+
+
+class Gradients:
+    """Gradients by the names of the arrays they belong to; reads like a Result."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.arrays = dict(arrays)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "arrays" or name not in self.arrays:
+            raise AttributeError(name)
+        return self.arrays[name]
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Name and value of each gradient."""
+        yield from self.arrays.items()
+
+    def map(self, change: Callable[[str, Any], Any]) -> Gradients:
+        """The result of ``change(name, value)`` on every gradient."""
+        return Gradients({name: change(name, value) for name, value in self.items()})
+
+    def moved(self, case: Case, move: Callable[[Case], Case]) -> Gradients:
+        """What moves the arrays of a case moves their gradients in the same way."""
+        return Gradients(dict(move(case.map(lambda name, array: self.arrays[name])).arrays()))
+
+
+def cotangents(case: Case, table: str = "uniform") -> dict[str, np.ndarray]:
+    """Numbers for d_output, d_h_n and, for LSTM, d_c_n, in the shapes of the results; the same for the same sizes."""
+    seed = 7 * case.num_steps + case.config.hidden_size
+    numbers = {
+        f"d_{name}": rounded(cut(table, DENSE, seed, salt, shape.sizes), case.config.dtype)
+        for salt, (name, shape) in enumerate(result_shapes(case).items())
+    }
+    return numbers
+
+
+def exact_cotangents(case: Case) -> dict[str, np.ndarray]:
+    """Integers small enough for every number on the way back to be exact; NotApplicable where there are none."""
+    applicable(representable(case))
+    d = cotangents(case, "signs")
+    # the same walk with nothing but positive numbers adds up all magnitudes that may ever meet in one sum
+    positive = case.map(lambda name, array: abs(np.nan_to_num(array)) + name.startswith("bias"))
+    reached = gradients(positive, **{name: abs(array) for name, array in d.items()})
+    largest = max(float(array.max(initial=0.0)) for array in reached.values())
+    applicable(largest * 2**FINEST < 2 ** PRECISION[case.config.dtype])
+    return d
+
+
+def called(target: Subject, case: Case, d: Mapping[str, np.ndarray | None]) -> Answer:
+    """The answer of the target's ``gradients``; every cotangent has its place, also that of a c_n that is not there."""
+    return target.gradients(case, {name: d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
+
+
+def gradient_run(target: Subject, case: Case, d: Mapping[str, np.ndarray | None]) -> Run:
+    """The target's gradients; raises Failure if one is missing or has another shape than its array."""
+    answer, found = called(target, case, d), {}
+    own = held(case.config, target.capabilities.biases)
+    for name, array in case.arrays():
+        value = answer.arrays.get(name)
+        if value is None and name.startswith("bias_hh") and not own.any():
+            value = np.zeros(array.shape)
+        if value is None or value.shape != array.shape:
+            said = "is missing" if value is None else f"has shape {value.shape}"
+            fail(f"shape:{name}", f"the gradient of {name} {said}, must be {array.shape} like {name}")
+        found[name] = np.asarray(value, dtype=np.float64)
+        if name.startswith("bias_hh"):  # where one bias holds all there is, the other has no gradient of its own
+            found[name] = found[name] * own
+    allowed = target.arithmetic(case)
+
+    def bounds() -> Any:
+        balls = gradients(case, **d, arithmetic=allowed)
+        return Gradients({name: ball.rad if hasattr(ball, "rad") else 0 * ball for name, ball in balls.items()})
+
+    return Run(case, Gradients(found), allowed, bounds)  # type: ignore[arg-type]
+
+
+@np.errstate(all="ignore")
+def gradients_within(target: Subject, run: Run, balls: Mapping[str, Any]) -> None:
+    """Every gradient lies in its ball."""
+    own = held(run.case.config, target.capabilities.biases)
+    for name, value in run.result.items():
+        ball = balls[name]
+        wrong = ~ball.contains(value) if hasattr(ball, "contains") else value != ball
+        if name.startswith("bias_hh"):
+            wrong &= own > 0
+        if wrong.any():
+            at = first(wrong)
+            must = show(ball[at].mid) + (f" +/- {ball[at].rad:.1e}" if ball[at].rad else " exactly")
+            fail(f"gradient:{name}", f"the gradient of {name}{list(at)} is {show(value[at])}, must be {must}")
+
+
+def combined(runs: Sequence[Run]) -> Run:
+    """The sum of some gradients of one case, and of what rounding may have done to them."""
+
+    def summed(parts: Sequence[Any]) -> Gradients:
+        return Gradients({name: sum(part.arrays[name] for part in parts) for name, _ in parts[0].items()})
+
+    return Run(
+        runs[0].case, summed([r.result for r in runs]), runs[0].arithmetic, lambda: summed([r.rad for r in runs])
+    )  # type: ignore[arg-type]
+
+
+def chained(earlier: Run, later: Run, whole: Run) -> Run:
+    """The gradients of two parts of a run, one after the other, as those of the whole."""
+
+    def of(name: str, value: np.ndarray) -> np.ndarray:
+        if name == "x":
+            return np.concatenate([value, later.result.x])  # type: ignore[attr-defined]
+        return value if name in ("h_0", "c_0") else value + getattr(later.result, name)
+
+    return Run(whole.case, earlier.result.map(of), whole.arithmetic, lambda: whole.rad)
+
+
+@np.errstate(all="ignore")
+def slope_agrees(target: Subject, case: Case, d: dict[str, np.ndarray]) -> None:
+    """Along one direction through all arrays, the target's results change as its gradients say.
+
+    Curvature is what the reference says it is; rounding may do what balls allow.
+    """
+    dtype, own = case.config.dtype, held(case.config, target.capabilities.biases)
+
+    def stepped(sign: int) -> Case:
+        def change(name: str, array: np.ndarray) -> np.ndarray:
+            direction = cut("plus-minus", DENSE, 3, len(name), array.shape)
+            direction = direction * own if name.startswith("bias_hh") else direction
+            return rounded(array + sign * WIDTH * direction, dtype)
+
+        return case.map(change)
+
+    ahead, behind = stepped(1), stepped(-1)
+    way = {name: a.astype(float) - b for (name, a), (_, b) in zip(ahead.arrays(), behind.arrays())}
+    run, exact = gradient_run(target, case, d), gradients(case, **d)
+    here = [target(ahead), target(behind)]
+    there = [forward(ahead), forward(behind)]
+    applicable(all(one.rad is not None for one in here))
+    change = loss(here[0].result, d) - loss(here[1].result, d)
+    said = sum(float((array * way[name]).sum()) for name, array in run.result.items())
+    curved = abs(
+        loss(there[0], d) - loss(there[1], d) - sum(float((array * way[name]).sum()) for name, array in exact.items())
+    )
+    room = sum(loss(one.rad, {name: abs(array) for name, array in d.items()}) for one in here)  # type: ignore[arg-type]
+    room += sum(float((array * abs(way[name])).sum()) for name, array in run.rad.items())  # type: ignore[union-attr]
+    applicable(bool(np.isfinite(room)))
+    if not abs(change - said) <= 2 * curved + room:
+        fail(
+            "slope",
+            f"a small step changes the loss by {show(change)}, the gradients say {show(said)}; "
+            f"curvature and rounding explain a difference of {2 * curved + room:.1e}",
+        )
+
+
+def loss(result: Result, d: Mapping[str, np.ndarray]) -> float:
+    """The sum of all results, each times its cotangent."""
+    return sum(float((array * d[f"d_{name}"]).sum()) for name, array in result.items())

@@ -1,0 +1,148 @@
+"""Gradients. They are the slopes of what the network computes, for every array that it reads.
+
+The loss is a sum of all results, each times a number of its own: its cotangent.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.engine.gradients import (
+    EXACT,
+    called,
+    chained,
+    combined,
+    cotangents,
+    exact_cotangents,
+    gradient_run,
+    gradients_within,
+    slope_agrees,
+)
+from conformance.properties import Run, agree, applicable, claimed, fail, prop
+from conformance.transforms import mirror, states, steps
+from reference_rnn import Result, gradients
+
+
+@prop(needs="gradients")
+def test_shapes(target, case):
+    """Gradients come by name, each with the shape and dtype of the array it belongs to, and leave no traces."""
+    answer = called(target, case, cotangents(case))
+    for name, array in case.arrays():
+        if name not in answer.arrays:
+            fail(f"missing:{name}", f"the gradient of {name} is missing; there are {', '.join(answer.arrays)}")
+        given = answer.arrays[name]
+        if given.shape != array.shape:
+            fail(f"shape:{name}", f"the gradient of {name} has shape {given.shape}, must be {array.shape} like {name}")
+        if answer.dtypes[name] not in (case.config.dtype, str(case.config.numpy_dtype), None):
+            fail(f"dtype:{name}", f"the gradient of {name} is {answer.dtypes[name]}, must be {case.config.dtype}")
+    for name in answer.changed:
+        fail(f"changed:{name}", f"{name} was changed by the call of gradients; work on a copy")
+
+
+@prop(needs="gradients", every_cell=True)
+def test_back_propagation(target, case):
+    """Gradients are those of back-propagation through time, from the target's own states."""
+    output = target(case).result.output
+    d = cotangents(case)
+    balls = gradients(case, **d, arithmetic=target.arithmetic(case), output=output)
+    gradients_within(target, gradient_run(target, case, d), balls)
+
+
+@prop(needs="gradients", min_steps=1)
+def test_one_step(target, case):
+    """The gradients of a single step are those of the equations: nothing has piled up yet."""
+    first = steps(case, 0, 1)
+    d = cotangents(first)
+    balls = gradients(first, **d, arithmetic=target.arithmetic(first))
+    gradients_within(target, gradient_run(target, first, d), balls)
+
+
+@prop(needs="gradients", cells=["RNN_RELU"], network="integer", bias=True)
+def test_integer_networks(target, case):
+    """The gradients of a ReLU network of integers are exact."""
+    d = exact_cotangents(case)
+    gradients_within(target, gradient_run(target, case, d), gradients(case, **d, arithmetic=EXACT))
+
+
+@prop(needs="gradients")
+def test_each_result(target, case):
+    """A loss on one result alone has its own gradients, and those of a sum of losses are their sum."""
+    d = cotangents(case)
+    alone = [gradient_run(target, case, {name: d[name] if name == one else None for name in d}) for one in d]
+    agree(combined(alone), gradient_run(target, case, d))
+
+
+@prop(needs="gradients")
+def test_none_is_zero(target, case):
+    """A cotangent that is not given is zero."""
+    d = cotangents(case)
+    zeros = d | {"d_output": 0 * d["d_output"]}
+    agree(gradient_run(target, case, d | {"d_output": None}), gradient_run(target, case, zeros))
+
+
+@prop(needs="gradients")
+def test_linear(target, case):
+    """Four times the cotangents give four times the gradients."""
+    d = cotangents(case)
+    fourfold = gradient_run(target, case, {name: 4 * array for name, array in d.items()})
+    once = gradient_run(target, case, d)
+    agree(fourfold, once.map(case, lambda result: result.map(lambda name, array: 4 * array)))
+
+
+@prop(needs=("gradients", "lengths"))
+def test_padding_has_none(target, case):
+    """The gradient of x is exactly zero past the end of a row, whatever the cotangent is there."""
+    ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
+    applicable(ended.any())
+    d_x = gradient_run(target, case, cotangents(case)).result.x
+    if d_x[ended].any():
+        t, row = np.argwhere(ended & d_x.any(-1))[0]
+        fail("padding:x", f"the gradient of x[{t}, {row}] is {d_x[t, row].tolist()}, must be zero: row {row} has ended")
+
+
+@prop(needs="gradients", bidirectional=False, min_steps=2)
+def test_split(target, case):
+    """Gradients of a run that is split and continued: those of the second part's states go into the first part."""
+    claimed(case.h_0 is not None)
+    cut = case.num_steps // 2
+    d = cotangents(case)
+    head, tail = steps(case, 0, cut), steps(case, cut, case.num_steps)
+    reached = target(head).result
+    begun = {name[0] + "_0": getattr(reached, name).astype(case.x.dtype) for name, _ in states(case)}
+    later = gradient_run(target, tail.replace(**begun), d | {"d_output": d["d_output"][cut:]})
+    handed = {f"d_{name}": getattr(later.result, name[0] + "_0").astype(case.x.dtype) for name, _ in states(case)}
+    earlier = gradient_run(target, head, handed | {"d_output": d["d_output"][:cut]})
+    whole = gradient_run(target, case, d)
+    agree(chained(earlier, later, whole), whole)
+
+
+@prop(needs=("gradients", "bidirectional"))
+def test_reversal(target, case):
+    """Reversing time and swapping the directions does the same to the gradients."""
+    d = cotangents(case)
+    run = gradient_run(target, case, d)
+    expected = run.map(mirror(case), lambda result: result.moved(case, mirror))
+    agree(gradient_run(target, mirror(case), mirrored(case, d)), expected)
+
+
+@prop(needs=("gradients", "batch_first"))
+def test_batch_first(target, case):
+    """With batch_first, the gradient of x is (N, T, I) and nothing else changes."""
+    d = cotangents(case)
+    run = gradient_run(target, case, d)
+    batch_first = case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
+    swapped = run.map(batch_first, lambda result: result.map(lambda name, a: a.swapaxes(0, 1) if name == "x" else a))
+    agree(gradient_run(target, batch_first, d | {"d_output": d["d_output"].swapaxes(0, 1)}), swapped)
+
+
+@prop(needs="gradients", lengths=False)
+def test_central_differences(target, case):
+    """Gradients are the slopes of the target's own results."""
+    applicable(case.x.size > 0)
+    slope_agrees(target, case, cotangents(case))
+
+
+def mirrored(case, d):
+    """The cotangents of a case whose time is reversed and whose directions are swapped."""
+    results = Run(case, Result(*d.values()), None, lambda: None)
+    return {f"d_{name}": array for name, array in mirror(results).result.items()}
