@@ -122,7 +122,7 @@ def test_reversal(target, case):
     d = cotangents(case)
     run = gradient_run(target, case, d)
     expected = run.map(mirror(case), lambda result: result.moved(case, mirror))
-    agree(gradient_run(target, mirror(case), mirrored(case, d)), expected)
+    agree(gradient_run(target, mirror(case), mirrored(run, d)), expected)
 
 
 @prop(needs=("gradients", "batch_first"))
@@ -142,7 +142,7 @@ def test_central_differences(target, case):
     slope_agrees(target, case, cotangents(case))
 
 
-def mirrored(case, d):
+def mirrored(run, d):
     """The cotangents of a case whose time is reversed and whose directions are swapped."""
-    results = Run(case, Result(*d.values()), None, lambda: None)
+    results = Run(run.case, Result(*d.values()), run.arithmetic, lambda: None)
     return {f"d_{name}": array for name, array in mirror(results).result.items()}

@@ -38,6 +38,7 @@ def test_isolation(target, case):
 def test_propagation(target, case):
     """A NaN or an infinity in the input shows in everything that depends on it."""
     applicable(case.num_rows > 0 and case.row_lengths.any())
+    settled = target.expected(poison(case, 0.5)).rad  # where some sum may overflow, anything may come
     poisons = [poison(case, value) for value in (np.nan, np.inf, -np.inf)]
     if case.h_0 is not None:
         poisons += [poison(case, 0.5).map(poison_state(final[0] + "_0")) for final, _ in states(case)]
@@ -45,9 +46,11 @@ def test_propagation(target, case):
         reached, run = forward(poisoned), target(poisoned)
         for name, expected in reached.items():
             for kind, is_kind in (("NaN", np.isnan), ("infinity", np.isposinf), ("-infinity", np.isneginf)):
-                given = is_kind(getattr(run.result, name))
-                if (given != is_kind(expected)).any():
-                    at = tuple(np.argwhere(given != is_kind(expected))[0].tolist())
+                wrong = is_kind(getattr(run.result, name)) != is_kind(expected)
+                if settled:
+                    wrong &= np.isfinite(getattr(settled, name))
+                if wrong.any():
+                    at = tuple(np.argwhere(wrong)[0].tolist())
                     has = getattr(run.result, name)[at]
                     fail(
                         f"mask:{name}",

@@ -147,7 +147,8 @@ def saturated(case: Case, **gates: float) -> Case:
 def states(case: Case) -> list[tuple[str, np.ndarray]]:
     """The name of each final state with the initial state that belongs to it, zeros where none is given."""
     given = time_major(case)
-    return [("h_n", given.h_0), *([] if given.c_0 is None else [("c_n", given.c_0)])]
+    pairs = (("h_n", given.h_0), ("c_n", given.c_0))
+    return [(name, state) for name, state in pairs if state is not None]
 
 
 def part(run: Run, case: Case, choose: Callable[[str, np.ndarray], np.ndarray]) -> Run:

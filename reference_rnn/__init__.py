@@ -22,5 +22,6 @@ from .recurrence import anchored, forward
 
 __all__ = [
     "CELLS", "DTYPES", "GATES", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Config", "Result", "ShapeError",
-    "anchored", "arithmetic", "case", "forward", "gradients", "parameter_shapes", "result_shapes", "rnn", "rounded", "state_shapes",
+    "anchored", "arithmetic", "case", "forward", "gradients", "parameter_shapes", "result_shapes", "rnn", "rounded",
+    "state_shapes",
 ]  # fmt: skip

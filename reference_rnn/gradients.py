@@ -184,7 +184,7 @@ def gradients(
     else:
         run_anchored(record, layers, x, initial, lengths, time_major_output(case, output))
     back = lstm_projected_backward if config.proj_size else BACKWARDS[config.cell]
-    d_x, d_final = cotangents(case, plain, d_output, d_h_n, d_c_n, arithmetic)
+    d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)
     d_initial, d_layers = run_backward(back, record.calls, layers, d_x, d_final, lengths, kept)
     return by_name(case, d_initial, d_layers)
 
@@ -197,6 +197,7 @@ class Recorder:
         self.calls: list[tuple[Any, tuple]] = []
 
     def __call__(self, x: Any, state: tuple, p: Parameters) -> tuple:
+        """The step, remembered."""
         self.calls.append((x, state))
         return self.step(x, state, p)
 
@@ -280,9 +281,7 @@ def ones_like(d: Any) -> Any:
     return exact(ones, d.arithmetic) if isinstance(d, Ball) else ones
 
 
-def cotangents(
-    case: Case, plain: Case, d_output: Any, d_h_n: Any, d_c_n: Any, arithmetic: Arithmetic | None
-) -> tuple[list, list]:
+def cotangents(case: Case, d_output: Any, d_h_n: Any, d_c_n: Any, arithmetic: Arithmetic | None) -> tuple[list, list]:
     """The gradients of the results: of output step by step, of the final states by layer and direction."""
     lift = as_float64 if arithmetic is None else lambda array: exact(array, arithmetic)
     shapes = result_shapes(case)

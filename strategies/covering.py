@@ -62,7 +62,7 @@ COVERING = (
     S(T=8, N=5, I=4, H=8, seed=21, projection=1, mode=14),
     S(T=4, N=2, I=3, H=6, bidirectional=True, seed=22, mode=11, gain=4.0),
     S(T=10, N=2, I=3, H=3, num_layers=3, bidirectional=True, lengths=(2, 10), seed=23, padding="nan"),
-)
+)  # fmt: skip
 
 
 def covering(allowed: Allowed, turn: int = 0, every_cell: bool = False) -> list[Case]:

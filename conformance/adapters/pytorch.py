@@ -11,7 +11,7 @@ torch.set_num_threads(1)
 
 capabilities = Capabilities(
     cells=("RNN_TANH", "RNN_RELU", "GRU", "LSTM"),
-    dtypes=("float32", "float64"),
+    dtypes=("float32", "float64", "float16", "bfloat16"),
     bidirectional=True,
     max_layers=None,
     no_bias=True,

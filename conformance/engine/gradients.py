@@ -13,7 +13,7 @@ from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
-from .judgement import Run, applicable, fail, first, show
+from .judgement import Run, applicable, claimed, fail, first, show
 from .subject import Subject
 
 # Nothing rounds: what is left of a ball is the choice that a kink of ReLU leaves.
@@ -45,18 +45,18 @@ class Gradients:
         return Gradients(dict(move(case.map(lambda name, array: self.arrays[name])).arrays()))
 
 
-def cotangents(case: Case, table: str = "uniform") -> dict[str, np.ndarray]:
+def cotangents(case: Case, table: str = "uniform") -> dict[str, Any]:
     """Numbers for d_output, d_h_n and, for LSTM, d_c_n, in the shapes of the results; the same for the same sizes."""
     seed = 7 * case.num_steps + case.config.hidden_size
-    numbers = {
+    return {
         f"d_{name}": rounded(cut(table, DENSE, seed, salt, shape.sizes), case.config.dtype)
         for salt, (name, shape) in enumerate(result_shapes(case).items())
     }
-    return numbers
 
 
-def exact_cotangents(case: Case) -> dict[str, np.ndarray]:
+def exact_cotangents(case: Case) -> dict[str, Any]:
     """Integers small enough for every number on the way back to be exact; NotApplicable where there are none."""
+    claimed(case.config.dtype not in ("float16", "bfloat16"))  # which have no room for the sums of a gradient
     applicable(representable(case))
     d = cotangents(case, "signs")
     # the same walk with nothing but positive numbers adds up all magnitudes that may ever meet in one sum
@@ -67,12 +67,12 @@ def exact_cotangents(case: Case) -> dict[str, np.ndarray]:
     return d
 
 
-def called(target: Subject, case: Case, d: Mapping[str, np.ndarray | None]) -> Answer:
+def called(target: Subject, case: Case, d: Mapping[str, Any]) -> Answer:
     """The answer of the target's ``gradients``; every cotangent has its place, also that of a c_n that is not there."""
     return target.gradients(case, {name: d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
 
 
-def gradient_run(target: Subject, case: Case, d: Mapping[str, np.ndarray | None]) -> Run:
+def gradient_run(target: Subject, case: Case, d: Mapping[str, Any]) -> Run:
     """The target's gradients; raises Failure if one is missing or has another shape than its array."""
     answer, found = called(target, case, d), {}
     own = held(case.config, target.capabilities.biases)
@@ -92,7 +92,7 @@ def gradient_run(target: Subject, case: Case, d: Mapping[str, np.ndarray | None]
         balls = gradients(case, **d, arithmetic=allowed)
         return Gradients({name: ball.rad if hasattr(ball, "rad") else 0 * ball for name, ball in balls.items()})
 
-    return Run(case, Gradients(found), allowed, bounds)  # type: ignore[arg-type]
+    return Run(case, Gradients(found), allowed, bounds)
 
 
 @np.errstate(all="ignore")
@@ -118,7 +118,7 @@ def combined(runs: Sequence[Run]) -> Run:
 
     return Run(
         runs[0].case, summed([r.result for r in runs]), runs[0].arithmetic, lambda: summed([r.rad for r in runs])
-    )  # type: ignore[arg-type]
+    )
 
 
 def chained(earlier: Run, later: Run, whole: Run) -> Run:
@@ -126,14 +126,14 @@ def chained(earlier: Run, later: Run, whole: Run) -> Run:
 
     def of(name: str, value: np.ndarray) -> np.ndarray:
         if name == "x":
-            return np.concatenate([value, later.result.x])  # type: ignore[attr-defined]
+            return np.concatenate([value, later.result.x])
         return value if name in ("h_0", "c_0") else value + getattr(later.result, name)
 
     return Run(whole.case, earlier.result.map(of), whole.arithmetic, lambda: whole.rad)
 
 
 @np.errstate(all="ignore")
-def slope_agrees(target: Subject, case: Case, d: dict[str, np.ndarray]) -> None:
+def slope_agrees(target: Subject, case: Case, d: Mapping[str, Any]) -> None:
     """Along one direction through all arrays, the target's results change as its gradients say.
 
     Curvature is what the reference says it is; rounding may do what balls allow.
@@ -159,8 +159,8 @@ def slope_agrees(target: Subject, case: Case, d: dict[str, np.ndarray]) -> None:
     curved = abs(
         loss(there[0], d) - loss(there[1], d) - sum(float((array * way[name]).sum()) for name, array in exact.items())
     )
-    room = sum(loss(one.rad, {name: abs(array) for name, array in d.items()}) for one in here)  # type: ignore[arg-type]
-    room += sum(float((array * abs(way[name])).sum()) for name, array in run.rad.items())  # type: ignore[union-attr]
+    room = sum(loss(one.rad, {name: abs(array) for name, array in d.items()}) for one in here)
+    room += sum(float((array * abs(way[name])).sum()) for name, array in run.rad.items())
     applicable(bool(np.isfinite(room)))
     if not abs(change - said) <= 2 * curved + room:
         fail(

@@ -60,20 +60,20 @@ class Run:
     """
 
     case: Case
-    result: Result
+    result: Any  # a Result, or what reads like one
     arithmetic: Arithmetic
-    bounds: Callable[[], Result | None]
+    bounds: Callable[[], Any]
     misread: tuple[str, ...] = ()
 
     @cached_property
-    def rad(self) -> Result | None:
+    def rad(self) -> Any:
         """The radius of every number: how far a correct implementation may be from the exact one.
 
         None where every number is exact in every order of summation.
         """
         return self.bounds()
 
-    def map(self, case: Case, change: Callable[[Result], Result]) -> Run:
+    def map(self, case: Case, change: Callable[[Any], Any]) -> Run:
         """The run that should have answered another case, its numbers and radii changed alike."""
         return Run(case, change(self.result), self.arithmetic, lambda: self.rad and change(self.rad), self.misread)
 

@@ -198,12 +198,12 @@ def parts(returned, case):
     return {name: array(name, value) for name, value in named.items()}
 
 
-def gradient_arrays(returned, case):
+def gradient_arrays(returned, _case):
     """The arrays in what gradients returned, by name; raises Misunderstood."""
     if not hasattr(returned, "items"):
         text = "gradients returned a {}, must return a dict from names to arrays"
         raise Misunderstood("arity", text.format(type(returned).__name__))
-    return {str(name): array(str(name), value) for name, value in returned.items()}
+    return {str(name): array(str(name), value) for name, value in returned.items() if value is not None}
 
 
 def pair(returned, complaint):
