@@ -1,9 +1,11 @@
 """Faults: the mistakes that the kit must find, as patches of the reference."""
 
 from .cells import FAULTS as CELL_FAULTS
+from .gates import FAULTS as GATE_FAULTS
+from .gradients import FAULTS as GRADIENT_FAULTS
 from .patching import Fault, FaultyTarget, PatchError, faulty_reference
 from .recurrence import FAULTS as RECURRENCE_FAULTS
 
-FAULTS = {fault.id: fault for fault in [*CELL_FAULTS, *RECURRENCE_FAULTS]}
+FAULTS = {fault.id: fault for fault in [*CELL_FAULTS, *GATE_FAULTS, *RECURRENCE_FAULTS, *GRADIENT_FAULTS]}
 
 __all__ = ["FAULTS", "Fault", "FaultyTarget", "PatchError", "faulty_reference"]

@@ -12,7 +12,7 @@ import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import reference_rnn
+from reference_rnn import CELLS
 
 HOME = Path(reference_rnn.__file__).parent
 
@@ -51,6 +52,12 @@ class Fault:
     def module(self) -> str:
         """The module of the reference in which the function stands."""
         return home_of(self.function)[0]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cells that can show the mistake."""
+        name = self.function.removesuffix("_backward").removesuffix("_projected").upper()
+        return (name,) if name in CELLS else CELLS
 
     def patch(self) -> str:
         """The change as a diff."""
@@ -142,12 +149,12 @@ def faulty_reference(*faults: Fault) -> ModuleType:
 
 
 class FaultyTarget:
-    """The reference with some mistakes, as a target."""
+    """The reference with some mistakes, as a target; cells: those that it claims."""
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, cells: tuple[str, ...] = CELLS) -> None:
         from conformance.adapters import reference
 
         package = faulty_reference(*faults)
         self.forward: Callable[..., Any] = reference.forward_of(package)
         self.gradients: Callable[..., Any] = reference.gradients_of(package)
-        self.capabilities = reference.capabilities
+        self.capabilities = replace(reference.capabilities, cells=cells)

@@ -11,10 +11,11 @@ HELD = "state = tuple(select(n, alive, s) for n, s in zip(new, state))"
 OUTPUT = "output[t] = select(state[0], alive, 0.0)"
 FIRST = "state = initial[len(final)]"
 JOINED = "x = [join(*both) for both in zip(*halves)]"
-STEP = "new = step(x[t], state, p)"
+STEP = "new = step(x[t], before, p)"
 BETWEEN = "masks[len(final) // len(directions) - 1]"
 DROPPED = f"x = [mask * x_t for mask, x_t in zip({BETWEEN}, x)]"
 COLLECT = "return Result(output_all, h_n, *c_n)"
+WIDENED = "return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)"
 PLAIN = "plain = time_major(case.check())"
 
 FAULTS = [
@@ -68,7 +69,7 @@ FAULTS = [
     ),
     Fault(
         "nan-leaks-to-rows", "a NaN anywhere in a step reaches every row", "scan", STEP,
-        "new = step(x[t] + 0 * x[t][alive[:, 0]].sum(), state, p)", ("nonfinite.isolation",),
+        "new = step(x[t] + 0 * x[t][alive[:, 0]].sum(), before, p)", ("nonfinite.isolation",),
     ),
     Fault(
         "zero-step-is-padding", "a step of zeros counts as padding", "scan", ALIVE,
@@ -77,11 +78,11 @@ FAULTS = [
     ),
     Fault(
         "long-runs-restart", "the state is lost every eight steps", "scan", STEP,
-        "new = step(x[t], tuple(s * (t != 8) for s in state), p)", (STEPS, "equivalence.automata"),
+        "new = step(x[t], tuple(s * (t != 8) for s in before), p)", (STEPS, "equivalence.automata"),
     ),
     Fault(
         "state-of-the-first-step", "the first step starts from zero", "scan", STEP,
-        "new = step(x[t], tuple(s * (t > 0) for s in state), p)", (STEPS, "time.split"),
+        "new = step(x[t], tuple(s * (t > 0) for s in before), p)", (STEPS, "time.split"),
         ("https://github.com/clab/dynet/issues/226",),
     ),
     Fault(
@@ -90,7 +91,7 @@ FAULTS = [
     ),
     Fault(
         "single-row-broadcast", "with one row the state is averaged over its units", "scan", STEP,
-        "new = step(x[t], state if len(x[t]) != 1 else tuple(s.mean() + 0 * s for s in state), p)",
+        "new = step(x[t], before if len(x[t]) != 1 else tuple(s.mean() + 0 * s for s in before), p)",
         (STEPS, "batch.row_alone"),
     ),
     Fault(
@@ -198,7 +199,7 @@ FAULTS = [
     ),
     Fault(
         "batch-of-more-than-eight", "rows from the ninth on are computed from the first eight", "scan", STEP,
-        "new = step(x[t][np.arange(len(x[t])) % 8], state, p)", (STEPS, "batch.row_alone"),
+        "new = step(x[t][np.arange(len(x[t])) % 8], before, p)", (STEPS, "batch.row_alone"),
     ),
     Fault(
         "no-bias-reads-weights", "without biases the first column of W_ih stands in", "layer_parameters",
@@ -229,7 +230,7 @@ FAULTS = [
     ),
     Fault(
         "strides-ignored", "arrays that are not contiguous are read as if they were", "as_float64",
-        "return np.asarray(array, dtype=np.float64)",
+        WIDENED,
         "array = np.asarray(array)\n"
         "    plain = array.flags.c_contiguous or not array.flags.f_contiguous\n"
         "    return np.asarray(array if plain else array.ravel('K').reshape(array.shape), dtype=np.float64)",
@@ -276,7 +277,7 @@ FAULTS = [
     ),
     Fault(
         "single-precision-inside", "double precision is computed in single precision", "as_float64",
-        "return np.asarray(array, dtype=np.float64)", "return np.asarray(np.float32(array), dtype=np.float64)",
+        WIDENED, "return np.asarray(np.float32(array), dtype=np.float64)",
         (STEPS,),
         ("https://github.com/keras-team/keras/issues/23704",),
     ),

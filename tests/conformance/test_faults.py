@@ -14,9 +14,15 @@ HYGIENE = {"shapes.dtype", "shapes.inputs_untouched", "shapes.results_own_their_
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_fault_is_rejected_by_each_property_that_is_to_kill_it(fault, seed):
-    report = check(FaultyTarget(fault), seed=seed, properties=fault.killed_by)
+    report = check(FaultyTarget(fault, cells=fault.cells), seed=seed, properties=fault.killed_by)
     survived = [result.id for result in report.results if result.status not in ("failed", "not_run")]
     assert not survived
+    assert report.verdict == "fails"
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_every_fault_is_rejected_among_all_other_cells(fault):
+    report = check(FaultyTarget(fault), seed=2, properties=fault.killed_by, stop_on_first=True)
     assert report.verdict == "fails"
 
 
