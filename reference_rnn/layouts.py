@@ -1,7 +1,10 @@
 """Parameters in the layouts of other libraries; each function has its inverse.
 
-All of them start from and return to PyTorch's: a dict of ``weight_ih_l0`` (H, I), ``weight_hh_l0`` (H, H),
-``bias_ih_l0`` (H,), ``bias_hh_l0`` (H,), and so on for layers and directions.
+All of them start from and return to PyTorch's: a dict of ``weight_ih_l0`` (G*H, I), ``weight_hh_l0`` (G*H, H),
+``bias_ih_l0`` (G*H,), ``bias_hh_l0`` (G*H,), and so on for layers and directions, with gates packed in the order
+r, z, n (GRU) and i, f, g, o (LSTM). What differs: the order of the gates, transposition, one bias or two, and
+whether z keeps the state or lets it go. Where a layout has one bias, the two are added up on the way there, and
+bias_hh is zero on the way back.
 """
 
 from __future__ import annotations
@@ -10,57 +13,138 @@ from typing import Any
 
 import numpy as np
 
-from .case import suffix
+from .case import GATES, suffix
 
 Parameters = dict[str, np.ndarray]
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+KERAS = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "zrn", "GRU_RESET_BEFORE": "zrn", "LSTM": "ifgo"}
+ONNX = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "zrn", "GRU_RESET_BEFORE": "zrn", "LSTM": "iofg"}
+BLOCK_LSTM = "igfo"
 
 
-def to_keras(parameters: Parameters, layer: int = 0, direction: int = 0) -> list[np.ndarray]:
-    """[kernel (I, H), recurrent_kernel (H, H), bias (H,)] of one layer and direction, as ``set_weights`` takes them.
+def to_keras(parameters: Parameters, cell: str = "RNN_TANH", layer: int = 0, direction: int = 0) -> list[np.ndarray]:
+    """[kernel (I, G*H), recurrent_kernel (H, G*H), bias] of one layer and direction, as ``set_weights`` takes them.
 
-    Keras has one bias: the two are added up. Without biases the list has two arrays.
-    Source: https://keras.io/api/layers/recurrent_layers/simple_rnn/
+    Gates are packed z, r, n and i, f, g, o. The bias is (G*H,); for GRU, which is Keras' ``reset_after=True``, it is
+    (2, 3H); GRU_RESET_BEFORE is ``reset_after=False``. Without biases the list has two arrays.
+    Source: https://keras.io/api/layers/recurrent_layers/gru/
     """
-    W_ih, W_hh, b_ih, b_hh = (parameters.get(kind + suffix(layer, direction)) for kind in KINDS)
-    assert W_ih is not None and W_hh is not None
+    W_ih, W_hh, b_ih, b_hh = packed(parameters, layer, direction, GATES[cell], KERAS[cell])
     weights = [W_ih.T, W_hh.T]
-    return weights if b_ih is None or b_hh is None else [*weights, b_ih + b_hh]
+    if b_ih is None:
+        return weights
+    return [*weights, np.stack([b_ih, b_hh]) if cell == "GRU" else b_ih + b_hh]
 
 
-def from_keras(weights: list[np.ndarray], layer: int = 0, direction: int = 0) -> Parameters:
-    """PyTorch's parameters of one layer and direction; the bias becomes bias_ih, and bias_hh is zero."""
+def from_keras(weights: list[np.ndarray], cell: str = "RNN_TANH", layer: int = 0, direction: int = 0) -> Parameters:
+    """PyTorch's parameters of one layer and direction from Keras' weights."""
     kernel, recurrent_kernel, *bias = weights
-    end = suffix(layer, direction)
-    parameters = {"weight_ih" + end: kernel.T, "weight_hh" + end: recurrent_kernel.T}
-    for b in bias:
-        parameters |= {"bias_ih" + end: b, "bias_hh" + end: np.zeros_like(b)}
-    return parameters
+    biases = [both for b in bias for both in (b if cell == "GRU" else (b, np.zeros_like(b)))]
+    return named([kernel.T, recurrent_kernel.T, *biases], layer, direction, KERAS[cell], GATES[cell])
 
 
-def to_onnx(parameters: Parameters, layer: int = 0) -> dict[str, np.ndarray]:
-    """W (D, H, I), R (D, H, H) and B (D, 2H) of one layer, as the inputs of an ONNX RNN node.
+def to_onnx(parameters: Parameters, cell: str = "RNN_TANH", layer: int = 0) -> dict[str, np.ndarray]:
+    """W (D, G*H, I), R (D, G*H, H) and B (D, 2*G*H) of one layer, as the inputs of an ONNX RNN, GRU or LSTM node.
 
-    B holds the input bias and then the recurrent one; without biases it is left out.
-    Source: https://onnx.ai/onnx/operators/onnx__RNN.html
+    Gates are packed z, r, h and i, o, f, c. B holds the input biases and then the recurrent ones; without biases it
+    is left out. GRU is ``linear_before_reset=1``, GRU_RESET_BEFORE is 0.
+    Source: https://onnx.ai/onnx/operators/onnx__LSTM.html
     """
-    ends = [suffix(layer, d) for d in (0, 1) if "weight_ih" + suffix(layer, d) in parameters]
-    node = {
-        "W": np.stack([parameters["weight_ih" + end] for end in ends]),
-        "R": np.stack([parameters["weight_hh" + end] for end in ends]),
-    }
-    if "bias_ih" + ends[0] in parameters:
-        both = [[parameters["bias_ih" + end], parameters["bias_hh" + end]] for end in ends]
-        node["B"] = np.stack([np.concatenate(biases) for biases in both])
+    directions = [d for d in (0, 1) if "weight_ih" + suffix(layer, d) in parameters]
+    W, R, *biases = zip(*(packed(parameters, layer, d, GATES[cell], ONNX[cell]) for d in directions))
+    node = {"W": np.stack(W), "R": np.stack(R)}
+    if biases[0][0] is not None:
+        node["B"] = np.concatenate([np.stack(b) for b in biases], axis=1)
     return node
 
 
-def from_onnx(node: dict[str, Any], layer: int = 0) -> Parameters:
-    """PyTorch's parameters of one layer from the inputs of an ONNX RNN node."""
-    parameters = {}
+def from_onnx(node: dict[str, Any], cell: str = "RNN_TANH", layer: int = 0) -> Parameters:
+    """PyTorch's parameters of one layer from the inputs of an ONNX node."""
+    parameters: Parameters = {}
     for d in range(len(node["W"])):
-        end = suffix(layer, d)
-        parameters["weight_ih" + end], parameters["weight_hh" + end] = node["W"][d], node["R"][d]
-        if "B" in node:
-            parameters["bias_ih" + end], parameters["bias_hh" + end] = np.split(node["B"][d], 2)
+        biases = np.split(node["B"][d], 2) if "B" in node else []
+        parameters |= named([node["W"][d], node["R"][d], *biases], layer, d, ONNX[cell], GATES[cell])
     return parameters
+
+
+def to_block_lstm(
+    parameters: Parameters, layer: int = 0, direction: int = 0, forget_bias: float = 1.0
+) -> dict[str, np.ndarray]:
+    """w (I+H, 4H) and b (4H,) of one layer and direction of an LSTM, as TensorFlow's BlockLSTM takes them.
+
+    Gates are packed i, g, f, o; the operation adds ``forget_bias`` itself, so it is taken off here.
+    Source: https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTM
+    """
+    W_ih, W_hh, b_ih, b_hh = packed(parameters, layer, direction, GATES["LSTM"], BLOCK_LSTM)
+    b = np.zeros(len(W_ih), W_ih.dtype) if b_ih is None else b_ih + b_hh
+    return {"w": np.concatenate([W_ih, W_hh], axis=1).T, "b": b - forget_bias * forget_rows(b)}
+
+
+def from_block_lstm(
+    block: dict[str, np.ndarray], layer: int = 0, direction: int = 0, forget_bias: float = 1.0
+) -> Parameters:
+    """PyTorch's parameters of one layer and direction from those of a BlockLSTM."""
+    w, b = block["w"], block["b"] + forget_bias * forget_rows(block["b"])
+    H = w.shape[1] // 4
+    return named([w[:-H].T, w[-H:].T, b, np.zeros_like(b)], layer, direction, BLOCK_LSTM, GATES["LSTM"])
+
+
+def forget_rows(b: np.ndarray) -> np.ndarray:
+    """(4H,) 1 where a bias of a BlockLSTM is that of the forget gate."""
+    return np.repeat([gate == "f" for gate in BLOCK_LSTM], len(b) // 4).astype(b.dtype)
+
+
+def to_flax(parameters: Parameters, cell: str = "LSTM", layer: int = 0, direction: int = 0) -> dict[str, Any]:
+    """The params of flax.linen's SimpleCell, GRUCell or LSTMCell: one dense layer for each gate, named by it.
+
+    Kernels are (I, H) and (H, H). An LSTM has its biases on the recurrent side, SimpleCell on that of the input;
+    GRUCell (reset after) has b_hn beside those of the input. Without biases, those of a cell that has them are zero.
+    Source: https://flax.readthedocs.io/en/latest/api_reference/flax.linen/layers.html
+    """
+    gates = GATES[cell]
+    W_ih, W_hh, b_ih, b_hh = packed(parameters, layer, direction, gates, gates)
+    zero = np.zeros(len(W_ih), W_ih.dtype)
+    b_ih, b_hh = (zero, zero) if b_ih is None else (b_ih, b_hh)
+    found: dict[str, Any] = {}
+    for gate, W, R, b, c in zip(gates, *(np.split(array, len(gates)) for array in (W_ih, W_hh, b_ih, b_hh))):
+        name = "" if gates == "h" else gate
+        found |= {"i" + name: {"kernel": W.T}, "h" + name: {"kernel": R.T}}
+        if gate == "n":
+            found["in"]["bias"], found["hn"]["bias"] = b, c
+        else:
+            found[("h" if cell == "LSTM" else "i") + name]["bias"] = b + c
+    return found
+
+
+def from_flax(params: dict[str, Any], cell: str = "LSTM", layer: int = 0, direction: int = 0) -> Parameters:
+    """PyTorch's parameters of one layer and direction from the params of a cell of flax.linen."""
+    gates = ["" if gate == "h" else gate for gate in GATES[cell]]
+    W_ih, W_hh = (np.concatenate([params[side + gate]["kernel"].T for gate in gates]) for side in "ih")
+    zero = np.zeros(W_hh.shape[1], W_hh.dtype)
+    b_ih, b_hh = (np.concatenate([params[side + gate].get("bias", zero) for gate in gates]) for side in "ih")
+    return named([W_ih, W_hh, b_ih, b_hh], layer, direction, GATES[cell], GATES[cell])
+
+
+def complemented(parameters: Parameters) -> Parameters:
+    """The parameters of a GRU whose z means what 1 - z meant: its rows change their sign. It is its own inverse."""
+
+    gates = {name: np.split(array, 3) for name, array in parameters.items()}
+    return {name: np.concatenate([r, -z, n]) for name, (r, z, n) in gates.items()}
+
+
+def packed(parameters: Parameters, layer: int, direction: int, order: str, wanted: str) -> list[Any]:
+    """W_ih, W_hh, b_ih, b_hh of one layer and direction in another order of the gates; None for what is not there."""
+    arrays = [parameters.get(kind + suffix(layer, direction)) for kind in KINDS]
+    return [None if array is None else reordered(array, order, wanted) for array in arrays]
+
+
+def named(arrays: list[np.ndarray], layer: int, direction: int, order: str, wanted: str) -> Parameters:
+    """PyTorch's names for W_ih, W_hh and, where they are there, b_ih and b_hh, in another order of the gates."""
+    end = suffix(layer, direction)
+    return {kind + end: reordered(array, order, wanted) for kind, array in zip(KINDS, arrays)}
+
+
+def reordered(array: np.ndarray, order: str, wanted: str) -> np.ndarray:
+    """The array with its gates, blocks of the first axis, in another order."""
+    blocks = dict(zip(order, np.split(array, len(order))))
+    return np.concatenate([blocks[gate] for gate in wanted])

@@ -22,34 +22,49 @@ CLAIMS = {
 def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -> Callable[[Any], Any]:
     """A target made of one step: ``step(x, h, parameters)`` returns the next h.
 
-    x (N, I); h (N, H); parameters: a dict of weight_ih (H, I), weight_hh (H, H), bias_ih (H,), bias_hh (H,)
+    For LSTM, the pair of h and c takes the place of h: ``step(x, (h, c), parameters)`` returns the next pair.
+    x (N, I); h, c (N, H); parameters: a dict of weight_ih (G*H, I), weight_hh (G*H, H), bias_ih (G*H,), bias_hh (G*H,)
     claims: further capabilities, such as dtypes; what belongs to the loop is claimed already
 
     Raises CapabilityError for a claim that does not exist.
     """
 
     def forward(case: Any) -> Any:
-        D, lengths = case.config.num_directions, case.lengths
-        T, N = case.x.shape[:2]
-        states = case.h_0
-        if states is None:
-            states = np.zeros((case.config.num_layers * D, N, case.config.hidden_size), case.x.dtype)
-        lengths = np.full(N, T) if lengths is None else lengths
-        x, finals = case.x, list[np.ndarray]()
-        for layer in range(case.config.num_layers):
+        c, lstm, x, finals = case.config, case.config.cell == "LSTM", case.x, list[tuple]()
+        initial = initial_states(case)
+        for layer in range(c.num_layers):
             halves = []
-            for reverse in range(D):
+            for reverse in range(c.num_directions):
                 end = f"_l{layer}" + "_reverse" * reverse
                 own = {k.removesuffix(end): v for k, v in case.parameters.items() if k.endswith(end)}
-                h, output = states[len(finals)], np.zeros((T, N, case.config.hidden_size), case.x.dtype)
-                for t in reversed(range(T)) if reverse else range(T):
-                    alive = (t < lengths)[:, None]
-                    h = np.where(alive, step(x[t], h, own), h)
-                    output[t] = np.where(alive, h, 0)
+                output, final = walk(step, own, x, initial[len(finals)], case.lengths, reverse)
                 halves.append(output)
-                finals.append(h)
+                finals.append(final)
             x = np.concatenate(halves, axis=-1)
-        return x, np.stack(finals)
+        h_n, *c_n = (np.stack(states) for states in zip(*finals))
+        return x, ((h_n, *c_n) if lstm else h_n)
 
     forward.capabilities = Capabilities(**({"cells": (cell,)} | CLAIMS | claims))  # type: ignore[attr-defined]
     return forward
+
+
+def initial_states(case: Any) -> list[tuple]:
+    """The initial state of each layer and direction: (h,), or (h, c) for LSTM; zeros where none is given."""
+    c, rows = case.config, case.x.shape[1]
+    shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
+    given = (case.h_0, case.c_0) if c.cell == "LSTM" else (case.h_0,)
+    return list(zip(*(np.zeros(shape, case.x.dtype) if state is None else state for state in given)))
+
+
+def walk(step: Callable, own: dict, x: Any, state: tuple, lengths: Any, reverse: int) -> tuple[np.ndarray, tuple]:
+    """The output of every step of one direction, and the state at each row's end."""
+    T, N = x.shape[:2]
+    lengths = np.full(N, T) if lengths is None else lengths
+    output = np.zeros((T, N, state[0].shape[-1]), x.dtype)
+    for t in reversed(range(T)) if reverse else range(T):
+        alive = (t < lengths)[:, None]
+        new = step(x[t], state if len(state) == 2 else state[0], own)
+        new = new if len(state) == 2 else (new,)
+        state = tuple(np.where(alive, n, s) for n, s in zip(new, state, strict=True))
+        output[t] = np.where(alive, state[0], 0)
+    return output, state

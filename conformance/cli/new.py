@@ -14,7 +14,7 @@ from conformance import Capabilities
 
 # What you claim must work; what you do not claim is not tested. help(Capabilities) explains each.
 capabilities = Capabilities(
-    cells=("RNN_TANH",),    # RNN_TANH, RNN_RELU
+    cells=("RNN_TANH",),    # RNN_TANH, RNN_RELU, GRU, GRU_RESET_BEFORE, LSTM
     bidirectional=False,    # True: parameters named ..._reverse, output (T, N, 2H)
     max_layers=1,           # None: any number
     no_bias=False,          # True: case.config.bias may be False
@@ -28,7 +28,8 @@ def forward(case):
     """Replace what stands here by a call of your own code.
 
     case.x (T, N, I); case.h_0 (L*D, N, H); case.parameters: weight_ih_l0 (H, I), weight_hh_l0 (H, H),
-    bias_ih_l0 (H,), bias_hh_l0 (H,). Return output (T, N, D*H) and h_n (L*D, N, H).
+    bias_ih_l0 (H,), bias_hh_l0 (H,). Return output (T, N, D*H) and h_n (L*D, N, H). A GRU has 3H rows in the order
+    r, z, n, an LSTM 4H in the order i, f, g, o; an LSTM has case.c_0 too and returns output, (h_n, c_n).
     """
     p, h, output = case.parameters, case.h_0[0], []
     for x in case.x:

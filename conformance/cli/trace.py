@@ -12,13 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from conformance.engine.counterexamples import CounterexampleError, load
-from conformance.engine.judgement import Failure
+from conformance.engine.judgement import Failure, within
 from conformance.engine.subject import Subject
 from conformance.target.capabilities import Capabilities
 from conformance.target.load import TargetError, open_target
 from conformance.transforms import lowest_layers
-from reference_rnn import Case, Config, forward, parameter_shapes, rounded
+from reference_rnn import Case, Config, forward, parameter_shapes, rounded, state_shapes
 from reference_rnn.recurrence import time_major, time_major_output
+from strategies.cases import held
 
 NOTHING = 2  # the target gave no numbers to show
 
@@ -53,8 +54,7 @@ def trace(target, file):
 def by_hand(capabilities: Capabilities) -> Case:
     """Five steps of three numbers, quarters and halves, through as much as the target claims, up to two layers."""
     layers = min(capabilities.max_layers or 2, 2)
-    cell = next((cell for cell in capabilities.cells if cell.startswith("RNN")), "RNN_TANH")
-    config = Config(cell, 3, 2, layers, capabilities.bidirectional, dtype=capabilities.dtypes[0])
+    config = Config(capabilities.cells[0], 3, 2, layers, capabilities.bidirectional, dtype=capabilities.dtypes[0])
     salt = iter(range(10**6))
 
     def quarters(shape: tuple[int, ...]) -> np.ndarray:
@@ -62,8 +62,16 @@ def by_hand(capabilities: Capabilities) -> Case:
         return rounded(numbers.reshape(shape) / 4, config.dtype)
 
     parameters = {name: quarters(shape.sizes) for name, shape in parameter_shapes(config).items()}
-    h_0 = quarters((layers * config.num_directions, 1, 2)) if capabilities.initial_state else None
-    return Case(config, parameters, quarters((5, 1, 3)), h_0)
+    parameters |= {
+        name: array * held(config, capabilities.biases)
+        for name, array in parameters.items()
+        if name.startswith("bias_hh")
+    }
+    case = Case(config, parameters, quarters((5, 1, 3)))
+    if not capabilities.initial_state:
+        return case
+    states = {name: quarters(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"}
+    return case.replace(**states)
 
 
 def show(subject: Subject, case: Case, console: Console) -> int:
@@ -93,13 +101,18 @@ def show(subject: Subject, case: Case, console: Console) -> int:
             )
             for t in reversed(steps) if d else steps:
                 for row in range(case.num_rows):
-                    for unit in range(case.config.hidden_size):
-                        at = (t, row, d * case.config.hidden_size + unit)
+                    for unit in range(case.config.state_size):
+                        at = (t, row, d * case.config.state_size + unit)
                         first = not right[at] and not marked
                         marked |= first
                         sign = "<-- first" if first else "" if right[at] else "<--"
                         mine, theirs = f"{output[at]:.7g}", f"{balls.output.mid[at]:.7g}"
                         table.add_row(str(t), str(row), str(unit), mine, theirs, sign, style="red" if sign else "")
             console.print(table)
+        try:
+            within(run, forward(below, run.arithmetic), ("h_n", "c_n") if right.all() else ())
+        except Failure as failure:
+            console.print(failure.message, style="red", soft_wrap=True)
+            marked = True
     console.print("every number agrees, but for rounding" if not marked else "some numbers differ: see the arrows")
     return int(marked)
