@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from reference_rnn import Ball, arithmetic, forward
+from reference_rnn import GATES, Ball, anchored, arithmetic, case, forward, rounded
 from reference_rnn import functions as f
 from reference_rnn.ball import exact, stored
 from strategies import cases
@@ -15,7 +16,8 @@ FLOAT32 = arithmetic("float32")
 EXACT = arithmetic("float64")
 # No sum of these and of what is added to them below is rounded.
 NUMBERS = (-6.0, -1.25, -0.03125, 0.0, 0.25, 1.0, 5.0)
-GATES = (0.0, 0.25, 0.5, 1.0)
+OPENINGS = (0.0, 0.25, 0.5, 1.0)
+SIGNED = (-1.0, -0.75, -0.25, 0.0, 0.5, 1.0)
 
 # The functions that work on each number alone, and numbers for each of their operands.
 ELEMENTWISE = {
@@ -24,7 +26,13 @@ ELEMENTWISE = {
     "relu": (f.relu, NUMBERS),
     "sum": (lambda a, b: a + b, NUMBERS, NUMBERS),
     "product": (lambda a, b: a * b, NUMBERS, NUMBERS),
-    "mix": (f.mix, GATES, NUMBERS, NUMBERS),
+    "mix": (f.mix, OPENINGS, NUMBERS, NUMBERS),
+    "difference": (lambda a, b: a - b, NUMBERS, NUMBERS),
+    "what is left of 1": (lambda a: 1 - a, NUMBERS),
+    "total": (f.total, NUMBERS, NUMBERS, NUMBERS),
+    "tanh_slope": (f.tanh_slope, SIGNED),
+    "sigmoid_slope": (f.sigmoid_slope, OPENINGS),
+    "relu_slope": (f.relu_slope, NUMBERS),
 }
 
 
@@ -124,9 +132,23 @@ def test_float32_activations_are_in_the_ball(name):
     ("function", "formula"),
     [
         (lambda z, n, h: n + h, lambda z, n, h: n + h),
+        (lambda z, n, h: n - h, lambda z, n, h: n - h),
         (lambda z, n, h: n * h, lambda z, n, h: n * h),
+        (lambda z, n, h: (1 - z) * n, lambda z, n, h: (1 - z) * n),
+        (lambda z, n, h: (1 - z) * n, lambda z, n, h: n - z * n),
+        (lambda z, n, h: z * (n - h), lambda z, n, h: z * (n - h)),
+        (lambda z, n, h: z * (n - h), lambda z, n, h: z * n - z * h),
+        (lambda z, n, h: n * h * z, lambda z, n, h: n * (h * z)),
+        (f.total, lambda z, n, h: (z + n) + h),
+        (f.total, lambda z, n, h: z + (n + h)),
+        (f.total, lambda z, n, h: (h + z) + n),
         (f.mix, lambda z, n, h: (1 - z) * n + z * h),
         (f.mix, lambda z, n, h: n + z * (h - n)),
+        (lambda z, n, h: f.tanh_slope(z), lambda z, n, h: 1 - z * z),
+        (lambda z, n, h: f.tanh_slope(z), lambda z, n, h: (1 - z) * (1 + z)),
+        (lambda z, n, h: f.sigmoid_slope(z), lambda z, n, h: z * (1 - z)),
+        (lambda z, n, h: f.sigmoid_slope(z), lambda z, n, h: z - z * z),
+        (lambda z, n, h: n * f.sigmoid_slope(z), lambda z, n, h: n * z * (1 - z)),
     ],
 )
 def test_float32_sums_products_and_mixtures_are_in_the_ball(function, formula):
@@ -138,6 +160,66 @@ def test_float32_sums_products_and_mixtures_are_in_the_ball(function, formula):
     assert formula(z, n, h).dtype == np.float32
     assert result.contains(formula(z, n, h)).all()
     assert result.rad.max() < 1e-5
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_product_of_matrices_contains_every_operand_and_every_order_of_the_sum(seed):
+    rng = np.random.default_rng(seed)
+    d, x = (rng.standard_normal((9, columns)).astype(np.float32) for columns in (4, 3))
+    rad = 0.01 * (seed % 2)
+
+    result = f.outer(ball(d, rad, FLOAT32), ball(x, rad, FLOAT32))
+
+    for _ in range(10):
+        left, right = ((a + 0.999 * rad * rng.choice([-1, 1], a.shape)).astype(np.float32) for a in (d, x))
+        products = rng.permutation(left[:, :, None] * right[:, None, :], axis=0)
+        steps = np.cumsum(products.reshape(3, 3, 4, 3), axis=1, dtype=np.float32)[:, -1]
+        for z in (np.cumsum(products, axis=0, dtype=np.float32)[-1], steps[0] + steps[1] + steps[2]):
+            assert result.contains(z).all()
+    assert not result.contains(z + 2 * result.rad + 1e-5).any()
+
+
+def test_a_product_of_matrices_reaches_as_far_as_its_factors_carry():
+    result = f.outer(ball([[1.0, -2.0], [0.5, 0.0]], 0.25), ball([[2.0], [-4.0]], 0.5))
+
+    assert result.mid.tolist() == [[0], [-4]]
+    reach = [(1 + 0.5) * 0.5 + 0.25 * (2 + 4) + 2 * 0.125, (2 + 0) * 0.5 + 0.25 * (2 + 4) + 2 * 0.125]
+    assert result.rad.ravel() == pytest.approx(reach)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_product_of_matrices_may_be_stored_in_16_bits_after_every_row(dtype):
+    rng = np.random.default_rng(0)
+    d, x = (rounded(rng.standard_normal((6, 200)), dtype) for _ in range(2))
+    stored_sum = np.zeros(200, np.float32)
+    for one, other in zip(d.astype(np.float32), x.astype(np.float32)):
+        stored_sum = rounded(stored_sum + rounded(one * other, dtype).astype(np.float32), dtype).astype(np.float32)
+
+    for k in range(200):
+        result = f.outer(exact(d[:, k : k + 1], arithmetic(dtype)), exact(x[:, k : k + 1], arithmetic(dtype)))
+        assert result.contains(stored_sum[k].astype(float)).all()
+        assert result.rad.item() < 8 * arithmetic(dtype).u * (abs(d[:, k]) @ abs(x[:, k]))
+
+
+@pytest.mark.parametrize("z", [-2.0, -0.25, 0.0, 0.25, 2.0])
+@pytest.mark.parametrize("rad", [0.0, 0.25, 1.0])
+def test_the_slope_of_relu_is_open_within_reach_of_the_kink_and_nowhere_else(z, rad):
+    result = f.relu_slope(ball([z], rad))
+
+    assert result.rad.item() == (1 if abs(z) <= rad else 0)
+    assert [bool(result.contains(np.array(slope))) for slope in (0.0, 0.5, 1.0)] == (
+        [True] * 3 if abs(z) <= rad else [z < 0, False, z > 0]
+    )
+
+
+def test_a_ball_is_transposed_reshaped_and_indexed_like_its_numbers():
+    numbers = ball(np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3) / 8)
+
+    for part in (numbers.T, numbers.reshape(3, 2), numbers[1], numbers[:, :2]):
+        assert part.shape == part.mid.shape == part.rad.shape
+        assert np.array_equal(part.rad, part.mid / 8)
+    assert numbers.T.mid.tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert numbers.mag.tolist() == (np.arange(6.0).reshape(2, 3) * 1.125).tolist()
 
 
 def test_a_tanh_that_is_13_units_off_is_rejected():
@@ -152,25 +234,38 @@ def test_a_tanh_that_is_13_units_off_is_rejected():
 
 
 @settings(max_examples=100, deadline=None)
-@given(cases(empty=("time", "batch", "length")))
+@given(cases(cells=GATES, projections=True, empty=("time", "batch", "length")))
 def test_a_midpoint_is_the_plain_result_bit_for_bit(c):
     balls, plain = forward(c, FLOAT32), forward(c)
 
-    assert np.array_equal(balls.output.mid, plain.output, equal_nan=True)
-    assert np.array_equal(balls.h_n.mid, plain.h_n, equal_nan=True)
+    for (name, ball), (other, array) in zip(balls.items(), plain.items(), strict=True):
+        assert name == other and np.array_equal(ball.mid, array, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu", "mix", "linear", "affine"])
+FUNCTIONS = ["tanh", "sigmoid", "relu", "mix", "linear", "affine", "tanh_slope", "sigmoid_slope", "relu_slope"]
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "outer", "total"])
 def test_each_function_takes_its_midpoint_from_the_array_function(name):
     numbers = np.random.default_rng(0).standard_normal
     shapes = {"mix": [(4, 6)] * 3, "linear": [(4, 3), (6, 3), 6], "affine": [(4, 3), (6, 3), (4, 6), (6, 6), 6, 6]}
-    balls = {"mix": (0, 1, 2), "affine": (0, 2)}.get(name, (0,))
+    shapes |= {"outer": [(4, 6), (4, 3)], "total": [(4, 6)] * 4}
+    balls = {"mix": (0, 1, 2), "affine": (0, 2), "outer": (0, 1), "total": (0, 1, 2, 3)}.get(name, (0,))
     given = [numbers(shape) for shape in shapes.get(name, [(4, 6)])]
     function = getattr(f, name)
 
     result = function(*(ball(array, 0.1) if at in balls else array for at, array in enumerate(given)))
 
     assert np.array_equal(result.mid, function(*given))
+
+
+@pytest.mark.parametrize(
+    "function", [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: 1 - a, lambda a, b: b.T]
+)
+def test_each_operator_takes_its_midpoint_from_the_one_on_arrays(function):
+    a, b = np.random.default_rng(0).standard_normal((2, 4, 6))
+
+    assert np.array_equal(function(ball(a, 0.1), ball(b, 0.2)).mid, function(a, b))
 
 
 # Overflow, and what is not a number
@@ -187,12 +282,27 @@ def test_where_a_sum_may_overflow_anything_is_allowed(dtype, large):
     assert not sums.contains(np.array([[0.0, np.inf]]))[0, 1]
 
 
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 3e38), ("float16", 6e4), ("bfloat16", 3e38)])
+def test_where_a_total_or_a_product_of_matrices_may_overflow_anything_is_allowed(dtype, large):
+    a = arithmetic(dtype)
+    up, down, half = (exact([[number]], a) for number in (large, -large, large / 4))
+
+    assert np.isinf(f.total(up, up, down).rad) and np.isfinite(f.total(half, half, half).rad)
+    column = exact([[large], [large], [-large]], a)
+    assert np.isinf(f.outer(column, exact([[1.0]] * 3, a)).rad)
+    assert np.isfinite(f.outer(column, exact([[0.25]] * 3, a)).rad)
+
+
 @np.errstate(all="ignore")
 def test_an_infinite_radius_goes_through_every_function():
     anything = ball([0.5, -2.0], np.inf)
+    nothing = ball([0.0, 0.0], 0.0)
 
-    for result in (f.relu(anything), anything + anything, anything * ball([0.0, 0.0], 0.0)):
+    for result in (f.relu(anything), anything + anything, anything - nothing, 1 - anything, anything * nothing):
         assert np.isinf(result.rad).all()
+    for result in (f.tanh_slope(anything), f.total(nothing, anything), f.outer(anything[None], nothing[None])):
+        assert np.isinf(result.rad).all()
+    assert f.relu_slope(anything).rad.tolist() == [1, 1]
     assert f.tanh(anything).rad == pytest.approx(1 + np.tanh([0.5, 2.0]))
     assert f.sigmoid(anything).contains(np.array([0.0, 1.0])).all()
 
@@ -212,3 +322,115 @@ def test_equal_infinities_agree_and_others_do_not():
 
     with np.errstate(invalid="ignore"):
         assert infinite.contains(np.array([np.inf, -np.inf, np.inf])).tolist() == [True, False, False]
+
+
+# Whole runs
+
+
+def in_many_ways(seed):
+    """A step that adds up in random order, and takes any of the usual forms of each equation."""
+    rng = np.random.default_rng(seed)
+
+    def added(*terms):
+        terms = np.column_stack(terms)
+        return np.cumsum(terms[:, rng.permutation(terms.shape[1])], axis=1)[:, -1]
+
+    def sigmoid(z):
+        if rng.random() < 0.5:
+            return 1 / (1 + np.exp(-np.clip(z, -80, 80)))
+        return np.tanh(z / 2) / 2 + z.dtype.type(0.5)
+
+    def gate(x, h, W, U, b, d):
+        return added(W * x, U * h, b, d) if rng.random() < 0.7 else added(W * x, b) + added(d, U * h)
+
+    def candidate(r, x, h, W, U, b, d):
+        """tanh of what a GRU with its reset gate after the product adds up."""
+        form = rng.integers(4)
+        if form == 0:
+            return np.tanh(added(W * x, b) + r * added(U * h, d))
+        if form == 1:
+            return np.tanh((added(W * x) + r * added(U * h, d)) + b)
+        if form == 2:
+            return np.tanh(added(added(W * x, b), r * added(U * h), r * d))
+        return np.tanh((added(W * x) + (r * added(U * h) + r * d)) + b)
+
+    def step(cell, x, state, *parameters):
+        gates = list(zip(*(np.split(array, len(GATES[cell])) for array in parameters[:4])))
+        if cell == "LSTM":
+            h, c = state
+            i, f, o = (sigmoid(gate(x, h, *gates[k])) for k in (0, 1, 3))
+            c = f * c + i * np.tanh(gate(x, h, *gates[2]))
+            h = o * np.tanh(c)
+            return (added(parameters[4] * h) if len(parameters) > 4 else h), c
+        r, z = (sigmoid(gate(x, state, *gates[k])) for k in (0, 1))
+        if cell == "GRU":
+            n = candidate(r, x, state, *gates[2])
+        else:
+            n = np.tanh(gate(x, r * state, *gates[2]))
+        return (1 - z) * n + z * state if rng.random() < 0.5 else n + z * (state - n)
+
+    return step
+
+
+GATED = {
+    "GRU": {"cells": ("GRU",)},
+    "GRU_RESET_BEFORE": {"cells": ("GRU_RESET_BEFORE",)},
+    "LSTM": {"cells": ("LSTM",)},
+    "LSTM with projections": {"cells": ("LSTM",), "projections": True},
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", GATED)
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), seed=st.integers(0, 2**32 - 1))
+def test_a_run_in_any_order_and_form_lies_in_its_balls(looped, kind, dtype, data, seed):
+    c = data.draw(cases(**GATED[kind], dtypes=(dtype,), empty=("time", "batch", "length")))
+
+    results = looped(c, in_many_ways(seed))
+
+    for balls in (forward(c, arithmetic(dtype)), anchored(c, results[0], arithmetic(dtype))):
+        for (name, ball), result in zip(balls.items(), results, strict=True):
+            assert result.dtype == c.config.numpy_dtype
+            assert ball.contains(result).all(), name
+
+
+def usual(kind, rng, **sizes):
+    """A float32 case with weights as they are usually drawn, and Gaussian x and states."""
+    cell, proj_size = GATED[kind]["cells"][0], 2 if "projections" in GATED[kind] else 0
+    states = {"h_0": 0, "c_0": 0} if cell == "LSTM" else {"h_0": 0}
+    c = case(cell, P=proj_size, **{"T": 6, "N": 3, "I": 3, "H": 4} | sizes, **states)
+    k = 1 / np.sqrt(c.config.hidden_size)
+
+    def drawn(name, array):
+        numbers = rng.uniform(-k, k, array.shape) if name in c.parameters else rng.standard_normal(array.shape)
+        return numbers.astype(np.float32)
+
+    return c.map(drawn)
+
+
+@pytest.mark.parametrize("kind", GATED)
+@pytest.mark.parametrize(("sizes", "widest"), [({}, 1e-5), ({"L": 2, "D": 2}, 1e-4)])
+def test_balls_of_gated_cells_are_narrow_for_usual_weights(kind, sizes, widest):
+    rng = np.random.default_rng(0)
+    balls = [forward(usual(kind, rng, H=H, **sizes), FLOAT32) for H in (3, 5, 8, 16)]
+
+    for part in zip(*((ball for _, ball in result.items()) for result in balls)):
+        assert 2.0**-24 < np.median(np.concatenate([ball.rad.ravel() for ball in part])) < widest
+
+
+@pytest.mark.parametrize("kind", GATED)
+@pytest.mark.parametrize("seed", range(8))
+def test_one_wrong_number_of_a_gated_cell_is_rejected(looped, kind, seed):
+    rng = np.random.default_rng(seed)
+    c = usual(kind, rng, L=2, D=2, lengths=rng.integers(2, 7, 3))
+    output, *finals = looped(c, in_many_ways(seed))
+    row = rng.integers(3)
+    at = rng.integers(c.row_lengths[row]), row, rng.integers(output.shape[-1])
+
+    output[at] += 1e-4
+
+    balls = anchored(c, output, FLOAT32)
+    assert not balls.output.contains(output)[at]
+    for final, (name, ball) in zip(finals, list(balls.items())[1:], strict=True):
+        assert not ball.contains(final + 1e-3).any(), name
