@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance.faults import FAULTS, faulty_reference
+from conformance.faults import FAULTS, FaultyReference
 
 ITERATIONS = 40
 
@@ -41,7 +41,7 @@ def test_gradients_are_central_differences(char_rnn, cell):
 
 @pytest.mark.parametrize(("cell", "fault"), [("GRU", "reset-missing-in-gradient"), ("LSTM", "forget-slope-missing")])
 def test_a_wrong_gradient_still_learns_but_on_a_curve_of_its_own(char_rnn, cell, fault):
-    char_rnn.gradients = faulty_reference(FAULTS[fault]).gradients
+    char_rnn.gradients = FaultyReference(FAULTS[fault]).gradients
     assert apart(char_rnn, cell) > 1e-3
     assert max(distance for _, distance in char_rnn.gradient_check(cell).values()) > 1e-7
 

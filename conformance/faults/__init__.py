@@ -3,9 +3,9 @@
 from .cells import FAULTS as CELL_FAULTS
 from .gates import FAULTS as GATE_FAULTS
 from .gradients import FAULTS as GRADIENT_FAULTS
-from .patching import Fault, FaultyTarget, PatchError, faulty_reference
+from .patching import Fault, FaultyReference, FaultyTarget, PatchError
 from .recurrence import FAULTS as RECURRENCE_FAULTS
 
 FAULTS = {fault.id: fault for fault in [*CELL_FAULTS, *GATE_FAULTS, *RECURRENCE_FAULTS, *GRADIENT_FAULTS]}
 
-__all__ = ["FAULTS", "Fault", "FaultyTarget", "PatchError", "faulty_reference"]
+__all__ = ["FAULTS", "Fault", "FaultyReference", "FaultyTarget", "PatchError"]

@@ -1,29 +1,31 @@
 """A fault is one deliberate mistake in the reference: a patch of a named function.
 
-The patched package is compiled from its source text under a name of its own, so the real reference
-stays as it is, and patches of different lines compose.
+A faulty reference is made of copies of the reference's functions that call each other, the patched ones compiled
+from their patched text. So it costs a fraction of a millisecond, the real reference stays as it is, and patches
+of different lines compose. It runs on arrays only.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
-import importlib.machinery
-import importlib.util
-import sys
+import importlib
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
-import reference_rnn
 from reference_rnn import CELLS
 
-HOME = Path(reference_rnn.__file__).parent
+# In the order in which they import each other.
+MODULES = tuple(
+    importlib.import_module(f"reference_rnn.{name}") for name in ("functions", "cells", "recurrence", "gradients")
+)
 
 
 class PatchError(ValueError):
@@ -34,10 +36,12 @@ class PatchError(ValueError):
 class Fault:
     """One mistake.
 
-    id         a short name;  title  the mistake as its maker would say it
-    function   the function of the reference that is patched: ``old`` becomes ``new``
-    killed_by  properties, one of which must reject it
-    seen       where it really happened
+    id           a short name;  title  the mistake as its maker would say it
+    function     the function of the reference that is patched: ``old`` becomes ``new``
+    killed_by    properties, one of which must reject it
+    seen         where it really happened
+    fault_class  the id of its class in ``CLASSES``
+    smallest     the smallest configuration that shows it, in words
     """
 
     id: str
@@ -47,11 +51,8 @@ class Fault:
     new: str
     killed_by: tuple[str, ...]
     seen: tuple[str, ...] = ()
-
-    @property
-    def module(self) -> str:
-        """The module of the reference in which the function stands."""
-        return home_of(self.function)[0]
+    fault_class: str = ""
+    smallest: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -59,93 +60,103 @@ class Fault:
         name = self.function.removesuffix("_backward").removesuffix("_projected").upper()
         return (name,) if name in CELLS else CELLS
 
+    @property
+    def backward_only(self) -> bool:
+        """Whether only gradients show the mistake."""
+        return place_of(self.function).module.__name__.endswith("gradients") or self.function.endswith("_slope")
+
     def patch(self) -> str:
         """The change as a diff."""
         lines = difflib.unified_diff(self.old.splitlines(), self.new.splitlines(), lineterm="", n=0)
         return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
+class Place(NamedTuple):
+    """Where a function of the reference stands, and its text."""
+
+    module: ModuleType
+    source: str
+
+
 @lru_cache(maxsize=1)
-def functions() -> dict[str, tuple[str, int, int]]:
-    """Module, first and last line of every function of the reference that can be patched."""
+def places() -> dict[str, Place]:
+    """Every function of the reference that can be patched, by name."""
     found = {}
-    for path in HOME.glob("*.py"):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.FunctionDef) and node.name != "_":
-                found[node.name] = (path.stem, node.lineno, node.end_lineno or node.lineno)
+    for module in MODULES:
+        text = Path(inspect.getfile(module)).read_text()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef):
+                found[node.name] = Place(module, ast.get_source_segment(text, node) or "")
     return found
 
 
-def home_of(function: str) -> tuple[str, int, int]:
+def place_of(function: str) -> Place:
     """Where a function of the reference stands; raises PatchError if it does not exist."""
-    if function not in functions():
+    if function not in places():
         raise PatchError(f"the reference has no function {function!r}")
-    return functions()[function]
+    return places()[function]
 
 
-def patched_source(module: str, faults: Sequence[Fault]) -> str:
-    """The text of a module with the patches of some faults; raises PatchError if one does not fit."""
-    lines = (HOME / f"{module}.py").read_text().splitlines(keepends=True)
-    texts: dict[str, str] = {}
+def patched_source(function: str, faults: Sequence[Fault]) -> str:
+    """The text of a function with the patches of some faults; raises PatchError if one does not fit."""
+    text = place_of(function).source
     for fault in faults:
-        _, first, last = home_of(fault.function)
-        text = texts.get(fault.function, "".join(lines[first - 1 : last]))
         if text.count(fault.old) != 1:
-            raise PatchError(f"{fault.id}: {fault.old!r} occurs {text.count(fault.old)} times in {fault.function}")
-        texts[fault.function] = text.replace(fault.old, fault.new)
-    for function in sorted(texts, key=lambda name: -home_of(name)[1]):  # from the end, so that lines stay
-        _, first, last = home_of(function)
-        lines[first - 1 : last] = [texts[function]]
-    return "".join(lines)
+            raise PatchError(f"{fault.id}: {fault.old!r} occurs {text.count(fault.old)} times in {function}")
+        text = text.replace(fault.old, fault.new)
+    return text
 
 
-class PatchedLoader(importlib.machinery.SourceFileLoader):
-    """Compiles a module of the reference from its patched text."""
-
-    def __init__(self, fullname: str, path: str, faults: Sequence[Fault]) -> None:
-        super().__init__(fullname, path)
-        self.faults = faults
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Runs the module; a patch may use NumPy where the module itself does not."""
-        vars(module).setdefault("np", np)
-        super().exec_module(module)
-
-    def get_code(self, _fullname: str) -> Any:
-        """The code of the patched text; no bytecode is cached."""
-        mine = [fault for fault in self.faults if fault.module == Path(self.path).stem]
-        return compile(patched_source(Path(self.path).stem, mine), self.path, "exec")
+@lru_cache(maxsize=4096)
+def compiled(function: str, faults: tuple[Fault, ...]) -> CodeType:
+    """The code of a function with the patches of some faults."""
+    return compile(patched_source(function, faults), f"<{function} with a fault>", "exec")
 
 
-class PatchedFinder:
-    """Finds the modules of one patched copy of the reference."""
+class FaultyReference:
+    """The reference with some mistakes: ``forward`` and ``gradients``; raises PatchError if a patch does not fit."""
 
-    def __init__(self, alias: str, faults: Sequence[Fault]) -> None:
-        self.alias = alias
-        self.faults = faults
+    def __init__(self, *faults: Fault) -> None:
+        patches = {fault.function: tuple(f for f in faults if f.function == fault.function) for fault in faults}
+        for function in patches:
+            compiled(function, patches[function])
+        copies: dict[int, Any] = {}
+        for module in MODULES:
+            space = {name: copies.get(id(value), value) for name, value in vars(module).items()} | {"np": np}
+            for name, value in vars(module).items():
+                if name in patches:
+                    exec(compiled(name, patches[name]), space)
+                    if own_function(module, value):
+                        space[name] = quiet_like(value, space[name])
+                elif own_function(module, value):
+                    space[name] = copied(value, space)
+                else:
+                    continue
+                copies[id(value)] = space[name]
+            for name, value in vars(module).items():
+                if isinstance(value, dict) and name.isupper():  # tables of functions
+                    space[name] = {key: copies.get(id(entry), entry) for key, entry in value.items()}
+        self.forward: Callable[..., Any] = copies[id(vars(MODULES[2])["forward"])]
+        self.gradients: Callable[..., Any] = copies[id(vars(MODULES[3])["gradients"])]
 
-    def find_spec(self, fullname: str, *others: Any) -> Any:
-        """The spec of a module of this copy; None for every other module."""
-        package, _, module = fullname.partition(".")
-        if package != self.alias:
-            return None
-        file = HOME / f"{module or '__init__'}.py"
-        loader = PatchedLoader(fullname, str(file), self.faults)
-        places = None if module else [str(HOME)]
-        return importlib.util.spec_from_file_location(fullname, file, loader=loader, submodule_search_locations=places)
+
+def own_function(module: ModuleType, value: Any) -> bool:
+    """Whether this is a function that a module defines, and one that calls others."""
+    return (
+        inspect.isfunction(value) and value.__module__ == module.__name__ and not hasattr(value, "dispatch")
+    )  # those that dispatch call nothing of ours
 
 
-def faulty_reference(*faults: Fault) -> ModuleType:
-    """The reference with these mistakes, as a package of its own; raises PatchError if one does not fit."""
-    alias = "reference_rnn_with_" + "_and_".join(fault.id.replace("-", "_") for fault in faults)
-    for name in [name for name in sys.modules if name.partition(".")[0] == alias]:
-        del sys.modules[name]  # a fault may keep state: every copy starts anew
-    finder = PatchedFinder(alias, faults)
-    sys.meta_path.insert(0, finder)
-    try:
-        return importlib.import_module(alias)
-    finally:
-        sys.meta_path.remove(finder)
+def copied(function: Any, space: dict[str, Any]) -> Any:
+    """A copy of a function that looks its names up in another space."""
+    inner = inspect.unwrap(function)
+    copy = FunctionType(inner.__code__, space, inner.__name__, inner.__defaults__, inner.__closure__)
+    return quiet_like(function, copy)
+
+
+def quiet_like(function: Any, copy: Any) -> Any:
+    """The copy, with floating-point warnings off where they are off in the function."""
+    return copy if inspect.unwrap(function) is function else np.errstate(all="ignore")(copy)
 
 
 class FaultyTarget:
@@ -154,7 +165,7 @@ class FaultyTarget:
     def __init__(self, *faults: Fault, cells: tuple[str, ...] = CELLS) -> None:
         from conformance.adapters import reference
 
-        package = faulty_reference(*faults)
+        package = FaultyReference(*faults)
         self.forward: Callable[..., Any] = reference.forward_of(package)
         self.gradients: Callable[..., Any] = reference.gradients_of(package)
         self.capabilities = replace(reference.capabilities, cells=cells)

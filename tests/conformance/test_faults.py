@@ -4,7 +4,7 @@ import pytest
 
 from conformance import check
 from conformance.adapters import reference
-from conformance.faults import FAULTS, Fault, FaultyTarget, PatchError, faulty_reference
+from conformance.faults import FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
 from conformance.properties import catalogue
 
 # What no patch of the reference can show; tests/targets/wrong does.
@@ -42,7 +42,7 @@ def test_every_source_is_an_address():
 
 def test_a_patch_leaves_the_reference_alone():
     before = check(reference, properties=["equivalence.counter"])
-    faulty_reference(FAULTS["tanh-for-relu"])
+    FaultyReference(FAULTS["tanh-for-relu"])
     after = check(reference, properties=["equivalence.counter"])
     assert before.verdict == after.verdict == "conforms"
 
@@ -56,9 +56,9 @@ def test_patches_of_different_lines_compose():
 def test_a_patch_that_does_not_fit_says_so():
     stale = Fault("stale", "a line that is gone", "scan", "state = old", "state = new", ())
     with pytest.raises(PatchError, match=r"stale: 'state = old' occurs 0 times in scan"):
-        faulty_reference(stale)
+        FaultyReference(stale)
     with pytest.raises(PatchError, match="no function 'walk'"):
-        faulty_reference(Fault("gone", "a function that is gone", "walk", "", "", ()))
+        FaultyReference(Fault("gone", "a function that is gone", "walk", "", "", ()))
 
 
 def test_a_patch_reads_as_a_diff():
