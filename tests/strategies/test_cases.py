@@ -5,9 +5,10 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis.errors import InvalidArgument
 
-from reference_rnn import CELLS, DTYPES, arithmetic, case, forward, rounded
+from reference_rnn import CELLS, DTYPES, GATES, Config, arithmetic, case, forward, rounded
+from reference_rnn.case import gate_rows
 from strategies import cases, layout_of
-from strategies.cases import CONTRACTION, PADDINGS, Allowed, contractive, decode, from_block
+from strategies.cases import BIASES, CONTRACTION, PADDINGS, Allowed, contractive, decode, from_block, held
 from strategies.covering import covering
 from strategies.memory import LAYOUTS
 
@@ -23,6 +24,16 @@ def blocks(count):
 def drawn():
     """Two thousand cases, with everything allowed."""
     return [from_block(block, Allowed(empty=EMPTIES)) for block in blocks(2000)]
+
+
+@pytest.fixture(scope="module")
+def gated():
+    """Two thousand cases of gated cells, with everything allowed."""
+    allowed = Allowed(cells=GATED, projections=True, empty=EMPTIES)
+    return [from_block(block, allowed) for block in blocks(2000)]
+
+
+GATED = ("GRU", "GRU_RESET_BEFORE", "LSTM")
 
 
 def share(drawn, holds):
@@ -178,9 +189,10 @@ def test_a_contractive_matrix_sums_to_little_and_keeps_its_bits():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_numbers_are_rounded_to_the_dtype(dtype):
+@pytest.mark.parametrize("cells", [("RNN_TANH", "RNN_RELU"), GATED])
+def test_numbers_are_rounded_to_the_dtype(dtype, cells):
     for block in blocks(100):
-        c = from_block(block, Allowed(dtypes=(dtype,)))
+        c = from_block(block, Allowed(cells=cells, projections=True, dtypes=(dtype,)))
         for _, array in c.arrays():
             assert array.dtype == c.config.numpy_dtype
 
@@ -191,7 +203,8 @@ def test_numbers_are_rounded_to_the_dtype(dtype):
 )
 def test_bfloat16_values_have_nothing_in_their_lower_half(lengths):
     for block in blocks(100):
-        for _, array in from_block(block, Allowed(dtypes=("bfloat16",), lengths=lengths)).arrays():
+        allowed = Allowed(cells=CELLS, projections=True, dtypes=("bfloat16",), lengths=lengths)
+        for _, array in from_block(block, allowed).arrays():
             assert not (np.ascontiguousarray(array).view(np.uint32) & 0xFFFF).any()
 
 
@@ -202,6 +215,114 @@ def test_bfloat16_rounds_to_nearest_even():
     given = np.array([1 + ulp / 2, 1 + 3 * ulp / 2, 1 + 0.51 * ulp, -1 - 0.49 * ulp, 0.0])
 
     assert rounded(given, config.dtype).tolist() == [1, 1 + 2 * ulp, 1 + ulp, -1, 0]
+
+
+# Gates, cell states and projections
+
+
+def test_each_cell_is_drawn_as_often_as_the_others(gated):
+    for cell in GATED:
+        assert 0.3 < share(gated, lambda c: c.config.cell == cell) < 0.37
+
+
+def lstms(gated):
+    return [c for c in gated if c.config.cell == "LSTM"]
+
+
+def test_about_half_of_the_lstms_have_a_projection(gated):
+    wide = [c for c in lstms(gated) if c.config.hidden_size > 1]
+
+    assert 0.4 < share(wide, lambda c: c.config.proj_size > 0) < 0.6
+    assert all(0 < c.config.proj_size < c.config.hidden_size for c in wide if c.config.proj_size)
+    assert not any(c.config.proj_size for c in gated if c.config.cell != "LSTM" or c.config.hidden_size == 1)
+
+
+def test_projections_are_of_many_sizes(gated):
+    seen = {(c.config.proj_size, c.config.hidden_size) for c in lstms(gated) if c.config.proj_size}
+
+    assert len(seen) > 10
+    assert any(P == 1 for P, _ in seen) and any(P > 8 for P, _ in seen) and any(1 < P < H - 1 for P, H in seen)
+
+
+def test_there_is_a_cell_state_for_lstm_alone(gated):
+    assert all((c.c_0 is not None) == (c.config.cell == "LSTM") for c in gated)
+    assert all(c.check() is c for c in gated)
+
+
+def test_the_cell_state_differs_from_the_hidden_one(gated):
+    same_shape = [c for c in lstms(gated) if not c.config.proj_size and c.h_0.size]
+
+    assert share(same_shape, lambda c: not np.array_equal(c.c_0, c.h_0)) > 0.95
+    assert share(same_shape, lambda c: not np.intersect1d(c.c_0, c.h_0).size) > 0.4
+    assert share(lstms(gated), lambda c: c.c_0.any()) > 0.75
+
+
+@pytest.mark.parametrize("kind", ["weight_ih", "weight_hh", "bias_ih", "bias_hh"])
+def test_most_gates_differ_from_one_another(gated, kind):
+    def different(c):
+        array = c.parameters[kind + "_l0"]
+        gates = {array[gate_rows(c.config, gate)].tobytes() for gate in GATES[c.config.cell]}
+        return len(gates) == len(GATES[c.config.cell])
+
+    assert share([c for c in gated if c.config.bias], different) > 0.65
+
+
+@pytest.mark.parametrize("cell", GATED)
+def test_gates_are_neither_all_open_nor_all_closed(gated, cell):
+    """In most cases some output of a gated cell is well inside of -1 and 1, and not zero."""
+
+    def steep(c):
+        output = forward(c).output[np.arange(c.num_steps)[:, None] < c.row_lengths]
+        return ((abs(output) < 0.99) & (output != 0)).mean() > 0.5
+
+    assert share([c for c in gated[:600] if c.config.cell == cell and c.row_lengths.any()], steep) > 0.6
+
+
+def test_few_cases_of_gated_cells_are_void(gated):
+    assert share(gated[:700], void) <= 0.05
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_memory_layout_occurs_in_what_only_an_lstm_has(gated, layout):
+    seen = {name for c in gated for name, array in c.arrays() if layout_of(array) == layout}
+
+    assert {"c_0", "weight_hr_l0"} <= seen
+
+
+@pytest.mark.parametrize(
+    ("cell", "biases", "kept"),
+    [
+        ("RNN_TANH", "two", [1, 1]),
+        ("RNN_TANH", "one", [0, 0]),
+        ("RNN_TANH", "no b_hn", [1, 1]),
+        ("GRU", "two", [1, 1, 1, 1, 1, 1]),
+        ("GRU", "one", [0, 0, 0, 0, 0, 0]),
+        ("GRU", "no b_hn", [1, 1, 1, 1, 0, 0]),
+        ("GRU_RESET_BEFORE", "no b_hn", [1, 1, 1, 1, 0, 0]),
+        ("LSTM", "one", [0] * 8),
+        ("LSTM", "no b_hn", [1] * 8),
+    ],
+)
+def test_the_second_bias_holds_what_is_not_in_the_first(cell, biases, kept):
+    assert held(Config(cell, hidden_size=2), biases).tolist() == kept
+
+
+@pytest.mark.parametrize("biases", BIASES)
+def test_a_bias_that_does_not_exist_is_zero_in_every_layer_and_direction(biases):
+    rows = {"two": False, "one": True, "no b_hn": True}
+    without_n = []
+    for block in blocks(300):
+        c = from_block(block, Allowed(cells=("GRU", "GRU_RESET_BEFORE"), biases=biases, bias=True))
+        second = [array for name, array in c.parameters.items() if name.startswith("bias_hh")]
+        n, r = gate_rows(c.config, "n"), gate_rows(c.config, "r")
+        without_n.append(not any(array[n].any() for array in second))
+        if biases == "one":
+            assert not any(array.any() for array in second)
+        else:
+            assert any(array[r].any() for array in second) or not c.parameters["bias_hh_l0"][r].any()
+        assert len(second) == c.config.num_layers * c.config.num_directions
+
+    assert all(without_n) == rows[biases]
 
 
 # What is allowed
@@ -224,6 +345,18 @@ RESTRICTIONS = {
     "one bias": ({"biases": "one"}, lambda c: not any(b.any() for b in weights(c, "bias_hh"))),
     "plain memory": ({"memory": False}, lambda c: {layout_of(a) for _, a in c.arrays()} == {"C"}),
     "cells": ({"cells": ("RNN_RELU",)}, lambda c: c.config.cell == "RNN_RELU"),
+    "gated cells": ({"cells": ("GRU", "LSTM")}, lambda c: c.config.cell in ("GRU", "LSTM") and not c.config.proj_size),
+    "gated cells of one bias": (
+        {"cells": ("GRU", "LSTM"), "biases": "one"},
+        lambda c: c.config.cell in ("GRU", "LSTM") and not any(b.any() for b in weights(c, "bias_hh")),
+    ),
+    "projections": (
+        {"cells": ("LSTM",), "projections": True, "sizes": {"hidden_size": (4, 8)}},
+        lambda c: c.config.cell == "LSTM" and c.config.proj_size in (0, 2, 3, 4, 7),
+    ),
+    "no state of an lstm": (
+        {"cells": ("LSTM",), "initial_state": False, "projections": True}, lambda c: c.h_0 is None and c.c_0 is None
+    ),
     "dtypes": ({"dtypes": ("float64", "float16")}, lambda c: c.config.dtype in ("float64", "float16")),
     "sizes": (
         {"sizes": {"input_size": (3, 8), "hidden_size": (4,), "num_layers": (1, 2), "batch": (2, 16), "steps": (5,)}},
@@ -259,6 +392,7 @@ def test_no_row_has_length_0_where_only_steps_may_be_missing():
 
 NOT_ADMITTED = {
     "cells": {"cells": ("RNN_RELU",)},
+    "other cells": {"cells": ("GRU", "LSTM")},
     "layers": {"max_layers": 1},
     "more layers": {"min_layers": 4},
     "directions": {"bidirectional": False},
@@ -280,6 +414,14 @@ def test_a_case_that_is_not_allowed_is_not_admitted(reason):
     assert not Allowed(**{"empty": EMPTIES} | NOT_ADMITTED[reason]).admits(c)
 
 
+def test_a_projection_is_admitted_only_where_it_is_allowed():
+    projected, plain = case("LSTM", H=3, P=2), case("LSTM", H=3)
+
+    assert Allowed(cells=("LSTM",), projections=True).admits(projected)
+    assert not Allowed(cells=("LSTM",)).admits(projected)
+    assert Allowed(cells=("LSTM",)).admits(plain) and Allowed(cells=("LSTM",), projections=True).admits(plain)
+
+
 @pytest.mark.parametrize(("empty", "c"), [("time", case(T=0)), ("batch", case(N=0)), ("length", case(lengths=[0]))])
 def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, c):
     assert Allowed(empty=(empty,)).admits(c)
@@ -296,6 +438,7 @@ def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, c):
         ({"sizes": {"H": (1,)}}, "sizes has 'H', must be of input_size, hidden_size, num_layers, batch, steps"),
         ({"min_layers": 3, "max_layers": 2}, "min_layers is 3, must be from 1 to max_layers = 2"),
         ({"min_layers": 0}, "min_layers is 0, must be from 1 to max_layers = 4"),
+        ({"cells": ("GRU", "LSTM_PEEPHOLE")}, f"cells has 'LSTM_PEEPHOLE', must be of {', '.join(CELLS)}"),
         ({"cells": ()}, "cells"),
         ({"dtypes": ()}, "dtypes"),
         ({"sizes": {"steps": ()}}, "sizes"),
@@ -304,6 +447,11 @@ def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, c):
 def test_an_argument_that_does_not_exist_is_refused_with_those_that_do(options, message):
     with pytest.raises(InvalidArgument, match=message):
         cases(**options)
+
+
+def test_a_way_to_hold_biases_that_does_not_exist_is_refused():
+    with pytest.raises(InvalidArgument, match="biases has 'three', must be of two, one, no b_hn"):
+        Allowed(biases="three")
 
 
 # Decoding and shrinking
@@ -333,7 +481,15 @@ def test_hypothesis_shrinks_to_small_sizes(wanted, smallest):
     assert sizes(find(cases(), wanted, settings=settings(database=None, deadline=None))) == smallest
 
 
+def test_hypothesis_shrinks_to_a_small_projection():
+    lstm = cases(cells=("RNN_TANH", "LSTM"), projections=True)
+
+    smallest = find(lstm, lambda c: c.config.proj_size > 0, settings=settings(database=None, deadline=None))
+
+    assert (sizes(smallest), smallest.config.proj_size) == ((1, 1, 1, 1, 1, 2), 1)
+
+
 @settings(max_examples=100, deadline=None)
-@given(cases(cells=("RNN_TANH", "RNN_RELU", "GRU"), dtypes=DTYPES, empty=EMPTIES))
+@given(cases(cells=CELLS, projections=True, dtypes=DTYPES, empty=EMPTIES))
 def test_every_case_has_the_right_shapes(c):
     c.check()
