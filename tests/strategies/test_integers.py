@@ -103,6 +103,20 @@ def test_every_unit_of_an_automaton_is_saturated(options):
     assert values == {-1.0, 1.0}
 
 
+@pytest.mark.parametrize("cell", ["GRU", "GRU_RESET_BEFORE"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_every_unit_of_an_automaton_of_gates_is_saturated(cell, bias):
+    """Gates are at 0 or 1, so a unit keeps its state or takes another one, and both happen."""
+    values, kept = set(), []
+    for c in drawn(200, cells=(cell,), network="automaton", bias=bias, max_layers=1, bidirectional=False):
+        output = forward(c).output
+        values |= set(np.unique(output[np.arange(c.num_steps)[:, None] < c.row_lengths]))
+        kept += (output[0] == c.h_0[0]).ravel().tolist()
+
+    assert values == {-1.0, 1.0}
+    assert 0.2 < np.mean(kept) < 0.9
+
+
 # What is representable
 
 
@@ -110,6 +124,8 @@ def test_every_unit_of_an_automaton_is_saturated(options):
     "c",
     [
         case(x=1, weight_ih_l0=1),
+        case("GRU", h_0=1),
+        case("LSTM", H=2, P=1),
         case("RNN_RELU", weight_ih_l0=0.5),
         case("RNN_RELU", x=2.0**-12),
         case("RNN_RELU", weight_ih_l0=np.nan),

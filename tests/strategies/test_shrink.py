@@ -5,11 +5,14 @@ import time
 import numpy as np
 import pytest
 
-from reference_rnn import forward
+from reference_rnn import CELLS, case, forward, parameter_shapes, result_shapes, state_shapes
 from strategies import layout_of, relaid, shrink
 from strategies.cases import Allowed, from_block
+from strategies.shrink import axes, size_of, without
 
 USUAL = Allowed()
+LSTMS = Allowed(cells=("LSTM",), projections=True)
+GRUS = Allowed(cells=("GRU", "GRU_RESET_BEFORE"))
 
 
 def drawn(count, fails, allowed=USUAL):
@@ -195,3 +198,197 @@ def test_a_nan_that_matters_does_not_use_up_the_runs():
         shrink(c, lambda c: calls.append(c) or bool(np.isnan(c.x).any()), USUAL.admits, runs=400)
 
     assert len(calls) < 150
+
+
+# Gates, cell states and projections
+
+
+def projected(c):
+    return c.config.proj_size > 0
+
+
+def units(c):
+    """P and H."""
+    return c.config.proj_size, c.config.hidden_size
+
+
+def forgets_the_cell_state(c):
+    return differ(c, c.replace(c_0=None))
+
+
+def forgets_the_state(c):
+    return differ(c, c.replace(h_0=None))
+
+
+def transposes_the_projection(c):
+    return projected(c) and differ(c, c.map(lambda name, array: array[::-1] if name.startswith("weight_hr") else array))
+
+
+def swaps_gates(first, second):
+    """A mistake that takes two gates for one another."""
+
+    def swapped(name, array, H):
+        if name in ("x", "h_0", "c_0") or name.startswith("weight_hr"):
+            return array
+        gates = array.reshape(-1, H, *array.shape[1:]).copy()
+        gates[[first, second]] = gates[[second, first]]
+        return gates.reshape(array.shape)
+
+    return lambda c: differ(c, c.map(lambda name, array: swapped(name, array, c.config.hidden_size)))
+
+
+def resets_before(c):
+    return c.config.cell == "GRU" and differ(c, c.replace(cell="GRU_RESET_BEFORE"))
+
+
+# What is drawn; a mistake; how large L, D, T, N, I and H may be in the end; how many numbers may be left.
+GATED = {
+    "a projection": (LSTMS, projected, (1, 1, 1, 1, 1, 2), 0),
+    "two projected numbers": (LSTMS, lambda c: c.config.proj_size >= 2, (1, 1, 1, 1, 1, 3), 0),
+    "forgets the cell state": (LSTMS, forgets_the_cell_state, (1, 2, 1, 1, 1, 2), 4),
+    "forgets the state of an LSTM": (LSTMS, forgets_the_state, (1, 2, 1, 1, 1, 2), 5),
+    "turns the projection over": (LSTMS, transposes_the_projection, (1, 2, 2, 1, 1, 3), 6),
+    "takes i for f": (LSTMS, swaps_gates(0, 1), (1, 2, 2, 1, 1, 2), 6),
+    "takes i for o": (LSTMS, swaps_gates(0, 3), (1, 2, 2, 1, 1, 2), 6),
+    "takes r for z": (GRUS, swaps_gates(0, 1), (1, 2, 2, 1, 1, 2), 6),
+    "resets before": (GRUS, resets_before, (1, 2, 2, 1, 1, 2), 6),
+}
+
+
+@pytest.mark.parametrize("mistake", GATED)
+def test_a_mistake_in_a_gated_cell_ends_in_a_case_to_work_by_hand(mistake):
+    allowed, fails, largest, numbers = GATED[mistake]
+
+    for c in drawn(4, fails, allowed):
+        tried = []
+        end = shrink(c, lambda c: tried.append(c.check()) or fails(c), allowed.admits)
+        assert fails(end) and nonzero(end) <= numbers, repr(end)[:300]
+        assert all(size <= limit for size, limit in zip(sizes(end), largest)), repr(end)[:300]
+        assert all(allowed.admits(c) and c.config.proj_size < c.config.hidden_size for c in tried)
+        assert len(tried) < 300
+
+
+def test_a_projection_keeps_its_kind_and_becomes_small():
+    """What fails with any projection ends with one projected number of two units; one without has no projection."""
+    for c in drawn(6, projected, LSTMS):
+        assert units(shrink(c, projected, LSTMS.admits)) == (1, 2)
+    for c in drawn(6, lambda c: not projected(c), LSTMS):
+        assert units(shrink(c, lambda c: True, LSTMS.admits)) == (0, 1)
+
+
+@pytest.mark.parametrize("least", [2, 3, 5])
+def test_there_are_always_more_units_than_projected_numbers(least):
+    for c in drawn(4, lambda c: c.config.proj_size >= least, LSTMS):
+        assert units(shrink(c, lambda c: c.config.proj_size >= least, LSTMS.admits)) == (least, least + 1)
+
+
+def test_units_may_matter_that_are_not_projected():
+    for c in drawn(4, lambda c: projected(c) and c.config.hidden_size >= 5, LSTMS):
+        end = shrink(c, lambda c: projected(c) and c.config.hidden_size >= 5, LSTMS.admits)
+        assert units(end) == (1, 5)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_any_unneeded_projected_number_goes_and_not_only_the_last(index):
+    """The projected number that matters is the one whose initial state is 7."""
+    c = drawn(1, lambda c: c.config.proj_size >= 3 and c.config.num_layers == 1 and not c.config.bidirectional, LSTMS)
+    c = c[0].replace(h_0=np.where(np.arange(c[0].config.proj_size) == index, 7 + 0 * c[0].h_0, 0))
+
+    end = shrink(c, lambda c: 7 in c.h_0, LSTMS.admits)
+
+    assert end.h_0.tolist() == [[[7]]] and units(end) == (1, 2)
+
+
+@pytest.mark.parametrize("gate", range(4))
+def test_a_unit_goes_from_every_gate(gate):
+    """The bias of each gate and unit is another number, and the third unit matters in one gate."""
+    c = drawn(
+        1, lambda c: c.config.bias and c.config.hidden_size >= 4 and sizes(c)[0] == 1 and not projected(c), LSTMS
+    )[0]
+    H = c.config.hidden_size
+    c.parameters["bias_ih_l0"] = (100 * np.arange(4)[:, None] + np.arange(H) + 1).astype(np.float32).ravel()
+
+    end = shrink(c, lambda c: 100 * gate + 3 in c.parameters["bias_ih_l0"], LSTMS.admits)
+
+    assert end.parameters["bias_ih_l0"].tolist() == [(100 * gate + 3) * (g == gate) for g in range(4)]
+
+
+def numbered(cell, **sizes):
+    """A case in which every number of every array is another one."""
+    sizes = {"T": 3, "N": 2, "I": 3, "H": 4, "L": 2, "D": 2, "dtype": "float64"} | sizes
+    c = case(cell, **sizes, h_0=0, **({"c_0": 0} if cell == "LSTM" else {}))
+    counter = iter(range(1, 10**6))
+    return c.map(lambda name, array: np.array([next(counter) for _ in range(array.size)], float).reshape(array.shape))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("axis", "TNIHPLD")
+def test_without_one_of_any_axis_the_case_is_whole(cell, axis):
+    for P in (0, 2) if cell == "LSTM" else (0,):
+        c = numbered(cell, P=P)
+        for index in range(size_of(c, axis)):
+            smaller = without(c, axis, index).check()
+            assert size_of(smaller, axis) == size_of(c, axis) - 1
+            assert all(size_of(smaller, other) == size_of(c, other) for other in "TNIHPLD" if other != axis)
+
+
+@pytest.mark.parametrize(("P", "kept"), [(0, "H"), (2, "P")])
+def test_what_goes_with_a_unit_is_what_belongs_to_it(P, kept):
+    c = numbered("LSTM", P=P)
+    H, state = 4, P or 4
+
+    smaller = without(c, "H", 1)
+
+    units = [unit for unit in range(4 * H) if unit % H != 1]
+    columns = [column for column in range(2 * state) if kept == "P" or column % H != 1]
+    here = smaller.parameters
+    assert np.array_equal(here["weight_ih_l0"], c.parameters["weight_ih_l0"][units])
+    assert np.array_equal(here["weight_ih_l1"], c.parameters["weight_ih_l1"][units][:, columns])
+    assert np.array_equal(here["weight_hh_l1"], c.parameters["weight_hh_l1"][units][:, columns[: len(columns) // 2]])
+    assert np.array_equal(here["bias_hh_l1_reverse"], c.parameters["bias_hh_l1_reverse"][units])
+    assert np.array_equal(smaller.c_0, c.c_0[..., [0, 2, 3]])
+    assert np.array_equal(smaller.h_0, c.h_0 if P else c.h_0[..., [0, 2, 3]])
+    if P:
+        assert np.array_equal(here["weight_hr_l1"], c.parameters["weight_hr_l1"][:, [0, 2, 3]])
+
+
+def test_what_goes_with_a_projected_number_is_what_reads_and_gives_it():
+    c = numbered("LSTM", P=3)
+
+    smaller = without(c, "P", 1)
+
+    assert np.array_equal(smaller.parameters["weight_hr_l0_reverse"], c.parameters["weight_hr_l0_reverse"][[0, 2]])
+    assert np.array_equal(smaller.parameters["weight_hh_l0"], c.parameters["weight_hh_l0"][:, [0, 2]])
+    assert np.array_equal(smaller.parameters["weight_ih_l1"], c.parameters["weight_ih_l1"][:, [0, 2, 3, 5]])
+    assert np.array_equal(smaller.parameters["weight_ih_l0"], c.parameters["weight_ih_l0"])
+    assert np.array_equal(smaller.h_0, c.h_0[..., [0, 2]]) and np.array_equal(smaller.c_0, c.c_0)
+
+
+def test_what_goes_with_a_layer_or_a_direction_is_its_projection_and_its_states():
+    c = numbered("LSTM", P=2, I=4)
+
+    upper, forwards = without(c, "L", 0), without(c, "D", 1)
+
+    assert np.array_equal(upper.parameters["weight_hr_l0_reverse"], c.parameters["weight_hr_l1_reverse"])
+    assert np.array_equal(upper.c_0, c.c_0[2:]) and np.array_equal(upper.h_0, c.h_0[2:])
+    assert np.array_equal(forwards.parameters["weight_ih_l1"], c.parameters["weight_ih_l1"][:, :2])
+    assert np.array_equal(forwards.c_0, c.c_0[::2]) and np.array_equal(forwards.h_0, c.h_0[::2])
+
+
+def test_what_is_needed_stays():
+    least = case("LSTM", H=3, P=2)
+
+    assert without(least, "H", 0) is least
+    assert without(case("LSTM", H=2, P=1), "P", 0).config.proj_size == 1
+    assert without(case("LSTM"), "P", 0).config.proj_size == 0
+
+
+@pytest.mark.parametrize("layout", [{}, {"batch_first": True}, {"unbatched": True, "N": 1}])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_axes_of_every_array_and_result_are_known(cell, layout):
+    for P in (0, 2) if cell == "LSTM" else (0,):
+        c = numbered(cell, P=P, **layout)
+        shapes = {**parameter_shapes(c.config), **state_shapes(c), **result_shapes(c)}
+        for name, shape in shapes.items():
+            known = [4 if letter == "K" else size_of(c, letter) * blocks for letter, blocks in axes(name, c)]
+            assert tuple(known) == shape.sizes, name
