@@ -21,7 +21,7 @@ def main() -> None:
         examples, seconds = [], []
         for fault in FAULTS.values():
             began = time.perf_counter()
-            report = check(FaultyTarget(fault), seed=seed, stop_on_first=True)
+            report = check(FaultyTarget(fault), seed=seed, stop_on_first=True, diagnosis=False)
             if report.verdict == "fails":
                 examples.append(sum(result.examples for result in report.results))
                 seconds.append(time.perf_counter() - began)

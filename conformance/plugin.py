@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from conformance.engine.check import UsageError, known
+from conformance.engine.check import UsageError, explain, known
 from conformance.engine.profiles import PROFILES
 from conformance.engine.run import PropertyResult, judge
+from conformance.faults.diagnosis import Diagnosis
 from conformance.properties import Property, catalogue
 from conformance.report import terminal
 from conformance.report.model import Report
@@ -35,6 +36,7 @@ class Plugin:
         self.target: Target | None = None
         self.judged: list[dict[str, Any]] = []
         self.refusal: str | None = None
+        self.reasons: Diagnosis | None = None
         try:
             known("profile", self.profile, PROFILES)
         except UsageError as error:
@@ -75,7 +77,13 @@ class Plugin:
         order = list(catalogue())
         results = sorted((PropertyResult(**j["result"]) for j in self.judged), key=lambda r: order.index(r.id))
         capabilities = Capabilities.of(self.judged[0]["capabilities"])
-        return Report.of(self.name, capabilities, results, self.profile, self.seed)
+        return Report.of(self.name, capabilities, results, self.profile, self.seed, diagnosis=self.diagnosis(results))
+
+    def diagnosis(self, results: list[PropertyResult]) -> Diagnosis | None:
+        """Why the target fails, if it does; looked for once."""
+        if self.reasons is None and any(result.status == "failed" for result in results):
+            self.reasons = explain(self.open(), results)
+        return self.reasons
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

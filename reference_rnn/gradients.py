@@ -305,7 +305,8 @@ def by_name(case: Case, d_initial: tuple[list, list], d_parameters: list[Paramet
     D = case.config.num_directions
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
     for entry, parameters in enumerate(d_parameters):
-        found |= {kind + suffix(*divmod(entry, D)): array for kind, array in zip(kinds, parameters)}
+        end = suffix(*divmod(entry, D))
+        found |= {kind + end: array for kind, array in zip(kinds, parameters) if array is not None}
     states = [stack(list(entries)) for entries in zip(*d_states)]
     found |= {"x": stack(d_x) if d_x else np.zeros(time_major(case).x.shape)} | dict(zip(("h_0", "c_0"), states))
     if case.unbatched:

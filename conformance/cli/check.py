@@ -12,14 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conformance.engine.check import check as check_here
-from conformance.engine.check import choose, known
+from conformance.engine.check import choose, explain, known
 from conformance.engine.counterexamples import save
 from conformance.engine.parallel import cores, judge_all
 from conformance.engine.profiles import PROFILES
 from conformance.report import github, junit, terminal
 from conformance.report.model import Report
 from conformance.target.capabilities import Capabilities, capability_names
+from conformance.target.load import open_target
 from conformance.target.process import Limits
+
+DIAGNOSIS_CALL = 2.0  # seconds for one call; who takes longer is not diagnosed
 
 
 class Duration(click.ParamType):
@@ -66,8 +69,12 @@ class Workers(click.ParamType):
 @click.option(
     "--junitxml", "junit_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as JUnit XML."
 )
+@click.option("--no-diagnosis", is_flag=True, help="Do not look for the mistake that gives the target's numbers.")
 @click.option("--in-process", is_flag=True, help="Call the target in this process: faster to debug, not protected.")
-def check(target, profile, workers, seed, budget, call_limit, require, properties, json_file, junit_file, in_process):
+def check(
+    target, profile, workers, seed, budget, call_limit, require, properties, json_file, junit_file, no_diagnosis,
+    in_process,
+):  # fmt: skip
     """Does TARGET conform?
 
     TARGET is a Python file, package.module, file.py:name, a shipped name (torch, reference), or one of
@@ -82,7 +89,9 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
     console = Console(highlight=False)
     with progress_bar(console, len(chosen)) as advance:
         if in_process:
-            report = check_here(target, profile, seed, properties=properties, budget=budget, progress=advance)
+            report = check_here(
+                target, profile, seed, properties=properties, budget=budget, diagnosis=False, progress=advance
+            )
             results, capabilities = report.results, Capabilities.of(report.capabilities)
         else:
             results, claims = judge_all(
@@ -90,7 +99,8 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
                 limits=Limits(call=call_limit), progress=advance,
             )  # fmt: skip
             capabilities = Capabilities() if claims is None else claims
-    report = Report.of(target, capabilities, results, profile, seed, require)
+    diagnosis = None if no_diagnosis else diagnosed(target, results, console, in_process)
+    report = Report.of(target, capabilities, results, profile, seed, require, diagnosis)
     terminal.show(report, console)
     saved = [save(target, r.id, r.message, r.case) for r in report.results if r.case]
     if any(saved):
@@ -106,6 +116,18 @@ def check(target, profile, workers, seed, budget, call_limit, require, propertie
         for line in github.workflow_commands(report):
             click.echo(line)
     return report.status
+
+
+def diagnosed(target, results, console, in_process):
+    """Why the target fails, if it does; looked for in another process of the target."""
+    if not any(result.status == "failed" for result in results):
+        return None
+    opened = open_target(target, in_process=in_process, limits=Limits(call=DIAGNOSIS_CALL))
+    try:
+        with console.status("diagnosis") as status:
+            return explain(opened, results, lambda text: status.update(f"diagnosis: {text}"))
+    finally:
+        opened.stop()
 
 
 class progress_bar:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from conformance.faults.diagnosis import Diagnosis, diagnose
 from conformance.properties import Property, catalogue
 from conformance.report import terminal
 from conformance.report.model import Report
-from conformance.target.load import open_target
+from conformance.target.load import Target, open_target
 from conformance.target.process import Limits
 
 from .profiles import PROFILES
-from .run import PropertyResult, judge
+from .run import DEATHS, PropertyResult, judge
 
 FIRST = ("shapes.shapes", "equivalence.steps", "lengths.padding_is_zero", "shapes.repeatable", "dropout.mask")
 
@@ -30,6 +31,7 @@ def check(
     properties: str | Collection[str] = (),
     budget: float | None = None,
     in_process: bool = True,
+    diagnosis: bool = True,
     limits: Limits | None = None,
     progress: Callable[[PropertyResult], None] = lambda result: None,
 ) -> Report:
@@ -38,6 +40,7 @@ def check(
     target: a file, ``package.module``, ``file.py:name``, a shipped name, a class, a function, an object
     properties: ids or chapters; all if empty.  budget: seconds for random cases in all
     in_process: False holds the target in a child process, within limits of time and memory
+    diagnosis: whether a target that fails is also compared with the faulty references, which takes up to 5 s
 
     Raises TargetError if the target cannot be loaded, UsageError for an unknown profile or property.
     """
@@ -51,9 +54,20 @@ def check(
             progress(results[-1])
             if stop_on_first and results[-1].status == "failed":
                 break
+        reasons = explain(opened, results) if diagnosis else None
     finally:
         opened.stop()
-    return Report.of(opened.name, opened.capabilities, results, profile, seed)
+    return Report.of(opened.name, opened.capabilities, results, profile, seed, diagnosis=reasons)
+
+
+def explain(
+    target: Target, results: Collection[PropertyResult], progress: Callable[[str], None] = lambda text: None
+) -> Diagnosis | None:
+    """The diagnosis of a target that fails; None for one that does not, or of which nothing but deaths is known."""
+    failed = [result for result in results if result.status == "failed"]
+    if not failed or all(result.kind in DEATHS for result in failed):
+        return None
+    return diagnose(target, failed, [result.id for result in results if result.status == "passed"], progress=progress)
 
 
 def quickest(prop: Property) -> int:

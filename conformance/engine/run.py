@@ -36,7 +36,7 @@ class PropertyResult:
 
     status    passed, failed, inconclusive, not_claimed, not_run or expected_failure
     examples  cases that it was judged on;  counterexample  the expression that rebuilds the smallest case
-    case      the same case as plain data, as it is saved
+    case      the same case as plain data, as it is saved;  kind  what sort of failure it is
     """
 
     id: str
@@ -48,6 +48,7 @@ class PropertyResult:
     seconds: float = 0.0
     coverage: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    kind: str = ""
 
 
 def judge(
@@ -95,7 +96,8 @@ def judge_case(prop: Property, target: Target, case: Case) -> PropertyResult:
         judging.one(case)
     except Found:
         assert judging.failure is not None
-        return PropertyResult(prop.id, "failed", 1, judging.failure.message, repr(case), case_to_data(case))
+        failure = judging.failure
+        return PropertyResult(prop.id, "failed", 1, failure.message, repr(case), case_to_data(case), kind=failure.kind)
     except NotRun as missing_piece:
         return PropertyResult(prop.id, "not_run", message=str(missing_piece))
     if judging.examples:
@@ -179,15 +181,16 @@ class Judging:
             text = "" if self.examples else "no case exercised it; claim more, or restrict sizes less"
             return PropertyResult(self.prop.id, status, self.examples, text, coverage=coverage)
         if self.case is None:
-            return PropertyResult(self.prop.id, "failed", 0, self.failure.message)
+            return PropertyResult(self.prop.id, "failed", 0, self.failure.message, kind=self.failure.kind)
         text = self.failure.message
         if self.fails(self.case):
             text = self.smallest()
         else:
             text += "; not every time: a new instance that was called with this case alone was right"
         return PropertyResult(
-            self.prop.id, "failed", self.examples, text, repr(self.case), case_to_data(self.case), coverage=coverage
-        )
+            self.prop.id, "failed", self.examples, text, repr(self.case), case_to_data(self.case),
+            coverage=coverage, kind=self.failure.kind,
+        )  # fmt: skip
 
     def smallest(self) -> str:
         """Shrinks the counterexample; the message of the smallest one."""

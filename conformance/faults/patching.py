@@ -124,7 +124,7 @@ class FaultyReference:
         for module in MODULES:
             space = {name: copies.get(id(value), value) for name, value in vars(module).items()} | {"np": np}
             for name, value in vars(module).items():
-                if name in patches:
+                if name in patches and place_of(name).module is module:
                     exec(compiled(name, patches[name]), space)
                     if own_function(module, value):
                         space[name] = quiet_like(value, space[name])

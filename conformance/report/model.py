@@ -11,6 +11,7 @@ from typing import Any
 
 from conformance.engine.coverage import expected
 from conformance.engine.run import PropertyResult
+from conformance.faults.diagnosis import Diagnosis, Finding
 from conformance.target.capabilities import Capabilities
 
 SCHEMA = 1
@@ -28,14 +29,15 @@ class Report:
     seed: int
     results: list[PropertyResult]
     coverage: dict[str, int]
-    diagnosis: list[Any] = field(default_factory=list)
+    diagnosis: list[Finding] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
         cls, target: str, capabilities: Capabilities, results: list[PropertyResult], profile: str, seed: int,
-        required: tuple[str, ...] = (),
+        required: tuple[str, ...] = (), diagnosis: Diagnosis | None = None,
     ) -> Report:  # fmt: skip
         """The verdict that follows from results."""
         coverage: Counter[str] = Counter()
@@ -49,7 +51,8 @@ class Report:
         verdict = "fails" if failed or unclaimed else "inconclusive" if doubts else "conforms"
         return cls(
             target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
-            reasons=unclaimed + doubts, notes=list(notes),
+            reasons=unclaimed + doubts, notes=list(notes), diagnosis=diagnosis.findings if diagnosis else [],
+            known=diagnosis.known if diagnosis else [],
         )  # fmt: skip
 
     @property
@@ -63,7 +66,8 @@ class Report:
         return first | {
             "target": self.target, "verdict": self.verdict, "reasons": self.reasons,
             "capabilities": self.capabilities, "profile": self.profile, "seed": self.seed,
-            "results": [asdict(result) for result in self.results], "diagnosis": self.diagnosis,
+            "results": [asdict(result) for result in self.results],
+            "diagnosis": [asdict(finding) for finding in self.diagnosis], "known": self.known,
             "coverage": self.coverage, "notes": self.notes,
             "environment": {name: version(name) for name in ("numpy", "hypothesis", "torch")}
             | {"python": platform.python_version()},

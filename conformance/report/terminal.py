@@ -37,6 +37,7 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
         if same:
             others = ", ".join(result.id for result in same)
             yield from (("", line) for line in wrapped(f"the same in {others}", "    "))
+    yield from diagnosis(report)
     yield "", ""
     yield from (("", line) for line in table(report))
 
@@ -63,6 +64,29 @@ def details(failure: PropertyResult) -> Iterator[str]:
     yield from wrapped(failure.message, "    ")
     if failure.counterexample:
         yield from wrapped(f"smallest case: {failure.counterexample}", "    ")
+
+
+def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
+    """The mistakes that were recognised, and what else is known."""
+    for finding in report.diagnosis:
+        yield "", ""
+        share = f"explains {finding.explains} of {finding.telling} wrong answers"
+        if finding.exact and finding.patch:
+            yield "bold", f"  diagnosis: your numbers are those of the reference with this change ({share})"
+        elif finding.exact:
+            yield "bold", "  diagnosis: a shape was recognised, and looked through"
+        elif finding.explains:
+            yield "bold", "  diagnosis: the reference with this change fails in the same words"
+        else:
+            yield "bold", "  diagnosis: no known mistake gives your numbers; this one is wrong in the same way"
+        with_others = f" (together with {', '.join(finding.together)})" if finding.together else ""
+        yield from (("", line) for line in wrapped(finding.title + with_others, "    "))
+        yield from (("", "      " + line) for line in finding.patch.splitlines())
+        yield from (("", f"    made by others: {url}") for url in finding.seen[:3])
+    if report.known:
+        yield "", ""
+        yield "bold", "  what is known about it"
+        yield from (("", line) for fact in report.known for line in wrapped(fact, "    "))
 
 
 def table(report: Report) -> Iterator[str]:

@@ -1,0 +1,144 @@
+"""Localisation: where a target is wrong and where it is right, learnt from its answers to the probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from conformance.engine.judgement import ordinal, when
+from reference_rnn import Case, anchored
+
+from .probes import Answered
+
+# What a case can be, in words that go behind "where".
+FEATURES: dict[str, Callable[[Case], bool]] = {
+    "there are two directions": lambda c: c.config.bidirectional,
+    "there is more than one layer": lambda c: c.config.num_layers > 1,
+    "there are more than two layers": lambda c: c.config.num_layers > 2,
+    "T > 1": lambda c: c.num_steps > 1,
+    "T > 4": lambda c: c.num_steps > 4,
+    "T > 8": lambda c: c.num_steps > 8,
+    "N = 1": lambda c: c.num_rows == 1,
+    "N > 1": lambda c: c.num_rows > 1,
+    "N > 8": lambda c: c.num_rows > 8,
+    "H > 4": lambda c: c.config.hidden_size > 4,
+    "H > 8": lambda c: c.config.hidden_size > 8,
+    "H > 16": lambda c: c.config.hidden_size > 16,
+    "H is no multiple of 4": lambda c: c.config.hidden_size % 4 > 0,
+    "I > 4": lambda c: c.config.input_size > 4,
+    "I > 8": lambda c: c.config.input_size > 8,
+    "I is not H": lambda c: c.config.input_size != c.config.hidden_size,
+    "lengths are given": lambda c: c.lengths is not None,
+    "a length is less than T": lambda c: bool((c.row_lengths < c.num_steps).any()),
+    "a length is 0": lambda c: c.num_steps > 0 and bool((c.row_lengths == 0).any()),
+    "T = 0": lambda c: c.num_steps == 0,
+    "there is NaN in the padding": lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
+    "there are no biases": lambda c: not c.config.bias,
+    "there are biases": lambda c: c.config.bias,
+    "the initial state is not zero": lambda c: c.h_0 is not None and bool(np.any(c.h_0)),
+    "no initial state is given": lambda c: c.h_0 is None,
+    "an array is not contiguous": lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()),
+    "an array is read-only": lambda c: not all(a.flags.writeable for _, a in c.arrays()),
+    "the batch comes first": lambda c: c.config.batch_first,
+    "there is no batch": lambda c: c.unbatched,
+    "there is a projection": lambda c: c.config.proj_size > 0,
+    "dropout is set": lambda c: c.config.dropout > 0,
+    "it is training": lambda c: c.training,
+    "x is not finite": lambda c: c.lengths is None and not np.isfinite(c.x).all(),
+    "numbers are large": lambda c: bool((abs(np.nan_to_num(c.x, posinf=0, neginf=0)) > 20).any()),
+    "the dtype is float32": lambda c: c.config.dtype == "float32",
+    "the dtype is float64": lambda c: c.config.dtype == "float64",
+    "the dtype is float16": lambda c: c.config.dtype == "float16",
+    "the dtype is bfloat16": lambda c: c.config.dtype == "bfloat16",
+}
+
+
+def what_is_known(answered: Sequence[Answered], cells: Sequence[str]) -> list[str]:
+    """Sentences about where these cells are wrong, and which cells are right."""
+    lines = []
+    asked = dict.fromkeys(a.probe.case.config.cell for a in answered)
+    right = [cell for cell in asked if all(a.right for a in answered if a.probe.case.config.cell == cell)]
+    if cells and right:
+        lines.append(f"{', '.join(right)} {'is' if len(right) == 1 else 'are'} right in every probe")
+    for cell in cells:
+        mine = [a for a in answered if a.probe.case.config.cell == cell]
+        for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
+            if any(not a.right for a in group):
+                lines += [f"{label}{cell}: {fact}" for fact in facts(group)]
+    return lines
+
+
+def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
+    """The probes that ask for gradients, if all that is wrong is among them."""
+    forward_wrong = any(not a.right for a in answered if a.probe.d is None)
+    return [] if forward_wrong else [a for a in answered if a.probe.d is not None]
+
+
+def facts(answered: Sequence[Answered]) -> Iterator[str]:
+    """When it is wrong, and in what part of the results."""
+    wrong = [a for a in answered if not a.right]
+    right = [a for a in answered if a.right]
+    silent = [a for a in wrong if a.given is None]
+    if silent:
+        yield f"{len(silent)} of {len(answered)} probes give no result at all"
+    yield condition([a.probe.case for a in wrong], [a.probe.case for a in right])
+    heard = [a for a in wrong if a.given is not None]
+    if heard:
+        yield from parts(heard)
+        steps = [a for a in heard if a.probe.d is None and a.probe.case.num_steps]
+        if steps:
+            yield from places(steps)
+
+
+def condition(wrong: Sequence[Case], right: Sequence[Case]) -> str:
+    """The simplest condition under which the cases are wrong, and never else."""
+    if not right:
+        return "every probe is wrong"
+    always = {name: feature for name, feature in FEATURES.items() if all(map(feature, wrong))}
+    for size in (1, 2):
+        for names in combinations(always, size):
+            if not any(all(always[name](case) for name in names) for case in right):
+                return f"wrong where {' and '.join(names)}, right elsewhere"
+    telling = [name for name, feature in always.items() if not all(map(feature, right))]
+    of = f"{len(wrong)} of {len(wrong) + len(right)} probes are wrong"
+    return f"{of}, all of them where {' and '.join(telling[:3])}" if telling else of
+
+
+def parts(wrong: Sequence[Answered]) -> Iterator[str]:
+    """Which of the results are wrong at all."""
+    names: dict[str, bool] = {}
+    for a in wrong:
+        for name, value in (a.given or {}).items():
+            names[name] = names.get(name, False) or not a.close(name, value, a.expected[name]).all()
+    bad = [name for name, is_bad in names.items() if is_bad]
+    if bad and len(bad) < len(names):
+        yield f"only {', '.join(bad[:6])} {'is' if len(bad) == 1 else 'are'} wrong"
+
+
+def places(wrong: Sequence[Answered]) -> Iterator[str]:
+    """Directions and steps in which the top layer departs from its own previous step."""
+    directions, first, rows = set(), [], set()
+    for a in wrong:
+        case = a.probe.case
+        if case.training or a.given is None or "output" not in a.given:
+            continue
+        ball = anchored(case, a.given["output"], a.arithmetic).output
+        for at in map(tuple, np.argwhere(~ball.contains(a.given["output"])).tolist()):
+            first.append(when(case, at) + 1)
+            directions.add(at[-1] >= case.config.state_size)
+            rows.add(at[1 if len(at) == 3 and not case.config.batch_first else 0])
+    if not first:
+        yield "each step of the top layer follows from the one before: look at lower layers and final states"
+        return
+    if min(first) > 1:
+        yield f"right up to the {ordinal(min(first) - 1)} step, wrong from the {ordinal(min(first))} on"
+    if directions == {True}:
+        yield "only the reverse direction is wrong"
+    elif directions == {False} and any(a.probe.case.config.bidirectional for a in wrong):
+        yield "only the forward direction is wrong"
+    if rows == {0} and any(a.probe.case.num_rows > 1 for a in wrong):
+        yield "only the first row is wrong"
+    elif 0 not in rows:
+        yield "the first row is right"
