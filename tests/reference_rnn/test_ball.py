@@ -162,6 +162,18 @@ def test_float32_sums_products_and_mixtures_are_in_the_ball(function, formula):
     assert result.rad.max() < 1e-5
 
 
+def test_a_reset_product_may_be_multiplied_out_and_its_terms_added_last():
+    """((W x + r (U h)) + r d) + b, with every rounding upwards; all but r (U h) is nearly nothing."""
+    up = lambda value: value * (1 + FLOAT32.u)  # noqa: E731
+    one, nothing = np.ones((1, 1)), np.full((1, 1), 2.0**-60)
+
+    q = f.linear(exact(one, FLOAT32), one, nothing[0])
+    result = f.linear(exact(nothing, FLOAT32), one, nothing[0]) + exact(one, FLOAT32) * q
+
+    assert result.contains(up(up(up(up(up(1.0)) + 2.0**-60) + 2.0**-60) + 2.0**-60)).all()
+    assert not result.contains(np.array(1 + 6 * FLOAT32.u)).any()
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_product_of_matrices_contains_every_operand_and_every_order_of_the_sum(seed):
     rng = np.random.default_rng(seed)

@@ -117,6 +117,17 @@ def test_every_unit_of_an_automaton_of_gates_is_saturated(cell, bias):
     assert 0.2 < np.mean(kept) < 0.9
 
 
+@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "GRU_RESET_BEFORE"])
+def test_the_state_has_a_say_in_most_automata(cell):
+    def depends(c):
+        other = forward(c.replace(h_0=-c.h_0)).output
+        return not np.array_equal(forward(c).output, other)
+
+    automata = drawn(100, cells=(cell,), network="automaton", max_layers=1)
+
+    assert np.mean([depends(c.replace(x=c.x[:1], lengths=None)) for c in automata]) > 0.6
+
+
 # What is representable
 
 
