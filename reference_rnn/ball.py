@@ -177,20 +177,20 @@ def _(first: Ball, *others: Ball) -> Ball:
 @tanh_slope.register
 def _(y: Ball) -> Ball:
     a = y.arithmetic
-    return Ball(tanh_slope(y.mid), 2 * abs(y.mid) * y.rad + y.rad**2 + 2 * a.u, a)
+    return Ball(tanh_slope(y.mid), defined(2 * abs(y.mid) * y.rad + y.rad**2 + 2 * a.u), a)
 
 
 @sigmoid_slope.register
 def _(s: Ball) -> Ball:
     a = s.arithmetic
     rad = abs(1 - 2 * s.mid) * s.rad + s.rad**2 + 3 * a.u * s.mag
-    return Ball(sigmoid_slope(s.mid), rad + a.eta, a)
+    return Ball(sigmoid_slope(s.mid), defined(rad + a.eta), a)
 
 
 @relu_slope.register
 def _(z: Ball) -> Ball:
     # within reach of the kink either side is right, and at the kink all that lies between
-    return Ball(relu_slope(z.mid), np.where(abs(z.mid) <= z.rad, 1.0, 0.0), z.arithmetic)
+    return Ball(relu_slope(z.mid), np.where(abs(z.mid) > z.rad, 0.0, 1.0), z.arithmetic)
 
 
 @outer.register

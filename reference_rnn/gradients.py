@@ -186,7 +186,11 @@ def gradients(
     back = lstm_projected_backward if config.proj_size else BACKWARDS[config.cell]
     d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)
     d_initial, d_layers = run_backward(back, record.calls, layers, d_x, d_final, lengths, kept)
-    return by_name(case, d_initial, d_layers)
+    found = by_name(case, d_initial, d_layers)
+    if arithmetic is None:
+        return found
+    # where there are no steps, nothing was computed that could be a ball
+    return {name: g if isinstance(g, Ball) else exact(g, arithmetic) for name, g in found.items()}
 
 
 class Recorder:

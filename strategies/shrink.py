@@ -112,6 +112,25 @@ def simpler_options(case: Case, attempt: Attempt) -> Case:
     return case
 
 
+def no_projection(case: Case, attempt: Attempt) -> Case:
+    """The case without its projection: the states are as wide as the units."""
+    missing = case.config.hidden_size - case.config.proj_size
+    if not case.config.proj_size:
+        return case
+
+    def wider(name: str, array: np.ndarray) -> np.ndarray:
+        for axis, (letter, blocks) in enumerate(axes(name, case)):
+            if letter == "P":
+                ends = np.repeat(case.config.proj_size * np.arange(1, blocks + 1), missing)
+                array = np.insert(array, ends, 0, axis)
+        return array
+
+    projections = [name for name in case.parameters if name.startswith("weight_hr")]
+    plain = case.map(wider)
+    parameters = {name: array for name, array in plain.parameters.items() if name not in projections}
+    return first_that_fails(case, iter([plain.replace(parameters=parameters, proj_size=0)]), attempt)
+
+
 def longer_rows(case: Case) -> Iterator[Case]:
     """The case with one row at its full length."""
     for row, length in enumerate(case.row_lengths):
@@ -172,6 +191,7 @@ PASSES = (
     to_zeros,
     to_the_corner,
     *map(fewer, "LDTNPHI"),
+    no_projection,
     simpler_options,
     simpler_arrays,
     simpler_numbers,

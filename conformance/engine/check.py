@@ -15,7 +15,11 @@ from conformance.target.process import Limits
 from .profiles import PROFILES
 from .run import DEATHS, PropertyResult, judge
 
-FIRST = ("shapes.shapes", "equivalence.steps", "lengths.padding_is_zero", "shapes.repeatable", "dropout.mask")
+FIRST = (
+    "shapes.shapes", "equivalence.steps", "gradients.shapes", "gradients.back_propagation", "lengths.padding_is_zero",
+    "shapes.repeatable", "dropout.mask", "nonfinite.propagation", "shapes.default_state", "shapes.batch_first",
+    "shapes.calls_are_independent", "shapes.memory_layout", "dropout.off_in_evaluation",
+)  # fmt: skip
 
 
 class UsageError(ValueError):

@@ -539,3 +539,17 @@ def test_what_has_piled_up_before_a_step_does_not_widen_anchored_gradients():
     free, steps = (gradients(c, **last, arithmetic=FLOAT32, output=own)["x"].rad[-1] for own in (None, output))
 
     assert free.max() > 0.1 and steps.max() < 1e-4
+
+
+def test_balls_of_gradients_are_balls_where_there_are_no_steps():
+    found = gradients(case("LSTM", T=0, N=2, I=2, H=3, h_0=0, c_0=0), arithmetic=arithmetic("float32"))
+
+    assert all(ball.contains(np.zeros(ball.shape)).all() for ball in found.values())
+
+
+def test_where_forward_overflows_any_slope_of_relu_is_right():
+    overflown = case("RNN_RELU", T=2, H=2, h_0=60000, weight_hh_l0=[[2, 0], [0, 2]], dtype="float16")
+    output = np.full((2, 1, 2), np.inf)
+    found = gradients(overflown, np.ones((2, 1, 2)), arithmetic=arithmetic("float16"), output=output)
+
+    assert np.isinf(found["x"].rad).all() or found["x"].contains(np.zeros((2, 1, 1))).all()

@@ -296,7 +296,7 @@ def test_any_unneeded_projected_number_goes_and_not_only_the_last(index):
 
     end = shrink(c, lambda c: 7 in c.h_0, LSTMS.admits)
 
-    assert end.h_0.tolist() == [[[7]]] and units(end) == (1, 2)
+    assert end.h_0.tolist() == [[[7]]] and units(end) == (0, 1)
 
 
 @pytest.mark.parametrize("gate", range(4))
