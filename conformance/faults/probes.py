@@ -84,7 +84,8 @@ class Answered:
         if np.shape(b) != a.shape:
             return np.array(False)
         usual = self.room.get(name, np.array(0.0))
-        room = (usual if usual.shape == a.shape else 0.0) + 32 * self.arithmetic.u * np.nan_to_num(abs(a))
+        rounding = 32 * self.arithmetic.u * np.nan_to_num(abs(a)) + 4 * self.arithmetic.eta
+        room = (usual if usual.shape == a.shape else 0.0) + rounding
         return (a == b) | (abs(a - b) <= room) | (np.isnan(a) & np.isnan(b)) | np.isinf(room)
 
     @cached_property

@@ -1,0 +1,148 @@
+"""The mistake is named: single faults, pairs, shapes, what is random; else what is known is said."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check, from_cell
+from conformance.adapters import reference
+from conformance.engine.run import PropertyResult
+from conformance.faults import FAULTS, FaultyTarget
+from conformance.faults.diagnosis import diagnose, without_numbers
+from conformance.target.load import open_target
+
+# A sample over every file of the catalogue; benchmarks/diagnosis.py tries them all.
+SINGLE = (
+    "recurrent-weights-transposed-tanh", "tanh-for-relu", "gates-zrn-after", "reset-before-for-after",
+    "update-inverted-before", "gates-igfo", "forget-bias-of-one", "projection-squashed", "cell-state-ignored",
+    "reverse-runs-forward", "final-states-by-direction", "lengths-off-by-one", "third-layer-is-the-second",
+    "default-state-is-one", "strides-ignored", "tanh-swallows-nan", "truncated", "reset-missing-in-gradient",
+    "cell-gradient-not-carried",
+)  # fmt: skip
+PAIRS = (
+    ("input-bias-dropped-tanh", "reverse-runs-forward"),
+    ("gates-ifog", "final-states-swapped"),
+    ("update-inverted-after", "candidate-bias-missing"),
+    ("forget-bias-of-one", "output-bias-dropped"),
+)
+
+
+def named(*faults, seconds=60.0):
+    """The ids that a diagnosis names exactly for a reference with these faults; plenty of time, for busy machines."""
+    cells = set.intersection(*(set(fault.cells) for fault in faults))
+    target = FaultyTarget(*faults, cells=tuple(cells & {"RNN_TANH", "LSTM"} or cells))
+    found = diagnose(open_target(target), seconds=seconds).findings
+    return {finding.fault for finding in found if finding.exact}
+
+
+@pytest.mark.parametrize("id", SINGLE)
+def test_a_single_mistake_is_named(id):
+    fault = FAULTS[id]
+    assert named(fault) == {id}
+
+
+@pytest.mark.parametrize("ids", PAIRS, ids="+".join)
+def test_two_mistakes_are_named_together(ids):
+    assert named(*(FAULTS[id] for id in ids)) == set(ids)
+
+
+def test_nothing_is_said_about_what_conforms():
+    report = check(reference, properties=["equivalence.steps"])
+    assert report.verdict == "conforms" and not report.diagnosis and not report.known
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-np.clip(z, -60, 60)))
+
+
+def lstm(x, state, p, forget=0.0, leak=0.0):
+    h, c = state
+    z = x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
+    i, f, g, o = np.split(z, 4, -1)
+    c = sigmoid(f + forget) * c + sigmoid(i) * np.tanh(g)
+    return (sigmoid(o) * np.tanh(c) + leak).astype(x.dtype), c.astype(x.dtype)
+
+
+def test_a_mistake_that_somebody_else_made_is_named_in_the_report():
+    report = check(from_cell(lambda x, s, p: lstm(x, s, p, forget=1.0), "LSTM"), properties=["equivalence.steps"])
+    (finding,) = report.diagnosis
+    assert finding.fault == "forget-bias-of-one" and finding.exact
+    assert finding.explains == finding.telling > 10
+    assert finding.patch.splitlines()[1].startswith("+f = sigmoid(")
+
+
+def test_what_is_only_like_a_known_mistake_is_called_that():
+    report = check(from_cell(lambda x, s, p: lstm(x, s, p, forget=0.5), "LSTM"), properties=["equivalence.steps"])
+    assert report.diagnosis[0].fault == "forget-bias-of-one"
+    assert not report.diagnosis[0].exact and report.diagnosis[0].explains == 0
+    assert report.known
+
+
+def test_an_unknown_mistake_is_located():
+    def wrong(case):
+        output, (h_n, c_n) = reference.forward(case)
+        late = np.arange(len(output)) >= 3
+        return output + 0.0371 * late[:, None, None].astype(output.dtype) * (output != 0), (h_n, c_n)
+
+    wrong.capabilities = Capabilities(cells=("LSTM",), max_layers=2, bidirectional=True)
+    report = check(wrong, properties=["equivalence.steps"])
+    assert report.verdict == "fails" and not any(finding.exact for finding in report.diagnosis)
+    text = "\n".join(report.known)
+    assert "LSTM: wrong where T > " in text or "all of them where T > 1" in text
+    assert "only output is wrong" in text
+
+
+def test_cells_that_are_right_are_told_from_those_that_are_not():
+    def wrong(case):
+        output, final = reference.forward(case)
+        return output * (1.5 if case.config.cell == "GRU" else 1), final
+
+    wrong.capabilities = Capabilities(cells=("RNN_TANH", "GRU", "LSTM"))
+    report = check(wrong, properties=["equivalence.steps"])
+    assert "RNN_TANH, LSTM are right in every probe" in report.known
+
+
+def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
+    def wrong(case):
+        output, h_n = FaultyTarget(FAULTS["input-bias-dropped-tanh"]).forward(case)
+        return output[..., None], h_n
+
+    wrong.capabilities = Capabilities()
+    report = check(wrong, properties=["shapes.shapes", "equivalence.steps"])
+    assert [finding.fault for finding in report.diagnosis] == ["shape-of-output", "input-bias-dropped-tanh"]
+    assert report.diagnosis[0].title == "output: it has a trailing axis of size 1"
+
+
+@pytest.mark.parametrize("id", ["dropout-in-evaluation", "dropout-not-scaled", "dropout-locked"])
+def test_what_is_random_is_recognised_by_what_fails(id):
+    report = check(FaultyTarget(FAULTS[id], cells=("RNN_TANH",)), properties=["dropout"])
+    assert report.diagnosis[0].fault == id and not report.diagnosis[0].exact
+
+
+def test_it_keeps_to_its_time():
+    slow = from_cell(lambda x, s, p: (time.sleep(0.02), lstm(x, s, p, leak=0.1))[1], "LSTM")
+    began = time.monotonic()
+    diagnose(open_target(slow), seconds=2.0)
+    assert time.monotonic() - began < 20  # of which 2 are its own, on a machine that does nothing else
+
+
+def test_it_can_be_left_out_and_never_changes_the_verdict():
+    target = FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",))
+    with_it = check(target, properties=["equivalence", "gates"])
+    without = check(target, properties=["equivalence", "gates"], diagnosis=False)
+    assert with_it.diagnosis and not without.diagnosis
+    assert [vars(r) | {"seconds": 0} for r in with_it.results] == [vars(r) | {"seconds": 0} for r in without.results]
+
+
+def test_a_target_that_only_dies_is_not_asked_again(tmp_path):
+    (tmp_path / "dies.py").write_text("import os\ndef forward(case):\n    os._exit(3)\n")
+    report = check(tmp_path / "dies.py", properties=["shapes.shapes"], in_process=False)
+    assert report.verdict == "fails" and not report.diagnosis
+
+
+def test_words_are_compared_without_their_numbers():
+    assert without_numbers("0.25 of 1,728 numbers, must be p = -1e-05") == "# of # numbers, must be p = #"
+    assert re.fullmatch(r"[^\d]*", without_numbers("12 of 3.5e+10"))
+    assert PropertyResult("a.b", "failed").case is None
