@@ -65,6 +65,7 @@ class Property:
     check       called with the target and a case: raises Failure where the statement is false
     draws       which cases it is about; sizes are never restricted beyond what the target says
     every_cell  whether each covering case is judged for each cell
+    about_memory  whether it is about what happens in memory, which not every target lets us see
     """
 
     id: str
@@ -73,6 +74,7 @@ class Property:
     check: Callable[..., None]
     cells: tuple[str, ...] = CELLS
     every_cell: bool = False
+    about_memory: bool = False
     draws: dict[str, Any] = field(default_factory=dict)
 
     def missing(self, capabilities: Capabilities) -> list[str]:
@@ -116,6 +118,7 @@ def prop(
     needs: str | Sequence[str] = (),
     cells: Sequence[str] = CELLS,
     every_cell: bool = False,
+    about_memory: bool = False,
     **draws: Any,
 ) -> Callable[[Callable[..., None]], Property]:
     """Makes a property of a function ``test_name(target, case)`` of a chapter; its docstring is the statement.
@@ -129,7 +132,7 @@ def prop(
         statement = " ".join((function.__doc__ or "").split())
         wanted = (needs,) if isinstance(needs, str) else tuple(needs)
         id = f"{chapter}.{function.__name__.removeprefix('test_')}"
-        return Property(id, statement, wanted, function, tuple(cells), every_cell, draws)
+        return Property(id, statement, wanted, function, tuple(cells), every_cell, about_memory, draws)
 
     return decorate
 

@@ -16,7 +16,7 @@ def test_shapes(target, case):
         fail("shape:" + mistake(sentence), sentence)
 
 
-@prop()
+@prop(about_memory=True)
 def test_dtype(target, case):
     """Results have the dtype of the case."""
     wanted = {case.config.dtype, str(case.config.numpy_dtype), None}
@@ -25,14 +25,14 @@ def test_dtype(target, case):
             fail(f"dtype:{name}", f"{name} has dtype {dtype}, must be {case.config.dtype} like the case")
 
 
-@prop()
+@prop(about_memory=True)
 def test_inputs_untouched(target, case):
     """Nothing that was passed in is changed."""
     for name in target.answer(case).changed:
         fail(f"changed:{name}", f"{name} was changed by the call; work on a copy")
 
 
-@prop(min_steps=1)
+@prop(about_memory=True, min_steps=1)
 def test_results_own_their_memory(target, case):
     """Results share no memory with the inputs or with the results of another call."""
     applicable(case.num_rows > 0 and case.row_lengths.all())
@@ -64,7 +64,7 @@ def test_calls_are_independent(target, case):
     same_bits(before, target.answer(case))
 
 
-@prop()
+@prop(about_memory=True)
 def test_memory_layout(target, case):
     """Where the numbers lie in memory does not matter."""
     plain = target(case.map(lambda name, array: relaid(array, "C")))

@@ -12,6 +12,7 @@ from conformance.target.load import TargetError
 from .check import check
 from .new import new
 from .properties import properties
+from .protocol import protocol
 from .replay import replay
 from .shapes import shapes
 from .trace import trace
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (check, trace, replay, new, shapes, properties):
+for command in (check, trace, replay, new, shapes, properties, protocol):
     cli.add_command(command)
 
 

@@ -67,6 +67,8 @@ def judge(
     began = time.monotonic()
     if missing := prop.missing(target.capabilities):
         return PropertyResult(prop.id, "not_claimed", message=f"{', '.join(missing)} is not claimed")
+    if prop.about_memory and not target.observes_memory:
+        return PropertyResult(prop.id, "not_run", message="not observable: the line protocol sends numbers, not memory")
     if not prop.allowed(target.capabilities).possible:
         return PropertyResult(prop.id, "not_claimed", message="what is claimed leaves no case for it")
     judging = Judging(prop, Subject(target), prop.allowed(target.capabilities))

@@ -10,6 +10,7 @@ from typing import Any
 
 from .capabilities import Capabilities, CapabilityError
 from .child import LoadError, declared
+from .command import CommandTarget
 from .local import LocalTarget
 from .process import ChildTarget, Limits
 
@@ -24,25 +25,28 @@ class TargetError(Exception):
     """There is no verdict to be had about this target: exit status 2."""
 
 
-Target = LocalTarget | ChildTarget
+Target = LocalTarget | ChildTarget | CommandTarget
 
 
 def open_target(target: Any, *, in_process: bool = False, limits: Limits | None = None) -> Target:
     """The target that a name, a class, a function or an object stands for.
 
     A name is a file, ``package.module``, ``file.py:name``, a shipped name, or one of these behind
-    ``python=INTERPRETER``. Only names can be held by a child process; ``in_process`` keeps them here.
+    ``python=INTERPRETER``; or ``cmd:`` and a command that speaks the line protocol. Only names can be held by
+    a child process; ``in_process`` keeps them here.
 
     Raises TargetError if it cannot be found or loaded, or declares what does not exist.
     """
     try:
-        if isinstance(target, (LocalTarget, ChildTarget)):
+        if isinstance(target, (LocalTarget, ChildTarget, CommandTarget)):
             return target
         if not isinstance(target, (str, os.PathLike)):
             if not callable(target) and not callable(getattr(target, "forward", None)):
                 raise LoadError(f"{target!r} is a {type(target).__name__}: neither a name nor something to call")
             return LocalTarget(target, name_of(target), Capabilities.of(declared(target, None)))
         text = os.fspath(target)
+        if text.startswith("cmd:"):
+            return CommandTarget(text.removeprefix("cmd:"), text, limits or Limits())
         python, spec = spec_of(text)
         if in_process:
             return LocalTarget.load(spec, text)
@@ -54,8 +58,6 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
 def spec_of(text: str) -> tuple[str, dict[str, Any]]:
     """The interpreter, and the spec that ``child.load`` reads. Raises LoadError."""
     python = sys.executable
-    if text.startswith("cmd:"):
-        raise LoadError("cmd: targets are not tested by this version; name a Python file or module")
     if text.startswith("python="):
         try:
             python, *rest = shlex.split(text.removeprefix("python="))

@@ -20,6 +20,8 @@ Cotangents = Mapping[str, np.ndarray | None]
 class LocalTarget:
     """Calls a function, a class or an object in this process."""
 
+    observes_memory = True
+
     def __init__(self, target: Any, name: str, capabilities: Capabilities) -> None:
         self.name = name
         self.capabilities = capabilities

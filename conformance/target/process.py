@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from reference_rnn import Case
@@ -67,13 +66,16 @@ class Watchdog(threading.Thread):
         kill(self.process)
 
 
-class ChildTarget:
-    """Calls a target that another process holds, and starts that process anew when it has died."""
+class ProcessTarget:
+    """Calls a target that another process holds, and starts that process anew when it has died.
 
-    def __init__(self, spec: dict[str, Any], name: str, *, python: str, limits: Limits) -> None:
-        self.spec = spec
+    How a process is started, and how it is spoken to, is what subclasses say.
+    """
+
+    observes_memory = True
+
+    def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
-        self.python = python
         self.limits = limits
         self.notes: dict[str, None] = {}
         self.process: subprocess.Popen | None = None
@@ -81,25 +83,45 @@ class ChildTarget:
         self.hung = False
         self.capabilities = Capabilities.of(self.launch())
 
+    def command(self) -> list[str]:
+        """The words that start the process."""
+        raise NotImplementedError
+
+    def load(self) -> dict[str, Any]:
+        """What the target declares, once its process has been started; raises LoadError."""
+        raise NotImplementedError
+
+    def build(self) -> Problem | None:
+        """A new instance of the target; a Problem if that does not work."""
+        raise NotImplementedError
+
+    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+        """The target's answer to one request."""
+        raise NotImplementedError
+
+    def write(self, stream: Any, message: Any) -> None:
+        """Sends a message."""
+        raise NotImplementedError
+
+    def read(self, stream: Any) -> Any:
+        """The next message; raises EOFError at the end, ValueError if it is none."""
+        raise NotImplementedError
+
     def launch(self) -> dict[str, Any]:
         """Starts the process and loads the target; what it declares. Raises LoadError."""
         self.printed = tempfile.TemporaryFile()  # noqa: SIM115, lives as long as the process
         try:
             self.process = subprocess.Popen(
-                [self.python, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.printed,
+                self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.printed,
                 start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            raise LoadError(f"cannot start {self.python!r}: {error.strerror}") from None
+            raise LoadError(f"cannot start {self.command()[0]!r}: {error.strerror}") from None
         self.watchdog = Watchdog(self.process, self.limits.memory)
-        header, _ = self.exchange({"do": "load", "spec": self.spec}, {}, self.limits.load)
-        if isinstance(header, Problem):
-            raise LoadError(f"{self.name} could not be loaded: it {header.message}{self.last_words()}")
-        if "refused" in header:
-            self.stop()
-            raise LoadError(header["refused"])
-        self.watchdog.base = self.watchdog.seen.memory_info().rss
-        return header["capabilities"]
+        declared = self.load()
+        with contextlib.suppress(psutil.Error):
+            self.watchdog.base = self.watchdog.seen.memory_info().rss
+        return declared
 
     def start(self) -> Problem | None:
         """Builds a new instance; a Problem if that does not work."""
@@ -108,40 +130,27 @@ class ChildTarget:
                 self.launch()
             except LoadError as error:
                 return Problem("load", str(error))
-        header, _ = self.exchange({"do": "start"}, {}, self.limits.load)
-        if isinstance(header, Problem):
-            return header
-        return Problem(**header["problem"]) if "problem" in header else None
+        return self.build()
 
     def forward(self, case: Case) -> Answer:
         """The target's answer; the process is started again first if the last call killed it."""
-        return self.call({"do": "forward"}, case, {})
+        return self.call("forward", case, {})
 
     def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
         """The target's gradients, in the same way."""
-        given = {name: d for name, d in cotangents.items() if d is not None}
-        return self.call({"do": "gradients", "cotangents": list(cotangents)}, case, given)
+        return self.call("gradients", case, cotangents)
 
-    def call(self, header: dict[str, Any], case: Case, others: dict[str, np.ndarray]) -> Answer:
-        """The target's answer to a case and other arrays."""
+    def call(self, do: str, case: Case, cotangents: Cotangents) -> Answer:
+        """The target's answer to a request within its time."""
         if self.process is None and (problem := self.start()):
             return Answer(problem=problem)
-        arrays = dict(case.arrays())
-        header |= {
-            "config": {**vars(case.config), "num_directions": case.config.num_directions},
-            "training": case.training,
-            "layout": {name: layout for name, array in arrays.items() if (layout := unusual(array))},
-        }
-        if case.lengths is not None:
-            arrays["lengths"] = case.lengths
-        arrays |= others
         began = time.monotonic()
-        reply, results = self.exchange(header, arrays, self.patience())
-        if isinstance(reply, Problem):
-            self.hung |= reply.kind == "hang"
-            return Answer(problem=reply)
-        self.slowest = max(self.slowest, time.monotonic() - began)
-        return Answer.of(reply | {"arrays": results})
+        answer = self.ask(do, case, cotangents, self.patience())
+        if answer.problem and answer.problem.kind in ("hang", "crash", "exit", "memory"):
+            self.hung |= answer.problem.kind == "hang"
+        else:
+            self.slowest = max(self.slowest, time.monotonic() - began)
+        return answer
 
     def patience(self) -> float:
         """Seconds for the next call; fewer once a call has hung, so that one hang is not paid for often."""
@@ -149,20 +158,22 @@ class ChildTarget:
             return self.limits.call
         return min(max(50 * self.slowest, self.limits.least), self.limits.call)
 
-    def exchange(self, header: dict, arrays: dict[str, np.ndarray], seconds: float) -> tuple[Any, dict]:
-        """Sends a frame and reads the reply; a Problem in place of its header if the process dies."""
+    def exchange(self, message: Any, seconds: float) -> Any:
+        """Sends a message and reads the reply; a Problem in its place if the process dies or talks nonsense."""
         process = self.process
         assert process is not None and process.stdin and process.stdout
         self.watchdog.deadline = time.monotonic() + seconds
         try:
-            process.stdin.write(packed(header, arrays))
+            self.write(process.stdin, message)
             process.stdin.flush()
-            reply, results = unpacked(process.stdout)
+            reply = self.read(process.stdout)
+        except Nonsense as nonsense:
+            self.cause_of_death()
+            return Problem("protocol", str(nonsense))
         except (OSError, EOFError, ValueError):
-            return self.cause_of_death(), {}
+            return self.cause_of_death()
         self.watchdog.deadline = float("inf")
-        self.notes.update(dict.fromkeys(reply.pop("notes", [])))
-        return reply, results
+        return reply
 
     def cause_of_death(self) -> Problem:
         """What ended the process."""
@@ -182,7 +193,7 @@ class ChildTarget:
         return Problem("exit", f"ended its process with status {code}")
 
     def hear(self) -> None:
-        """Keeps what the process printed behind Python's back as notes."""
+        """Keeps what the process printed behind our back as notes."""
         # the child writes where this file is positioned, so it is read without moving that
         text = os.pread(self.printed.fileno(), 2000, 0).decode(errors="replace")
         for line in text.splitlines()[:5]:
@@ -203,6 +214,70 @@ class ChildTarget:
         """Ends the process."""
         if self.process is not None:
             self.cause_of_death()
+
+
+class Nonsense(Exception):
+    """A process did not keep to the protocol; the message says how."""
+
+
+class ChildTarget(ProcessTarget):
+    """A Python target, held by ``child.py`` in any interpreter; messages are binary frames."""
+
+    def __init__(self, spec: dict[str, Any], name: str, *, python: str, limits: Limits) -> None:
+        self.spec = spec
+        self.python = python
+        super().__init__(name, limits)
+
+    def command(self) -> list[str]:
+        """The interpreter, and the harness."""
+        return [self.python, str(CHILD)]
+
+    def load(self) -> dict[str, Any]:
+        """What the target declares; raises LoadError."""
+        reply = self.exchange(({"do": "load", "spec": self.spec}, {}), self.limits.load)
+        if isinstance(reply, Problem):
+            raise LoadError(f"{self.name} could not be loaded: it {reply.message}{self.last_words()}")
+        header, _ = reply
+        if "refused" in header:
+            self.stop()
+            raise LoadError(header["refused"])
+        return header["capabilities"]
+
+    def build(self) -> Problem | None:
+        """A new instance of the target."""
+        reply = self.exchange(({"do": "start"}, {}), self.limits.load)
+        if isinstance(reply, Problem):
+            return reply
+        return Problem(**reply[0]["problem"]) if "problem" in reply[0] else None
+
+    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+        """The target's answer to one request."""
+        arrays = dict(case.arrays())
+        header = {
+            "do": do,
+            "cotangents": list(cotangents),
+            "config": {**vars(case.config), "num_directions": case.config.num_directions},
+            "training": case.training,
+            "layout": {name: layout for name, array in arrays.items() if (layout := unusual(array))},
+        }
+        if case.lengths is not None:
+            arrays["lengths"] = case.lengths
+        arrays |= {name: d for name, d in cotangents.items() if d is not None}
+        reply = self.exchange((header, arrays), seconds)
+        if isinstance(reply, Problem):
+            return Answer(problem=reply)
+        header, results = reply
+        return Answer.of(header | {"arrays": results})
+
+    def write(self, stream: Any, message: Any) -> None:
+        """Sends a frame."""
+        stream.write(packed(*message))
+
+    def read(self, stream: Any) -> Any:
+        """The header and the arrays of the next frame."""
+        header, arrays = unpacked(stream)
+        self.notes.update(dict.fromkeys(header.pop("notes", [])))
+        return header, arrays
 
 
 def kill(process: subprocess.Popen) -> None:

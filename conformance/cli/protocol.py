@@ -1,0 +1,150 @@
+"""``rnn-conformance protocol``: the line protocol for targets in other languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import numpy as np
+
+from conformance.engine.check import UsageError
+from conformance.engine.gradients import cotangents
+from conformance.target import command
+from conformance.target.answer import Problem
+from conformance.target.capabilities import Capabilities
+from conformance.target.load import open_target
+from conformance.target.process import Limits
+from reference_rnn import Case, Config, parameter_shapes, result_shapes, rounded, state_shapes
+
+SCHEMA = Path(command.__file__).parent / "schemas" / "protocol.json"
+
+
+@click.group()
+def protocol():
+    """The line protocol: one JSON request a line, one reply a line."""
+
+
+@protocol.command("schema")
+def schema():
+    """Prints the JSON Schema of requests and replies."""
+    click.echo(SCHEMA.read_text(), nl=False)
+    return 0
+
+
+@protocol.command("check")
+@click.argument("target")
+def check(target):
+    """Does a command keep to the protocol? TARGET is like "cmd: node my_rnn.js".
+
+    Asks step by step, and says what was wrong with an answer; the numbers are not judged.
+    Exit status: 0 it keeps to it, 1 it does not, 2 it could not be started.
+    """
+    if not target.startswith("cmd:"):
+        raise UsageError(f"{target!r} is no command, must be like 'cmd: node my_rnn.js'")
+    opened = open_target(target, limits=Limits())
+    claims = opened.capabilities
+    say(f"start: claims {', '.join(claims.cells)} in {', '.join(claims.dtypes)}")
+    try:
+        problems = [report(step, question(opened)) for step, question in steps(claims)]
+        problems.append(report("stop", stopped(opened)))
+    finally:
+        opened.stop()
+    wrong = sum(map(bool, problems))
+    say(f"{target} keeps to the protocol" if not wrong else f"{wrong} of {len(problems)} answers were wrong")
+    return int(wrong > 0)
+
+
+def steps(claims: Capabilities):
+    """Each thing that is asked: its name, and a function that asks it and returns what was wrong, or None."""
+    for cell in claims.cells:
+        case = small(cell, claims)
+        yield f"forward of {cell}", lambda target, case=case: forward(target, case)
+        if claims.nonfinite:
+            poisoned = case.replace(x=case.x.copy())
+            poisoned.x.flat[:3] = np.nan, np.inf, -np.inf
+            yield f"forward of {cell} on NaN and infinities", lambda target, case=poisoned: forward(target, case)
+        if claims.gradients:
+            yield f"gradients of {cell}", lambda target, case=case: gradients(target, case)
+    first = small(claims.cells[0], claims)
+    yield "start again", lambda target: problem_of(target.start())
+    yield "forward after that", lambda target: forward(target, first)
+    yield "an unknown request", unknown
+
+
+def small(cell: str, claims: Capabilities) -> Case:
+    """Three steps of two rows, as small as the claims allow."""
+    sizes = {name: min(allowed) for name, allowed in claims.sizes_drawn.items()}
+    size = sizes.get
+    config = Config(
+        cell, size("input_size", 2), size("hidden_size", 2), size("num_layers", 1), dtype=claims.dtypes[0]
+    )  # fmt: skip
+    x = np.full((sizes.get("steps", 3), sizes.get("batch", 2), config.input_size), 0.5)
+    case = Case(config, {}, rounded(x, config.dtype))
+    parameters = {name: np.full(s.sizes, 0.25, config.numpy_dtype) for name, s in parameter_shapes(config).items()}
+    states = {name: np.zeros(s.sizes, config.numpy_dtype) for name, s in state_shapes(case).items() if name != "x"}
+    return case.replace(parameters=parameters, **(states if claims.initial_state else {}))
+
+
+def forward(target, case):
+    """What is wrong with the answer to forward."""
+    answer = target.forward(case)
+    if answer.problem:
+        return answer.problem.message
+    return shapes(answer.arrays, {name: shape.sizes for name, shape in result_shapes(case).items()})
+
+
+def gradients(target, case):
+    """What is wrong with the answer to gradients."""
+    d = cotangents(case)
+    answer = target.gradients(case, {name: d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
+    if answer.problem:
+        return answer.problem.message
+    return shapes(answer.arrays, {name: array.shape for name, array in case.arrays()})
+
+
+def shapes(given, wanted):
+    """The first array that is missing or has another shape."""
+    for name, shape in wanted.items():
+        if name not in given:
+            return f"{name} is missing; there are {', '.join(given)}"
+        if given[name].shape != shape:
+            return f"{name} has shape {given[name].shape}, must be {shape}"
+    return None
+
+
+def unknown(target):
+    """A request that does not exist must be answered with an error, not with silence or death."""
+    reply = target.exchange({"do": "fly"}, target.limits.call)
+    if isinstance(reply, Problem):
+        return f'it {reply.message}; must answer with {{"error": ...}}'
+    return None if "error" in reply else f'was answered with {command.short(reply)}, must be {{"error": ...}}'
+
+
+def stopped(target):
+    """Whether the process ends by itself."""
+    process = target.process
+    if process is None:
+        return "it had ended before"
+    target.write(process.stdin, {"do": "stop"})
+    process.stdin.flush()
+    try:
+        process.wait(timeout=5)
+    except Exception:
+        return "did not end within 5 s"
+    return None
+
+
+def problem_of(problem):
+    """The message of a problem, if there is one."""
+    return problem and problem.message
+
+
+def report(step, wrong):
+    """Says how one step went."""
+    say(f"{step}: {wrong or 'fine'}")
+    return wrong
+
+
+def say(line):
+    """One line for people."""
+    click.echo(line)

@@ -1,0 +1,195 @@
+"""Targets in other languages, by the line protocol."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from conformance import check
+from conformance.cli.protocol import SCHEMA
+from conformance.target.command import array_of, request, tensor
+from conformance.target.process import Nonsense
+from reference_rnn import CELLS, case
+
+RNN = Path(sys.executable).with_name("rnn-conformance")
+NODE = Path(__file__).parent.parent.parent / "examples" / "node" / "rnn.js"
+PROTOCOL = json.loads(SCHEMA.read_text())
+
+# A harness in Python that shares nothing with the kit's own; CHANGE is put in for what is to go wrong.
+HARNESS = """
+import json, math, sys
+
+def numbers(array):
+    return [float(n) for n in array["data"]]
+
+def answer(request):
+    if request["do"] == "start":
+        return {"capabilities": {"cells": ["RNN_TANH"], "dtypes": ["float64"]}}
+    if request["do"] != "forward":
+        return {"error": "unknown request"}
+    c, p = request["config"], {k: numbers(v) for k, v in request["parameters"].items()}
+    T, N, I = request["x"]["shape"]
+    H, x, h = c["hidden_size"], numbers(request["x"]), numbers(request["h_0"])
+    output = []
+    for t in range(T):
+        h = [
+            math.tanh(
+                p["bias_ih_l0"][k] + p["bias_hh_l0"][k]
+                + sum(p["weight_ih_l0"][k * I + i] * x[(t * N + n) * I + i] for i in range(I))
+                + sum(p["weight_hh_l0"][k * H + j] * h[n * H + j] for j in range(H))
+            )
+            for n in range(N) for k in range(H)
+        ]
+        output += h
+    return {"output": {"shape": [T, N, H], "data": output}, "h_n": {"shape": [1, N, H], "data": h}}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["do"] == "stop":
+        break
+    reply = answer(request)
+    CHANGE
+    print(json.dumps(reply), flush=True)
+"""
+
+
+@pytest.fixture
+def harness(tmp_path):
+    """The command of a harness in which something goes wrong."""
+
+    def written(change="pass"):
+        file = tmp_path / "harness.py"
+        file.write_text(HARNESS.replace("CHANGE", change))
+        return f"cmd: {sys.executable} -u {file}"
+
+    return written
+
+
+def run(*words):
+    return subprocess.run([RNN, *words], capture_output=True, text=True, timeout=240)
+
+
+def valid(kind, message):
+    """Whether a message is what the schema says."""
+    jsonschema.validate(message, {**PROTOCOL, "$ref": f"#/$defs/{kind}"})
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_requests_are_what_the_schema_says(cell):
+    c = case(cell, T=2, N=2, I=2, H=3, x={(0, 0, 0): math.nan}, h_0=0, **({"c_0": 1} if cell == "LSTM" else {}))
+    valid("request", request("forward", c, {}))
+    valid("request", request("gradients", c, {"d_output": np.ones((2, 2, 3)), "d_h_n": None, "d_c_n": None}))
+
+
+def test_arrays_come_back_as_they_went():
+    array = np.array([[1.5, np.nan], [np.inf, -np.inf], [-0.0, 1e-300]])
+    again = array_of("x", json.loads(json.dumps(tensor(array))))
+    assert again.tobytes() == array.tobytes()
+    assert array_of("x", tensor(np.zeros((0, 3)))).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ([1, 2], 'output is [1, 2], must be {"shape": [...], "data": [...]}'),
+        ({"shape": [2], "data": [1]}, "output has 1 numbers, must have 2 for its shape [2]"),
+        ({"shape": [-1], "data": []}, "output has the shape [-1], must be a list of sizes"),
+        (
+            {"shape": [1], "data": ["nan"]},
+            "output has 'nan' among its numbers; what is no number must be one of 'NaN', ",
+        ),
+        ({"shape": [1], "data": [None]}, "output has null among its numbers"),
+        ({"shape": [1], "data": [True]}, "output has true among its numbers"),
+    ],
+)
+def test_an_array_that_is_none_is_named(value, words):
+    with pytest.raises(Nonsense) as error:
+        array_of("output", value)
+    assert str(error.value).startswith(words)
+
+
+def test_a_right_harness_conforms_and_what_cannot_be_observed_is_listed(harness):
+    report = check(harness(), in_process=False, properties=["shapes", "equivalence.steps", "time.split"])
+    assert report.verdict == "conforms", report.reasons
+    unseen = {result.id for result in report.results if result.status == "not_run"}
+    assert {"shapes.dtype", "shapes.inputs_untouched", "shapes.memory_layout"} <= unseen
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("reply['output']['data'].pop()", "numbers, must have"),
+        ("print('hello')", "wrote 'hello' on standard output, must be one line of JSON; print what is for people on"),
+        ("reply = [1]", "answered with [1], must be an object"),
+        ("reply.pop('h_n')", "it answered forward without h_n; it gave output"),
+        ("reply = {'error': 'no idea'}", "answered with an error: no idea"),
+        ("sys.exit(5)", "ended its process with status 5"),
+        ("reply['output'] = float('nan')", 'NaN must be the string "NaN"'),
+    ],
+)
+def test_what_goes_wrong_is_a_finding_that_says_what(harness, change, words):
+    report = check(harness(f"if 'output' in reply: {change}"), in_process=False, properties=["shapes.shapes"])
+    assert report.verdict == "fails"
+    assert words in report.results[0].message
+
+
+def test_a_wrong_harness_does_not_conform(harness):
+    change = "if 'h_n' in reply: reply['h_n']['data'] = [2 * n for n in reply['h_n']['data']]"
+    done = run("check", harness(change), "--property", "equivalence.steps")
+    assert done.returncode == 1 and "it is the final state of layer 0" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("cmd: no-such-program x.js", "cannot start 'no-such-program'"),
+        ("cmd:", "names no command, must be like: cmd: node my_rnn.js"),
+        ('cmd: "node', "cannot be read: No closing quotation"),
+        (f"cmd: {sys.executable} -c pass", "could not be started: it ended its process with status 0"),
+        (f'cmd: {sys.executable} -c "print(1)"', "answered with 1, must be an object"),
+        (f"cmd: {sys.executable} -c \"print('{{}}')\"", 'answered start with {}, must be {"capabilities": {...}}'),
+    ],
+)
+def test_what_cannot_be_started_is_one_line_and_status_2(target, words):
+    done = run("check", target)
+    assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_protocol_is_checked_step_by_step(harness):
+    done = run("protocol", "check", harness())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "forward of RNN_TANH: fine" in done.stdout and "keeps to the protocol" in done.stdout
+
+
+def test_a_step_that_goes_wrong_is_said(harness):
+    done = run("protocol", "check", harness("if 'output' in reply: reply['output']['shape'] = [6]"))
+    assert done.returncode == 1
+    assert "forward of RNN_TANH: output has 12 numbers, must have 6 for its shape [6]" in done.stdout
+
+
+def test_a_command_that_dies_of_an_unknown_request_is_told_so(harness):
+    done = run("protocol", "check", harness("sys.exit(3) if 'error' in reply else None"))
+    assert done.returncode == 1
+    assert 'an unknown request: it ended its process with status 3; must answer with {"error": ...}' in done.stdout
+
+
+def test_only_commands_have_a_protocol():
+    done = run("protocol", "check", "my_rnn.py")
+    assert done.returncode == 2 and "'my_rnn.py' is no command, must be like 'cmd: node my_rnn.js'" in done.stderr
+
+
+def test_the_schema_is_printed():
+    assert json.loads(run("protocol", "schema").stdout) == PROTOCOL
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_the_example_in_node_conforms():
+    assert run("protocol", "check", f"cmd: node {NODE}").returncode == 0
+    done = run("check", f"cmd: node {NODE}", "--property", "equivalence", "--property", "lengths")
+    assert done.returncode == 0, done.stdout
