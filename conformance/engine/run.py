@@ -23,7 +23,7 @@ from .profiles import PROFILES
 from .subject import Subject
 
 SHRINK_RUNS = 400
-SHRINK_SECONDS = 5.0
+SHRINK_SECONDS = 10.0  # of which most targets take less than one, so that the result does not depend on the machine
 # Failures that cost a process each time: fewer, but patient runs.
 DEATHS = {"hang", "crash", "exit", "memory"}
 DEATH_RUNS = 12

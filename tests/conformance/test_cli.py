@@ -101,9 +101,11 @@ def test_a_capability_that_is_required_must_be_claimed(run):
     assert "lengths is required, but not claimed" in done.stdout
 
 
-def test_cells_that_this_version_does_not_know_are_not_an_error(run):
-    done = run("check", "lstm.py", lstm="capabilities = {'cells': ('LSTM',)}\ndef forward(case): return None")
-    assert done.returncode == 2 and "claimed, but not tested by this version: LSTM" in done.stdout
+def test_an_lstm_must_return_its_cell_state_too(run):
+    half = "import numpy as np\ndef forward(case): return np.zeros((*case.x.shape[:2], 9)), case.h_0"
+    done = run("check", "lstm.py", "--property", "shapes.shapes", lstm=f"capabilities = {{'cells': ('LSTM',)}}\n{half}")
+    assert done.returncode == 1
+    assert "as final state, must return output, (h_n, c_n)" in " ".join(done.stdout.split())
 
 
 def test_properties_are_listed(run):

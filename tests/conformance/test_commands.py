@@ -188,7 +188,7 @@ def test_trace_marks_the_first_number_that_differs(run):
     assert done.returncode == 1
     text = done.stdout
     assert "the target raised" in text and "With one direction only" in text
-    assert re.search(r"1 +0 +0 +-0.1853332 +-0.03015745 +<-- first", text)
+    assert re.search(r"1 +0 +0 +0.635149 +0.3747531 +<-- first", text)
     assert text.count("<-- first") == 1
 
 
