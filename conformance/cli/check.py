@@ -77,8 +77,9 @@ def check(
 ):  # fmt: skip
     """Does TARGET conform?
 
-    TARGET is a Python file, package.module, file.py:name, a shipped name (torch, reference), or one of
-    these behind python=INTERPRETER. Exit status: 0 it conforms, 1 it does not, 2 could not tell.
+    TARGET is a Python file, package.module, file.py:name, a shipped name (torch, onnxruntime, onnx-reference,
+    openvino, keras, flax, flax-nnx, equinox, haiku, mlx, pydynet, reference), or one of these behind
+    python=INTERPRETER. Exit status: 0 it conforms, 1 it does not, 2 could not tell.
     """
     # Hypothesis keeps a cache even without a database; it does not belong into the user's folder
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "rnn-conformance"))

@@ -33,7 +33,8 @@ class LoadError(Exception):
 def load(spec):
     """The object that a spec names, and the module whose ``capabilities`` speak for it.
 
-    spec: ``{"file": path}`` or ``{"module": name}``, and ``"name"``, which may be None.
+    spec: ``{"file": path}`` or ``{"module": name}``; ``"name"``, which may be None; and for an adapter of
+    the kit ``"extra"``, which installs what it needs.
     Raises LoadError.
     """
     label = spec.get("file") or spec["module"]
@@ -45,6 +46,9 @@ def load(spec):
     except BaseException as error:
         if isinstance(error, ModuleNotFoundError) and spec.get("module", "").split(".")[0] == error.name:
             raise LoadError("there is no file and no module {!r}".format(label)) from None
+        if isinstance(error, ModuleNotFoundError) and spec.get("extra"):
+            text = "{} is not installed; pip install 'rnn-conformance[{}]' adds it"
+            raise LoadError(text.format(error.name, spec["extra"])) from None
         raise LoadError("{} does not import: {}".format(label, said(error))) from None
     target = module
     if spec.get("name"):

@@ -14,9 +14,19 @@ from .command import CommandTarget
 from .local import LocalTarget
 from .process import ChildTarget, Limits
 
-# Names for implementations whose adapter comes with the kit.
+# Names for implementations whose adapter comes with the kit; the extra that installs one is its part before a dash.
 SHIPPED = {
     "torch": "conformance.adapters.pytorch",
+    "onnxruntime": "conformance.adapters.onnx_runtime",
+    "onnx-reference": "conformance.adapters.onnx_reference",
+    "openvino": "conformance.adapters.onnx_openvino",
+    "keras": "conformance.adapters.keras_layers",
+    "flax": "conformance.adapters.flax_linen",
+    "flax-nnx": "conformance.adapters.flax_nnx",
+    "equinox": "conformance.adapters.equinox_cells",
+    "haiku": "conformance.adapters.haiku_cores",
+    "mlx": "conformance.adapters.mlx_layers",
+    "pydynet": "conformance.adapters.pydynet_layers",
     "reference": "conformance.adapters.reference",
 }
 
@@ -68,7 +78,7 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
         (text,) = rest
     text, name = split_name(text)
     if text in SHIPPED:
-        return python, {"module": SHIPPED[text], "name": name}
+        return python, {"module": SHIPPED[text], "name": name, "extra": text.partition("-")[0]}
     if text.endswith(".py") or os.sep in text:
         path = Path(text)
         if not path.is_file():

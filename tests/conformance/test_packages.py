@@ -1,0 +1,51 @@
+"""Shipped adapters, each in the parts of its package that work; those whose package is not here are skipped."""
+
+from dataclasses import replace
+
+import pytest
+
+from conformance import check
+from conformance.target.load import SHIPPED, TargetError, open_target, spec_of
+
+# What the package promises and does not do, or does not do quickly: see docs/findings.md.
+WITHOUT = {
+    "onnxruntime": {"nonfinite": False},
+    "openvino": {"nonfinite": False},
+    "onnx-reference": {"cells": ("RNN_TANH", "GRU", "GRU_RESET_BEFORE", "LSTM"), "lengths": False},
+    "keras": {"dtypes": ("float32",)},
+}
+PACKAGES = [name for name in SHIPPED if name not in ("torch", "reference")]
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize("chosen", ["shapes.shapes", "shapes.calls_are_independent", "equivalence.steps"])
+def test_conforms(name, chosen):
+    report = check(target_of(name), properties=[chosen])
+    assert report.verdict == "conforms", [result.message for result in report.results if result.message]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_missing_package_is_named_with_the_extra_that_adds_it(name, monkeypatch):
+    module = spec_of(name)[1]["module"]
+    monkeypatch.setattr("importlib.import_module", lambda _: raise_not_found("nothing"))
+    with pytest.raises(
+        TargetError, match=r"^nothing is not installed; pip install 'rnn-conformance\[[a-z]+\]' adds it$"
+    ):
+        open_target(name, in_process=True)
+    with pytest.raises(TargetError, match="does not import: ModuleNotFoundError"):
+        open_target(module, in_process=True)
+
+
+def raise_not_found(name):
+    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def target_of(name):
+    """The shipped target with the claims that its package keeps; skips where the package is missing."""
+    module = pytest.importorskip(SHIPPED[name])
+
+    def forward(case):
+        return module.forward(case)
+
+    forward.capabilities = replace(module.capabilities, **WITHOUT.get(name, {}))
+    return forward
