@@ -19,7 +19,7 @@ CLAIMS = {
 }
 
 
-def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -> Callable[[Any], Any]:
+def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -> Any:
     """A target made of one step: ``step(x, h, parameters)`` returns the next h.
 
     For LSTM, the pair of h and c takes the place of h: ``step(x, (h, c), parameters)`` returns the next pair.
@@ -30,7 +30,7 @@ def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -
     """
 
     def forward(case: Any) -> Any:
-        c, lstm, x, finals = case.config, case.config.cell == "LSTM", case.x, list[tuple]()
+        c, lstm, x, finals = case.config, case.config.cell == "LSTM", case.x, []
         initial = initial_states(case)
         for layer in range(c.num_layers):
             halves = []

@@ -33,7 +33,7 @@ CELLS = {
 
 def forward(case):
     """output and h_n, or output and (h_n, c_n), of one case."""
-    c, x, finals = case.config, case.x, list[object]()
+    c, x, finals = case.config, case.x, []
     for layer in range(c.num_layers):
         halves = []
         for direction in range(c.num_directions):

@@ -39,7 +39,7 @@ LAYERS = {
 
 def forward(case):
     """output and h_n, or output and (h_n, c_n), of one case."""
-    c, x, finals = case.config, case.x.swapaxes(0, 1), list[object]()  # Keras is batch-first
+    c, x, finals = case.config, case.x.swapaxes(0, 1), []  # Keras is batch-first
     mask = None if case.lengths is None else np.arange(case.x.shape[0]) < case.lengths[:, None]
     per_direction = 2 if c.cell == "LSTM" else 1  # states, which Keras takes and gives as h, c, h, c
     made = build(c.cell, c.input_size, c.hidden_size, c.num_layers, c.bidirectional, c.bias, c.dtype)

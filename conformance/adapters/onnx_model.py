@@ -46,7 +46,7 @@ def inputs_of(case):
 
 def build(cell, input_size, H, num_layers, D, bias, dtype, has_state, has_lengths):
     """The model of a configuration; T and N stay open. It is a valid one, or this raises."""
-    lstm, x, nodes, inputs = cell == "LSTM", "x", list[object](), list[object]()
+    lstm, x, nodes, inputs = cell == "LSTM", "x", [], []
     finals = ["h_n", "c_n"] if lstm else ["h_n"]
 
     def declare(name, shape, type=FLOATS[dtype]):

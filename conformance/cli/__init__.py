@@ -10,6 +10,7 @@ from conformance.engine.check import UsageError
 from conformance.target.load import TargetError
 
 from .check import check
+from .matrix import matrix
 from .new import new
 from .properties import properties
 from .protocol import protocol
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for command in (check, trace, replay, new, shapes, properties, protocol):
+for command in (check, trace, replay, new, shapes, properties, protocol, matrix):
     cli.add_command(command)
 
 

@@ -11,12 +11,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from conformance.engine import expectations
 from conformance.engine.check import check as check_here
 from conformance.engine.check import choose, explain, known
 from conformance.engine.counterexamples import save
 from conformance.engine.parallel import cores, judge_all
 from conformance.engine.profiles import PROFILES
-from conformance.report import github, junit, terminal
+from conformance.report import github, html, junit, terminal
 from conformance.report.model import Report
 from conformance.target.capabilities import Capabilities, capability_names
 from conformance.target.load import open_target
@@ -69,11 +70,17 @@ class Workers(click.ParamType):
 @click.option(
     "--junitxml", "junit_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as JUnit XML."
 )
+@click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="The same as a page.")
+@click.option(
+    "--expected-failures", "expected_file", type=click.Path(dir_okay=False, path_type=Path),
+    help="TOML: what is known to fail, and why.",
+)  # fmt: skip
+@click.option("--strict", is_flag=True, help="What is expected to fail must fail.")
 @click.option("--no-diagnosis", is_flag=True, help="Do not look for the mistake that gives the target's numbers.")
 @click.option("--in-process", is_flag=True, help="Call the target in this process: faster to debug, not protected.")
 def check(
-    target, profile, workers, seed, budget, call_limit, require, properties, json_file, junit_file, no_diagnosis,
-    in_process,
+    target, profile, workers, seed, budget, call_limit, require, properties, json_file, junit_file, html_file,
+    expected_file, strict, no_diagnosis, in_process,
 ):  # fmt: skip
     """Does TARGET conform?
 
@@ -87,6 +94,7 @@ def check(
     for name in require:
         known("capability", name, capability_names())
     chosen = choose(properties)
+    expected = expectations.read(expected_file) if expected_file else []
     console = Console(highlight=False)
     with progress_bar(console, len(chosen)) as advance:
         if in_process:
@@ -100,8 +108,9 @@ def check(
                 limits=Limits(call=call_limit), progress=advance,
             )  # fmt: skip
             capabilities = Capabilities() if claims is None else claims
+    missed = expectations.apply([one for one in expected if one.property in {r.id for r in results}], results)
     diagnosis = None if no_diagnosis else diagnosed(target, results, console, in_process)
-    report = Report.of(target, capabilities, results, profile, seed, require, diagnosis)
+    report = Report.of(target, capabilities, results, profile, seed, require, diagnosis, missed, strict)
     terminal.show(report, console)
     saved = [save(target, r.id, r.message, r.case) for r in report.results if r.case]
     if any(saved):
@@ -113,6 +122,8 @@ def check(
         json_file.write_text(report.to_json() + "\n")
     if junit_file:
         junit.write(report, junit_file)
+    if html_file:
+        html_file.write_text(html.page([report]))
     if "GITHUB_ACTIONS" in os.environ:
         for line in github.workflow_commands(report):
             click.echo(line)
@@ -134,14 +145,15 @@ def diagnosed(target, results, console, in_process):
 class progress_bar:
     """A bar on a terminal, nothing elsewhere."""
 
-    def __init__(self, console: Console, total: int) -> None:
+    def __init__(self, console: Console, total: int, subject: str = "judging") -> None:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.task = self.progress.add_task("judging", total=total)
+        self.subject = subject
+        self.task = self.progress.add_task(subject, total=total)
 
     def __enter__(self):
         self.progress.start()
-        return lambda result: self.progress.update(self.task, advance=1, description=result.id)
+        return lambda result: self.progress.update(self.task, advance=1, description=f"{self.subject}: {result.id}")
 
     def __exit__(self, *exception):
         self.progress.stop()

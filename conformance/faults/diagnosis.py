@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from conformance.target.load import Target, open_target
 from reference_rnn import CELLS
 
 from . import FAULTS
-from .localisation import what_is_known
+from .localisation import error_map, what_is_known
 from .patching import Fault, FaultyReference, FaultyTarget, PatchError
 from .probes import Answered, Arrays, answers
 
@@ -57,6 +58,7 @@ class Diagnosis:
 
     findings: list[Finding]
     known: list[str]
+    error_map: dict[str, Any] | None = None
 
 
 def diagnose(
@@ -82,7 +84,7 @@ def diagnose(
     if all(a.right for a in answered):
         progress("comparing what fails")
         findings = by_properties(failed, passed, deadline)
-    return Diagnosis(findings, what_is_known(answered, unexplained))
+    return Diagnosis(findings, what_is_known(answered, unexplained), error_map(answered))
 
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from conformance.engine.judgement import ordinal, when
 from reference_rnn import Case, anchored
+from reference_rnn.recurrence import time_major_output
 
 from .probes import Answered
 
@@ -142,3 +144,33 @@ def places(wrong: Sequence[Answered]) -> Iterator[str]:
         yield "only the first row is wrong"
     elif 0 not in rows:
         yield "the first row is right"
+
+
+@np.errstate(all="ignore")
+def error_map(answered: Sequence[Answered]) -> dict[str, Any] | None:
+    """The errors of one row's output by step and unit, as shares of what rounding explains; of a wrong answer."""
+    wrong = [a for a in answered if a.probe.d is None and a.given and not a.right and telling(a)]
+    if not wrong:
+        return None
+    a = min(wrong, key=lambda a: (a.probe.case.num_steps < 3, a.probe.size))
+    case, output = a.probe.case, (a.given or {})["output"]
+    ball = anchored(case, output, a.arithmetic).output
+    shares = time_major_output(case, abs(output - ball.mid) / np.maximum(ball.rad, a.arithmetic.eta))
+    row = int(np.argmax(np.nan_to_num(shares).max((0, 2), initial=0)))
+    return {
+        "case": repr(case)[:2000],
+        "row": row,
+        "shares": [[number(s) for s in step] for step in shares[:, row].tolist()],
+    }
+
+
+def telling(a: Answered) -> bool:
+    """Whether the answer has numbers to show."""
+    case, output = a.probe.case, (a.given or {}).get("output")
+    shape = (*case.x.shape[:-1], case.config.num_directions * case.config.state_size)
+    return output is not None and output.shape == shape and output.size > 0 and not case.training
+
+
+def number(share: float) -> float | None:
+    """A share as JSON can hold it."""
+    return float(f"{share:.3g}") if np.isfinite(share) else None

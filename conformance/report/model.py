@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
@@ -31,15 +32,21 @@ class Report:
     coverage: dict[str, int]
     diagnosis: list[Finding] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
+    error_map: dict[str, Any] | None = None
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
         cls, target: str, capabilities: Capabilities, results: list[PropertyResult], profile: str, seed: int,
-        required: tuple[str, ...] = (), diagnosis: Diagnosis | None = None,
+        required: tuple[str, ...] = (), diagnosis: Diagnosis | None = None, missed: Sequence[str] = (),
+        strict: bool = False,
     ) -> Report:  # fmt: skip
-        """The verdict that follows from results."""
+        """The verdict that follows from results.
+
+        required: capabilities that must be claimed.  missed: failures that were expected and did not happen, which
+        count as failures if strict
+        """
         coverage: Counter[str] = Counter()
         notes: dict[str, None] = {}
         for result in results:
@@ -48,11 +55,13 @@ class Report:
         unclaimed = [f"{name} is required, but not claimed" for name in required if not capabilities.claims(name)]
         doubts = doubtful(capabilities, results, coverage)
         failed = any(result.status == "failed" for result in results)
-        verdict = "fails" if failed or unclaimed else "inconclusive" if doubts else "conforms"
+        wrong = unclaimed + (list(missed) if strict else [])
+        notes.update(dict.fromkeys([] if strict else missed))
+        verdict = "fails" if failed or wrong else "inconclusive" if doubts else "conforms"
         return cls(
             target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
-            reasons=unclaimed + doubts, notes=list(notes), diagnosis=diagnosis.findings if diagnosis else [],
-            known=diagnosis.known if diagnosis else [],
+            reasons=wrong + doubts, notes=list(notes), diagnosis=diagnosis.findings if diagnosis else [],
+            known=diagnosis.known if diagnosis else [], error_map=diagnosis.error_map if diagnosis else None,
         )  # fmt: skip
 
     @property
@@ -68,6 +77,7 @@ class Report:
             "capabilities": self.capabilities, "profile": self.profile, "seed": self.seed,
             "results": [asdict(result) for result in self.results],
             "diagnosis": [asdict(finding) for finding in self.diagnosis], "known": self.known,
+            "error_map": self.error_map,
             "coverage": self.coverage, "notes": self.notes,
             "environment": {name: version(name) for name in ("numpy", "hypothesis", "torch")}
             | {"python": platform.python_version()},

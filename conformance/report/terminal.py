@@ -102,6 +102,9 @@ def table(report: Report) -> Iterator[str]:
     if report.coverage:
         areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items())
         yield from wrapped("exercised    " + areas, "  ")
+    for result in report.results:
+        if result.status == "expected_failure":
+            yield from wrapped(f"expected     {result.id}: {result.message}", "  ")
     for status, label in (("not_claimed", "not claimed  "), ("not_run", "not run      ")):
         ids = [result.id for result in report.results if result.status == status]
         if ids:

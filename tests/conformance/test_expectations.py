@@ -1,0 +1,165 @@
+"""Expected failures, and the page of many targets."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from conformance.report import html, model
+
+RNN = Path(sys.executable).with_name("rnn-conformance")
+WRONG = Path(__file__).parent.parent / "targets" / "wrong"
+SCHEMA = json.loads((Path(model.__file__).parent / "schemas" / "report.json").read_text())
+KNOWN = '[[expected]]\nproperty = "equivalence.steps"\nreason = "it was never carried on"\n'
+FEW = ("--property", "equivalence.steps", "--property", "shapes.dtype", "-n", "1")
+
+
+@pytest.fixture
+def run(tmp_path, right):
+    """Runs the command in a folder that holds right.py, and wrong.py with tanh made sin."""
+    (tmp_path / "right.py").write_text(right)
+    (tmp_path / "wrong.py").write_text(right.replace("np.tanh(", "np.sin("))
+
+    def command(*words):
+        return subprocess.run([RNN, *words], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+
+    return command
+
+
+def test_what_is_expected_to_fail_conforms_with_exceptions(run, tmp_path):
+    (tmp_path / "known.toml").write_text(KNOWN)
+    done = run("check", "wrong.py", *FEW, "--expected-failures", "known.toml", "--json", "r.json", "--strict")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "r.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    assert report["verdict"] == "conforms"
+    (result,) = [result for result in report["results"] if result["status"] == "expected_failure"]
+    assert result["id"] == "equivalence.steps" and result["message"].endswith("; expected: it was never carried on")
+    assert "expected     equivalence.steps: " in done.stdout
+
+
+def test_what_was_expected_to_fail_and_did_not_is_said(run, tmp_path):
+    (tmp_path / "known.toml").write_text(KNOWN)
+    words = ("check", "right.py", *FEW, "--expected-failures", "known.toml")
+    done, strict = run(*words), run(*words, "--strict")
+    said = "equivalence.steps was expected to fail and did not (it was never carried on)"
+    assert done.returncode == 0 and f"note         {said}" in done.stdout
+    assert strict.returncode == 1 and said in strict.stdout
+
+
+def test_one_counterexample_can_be_expected(run, tmp_path):
+    run("check", "wrong.py", *FEW, "--no-diagnosis")
+    saved = ".rnn-conformance/wrong.py/equivalence.steps.json"
+    (tmp_path / "known.toml").write_text(f'[[expected]]\ncounterexample = "{saved}"\nreason = "known"\n')
+    assert run("check", "wrong.py", *FEW, "--expected-failures", "known.toml").returncode == 0
+    shutil.rmtree(tmp_path / ".rnn-conformance" / "wrong.py")
+    assert "cannot" in run("check", "wrong.py", *FEW, "--expected-failures", "gone.toml").stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[expected]]\nproperty = 'equivalence.steps'", "known.toml, entry 1: a reason is required"),
+        ("[[expected]]\nproperty = 'equivalence.stepz'\nreason = 'x'", "there is no property 'equivalence.stepz'"),
+        ("[[expected]]\nreason = 'x'", "entry 1: must have either property or counterexample"),
+        ("[[expected]]\ncounterexample = 'gone.json'\nreason = 'x'", "entry 1: gone.json: No such file or directory"),
+        ("[[expected]]\nprop = 'x'\nreason = 'x'", "there is no key of known.toml, entry 1 'prop'; there are property"),
+        ("[[expected]\n", "known.toml cannot be read"),
+        ("wrong = 1", "known.toml must hold [[expected]] tables and nothing else"),
+    ],
+)
+def test_what_is_not_understood_is_one_line_and_status_2(run, tmp_path, text, words):
+    (tmp_path / "known.toml").write_text(text)
+    done = run("check", "right.py", *FEW, "--expected-failures", "known.toml")
+    assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+
+
+class Page(HTMLParser):
+    """What is in a page: its rows by text, its ids and links, and the scripts it would need."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.scripts, self.open, self.texts = set(), [], 0, [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attributes = dict(attrs)
+        self.ids |= {attributes["id"]} if "id" in attributes else set()
+        self.links += [attributes[name] for name in ("href", "src") if name in attributes]
+        self.scripts += tag == "script"
+        if tag not in ("meta", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_the_matrix_is_one_page_that_needs_nothing_else(run, tmp_path):
+    (tmp_path / "students").mkdir()
+    for name in ("right.py", "wrong.py"):
+        shutil.copy(tmp_path / name, tmp_path / "students" / name)
+    done = run("matrix", "students", "no_such_package", *FEW, "--html", "all.html", "--json", "all.json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    text = (tmp_path / "all.html").read_text()
+    page = Page(text)
+    assert not page.open and not page.scripts
+    assert all((link.startswith("#") and link[1:] in page.ids) or link.startswith("https://") for link in page.links)
+    words = " ".join(page.texts)
+    assert "students/right.py" in words and "does not conform" in words and "case('RNN_TANH'" in words
+    assert "there is no file and no module 'no_such_package'" in words
+    assert 'name="viewport"' in text and 'scope="row"' in text and "<caption>" in text
+    data = json.loads((tmp_path / "all.json").read_text())
+    assert [report["verdict"] for report in data["reports"]] == ["conforms", "fails"]
+    assert list(data["missing"]) == ["no_such_package"]
+    for report in data["reports"]:
+        jsonschema.validate(report, SCHEMA)
+
+
+def test_all_that_conforms_is_status_0_and_a_missing_one_is_never_passed(run):
+    assert run("matrix", "right.py", *FEW).returncode == 0
+    assert run("matrix", "right.py", "no_such_package", *FEW).returncode == 2
+
+
+def test_an_empty_folder_is_said(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = run("matrix", "empty")
+    assert done.returncode == 2 and "'empty' has no Python files" in done.stderr
+
+
+def test_check_writes_the_same_page_with_a_map_of_the_errors(run, tmp_path):
+    run("check", "wrong.py", *FEW, "--html", "one.html")
+    text = (tmp_path / "one.html").read_text()
+    assert "error by step and unit" in text and 'class="map"' in text
+    assert re.search(r'<td class="e[1-9]">', text)
+
+
+def test_what_a_target_says_is_text_and_nothing_else(run, tmp_path, right):
+    (tmp_path / "evil.py").write_text(right + "\nprint('<script>alert(1)</script>')\n")
+    run("check", "evil.py", *FEW, "--html", "evil.html")
+    text = (tmp_path / "evil.html").read_text()
+    assert "<script" not in text and "&lt;script&gt;alert(1)" in text
+
+
+def test_the_darker_the_wronger():
+    assert [html.shade(value) for value in (0.5, 1.0, 3.0, 1e3, 1e30, None)] == [0, 0, 1, 4, 9, 9]
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed")
+def test_the_page_works_in_a_browser(run, tmp_path):
+    run("check", "wrong.py", *FEW, "--html", "one.html")
+    browser = [
+        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+        "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
+        "--window-size=390,800", "--dump-dom", (tmp_path / "one.html").as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(browser, capture_output=True, text=True, timeout=120)
+    assert "equivalence.steps" in done.stdout and "<details" in done.stdout
