@@ -30,7 +30,7 @@ def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -
     """
 
     def forward(case: Any) -> Any:
-        c, lstm, x, finals = case.config, case.config.cell == "LSTM", case.x, []
+        c, lstm, x, finals = case.config, case.config.cell == "LSTM", case.x, list[tuple]()
         initial = initial_states(case)
         for layer in range(c.num_layers):
             halves = []

@@ -24,5 +24,5 @@ def adapt(rnn):
         nonlinearity = c.cell.removeprefix("RNN_").lower()
         return rnn(case.x, h, w0, w, b, c.num_layers, nonlinearity, c.dropout, c.bidirectional, case.training)
 
-    forward.capabilities = CAPABILITIES  # type: ignore[attr-defined]
+    forward.capabilities = CAPABILITIES
     return forward

@@ -95,7 +95,7 @@ def agree(one: Run, other: Run) -> None:
         room = sum((abs(getattr(run.rad, name)) for run in (one, other) if run.rad), np.zeros(a.shape))
         if one.rad or other.rad:
             # a target that is wrong rounds around other numbers than the reference: that alone breaks no relation
-            room = room * (1 + 8 * one.arithmetic.u) + 32 * one.arithmetic.u * np.maximum(abs(a), abs(b))
+            room = room * (1 + 8 * one.arithmetic.u) + 32 * one.arithmetic.u * np.maximum(size(a), size(b))
         near = (a == b) | (abs(a - b) <= room) | np.isinf(room) | (np.isnan(a) & np.isnan(b))
         if not near.all():
             at = first(~near)
@@ -133,6 +133,11 @@ def within(run: Run, balls: Result, names: tuple[str, ...] = ("output", "h_n", "
         if name in names and wrong.any():
             at = first(wrong)
             fail(f"value:{name}", message(name, at, value[at], ball[at]) + place(run.case, name, at))
+
+
+def size(array: np.ndarray) -> np.ndarray:
+    """The magnitudes of the numbers; 0 for what is none: no rounding leads to NaN or infinity and back."""
+    return np.where(np.isfinite(array), abs(array), 0.0)
 
 
 def message(name: str, at: tuple, value: Any, ball: Any) -> str:

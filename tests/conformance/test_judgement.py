@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,15 @@ def test_the_first_bad_step_is_named_in_walking_order():
         steps_agree(answered(changed("output", (1, 0, 1), 0.9428)))
     assert failure.value.message.startswith("output[1, 0, 1] is 0.9428, must be 0.7615942 +/- ")
     assert failure.value.message.endswith("it is the first step of the reverse direction")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_no_rounding_leads_to_what_is_no_number(value):
+    right = answered(lambda result: result)
+    wrong = replace(right, result=changed("output", (1, 0, 1), value)(right.result))
+    with pytest.raises(Failure, match=r"rounding explains a difference of \d") as failure:
+        agree(wrong, right)
+    assert failure.value.message.startswith(f"output[1, 0, 1] is {value} one way and 0.7615942 the other")
 
 
 def test_one_bad_step_does_not_blame_the_next():
