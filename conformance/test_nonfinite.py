@@ -39,23 +39,25 @@ def test_propagation(target, case):
     """A NaN or an infinity in the input shows in everything that depends on it."""
     applicable(case.num_rows > 0 and case.row_lengths.any())
     settled = target.expected(poison(case, 0.5)).rad  # where some sum may overflow, anything may come
-    poisons = [poison(case, value) for value in (np.nan, np.inf, -np.inf)]
+    poisons = {
+        f"{word} is in x": poison(case, value)
+        for word, value in (("NaN", np.nan), ("infinity", np.inf), ("-infinity", -np.inf))
+    }
     if case.h_0 is not None:
-        poisons += [poison(case, 0.5).map(poison_state(final[0] + "_0")) for final, _ in states(case)]
-    for poisoned in poisons:
+        for name in (final[0] + "_0" for final, _ in states(case)):
+            poisons[f"NaN is in {name}"] = poison(case, 0.5).map(poison_state(name))
+    for where, poisoned in poisons.items():
         reached, run = forward(poisoned), target(poisoned)
         for name, expected in reached.items():
-            for kind, is_kind in (("NaN", np.isnan), ("infinity", np.isposinf), ("-infinity", np.isneginf)):
-                wrong = is_kind(getattr(run.result, name)) != is_kind(expected)
-                if settled:
-                    wrong &= np.isfinite(getattr(settled, name))
-                if wrong.any():
-                    at = tuple(np.argwhere(wrong)[0].tolist())
-                    has = getattr(run.result, name)[at]
-                    fail(
-                        f"mask:{name}",
-                        f"{name}{list(at)} is {has:g}, must be {expected[at]:g}: {kind} is in x or a state",
-                    )
+            has = getattr(run.result, name)
+            wrong = np.zeros(has.shape, bool)
+            for kind in (np.isnan, np.isposinf, np.isneginf):
+                wrong |= kind(has) != kind(expected)
+            if settled:
+                wrong &= np.isfinite(getattr(settled, name))
+            if wrong.any():
+                at = tuple(np.argwhere(wrong)[0].tolist())
+                fail(f"mask:{name}", f"{name}{list(at)} is {has[at]:g}, must be {expected[at]:g}: {where}")
 
 
 def poison_state(state):

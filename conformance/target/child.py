@@ -276,7 +276,13 @@ def said(error):
 def where(error):
     """The last lines of the target's own frames."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
-    return ["{}:{} in {}: {}".format(f.filename, f.lineno, f.name, f.line) for f in frames[-3:]]
+    return ["{}:{} in {}: {}".format(importable(f.filename), f.lineno, f.name, f.line) for f in frames[-3:]]
+
+
+def importable(path):
+    """The path of a file from where Python found it, which is the same on every machine."""
+    folders = [os.path.abspath(folder) + os.sep for folder in sys.path]
+    return min([path[len(folder) :] for folder in folders if path.startswith(folder)], key=len, default=path)
 
 
 @contextlib.contextmanager
