@@ -9,6 +9,7 @@ from conformance.faults.diagnosis import Diagnosis, diagnose
 from conformance.properties import Property, catalogue
 from conformance.report import terminal
 from conformance.report.model import Report
+from conformance.target.child import said
 from conformance.target.load import Target, open_target
 from conformance.target.process import Limits
 
@@ -69,9 +70,13 @@ def explain(
 ) -> Diagnosis | None:
     """The diagnosis of a target that fails; None for one that does not, or of which nothing but deaths is known."""
     failed = [result for result in results if result.status == "failed"]
+    passed = [result.id for result in results if result.status == "passed"]
     if not failed or all(result.kind in DEATHS for result in failed):
         return None
-    return diagnose(target, failed, [result.id for result in results if result.status == "passed"], progress=progress)
+    try:
+        return diagnose(target, failed, passed, progress=progress)
+    except Exception as error:  # a verdict never depends on its explanation
+        return Diagnosis([], [f"the diagnosis itself failed, by a mistake of this kit: {said(error)}"])
 
 
 def quickest(prop: Property) -> int:

@@ -141,9 +141,12 @@ def size(array: np.ndarray) -> np.ndarray:
 
 
 def message(name: str, at: tuple, value: Any, ball: Any) -> str:
-    """What a number is and what it must be."""
-    must = show(ball.mid) + (f" +/- {ball.rad:.1e}" if ball.rad else " exactly")
-    return f"{name}{list(at)} is {show(value)}, must be {must}"
+    """What a number is and what it must be, with as many digits as tell them apart."""
+    is_, must = show(value), show(ball.mid)
+    if is_ == must:
+        is_, must = repr(float(value)), repr(float(ball.mid))
+    room = f"+/- {ball.rad:.1e}" if ball.rad else "exactly"
+    return f"{name}{list(at)} is {is_}, must be {must} {room}"
 
 
 def show(value: Any) -> str:

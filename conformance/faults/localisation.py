@@ -123,11 +123,11 @@ def places(wrong: Sequence[Answered]) -> Iterator[str]:
     """Directions and steps in which the top layer departs from its own previous step."""
     directions, first, rows = set(), [], set()
     for a in wrong:
-        case = a.probe.case
-        if case.training or a.given is None or "output" not in a.given:
+        if not telling(a):
             continue
-        ball = anchored(case, a.given["output"], a.arithmetic).output
-        for at in map(tuple, np.argwhere(~ball.contains(a.given["output"])).tolist()):
+        case, output = a.probe.case, (a.given or {})["output"]
+        ball = anchored(case, output, a.arithmetic).output
+        for at in map(tuple, np.argwhere(~ball.contains(output)).tolist()):
             first.append(when(case, at) + 1)
             directions.add(at[-1] >= case.config.state_size)
             rows.add(at[1 if len(at) == 3 and not case.config.batch_first else 0])

@@ -146,3 +146,12 @@ def test_words_are_compared_without_their_numbers():
     assert without_numbers("0.25 of 1,728 numbers, must be p = -1e-05") == "# of # numbers, must be p = #"
     assert re.fullmatch(r"[^\d]*", without_numbers("12 of 3.5e+10"))
     assert PropertyResult("a.b", "failed").case is None
+
+
+def test_a_diagnosis_that_fails_leaves_the_verdict(monkeypatch):
+    monkeypatch.setattr("conformance.engine.check.diagnose", lambda *_, **__: 1 / 0)
+    report = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
+    assert report.verdict == "fails"
+    assert report.known == [
+        "the diagnosis itself failed, by a mistake of this kit: ZeroDivisionError: division by zero"
+    ]
