@@ -58,6 +58,7 @@ class Diagnosis:
 
     findings: list[Finding]
     known: list[str]
+    wrong_cells: list[str] = field(default_factory=list)
     error_map: dict[str, Any] | None = None
 
 
@@ -84,7 +85,8 @@ def diagnose(
     if all(a.right for a in answered):
         progress("comparing what fails")
         findings = by_properties(failed, passed, deadline)
-    return Diagnosis(findings, what_is_known(answered, unexplained), error_map(answered))
+    wrong = [a.probe.case.config.cell for a in answered if not a.right]
+    return Diagnosis(findings, what_is_known(answered, unexplained), list(dict.fromkeys(wrong)), error_map(answered))
 
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:

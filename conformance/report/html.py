@@ -12,8 +12,10 @@ from jinja2 import Environment, StrictUndefined
 
 from conformance.engine.run import PropertyResult
 from conformance.properties import CHAPTERS, catalogue
+from conformance.target.capabilities import CELLS
 
 from .model import Report
+from .model import environment as installed
 
 WORDS = {
     "passed": "holds",
@@ -24,6 +26,7 @@ WORDS = {
     "not_run": "not run",
 }
 VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not tell"}
+COLOURS = {"conforms": "passed", "fails": "failed", "inconclusive": "inconclusive"}
 
 
 @dataclass
@@ -45,9 +48,16 @@ def page(reports: Sequence[Report], missing: Sequence[tuple[str, str]] = ()) -> 
     """The page of some reports; missing: targets that could not be judged, each with the reason."""
     source = resources.files("conformance.report").joinpath("templates/matrix.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(squares=squares, words=WORDS, verdicts=VERDICTS, shade=shade, statement=statement)
-    environment.globals.update(worst_first=worst_first, claims=claims, share=share)
-    return environment.from_string(source).render(reports=reports, chapters=CHAPTERS, missing=missing)
+    environment.globals.update(
+        squares=squares, words=WORDS, verdicts=VERDICTS, colours=COLOURS, shade=shade, statement=statement
+    )
+    environment.globals.update(worst_first=worst_first, claims=claims, share=share, versions=versions)
+    return environment.from_string(source).render(reports=reports, chapters=CHAPTERS, cells=CELLS, missing=missing)
+
+
+def versions() -> str:
+    """What was installed, in a few words."""
+    return ", ".join(f"{name} {version}" for name, version in installed().items() if version)
 
 
 def squares(report: Report) -> list[Square]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
@@ -17,6 +17,9 @@ from conformance.target.capabilities import Capabilities
 
 SCHEMA = 1
 STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}
+# What a verdict may depend on: always these, and of the others those that are installed.
+ALWAYS = ("numpy", "hypothesis", "torch")
+PACKAGES = ("onnx", "onnxruntime", "openvino", "keras", "jax", "flax", "equinox", "dm-haiku", "mlx", "pydynet")
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Report:
     seed: int
     results: list[PropertyResult]
     coverage: dict[str, int]
+    cells: dict[str, str] = field(default_factory=dict)
     diagnosis: list[Finding] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     error_map: dict[str, Any] | None = None
@@ -58,10 +62,11 @@ class Report:
         wrong = unclaimed + (list(missed) if strict else [])
         notes.update(dict.fromkeys([] if strict else missed))
         verdict = "fails" if failed or wrong else "inconclusive" if doubts else "conforms"
+        found = diagnosis or Diagnosis([], [])
         return cls(
             target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
-            reasons=wrong + doubts, notes=list(notes), diagnosis=diagnosis.findings if diagnosis else [],
-            known=diagnosis.known if diagnosis else [], error_map=diagnosis.error_map if diagnosis else None,
+            cells=by_cell(capabilities, results, found.wrong_cells), diagnosis=found.findings, known=found.known,
+            error_map=found.error_map, reasons=wrong + doubts, notes=list(notes),
         )  # fmt: skip
 
     @property
@@ -75,12 +80,11 @@ class Report:
         return first | {
             "target": self.target, "verdict": self.verdict, "reasons": self.reasons,
             "capabilities": self.capabilities, "profile": self.profile, "seed": self.seed,
-            "results": [asdict(result) for result in self.results],
+            "results": [asdict(result) for result in self.results], "cells": self.cells,
             "diagnosis": [asdict(finding) for finding in self.diagnosis], "known": self.known,
             "error_map": self.error_map,
             "coverage": self.coverage, "notes": self.notes,
-            "environment": {name: version(name) for name in ("numpy", "hypothesis", "torch")}
-            | {"python": platform.python_version()},
+            "environment": environment(),
         }  # fmt: skip
 
     def to_json(self) -> str:
@@ -96,6 +100,24 @@ def doubtful(capabilities: Capabilities, results: list[PropertyResult], coverage
     if any(result.id == "equivalence.steps" and result.status == "passed" for result in results):
         doubts += [f"no case exercised {area!r}" for area in expected(capabilities) if not coverage[area]]
     return doubts
+
+
+def by_cell(capabilities: Capabilities, results: Sequence[PropertyResult], wrong: Collection[str]) -> dict[str, str]:
+    """Each claimed cell: failed, expected_failure, or passed where no failure of it was seen.
+
+    wrong: cells that gave wrong answers to the probes of a diagnosis
+    """
+    status = dict.fromkeys(capabilities.cells, "passed")
+    for kind in ("expected_failure", "failed"):
+        shown = [result.case["config"]["cell"] for result in results if result.status == kind and result.case]
+        status |= dict.fromkeys(shown, kind)
+    return status | dict.fromkeys(wrong, "failed")
+
+
+def environment() -> dict[str, str | None]:
+    """The versions of what a verdict may depend on."""
+    versions = {name: version(name) for name in (*ALWAYS, *PACKAGES)}
+    return {k: v for k, v in versions.items() if v or k in ALWAYS} | {"python": platform.python_version()}
 
 
 def version(package: str) -> str | None:

@@ -48,6 +48,8 @@ def headline(report: Report) -> str:
     failed = sum(result.status == "failed" for result in judged)
     cases = sum(result.examples for result in judged)
     held = f"{failed} of {len(judged)} properties failed" if failed else f"{len(judged)} properties held"
+    expected = sum(result.status == "expected_failure" for result in report.results)
+    held += f", {expected} failed as expected" if expected else ""
     return f"{report.target} {VERDICTS[report.verdict]} ({held}, {cases:,} cases, {report.profile}, seed {report.seed})"
 
 

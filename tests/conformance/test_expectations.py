@@ -36,6 +36,7 @@ def test_what_is_expected_to_fail_conforms_with_exceptions(run, tmp_path):
     (tmp_path / "known.toml").write_text(KNOWN)
     done = run("check", "wrong.py", *FEW, "--expected-failures", "known.toml", "--json", "r.json", "--strict")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("wrong.py conforms (1 properties held, 1 failed as expected, ")
     report = json.loads((tmp_path / "r.json").read_text())
     jsonschema.validate(report, SCHEMA)
     assert report["verdict"] == "conforms"
@@ -116,9 +117,11 @@ def test_the_matrix_is_one_page_that_needs_nothing_else(run, tmp_path):
     words = " ".join(page.texts)
     assert "students/right.py" in words and "does not conform" in words and "case('RNN_TANH'" in words
     assert "there is no file and no module 'no_such_package'" in words
+    assert re.search(r"students/wrong.py.*does not conform *fails *–", " ".join(words.split()))
     assert 'name="viewport"' in text and 'scope="row"' in text and "<caption>" in text
     data = json.loads((tmp_path / "all.json").read_text())
     assert [report["verdict"] for report in data["reports"]] == ["conforms", "fails"]
+    assert [report["cells"] for report in data["reports"]] == [{"RNN_TANH": "passed"}, {"RNN_TANH": "failed"}]
     assert list(data["missing"]) == ["no_such_package"]
     for report in data["reports"]:
         jsonschema.validate(report, SCHEMA)
