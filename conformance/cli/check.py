@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from conformance.engine import expectations
 from conformance.engine.check import check as check_here
 from conformance.engine.check import choose, explain, known
-from conformance.engine.counterexamples import save
+from conformance.engine.counterexamples import FOLDER, save
 from conformance.engine.parallel import cores, judge_all
 from conformance.engine.profiles import PROFILES
 from conformance.report import github, html, junit, terminal
@@ -23,6 +23,7 @@ from conformance.target.capabilities import Capabilities, capability_names
 from conformance.target.load import open_target
 from conformance.target.process import Limits
 
+NOTHING = 2  # what was asked for could not be done
 DIAGNOSIS_CALL = 2.0  # seconds for one call; who takes longer is not diagnosed
 
 
@@ -112,22 +113,35 @@ def check(
     diagnosis = None if no_diagnosis else diagnosed(target, results, console, in_process)
     report = Report.of(target, capabilities, results, profile, seed, require, diagnosis, missed, strict)
     terminal.show(report, console)
-    saved = [save(target, r.id, r.message, r.case) for r in report.results if r.case]
-    if any(saved):
-        folder = next(file.parent for file in saved if file)
-        console.print(
-            f"  saved        {folder}: judged first next time; rnn-conformance replay FILE TARGET", soft_wrap=True
-        )
-    if json_file:
-        json_file.write_text(report.to_json() + "\n")
-    if junit_file:
-        junit.write(report, junit_file)
-    if html_file:
-        html_file.write_text(html.page([report]))
+    keep(report, console)
+    texts = {json_file: report.to_json, junit_file: lambda: junit.document(report), html_file: lambda: html.page([report])}
+    written = [write(file, text()) for file, text in texts.items() if file]
     if "GITHUB_ACTIONS" in os.environ:
         for line in github.workflow_commands(report):
             click.echo(line)
-    return report.status
+    return report.status or (0 if all(written) else NOTHING)
+
+
+def keep(report, console):
+    """Saves the counterexamples, and says where they are."""
+    saved = [save(report.target, r.id, r.message, r.case) for r in report.results if r.case]
+    if all(saved) and saved:
+        text = f"saved        {saved[0].parent}: judged first next time; rnn-conformance replay FILE TARGET"
+    elif saved:
+        text = f"not saved    {FOLDER} cannot be written here, so nothing is kept for the next time"
+    else:
+        return
+    console.print("  " + text, soft_wrap=True)
+
+
+def write(file, text):
+    """Writes a file; where that does not work it says so, since the verdict stands all the same."""
+    try:
+        file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        click.echo(f"rnn-conformance: {file} cannot be written: {error.strerror}", err=True)
+        return False
+    return True
 
 
 def diagnosed(target, results, console, in_process):

@@ -16,10 +16,9 @@ from conformance.report.model import Report
 from conformance.target.load import TargetError
 from conformance.target.process import Limits
 
-from .check import Duration, Workers, diagnosed, progress_bar
+from .check import NOTHING, Duration, Workers, diagnosed, progress_bar, write
 
 SCHEMA = 1
-NOTHING = 2
 
 
 @click.command()
@@ -58,13 +57,14 @@ def matrix(targets, html_file, json_file, profile, workers, seed, call_limit, pr
         assert claims is not None
         reports.append(Report.of(target, claims, results, profile, seed, diagnosis=diagnosis))
         console.print(terminal.headline(reports[-1]), soft_wrap=True)
-    html_file.write_text(html.page(reports, missing), encoding="utf-8")
-    console.print(f"written: {html_file}")
-    if json_file:
-        plain = {"schema": SCHEMA, "reports": [r.as_dict() for r in reports], "missing": dict(missing)}
-        json_file.write_text(json.dumps(plain, indent=1) + "\n", encoding="utf-8")
+    plain = {"schema": SCHEMA, "reports": [r.as_dict() for r in reports], "missing": dict(missing)}
+    texts = {html_file: html.page(reports, missing), json_file: json.dumps(plain, indent=1)}
+    written = [write(file, text) for file, text in texts.items() if file]
+    if written[0]:
+        console.print(f"written: {html_file}")
     failed = any(report.status == 1 for report in reports)
-    return 1 if failed else NOTHING if missing or any(report.status for report in reports) else 0
+    complete = all(written) and not missing and not any(report.status for report in reports)
+    return 1 if failed else 0 if complete else NOTHING
 
 
 def spread(targets):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from conformance.engine.run import PropertyResult
@@ -10,8 +9,8 @@ from conformance.engine.run import PropertyResult
 from .model import Report
 
 
-def write(report: Report, file: Path) -> None:
-    """Writes the report; raises OSError if that cannot be done."""
+def document(report: Report) -> str:
+    """The report as a whole document."""
     suites = ET.Element("testsuites", name=f"rnn-conformance {report.target}")
     chapters: dict[str, list[PropertyResult]] = {}
     for result in report.results:
@@ -29,7 +28,7 @@ def write(report: Report, file: Path) -> None:
             elif result.status != "passed":
                 ET.SubElement(element, "skipped", message=printable(f"{result.status}: {result.message}"))
     ET.indent(suites)
-    file.write_bytes(ET.tostring(suites, encoding="utf-8", xml_declaration=True))
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
 
 def printable(text: str) -> str:

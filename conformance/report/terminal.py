@@ -17,6 +17,7 @@ VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive":
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
 WIDTH = 100
 NOTES = 6
+LONGEST_CASE = 800
 
 
 def show(report: Report, console: Console) -> None:
@@ -64,8 +65,11 @@ def alike(failures: list[PropertyResult]) -> list[list[PropertyResult]]:
 def details(failure: PropertyResult) -> Iterator[str]:
     """What is wrong, and the smallest case that shows it."""
     yield from wrapped(failure.message, "    ")
-    if failure.counterexample:
-        yield from wrapped(f"smallest case: {failure.counterexample}", "    ")
+    case = failure.counterexample or ""
+    if len(case) > LONGEST_CASE:
+        case = case[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
+    if case:
+        yield from wrapped(f"smallest case: {case}", "    ")
 
 
 def diagnosis(report: Report) -> Iterator[tuple[str, str]]:

@@ -393,8 +393,8 @@ def answer(session, header, arrays):
 
 
 def serve(source, sink):
-    """Answers frames until there are no more."""
-    session = None
+    """Answers frames until there are no more; a copy of this process that a target forked off answers none."""
+    session, own = None, os.getpid()
     while True:
         try:
             header, arrays = unpacked(source)
@@ -404,6 +404,8 @@ def serve(source, sink):
             session, reply, results = answer(session, header, arrays)
         except LoadError as error:
             reply, results = {"refused": str(error)}, {}
+        if os.getpid() != own:
+            os._exit(0)
         reply["notes"] = session.new_notes() if session else []
         sink.write(packed(reply, results))
         sink.flush()
