@@ -18,6 +18,7 @@ from .protocol import protocol
 from .replay import replay
 from .shapes import shapes
 from .trace import trace
+from .vectors import vectors
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,7 +30,7 @@ def cli() -> None:
     """
 
 
-for command in (check, trace, replay, new, shapes, properties, protocol, matrix, compare):
+for command in (check, trace, replay, new, shapes, properties, protocol, matrix, compare, vectors):
     cli.add_command(command)
 
 

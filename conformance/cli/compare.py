@@ -47,8 +47,8 @@ def compare(old, new, profile, seed, call_limit, json_file):
     limits = Limits(call=call_limit)
     with stopping(open_target(old, limits=limits)) as before, stopping(open_target(new, limits=limits)) as after:
         found = compare_targets(before, after, profile, seed)
-    lines = [f"{headline(found, old, new)} ({len(found.differences)} of {found.cases:,} cases, {profile}, seed {seed})"]
-    lines += told(found, new)
+    share = f"{len(found.differences)} of {found.cases:,} cases differ, {profile}, seed {seed}"
+    lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)
     if json_file:
