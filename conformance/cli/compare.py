@@ -38,7 +38,7 @@ def compare(old, new, profile, seed, call_limit, json_file):
     """Does NEW differ from OLD beyond rounding, and which of them is wrong?
 
     OLD and NEW are targets as check takes them, often one file twice, OLD behind python=INTERPRETER.
-    Dropout in training and NaN in the input are for check to judge.
+    Dropout in training, NaN in the input, and what takes several calls, are for check to judge.
     Exit status: 0 no difference beyond rounding, 1 they differ or NEW claims less, 2 could not tell.
     """
     cache_elsewhere()
@@ -81,14 +81,19 @@ def told(found, new):
     for sort, areas in found.areas.items():
         alike = [difference for difference in found.differences if difference.sort == sort]
         first = alike[0]
-        yield f"\n  {LEAVES[first.leaves]} ({first.failing}): {len(alike)} cases"
+        yield f"\n  {LEAVES[first.leaves]} ({first.failing}): {counted(len(alike))}"
         yield from wrapped(f"first: {first.old if first.leaves == 'OLD' else first.new}", "    ")
         numbers = ", ".join(str(difference.number) for difference in alike[:12])
-        yield f"    cases {numbers}{', ...' if len(alike) > 12 else ''}"
+        yield f"    number {numbers}{', ...' if len(alike) > 12 else ''}"
         if areas:
             yield from wrapped(f"in all of them: {', '.join(areas)}", "    ")
     if found.smallest:
         yield from smallest(found, new)
+
+
+def counted(number):
+    """So many cases, in words."""
+    return "1 case" if number == 1 else f"{number:,} cases"
 
 
 def smallest(found, new):

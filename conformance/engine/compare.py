@@ -32,7 +32,7 @@ from .subject import Subject
 # What one call tells; the first that fails speaks for the others.
 JUDGES = (
     "equivalence.steps", "gradients.back_propagation", "shapes.shapes", "gradients.shapes", "shapes.dtype",
-    "shapes.inputs_untouched", "shapes.results_own_their_memory",
+    "shapes.inputs_untouched",
 )  # fmt: skip
 RIGHT = "right, but for rounding"
 MOST_DEATHS = 5  # of a process, before no more cases are run

@@ -58,7 +58,7 @@ def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
     assert len(list((tmp_path / "made").iterdir())) == 12
     done = run("check", "made", "right.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("right.py: 2 of 2 test vectors hold; 10 need what is not claimed: bidirectional,")
+    assert done.stdout.startswith("right.py: 2 of 2 test vectors hold; 10 need what is not claimed: LSTM,")
 
 
 def test_the_same_vectors_are_the_same_bytes(run, tmp_path):
@@ -89,7 +89,7 @@ def test_shapes_and_deaths_are_told(folder):
 
 
 def test_a_checker_needs_one_line(folder):
-    """What README and schema promise: abs(y - mid) <= rad, for what PyTorch's order of summation may give."""
+    """What README and schema promise: abs(y - mid) <= rad."""
     for file in folder.iterdir():
         data = json.loads(file.read_text())
         result = forward(vectors.read(file).case)
@@ -114,9 +114,9 @@ def test_the_schema_knows_what_the_code_knows():
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_void_cases_are_left_out_and_most_are_not(cell, dtype):
+def test_void_cases_are_left_out_and_others_are_not(cell, dtype):
     found = dict(vectors.vectors(cell, dtype))
-    assert len(found) == len(COVERING) and sum(v is not None for v in found.values()) >= len(COVERING) // 3
+    assert len(found) == len(COVERING) and sum(v is not None for v in found.values()) >= len(COVERING) // 4
     for vector in filter(None, found.values()):
         assert all(np.isfinite(ball.mid + ball.rad).all() for _, ball in vector.balls.items())
 
@@ -144,7 +144,7 @@ def test_what_is_not_claimed_is_not_run(folder):
         ("rnn_tanh-float32-00.json", {"sizes": {"batch": (7,)}}, ["these sizes"]),
         ("rnn_tanh-float32-00.json", {"arithmetic": "lenient"}, ["strict arithmetic"]),
         ("rnn_tanh-float32-00.json", {"initial_state": False}, ["initial_state"]),
-        ("rnn_tanh-float32-02.json", {}, ["lengths", "empty.length", "2 layers"]),
+        ("rnn_tanh-float32-02.json", {}, ["lengths", "2 layers"]),
         ("rnn_tanh-float32-10.json", {"max_layers": None}, ["no_bias"]),
         ("rnn_tanh-float32-17.json", {"max_layers": 2, "bidirectional": True}, ["empty.time"]),
         ("rnn_tanh-float32-18.json", {}, ["empty.batch"]),
