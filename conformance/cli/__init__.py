@@ -10,6 +10,7 @@ from conformance.engine.check import UsageError
 from conformance.target.load import TargetError
 
 from .check import check
+from .compare import compare
 from .matrix import matrix
 from .new import new
 from .properties import properties
@@ -17,6 +18,7 @@ from .protocol import protocol
 from .replay import replay
 from .shapes import shapes
 from .trace import trace
+from .vectors import vectors
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,7 +30,7 @@ def cli() -> None:
     """
 
 
-for command in (check, trace, replay, new, shapes, properties, protocol, matrix):
+for command in (check, trace, replay, new, shapes, properties, protocol, matrix, compare, vectors):
     cli.add_command(command)
 
 
@@ -40,6 +42,8 @@ def main() -> None:
         status = complain(with_choices(error))
     except (TargetError, UsageError) as error:
         status = complain(str(error))
+    except OSError as error:
+        status = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (click.Abort, KeyboardInterrupt):
         status = complain("interrupted; nothing was judged to the end")
     sys.exit(status)

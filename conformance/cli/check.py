@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -89,8 +90,7 @@ def check(
     openvino, keras, flax, flax-nnx, equinox, haiku, mlx, pydynet, reference), or one of these behind
     python=INTERPRETER. Exit status: 0 it conforms, 1 it does not, 2 could not tell.
     """
-    # Hypothesis keeps a cache even without a database; it does not belong into the user's folder
-    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "rnn-conformance"))
+    cache_elsewhere()
     known("profile", profile, PROFILES)
     for name in require:
         known("capability", name, capability_names())
@@ -142,6 +142,20 @@ def write(file, text):
         click.echo(f"rnn-conformance: {file} cannot be written: {error.strerror}", err=True)
         return False
     return True
+
+
+@contextlib.contextmanager
+def stopping(target):
+    """The target, whose process ends with the block."""
+    try:
+        yield target
+    finally:
+        target.stop()
+
+
+def cache_elsewhere():
+    """Hypothesis keeps a cache even without a database; it does not belong into the user's folder."""
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(tempfile.gettempdir()) / "rnn-conformance"))
 
 
 def diagnosed(target, results, console, in_process):

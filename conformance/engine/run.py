@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,6 +116,19 @@ class OutOfTime(Exception):
     """The budget for random cases is spent."""
 
 
+def each_block(count: int, number: int, body: Callable[[bytes], None]) -> None:
+    """Calls ``body`` with so many random blocks, the same for the same number; every setting of Hypothesis is ours."""
+
+    def drawn(block: bytes) -> None:  # bytes, not cases: Hypothesis would print the last case, at length
+        body(block)
+
+    settings(
+        max_examples=count, database=None, derandomize=False, deadline=None, phases=(Phase.generate,),
+        verbosity=Verbosity.quiet, report_multiple_bugs=False, print_blob=False, backend="hypothesis",
+        suppress_health_check=list(HealthCheck), stateful_step_count=1,
+    )(seed(number)(given(block=BLOCKS)(drawn)))()  # fmt: skip
+
+
 class Judging:
     """One property being judged on case after case, by one instance of the target."""
 
@@ -154,24 +168,17 @@ class Judging:
             raise Found from None
 
     def random(self, count: int, number: int, began: float, seconds: float | None) -> None:
-        """Judges random cases; Hypothesis draws them, and every setting of it is ours."""
+        """Judges random cases."""
 
-        def body(block: bytes) -> None:  # bytes, not cases: Hypothesis would print the last case, at length
+        def body(block: bytes) -> None:
             if self.failure:
                 raise Found  # Hypothesis asks once more about what it was told
             if seconds is not None and time.monotonic() - began > seconds:
                 raise OutOfTime
             self.one(from_block(block, self.allowed))
 
-        test = settings(
-            max_examples=count, database=None, derandomize=False, deadline=None, phases=(Phase.generate,),
-            verbosity=Verbosity.quiet, report_multiple_bugs=False, print_blob=False, backend="hypothesis",
-            suppress_health_check=list(HealthCheck), stateful_step_count=1,
-        )(seed(number)(given(block=BLOCKS)(body)))  # fmt: skip
-        try:
-            test()
-        except OutOfTime:
-            return
+        with contextlib.suppress(OutOfTime):
+            each_block(count, number, body)
 
     def result(self) -> PropertyResult:
         """What became of the property; a counterexample is made small first."""

@@ -1,0 +1,130 @@
+"""``rnn-conformance compare``: does a new version differ from an old one beyond rounding?"""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from conformance.engine.check import known
+from conformance.engine.compare import compare as compare_targets
+from conformance.engine.counterexamples import case_to_data, save
+from conformance.engine.profiles import PROFILES
+from conformance.report.terminal import wrapped
+from conformance.target.load import open_target
+from conformance.target.process import Limits
+
+from .check import Duration, cache_elsewhere, stopping
+
+SCHEMA = 1
+LEAVES = {
+    "NEW": "NEW leaves the reference, OLD does not",
+    "OLD": "OLD leaves the reference, NEW does not",
+    "both": "both leave the reference, each in its own way",
+}
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--profile", default="quick", show_default=True, help=f"How much to run: {', '.join(PROFILES)}.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the random cases.")
+@click.option("--call-limit", type=Duration(), default=10.0, help="Time for one call of a target.  [default: 10s]")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write what differs there.")
+def compare(old, new, profile, seed, call_limit, json_file):
+    """Does NEW differ from OLD beyond rounding, and which of them is wrong?
+
+    OLD and NEW are targets as check takes them, often one file twice, OLD behind python=INTERPRETER.
+    Dropout in training, NaN in the input, and what takes several calls, are for check to judge.
+    Exit status: 0 no difference beyond rounding, 1 they differ or NEW claims less, 2 could not tell.
+    """
+    cache_elsewhere()
+    known("profile", profile, PROFILES)
+    console = Console(highlight=False)
+    limits = Limits(call=call_limit)
+    with stopping(open_target(old, limits=limits)) as before, stopping(open_target(new, limits=limits)) as after:
+        found = compare_targets(before, after, profile, seed)
+    share = f"{len(found.differences)} of {found.cases:,} cases differ, {profile}, seed {seed}"
+    lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
+    if json_file:
+        json_file.write_text(json.dumps(as_data(found, old, new, profile, seed), indent=1) + "\n", encoding="utf-8")
+    return found.status
+
+
+def headline(found, old, new):
+    """The verdict in a sentence."""
+    if found.differences:
+        return f"{new} differs from {old} beyond rounding"
+    if found.lost:
+        return f"{new} claims less than {old}"
+    return f"{new} is {old}, but for rounding" if found.status == 0 else f"{new} could not be compared with {old}"
+
+
+def told(found, new):
+    """The lines under the headline; saves what is a failure of NEW."""
+    counts = found.counts
+    yield f"  the same, but for rounding {counts['same']:5,} cases, {counts['identical']:,} of them bit for bit"
+    if counts["wrong alike"]:
+        yield f"  wrong, both alike          {counts['wrong alike']:5,} cases; rnn-conformance check says why"
+    if counts["void"]:
+        yield f"  too uncertain to tell      {counts['void']:5,} cases"
+    if found.stopped:
+        yield "  processes died too often; the other cases were not run"
+    for word, claims in (("lost", found.lost), ("gained", found.gained)):
+        if claims:
+            yield from wrapped(f"claims {word:6}: {'; '.join(claims)}", "  ")
+    for sort, areas in found.areas.items():
+        alike = [difference for difference in found.differences if difference.sort == sort]
+        first = alike[0]
+        yield f"\n  {LEAVES[first.leaves]} ({first.failing}): {counted(len(alike))}"
+        yield from wrapped(f"first: {first.old if first.leaves == 'OLD' else first.new}", "    ")
+        numbers = ", ".join(str(difference.number) for difference in alike[:12])
+        yield f"    number {numbers}{', ...' if len(alike) > 12 else ''}"
+        if areas:
+            yield from wrapped(f"in all of them: {', '.join(areas)}", "    ")
+    if found.smallest:
+        yield from smallest(found, new)
+
+
+def counted(number):
+    """So many cases, in words."""
+    return "1 case" if number == 1 else f"{number:,} cases"
+
+
+def smallest(found, new):
+    """The first difference made small; saves it where it is a failure of NEW."""
+    first = found.smallest
+    yield ""
+    yield from wrapped(f"smallest case: {first.case!r}", "  ")
+    yield from wrapped(f"OLD: {first.old}", "    ")
+    yield from wrapped(f"NEW: {first.new}", "    ")
+    if not found.always:
+        yield "  not every time: new instances that were called with this case alone did not differ"
+    elif first.leaves != "OLD":
+        file = save(new, first.failing, first.new, case_to_data(first.case))
+        if file:
+            yield f"  saved        {file}; rnn-conformance replay FILE TARGET"
+
+
+def as_data(found, old, new, profile, seed):
+    """The comparison in the order of its JSON."""
+
+    def plain(difference):
+        names = ("number", "leaves", "failing", "kind", "old", "new")
+        return {name: getattr(difference, name) for name in names}
+
+    first = found.smallest
+    return {
+        "schema": SCHEMA, "kit_version": metadata.version("rnn-conformance"), "old": old, "new": new,
+        "profile": profile, "seed": seed, "status": found.status, "cases": found.cases,
+        "counts": {name: found.counts[name] for name in ("same", "identical", "wrong alike", "void")},
+        "stopped": found.stopped, "lost": found.lost, "gained": found.gained,
+        "differences": [plain(difference) for difference in found.differences],
+        "smallest": first and plain(first)
+        | {"always": found.always, "counterexample": repr(first.case), "case": case_to_data(first.case)},
+    }  # fmt: skip

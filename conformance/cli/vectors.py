@@ -1,0 +1,88 @@
+"""``rnn-conformance vectors``: cases and their results as files, for implementations that Python cannot call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from conformance.engine import vectors as engine
+from conformance.engine.check import known
+from conformance.engine.judgement import Failure
+from conformance.engine.subject import Subject
+from conformance.target.capabilities import PROFILES
+from conformance.target.load import TargetError, open_target
+from conformance.target.process import Limits
+from reference_rnn import CELLS, DTYPES
+
+from .check import Duration, stopping
+
+NOTHING = 2
+
+
+@click.group()
+def vectors():
+    """Test vectors: one case a JSON file, with its results and how far each number may be off."""
+
+
+@vectors.command("write")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--cell", "cells", multiple=True, default=CELLS, help=f"Of {', '.join(CELLS)}.  [default: all]")
+@click.option(
+    "--dtype", "dtypes", multiple=True, default=("float32",), show_default=True, help=f"Of {', '.join(DTYPES)}."
+)
+@click.option("--arithmetic", default="strict", show_default=True, help=f"Of {', '.join(PROFILES)}, as claimed.")
+@click.option("--count", type=click.IntRange(1, engine.MOST), default=engine.MOST, show_default=True,
+              help="Cases for each cell and dtype.")  # fmt: skip
+def write(folder, cells, dtypes, arithmetic, count):
+    """Writes test vectors to DIR: the same files, byte for byte, every time.
+
+    A number y of a result is right if abs(y - mid) <= rad, in double precision.
+    """
+    for kind, names, choices in (
+        ("cell", cells, CELLS),
+        ("dtype", dtypes, DTYPES),
+        ("arithmetic", [arithmetic], PROFILES),
+    ):
+        for name in names:
+            known(kind, name, choices)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = void = 0
+    for cell in dict.fromkeys(cells):
+        for dtype in dict.fromkeys(dtypes):
+            for name, vector in engine.vectors(cell, dtype, count, arithmetic):
+                if vector is None:
+                    void += 1
+                else:
+                    written += 1
+                    engine.write(folder, name, vector)
+    left = f"; {void} cases are left out, since rounding may do anything to them" if void else ""
+    click.echo(f"{written} test vectors are in {folder}{left}")
+    return 0 if written else NOTHING
+
+
+@vectors.command("check")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("target")
+@click.option("--call-limit", type=Duration(), default=10.0, help="Time for one call of the target.  [default: 10s]")
+def check(folder, target, call_limit):
+    """Does TARGET give the results of the test vectors in DIR?
+
+    What it does not claim is not run. Exit status: 0 it does, 1 it does not, 2 could not tell.
+    """
+    try:
+        found = engine.read_all(folder)
+    except engine.VectorError as error:
+        raise TargetError(str(error)) from None
+    with stopping(open_target(target, limits=Limits(call=call_limit))) as opened:
+        try:
+            outcome = engine.judge(Subject(opened), found)
+        except Failure as failure:
+            raise TargetError(failure.message) from None
+    held, wrong = len(outcome.held), len(outcome.wrong)
+    missing = dict.fromkeys(name for lacks in outcome.unclaimed.values() for name in lacks)
+    beyond = f"; {len(outcome.unclaimed)} need what is not claimed: {', '.join(missing)}" if missing else ""
+    click.echo(f"{target}: {held} of {held + wrong} test vectors hold{beyond}")
+    for name, message in outcome.wrong.items():
+        click.echo(f"  {name}: {message}")
+    return 1 if wrong else 0 if held else NOTHING
