@@ -114,7 +114,11 @@ def check(
     report = Report.of(target, capabilities, results, profile, seed, require, diagnosis, missed, strict)
     terminal.show(report, console)
     keep(report, console)
-    texts = {json_file: report.to_json, junit_file: lambda: junit.document(report), html_file: lambda: html.page([report])}
+    texts = {
+        json_file: report.to_json,
+        junit_file: lambda: junit.document(report),
+        html_file: lambda: html.page([report]),
+    }
     written = [write(file, text()) for file, text in texts.items() if file]
     if "GITHUB_ACTIONS" in os.environ:
         for line in github.workflow_commands(report):
@@ -125,13 +129,12 @@ def check(
 def keep(report, console):
     """Saves the counterexamples, and says where they are."""
     saved = [save(report.target, r.id, r.message, r.case) for r in report.results if r.case]
-    if all(saved) and saved:
-        text = f"saved        {saved[0].parent}: judged first next time; rnn-conformance replay FILE TARGET"
-    elif saved:
-        text = f"not saved    {FOLDER} cannot be written here, so nothing is kept for the next time"
-    else:
-        return
-    console.print("  " + text, soft_wrap=True)
+    text = f"not saved    {FOLDER} cannot be written here, so nothing is kept for the next time"
+    for file in saved:
+        if file:
+            text = f"saved        {file.parent}: judged first next time; rnn-conformance replay FILE TARGET"
+    if saved:
+        console.print("  " + text, soft_wrap=True)
 
 
 def write(file, text):

@@ -17,7 +17,7 @@ from conformance.report.terminal import wrapped
 from conformance.target.load import open_target
 from conformance.target.process import Limits
 
-from .check import Duration, cache_elsewhere, stopping
+from .check import NOTHING, Duration, cache_elsewhere, stopping, write
 
 SCHEMA = 1
 LEAVES = {
@@ -51,9 +51,8 @@ def compare(old, new, profile, seed, call_limit, json_file):
     lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)
-    if json_file:
-        json_file.write_text(json.dumps(as_data(found, old, new, profile, seed), indent=1) + "\n", encoding="utf-8")
-    return found.status
+    written = not json_file or write(json_file, json.dumps(as_data(found, old, new, profile, seed), indent=1))
+    return found.status or (0 if written else NOTHING)
 
 
 def headline(found, old, new):

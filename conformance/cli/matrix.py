@@ -16,7 +16,7 @@ from conformance.report.model import Report
 from conformance.target.load import TargetError
 from conformance.target.process import Limits
 
-from .check import NOTHING, Duration, Workers, diagnosed, progress_bar, write
+from .check import NOTHING, Duration, Workers, cache_elsewhere, diagnosed, progress_bar, write
 
 SCHEMA = 1
 
@@ -38,6 +38,7 @@ def matrix(targets, html_file, json_file, profile, workers, seed, call_limit, pr
     A folder stands for the Python files in it. A package that is missing is not installed, never passed.
     Exit status: 0 all conform, 1 some do not, 2 some could not be judged.
     """
+    cache_elsewhere()
     known("profile", profile, PROFILES)
     chosen = choose(properties)
     console = Console(highlight=False)

@@ -15,9 +15,7 @@ from conformance.target.load import TargetError, open_target
 from conformance.target.process import Limits
 from reference_rnn import CELLS, DTYPES
 
-from .check import Duration, stopping
-
-NOTHING = 2
+from .check import NOTHING, Duration, stopping
 
 
 @click.group()

@@ -197,7 +197,7 @@ def test_the_seed_decides_what_is_found(both, right):
         (["absent.py", "new.py"], "there is no file 'absent.py'"),
         (["old.py"], "Missing argument 'NEW'; usage: "),
         (["old.py", "new.py", "--profile", "slow"], "there is no profile 'slow'; there are quick, standard, thorough"),
-        (["old.py", "new.py", "--json", "no/such/file"], "no/such/file: No such file or directory"),
+        (["old.py", "new.py", "--json", "no/such/file"], "no/such/file cannot be written: No such file or directory"),
         (["old.py", "new.py", "--budget", "1s"], "options of compare are --profile, --seed, --call-limit, --json"),
     ],
 )
