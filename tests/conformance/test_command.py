@@ -19,6 +19,7 @@ from reference_rnn import CELLS, case
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 NODE = Path(__file__).parent.parent.parent / "examples" / "node" / "rnn.js"
+TFJS = NODE.parent.parent / "tfjs" / "rnn.js"
 PROTOCOL = json.loads(SCHEMA.read_text())
 
 # A harness in Python that shares nothing with the kit's own; CHANGE is put in for what is to go wrong.
@@ -193,3 +194,11 @@ def test_the_example_in_node_conforms():
     assert run("protocol", "check", f"cmd: node {NODE}").returncode == 0
     done = run("check", f"cmd: node {NODE}", "--property", "equivalence", "--property", "lengths")
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(not (TFJS.parent / "node_modules").exists(), reason="TensorFlow.js is not installed")
+def test_tensorflow_js_keeps_to_the_protocol_and_masks_by_multiplication():
+    assert run("protocol", "check", f"cmd: node {TFJS}").returncode == 0
+    assert run("check", f"cmd: node {TFJS}", "--property", "layers").returncode == 0
+    done = run("check", f"cmd: node {TFJS}", "--property", "lengths.padding_is_not_read")
+    assert done.returncode == 1 and "padding is masked by multiplication, which NaN survives" in done.stdout

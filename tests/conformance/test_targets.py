@@ -33,6 +33,7 @@ WRONG = {
     "returns_none": ("shapes.shapes", "forward returned None, must return two arrays: output, h_n"),
     "returns_ragged_lists": ("lengths.padding_is_zero", "output is a list that does not become an array"),
     "returns_string": ("shapes.shapes", "forward returned a str, must return two arrays"),
+    "returns_too_much": ("shapes.shapes", "output has shape (1, 16384, 8192): 0.5 GB"),
     "returns_three": ("shapes.shapes", "forward returned a tuple of 3, must return two arrays"),
     "reuses_buffer": ("shapes.results_own_their_memory", "shares memory with an earlier result"),
     "reverse_starts_in_padding": ("lengths.padded_row_is_row_alone", "one way and"),
@@ -46,9 +47,11 @@ WRONG = {
 # What needs a process of its own to be judged: it takes down the one that it is in.
 DEADLY = {
     "crashes": "the target died of SIGSEGV",
+    "dies_late": "the target died of SIGABRT",
     "eats_memory": "the target took more than 2.0 GiB of memory",
     "exits": "the target raised SystemExit: 3",
     "exits_at_once": "the target ended its process with status 7",
+    "forks": "the target did not return in time",
     "hangs": "the target did not return in time",
 }
 
@@ -81,7 +84,7 @@ def test_what_is_wrong_is_rejected_for_the_right_reason(name):
 @pytest.mark.parametrize("name", DEADLY)
 def test_what_takes_its_process_down_is_a_finding(name):
     ids = ["shapes.shapes", "equivalence.steps"]
-    limits = Limits(call=3 if name == "hangs" else 60)
+    limits = Limits(call=3 if name in ("hangs", "forks") else 60)
     report = check(TARGETS / "wrong" / f"{name}.py", properties=ids, in_process=False, limits=limits)
     assert [result.status for result in report.results] == ["failed", "failed"]
     assert DEADLY[name] in report.results[1].message
