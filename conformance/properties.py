@@ -40,6 +40,7 @@ CHAPTERS = (
     "symmetries",
     "dropout",
     "gates",
+    "options",
     "gradients",
 )
 
@@ -53,6 +54,7 @@ DRAWS: dict[str, dict[str, Any]] = {
     "lengths": {"lengths": True},
     "layers": {"min_layers": 2},
     "projections": {"projections": True},
+    "options": {"projections": False},
 }
 
 
@@ -110,7 +112,7 @@ class Property:
         if c.recompiles:
             drawn |= {"bidirectional": c.bidirectional, "bias": True, "empty": ()}
         for need in self.needs:
-            drawn |= DRAWS.get(need, {})
+            drawn |= DRAWS.get(need.partition(".")[0], {})
         return Allowed(**(drawn | self.draws))
 
 

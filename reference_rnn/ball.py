@@ -17,6 +17,9 @@ import numpy as np
 from .arithmetic import Arithmetic
 from .functions import (
     affine,
+    affine_peephole,
+    clip,
+    hard_sigmoid,
     join,
     linear,
     mix,
@@ -26,6 +29,7 @@ from .functions import (
     select,
     sigmoid,
     sigmoid_slope,
+    softsign,
     tanh,
     tanh_slope,
     total,
@@ -126,6 +130,12 @@ def _(x: Ball, W_x: Any, h: Ball, W_h: Any, b_x: Any, b_h: Any) -> Ball:
     return rounded_sum(mid, [(x, W_x), (h, W_h)], [b_x, b_h])
 
 
+@affine_peephole.register
+def _(x: Ball, W_x: Any, h: Ball, W_h: Any, b_x: Any, b_h: Any, w: Any, c: Ball) -> Ball:
+    mid = affine_peephole(x.mid, W_x, h.mid, W_h, b_x, b_h, w, c.mid)
+    return rounded_sum(mid, [(x, W_x), (h, W_h), (c, np.diag(w))], [b_x, b_h])
+
+
 @linear.register
 def _(x: Ball, W: Any, b: Any) -> Ball:
     return rounded_sum(linear(x.mid, W, b), [(x, W)], [b])
@@ -153,6 +163,32 @@ def _(z: Ball) -> Ball:
     # nothing is rounded; below zero only the part of the ball that reaches above it remains
     rad = np.where(np.isinf(z.rad), np.inf, np.clip(z.mid + z.rad, 0, z.rad))
     return Ball(relu(z.mid), rad, z.arithmetic)
+
+
+@hard_sigmoid.register
+def _(z: Ball) -> Ball:
+    a = z.arithmetic
+    # 0.2 is rounded, then the product, then the sum; what is cut off at 0 or 1 is exact
+    rad = 0.2 * z.rad + a.u * (3 * 0.2 * z.mag + 1) + a.eta
+    return cut_off(0.2 * z.mid + 0.5, rad, 0.0, 1.0, hard_sigmoid(z.mid), a)
+
+
+@softsign.register
+def _(z: Ball) -> Ball:
+    a, m = z.arithmetic, abs(z.mid)
+    reach = softsign(m) - softsign(m - z.rad)  # steepest towards zero
+    return Ball(softsign(z.mid), defined(np.where(np.isinf(z.rad), 2.0, reach)) + 3 * a.u * softsign(z.mag) + a.eta, a)
+
+
+@clip.register
+def _(z: Ball, bound: float) -> Ball:
+    return cut_off(z.mid, z.rad, -bound, bound, clip(z.mid, bound), z.arithmetic)
+
+
+def cut_off(mid: Any, rad: Any, least: float, most: float, cut: Any, a: Arithmetic) -> Ball:
+    """The ball of a number that is cut off at two bounds; where anything may overflow, anything is allowed."""
+    reach = np.maximum(np.clip(mid + rad, least, most) - cut, cut - np.clip(mid - rad, least, most))
+    return Ball(cut, np.where(np.isinf(rad), np.inf, reach), a)
 
 
 @mix.register

@@ -15,6 +15,13 @@ import numpy as np
 # The gates of each cell, in the order in which they are packed: one letter for H rows of a weight.
 GATES = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "rzn", "GRU_RESET_BEFORE": "rzn", "LSTM": "ifgo"}
 CELLS = tuple(GATES)
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "hard_sigmoid", "softsign")
+GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid")  # a gate lies between 0 and 1
+# Those of each cell, in ONNX' order: of the gates, of the candidate, and of the cell state.
+USUAL_ACTIVATIONS = {
+    "RNN_TANH": ("tanh",), "RNN_RELU": ("relu",), "GRU": ("sigmoid", "tanh"), "GRU_RESET_BEFORE": ("sigmoid", "tanh"),
+    "LSTM": ("sigmoid", "tanh", "tanh"),
+}  # fmt: skip
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
@@ -24,7 +31,12 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class Config:
-    """What kind of network a case describes; the fields are those of ``torch.nn.RNN``."""
+    """What kind of network a case describes; the fields are those of ``torch.nn.RNN``, and options of ONNX' operators.
+
+    peepholes      the gates of an LSTM see the cell state;  coupled_gates: its forget gate is 1 - i
+    clip           what activations read lies between -clip and clip; 0 for no bound
+    activations    of ACTIVATIONS, as many as USUAL_ACTIVATIONS has for the cell; empty for the usual ones
+    """
 
     cell: str = "RNN_TANH"
     input_size: int = 1
@@ -36,6 +48,10 @@ class Config:
     dropout: float = 0.0
     proj_size: int = 0
     dtype: str = "float32"
+    peepholes: bool = False
+    coupled_gates: bool = False
+    clip: float = 0.0
+    activations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.cell not in GATES:
@@ -47,6 +63,14 @@ class Config:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
         if self.proj_size and not (self.cell == "LSTM" and 0 < self.proj_size < self.hidden_size):
             raise ValueError(f"proj_size is {self.proj_size}, must be 0, or for LSTM less than hidden_size")
+        object.__setattr__(self, "activations", tuple(self.activations))
+        if self.has_options:
+            check_options(self)
+
+    @property
+    def has_options(self) -> bool:
+        """Whether the cell has any option of ONNX' operators."""
+        return bool(self.peepholes or self.coupled_gates or self.clip or self.activations)
 
     @property
     def num_directions(self) -> int:
@@ -220,6 +244,8 @@ def parameter_shapes(config: Config) -> dict[str, Shape]:
                 shapes["bias_hh" + end] = Shape((gates * H,), f"{rows},")
             if config.proj_size:
                 shapes["weight_hr" + end] = Shape((P, H), "P, H")
+            if config.peepholes:
+                shapes["weight_ch" + end] = Shape((3 * H,), "3H,")
     return shapes
 
 
@@ -252,6 +278,24 @@ def result_shapes(case: Case) -> dict[str, Shape]:
     if "c_0" in states:
         shapes["c_n"] = states["c_0"]
     return shapes
+
+
+def check_options(config: Config) -> None:
+    """Raises ValueError unless the options of a configuration fit its cell."""
+    for name in ("peepholes", "coupled_gates"):
+        if getattr(config, name) and config.cell != "LSTM":
+            raise ValueError(f"{name} is for LSTM, not for {config.cell}")
+    if config.proj_size:
+        raise ValueError("proj_size must be 0 where there are peepholes, coupled gates, a clip or other activations")
+    if not config.clip >= 0:
+        raise ValueError(f"clip is {config.clip}, must be 0 or positive")
+    usual, given = USUAL_ACTIVATIONS[config.cell], config.activations
+    if given and len(given) != len(usual):
+        raise ValueError(f"activations has {len(given)} names, must have {len(usual)} for {config.cell}")
+    for number, name in enumerate(given):
+        allowed = GATE_ACTIVATIONS if usual[number] == "sigmoid" else ACTIVATIONS
+        if name not in allowed:
+            raise ValueError(f"activations[{number}] is {name!r}, must be one of {', '.join(allowed)}")
 
 
 def check_shape(name: str, array: np.ndarray, expected: Shape) -> None:

@@ -24,6 +24,7 @@ class Parameters(NamedTuple):
     b_ih: Any
     b_hh: Any
     W_hr: Any = None
+    W_ch: Any = None
 
 
 def by_gate(p: Parameters, count: int) -> list[Parameters]:

@@ -18,6 +18,12 @@ def affine(x: Any, W_x: Any, h: Any, W_h: Any, b_x: Any, b_h: Any) -> Any:
 
 
 @singledispatch
+def affine_peephole(x: Any, W_x: Any, h: Any, W_h: Any, b_x: Any, b_h: Any, w: Any, c: Any) -> Any:
+    """W_x x + W_h h + b_x + b_h + w c for every row, w c unit by unit; one sum, in any order."""
+    return affine(x, W_x, h, W_h, b_x, b_h) + w * c
+
+
+@singledispatch
 def linear(x: Any, W: Any, b: Any) -> Any:
     """W x + b for every row."""
     return x @ W.T + b
@@ -39,6 +45,24 @@ def sigmoid(z: Any) -> Any:
 def relu(z: Any) -> Any:
     """max(z, 0); not a number stays not a number."""
     return np.maximum(z, 0)
+
+
+@singledispatch
+def hard_sigmoid(z: Any) -> Any:
+    """max(0, min(1, 0.2 z + 0.5))."""
+    return np.clip(0.2 * z + 0.5, 0, 1)
+
+
+@singledispatch
+def softsign(z: Any) -> Any:
+    """z / (1 + |z|)."""
+    return z / (1 + abs(z))
+
+
+@singledispatch
+def clip(z: Any, bound: float) -> Any:
+    """z, but neither below -bound nor above bound."""
+    return np.clip(z, -bound, bound)
 
 
 @singledispatch

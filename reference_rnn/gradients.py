@@ -171,8 +171,10 @@ def gradients(
     masks                   of dropout, as ``forward`` takes them
     output                  what an implementation returned: the steps of the top layer start from it
 
-    Raises ShapeError if an array does not fit.
+    Raises ShapeError if an array does not fit, ValueError for a cell with options of ONNX' operators.
     """
+    if case.config.has_options:
+        raise ValueError("there are no gradients of peepholes, coupled gates, a clip or other activations")
     plain = time_major(case.check())
     config, lengths = plain.config, plain.row_lengths
     layers = layer_parameters(plain)

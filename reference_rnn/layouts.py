@@ -18,6 +18,7 @@ from .case import GATES, suffix
 Parameters = dict[str, np.ndarray]
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 KERAS = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "zrn", "GRU_RESET_BEFORE": "zrn", "LSTM": "ifgo"}
+PEEPHOLES, ONNX_PEEPHOLES = "ifo", "iof"
 ONNX = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "zrn", "GRU_RESET_BEFORE": "zrn", "LSTM": "iofg"}
 BLOCK_LSTM = "igfo"
 
@@ -47,7 +48,8 @@ def to_onnx(parameters: Parameters, cell: str = "RNN_TANH", layer: int = 0) -> d
     """W (D, G*H, I), R (D, G*H, H) and B (D, 2*G*H) of one layer, as the inputs of an ONNX RNN, GRU or LSTM node.
 
     Gates are packed z, r, h and i, o, f, c. B holds the input biases and then the recurrent ones; without biases it
-    is left out. GRU is ``linear_before_reset=1``, GRU_RESET_BEFORE is 0.
+    is left out. Where there are peepholes, P (D, 3*H) holds those of i, o and f. GRU is ``linear_before_reset=1``,
+    GRU_RESET_BEFORE is 0.
     Source: https://onnx.ai/onnx/operators/onnx__LSTM.html
     """
     directions = [d for d in (0, 1) if "weight_ih" + suffix(layer, d) in parameters]
@@ -55,6 +57,9 @@ def to_onnx(parameters: Parameters, cell: str = "RNN_TANH", layer: int = 0) -> d
     node = {"W": np.stack(W), "R": np.stack(R)}
     if biases[0][0] is not None:
         node["B"] = np.concatenate([np.stack(b) for b in biases], axis=1)
+    peepholes = [parameters["weight_ch" + suffix(layer, d)] for d in directions if f"weight_ch_l{layer}" in parameters]
+    if peepholes:
+        node["P"] = np.stack([reordered(weight, PEEPHOLES, ONNX_PEEPHOLES) for weight in peepholes])
     return node
 
 
@@ -64,6 +69,8 @@ def from_onnx(node: dict[str, Any], cell: str = "RNN_TANH", layer: int = 0) -> P
     for d in range(len(node["W"])):
         biases = np.split(node["B"][d], 2) if "B" in node else []
         parameters |= named([node["W"][d], node["R"][d], *biases], layer, d, ONNX[cell], GATES[cell])
+        if "P" in node:
+            parameters["weight_ch" + suffix(layer, d)] = reordered(node["P"][d], ONNX_PEEPHOLES, PEEPHOLES)
     return parameters
 
 

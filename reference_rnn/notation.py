@@ -26,6 +26,10 @@ def case(
     training: bool = False,
     dtype: str = "float32",
     lengths: Any = None,
+    peepholes: bool = False,
+    coupled_gates: bool = False,
+    clip: float = 0.0,
+    activations: tuple[str, ...] = (),
     **arrays: Any,
 ) -> Case:
     """A case from its sizes and its non-zero numbers.
@@ -35,7 +39,8 @@ def case(
 
     Raises ShapeError if an array does not fit; ValueError if a name is unknown.
     """
-    config = Config(cell, I, H, L, D == 2, bias, batch_first, dropout, P, dtype)
+    options = (peepholes, coupled_gates, clip, activations)
+    config = Config(cell, I, H, L, D == 2, bias, batch_first, dropout, P, dtype, *options)
     shape = (T, I) if unbatched else (N, T, I) if batch_first else (T, N, I)
     x = np.zeros(shape, config.numpy_dtype)
     built = Case(config, {}, x, None, None, None if lengths is None else np.asarray(lengths, int), training)
@@ -71,9 +76,11 @@ def expression(subject: Case) -> str:
     sizes = {"T": subject.num_steps, "N": subject.num_rows, "I": c.input_size, "H": c.hidden_size}
     others: dict[str, object] = {"L": c.num_layers, "D": c.num_directions, "P": c.proj_size, "bias": c.bias}
     others |= {"batch_first": c.batch_first, "unbatched": subject.unbatched, "dropout": c.dropout}
-    others |= {"training": subject.training, "dtype": c.dtype}
+    others |= {"training": subject.training, "dtype": c.dtype, "peepholes": c.peepholes}
+    others |= {"coupled_gates": c.coupled_gates, "clip": c.clip, "activations": c.activations}
     usual: dict[str, object] = {"L": 1, "D": 1, "P": 0, "bias": True, "batch_first": False, "unbatched": False}
-    usual |= {"dropout": 0.0, "training": False, "dtype": "float32"}
+    usual |= {"dropout": 0.0, "training": False, "dtype": "float32", "peepholes": False}
+    usual |= {"coupled_gates": False, "clip": 0.0, "activations": ()}
     parts = [repr(c.cell), *(f"{name}={size}" for name, size in sizes.items())]
     parts += [f"{name}={value!r}" for name, value in others.items() if value != usual[name]]
     if subject.lengths is not None:

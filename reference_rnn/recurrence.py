@@ -15,8 +15,9 @@ import numpy as np
 from .arithmetic import Arithmetic
 from .ball import Ball, exact, stored
 from .case import Case, Result, suffix
-from .cells import Parameters, step_of
+from .cells import Parameters
 from .functions import join, select
+from .variants import step_with_options
 
 Step = Callable[[Any, tuple, Parameters], tuple]
 
@@ -32,7 +33,7 @@ def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None
     """
     plain = time_major(case.check())
     layers = layer_parameters(plain)
-    step = step_of(plain.config)
+    step = step_with_options(plain.config)
     x, initial = lifted(plain, arithmetic)
     kept = lifted_masks(plain, masks, arithmetic)
     output, final = run(step, layers, x, initial, plain.row_lengths, kept)
@@ -48,7 +49,7 @@ def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result:
     """
     plain = time_major(case.check())
     layers = layer_parameters(plain)
-    step = step_of(plain.config)
+    step = step_with_options(plain.config)
     x, initial = lifted(plain, arithmetic)
     own = time_major_output(case, output)
     walk = scan if plain.config.cell == "LSTM" else restart
@@ -177,8 +178,10 @@ def layer_parameters(plain: Case) -> list[list[Parameters]]:
 
     def of(end: str) -> Parameters:
         named = [plain.parameters.get(name + end, zeros) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        named += [plain.parameters["weight_hr" + end]] if config.proj_size else []
-        return Parameters(*map(as_float64, named))
+        W_hr = as_float64(plain.parameters["weight_hr" + end]) if config.proj_size else None
+        peepholes = plain.parameters.get("weight_ch" + end, zeros[: 3 * config.hidden_size])
+        W_ch = as_float64(peepholes) if config.has_options else None
+        return Parameters(*map(as_float64, named))._replace(W_hr=W_hr, W_ch=W_ch)
 
     return [
         [of(suffix(layer, direction)) for direction in range(config.num_directions)]

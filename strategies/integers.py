@@ -55,7 +55,7 @@ def saturated(name: str, array: np.ndarray) -> np.ndarray:
 
 def representable(case: Case) -> bool:
     """Whether every number that can occur in this case is exact in its dtype, in every order."""
-    if case.config.cell != "RNN_RELU":
+    if case.config.cell != "RNN_RELU" or case.config.has_options:
         return False
     arrays = dict(case.arrays())
     if not all(np.isfinite(array).all() for name, array in arrays.items() if name != "x"):

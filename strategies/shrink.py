@@ -252,6 +252,8 @@ def axes(name: str, case: Case) -> tuple[tuple[str, int], ...]:
         return (("H", gates),)
     if name.startswith("weight_hr"):
         return (("P", 1), ("H", 1))
+    if name.startswith("weight_ch"):
+        return (("H", 3),)
     if name.startswith("weight_ih_l0"):
         return (("H", gates), ("I", 1))
     return (("H", gates), (state, case.config.num_directions if name.startswith("weight_ih") else 1))

@@ -10,11 +10,14 @@ from functools import lru_cache
 from onnx import TensorProto, checker
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor, make_tensor_value_info
 
+from reference_rnn.case import USUAL_ACTIVATIONS
 from reference_rnn.layouts import to_onnx
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime
+ACTIVATIONS = {
+    "tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid", "softsign": "Softsign",
+}  # fmt: skip
 FLOATS = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
-WITH_SEVERAL = {"RNN_TANH": "Tanh", "RNN_RELU": "Relu"}  # cells that are one operator with an activation
 
 
 def forward_of(prepare):
@@ -24,7 +27,9 @@ def forward_of(prepare):
     def forward(case):
         c = case.config
         given = (case.h_0 is not None, case.lengths is not None)
-        run = session(c.cell, c.input_size, c.hidden_size, c.num_layers, c.num_directions, c.bias, c.dtype, *given)
+        options = (c.peepholes, c.coupled_gates, c.clip, tuple(c.activations))
+        sizes = (c.input_size, c.hidden_size, c.num_layers, c.num_directions)
+        run = session(c.cell, *sizes, c.bias, c.dtype, *given, *options)
         results = run(inputs_of(case))
         return results["output"], (results["h_n"], results["c_n"]) if c.cell == "LSTM" else results["h_n"]
 
@@ -44,7 +49,9 @@ def inputs_of(case):
     return inputs
 
 
-def build(cell, input_size, H, num_layers, D, bias, dtype, has_state, has_lengths):
+def build(
+    cell, input_size, H, num_layers, D, bias, dtype, has_state, has_lengths, peepholes, coupled_gates, clip, activations
+):
     """The model of a configuration; T and N stay open. It is a valid one, or this raises."""
     lstm, x, nodes, inputs = cell == "LSTM", "x", [], []
     finals = ["h_n", "c_n"] if lstm else ["h_n"]
@@ -57,13 +64,15 @@ def build(cell, input_size, H, num_layers, D, bias, dtype, has_state, has_length
     lengths = declare("lengths", ["N"], TensorProto.INT32) if has_lengths else ""
     operator, attributes, G = operator_of(cell)
     attributes |= {"hidden_size": H, "direction": "bidirectional" if D == 2 else "forward"}
-    if cell in WITH_SEVERAL:
-        attributes["activations"] = [WITH_SEVERAL[cell]] * D
+    attributes["activations"] = [ACTIVATIONS[name] for name in activations or USUAL_ACTIVATIONS[cell]] * D
+    attributes |= {"clip": clip} if clip else {}
+    attributes |= {"input_forget": 1} if coupled_gates else {}
     for i in range(num_layers):
         width = D * H if i else input_size
         weights = [declare(f"W{i}", [D, G * H, width]), declare(f"R{i}", [D, G * H, H])]
         weights.append(declare(f"B{i}", [D, 2 * G * H]) if bias else "")
         states = [declare(f"{name[0]}{i}", [D, "N", H]) if has_state else "" for name in finals]
+        states += [declare(f"P{i}", [D, 3 * H])] if peepholes else []
         results = [f"Y{i}", *(f"{name}{i}" for name in finals)]
         nodes.append(make_node(operator, [x, *weights, lengths, *states], results, **attributes))
         # (T, D, N, H) to (T, N, D*H); a 0 keeps the size of an axis

@@ -17,6 +17,7 @@ capabilities = Capabilities(
     default_state=True,
     lengths=True,
     nonfinite=True,
+    options=("clip", "activations"),
     recompiles=True,
 )
 

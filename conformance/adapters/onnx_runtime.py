@@ -19,6 +19,7 @@ capabilities = Capabilities(
     default_state=True,
     lengths=True,
     nonfinite=True,
+    options=("peepholes", "coupled_gates", "clip", "activations"),
     arithmetic="lenient",  # its tanh is accurate in absolute terms only, and nothing promises more
 )
 

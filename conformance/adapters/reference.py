@@ -21,6 +21,7 @@ capabilities = Capabilities(
     dropout=True,
     projections=True,
     gradients=True,
+    options=("peepholes", "coupled_gates", "clip", "activations"),
 )
 
 

@@ -64,12 +64,14 @@ def what_is_known(answered: Sequence[Answered], cells: Sequence[str]) -> list[st
     right = [cell for cell in asked if all(a.right for a in answered if a.probe.case.config.cell == cell)]
     if cells and right:
         lines.append(f"{', '.join(right)} {'is' if len(right) == 1 else 'are'} right in every probe")
+    told: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         mine = [a for a in answered if a.probe.case.config.cell == cell]
         for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
             if any(not a.right for a in group):
-                lines += [f"{label}{cell}: {fact}" for fact in facts(group)]
-    return lines
+                for fact in facts(group):
+                    told.setdefault((label, fact), []).append(cell)
+    return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
 
 
 def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
@@ -85,6 +87,8 @@ def facts(answered: Sequence[Answered]) -> Iterator[str]:
     silent = [a for a in wrong if a.given is None]
     if silent:
         yield f"{len(silent)} of {len(answered)} probes give no result at all"
+    if len(silent) == len(answered):
+        return
     yield condition([a.probe.case for a in wrong], [a.probe.case for a in right])
     heard = [a for a in wrong if a.given is not None]
     if heard:

@@ -24,7 +24,8 @@ from reference_rnn import CELLS
 
 # In the order in which they import each other.
 MODULES = tuple(
-    importlib.import_module(f"reference_rnn.{name}") for name in ("functions", "cells", "recurrence", "gradients")
+    importlib.import_module(f"reference_rnn.{name}")
+    for name in ("functions", "cells", "variants", "recurrence", "gradients")
 )
 
 
@@ -136,8 +137,8 @@ class FaultyReference:
             for name, value in vars(module).items():
                 if isinstance(value, dict) and name.isupper():  # tables of functions
                     space[name] = {key: copies.get(id(entry), entry) for key, entry in value.items()}
-        self.forward: Callable[..., Any] = copies[id(vars(MODULES[2])["forward"])]
-        self.gradients: Callable[..., Any] = copies[id(vars(MODULES[3])["gradients"])]
+        self.forward: Callable[..., Any] = copies[id(vars(MODULES[-2])["forward"])]
+        self.gradients: Callable[..., Any] = copies[id(vars(MODULES[-1])["gradients"])]
 
 
 def own_function(module: ModuleType, value: Any) -> bool:

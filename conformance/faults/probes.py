@@ -21,6 +21,7 @@ from conformance.engine.judgement import Failure, NotApplicable
 from conformance.engine.subject import Subject
 from conformance.properties import catalogue
 from conformance.target.capabilities import Capabilities
+from conformance.test_options import WITH
 from reference_rnn import Arithmetic, Case, forward, gradients
 from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
@@ -179,12 +180,18 @@ def not_numbers(case: Case, _capabilities: Capabilities) -> list[Case]:
     return found
 
 
+def with_options(case: Case, capabilities: Capabilities) -> list[Case]:
+    """Each option that is claimed, alone."""
+    return [] if case.config.proj_size else [WITH[name](case) for name in capabilities.options]
+
+
 VARIANTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {
     "default_state": without_states,
     "batch_first": batch_first,
     "unbatched": unbatched,
     "dropout": certain_dropout,
     "nonfinite": not_numbers,
+    "options": with_options,
 }
 
 

@@ -11,6 +11,7 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 PROFILES = ("strict", "lenient", "flush-to-zero")
 BIASES = ("two", "one", "no b_hn")
 EMPTIES = ("time", "batch", "length")
+OPTIONS = ("peepholes", "coupled_gates", "clip", "activations")
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 FLAGS = (
     "bidirectional", "no_bias", "initial_state", "default_state", "lengths", "nonfinite", "batch_first",
@@ -34,6 +35,7 @@ class Capabilities:
     lengths            ragged batches;  empty: True, or a subset of {"time", "batch", "length"}
     nonfinite          NaN and infinity reach all that depends on them
     dropout            True: 0 <= p <= 1;  "open": p < 1
+    options            of ONNX' operators: "peepholes", "coupled_gates", "clip", "activations"; see reference_rnn.Config
     sizes              allowed values by dimension, for code with compile-time shapes
     recompiles         a new shape is dear
     arithmetic         "strict", "lenient" (tanh accurate in absolute terms only) or "flush-to-zero"
@@ -57,6 +59,7 @@ class Capabilities:
     dropout: bool | str = False
     projections: bool = False
     gradients: bool = False
+    options: Collection[str] = ()
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
     recompiles: bool = False
     arithmetic: str = "strict"
@@ -68,6 +71,7 @@ class Capabilities:
                 raise CapabilityError(f"{name} is empty, must name at least one of {', '.join(known)}")
         empty = EMPTIES if self.empty is True else some_of("empty", self.empty or (), EMPTIES)
         object.__setattr__(self, "empty", empty)
+        object.__setattr__(self, "options", some_of("options", self.options, OPTIONS))
         one_of("biases", self.biases, BIASES)
         one_of("arithmetic", self.arithmetic, PROFILES)
         one_of("dropout", self.dropout, (True, False, "open"))
@@ -110,15 +114,17 @@ class Capabilities:
     def as_dict(self) -> dict[str, Any]:
         """The capabilities as plain data, in the order above."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        lists = {name: list(plain[name]) for name in ("cells", "dtypes", "empty")}
+        lists = {name: list(plain[name]) for name in ("cells", "dtypes", "empty", "options")}
         return plain | lists | {"sizes": {name: list(sizes) for name, sizes in self.sizes.items()}}
 
     def claims(self, capability: str) -> bool:
-        """Whether a capability is claimed: a field's name, ``layers``, or ``empty.time`` and the like."""
+        """Whether a capability is claimed: a field's name, ``layers``, ``empty.time``, ``options.clip`` and so on."""
         if capability == "layers":
             return self.max_layers is None or self.max_layers > 1
         if capability.startswith("empty."):
             return capability.removeprefix("empty.") in self.empty  # type: ignore[operator]
+        if capability.startswith("options."):
+            return capability.removeprefix("options.") in self.options
         if capability in CELLS:
             return capability in self.cells
         if capability in DTYPES:
@@ -147,4 +153,11 @@ def capability_names() -> list[str]:
     switches = [
         f.name for f in fields(Capabilities) if f.name not in ("cells", "dtypes", "max_layers", "biases", "arithmetic")
     ]
-    return [*switches, "layers", *(f"empty.{name}" for name in EMPTIES), *CELLS, *DTYPES]
+    return [
+        *switches,
+        "layers",
+        *(f"empty.{name}" for name in EMPTIES),
+        *(f"options.{name}" for name in OPTIONS),
+        *CELLS,
+        *DTYPES,
+    ]
