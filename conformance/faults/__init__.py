@@ -1,6 +1,7 @@
 """Faults: the mistakes that the kit must find, as patches of the reference."""
 
 from .cells import FAULTS as CELL_FAULTS
+from .classes import CLASSES
 from .gates import FAULTS as GATE_FAULTS
 from .gradients import FAULTS as GRADIENT_FAULTS
 from .patching import Fault, FaultyReference, FaultyTarget, PatchError
@@ -8,4 +9,4 @@ from .recurrence import FAULTS as RECURRENCE_FAULTS
 
 FAULTS = {fault.id: fault for fault in [*CELL_FAULTS, *GATE_FAULTS, *RECURRENCE_FAULTS, *GRADIENT_FAULTS]}
 
-__all__ = ["FAULTS", "Fault", "FaultyReference", "FaultyTarget", "PatchError"]
+__all__ = ["CLASSES", "FAULTS", "Fault", "FaultyReference", "FaultyTarget", "PatchError"]

@@ -4,7 +4,7 @@ import pytest
 
 from conformance import check
 from conformance.adapters import reference
-from conformance.faults import FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
+from conformance.faults import CLASSES, FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
 from conformance.properties import catalogue
 
 # What no patch of the reference can show; tests/targets/wrong does.
@@ -31,6 +31,18 @@ def test_every_property_kills_a_fault():
     assert set(catalogue()) - killers == HYGIENE
 
 
+def test_every_fault_has_a_class_and_every_class_a_fault():
+    assert {fault.fault_class for fault in FAULTS.values()} == set(CLASSES)
+    assert all(sentence.endswith(".") for sentence in CLASSES.values())
+    assert len(FAULTS) >= 120
+
+
+def test_every_patch_fits_and_changes_something():
+    for fault in FAULTS.values():
+        assert fault.old != fault.new
+        FaultyReference(fault)
+
+
 def test_every_property_and_fault_has_a_sentence():
     assert all(prop.statement.endswith(".") for prop in catalogue().values())
     assert all(fault.title and not fault.title.endswith(".") for fault in FAULTS.values())
@@ -54,11 +66,11 @@ def test_patches_of_different_lines_compose():
 
 
 def test_a_patch_that_does_not_fit_says_so():
-    stale = Fault("stale", "a line that is gone", "scan", "state = old", "state = new", ())
+    stale = Fault("stale", "a line that is gone", "recurrence", "scan", "state = old", "state = new", ())
     with pytest.raises(PatchError, match=r"stale: 'state = old' occurs 0 times in scan"):
         FaultyReference(stale)
     with pytest.raises(PatchError, match="no function 'walk'"):
-        FaultyReference(Fault("gone", "a function that is gone", "walk", "", "", ()))
+        FaultyReference(Fault("gone", "a function that is gone", "recurrence", "walk", "", "", ()))
 
 
 def test_a_patch_reads_as_a_diff():
