@@ -125,4 +125,14 @@ FAULTS = [
         "tanh-swallows-nan", "tanh turns NaN into zero", "precision", "rnn_tanh", "return (tanh(z),)",
         "return (np.nan_to_num(tanh(z)),)", ("nonfinite.propagation",),
     ),
+    Fault(
+        "unit-axis-squeezed", "weights of one unit lose an axis", "batch-axis", "by_gate",
+        "W_hh = p.W_hh.reshape(count, -1, p.W_hh.shape[1])",
+        "W_hh = p.W_hh.reshape(count, -1, p.W_hh.shape[1]).squeeze()",
+        (STEPS,),
+    ),
+    *both(
+        "third-row-halved", "the third row of a batch gets half its input", "mixed-rows", "(h,) = state",
+        "(h,) = state\n    x = x * np.where(np.arange(len(x)) == 2, 0.5, 1.0)[:, None]", (STEPS, "batch.permutation"),
+    ),
 ]  # fmt: skip

@@ -305,4 +305,32 @@ FAULTS = [
         "return 0.5 + 0.5 * np.tanh(0.5 * z)", "return 0.5 + 0.5 * np.tanh(0.5 * z) + 1e-5 * np.sin(37 * z)",
         (STEPS, "equivalence.activation"),
     ),
+    *both(
+        "biases-zrn", "biases are read in the order z, r, n, weights in the order r, z, n", "gate-order", RZN,
+        f"{RZN}\n    R, Z = (R._replace(b_ih=Z.b_ih, b_hh=Z.b_hh), Z._replace(b_ih=R.b_ih, b_hh=R.b_hh))",
+        (STEPS,), ("https://github.com/openvinotoolkit/openvino/pull/17651",),
+    ),
+    *both(
+        "bias-unused", "b_ih is there and not used", "bias", RZN, "R, Z, N = by_gate(p._replace(b_ih=0 * p.b_ih), 3)",
+        (STEPS, "symmetries.bias_moved"), ("https://github.com/patrick-kidger/equinox/pull/215",),
+    ),
+    *both(
+        "plain-rnn", "the step is the plain one that was inherited", "cell-variant", MIX,
+        "return (tanh(affine(x, N.W_ih, h, N.W_hh, N.b_ih, N.b_hh)),)", (STEPS, "gates.update_gate_holds"),
+        ("https://github.com/BrainJS/brain.js/issues/426",),
+    ),
+    lstm(
+        "plain-rnn-lstm", "the step is the plain one that was inherited (LSTM)", "cell-variant", HIDDEN, "return g, c",
+        (STEPS, "gates.output_gate_silences"), ("https://github.com/BrainJS/brain.js/issues/426",),
+    ),
+    Fault(
+        "final-cell-state-missing", "c_n is not given", "final-state", "collect",
+        "return Result(output_all, h_n, *c_n)", "return Result(output_all, h_n)", ("shapes.shapes",),
+        ("https://github.com/onnx/onnx/pull/7664",),
+    ),
+    Fault(
+        "default-cell-state-is-one", "a cell state that is not given is one", "default-state", "time_major",
+        "c_0 = np.zeros(", "c_0 = np.ones(", ("shapes.default_state",),
+        ("https://github.com/google-ai-edge/litert-torch/issues/397",),
+    ),
 ]  # fmt: skip

@@ -224,4 +224,106 @@ FAULTS = [
         "    found['x'] = found['x'][:, 0] if found['x'].shape[1] == 1 else found['x']\n    if case.unbatched:\n",
         ("gradients.shapes",),
     ),
+    Fault(
+        "gradient-walks-forwards", "the slopes of the steps are multiplied in the order of time", "back-propagation",
+        "scan_backward", "zip(steps if reverse else reversed(steps), reversed(calls))",
+        "zip(reversed(steps) if reverse else steps, calls)", (BPTT, "gradients.split"),
+        ("https://github.com/elixir-nx/axon/pull/646",),
+    ),
+    Fault(
+        "bias-gradient-of-upper-layers-missing", "biases of layers above the first have no gradient",
+        "missing-gradient", "run_backward", "d_parameters.insert(0, parameter_gradients(p, pairs))",
+        "found = parameter_gradients(p, pairs)\n"
+        "            found = found._replace(b_ih=found.b_ih * (layer == 0), b_hh=found.b_hh * (layer == 0))\n"
+        "            d_parameters.insert(0, found)",
+        (BPTT,), ("https://github.com/apache/mxnet/pull/17872",),
+    ),
+    Fault(
+        "reset-gate-kept-unactivated", "the buffer of the reset gate holds it before its sigmoid", "gradient-buffers",
+        "gru_backward", "d_n = d * (1 - z) * tanh_slope(n)",
+        "d_n = d * (1 - z) * tanh_slope(n)\n    r = affine(x, R.W_ih, h, R.W_hh, R.b_ih, R.b_hh)", (BPTT, ONE, SLOPES),
+        ("https://github.com/microsoft/onnxruntime/issues/16862",),
+    ),
+    Fault(
+        "gradient-of-nan-in-padding", "zero times the NaN in the padding is NaN", "padding", "scan_backward",
+        "read = select(x, alive, 0.0)", "read = x", (BPTT,), ("https://github.com/tensorflow/tensorflow/issues/6209",),
+    ),
+    Fault(
+        "truncated-after-eight", "gradients flow back over eight steps at most", "back-propagation", "scan_backward",
+        CARRIED, CARRIED + "\n        d_state = tuple(d * (len(passed) != 8) for d in d_state)", (BPTT,),
+    ),
+    Fault(
+        "cell-gradient-truncated-after-eight", "the gradient of the cell state flows back over eight steps at most",
+        "back-propagation", "scan_backward", CARRIED,
+        CARRIED + "\n        d_state = (d_state[0], *(d * (len(passed) != 8) for d in d_state[1:]))", (BPTT,),
+    ),
+    Fault(
+        "third-layer-gradient-halved", "the recurrent weights of the third layer have half their gradient",
+        "back-propagation", "run_backward", "d_parameters.insert(0, parameter_gradients(p, pairs))",
+        "found = parameter_gradients(p, pairs)\n"
+        "            d_parameters.insert(0, found._replace(W_hh=found.W_hh * (0.5 if layer == 2 else 1.0)))",
+        (BPTT,),
+    ),
+    Fault(
+        "wide-gradient-lost", "what units from 17 on hand back is lost", "back-propagation", "scan_backward", ADDED,
+        f"{ADDED}\n        d_h = d_h * (np.arange(d_h.shape[1]) < 16)", (BPTT,),
+    ),
+    Fault(
+        "tail-of-four-without-gradient", "input features beyond the last multiple of four have no gradient",
+        "second-path", "scan_backward", "d_x[t] = select(step.x, alive, 0.0)",
+        "d_x[t] = select(step.x, alive, 0.0)\n"
+        "        d_x[t] = d_x[t] * (np.arange(d_x[t].shape[1]) < max(4, d_x[t].shape[1] // 4 * 4))",
+        (BPTT,),
+    ),
+    Fault(
+        "gradient-of-one-row-lost", "the third row of a batch hands nothing back", "back-propagation", "scan_backward",
+        ADDED, f"{ADDED}\n        d_h = d_h * (np.arange(len(d_h)) != 2)[:, None]", (BPTT,),
+    ),
+    Fault(
+        "gradient-without-bias-halved", "without biases, recurrent weights have half their gradient", "second-path",
+        "parameter_gradients", W_HH, f"{W_HH}\n    W_hh = W_hh * (1.0 if p.b_ih.any() or p.b_hh.any() else 0.5)",
+        (BPTT,),
+    ),
+    Fault(
+        "length-zero-without-gradient", "the initial state of a row of length 0 has no gradient", "empty",
+        "scan_backward", "return d_x, d_state, passed",
+        "return d_x, tuple(d * (lengths > 0)[:, None] for d in d_state), passed", (BPTT,),
+    ),
+    Fault(
+        "gradient-of-15-bits", "what is handed back is rounded to 15 significant bits", "precision", "scan_backward",
+        ADDED,
+        f"{ADDED}\n        d_h = np.round(d_h * 2.0 ** (15 - np.frexp(d_h)[1])) * 2.0 ** (np.frexp(d_h)[1] - 15)",
+        (BPTT,),
+    ),
+    Fault(
+        "race-for-a-gradient", "in one call of seven, one direction's gradient of x is overwritten", "gradient-buffers",
+        "run_backward", BOTH,
+        "run_backward.__dict__['calls'] = run_backward.__dict__.get('calls', 0) + 1\n"
+        "        d_output = [total(*(both if run_backward.__dict__['calls'] % 7 else both[:-1] or both))"
+        " for both in zip(*halves)]",
+        (BPTT,),
+    ),
+    Fault(
+        "gradient-by-the-first-weights", "gradients are computed with the weights of the first call", "stale-weights",
+        "gradients", "plain = time_major(case.check())",
+        "plain = time_major(case.check())\n"
+        "    kept = gradients.__dict__.setdefault(str(plain.config), plain.parameters)\n"
+        "    plain = plain.replace(parameters=kept)",
+        (BPTT, "gradients.reversal"),
+    ),
+    Fault(
+        "cotangent-overwritten", "the gradient of the output is used as scratch memory", "changed-inputs", "gradients",
+        "d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)",
+        "d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)\n"
+        "    if d_output is not None and d_output.flags.writeable:\n"
+        "        d_output[...] = 0",
+        ("gradients.shapes",), ("https://github.com/apache/mxnet/pull/18203",),
+    ),
+    Fault(
+        "half-precision-gradient", "gradients in float16 have a formula of their own", "second-path", "by_name",
+        'states = [stack(list(entries)) for entries in zip(*d_states)]',
+        "states = [stack(list(entries)) * (0.875 if case.config.dtype == 'float16' else 1.0)"
+        " for entries in zip(*d_states)]",
+        (BPTT, ONE), ("https://github.com/pytorch/pytorch/pull/4611",),
+    ),
 ]  # fmt: skip

@@ -311,4 +311,153 @@ FAULTS = [
         WIDENED, "return np.asarray(np.float32(array), dtype=np.float64)",
         (STEPS,),
     ),
+    Fault(
+        "every-step-from-the-start", "every step starts from the initial state", "recurrence", "scan",
+        "before = state if own is None", "before = before if own is None", (STEPS, "time.split"),
+        ("https://github.com/karpathy/makemore/pull/3", "https://github.com/rgbkrk/voice/pull/8"),
+    ),
+    Fault(
+        "state-overwritten-while-read", "the new state is written over the old one while it is still read",
+        "recurrence", "scan", STEP,
+        "half = step(x[t], before, p)\n"
+        "        width = before[0].shape[1] // 2\n"
+        "        begun = np.concatenate([half[0][:, :width], before[0][:, width:]], 1)\n"
+        "        new = step(x[t], (begun, *before[1:]), p)\n"
+        "        new = tuple(np.concatenate([a[:, :width], b[:, width:]], 1) for a, b in zip(half, new))",
+        (STEPS,), ("https://github.com/onnx/onnx-mlir/pull/367",),
+    ),
+    Fault(
+        "initial-state-ignored", "the initial state is never passed on", "initial-state", "run", FIRST,
+        "state = tuple(0 * s for s in initial[len(final)])", (STEPS, "time.split"),
+        (
+            "https://github.com/pytorch/tutorials/pull/95",
+            "https://github.com/nyu-dl/dl4mt-tutorial/pull/65",
+            "https://github.com/alibaba/MNN/issues/589",
+        ),
+    ),
+    Fault(
+        "initial-state-of-the-entry-below", "initial states are sliced with an offset that is one short",
+        "initial-state", "run", FIRST, "state = initial[max(len(final) - 1, 0)]", (STEPS,),
+        ("https://github.com/pytorch/pytorch/pull/95137",),
+    ),
+    Fault(
+        "initial-state-not-sorted", "rows are sorted by length, their initial states are not", "initial-state", "run",
+        FIRST, "state = tuple(s[np.argsort(-lengths, kind='stable')] for s in initial[len(final)])",
+        (STEPS, "batch.permutation"), ("https://github.com/PaddlePaddle/Paddle/issues/5421",),
+    ),
+    Fault(
+        "state-handed-on-is-the-initial-one", "the state that is handed on is the one that was given", "carried-state",
+        "run", "final.append(state)", "final.append(initial[len(final)])", (STEPS, "time.split"),
+        ("https://github.com/livekit/agents-js/pull/944",),
+    ),
+    Fault(
+        "state-handed-on-is-rounded", "the state that is handed on has 11 significant bits", "carried-state",
+        "run", "final.append(state)", "final.append(tuple(np.float64(np.float16(s)) for s in state))",
+        ("time.split", STEPS),
+    ),
+    Fault(
+        "packed-offsets-of-one-width", "offsets into the packed weights take every layer to be as wide as the first",
+        "layer-wiring", "layer_parameters", "return Parameters(*map(as_float64, named))",
+        "named[0] = np.roll(named[0], plain.parameters['weight_ih_l0'].size - named[0].size)\n"
+        "        return Parameters(*map(as_float64, named))",
+        (STEPS,), ("https://github.com/apache/mxnet/issues/17479",),
+    ),
+    Fault(
+        "halves-interleaved", "the halves are stacked on a new last axis and flattened", "direction-halves", "run",
+        JOINED, "x = [np.stack(both, -1).reshape(len(both[0]), -1) for both in zip(*halves)]",
+        (STEPS, "directions.two_runs"), ("https://github.com/onnx/onnx-tensorflow/pull/227",),
+    ),
+    Fault(
+        "reverse-half-missing", "the reverse half is accepted and left at zero", "direction-halves", "run", JOINED,
+        "x = [join(both[0], *(0 * b for b in both[1:])) for both in zip(*halves)]", (STEPS, "directions.reversal"),
+    ),
+    Fault(
+        "directions-before-rows", "the output lies as (T, D, N, H) and is read as (T, N, D*H)", "direction-halves",
+        "collect", COLLECT,
+        "if output:\n"
+        "        by_row = output_all.reshape(*output_all.shape[:2], plain.config.num_directions, -1)\n"
+        "        output_all = by_row.swapaxes(1, 2).reshape(output_all.shape)\n"
+        "    return Result(output_all, h_n, *c_n)",
+        (STEPS, "directions.two_runs"), ("https://github.com/openvinotoolkit/openvino_contrib/pull/703",),
+    ),
+    Fault(
+        "no-bias-is-an-error", "without biases the list of weights is too short", "cell-variant", "layer_parameters",
+        "plain.parameters.get(name + end, zeros)", "plain.parameters[name + end]", (STEPS, "shapes.no_bias"),
+        ("https://github.com/pytorch/pytorch/issues/34800",),
+    ),
+    Fault(
+        "no-steps-are-an-error", "without steps there is nothing to stack, which is an error", "empty", "collect",
+        "if not output:", "if not output and not h_n.size:", ("time.no_steps",),
+        ("https://github.com/pytorch/pytorch/issues/50192",),
+    ),
+    Fault(
+        "no-rows-are-an-error", "a batch without rows is an empty grid, which is an error", "empty", "forward", PLAIN,
+        f"{PLAIN}\n    if not plain.num_rows:\n        raise RuntimeError('the grid is empty')", ("batch.no_rows",),
+        ("https://github.com/pytorch/pytorch/pull/71696",),
+    ),
+    Fault(
+        "padding-as-zero-input", "padding is masked by a zero input, and the bias goes on", "padding", "scan",
+        f"{STEP}\n        {HELD}",
+        "new = step(np.where(alive, x[t], 0), before, p)\n        state = new",
+        (STEPS, "lengths.padded_row_is_row_alone"),
+        ("https://github.com/keras-team/keras/issues/1300",),
+    ),
+    Fault(
+        "packed-data-as-one-sequence", "with lengths, the packed data is read as one ordinary array", "second-path",
+        "forward", PLAIN,
+        f"{PLAIN}\n"
+        "    if case.lengths is not None:\n"
+        "        plain = plain.replace(x=plain.x.swapaxes(0, 1).reshape(plain.x.shape))",
+        ("lengths.full_lengths", STEPS), ("https://github.com/pytorch/pytorch/issues/95118",),
+    ),
+    Fault(
+        "rows-are-steps", "one step of many rows is taken as many steps of one row", "batch-axis", "scan", STEP,
+        f"{STEP}\n"
+        "        for n in range(1, len(x[t]) if len(x) == 1 else 0):\n"
+        "            after = step(x[t][n : n + 1], tuple(s[n - 1 : n] for s in new), p)\n"
+        "            new = tuple(np.concatenate([s[:n], a, s[n + 1 :]]) for s, a in zip(new, after))",
+        (STEPS, "batch.row_alone"), ("https://github.com/Tencent/ncnn/issues/3861",),
+    ),
+    Fault(
+        "row-axis-dropped", "with one row, the output has lost its axis", "batch-axis", "collect", COLLECT,
+        "return Result(output_all[:, 0] if plain.num_rows == 1 else output_all, h_n, *c_n)", ("shapes.shapes",),
+        ("https://github.com/Maghoumi/JitGRU/issues/2",),
+    ),
+    Fault(
+        "entry-axis-dropped", "with one layer and one direction, h_n has lost its first axis", "shape-contract",
+        "collect", COLLECT, "return Result(output_all, h_n[0] if len(h_n) == 1 else h_n, *c_n)", ("shapes.shapes",),
+    ),
+    Fault(
+        "steps-side-by-side", "the outputs of all steps stand side by side", "shape-contract", "collect", COLLECT,
+        "flat = output_all.swapaxes(0, 1).reshape(plain.num_rows, output_all.shape[0] * width)\n"
+        "    return Result(flat, h_n, *c_n)", ("shapes.shapes",), ("https://github.com/huggingface/candle/pull/2542",),
+    ),
+    Fault(
+        "output-is-the-first-step", "only the first step is put out", "shape-contract", "collect", COLLECT,
+        "return Result(output_all[:1], h_n, *c_n)", ("shapes.shapes",), ("https://github.com/alibaba/MNN/issues/1138",),
+    ),
+    Fault(
+        "output-is-one-half-wide", "the output is as wide as one direction", "shape-contract", "collect", COLLECT,
+        "return Result(output_all[..., : plain.config.state_size], h_n, *c_n)", ("shapes.shapes",),
+        ("https://github.com/PaddlePaddle/Paddle/issues/23283",),
+    ),
+    Fault(
+        "final-state-unpacked", "the final state is unpacked, and its first part is taken for the whole",
+        "shape-contract", "collect", COLLECT, "return Result(output_all, h_n[0], *c_n)", ("shapes.shapes",),
+        (
+            "https://github.com/keras-team/keras/issues/20173",
+            "https://github.com/tensorflow/tensorflow/issues/83119",
+        ),
+    ),
+    Fault(
+        "dropout-on-the-cell-state", "dropout also drops and scales the cell state", "dropout", "run",
+        "final.append(state)",
+        "final.append((state[0], *(c * 2.0 for c in state[1:])) if masks and len(state) > 1 else state)",
+        ("dropout.lowest_layer_stays",), ("https://github.com/tensorflow/tensorflow/issues/11650",),
+    ),
+    Fault(
+        "half-precision-path", "float16 has a path of its own, with another scale", "second-path", "forward", PLAIN,
+        f"{PLAIN}\n    plain = plain.replace(x=plain.x * (1.0625 if plain.config.dtype == 'float16' else 1.0))",
+        (STEPS,),
+    ),
 ]  # fmt: skip
