@@ -10,6 +10,7 @@ from conformance.engine.check import UsageError
 from conformance.target.load import TargetError
 
 from .check import check
+from .faults import faults
 from .matrix import matrix
 from .new import new
 from .properties import properties
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for command in (check, trace, replay, new, shapes, properties, protocol, matrix):
+for command in (check, trace, replay, new, shapes, properties, protocol, matrix, faults):
     cli.add_command(command)
 
 

@@ -40,7 +40,7 @@ def rounded(name: str, bits: int) -> str:
 FAULTS = [
     *gated(
         "wide-state-lost", "no gate reads the state of units from 17 on", "recurrence",
-        "h = h * (np.arange(h.shape[1]) < 16) if h.shape == state[-1].shape else h",
+        "h = h * (np.arange(h.shape[1]) < 16)",
         (STEPS, "symmetries.permuted_units"),
     ),
     *gated(

@@ -158,20 +158,20 @@ FAULTS = [
     Fault(
         "final-states-by-direction", "h_n is direction-major", "entry-order", "collect", COLLECT,
         "D = plain.config.num_directions\n"
-        "    return Result(output_all, h_n.reshape(-1, D, *h_n.shape[1:]).swapaxes(0, 1).reshape(h_n.shape))",
+        "    return Result(output_all, h_n.reshape(-1, D, *h_n.shape[1:]).swapaxes(0, 1).reshape(h_n.shape), *c_n)",
         (STEPS, "layers.final_states"),
         ("https://github.com/OpenNMT/OpenNMT-py/issues/61", "https://github.com/pytorch/pytorch/issues/3587"),
     ),
     Fault(
         "final-states-forward-twice", "the reverse final state is the forward one", "final-state", "collect", COLLECT,
-        "D = plain.config.num_directions\n    return Result(output_all, np.repeat(h_n[::D], D, 0))", (STEPS,),
+        "D = plain.config.num_directions\n    return Result(output_all, np.repeat(h_n[::D], D, 0), *c_n)", (STEPS,),
         ("https://github.com/tflearn/tflearn/pull/522",),
     ),
     Fault(
         "final-state-last-step", "h_n is the last step of the output, for the reverse direction too", "final-state",
         "collect",
         COLLECT,
-        "h_n[-1] = output[-1][:, -h_n.shape[-1]:] if output else h_n[-1]\n    return Result(output_all, h_n)",
+        "h_n[-1] = output[-1][:, -h_n.shape[-1]:] if output else h_n[-1]\n    return Result(output_all, h_n, *c_n)",
         (STEPS, "time.final_state_is_last_output"),
         (
             "https://github.com/yunjey/pytorch-tutorial/pull/174",
@@ -181,12 +181,12 @@ FAULTS = [
     ),
     Fault(
         "final-state-missing", "h_n is zero", "final-state",
-        "collect", COLLECT, "return Result(output_all, 0 * h_n)", (STEPS,),
+        "collect", COLLECT, "return Result(output_all, 0 * h_n, *(0 * c for c in c_n))", (STEPS,),
         ("https://github.com/apple/coremltools/issues/263",),
     ),
     Fault(
         "empty-sequence-loses-state", "without steps h_n is zero", "empty", "collect", COLLECT,
-        "return Result(output_all, h_n * bool(output))", (STEPS, "time.no_steps"),
+        "return Result(output_all, h_n * bool(output), *c_n)", (STEPS, "time.no_steps"),
     ),
     Fault(
         "default-state-is-one", "a state that is not given is one", "default-state", "time_major",
@@ -212,8 +212,8 @@ FAULTS = [
     Fault(
         "empty-batch-gets-a-row", "a batch without rows is computed as one row", "empty", "collect", COLLECT,
         "if plain.num_rows:\n"
-        "        return Result(output_all, h_n)\n"
-        "    return Result(np.zeros((len(output), 1, width)), np.zeros((len(h_n), 1, h_n.shape[-1])))",
+        "        return Result(output_all, h_n, *c_n)\n"
+        "    return Result(*(np.zeros((len(a), 1, a.shape[-1])) for a in (output_all, h_n, *c_n)))",
         ("batch.no_rows", "shapes.shapes"),
     ),
     Fault(

@@ -4,7 +4,7 @@ import pytest
 
 from conformance import check
 from conformance.adapters import reference
-from conformance.faults import CLASSES, FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
+from conformance.faults import CLASSES, FAULTS, Fault, FaultyReference, FaultyTarget, PatchError, smallest
 from conformance.properties import catalogue
 
 # What no patch of the reference can show; tests/targets/wrong does.
@@ -41,6 +41,47 @@ def test_every_patch_fits_and_changes_something():
     for fault in FAULTS.values():
         assert fault.old != fault.new
         FaultyReference(fault)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_every_fault_has_a_smallest_configuration(fault):
+    assert smallest(fault)
+
+
+@pytest.mark.parametrize(
+    ("id", "text"),
+    [
+        ("gates-zrn-after", "one step of one unit"),
+        ("recurrent-weights-transposed-tanh", "H=2"),
+        ("reverse-output-in-walking-order", "T=2, D=2"),
+        ("third-layer-is-the-second", "L=3"),
+        ("third-layer-loses-cell-state", "LSTM, L=3"),
+        ("wide-state-lost-lstm", "H=17"),
+        ("long-runs-restart", "T=9"),
+        ("batch-of-more-than-eight", "N=9"),
+        ("third-row-halved-before", "N=3"),
+        ("input-tail-of-four-lost-lstm", "I=5"),
+        ("longest-row-for-all", "N=2, lengths=[0, 1]"),
+        ("mask-by-multiplication", "lengths=[0], NaN in the padding"),
+        ("halved-without-bias-after", "no bias"),
+        ("default-cell-state-is-one", "LSTM, no initial state"),
+        ("strides-ignored", "H=2, Fortran order"),
+        ("gradient-of-x-time-major", "T=2, N=2, batch first, gradients"),
+        ("dropout-ignored", "L=2, dropout in training"),
+        ("race-for-the-last-row", "after 4 other calls"),
+        ("single-precision-inside", "H=2, float64"),
+        ("empty-sequence-loses-state", "T=0"),
+    ],
+)
+def test_the_smallest_configuration_is_what_the_mistake_needs(id, text):
+    assert smallest(FAULTS[id]) == text
+
+
+def test_what_changes_nothing_has_no_smallest_configuration():
+    assert (
+        smallest(Fault("none", "no mistake", "bias", "rnn_tanh", "return (tanh(z),)", "return (1 * tanh(z),)", ()))
+        == ""
+    )
 
 
 def test_every_property_and_fault_has_a_sentence():
