@@ -18,6 +18,8 @@ PLAIN = "plain = time_major(case.check())"
 DIRECTIONS = "for reverse, p in enumerate(directions):"
 NAMED = "return Parameters(*map(as_float64, named))"
 STATES = "return x, [tuple(lift(s) for s in entry) for entry in zip(*states)]"
+SIGMOID = "return 0.5 + 0.5 * np.tanh(0.5 * z)"
+WIDENED = "return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)"
 RESULT = "return like_case(case, collect(plain, output, final))"
 
 
@@ -35,6 +37,11 @@ def gated(id: str, title: str, fault_class: str, line: str, killed_by: tuple[str
 def rounded(name: str, bits: int) -> str:
     """A line that rounds an array to so many significant bits."""
     return f"{name} = np.round({name} * 2.0 ** ({bits} - np.frexp({name})[1])) * 2.0 ** (np.frexp({name})[1] - {bits})"
+
+
+def rounding(bits: int) -> str:
+    """A function that rounds an array to so many significant bits."""
+    return f"lambda a: np.round(a * 2.0 ** ({bits} - np.frexp(a)[1])) * 2.0 ** (np.frexp(a)[1] - {bits})"
 
 
 FAULTS = [
@@ -96,7 +103,7 @@ FAULTS = [
     ),
     Fault(
         "sigmoid-ends-at-four", "sigmoid stays what it is at 4", "precision",
-        "sigmoid", "return 0.5 + 0.5 * np.tanh(0.5 * z)", "return 0.5 + 0.5 * np.tanh(0.5 * np.clip(z, -4, 4))",
+        "sigmoid", SIGMOID, "return 0.5 + 0.5 * np.tanh(0.5 * np.clip(z, -4, 4))",
         (STEPS, "equivalence.activation"),
     ),
     Fault(
@@ -159,7 +166,7 @@ FAULTS = [
     ),
     Fault(
         "reversed-views-read-forwards", "arrays with negative strides are read forwards", "memory-layout", "as_float64",
-        "return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)",
+        WIDENED,
         "backwards = any(stride < 0 for stride in getattr(array, 'strides', ()))\n"
         "    return np.asarray(array[::-1] if backwards else array, dtype=np.float64)",
         ("shapes.memory_layout",),
@@ -237,5 +244,100 @@ FAULTS = [
         "    if case.lengths is not None and x.flags.writeable and not case.config.batch_first:\n"
         "        x[np.arange(len(x))[:, None] >= case.lengths] = 0",
         ("shapes.inputs_untouched",),
+    ),
+    Fault(
+        "operands-of-14-bits-in-float32", "float32 inputs, weights and states are read with 14 significant bits",
+        "precision", "as_float64", WIDENED,
+        f"rounded = {rounding(14)}\n"
+        "    wide = np.asarray(array, dtype=np.float64)\n"
+        "    return rounded(wide) if array.dtype == np.float32 else wide",
+        (STEPS,),
+    ),
+    Fault(
+        "states-of-16-bits-in-float32", "in float32 each step reads a state of 16 significant bits", "precision",
+        "forward", "step = step_of(plain.config)",
+        "step = step_of(plain.config)\n"
+        "    if plain.config.dtype == 'float32':\n"
+        f"        rounded, whole = {rounding(16)}, step\n"
+        "        step = lambda x, state, p: whole(x, tuple(map(rounded, state)), p)",
+        (STEPS,),
+    ),
+    Fault(
+        "tanh-coarse-beyond-four", "tanh is off by two parts in a million beyond 4", "precision",
+        "tanh", "return np.tanh(z)", "return np.tanh(z) * np.where(abs(z) > 4, 1 - 2e-6, 1)",
+        (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "sigmoid-coarse-beyond-four", "sigmoid is off by two parts in a million beyond 4", "precision",
+        "sigmoid", SIGMOID, SIGMOID + " * np.where(z > 4, 1 - 2e-6, 1)", (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "sigmoid-swallows-nan", "a gate that is not a number is closed", "precision",
+        "sigmoid", SIGMOID, "return np.nan_to_num(0.5 + 0.5 * np.tanh(0.5 * z))", ("nonfinite.propagation",),
+    ),
+    Fault(
+        "cell-clipped-at-ten", "the cell state is clipped at 10", "cell-variant", "lstm", "c = f * c + i * g",
+        "c = np.clip(f * c + i * g, -10, 10)", (STEPS, "gates.cell_state_counts"),
+    ),
+    Fault(
+        "fourth-layer-bias-reversed", "the fourth layer reads its recurrent biases from the end", "bias",
+        "run", DIRECTIONS,
+        "for reverse, p in enumerate(directions):\n"
+        "            p = p._replace(b_hh=p.b_hh[::-1]) if len(final) // len(directions) == 3 else p",
+        (STEPS,),
+    ),
+    Fault(
+        "wide-input-lost", "input features from the seventeenth on are not read", "second-path", "run", DIRECTIONS,
+        "for reverse, p in enumerate(directions):\n"
+        "            p = p._replace(W_ih=p.W_ih * (np.arange(p.W_ih.shape[1]) < 16))",
+        (STEPS,),
+    ),
+    Fault(
+        "equal-lengths-ignored", "lengths that are all the same are ignored", "second-path", "forward", PLAIN,
+        f"{PLAIN}\n"
+        "    if case.lengths is not None and len(set(case.lengths.tolist())) == 1:\n"
+        "        plain = plain.replace(lengths=None)",
+        ("lengths.padding_is_zero",),
+    ),
+    Fault(
+        "lengths-in-lowest-layer-only", "layers above the first ignore lengths", "second-path", "run",
+        "output, state = scan(step, p, x, state, lengths, reverse)",
+        "upper = len(final) >= len(directions)\n"
+        "            output, state = scan(step, p, x, state, lengths + upper * len(x), reverse)",
+        ("lengths.padding_is_zero",),
+    ),
+    Fault(
+        "lengths-without-batch-first", "with batch_first, lengths are ignored", "second-path", "forward", PLAIN,
+        f"{PLAIN}\n    plain = plain.replace(lengths=None) if case.config.batch_first else plain",
+        ("shapes.batch_first",),
+    ),
+    Fault(
+        "halves-swapped-without-batch", "without a batch axis the reverse half comes first", "second-path",
+        "like_case", "return result.map(lambda name, value: value[:, 0])",
+        "result = result.map(lambda name, value: value[:, 0])\n"
+        "        shift = result.output.shape[-1] // 2 * case.config.bidirectional\n"
+        "        return Result(np.roll(result.output, shift, -1), result.h_n, result.c_n)",
+        ("shapes.unbatched",),
+    ),
+    Fault(
+        "default-state-of-lengths-is-one", "with lengths, a state that is not given is one", "default-state",
+        "time_major", "h_0 = np.zeros((entries, x.shape[1], case.config.state_size))",
+        "h_0 = np.zeros((entries, x.shape[1], case.config.state_size)) + (case.lengths is not None)",
+        ("shapes.default_state",),
+    ),
+    Fault(
+        "projection-of-the-first-call", "the projection is kept from the first call", "stale-weights",
+        "layer_parameters", 'named += [plain.parameters["weight_hr" + end]] if config.proj_size else []',
+        "if config.proj_size:\n"
+        "            W_hr = plain.parameters['weight_hr' + end]\n"
+        "            named += [layer_parameters.__dict__.setdefault((end, W_hr.shape), W_hr)]",
+        (STEPS,),
+    ),
+    Fault(
+        "rare-race", "in one call of ninety-seven, the input has not arrived yet", "stale-memory", "forward", PLAIN,
+        f"{PLAIN}\n"
+        "    forward.__dict__['calls'] = forward.__dict__.get('calls', 0) + 1\n"
+        "    plain = plain.replace(x=plain.x * (forward.__dict__['calls'] % 97 != 10))",
+        (STEPS, REPEATABLE),
     ),
 ]  # fmt: skip

@@ -326,4 +326,27 @@ FAULTS = [
         " for entries in zip(*d_states)]",
         (BPTT, ONE), ("https://github.com/pytorch/pytorch/pull/4611",),
     ),
+    Fault(
+        "gradients-of-16-bits-in-float32", "in float32 gradients have 16 significant bits", "precision", "by_name",
+        "return {name: found[name]",
+        "if case.config.dtype == 'float32':\n"
+        "        for name, g in found.items():\n"
+        "            found[name] = np.round(g * 2.0 ** (16 - np.frexp(g)[1])) * 2.0 ** (np.frexp(g)[1] - 16)\n"
+        "    return {name: found[name]",
+        (BPTT,),
+    ),
+    Fault(
+        "wide-input-without-gradient", "weights of input features from the seventeenth on have no gradient",
+        "missing-gradient", "parameter_gradients", "W_ih = product_over_steps([step.ih for step in passed])",
+        "W_ih = product_over_steps([step.ih for step in passed])\n    W_ih = W_ih * (np.arange(W_ih.shape[1]) < 16)",
+        (BPTT,),
+    ),
+    Fault(
+        "projection-gradient-of-upper-layers-missing", "projections above the first layer have no gradient",
+        "missing-gradient", "run_backward", "d_parameters.insert(0, parameter_gradients(p, pairs))",
+        "found = parameter_gradients(p, pairs)\n"
+        "            found = found if layer == 0 or p.W_hr is None else found._replace(W_hr=0 * found.W_hr)\n"
+        "            d_parameters.insert(0, found)",
+        (BPTT,),
+    ),
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from .patching import Fault, FaultyReference
 Setting = dict[str, Any]
 ALLOWED = Allowed(CELLS, DTYPES, projections=True, empty=("time", "batch", "length"))
 APART = 2.0**-30  # what is further apart is not only rounded in another order
-MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3}
+MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2}
 # Lowest first; what is lowest is left out of the text.
 OPTIONS: dict[str, tuple] = {
     "calls": tuple(range(13)),
@@ -30,7 +30,7 @@ OPTIONS: dict[str, tuple] = {
     "padding": ("garbage", "nan"),
     "bias": (True, False),
     "state": (True, False),
-    "lengths": (None, (0,), (1, 0, 2), (3, 0)),
+    "lengths": (None, (0,), (1,), (1, 0, 2), (3, 0)),
     "loss": ("", "loss on the final states"),
     "L": (1, 2, 3, 4),
     "D": (1, 2),
@@ -44,10 +44,11 @@ RAGGED = {"lengths": (1, 0, 2)}
 # What is tried, in turn, until one shows the fault.
 STARTS: tuple[Setting, ...] = (
     ONE_LAYER, ONE_LAYER | {"I": 5, "H": 5}, {}, {"L": 4}, RAGGED, RAGGED | {"padding": "nan"}, {"lengths": (3, 0)},
-    {"lengths": (0,)}, {"T": 13, "N": 9, "L": 3}, {"I": 17, "H": 19}, {"H": 1}, {"N": 1}, {"T": 1}, {"T": 0}, {"N": 0},
+    {"lengths": (0,)}, {"lengths": (1,)}, {"T": 13, "N": 9, "L": 3}, {"I": 17, "H": 19}, {"H": 1}, {"N": 1}, {"T": 1}, {"T": 0}, {"N": 0},
     *({name: value} for name in ("numbers", "dtype", "dropout", "memory", "loss") for value in OPTIONS[name][1:]),
     ONE_LAYER | {"dropout": "dropout in training"}, {"layout": "batch first"}, {"layout": "batch first", "N": 2},
     {"layout": "no batch axis", "N": 1}, {"state": False}, {"bias": False}, {"P": 1},
+    RAGGED | {"state": False}, RAGGED | {"layout": "batch first"}, {"calls": 1, "P": 1}, {"L": 2, "P": 1},
     RAGGED | {"calls": 12}, *({"calls": n} for n in OPTIONS["calls"][1:]), {"calls": 2, "bias": False},
 )  # fmt: skip
 
@@ -102,8 +103,8 @@ def case_of(cell: str, setting: Setting, seed: int) -> Case:
         s["lengths"], s["P"], mode=MODES[s["numbers"]], padding=s["padding"], memory=s["memory"], relay=2, seed=seed,
     )  # fmt: skip
     case = build(sketch, ALLOWED)
-    if s["numbers"] == "NaN in x":
-        case.x[:1, :1] = np.nan
+    if s["numbers"].endswith(" in x"):
+        case.x[:1, :1] = np.nan if s["numbers"] == "NaN in x" else np.inf
     if not s["state"]:
         case = case.replace(h_0=None, c_0=None)
     if s["dropout"]:
