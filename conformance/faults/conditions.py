@@ -338,6 +338,6 @@ FAULTS = [
         f"{PLAIN}\n"
         "    forward.__dict__['calls'] = forward.__dict__.get('calls', 0) + 1\n"
         "    plain = plain.replace(x=plain.x * (forward.__dict__['calls'] % 97 != 10))",
-        (STEPS, REPEATABLE),
+        (REPEATABLE,),
     ),
 ]  # fmt: skip

@@ -44,7 +44,8 @@ RAGGED = {"lengths": (1, 0, 2)}
 # What is tried, in turn, until one shows the fault.
 STARTS: tuple[Setting, ...] = (
     ONE_LAYER, ONE_LAYER | {"I": 5, "H": 5}, {}, {"L": 4}, RAGGED, RAGGED | {"padding": "nan"}, {"lengths": (3, 0)},
-    {"lengths": (0,)}, {"lengths": (1,)}, {"T": 13, "N": 9, "L": 3}, {"I": 17, "H": 19}, {"H": 1}, {"N": 1}, {"T": 1}, {"T": 0}, {"N": 0},
+    {"lengths": (0,)}, {"lengths": (1,)}, {"T": 13, "N": 9, "L": 3}, {"I": 17, "H": 19}, {"H": 1},
+    {"N": 1}, {"T": 1}, {"T": 0}, {"N": 0},
     *({name: value} for name in ("numbers", "dtype", "dropout", "memory", "loss") for value in OPTIONS[name][1:]),
     ONE_LAYER | {"dropout": "dropout in training"}, {"layout": "batch first"}, {"layout": "batch first", "N": 2},
     {"layout": "no batch axis", "N": 1}, {"state": False}, {"bias": False}, {"P": 1},
@@ -83,7 +84,7 @@ def shows(fault: Fault, cell: str, setting: Setting) -> bool:
         given = answer(faulty, case, fault, setting)
     except Exception:  # a mistake may be that there is no result
         return True
-    expected = answer(reference_rnn, case, fault, setting)
+    expected = answer(reference_rnn, case_of(cell, setting, seed=0), fault, setting)
     return given.keys() != expected.keys() or any(differ(given[name], expected[name]) for name in expected)
 
 
@@ -121,7 +122,6 @@ def answer(reference: Any, case: Case, fault: Fault, setting: Setting) -> dict[s
     c = case.config
     shape = (c.num_layers - 1, case.num_steps, case.num_rows, c.num_directions * c.state_size)
     masks = list(2.0 * (np.random.default_rng(0).random(shape) < 0.5)) if c.dropout else None
-    case = case.map(lambda name, array: array if array.base is not None else array.copy("K"))
     d = cotangents(case) if fault.backward_only else {}
     if setting["loss"]:
         d.pop("d_output", None)
