@@ -178,10 +178,10 @@ def layer_parameters(plain: Case) -> list[list[Parameters]]:
 
     def of(end: str) -> Parameters:
         named = [plain.parameters.get(name + end, zeros) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        W_hr = as_float64(plain.parameters["weight_hr" + end]) if config.proj_size else None
+        named += [plain.parameters["weight_hr" + end]] if config.proj_size else []
+        p = Parameters(*map(as_float64, named))
         peepholes = plain.parameters.get("weight_ch" + end, zeros[: 3 * config.hidden_size])
-        W_ch = as_float64(peepholes) if config.has_options else None
-        return Parameters(*map(as_float64, named))._replace(W_hr=W_hr, W_ch=W_ch)
+        return p._replace(W_ch=as_float64(peepholes)) if config.has_options else p
 
     return [
         [of(suffix(layer, direction)) for direction in range(config.num_directions)]

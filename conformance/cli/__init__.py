@@ -11,6 +11,7 @@ from conformance.target.load import TargetError
 
 from .check import check
 from .compare import compare
+from .faults import faults
 from .matrix import matrix
 from .new import new
 from .properties import properties
@@ -30,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (check, trace, replay, new, shapes, properties, protocol, matrix, compare, vectors):
+for command in (check, trace, replay, new, shapes, properties, protocol, matrix, compare, vectors, faults):
     cli.add_command(command)
 
 

@@ -1,11 +1,15 @@
 """Faults: the mistakes that the kit must find, as patches of the reference."""
 
 from .cells import FAULTS as CELL_FAULTS
+from .classes import CLASSES
+from .conditions import FAULTS as CONDITIONAL_FAULTS
 from .gates import FAULTS as GATE_FAULTS
 from .gradients import FAULTS as GRADIENT_FAULTS
 from .patching import Fault, FaultyReference, FaultyTarget, PatchError
 from .recurrence import FAULTS as RECURRENCE_FAULTS
+from .smallest import smallest
 
-FAULTS = {fault.id: fault for fault in [*CELL_FAULTS, *GATE_FAULTS, *RECURRENCE_FAULTS, *GRADIENT_FAULTS]}
+CATALOGUE = (*CELL_FAULTS, *GATE_FAULTS, *RECURRENCE_FAULTS, *CONDITIONAL_FAULTS, *GRADIENT_FAULTS)
+FAULTS = {fault.id: fault for fault in CATALOGUE}
 
-__all__ = ["FAULTS", "Fault", "FaultyReference", "FaultyTarget", "PatchError"]
+__all__ = ["CLASSES", "FAULTS", "Fault", "FaultyReference", "FaultyTarget", "PatchError", "smallest"]

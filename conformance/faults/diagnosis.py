@@ -167,7 +167,9 @@ class Search:
         mine = [a for a in mine if (a.probe.d is None or not forward_wrong) and a.given is not None]
         self.telling = sorted((a for a in mine if not a.right), key=lambda a: a.probe.size)
         self.right = sorted((a for a in mine if a.right), key=lambda a: a.probe.size)
-        self.faults = [f for f in FAULTS.values() if cell in f.cells and f.backward_only == (not forward_wrong)]
+        fitting = [f for f in FAULTS.values() if cell in f.cells and f.backward_only == (not forward_wrong)]
+        # no number shows that inputs are changed, and the probes are needed again
+        self.faults = [fault for fault in fitting if fault.fault_class != "changed-inputs"]
 
     def findings(self, likely: list[Fault]) -> list[Finding]:
         """The fault that explains everything, likely ones tried first; else a pair; else those that come nearest."""

@@ -38,22 +38,20 @@ class Fault:
     """One mistake.
 
     id           a short name;  title  the mistake as its maker would say it
-    function     the function of the reference that is patched: ``old`` becomes ``new``
-    killed_by    properties, one of which must reject it
-    seen         where it really happened
     fault_class  the id of its class in ``CLASSES``
-    smallest     the smallest configuration that shows it, in words
+    function     the function of the reference that is patched: ``old`` becomes ``new``
+    killed_by    properties, each of which must reject it
+    seen         where it really happened
     """
 
     id: str
     title: str
+    fault_class: str
     function: str
     old: str
     new: str
     killed_by: tuple[str, ...]
     seen: tuple[str, ...] = ()
-    fault_class: str = ""
-    smallest: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ import pytest
 
 from conformance import check
 from conformance.adapters import reference
-from conformance.faults import FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
+from conformance.faults import CLASSES, FAULTS, Fault, FaultyReference, FaultyTarget, PatchError, smallest
 from conformance.properties import catalogue
 
 # What no patch of the reference can show; tests/targets/wrong does.
-HYGIENE = {"shapes.dtype", "shapes.inputs_untouched", "shapes.results_own_their_memory"}
+HYGIENE = {"shapes.dtype", "shapes.results_own_their_memory"}
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
@@ -29,6 +29,59 @@ def test_every_fault_is_rejected_among_all_other_cells(fault):
 def test_every_property_kills_a_fault():
     killers = {id for fault in FAULTS.values() for id in fault.killed_by}
     assert set(catalogue()) - killers == HYGIENE
+
+
+def test_every_fault_has_a_class_and_every_class_a_fault():
+    assert {fault.fault_class for fault in FAULTS.values()} == set(CLASSES)
+    assert all(sentence.endswith(".") for sentence in CLASSES.values())
+    assert len(FAULTS) >= 120
+
+
+def test_every_patch_fits_and_changes_something():
+    for fault in FAULTS.values():
+        assert fault.old != fault.new
+        FaultyReference(fault)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_every_fault_has_a_smallest_configuration(fault):
+    assert smallest(fault)
+
+
+@pytest.mark.parametrize(
+    ("id", "text"),
+    [
+        ("gates-zrn-after", "one step of one unit"),
+        ("recurrent-weights-transposed-tanh", "H=2"),
+        ("reverse-output-in-walking-order", "T=2, D=2"),
+        ("third-layer-is-the-second", "L=3"),
+        ("third-layer-loses-cell-state", "LSTM, L=3"),
+        ("wide-state-lost-lstm", "H=17"),
+        ("long-runs-restart", "T=9"),
+        ("batch-of-more-than-eight", "N=9"),
+        ("third-row-halved-before", "N=3"),
+        ("input-tail-of-four-lost-lstm", "I=5"),
+        ("longest-row-for-all", "N=2, lengths=[0, 1]"),
+        ("mask-by-multiplication", "lengths=[0], NaN in the padding"),
+        ("halved-without-bias-after", "no bias"),
+        ("default-cell-state-is-one", "LSTM, no initial state"),
+        ("strides-ignored", "H=2, Fortran order"),
+        ("gradient-of-x-time-major", "T=2, N=2, batch first, gradients"),
+        ("dropout-ignored", "L=2, dropout in training"),
+        ("race-for-the-last-row", "after 4 other calls"),
+        ("single-precision-inside", "H=2, float64"),
+        ("empty-sequence-loses-state", "T=0"),
+    ],
+)
+def test_the_smallest_configuration_is_what_the_mistake_needs(id, text):
+    assert smallest(FAULTS[id]) == text
+
+
+def test_what_changes_nothing_has_no_smallest_configuration():
+    assert (
+        smallest(Fault("none", "no mistake", "bias", "rnn_tanh", "return (tanh(z),)", "return (1 * tanh(z),)", ()))
+        == ""
+    )
 
 
 def test_every_property_and_fault_has_a_sentence():
@@ -54,11 +107,11 @@ def test_patches_of_different_lines_compose():
 
 
 def test_a_patch_that_does_not_fit_says_so():
-    stale = Fault("stale", "a line that is gone", "scan", "state = old", "state = new", ())
+    stale = Fault("stale", "a line that is gone", "recurrence", "scan", "state = old", "state = new", ())
     with pytest.raises(PatchError, match=r"stale: 'state = old' occurs 0 times in scan"):
         FaultyReference(stale)
     with pytest.raises(PatchError, match="no function 'walk'"):
-        FaultyReference(Fault("gone", "a function that is gone", "walk", "", "", ()))
+        FaultyReference(Fault("gone", "a function that is gone", "recurrence", "walk", "", "", ()))
 
 
 def test_a_patch_reads_as_a_diff():

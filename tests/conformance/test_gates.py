@@ -48,7 +48,7 @@ WRONG = [
 
 def mistaken(cell, old, new):
     """The reference with a mistake in one cell, which it claims alone."""
-    return FaultyTarget(Fault("wrong", "", FUNCTIONS[cell], old, new, ()), cells=(cell,))
+    return FaultyTarget(Fault("wrong", "", "", FUNCTIONS[cell], old, new, ()), cells=(cell,))
 
 
 CASES = [(name, f"{title} ({cell})", cell, old, new) for name, title, cells, old, new in WRONG for cell in cells]

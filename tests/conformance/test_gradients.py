@@ -314,7 +314,7 @@ DEEP = {
 def deep(property):
     """What becomes of the property of a mistake, judged on the reference that makes it."""
     function, old, new = DEEP[property]
-    target = FaultyTarget(Fault("wrong", "", function, old, new, ()))
+    target = FaultyTarget(Fault("wrong", "", "", function, old, new, ()))
     return check(target, properties=[f"gradients.{property}"], diagnosis=False).results[0]
 
 

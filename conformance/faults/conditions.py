@@ -1,0 +1,343 @@
+"""Mistakes that show only under a condition: wide, long, in one row, after another call. Usual tests do not meet it."""
+
+from __future__ import annotations
+
+from .patching import Fault
+
+STEPS = "equivalence.steps"
+REPEATABLE = "shapes.repeatable"
+STATE = {
+    "after": ("gru", "(h,) = state"),
+    "before": ("gru_reset_before", "(h,) = state"),
+    "lstm": ("lstm", "(h, c) = state"),
+}
+TITLES = {"after": "GRU, reset after", "before": "GRU, reset before", "lstm": "LSTM"}
+STEP = "new = step(x[t], before, p)"
+FIRST = "state = initial[len(final)]"
+PLAIN = "plain = time_major(case.check())"
+DIRECTIONS = "for reverse, p in enumerate(directions):"
+NAMED = "p = Parameters(*map(as_float64, named))"
+STATES = "return x, [tuple(lift(s) for s in entry) for entry in zip(*states)]"
+SIGMOID = "return 0.5 + 0.5 * np.tanh(0.5 * z)"
+WIDENED = "return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)"
+RESULT = "return like_case(case, collect(plain, output, final))"
+
+
+def gated(id: str, title: str, fault_class: str, line: str, killed_by: tuple[str, ...]) -> list[Fault]:
+    """The same mistake at the beginning of the step of each gated cell; {cell} stands for its function."""
+    return [
+        Fault(
+            f"{id}-{variant}", f"{title} ({TITLES[variant]})", fault_class,
+            function, old, f"{old}\n    {line.replace('{cell}', function)}", killed_by,
+        )
+        for variant, (function, old) in STATE.items()
+    ]  # fmt: skip
+
+
+def rounded(name: str, bits: int) -> str:
+    """A line that rounds an array to so many significant bits."""
+    return f"{name} = np.round({name} * 2.0 ** ({bits} - np.frexp({name})[1])) * 2.0 ** (np.frexp({name})[1] - {bits})"
+
+
+def rounding(bits: int) -> str:
+    """A function that rounds an array to so many significant bits."""
+    return f"lambda a: np.round(a * 2.0 ** ({bits} - np.frexp(a)[1])) * 2.0 ** (np.frexp(a)[1] - {bits})"
+
+
+FAULTS = [
+    *gated(
+        "wide-state-lost", "no gate reads the state of units from 17 on", "recurrence",
+        "h = h * (np.arange(h.shape[1]) < 16)",
+        (STEPS, "symmetries.permuted_units"),
+    ),
+    *gated(
+        "input-tail-of-four-lost", "input features beyond the last multiple of four are not read", "second-path",
+        "x = x * (np.arange(x.shape[1]) < max(4, x.shape[1] // 4 * 4))", (STEPS, "symmetries.permuted_inputs"),
+    ),
+    *gated(
+        "unit-tail-of-four-lost", "states beyond the last multiple of four are not read by the gates", "second-path",
+        "h = h * (np.arange(h.shape[1]) < max(4, h.shape[1] // 4 * 4))", (STEPS, "symmetries.permuted_units"),
+    ),
+    *gated(
+        "third-row-halved", "the third row of a batch gets half its input", "mixed-rows",
+        "x = x * np.where(np.arange(len(x)) == 2, 0.5, 1.0)[:, None]", (STEPS, "batch.permutation"),
+    ),
+    *gated(
+        "halved-without-bias", "without biases the state counts half", "second-path",
+        "h = h * (0.5 if not p.b_ih.any() and not p.b_hh.any() else 1.0)", (STEPS,),
+    ),
+    *gated(
+        "state-of-15-bits", "the gates read a state of 15 significant bits", "precision", rounded("h", 15), (STEPS,),
+    ),
+    *gated(
+        "weights-of-14-bits", "recurrent weights have 14 significant bits", "precision",
+        "W_hh = p.W_hh\n    " + rounded("W_hh", 14) + "\n    p = p._replace(W_hh=W_hh)", (STEPS,),
+    ),
+    *gated(
+        "state-of-the-step-before-last", "a buffer is read before it is written: every step reads an older state",
+        "stale-memory",
+        "before, {cell}.__dict__['h'] = {cell}.__dict__.get('h'), h\n"
+        "    h = before if before is not None and before.shape == h.shape else h",
+        (STEPS, REPEATABLE),
+    ),
+    *gated(
+        "race-for-a-state", "in one step of thirteen, the last row is read before it is written", "stale-memory",
+        "{cell}.__dict__['steps'] = {cell}.__dict__.get('steps', 0) + 1\n"
+        "    h = h if {cell}.__dict__['steps'] % 13 != 5 else h * (np.arange(len(h)) < len(h) - 1)[:, None]",
+        (STEPS, REPEATABLE),
+    ),
+    Fault(
+        "input-of-16-bits", "inputs are rounded to 16 significant bits", "precision",
+        "run", "final: list = []",
+        "final: list = []\n"
+        "    x = [np.round(a * 2.0 ** (16 - np.frexp(a)[1])) * 2.0 ** (np.frexp(a)[1] - 16) for a in x]",
+        (STEPS,),
+    ),
+    Fault(
+        "cell-state-of-16-bits", "the cell state is stored with 16 significant bits", "precision",
+        "lstm", "c = f * c + i * g", "c = f * c + i * g\n    " + rounded("c", 16), (STEPS,),
+    ),
+    Fault(
+        "tanh-ends-at-four", "tanh stays what it is at 4", "precision", "tanh", "return np.tanh(z)",
+        "return np.tanh(np.clip(z, -4, 4))", (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "sigmoid-ends-at-four", "sigmoid stays what it is at 4", "precision",
+        "sigmoid", SIGMOID, "return 0.5 + 0.5 * np.tanh(0.5 * np.clip(z, -4, 4))",
+        (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "third-layer-bias-reversed", "the third layer reads its recurrent biases from the end", "bias",
+        "run", DIRECTIONS,
+        "for reverse, p in enumerate(directions):\n"
+        "            p = p._replace(b_hh=p.b_hh[::-1]) if len(final) // len(directions) == 2 else p",
+        (STEPS,),
+    ),
+    Fault(
+        "third-layer-loses-cell-state", "the third layer starts from a cell state of zero", "initial-state",
+        "run", FIRST,
+        "state = initial[len(final)]\n"
+        "            state = (state[0], *(c * (len(final) // len(directions) != 2) for c in state[1:]))",
+        (STEPS,),
+    ),
+    Fault(
+        "long-runs-lose-cell-state", "the cell state is lost after eight steps", "recurrence", "scan", STEP,
+        "new = step(x[t], (before[0], *(c * (t != 8) for c in before[1:])), p)", (STEPS,),
+    ),
+    Fault(
+        "long-runs-of-gru-restart", "a GRU forgets after eight steps", "recurrence", "scan", STEP,
+        "restart = t == 8 and len(p.W_hh) == 3 * p.W_hh.shape[1]\n"
+        "        new = step(x[t], tuple(s * (not restart) for s in before), p)",
+        (STEPS,),
+    ),
+    Fault(
+        "short-runs-unrolled", "up to four steps are unrolled, and the unrolled code has another first state",
+        "second-path", "scan", STEP,
+        "new = step(x[t], tuple(s * (0.5 if t == 0 and len(x) <= 4 else 1.0) for s in before), p)", (STEPS,),
+        ("https://github.com/tensorflow/tensorflow/issues/57015",),
+    ),
+    Fault(
+        "length-zero-loses-state", "a row of length 0 ends in a state of zero", "empty", "scan",
+        "return output, state", "return output, tuple(s * (lengths > 0)[:, None] for s in state)",
+        ("lengths.length_zero",), ("https://github.com/onnx/onnx/issues/1674",),
+    ),
+    Fault(
+        "length-zero-loses-cell-state", "a row of length 0 ends in a cell state of zero", "empty", "scan",
+        "return output, state", "return output, (state[0], *(c * (lengths > 0)[:, None] for c in state[1:]))",
+        ("lengths.length_zero",),
+    ),
+    Fault(
+        "length-zero-reads-before-its-row", "the final state of a row of length 0 is read from before its buffer",
+        "empty", "scan", "return output, state",
+        "return output, tuple(np.where((lengths == 0)[:, None], np.roll(s, 1, 0), s) for s in state)",
+        ("lengths.length_zero",), ("https://github.com/microsoft/onnxruntime/pull/28052",),
+    ),
+    Fault(
+        "strides-of-weights-ignored", "weights that are not contiguous are read as if they were", "memory-layout",
+        "layer_parameters", NAMED,
+        "named = [w if w.flags.c_contiguous else w.ravel('K').reshape(w.shape) for w in named]\n        " + NAMED,
+        ("shapes.memory_layout",),
+    ),
+    Fault(
+        "strides-of-states-ignored", "initial states that are not contiguous are read as if they were",
+        "memory-layout", "lifted", STATES,
+        "states = [s if s.flags.c_contiguous else s.ravel('K').reshape(s.shape) for s in states]\n    " + STATES,
+        ("shapes.memory_layout",),
+    ),
+    Fault(
+        "reversed-views-read-forwards", "arrays with negative strides are read forwards", "memory-layout", "as_float64",
+        WIDENED,
+        "backwards = any(stride < 0 for stride in getattr(array, 'strides', ()))\n"
+        "    return np.asarray(array[::-1] if backwards else array, dtype=np.float64)",
+        ("shapes.memory_layout",),
+    ),
+    Fault(
+        "cell-state-of-the-call-before", "the cell state of the call before is still there", "kept-between-calls",
+        "run", FIRST,
+        "state = initial[len(final)]\n"
+        "            if len(state) > 1:\n"
+        "                before, run.__dict__['c'] = run.__dict__.get('c'), state[1] + 0.25\n"
+        "                state = (state[0], state[1] if np.shape(before) != state[1].shape else before)",
+        ("shapes.calls_are_independent", REPEATABLE),
+    ),
+    Fault(
+        "upper-states-of-the-call-before", "only the lowest layer's state is set anew in each call",
+        "kept-between-calls", "run", FIRST,
+        "state = initial[len(final)]\n"
+        "            if final:\n"
+        "                state = run.__dict__.setdefault((len(final), *(s.shape for s in state)), state)",
+        ("shapes.calls_are_independent",), ("https://github.com/jzilly/RecurrentHighwayNetworks/pull/6",),
+    ),
+    Fault(
+        "initial-state-of-the-first-call", "the first initial state that was ever given is used for ever",
+        "kept-between-calls", "run", FIRST,
+        "state = run.__dict__.setdefault((len(final), *(s.shape for s in initial[0])), initial[len(final)])",
+        ("shapes.calls_are_independent",),
+        ("https://github.com/clab/dynet/issues/226", "https://github.com/clab/dynet/issues/511"),
+    ),
+    Fault(
+        "graph-cached-without-its-bias", "without biases, the graph that an earlier call with biases left is used",
+        "kept-between-calls", "layer_parameters", 'zeros = np.zeros(len(plain.parameters["weight_ih_l0"]))',
+        "kept = layer_parameters.__dict__\n"
+        "    zeros = np.resize(kept.get('bias', 0.0), len(plain.parameters['weight_ih_l0']))\n"
+        "    kept['bias'] = plain.parameters.get('bias_ih_l0', kept.get('bias', 0.0))",
+        (STEPS,), ("https://github.com/pytorch/pytorch/pull/95563",),
+    ),
+    Fault(
+        "race-for-the-last-row", "in one call of seven, the last row is read before it is written", "stale-memory",
+        "forward", PLAIN,
+        PLAIN + "\n"
+        "    forward.__dict__['calls'] = forward.__dict__.get('calls', 0) + 1\n"
+        "    if forward.__dict__['calls'] % 7 == 5:\n"
+        "        written = np.arange(plain.num_rows)[:, None] < plain.num_rows - 1\n"
+        "        plain = plain.replace(x=np.where(written, plain.x, 0))",
+        (STEPS, REPEATABLE),
+    ),
+    Fault(
+        "padding-of-the-call-before", "the output past the end of a row is what the buffer held before",
+        "stale-memory", "scan", "return output, state",
+        "before = np.resize(scan.__dict__.get('buffer', 0.0), (len(output), *state[0].shape))\n"
+        "    output = [np.where((t < lengths)[:, None], o, before[t]) for t, o in enumerate(output)]\n"
+        "    scan.__dict__['buffer'] = np.array(output or [0.0])\n"
+        "    return output, state",
+        ("lengths.padding_is_zero",), ("https://github.com/microsoft/onnxruntime/pull/1361",),
+    ),
+    Fault(
+        "weights-of-the-first-call-by-size", "weights are kept from the first call with weights of that size",
+        "stale-weights", "layer_parameters", NAMED,
+        "named = [layer_parameters.__dict__.setdefault((k, end, w.shape), w) for k, w in enumerate(named)]\n"
+        "        " + NAMED,
+        (STEPS, "shapes.calls_are_independent"),
+    ),
+    Fault(
+        "state-written-back", "the final state is written into the initial one", "changed-inputs", "forward", RESULT,
+        "result = like_case(case, collect(plain, output, final))\n"
+        "    if case.h_0 is not None and case.h_0.flags.writeable:\n"
+        "        case.h_0[...] = result.h_n\n"
+        "    return result",
+        ("shapes.inputs_untouched",), ("https://github.com/keras-team/keras/pull/20916",),
+    ),
+    Fault(
+        "padding-cleared-in-place", "the padding of x is set to zero in place", "changed-inputs", "time_major",
+        "x, h_0, c_0 = case.x, case.h_0, case.c_0",
+        "x, h_0, c_0 = case.x, case.h_0, case.c_0\n"
+        "    if case.lengths is not None and x.flags.writeable and not case.config.batch_first:\n"
+        "        x[np.arange(len(x))[:, None] >= case.lengths] = 0",
+        ("shapes.inputs_untouched",),
+    ),
+    Fault(
+        "operands-of-14-bits-in-float32", "float32 inputs, weights and states are read with 14 significant bits",
+        "precision", "as_float64", WIDENED,
+        f"rounded = {rounding(14)}\n"
+        "    wide = np.asarray(array, dtype=np.float64)\n"
+        "    return rounded(wide) if array.dtype == np.float32 else wide",
+        (STEPS,),
+    ),
+    Fault(
+        "states-of-16-bits-in-float32", "in float32 each step reads a state of 16 significant bits", "precision",
+        "forward", "step = step_with_options(plain.config)",
+        "step = step_with_options(plain.config)\n"
+        "    if plain.config.dtype == 'float32':\n"
+        f"        rounded, whole = {rounding(16)}, step\n"
+        "        step = lambda x, state, p: whole(x, tuple(map(rounded, state)), p)",
+        (STEPS,),
+    ),
+    Fault(
+        "tanh-coarse-beyond-four", "tanh is off by two parts in a million beyond 4", "precision",
+        "tanh", "return np.tanh(z)", "return np.tanh(z) * np.where(abs(z) > 4, 1 - 2e-6, 1)",
+        (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "sigmoid-coarse-beyond-four", "sigmoid is off by two parts in a million beyond 4", "precision",
+        "sigmoid", SIGMOID, SIGMOID + " * np.where(z > 4, 1 - 2e-6, 1)", (STEPS, "equivalence.activation"),
+    ),
+    Fault(
+        "sigmoid-swallows-nan", "a gate that is not a number is closed", "precision",
+        "sigmoid", SIGMOID, "return np.nan_to_num(0.5 + 0.5 * np.tanh(0.5 * z))", ("nonfinite.propagation",),
+    ),
+    Fault(
+        "cell-clipped-at-ten", "the cell state is clipped at 10", "cell-variant", "lstm", "c = f * c + i * g",
+        "c = np.clip(f * c + i * g, -10, 10)", (STEPS, "gates.cell_state_counts"),
+    ),
+    Fault(
+        "fourth-layer-bias-reversed", "the fourth layer reads its recurrent biases from the end", "bias",
+        "run", DIRECTIONS,
+        "for reverse, p in enumerate(directions):\n"
+        "            p = p._replace(b_hh=p.b_hh[::-1]) if len(final) // len(directions) == 3 else p",
+        (STEPS,),
+    ),
+    Fault(
+        "wide-input-lost", "input features from the seventeenth on are not read", "second-path", "run", DIRECTIONS,
+        "for reverse, p in enumerate(directions):\n"
+        "            p = p._replace(W_ih=p.W_ih * (np.arange(p.W_ih.shape[1]) < 16))",
+        (STEPS,),
+    ),
+    Fault(
+        "equal-lengths-ignored", "lengths that are all the same are ignored", "second-path", "forward", PLAIN,
+        f"{PLAIN}\n"
+        "    if case.lengths is not None and len(set(case.lengths.tolist())) == 1:\n"
+        "        plain = plain.replace(lengths=None)",
+        ("lengths.padding_is_zero",),
+    ),
+    Fault(
+        "lengths-in-lowest-layer-only", "layers above the first ignore lengths", "second-path", "run",
+        "output, state = scan(step, p, x, state, lengths, reverse)",
+        "upper = len(final) >= len(directions)\n"
+        "            output, state = scan(step, p, x, state, lengths + upper * len(x), reverse)",
+        ("lengths.padding_is_zero",),
+    ),
+    Fault(
+        "lengths-without-batch-first", "with batch_first, lengths are ignored", "second-path", "forward", PLAIN,
+        f"{PLAIN}\n    plain = plain.replace(lengths=None) if case.config.batch_first else plain",
+        ("shapes.batch_first",),
+    ),
+    Fault(
+        "halves-swapped-without-batch", "without a batch axis the reverse half comes first", "second-path",
+        "like_case", "return result.map(lambda name, value: value[:, 0])",
+        "result = result.map(lambda name, value: value[:, 0])\n"
+        "        shift = result.output.shape[-1] // 2 * case.config.bidirectional\n"
+        "        return Result(np.roll(result.output, shift, -1), result.h_n, result.c_n)",
+        ("shapes.unbatched",),
+    ),
+    Fault(
+        "default-state-of-lengths-is-one", "with lengths, a state that is not given is one", "default-state",
+        "time_major", "h_0 = np.zeros((entries, x.shape[1], case.config.state_size))",
+        "h_0 = np.zeros((entries, x.shape[1], case.config.state_size)) + (case.lengths is not None)",
+        ("shapes.default_state",),
+    ),
+    Fault(
+        "projection-of-the-first-call", "the projection is kept from the first call", "stale-weights",
+        "layer_parameters", 'named += [plain.parameters["weight_hr" + end]] if config.proj_size else []',
+        "if config.proj_size:\n"
+        "            W_hr = plain.parameters['weight_hr' + end]\n"
+        "            named += [layer_parameters.__dict__.setdefault((end, W_hr.shape), W_hr)]",
+        (STEPS,),
+    ),
+    Fault(
+        "rare-race", "in one call of ninety-seven, the input has not arrived yet", "stale-memory", "forward", PLAIN,
+        f"{PLAIN}\n"
+        "    forward.__dict__['calls'] = forward.__dict__.get('calls', 0) + 1\n"
+        "    plain = plain.replace(x=plain.x * (forward.__dict__['calls'] % 97 != 10))",
+        (REPEATABLE,),
+    ),
+]  # fmt: skip
