@@ -158,7 +158,7 @@ FAULTS = [
     Fault(
         "final-states-by-direction", "h_n is direction-major", "entry-order", "collect", COLLECT,
         "D = plain.config.num_directions\n"
-        "    return Result(output_all, h_n.reshape(-1, D, *h_n.shape[1:]).swapaxes(0, 1).reshape(h_n.shape), *c_n)",
+        "    return Result(output_all, h_n.reshape(len(h_n) // D, D, *h_n.shape[1:]).swapaxes(0, 1).reshape(h_n.shape), *c_n)",
         (STEPS, "layers.final_states"),
         ("https://github.com/OpenNMT/OpenNMT-py/issues/61", "https://github.com/pytorch/pytorch/issues/3587"),
     ),
@@ -357,9 +357,9 @@ FAULTS = [
     ),
     Fault(
         "packed-offsets-of-one-width", "offsets into the packed weights take every layer to be as wide as the first",
-        "layer-wiring", "layer_parameters", "return Parameters(*map(as_float64, named))",
+        "layer-wiring", "layer_parameters", "p = Parameters(*map(as_float64, named))",
         "named[0] = np.roll(named[0], plain.parameters['weight_ih_l0'].size - named[0].size)\n"
-        "        return Parameters(*map(as_float64, named))",
+        "        p = Parameters(*map(as_float64, named))",
         (STEPS,), ("https://github.com/apache/mxnet/issues/17479",),
     ),
     Fault(
