@@ -156,9 +156,9 @@ FAULTS = [
         (STEPS, "layers.in_a_row"),
     ),
     Fault(
-        "final-states-by-direction", "h_n is direction-major", "entry-order", "collect", COLLECT,
-        "D = plain.config.num_directions\n"
-        "    return Result(output_all, h_n.reshape(len(h_n) // D, D, *h_n.shape[1:]).swapaxes(0, 1).reshape(h_n.shape), *c_n)",
+        "final-states-by-direction", "final states are direction-major", "entry-order", "collect", COLLECT,
+        "order = np.arange(len(h_n)).reshape(-1, plain.config.num_directions).T.ravel()\n"
+        "    return Result(output_all, h_n[order], *(c[order] for c in c_n))",
         (STEPS, "layers.final_states"),
         ("https://github.com/OpenNMT/OpenNMT-py/issues/61", "https://github.com/pytorch/pytorch/issues/3587"),
     ),
