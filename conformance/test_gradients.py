@@ -20,8 +20,9 @@ from conformance.engine.gradients import (
     slope_agrees,
 )
 from conformance.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.transforms import mirror, states, steps
+from conformance.transforms import batch_first, forms, mirror, rows, states, steps, unbatched
 from reference_rnn import Result, gradients
+from strategies import relaid
 
 
 @prop(needs="gradients")
@@ -38,8 +39,9 @@ def test_shapes(target, case):
             fail(f"shape:{name}", f"the gradient of {name} has shape {given.shape}, must be {array.shape} like {name}")
         if answer.dtypes[name] not in (case.config.dtype, str(case.config.numpy_dtype), None):
             fail(f"dtype:{name}", f"the gradient of {name} is {answer.dtypes[name]}, must be {case.config.dtype}")
-    for name in answer.changed:
-        fail(f"changed:{name}", f"{name} was changed by the call of gradients; work on a copy")
+    for form in forms(case, target.capabilities):
+        for name in called(target, form, cotangents(form)).changed:
+            fail(f"changed:{name}", f"{name} was changed by the call of gradients; work on a copy")
 
 
 @prop(needs="gradients", every_cell=True)
@@ -131,11 +133,51 @@ def test_reversal(target, case):
 @prop(needs=("gradients", "batch_first"))
 def test_batch_first(target, case):
     """With batch_first, the gradient of x is (N, T, I) and nothing else changes."""
+    d, swapped = cotangents(case), batch_first(case)
+    run = gradient_run(target, case, d)
+    expected = run.map(swapped, lambda result: result.map(lambda name, a: a.swapaxes(0, 1) if name == "x" else a))
+    agree(gradient_run(target, swapped, d | {"d_output": d["d_output"].swapaxes(0, 1)}), expected)
+
+
+@prop(needs=("gradients", "unbatched"), lengths=False)
+def test_unbatched(target, case):
+    """Without a batch axis the gradients are those of a batch of one."""
+    applicable(case.num_rows > 0)
+    row, alone = rows(case, [0]), unbatched(case)
+    d = cotangents(row)
+    choose = lambda name, a: a[:, 0] if name in ("x", "h_0", "c_0") else a  # noqa: E731
+    expected = gradient_run(target, row, d).map(alone, lambda result: result.map(choose))
+    agree(gradient_run(target, alone, {name: array[:, 0] for name, array in d.items()}), expected)
+
+
+@prop(needs=("gradients", "default_state"))
+def test_default_state(target, case):
+    """Where no state is given, the other gradients are those of a state of zero."""
+    d = cotangents(case)
+    without = case.replace(h_0=None, c_0=None)
+    zeros = gradient_run(target, case.map(lambda name, a: 0 * a if name in ("h_0", "c_0") else a), d)
+    expected = zeros.map(without, lambda result: result.only(name for name, _ in without.arrays()))
+    agree(gradient_run(target, without, d), expected)
+
+
+@prop(needs=("gradients", "dropout", "layers"))
+def test_dropout(target, case):
+    """With p = 1 in training, nothing flows back through what was dropped; outside training, dropout does nothing."""
     d = cotangents(case)
     run = gradient_run(target, case, d)
-    batch_first = case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
-    swapped = run.map(batch_first, lambda result: result.map(lambda name, a: a.swapaxes(0, 1) if name == "x" else a))
-    agree(gradient_run(target, batch_first, d | {"d_output": d["d_output"].swapaxes(0, 1)}), swapped)
+    agree(gradient_run(target, case.replace(dropout=0.5), d), run)
+    claimed(target.capabilities.dropout is True)
+    dropped = case.replace(dropout=1.0, training=True)
+    gradients_within(target, gradient_run(target, dropped, d), gradients(dropped, **d, arithmetic=run.arithmetic))
+
+
+@prop(needs="gradients", about_memory=True)
+def test_memory_layout(target, case):
+    """Where the cotangents lie in memory does not matter."""
+    d = cotangents(case)
+    run = gradient_run(target, case, d)
+    for layout in ("F", "strided", "negative"):
+        agree(gradient_run(target, case, {name: relaid(array, layout) for name, array in d.items()}), run)
 
 
 @prop(needs="gradients", lengths=False)

@@ -5,15 +5,14 @@ traces, and what does not change the problem does not change the result.
 from __future__ import annotations
 
 from conformance.properties import Failure, NotApplicable, agree, applicable, fail, prop, steps_agree
-from conformance.transforms import part, rows
+from conformance.transforms import batch_first, forms, part, rows, unbatched
 from strategies import relaid
 
 
 @prop()
 def test_shapes(target, case):
     """Output is (T, N, D*H); final states are (L*D, N, H), layers first and directions second."""
-    for sentence in target(case).misread:
-        fail("shape:" + mistake(sentence), sentence)
+    well_shaped(target(case))
 
 
 @prop(about_memory=True)
@@ -27,9 +26,11 @@ def test_dtype(target, case):
 
 @prop(about_memory=True)
 def test_inputs_untouched(target, case):
-    """Nothing that was passed in is changed."""
-    for name in target.answer(case).changed:
-        fail(f"changed:{name}", f"{name} was changed by the call; work on a copy")
+    """Nothing that was passed in is changed, in whatever form."""
+    training = [case.replace(dropout=0.5, training=True)] if target.capabilities.dropout else []
+    for form in (*forms(case, target.capabilities), *training):
+        for name in target.answer(form).changed:
+            fail(f"changed:{name}", f"{name} was changed by the call; work on a copy")
 
 
 @prop(about_memory=True, min_steps=1)
@@ -74,29 +75,31 @@ def test_memory_layout(target, case):
 
 @prop(needs="default_state")
 def test_default_state(target, case):
-    """A state that is not given is zero."""
+    """A state that is not given is zero, also where a state was given just before."""
+    target(case)
     agree(target(case.replace(h_0=None, c_0=None)), target(case.map(without_state)))
 
 
 @prop(needs="batch_first")
 def test_batch_first(target, case):
     """With batch_first, x and output are (N, T, ...) and nothing else changes."""
-    run = target(case)
-    batch_first = case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
-    swapped = part(run, batch_first, lambda name, array: array.swapaxes(0, 1) if name == "output" else array)
-    agree(target(batch_first), swapped)
+    run, swapped = target(case), target(batch_first(case))
+    well_shaped(swapped)
+    swap = lambda name, array: array.swapaxes(0, 1) if name == "output" else array  # noqa: E731
+    agree(swapped, part(run, swapped.case, swap))
 
 
 @prop(needs="unbatched", lengths=False)
 def test_unbatched(target, case):
     """Without a batch axis the result is that of a batch of one."""
     applicable(case.num_rows > 0)
-    row = rows(case, [0])
-    alone = row.map(lambda name, array: array[:, 0] if name in ("x", "h_0", "c_0") else array)
+    row, alone = rows(case, [0]), unbatched(case)
     expected = part(target(row), alone, lambda name, array: array[:, 0])
-    agree(target(alone), expected)
-    if target.capabilities.batch_first:  # which means nothing without a batch
-        agree(target(alone.replace(batch_first=True)), expected)
+    # batch_first means nothing without a batch
+    for form in (alone, alone.replace(batch_first=True)) if target.capabilities.batch_first else (alone,):
+        run = target(form)
+        well_shaped(run)
+        agree(run, expected)
 
 
 @prop(needs="no_bias", bias=False)
@@ -115,6 +118,12 @@ def test_no_bias(target, case):
 def without_state(name, array):
     """Zeros for the initial states."""
     return 0 * array if name in ("h_0", "c_0") else array
+
+
+def well_shaped(run):
+    """No shape of a run had to be put right."""
+    for sentence in run.misread:
+        fail("shape:" + mistake(sentence), sentence)
 
 
 def mistake(sentence):

@@ -90,8 +90,10 @@ class Ball:
 
 
 def exact(value: Any, arithmetic: Arithmetic) -> Ball:
-    """The ball of a number that is given, not computed."""
+    """The ball of a number that is given, not computed; a subnormal one may be read as zero where that is claimed."""
     mid = np.asarray(value, dtype=np.float64)
+    if arithmetic.flushes:
+        return Ball(mid, np.where(abs(mid) < arithmetic.eta, abs(mid), 0.0), arithmetic)
     return Ball(mid, np.zeros(mid.shape), arithmetic)
 
 

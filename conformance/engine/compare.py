@@ -6,7 +6,7 @@ Both are judged by properties that need one call: whatever the two answers have 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from conformance.target.answer import Answer
 from conformance.target.capabilities import Capabilities
 from conformance.target.load import Target, TargetError
 from conformance.target.local import Cotangents
-from conformance.transforms import rows
+from conformance.transforms import forms
 from reference_rnn import Case
 from reference_rnn.recurrence import time_major
 from strategies import shrink
@@ -258,19 +258,6 @@ def compare(old: Target, new: Target, profile: str = "quick", seed: int = 0) -> 
     if comparing.found.differences:
         comparing.smallest(allowed)
     return comparing.found
-
-
-def forms(case: Case, claims: Capabilities) -> Iterator[Case]:
-    """The case as it is, and in the other forms that are claimed."""
-    yield case
-    if claims.batch_first:
-        yield case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
-    if claims.default_state and claims.initial_state:
-        yield case.replace(h_0=None, c_0=None)
-    if claims.dropout:  # which does nothing outside training
-        yield case.replace(dropout=0.5)
-    if claims.unbatched and case.lengths is None and case.num_rows:
-        yield rows(case, [0]).map(lambda name, array: array[:, 0] if name in ("x", "h_0", "c_0") else array)
 
 
 def failures(version: Version, case: Case, judges: list[Property]) -> dict[str, Failure]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ class Gradients:
     def map(self, change: Callable[[str, Any], Any]) -> Gradients:
         """The result of ``change(name, value)`` on every gradient."""
         return Gradients({name: change(name, value) for name, value in self.items()})
+
+    def only(self, names: Iterable[str]) -> Gradients:
+        """The gradients with these names."""
+        return Gradients({name: self.arrays[name] for name in names})
 
     def moved(self, case: Case, move: Callable[[Case], Case]) -> Gradients:
         """What moves the arrays of a case moves their gradients in the same way."""

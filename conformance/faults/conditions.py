@@ -340,4 +340,58 @@ FAULTS = [
         "    plain = plain.replace(x=plain.x * (forward.__dict__['calls'] % 97 != 10))",
         (REPEATABLE,),
     ),
+    Fault(
+        "output-stays-time-major", "with batch_first, the output stays time-major", "batch-axis", "like_case",
+        "return Result(swap_steps_and_rows(result.output), result.h_n, result.c_n)", "return result",
+        ("shapes.batch_first",), ("https://github.com/pytorch/pytorch/issues/80306",),
+    ),
+    Fault(
+        "cotangents-strided", "the memory of a cotangent that is not contiguous is read in the wrong order",
+        "memory-layout", "cotangents", 'given = {"output": d_output, "h_n": d_h_n, "c_n": d_c_n}',
+        'd_output = d_output if d_output is None else d_output.ravel("K").reshape(d_output.shape)\n'
+        '    given = {"output": d_output, "h_n": d_h_n, "c_n": d_c_n}',
+        ("gradients.memory_layout",),
+        ("https://github.com/pytorch/pytorch/issues/620", "https://github.com/pytorch/pytorch/issues/619"),
+    ),
+    Fault(
+        "unbatched-state-gradients-lost", "without a batch axis, a loss on the final states is ignored",
+        "missing-gradient", "cotangents", "states = [state[:, None] for state in states]",
+        "states = [0 * state[:, None] for state in states]", ("gradients.unbatched",),
+    ),
+    Fault(
+        "gradients-without-a-state-doubled", "where no state is given, the gradient of x is doubled",
+        "back-propagation", "by_name", "return {name: found[name] for name, _ in case.arrays()}",
+        "found['x'] = found['x'] * (1 if case.h_0 is not None else 2)\n"
+        "    return {name: found[name] for name, _ in case.arrays()}",
+        ("gradients.default_state",),
+    ),
+    Fault(
+        "mask-missing-in-gradient", "what was dropped has a gradient all the same", "dropout", "run_backward",
+        "d_output = [mask * d for mask, d in zip(masks[layer - 1], d_output)]", "pass", ("gradients.dropout",),
+    ),
+    Fault(
+        "everything-dropped-in-evaluation", "with p = 1 everything is dropped outside training too", "dropout",
+        "lifted_masks", "if not plain.training or", "if not (plain.training or config.dropout == 1) or",
+        ("dropout.off_in_evaluation",),
+    ),
+    Fault(
+        "first-step-never-dropped", "the first step is never dropped", "dropout", "run",
+        "x = [mask * x_t for mask, x_t in zip(masks[len(final) // len(directions) - 1], x)]",
+        "kept = masks[len(final) // len(directions) - 1]\n"
+        "            x = [(mask if t else np.max(mask, initial=0)) * x[t] for t, mask in enumerate(kept)]",
+        ("dropout.mask",),
+    ),
+    Fault(
+        "tiny-numbers-read-as-zero", "numbers below 1e-20 are read as zero", "precision", "as_float64", WIDENED,
+        "array = np.where(abs(array) < 1e-20, 0 * array, array)\n    " + WIDENED, ("symmetries.scale",),
+    ),
+    Fault(
+        "state-of-the-call-before", "a state that is not given is the final state of the call before",
+        "kept-between-calls", "forward", RESULT,
+        "last = forward.__dict__.get('last', [])\n"
+        "    if case.h_0 is None and np.shape(last) == np.shape(initial):\n"
+        "        output, final = run(step, layers, x, last, plain.row_lengths, kept)\n"
+        f"    forward.__dict__['last'] = final\n    {RESULT}",
+        ("shapes.default_state",),
+    ),
 ]  # fmt: skip

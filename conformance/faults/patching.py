@@ -56,7 +56,7 @@ class Fault:
     @property
     def cells(self) -> tuple[str, ...]:
         """The cells that can show the mistake."""
-        name = self.function.removesuffix("_backward").removesuffix("_projected").upper()
+        name = self.function.removesuffix("_backward").removesuffix("_variant").removesuffix("_projected").upper()
         return (name,) if name in CELLS else CELLS
 
     @property

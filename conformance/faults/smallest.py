@@ -10,6 +10,7 @@ import numpy as np
 
 import reference_rnn
 from conformance.engine.gradients import cotangents
+from conformance.test_options import WITH
 from reference_rnn import CELLS, DTYPES, Case
 from strategies.cases import Allowed, Sketch, build
 
@@ -24,7 +25,8 @@ OPTIONS: dict[str, tuple] = {
     "calls": tuple(range(13)),
     "numbers": tuple(MODES),
     "dtype": ("float32", "float64", "float16"),
-    "dropout": ("", "dropout", "dropout in training"),
+    "option": ("", "peepholes", "coupled gates", "a clip", "other activations"),
+    "dropout": ("", "dropout", "dropout of everything", "dropout in training"),
     "layout": ("", "batch first", "no batch axis"),
     "memory": ("C", "F", "negative"),
     "padding": ("garbage", "nan"),
@@ -50,7 +52,9 @@ STARTS: tuple[Setting, ...] = (
     ONE_LAYER | {"dropout": "dropout in training"}, {"layout": "batch first"}, {"layout": "batch first", "N": 2},
     {"layout": "no batch axis", "N": 1}, {"state": False}, {"bias": False}, {"P": 1},
     RAGGED | {"state": False}, RAGGED | {"layout": "batch first"}, {"calls": 1, "P": 1}, {"L": 2, "P": 1},
-    RAGGED | {"calls": 12}, *({"calls": n} for n in OPTIONS["calls"][1:]), {"calls": 2, "bias": False},
+    RAGGED | {"calls": 12}, *({"calls": n} for n in OPTIONS["calls"][1:]),
+    *({"option": option} for option in OPTIONS["option"][1:]), {"option": "a clip", "T": 1},
+    {"calls": 1, "state": False}, {"calls": 2, "bias": False},
 )  # fmt: skip
 
 
@@ -104,12 +108,17 @@ def case_of(cell: str, setting: Setting, seed: int) -> Case:
         s["lengths"], s["P"], mode=MODES[s["numbers"]], padding=s["padding"], memory=s["memory"], relay=2, seed=seed,
     )  # fmt: skip
     case = build(sketch, ALLOWED)
+    if s["numbers"] == "tiny numbers":  # tinier than what is usually drawn
+        case = case.map(lambda name, array: array if name.startswith("weight") else array * array.dtype.type(2.0**-40))
     if s["numbers"].endswith(" in x"):
         case.x[:1, :1] = np.nan if s["numbers"] == "NaN in x" else np.inf
+    if s["option"] and not case.config.proj_size:
+        case = WITH[s["option"].removeprefix("a ").removeprefix("other ").replace(" ", "_")](case)
     if not s["state"]:
         case = case.replace(h_0=None, c_0=None)
     if s["dropout"]:
-        case = case.replace(dropout=0.5, training=s["dropout"] != "dropout")
+        p = 1.0 if s["dropout"] == "dropout of everything" else 0.5
+        case = case.replace(dropout=p, training=s["dropout"] == "dropout in training")
     if s["layout"] == "batch first":
         case = case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
     if s["layout"] == "no batch axis" and case.num_rows and case.lengths is None:

@@ -138,7 +138,7 @@ class Session:
     def call(self, function, case, cotangents, understand):
         """Calls a function of the target with a case, and cotangents by name, that nobody else holds."""
         given = list(arrays_of(case)) + [(name, array) for name, array in cotangents.items() if array is not None]
-        kept = [array.tobytes() for _, array in given]
+        kept = [fingerprint(array) for _, array in given]
         names = set(case.parameters)
         with redirected() as printed, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
@@ -152,7 +152,7 @@ class Session:
         self.note(printed.getvalue(), warned)
         if problem:
             return {"problem": problem}
-        changed = [name for (name, array), old in zip(given, kept) if array.tobytes() != old]
+        changed = [name for (name, array), old in zip(given, kept) if fingerprint(array) != old]
         changed += ["parameters"] if set(case.parameters) != names else []
         shared = [(name, other) for name, a in values.items() for other, b in given if shares(a, b)]
         shared += [(name, "an earlier result") for name, a in values.items() for b in self.previous if shares(a, b)]
@@ -185,8 +185,8 @@ class Misunderstood(Exception):
         self.kind = kind
 
 
-class Listed(np.ndarray):
-    """An array made of numbers that came without a dtype."""
+class Typed(np.ndarray):
+    """An array that came with another dtype than it has here, or without any."""
 
     said_dtype = None
 
@@ -224,7 +224,7 @@ def pair(returned, complaint):
 
 
 def array(name, value):
-    """The value as an array of numbers; Listed where it came without a dtype."""
+    """The value as an array of numbers; Typed where it came with another dtype, or without any."""
     if value is None:
         raise Misunderstood("array", "{} is None, must be an array".format(name))
     if hasattr(value, "detach"):
@@ -234,12 +234,21 @@ def array(name, value):
     except Exception as error:
         text = "{} is a {} that does not become an array: {}"
         raise Misunderstood("array", text.format(name, type(value).__name__, said(error))) from None
+    if made.dtype.name == "bfloat16":  # a dtype that other packages add to NumPy
+        return said_to_be("bfloat16", made.astype(np.float32))
     if made.dtype.kind not in "fiub":
         text = "{} has elements of type {}, must be an array of real numbers"
         raise Misunderstood("array", text.format(name, made.dtype))
     if made.nbytes > LARGEST_RESULT:
         raise Misunderstood("array", "{} has shape {}: {:.1g} GB".format(name, made.shape, made.nbytes / 1e9))
-    return made if hasattr(value, "dtype") else made.view(Listed)
+    return made if hasattr(value, "dtype") else said_to_be(None, made)
+
+
+def said_to_be(dtype, made):
+    """The array, with the dtype that the target gave it; None for numbers that came without one."""
+    made = made.view(Typed)
+    made.said_dtype = dtype
+    return made
 
 
 def numbers(array):
@@ -255,6 +264,11 @@ def arrays_of(case):
     for name in ("x", "h_0", "c_0", "lengths"):
         if getattr(case, name) is not None:
             yield name, getattr(case, name)
+
+
+def fingerprint(array):
+    """What a call must leave as it is: the numbers of an array, and how they lie in memory."""
+    return array.tobytes(), array.shape, array.strides, array.dtype
 
 
 def shares(a, b):
@@ -365,12 +379,14 @@ def read(stream, size):
 
 
 def case_of(header, arrays):
-    """The case in a frame, in its own memory layout."""
+    """The case in a frame, in its own memory layout, and the cotangents that came with it."""
     layout = header["layout"]
     made = {name: rebuilt(values, *layout.get(name, (None, True))) for name, values in arrays.items()}
+    cotangents = {name: made.pop(name, None) for name in header["cotangents"]}
     top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0", "lengths")}
     config = types.SimpleNamespace(**header["config"])
-    return types.SimpleNamespace(config=config, parameters=made, training=header["training"], **top)
+    case = types.SimpleNamespace(config=config, parameters=made, training=header["training"], **top)
+    return case, cotangents
 
 
 def answer(session, header, arrays):
@@ -386,8 +402,7 @@ def answer(session, header, arrays):
         except BaseException as error:
             return session, {"problem": {"kind": "raised", "message": "cannot be built: " + said(error)}}, {}
         return session, {}, {}
-    cotangents = {name: arrays.pop(name, None) for name in header.get("cotangents", [])}
-    case = case_of(header, arrays)
+    case, cotangents = case_of(header, arrays)
     reply = session.gradients(case, cotangents) if header["do"] == "gradients" else session.forward(case)
     return session, reply, reply.pop("arrays", {})
 

@@ -52,7 +52,7 @@ class LocalTarget:
 
     def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
         """The target's gradients for a copy of the case."""
-        given = {name: None if d is None else d.copy() for name, d in cotangents.items()}
+        given = {name: None if d is None else alike(d) for name, d in cotangents.items()}
         return self.heard(self.session.gradients(copied(case), given))
 
     def heard(self, reply: dict[str, Any]) -> Answer:
@@ -82,6 +82,11 @@ def copied(case: Case) -> Case:
     lengths = None if case.lengths is None else case.lengths.copy()
     top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0")}
     return Case(case.config, made, lengths=lengths, training=case.training, **top)
+
+
+def alike(array: np.ndarray) -> np.ndarray:
+    """A copy of an array, with the same memory layout."""
+    return child.rebuilt(array.copy("C"), *(unusual(array) or (None, True)))
 
 
 def unusual(array: np.ndarray) -> tuple[tuple[int, ...] | None, bool] | None:

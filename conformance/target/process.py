@@ -258,11 +258,11 @@ class ChildTarget(ProcessTarget):
             "cotangents": list(cotangents),
             "config": {**vars(case.config), "num_directions": case.config.num_directions},
             "training": case.training,
-            "layout": {name: layout for name, array in arrays.items() if (layout := unusual(array))},
         }
         if case.lengths is not None:
             arrays["lengths"] = case.lengths
         arrays |= {name: d for name, d in cotangents.items() if d is not None}
+        header["layout"] = {name: layout for name, array in arrays.items() if (layout := unusual(array))}
         reply = self.exchange((header, arrays), seconds)
         if isinstance(reply, Problem):
             return Answer(problem=reply)
