@@ -117,7 +117,8 @@ def test_a_right_target_has_all_properties(judged, in_process):
     claimed = {id for id, status in statuses.items() if status != "not_claimed"}
     assert {statuses[id] for id in claimed} == {"passed"}
     assert {"shapes", "back_propagation", "one_step", "each_result", "none_is_zero", "linear", "split"} <= claimed
-    assert set(statuses) - claimed == {"integer_networks", "padding_has_none", "reversal", "batch_first"}
+    unclaimed = {"integer_networks", "padding_has_none", "reversal", "batch_first", "unbatched", "default_state"}
+    assert set(statuses) - claimed == unclaimed | {"dropout"}
 
 
 @BOTH
@@ -304,6 +305,14 @@ DEEP = {
     "padding_has_none": ("scan_backward", "d_x[t] = select(step.x, alive, 0.0)", "d_x[t] = step.x + (1 - alive)"),
     "reversal": ("scan_backward", "zip(steps if reverse else reversed(steps)", "zip(reversed(steps)"),
     "batch_first": ("by_name", "elif case.config.batch_first:", "elif False:"),
+    "unbatched": ("cotangents", "[state[:, None] for state", "[0 * state[:, None] for state"),
+    "default_state": (
+        "by_name",
+        "for name, _ in case.arrays()}",
+        "for name, _ in case.arrays() if case.h_0 is not None}",
+    ),
+    "dropout": ("run_backward", "[mask * d for mask, d in", "[d for mask, d in"),
+    "memory_layout": ("cotangents", '"output": d_output,', '"output": d_output.ravel("K").reshape(d_output.shape),'),
     "back_propagation": ("gru_backward", "d_q = join(d_r, d_z, d_n * r)", "d_q = join(d_r, d_z, d_n)"),
     "one_step": ("lstm_projected_backward", "hr=[(d_h, unprojected)]", "hr=[(d_h, state[1])]"),
     "each_result": ("lstm_backward", "d_c = total(d_c, d_h * o", "d_c = total(abs(d_c), d_h * o"),

@@ -1,0 +1,85 @@
+"""How often the mistake is named: python benchmarks/diagnosis.py [PAIRS]. Prints the table of the README.
+
+Every fault of the catalogue, alone and in random pairs whose patches fit together, is diagnosed within the time that
+a check gives it. "named": its id is among the findings; "class": at least a fault of the same class is, or the same
+mistake in another cell; for pairs, both.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from statistics import median
+
+from conformance.engine.check import check, explain
+from conformance.engine.parallel import cores
+from conformance.faults import FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
+from conformance.target.load import open_target
+
+CLAIMED = {"RNN_TANH", "RNN_RELU", "LSTM"}  # for faults that every cell can show: fewer cells, more time for each
+
+
+def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
+    """Whether the faults are named, whether their classes are, and the seconds that it took."""
+    faults = [FAULTS[id] for id in ids]
+    cells = set.intersection(*(set(fault.cells) for fault in faults))
+    target = FaultyTarget(*faults, cells=tuple(cells & CLAIMED or cells))
+    first = dict.fromkeys(id for fault in faults for id in fault.killed_by)
+    report = check(target, properties=tuple(first), diagnosis=False)
+    assert report.verdict == "fails", ids
+    began = time.monotonic()
+    reasons = explain(open_target(target), report.results)
+    seconds = time.monotonic() - began
+    found = {id for finding in reasons.findings for id in (finding.fault, *finding.together)}
+    classes = {FAULTS[id].fault_class for id in found if id in FAULTS}
+    return set(ids) <= found, {fault.fault_class for fault in faults} <= classes, seconds
+
+
+def pairs(count: int) -> Iterator[tuple[str, ...]]:
+    """Random pairs of faults of one cell whose patches fit together, both of results or both of gradients."""
+    generator = random.Random(0)
+    while count:
+        one, other = generator.sample(sorted(FAULTS), 2)
+        if fit(FAULTS[one], FAULTS[other]):
+            count -= 1
+            yield one, other
+
+
+def fit(one: Fault, other: Fault) -> bool:
+    """Whether two faults can be made together and shown by one cell."""
+    if not set(one.cells) & set(other.cells) or one.backward_only != other.backward_only:
+        return False
+    try:
+        FaultyReference(one, other)
+    except PatchError:
+        return False
+    return True
+
+
+def line(name: str, cases: list[tuple[str, ...]], pool: ProcessPoolExecutor) -> None:
+    """Prints a line of the table, and on standard error what was not named."""
+    found = list(pool.map(diagnosed, cases))
+    for ids, (named, same_class, _) in zip(cases, found):
+        if not named:
+            print("class only:" if same_class else "missed:", *ids, file=sys.stderr)
+    seconds = [result[2] for result in found]
+    shares = [
+        f"{sum(result[k] for result in found)} ({100 * sum(r[k] for r in found) / len(found):.0f} %)" for k in (0, 1)
+    ]
+    print(f"| {name} | {len(cases)} | {' | '.join(shares)} | {median(seconds):.1f} | {max(seconds):.1f} |", flush=True)
+
+
+def main() -> None:
+    """Prints the table."""
+    print("| | tried | named | class named | median s | most s |\n|---|---:|---:|---:|---:|---:|")
+    with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
+        line("one fault", [(id,) for id in FAULTS], pool)
+        line("two faults", list(pairs(int(sys.argv[1]) if sys.argv[1:] else 100)), pool)
+
+
+if __name__ == "__main__":
+    main()
