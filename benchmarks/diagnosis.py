@@ -20,14 +20,12 @@ from conformance.engine.parallel import cores
 from conformance.faults import FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
 from conformance.target.load import open_target
 
-CLAIMED = {"RNN_TANH", "RNN_RELU", "LSTM"}  # for faults that every cell can show: fewer cells, more time for each
-
 
 def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
     """Whether the faults are named, whether their classes are, and the seconds that it took."""
     faults = [FAULTS[id] for id in ids]
     cells = set.intersection(*(set(fault.cells) for fault in faults))
-    target = FaultyTarget(*faults, cells=tuple(cells & CLAIMED or cells))
+    target = FaultyTarget(*faults, cells=tuple(cells))
     first = dict.fromkeys(id for fault in faults for id in fault.killed_by)
     report = check(target, properties=tuple(first), diagnosis=False)
     assert report.verdict == "fails", ids

@@ -24,13 +24,15 @@ from conformance.target.load import Target, open_target
 from reference_rnn import CELLS
 
 from . import FAULTS
-from .localisation import error_map, what_is_known
+from .localisation import error_map, left_out, right_alone, what_is_known
 from .patching import Fault, FaultyReference, FaultyTarget, PatchError
 from .probes import Answered, Arrays, answers
 
 SECONDS = 5.0
 ASKING = 0.4  # of the time, for the target's own answers
-ALIKE = 0.9  # how nearly parallel two deviations are that look like the same mistake
+KEPT = 0.15  # of the time, for what fails, and for calls of new instances
+ALIKE = 0.9  # how nearly parallel two deviations are that look like the same mistake, or how well their places agree
+EVERYWHERE = 0.5  # of all numbers: who is wrong in so many says nothing by where
 
 
 @dataclass
@@ -80,13 +82,16 @@ def diagnose(
         answered = answers(subject, time.monotonic() + ASKING * seconds)
     except Failure:
         return Diagnosis([], [])
-    findings, unexplained = by_numbers(answered, deadline, progress)
-    findings = [*misread(subject, answered), *findings]
-    if all(a.right for a in answered):
+    findings, unexplained = by_numbers(answered, deadline - KEPT * seconds, progress)
+    # where steps are wrong, they fail in the same words whatever the mistake is
+    if not any(finding.exact for finding in findings) and "equivalence.steps" not in {result.id for result in failed}:
         progress("comparing what fails")
-        findings = by_properties(failed, passed, deadline)
+        findings = by_properties(failed, passed, deadline) or findings
+    alone = right_alone(subject, answered, deadline) if unexplained else []
+    known = [*alone, *what_is_known(answered, unexplained), *left_out(answered, subject.capabilities)]
     wrong = [a.probe.case.config.cell for a in answered if not a.right]
-    return Diagnosis(findings, what_is_known(answered, unexplained), list(dict.fromkeys(wrong)), error_map(answered))
+    findings = [*misread(subject, answered), *findings]
+    return Diagnosis(findings, known, list(dict.fromkeys(wrong)), error_map(answered))
 
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:
@@ -239,7 +244,7 @@ class Search:
             return None
 
     def nearest(self) -> list[Finding]:
-        """Up to two faults that are wrong in the same way: all deviations together point in nearly one direction."""
+        """Up to two faults that are wrong in the same way: their deviations are parallel, or in the same places."""
         scores = []
         for fault in self.faults:
             if time.monotonic() > self.deadline or stateful(fault):
@@ -251,22 +256,26 @@ class Search:
         return [self.finding(fault, exact=False) for _, fault in scores[:2]]
 
     def likeness(self, fault: Fault) -> float:
-        """The cosine between the deviations of the target and of a fault, each probe counting the same."""
+        """How alike the target and a fault deviate, each probe counting the same: in direction, or in the places."""
         try:
             reference = FaultyReference(fault)
         except PatchError:
             return 0.0
-        cosines = []
+        cosines, places, reach = [], [], []
         for answered in [*self.telling[:12], *self.right[:6]]:
             answer = ask(reference, answered)
             if answer is None:
                 return 0.0
             mine, theirs = deviation(answered, answered.given), deviation(answered, answer)
-            if not mine.any() and not theirs.any():
+            here, there = mine != 0, theirs != 0
+            reach.append(here.mean() if here.size else 0.0)
+            if not (here | there).any():
                 continue
             norm = np.linalg.norm(mine) * np.linalg.norm(theirs)
             cosines.append(float(mine @ theirs / norm) if norm else 0.0)
-        return float(np.mean(cosines)) if cosines else 0.0
+            places.append((here & there).sum() / (here | there).sum())
+        telling = bool(reach) and np.mean(reach) < EVERYWHERE
+        return float(max(np.mean(cosines), np.mean(places) if telling else 0.0)) if cosines else 0.0
 
     def finding(self, fault: Fault, *together: Fault, exact: bool = True) -> Finding:
         """What is said about a fault that explains the target, alone or together with others."""

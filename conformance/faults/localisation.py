@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from conformance.engine.judgement import ordinal, when
+from conformance.engine.judgement import Failure, NotApplicable, ordinal, when
+from conformance.engine.subject import Subject
+from conformance.target.capabilities import Capabilities
 from reference_rnn import Case, anchored
 from reference_rnn.recurrence import time_major_output
 
-from .probes import Answered
+from .probes import Answered, asked
+
+ALONE = 5  # wrong answers that are asked for again, each of a new instance
 
 # What a case can be, in words that go behind "where".
 FEATURES: dict[str, Callable[[Case], bool]] = {
@@ -72,6 +78,34 @@ def what_is_known(answered: Sequence[Answered], cells: Sequence[str]) -> list[st
                 for fact in facts(group):
                     told.setdefault((label, fact), []).append(cell)
     return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
+
+
+def right_alone(subject: Subject, answered: Sequence[Answered], deadline: float) -> list[str]:
+    """A sentence, where what was wrong is right if a new instance is called with it alone."""
+    wrong = sorted((a for a in answered if not a.right and a.given is not None), key=lambda a: a.probe.size)[:ALONE]
+    right = 0
+    for a in wrong:
+        if time.monotonic() > deadline:
+            return []
+        try:
+            subject.restart()
+            right += replace(a, given=asked(subject, a.probe)).right
+        except (Failure, NotApplicable):
+            continue
+    if not right:
+        return []
+    return [
+        f"{right} of {len(wrong)} wrong answers are right when a new instance is called with them alone: "
+        "something is kept between calls, or it is not the same every time"
+    ]
+
+
+def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
+    """What could not be compared, since the results that it builds on are wrong."""
+    wrong = any(not a.right and a.probe.d is None for a in answered)
+    return (
+        ["gradients were not compared: the results that they belong to are wrong"] if wrong and claims.gradients else []
+    )
 
 
 def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
