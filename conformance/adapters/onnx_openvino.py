@@ -1,5 +1,6 @@
 """OpenVINO: the operators RNN, GRU and LSTM of ONNX on its CPU plugin, one node a layer.
 
+Other activations than relu, sigmoid and tanh are refused, as documented, so they are not claimed.
 Computed in float32, which is asked for below: the plugin may otherwise choose a narrower format.
 Source: https://docs.openvino.ai/2025/openvino-workflow/running-inference/inference-devices-and-modes/cpu-device.html
 """
@@ -17,7 +18,7 @@ capabilities = Capabilities(
     default_state=True,
     lengths=True,
     nonfinite=True,
-    options=("clip", "activations"),
+    options=("clip",),
     recompiles=True,
 )
 

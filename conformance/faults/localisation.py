@@ -15,9 +15,11 @@ from conformance.engine.subject import Subject
 from conformance.target.capabilities import Capabilities
 from reference_rnn import Case, anchored
 from reference_rnn.recurrence import time_major_output
+from strategies.integers import valid_steps
 
 from .probes import Answered, asked
 
+CAUSES = 3  # conditions that are joined by "or"
 ALONE = 5  # wrong answers that are asked for again, each of a new instance
 
 # What a case can be, in words that go behind "where".
@@ -54,7 +56,11 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "there is a projection": lambda c: c.config.proj_size > 0,
     "dropout is set": lambda c: c.config.dropout > 0,
     "it is training": lambda c: c.training,
-    "x is not finite": lambda c: c.lengths is None and not np.isfinite(c.x).all(),
+    "x is not finite": lambda c: not np.isfinite(valid_steps(c)).all(),
+    "there are peepholes": lambda c: c.config.peepholes,
+    "gates are coupled": lambda c: c.config.coupled_gates,
+    "there is a clip": lambda c: c.config.clip > 0,
+    "activations are not the usual ones": lambda c: bool(c.config.activations),
     "numbers are large": lambda c: bool((abs(np.nan_to_num(c.x, posinf=0, neginf=0)) > 20).any()),
     "the dtype is float32": lambda c: c.config.dtype == "float32",
     "the dtype is float64": lambda c: c.config.dtype == "float64",
@@ -63,6 +69,7 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 }
 
 
+@np.errstate(all="ignore")
 def what_is_known(answered: Sequence[Answered], cells: Sequence[str]) -> list[str]:
     """Sentences about where these cells are wrong, and which cells are right."""
     lines = []
@@ -133,17 +140,40 @@ def facts(answered: Sequence[Answered]) -> Iterator[str]:
 
 
 def condition(wrong: Sequence[Case], right: Sequence[Case]) -> str:
-    """The simplest condition under which the cases are wrong, and never else."""
+    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one."""
     if not right:
         return "every probe is wrong"
-    always = {name: feature for name, feature in FEATURES.items() if all(map(feature, wrong))}
-    for size in (1, 2):
-        for names in combinations(always, size):
-            if not any(all(always[name](case) for name in names) for case in right):
-                return f"wrong where {' and '.join(names)}, right elsewhere"
-    telling = [name for name, feature in always.items() if not all(map(feature, right))]
+    bad, good = (
+        {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()} for cases in (wrong, right)
+    )
+    if either := cover(bad, good):
+        return f"wrong where {', or where '.join(map(' and '.join, either))}, right elsewhere"
+    # what few of the right ones share tells most
+    seldom = sorted((good[name].mean(), name) for name in FEATURES if bad[name].all() and not good[name].all())
     of = f"{len(wrong)} of {len(wrong) + len(right)} probes are wrong"
-    return f"{of}, all of them where {' and '.join(telling[:3])}" if telling else of
+    return f"{of}, all of them where {' and '.join(name for _, name in seldom[:2])}" if seldom else of
+
+
+def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
+    """Up to three conditions of one or two features: each wrong case meets one, and no right case any. [] if none do.
+
+    bad, good: which of the wrong and of the right cases have each feature
+    """
+    left = np.ones(len(next(iter(bad.values()))), bool)
+    chosen: list[tuple[str, ...]] = []
+    for _ in range(CAUSES):
+        reached = {}
+        for names in (*combinations(FEATURES, 1), *combinations(FEATURES, 2)):
+            meets = np.logical_and.reduce([bad[name] for name in names])
+            if (meets & left).any() and not np.logical_and.reduce([good[name] for name in names]).any():
+                reached[names] = meets
+        if not reached:
+            return []
+        chosen.append(max(reached, key=lambda names: ((reached[names] & left).sum(), -len(names))))
+        left &= ~reached[chosen[-1]]
+        if not left.any():
+            return chosen
+    return []
 
 
 def parts(wrong: Sequence[Answered]) -> Iterator[str]:

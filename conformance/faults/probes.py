@@ -80,6 +80,7 @@ class Answered:
             return False
         return all(self.close(name, array, answer.get(name)).all() for name, array in self.given.items())
 
+    @np.errstate(all="ignore")
     def close(self, name: str, a: np.ndarray, b: Any) -> np.ndarray:
         """Where two arrays are the same, but for rounding."""
         if np.shape(b) != a.shape:

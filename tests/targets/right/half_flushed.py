@@ -4,7 +4,9 @@ import numpy as np
 
 from conformance import Capabilities
 
-capabilities = Capabilities(dtypes=("float16",), default_state=True, arithmetic="flush-to-zero")
+capabilities = Capabilities(
+    dtypes=("float16",), default_state=True, empty=("time", "batch"), arithmetic="flush-to-zero"
+)
 
 
 def flushed(array):
