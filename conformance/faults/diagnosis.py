@@ -167,9 +167,12 @@ class Search:
         self.sequence = answered
         self.deadline = deadline
         mine = [a for a in answered if a.probe.case.config.cell == cell]
-        forward_wrong = any(not a.right and a.given is not None for a in mine if a.probe.d is None)
+        forward_wrong = any(not a.right for a in mine if a.probe.d is None)
         # where forward is wrong, gradients are those of another function
-        mine = [a for a in mine if (a.probe.d is None or not forward_wrong) and a.given is not None]
+        mine = [a for a in mine if a.probe.d is None or not forward_wrong]
+        heard = [a for a in mine if a.given is not None]
+        # what gives no result tells something only where all that is wrong is that
+        mine = mine if all(a.right for a in heard) else heard
         self.telling = sorted((a for a in mine if not a.right), key=lambda a: a.probe.size)
         self.right = sorted((a for a in mine if a.right), key=lambda a: a.probe.size)
         fitting = [f for f in FAULTS.values() if cell in f.cells and f.backward_only == (not forward_wrong)]
@@ -200,7 +203,7 @@ class Search:
             return self.explained_in_sequence(reference)
         for answered in [*self.telling, *self.right]:
             answer = ask(reference, answered)
-            if answer is None or not answered.same(answer) or time.monotonic() > self.deadline:
+            if not answered.same(answer) or time.monotonic() > self.deadline:
                 return 0
         return len(self.telling)
 
@@ -211,7 +214,7 @@ class Search:
             if time.monotonic() > self.deadline:
                 return 0
             mine = any(answered is other for other in (*self.telling, *self.right))
-            if mine and (answer is None or not answered.same(answer)):
+            if mine and not answered.same(answer):
                 return 0
         return len(self.telling)
 

@@ -74,10 +74,10 @@ class Answered:
         return room
 
     @np.errstate(all="ignore")
-    def same(self, answer: Arrays) -> bool:
-        """Whether the target's answer is this one, but for rounding."""
-        if self.given is None:
-            return False
+    def same(self, answer: Arrays | None) -> bool:
+        """Whether the target's answer is this one, but for rounding; None: none at all."""
+        if self.given is None or answer is None:
+            return self.given is answer
         return all(self.close(name, array, answer.get(name)).all() for name, array in self.given.items())
 
     @np.errstate(all="ignore")
