@@ -13,12 +13,18 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from statistics import median
 
+import reference_rnn
+from conformance.adapters import reference
 from conformance.engine.check import check, explain
 from conformance.engine.parallel import cores
 from conformance.faults import FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
+from conformance.faults.diagnosis import stateful
+from conformance.faults.probes import Answered, Probe, probes
 from conformance.target.load import open_target
+from reference_rnn import arithmetic
 
 
 def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
@@ -38,24 +44,40 @@ def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
 
 
 def pairs(count: int) -> Iterator[tuple[str, ...]]:
-    """Random pairs of faults of one cell whose patches fit together, both of results or both of gradients."""
+    """Random pairs of faults of one cell that fit together, of which each shows beside the other."""
     generator = random.Random(0)
     while count:
         one, other = generator.sample(sorted(FAULTS), 2)
-        if fit(FAULTS[one], FAULTS[other]):
+        if both_show(FAULTS[one], FAULTS[other]):
             count -= 1
             yield one, other
 
 
-def fit(one: Fault, other: Fault) -> bool:
-    """Whether two faults can be made together and shown by one cell."""
-    if not set(one.cells) & set(other.cells) or one.backward_only != other.backward_only:
+def both_show(one: Fault, other: Fault) -> bool:
+    """Whether two faults can be made together, and give other numbers than each of them alone."""
+    cells = [cell for cell in one.cells if cell in other.cells]
+    if not cells or one.backward_only != other.backward_only or stateful(one) or stateful(other):
         return False
     try:
-        FaultyReference(one, other)
+        together = FaultyReference(one, other)
     except PatchError:
         return False
-    return True
+    apart = {one.id: False, other.id: False}
+    for probe in probes(replace(reference.capabilities, cells=(cells[0],), dtypes=("float32",))):
+        answered = Answered(probe, answer(together, probe), probe.ask(reference_rnn), arithmetic("float32"))
+        for fault in (one, other):
+            apart[fault.id] |= not answered.same(answer(FaultyReference(fault), probe))
+        if all(apart.values()):
+            return True
+    return False
+
+
+def answer(faulty: FaultyReference, probe: Probe) -> dict | None:
+    """What a faulty reference answers; None where it fails."""
+    try:
+        return probe.ask(faulty)
+    except Exception:
+        return None
 
 
 def line(name: str, cases: list[tuple[str, ...]], pool: ProcessPoolExecutor) -> None:

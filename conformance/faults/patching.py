@@ -108,8 +108,11 @@ def patched_source(function: str, faults: Sequence[Fault]) -> str:
 
 @lru_cache(maxsize=4096)
 def compiled(function: str, faults: tuple[Fault, ...]) -> CodeType:
-    """The code of a function with the patches of some faults."""
-    return compile(patched_source(function, faults), f"<{function} with a fault>", "exec")
+    """The code of a function with the patches of some faults; raises PatchError if they do not fit each other."""
+    try:
+        return compile(patched_source(function, faults), f"<{function} with a fault>", "exec")
+    except SyntaxError as error:
+        raise PatchError(f"{' and '.join(fault.id for fault in faults)} do not fit each other: {error.msg}") from None
 
 
 class FaultyReference:
