@@ -136,7 +136,7 @@ def test_batch_first(target, case):
     d, swapped = cotangents(case), batch_first(case)
     run = gradient_run(target, case, d)
     expected = run.map(swapped, lambda result: result.map(lambda name, a: a.swapaxes(0, 1) if name == "x" else a))
-    agree(gradient_run(target, swapped, d | {"d_output": d["d_output"].swapaxes(0, 1)}), expected)
+    agree(gradient_run(target, swapped, d | {"d_output": d["d_output"].swapaxes(0, 1).copy()}), expected)
 
 
 @prop(needs=("gradients", "unbatched"), lengths=False)
@@ -147,7 +147,7 @@ def test_unbatched(target, case):
     d = cotangents(row)
     choose = lambda name, a: a[:, 0] if name in ("x", "h_0", "c_0") else a  # noqa: E731
     expected = gradient_run(target, row, d).map(alone, lambda result: result.map(choose))
-    agree(gradient_run(target, alone, {name: array[:, 0] for name, array in d.items()}), expected)
+    agree(gradient_run(target, alone, {name: array[:, 0].copy() for name, array in d.items()}), expected)
 
 
 @prop(needs=("gradients", "default_state"))
@@ -190,4 +190,4 @@ def test_central_differences(target, case):
 def mirrored(run, d):
     """The cotangents of a case whose time is reversed and whose directions are swapped."""
     results = Run(run.case, Result(*d.values()), run.arithmetic, lambda: None)
-    return {f"d_{name}": array for name, array in mirror(results).result.items()}
+    return {f"d_{name}": np.ascontiguousarray(array) for name, array in mirror(results).result.items()}

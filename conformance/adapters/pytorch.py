@@ -41,7 +41,7 @@ def gradients(case, d_output, d_h_n, d_c_n):
         tensor.requires_grad_().grad = None
     output, final = run(case, module, x, states)
     given = [(result, d) for result, d in zip((output, *final), (d_output, d_h_n, d_c_n)) if d is not None]
-    torch.autograd.backward([result for result, _ in given], [torch.tensor(d).to(result) for result, d in given])
+    torch.autograd.backward([result for result, _ in given], [torch.tensor(d.copy()).to(result) for result, d in given])
     return {name: as_numpy(torch.zeros_like(t) if t.grad is None else t.grad) for name, t in named.items()}
 
 
@@ -64,7 +64,8 @@ def load(case):
         c.cell, c.input_size, c.hidden_size, c.num_layers, c.bias, c.batch_first, c.dropout, c.bidirectional,
         c.proj_size, c.dtype,
     )  # fmt: skip
-    module.load_state_dict({name: tensor(array, c.dtype) for name, array in case.parameters.items()})
+    for name, parameter in module.named_parameters():  # as load_state_dict, in a quarter of its time
+        parameter.data = tensor(case.parameters[name], c.dtype)
     return module.train(case.training)
 
 
