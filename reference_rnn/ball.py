@@ -111,11 +111,16 @@ def defined(rad: Any) -> Any:
 def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -> Ball:
     """The ball of a sum of products and biases, in any order, split or fused."""
     a = products[0][0].arithmetic
-    terms = sum([W.shape[1] for _, W in products]) + len(biases)
-    sizes = [abs(W).T for _, W in products]
-    spread = sum([x.rad @ size for (x, _), size in zip(products, sizes)])
-    mag = sum([abs(x.mid) @ size for (x, _), size in zip(products, sizes)], spread) + sum([abs(b) for b in biases])
-    rad = spread + terms * (a.ua * mag + a.eta)
+    terms, spread, mag = len(biases), 0.0, 0.0
+    for x, W in products:
+        size = abs(W).T
+        terms += len(size)
+        spread = spread + x.rad @ size
+        mag = mag + abs(x.mid) @ size
+    mag = mag + spread
+    for b in biases:
+        mag = mag + abs(b)
+    rad = spread + terms * a.ua * mag + terms * a.eta
     if a.narrow:  # each of Wx, b, Wh, b may be stored, and stored again after each of the three additions
         parts = sum(abs(x.mid @ W.T) for x, W in products) + sum(abs(b) for b in biases)
         rad = rad + 4 * a.u * (parts + rad)
