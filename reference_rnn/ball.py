@@ -111,7 +111,9 @@ def defined(rad: Any) -> Any:
 def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -> Ball:
     """The ball of a sum of products and biases, in any order, split or fused."""
     a = products[0][0].arithmetic
-    terms, spread, mag = len(biases), 0.0, 0.0
+    terms = len(biases)
+    spread: Any = 0.0
+    mag: Any = 0.0
     for x, W in products:
         size = abs(W).T
         terms += len(size)

@@ -72,6 +72,12 @@ class Config:
         """Whether the cell has any option of ONNX' operators."""
         return bool(self.peepholes or self.coupled_gates or self.clip or self.activations)
 
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as plain data; options of ONNX' operators only where there are any."""
+        fields = dict(vars(self))
+        options = {name: fields.pop(name) for name in ("peepholes", "coupled_gates", "clip", "activations")}
+        return fields | (options | {"activations": list(self.activations)} if self.has_options else {})
+
     @property
     def num_directions(self) -> int:
         """D: 2 if bidirectional, else 1."""

@@ -11,6 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from conformance.engine.check import known
 from conformance.engine.counterexamples import CounterexampleError, load
 from conformance.engine.judgement import Failure, within
 from conformance.engine.subject import Subject
@@ -29,7 +30,8 @@ NOTHING = 2  # the target gave no numbers to show
 @click.option(
     "--case", "file", type=click.Path(path_type=Path), help="A saved counterexample instead of small numbers."
 )
-def trace(target, file):
+@click.option("--cell", help="Of those that the target claims; the first one if none is named.")
+def trace(target, file, cell):
     """Shows every hidden state of every layer and direction, yours beside the reference's.
 
     Without --case: five steps of three-element vectors, small enough to check by hand. Layers below
@@ -38,12 +40,15 @@ def trace(target, file):
     opened = open_target(target)
     try:
         console = Console(highlight=False)
+        if cell:
+            known("cell", cell, opened.capabilities.cells)
+        claims = replace(opened.capabilities, cells=(cell or opened.capabilities.cells[0],))
         if file is not None:
             return show(Subject(opened), load(file)[1], console)
-        status = show(Subject(opened), by_hand(opened.capabilities), console)
-        if status == NOTHING and opened.capabilities.bidirectional:
+        status = show(Subject(opened), by_hand(claims), console)
+        if status == NOTHING and claims.bidirectional:
             console.print("\nWith one direction only:\n")
-            show(Subject(opened), by_hand(replace(opened.capabilities, bidirectional=False)), console)
+            show(Subject(opened), by_hand(replace(claims, bidirectional=False)), console)
         return min(status, 1)
     except CounterexampleError as error:
         raise TargetError(str(error)) from None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ class CounterexampleError(ValueError):
 def case_to_data(case: Case) -> dict[str, Any]:
     """A case as plain data: NaN and infinities as strings, memory layouts by name."""
     return {
-        "config": asdict(case.config),
+        "config": case.config.as_dict(),
         "training": case.training,
         "lengths": None if case.lengths is None else np.asarray(case.lengths).tolist(),
         "arrays": {

@@ -88,7 +88,11 @@ def diagnose(
         progress("comparing what fails")
         findings = by_properties(failed, passed, deadline) or findings
     alone = right_alone(subject, answered, deadline) if unexplained else []
-    known = [*alone, *what_is_known(answered, unexplained), *left_out(answered, subject.capabilities)]
+    known = [
+        *alone,
+        *what_is_known(answered, unexplained, subject, deadline),
+        *left_out(answered, subject.capabilities),
+    ]
     wrong = [a.probe.case.config.cell for a in answered if not a.right]
     findings = [*misread(subject, answered), *findings]
     return Diagnosis(findings, known, list(dict.fromkeys(wrong)), error_map(answered))

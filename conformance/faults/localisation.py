@@ -13,13 +13,15 @@ import numpy as np
 from conformance.engine.judgement import Failure, NotApplicable, ordinal, when
 from conformance.engine.subject import Subject
 from conformance.target.capabilities import Capabilities
-from reference_rnn import Case, anchored
+from conformance.transforms import lowest_layers
+from reference_rnn import Case, anchored, forward
 from reference_rnn.recurrence import time_major_output
 from strategies.integers import valid_steps
 
 from .probes import Answered, asked
 
 CAUSES = 3  # conditions that are joined by "or"
+DEEP = 4  # wrong answers of stacked layers that are looked into
 ALONE = 5  # wrong answers that are asked for again, each of a new instance
 
 # What a case can be, in words that go behind "where".
@@ -70,8 +72,13 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 
 
 @np.errstate(all="ignore")
-def what_is_known(answered: Sequence[Answered], cells: Sequence[str]) -> list[str]:
-    """Sentences about where these cells are wrong, and which cells are right."""
+def what_is_known(
+    answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, deadline: float = 0.0
+) -> list[str]:
+    """Sentences about where these cells are wrong, and which cells are right.
+
+    subject: the target, to be asked for its lower layers until the deadline
+    """
     lines = []
     asked = dict.fromkeys(a.probe.case.config.cell for a in answered)
     right = [cell for cell in asked if all(a.right for a in answered if a.probe.case.config.cell == cell)]
@@ -82,7 +89,7 @@ def what_is_known(answered: Sequence[Answered], cells: Sequence[str]) -> list[st
         mine = [a for a in answered if a.probe.case.config.cell == cell]
         for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
             if any(not a.right for a in group):
-                for fact in facts(group):
+                for fact in (*facts(group), *depth(group, subject, deadline)):
                     told.setdefault((label, fact), []).append(cell)
     return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
 
@@ -174,6 +181,33 @@ def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray]) -> list[tuple
         if not left.any():
             return chosen
     return []
+
+
+@np.errstate(all="ignore")
+def depth(answered: Sequence[Answered], subject: Subject | None, deadline: float) -> Iterator[str]:
+    """The lowest layer that is wrong, if that is not the first. Hidden layers show by running the lower ones alone."""
+    deep = [a for a in answered if not a.right and telling(a) and a.probe.case.config.num_layers > 1]
+    lowest = []
+    for a in sorted(deep, key=lambda a: a.probe.size)[:DEEP]:
+        layer = lowest_wrong_layer(a.probe.case, subject, deadline) if subject else None
+        lowest += [] if layer is None else [layer]
+    if lowest and min(lowest) > 0:
+        yield f"layers below layer {min(lowest)} are right when they run alone (counted from 0)"
+
+
+def lowest_wrong_layer(case: Case, subject: Subject, deadline: float) -> int | None:
+    """The lowest layer of a time-major case whose output is wrong; None if that cannot be told."""
+    for layer in range(case.config.num_layers):
+        if time.monotonic() > deadline or case.config.batch_first:
+            return None
+        below = lowest_layers(case, layer + 1)
+        try:
+            run = subject(below)
+        except (Failure, NotApplicable):
+            return layer
+        if not forward(below, run.arithmetic).output.contains(run.result.output).all():
+            return layer
+    return None
 
 
 def parts(wrong: Sequence[Answered]) -> Iterator[str]:

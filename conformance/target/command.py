@@ -111,7 +111,7 @@ def request(do: str, case: Case, cotangents: Cotangents) -> dict[str, Any]:
     tensors = {name: tensor(array) for name, array in case.arrays()}
     message = {
         "do": do,
-        "config": {**vars(case.config), "num_directions": case.config.num_directions},
+        "config": {**case.config.as_dict(), "num_directions": case.config.num_directions},
         "training": case.training,
         "parameters": {name: tensors[name] for name in case.parameters},
         **{name: tensors.get(name) for name in ("x", "h_0", "c_0")},

@@ -17,6 +17,7 @@ import pytest
 from conformance.engine import counterexamples
 from conformance.report import model
 from reference_rnn import CELLS, DTYPES, Config, case
+from reference_rnn.case import ACTIVATIONS
 from strategies import layout_of, relaid
 from strategies.memory import LAYOUTS
 
@@ -127,8 +128,11 @@ def saved(tmp_path, monkeypatch):
 def test_a_saved_counterexample_follows_its_schema(saved):
     jsonschema.validate(saved, COUNTEREXAMPLE)
     assert {"nan", "inf", "-inf"} < set(saved["case"]["arrays"]["x"]["numbers"])
-    plain = counterexamples.case_to_data(case(T=0, N=0))
-    jsonschema.validate(saved | {"case": plain}, COUNTEREXAMPLE)
+    optional = case("LSTM", peepholes=True, clip=0.5, activations=("hard_sigmoid", "tanh", "softsign"))
+    for other in (case(T=0, N=0), optional):
+        plain = counterexamples.case_to_data(other)
+        jsonschema.validate(saved | {"case": plain}, COUNTEREXAMPLE)
+        assert repr(counterexamples.case_from_data(json.loads(json.dumps(plain)))) == repr(other)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +175,9 @@ def test_the_schema_knows_what_the_code_knows():
     known = COUNTEREXAMPLE["$defs"]
     config = known["config"]["properties"]
     assert (tuple(config["cell"]["enum"]), tuple(config["dtype"]["enum"])) == (CELLS, DTYPES)
-    assert config.keys() == {field.name for field in fields(Config)} == set(known["config"]["required"])
+    assert config.keys() == {field.name for field in fields(Config)}
+    assert set(known["config"]["required"]) == Config().as_dict().keys()
+    assert tuple(config["activations"]["items"]["enum"]) == ACTIVATIONS
     assert tuple(known["array"]["properties"]["memory"]["enum"]) == LAYOUTS
     assert COUNTEREXAMPLE["properties"]["schema"]["const"] == counterexamples.SCHEMA
 
@@ -197,6 +203,13 @@ def test_trace_shows_every_layer_and_direction(run):
     assert done.returncode == 0 and done.stdout.rstrip().endswith("every number agrees, but for rounding")
     for title in ("layer 0, forward", "layer 0, reverse", "layer 1, forward", "layer 1, reverse"):
         assert title in done.stdout
+
+
+def test_trace_shows_any_cell(run):
+    done = run("trace", "reference", "--cell", "LSTM")
+    assert done.returncode == 0 and done.stdout.startswith("case('LSTM', T=5")
+    unknown = run("trace", "reference", "--cell", "RNN")
+    assert unknown.returncode == 2 and "there is no cell 'RNN'; there are RNN_TANH" in unknown.stderr
 
 
 def test_annotations_appear_on_github_only(run):

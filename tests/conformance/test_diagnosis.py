@@ -104,6 +104,53 @@ def test_cells_that_are_right_are_told_from_those_that_are_not():
     assert "RNN_TANH, LSTM are right in every probe" in report.known
 
 
+def test_hidden_layers_are_reached_by_running_the_lower_ones():
+    def odd(name, array):
+        upper = name.startswith("bias_ih_l2") or name.startswith("bias_ih_l3")
+        return array + array.dtype.type(0.037) * (np.arange(len(array)) % 3 == 1) if upper else array
+
+    def wrong(case):
+        return reference.forward(reference.as_case(case).map(odd))
+
+    wrong.capabilities = Capabilities(cells=("GRU",), max_layers=None, bidirectional=True)
+    report = check(wrong, properties=["equivalence.steps"])
+    assert "GRU: wrong where there are more than two layers, right elsewhere" in report.known
+    assert "GRU: layers below layer 2 are right when they run alone (counted from 0)" in report.known
+
+
+def test_wrong_for_one_reason_or_another():
+    def wrong(case):
+        output, h_n = reference.forward(case)
+        bad = case.config.num_layers > 2 or not case.config.bias
+        return output * output.dtype.type(1.01 if bad else 1), h_n
+
+    wrong.capabilities = Capabilities(max_layers=None, no_bias=True)
+    report = check(wrong, properties=["equivalence.steps"])
+    (told,) = [fact for fact in report.known if "right elsewhere" in fact]
+    assert "there are more than two layers" in told and "there are no biases" in told and ", or where " in told
+
+
+def test_what_a_new_instance_gets_right_is_said():
+    class Kept:
+        capabilities = Capabilities(cells=("GRU",))
+
+        def __init__(self):
+            self.calls = 0
+
+        def forward(self, case):
+            self.calls += 1
+            output, h_n = reference.forward(case)
+            return output + output.dtype.type(0.01 * (self.calls > 3)), h_n
+
+    report = check(Kept, properties=["equivalence.steps"])
+    assert any("right when a new instance is called with them alone" in fact for fact in report.known)
+
+
+def test_what_could_not_be_compared_is_said():
+    report = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
+    assert report.known == ["gradients were not compared: the results that they belong to are wrong"]
+
+
 def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
     def wrong(case):
         output, h_n = FaultyTarget(FAULTS["input-bias-dropped-tanh"]).forward(case)
