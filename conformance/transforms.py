@@ -127,8 +127,10 @@ def batch_first(case: Case) -> Case:
 
 
 def forms(case: Case, claims: Capabilities) -> Iterator[Case]:
-    """A time-major case as it is, and in the other forms that are claimed."""
+    """A case as it is and, if it is time-major, in the other forms that are claimed."""
     yield case
+    if case.unbatched or case.config.batch_first:
+        return
     if claims.batch_first:
         yield batch_first(case)
     if claims.default_state and claims.initial_state:
