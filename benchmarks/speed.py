@@ -1,6 +1,6 @@
-"""How fast the kit is: python benchmarks/speed.py. Prints the table of the README.
+"""How fast the kit is: python benchmarks/speed.py [TARGET[=PROFILE]]... Prints the tables of the README.
 
-Machines are noisy: within one run everything is given as a share of the whole, or as a ratio.
+Machines are noisy: in brackets everything is a multiple of the reference alone, within the same run.
 """
 
 from __future__ import annotations
@@ -17,17 +17,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.adapters import reference as target
+from conformance.engine.gradients import cotangents
 from conformance.engine.judgement import steps_agree
 from conformance.engine.subject import Subject
 from conformance.target.load import open_target
-from reference_rnn import arithmetic, case, forward
+from reference_rnn import Case, arithmetic, case, forward, gradients
 from strategies.cases import BLOCKS, Allowed, from_block
 
-REPEATS = 200
-# what the costs are quoted for: T = 5, L = 2, D = 2, H = 4
-CASE = case("RNN_TANH", T=5, N=3, I=3, H=4, L=2, D=2, x=0.5, h_0=0.25).map(
-    lambda name, array: (array + np.linspace(-0.5, 0.5, array.size).reshape(array.shape)).astype(array.dtype)
-)
+REPEATS = 100
+REFERENCE, FREE, BACKWARD = "reference alone", "reference on balls, free-running", "back-propagation on balls"
+CELLS = ("RNN_TANH", "GRU", "LSTM")
+
+
+def quoted(cell: str) -> Case:
+    """What the costs are quoted for: T = 5, L = 2, D = 2, H = 4, dense."""
+    plain = case(cell, T=5, N=3, I=3, H=4, L=2, D=2, x=0.5, h_0=0.25, **({"c_0": 0.1} if cell == "LSTM" else {}))
+    spread = lambda array: np.linspace(-0.5, 0.5, array.size).reshape(array.shape)  # noqa: E731
+    return plain.map(lambda name, array: (array + spread(array)).astype(array.dtype))
 
 
 def cost(call: Callable[[], object]) -> float:
@@ -52,26 +58,24 @@ def hypothesis_cost(strategy: st.SearchStrategy) -> float:
     return median(rounds)
 
 
-def costs() -> dict[str, float]:
-    """What one case costs, part by part, in CPU milliseconds."""
-    block, allowed, rounding = (
-        bytes(range(7, 55)),
-        Allowed(min_layers=2, max_layers=2, bidirectional=True),
-        arithmetic("float32"),
-    )
+def costs(cell: str) -> dict[str, float]:
+    """What one case of a cell costs, part by part, in CPU milliseconds."""
+    block, subject_case, rounding = bytes(range(7, 55)), quoted(cell), arithmetic("float32")
+    allowed = Allowed(cells=(cell,), min_layers=2, max_layers=2, bidirectional=True)
     local, child = open_target(target), open_target("reference")
     subject = Subject(local)
-    run = subject(CASE)
-    plain = cost(lambda: forward(CASE))
-    here = cost(lambda: local.forward(CASE))
-    there = wall(lambda: child.forward(CASE))
+    run, d = subject(subject_case), cotangents(subject_case)
+    plain = cost(lambda: forward(subject_case))
+    here = cost(lambda: local.forward(subject_case))
+    there = wall(lambda: child.forward(subject_case))
     child.stop()
     return {
         "drawing: Hypothesis' own floor": hypothesis_cost(BLOCKS),
         "drawing: block to case": cost(lambda: from_block(block, allowed)),
-        "reference alone": plain,
-        "reference on balls, free-running": cost(lambda: forward(CASE, rounding)),
+        REFERENCE: plain,
+        FREE: cost(lambda: forward(subject_case, rounding)),
         "judging steps: anchored balls and comparison": cost(lambda: steps_agree(run)),
+        BACKWARD: cost(lambda: gradients(subject_case, **d, arithmetic=rounding)),
         "calling the target here, without its own work": here - plain,
         "calling it in a child, beyond that (wall)": there - here,
     }
@@ -88,34 +92,28 @@ def wall(call: Callable[[], object]) -> float:
     return min(rounds)
 
 
-def seconds(profile: str, workers: int) -> float:
-    """Wall seconds of a whole check of torch."""
-    command = [
-        Path(sys.executable).with_name("rnn-conformance"),
-        "check",
-        "torch",
-        "--profile",
-        profile,
-        "-n",
-        str(workers),
-    ]
+def seconds(name: str, profile: str, workers: int) -> float:
+    """Wall seconds of a whole check."""
+    rnn = Path(sys.executable).with_name("rnn-conformance")
     began = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([rnn, "check", name, "--profile", profile, "-n", str(workers)], stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
 def main() -> None:
-    """Prints the tables."""
-    parts = costs()
-    print("| part of a case (T=5, L=2, D=2, H=4) | ms | times the reference |\n|---|---:|---:|")
-    for name, ms in parts.items():
-        print(f"| {name} | {ms:.2f} | {ms / parts['reference alone']:.1f} |")
-    whole = [ms for name, ms in parts.items() if "free-running" not in name and name != "reference alone"]
-    print(f"| a case of equivalence.steps, all but the target's own work | {sum(whole):.2f} | |")
-    print("\n| check of torch | one worker, s | two workers, s | ratio |\n|---|---:|---:|---:|")
-    for profile in sys.argv[1:] or ["quick"]:
-        one, two = seconds(profile, 1), seconds(profile, 2)
-        print(f"| {profile} | {one:.1f} | {two:.1f} | {one / two:.2f} |")
+    """Prints the tables. Arguments: targets, or TARGET=PROFILE."""
+    parts = {cell: costs(cell) for cell in CELLS}
+    print(f"| part of a case (T=5, L=2, D=2, H=4), ms | {' | '.join(CELLS)} |\n|---|{'---:|' * len(CELLS)}")
+    for name in parts[CELLS[0]]:
+        shares = [(of[name], of[name] / of[REFERENCE]) for of in parts.values()]
+        print(f"| {name} | {' | '.join(f'{ms:.2f} ({times:.1f})' for ms, times in shares)} |")
+    sums = [sum(ms for name, ms in of.items() if name not in (REFERENCE, FREE, BACKWARD)) for of in parts.values()]
+    print(f"| a case of equivalence.steps, all but the target's own work | {' | '.join(f'{ms:.2f}' for ms in sums)} |")
+    print("\n| check | one worker, s | two workers, s | ratio |\n|---|---:|---:|---:|")
+    for asked in sys.argv[1:] or ["torch"]:
+        name, _, profile = asked.partition("=")
+        one, two = (seconds(name, profile or "quick", workers) for workers in (1, 2))
+        print(f"| {name}, {profile or 'quick'} | {one:.1f} | {two:.1f} | {one / two:.2f} |")
 
 
 if __name__ == "__main__":

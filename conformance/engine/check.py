@@ -17,7 +17,7 @@ from .profiles import PROFILES
 from .run import DEATHS, PropertyResult, judge
 
 FIRST = (
-    "shapes.shapes", "equivalence.steps", "gradients.shapes", "gradients.back_propagation", "lengths.padding_is_zero",
+    "equivalence.steps", "shapes.shapes", "gradients.shapes", "gradients.back_propagation", "lengths.padding_is_zero",
     "shapes.repeatable", "dropout.mask", "nonfinite.propagation", "shapes.default_state", "shapes.batch_first",
     "shapes.calls_are_independent", "shapes.memory_layout", "dropout.off_in_evaluation",
 )  # fmt: skip
