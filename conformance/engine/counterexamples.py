@@ -6,13 +6,13 @@ They are data: nothing in them is ever executed.
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from conformance.target.command import word
 from reference_rnn import Case, Config
 from strategies import layout_of, relaid
 from strategies.memory import LAYOUTS
@@ -33,7 +33,11 @@ def case_to_data(case: Case) -> dict[str, Any]:
         "training": case.training,
         "lengths": None if case.lengths is None else np.asarray(case.lengths).tolist(),
         "arrays": {
-            name: {"shape": list(array.shape), "memory": layout_of(array), "numbers": [word(v) for v in array.ravel()]}
+            name: {
+                "shape": list(array.shape),
+                "memory": layout_of(array),
+                "numbers": [word(float(v)) for v in array.ravel()],
+            }
             for name, array in case.arrays()
         },
     }
@@ -57,12 +61,6 @@ def array_from_data(entry: dict[str, Any], config: Config) -> np.ndarray:
         raise ValueError(f"memory is {entry['memory']!r}, must be one of {', '.join(LAYOUTS)}")
     numbers = np.array([float(number) for number in entry["numbers"]], dtype=config.numpy_dtype)
     return relaid(numbers.reshape([int(size) for size in entry["shape"]]), entry["memory"])
-
-
-def word(number: Any) -> float | str:
-    """A number as JSON can hold it."""
-    value = float(number)
-    return value if math.isfinite(value) else str(value)
 
 
 def file_of(target: str, property_id: str) -> Path:

@@ -122,14 +122,13 @@ def request(do: str, case: Case, cotangents: Cotangents) -> dict[str, Any]:
 
 def tensor(array: np.ndarray) -> dict[str, Any]:
     """An array as JSON has it."""
-    numbers: list[Any] = array.astype(np.float64).ravel().tolist()
-    if not np.isfinite(array).all():
-        numbers = [number if math.isfinite(number) else word(number) for number in numbers]
-    return {"shape": list(array.shape), "data": numbers}
+    return {"shape": list(array.shape), "data": [word(number) for number in array.astype(np.float64).ravel().tolist()]}
 
 
-def word(number: float) -> str:
-    """What stands for a number that JSON does not have."""
+def word(number: float) -> float | str:
+    """A number as JSON can hold it: with a word for what it does not have."""
+    if math.isfinite(number):
+        return number
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 

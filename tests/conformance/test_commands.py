@@ -127,7 +127,7 @@ def saved(tmp_path, monkeypatch):
 
 def test_a_saved_counterexample_follows_its_schema(saved):
     jsonschema.validate(saved, COUNTEREXAMPLE)
-    assert {"nan", "inf", "-inf"} < set(saved["case"]["arrays"]["x"]["numbers"])
+    assert {"NaN", "Infinity", "-Infinity"} < set(saved["case"]["arrays"]["x"]["numbers"])
     optional = case("LSTM", peepholes=True, clip=0.5, activations=("hard_sigmoid", "tanh", "softsign"))
     for other in (case(T=0, N=0), optional):
         plain = counterexamples.case_to_data(other)
