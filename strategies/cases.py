@@ -20,7 +20,8 @@ from .integers import automaton, integer_network, linear_network, magnitude, val
 from .memory import relaid
 from .values import cut
 
-BLOCKS = st.binary(min_size=48, max_size=48)
+BLOCK_SIZE = 48
+BLOCKS = st.binary(min_size=BLOCK_SIZE, max_size=BLOCK_SIZE)
 
 # Sizes lie on both sides of 4, 8 and 16, where vectorised code changes its path.
 STEPS = (1, 2, 3, 5, 2, 3, 4, 6, 7, 8, 9, 13, 3, 5, 4, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import time
 import zlib
 from collections.abc import Callable, Iterable
@@ -15,16 +16,18 @@ from conformance.properties import NotApplicable, NotRun, Property
 from conformance.target.load import Target
 from reference_rnn import Case
 from strategies import shrink
-from strategies.cases import BLOCKS, Allowed, from_block
+from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed, from_block
 from strategies.covering import covering
 
 from .counterexamples import case_to_data
+from .coverage import expected
 from .judgement import Failure, Refused
 from .profiles import PROFILES
 from .subject import Subject
 
 SHRINK_RUNS = 400
 SHRINK_SECONDS = 10.0  # of which most targets take less than one, so that the result does not depend on the machine
+MORE = 500  # cases at most, for what neither the covering nor the random ones have exercised
 # Failures that cost a process each time: fewer, but patient runs.
 DEATHS = {"hang", "crash", "exit", "memory"}
 DEATH_RUNS = 12
@@ -79,6 +82,7 @@ def judge(
         number = zlib.crc32(prop.id.encode())
         judging.each(covering(judging.allowed, number, prop.every_cell))
         judging.random(PROFILES[profile], number ^ base_seed, began, seconds)
+        judging.complete(number ^ base_seed)
         result = judging.result()
     except Found:
         result = judging.result()
@@ -179,6 +183,15 @@ class Judging:
 
         with contextlib.suppress(OutOfTime):
             each_block(count, number, body)
+
+    def complete(self, number: int) -> None:
+        """Judges some more cases while what is claimed has not all been exercised; for the property that counts it."""
+        generator, areas = random.Random(number), expected(self.subject.capabilities)
+        for _ in range(MORE):
+            coverage = self.subject.coverage
+            if not coverage or all(coverage[area] for area in areas):
+                return
+            self.one(from_block(generator.randbytes(BLOCK_SIZE), self.allowed))
 
     def result(self) -> PropertyResult:
         """What became of the property; a counterexample is made small first."""

@@ -20,7 +20,9 @@ from strategies.integers import valid_steps
 
 from .probes import Answered, asked
 
-CAUSES = 3  # conditions that are joined by "or"
+CAUSES = 2  # conditions that are joined by "or"
+SELDOM = 0.2  # of the right cases: a condition that so few of them meet says enough
+RARE = 0.08  # the same for two conditions
 DEEP = 4  # wrong answers of stacked layers that are looked into
 ALONE = 5  # wrong answers that are asked for again, each of a new instance
 
@@ -153,34 +155,36 @@ def condition(wrong: Sequence[Case], right: Sequence[Case]) -> str:
     bad, good = (
         {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()} for cases in (wrong, right)
     )
-    if either := cover(bad, good):
-        return f"wrong where {', or where '.join(map(' and '.join, either))}, right elsewhere"
-    # what few of the right ones share tells most
-    seldom = sorted((good[name].mean(), name) for name in FEATURES if bad[name].all() and not good[name].all())
+    if either := cover(bad, good, 0.0):
+        return f"wrong where {either}, right elsewhere"
+    always = {name: good[name] for name in FEATURES if bad[name].all()}
+    seldom = min(always, key=lambda name: always[name].mean(), default=None)
     of = f"{len(wrong)} of {len(wrong) + len(right)} probes are wrong"
-    return f"{of}, all of them where {' and '.join(name for _, name in seldom[:2])}" if seldom else of
+    if seldom and always[seldom].mean() <= SELDOM:  # a mistake need not show every time
+        return f"{of}, all of them where {seldom}"
+    if either := cover(bad, good, RARE):
+        return f"{of}, all of them where {either}"
+    for one, other in combinations(always, 2):
+        if not (always[one] & always[other]).any():
+            return f"wrong where {one} and {other}, right elsewhere"
+    return f"{of}, all of them where {seldom}" if seldom and not always[seldom].all() else of
 
 
-def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray]) -> list[tuple[str, ...]]:
-    """Up to three conditions of one or two features: each wrong case meets one, and no right case any. [] if none do.
+def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray], most: float) -> str:
+    """One or two features of which each wrong case has one, and several have each; "" if there are none.
 
-    bad, good: which of the wrong and of the right cases have each feature
+    bad, good: which of the wrong and of the right cases have each feature;  most: the share of the right that may
     """
     left = np.ones(len(next(iter(bad.values()))), bool)
-    chosen: list[tuple[str, ...]] = []
-    for _ in range(CAUSES):
-        reached = {}
-        for names in (*combinations(FEATURES, 1), *combinations(FEATURES, 2)):
-            meets = np.logical_and.reduce([bad[name] for name in names])
-            if (meets & left).any() and not np.logical_and.reduce([good[name] for name in names]).any():
-                reached[names] = meets
-        if not reached:
-            return []
-        chosen.append(max(reached, key=lambda names: ((reached[names] & left).sum(), -len(names))))
-        left &= ~reached[chosen[-1]]
-        if not left.any():
-            return chosen
-    return []
+    damning = {name: has for name, has in bad.items() if has.any() and good[name].mean() <= most}
+    chosen: list[str] = []
+    while left.any() and damning and len(chosen) < CAUSES:
+        name = max(damning, key=lambda name: (damning[name] & left).sum())
+        if chosen and (damning[name] & left).sum() < 2:
+            return ""
+        chosen.append(name)
+        left &= ~damning[name]
+    return "" if left.any() else ", or where ".join(chosen)
 
 
 @np.errstate(all="ignore")

@@ -275,7 +275,7 @@ FAULTS = [
     ),
     Fault(
         "dropout-locked", "one dropout mask serves every step", "dropout", "run", DROPPED,
-        DROPPED.replace(BETWEEN, f"[{BETWEEN}[0]] * len(x)"),
+        DROPPED.replace(BETWEEN, f"[*{BETWEEN}[:1]] * len(x)"),
         ("dropout.mask",),
     ),
     Fault(

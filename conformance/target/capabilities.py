@@ -90,6 +90,9 @@ class Capabilities:
         layers = self.max_layers
         if layers is not None and (isinstance(layers, bool) or not isinstance(layers, int) or layers < 1):
             raise CapabilityError(f"max_layers is {layers!r}, must be None or a positive integer")
+        drawn = self.sizes.get("num_layers", (1,))
+        if layers is not None and min(drawn) > layers:
+            raise CapabilityError(f"sizes['num_layers'] is {drawn!r}, but max_layers is {layers}")
 
     @classmethod
     def of(cls, declared: Any) -> Capabilities:

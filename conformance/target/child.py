@@ -159,7 +159,9 @@ class Session:
         self.previous = [array for array in values.values()]
         return {
             "arrays": {name: np.array(numbers(array)) for name, array in values.items()},
-            "dtypes": {name: getattr(array, "said_dtype", str(array.dtype)) for name, array in values.items()},
+            "dtypes": {
+                name: getattr(array, "said_dtype", str(array.dtype.newbyteorder("="))) for name, array in values.items()
+            },
             "changed": changed,
             "shared": shared,
         }
