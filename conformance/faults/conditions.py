@@ -341,6 +341,55 @@ FAULTS = [
         (REPEATABLE,),
     ),
     Fault(
+        "zeroed-padding-is-run", "lengths only set the padding to zero, and the steps run on through it", "padding",
+        "forward", "output, final = run(step, layers, x, initial, plain.row_lengths, kept)",
+        "x = [np.where((t < plain.row_lengths)[:, None], x_t, 0) for t, x_t in enumerate(x)]\n"
+        "    output, final = run(step, layers, x, initial, 0 * plain.row_lengths + len(x), kept)",
+        ("lengths.padding_is_zero", "lengths.padded_row_is_row_alone"),
+    ),
+    Fault(
+        "reverse-starts-in-zeros", "the reverse direction runs through the padding, which is set to zero",
+        "reverse-padding", "scan", "alive = (t < lengths)[:, None]",
+        "x[t] = np.where((t < lengths)[:, None], x[t], 0)\n"
+        "        alive = (t < lengths)[:, None] | (reverse == 1)",
+        ("lengths.padded_row_is_row_alone",),
+    ),
+    Fault(
+        "gates-of-reverse-rotated", "in the reverse direction the gates are read in another order", "gate-order",
+        "scan", "steps = range(len(x))",
+        "steps = range(len(x))\n"
+        "    rows = p.W_hh.shape[0]\n"
+        "    turn = np.roll(np.arange(rows), rows // 2 * reverse)\n"
+        "    p = p._replace(W_ih=p.W_ih[turn], W_hh=p.W_hh[turn], b_ih=p.b_ih[turn], b_hh=p.b_hh[turn])",
+        (STEPS, "directions.reversal"),
+    ),
+    Fault(
+        "initial-states-from-the-top", "initial states are read from the top layer down", "initial-state", "run", FIRST,
+        "state = initial[(len(layers) - 1 - len(final) // len(directions)) * len(directions) + reverse]",
+        (STEPS, "layers.in_a_row"),
+    ),
+    Fault(
+        "one-mask-for-all-layers", "one dropout mask serves all layers", "dropout", "run",
+        "masks[len(final) // len(directions) - 1]", "masks[0]", ("dropout.mask",),
+    ),
+    Fault(
+        "masks-for-two-steps", "two steps in a row share a dropout mask", "dropout", "lifted_masks",
+        "for m in mask] for mask in masks]",
+        "for m in [mask[t // 2 * 2] for t in range(len(mask))]] for mask in masks]",
+        ("dropout.mask",),
+    ),
+    Fault(
+        "rows-from-the-seventeenth", "rows from the seventeenth on start from zero", "mixed-rows", "scan",
+        "steps = range(len(x))",
+        "steps = range(len(x))\n"
+        "    state = tuple(s * (np.arange(len(s)) < 16)[:, None] for s in state)",
+        (STEPS, "batch.row_alone"),
+    ),
+    Fault(
+        "input-ring-of-32", "the input is kept in a ring of 32 steps", "recurrence", "scan", STEP,
+        "new = step(x[t % 32], before, p)", (STEPS,),
+    ),
+    Fault(
         "output-stays-time-major", "with batch_first, the output stays time-major", "batch-axis", "like_case",
         "return Result(swap_steps_and_rows(result.output), result.h_n, result.c_n)", "return result",
         ("shapes.batch_first",), ("https://github.com/pytorch/pytorch/issues/80306",),

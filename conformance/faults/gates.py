@@ -80,6 +80,27 @@ FAULTS = [
         (STEPS, "gates.update_gate_holds", "gates.open_gru_is_a_plain_rnn"),
         ("https://github.com/ElektrischesSchaf/LayerNorm_GRU/pull/1",),
     ),
+    *both(
+        "update-unused", "the update gate is not used: h' = n", "update-gate", MIX, "return (n,)",
+        (STEPS, "gates.update_gate_holds"),
+    ),
+    Fault(
+        "reset-is-update-after", "the update gate stands where the reset gate should (GRU, reset after)", "reset-gate",
+        "gru", AFTER, AFTER.replace("r * q", "z * q"), (STEPS, "gates.reset_gate_hides_the_state"),
+    ),
+    Fault(
+        "reset-is-update-before", "the update gate stands where the reset gate should (GRU, reset before)",
+        "reset-gate", "gru_reset_before", BEFORE, BEFORE.replace("r * h", "z * h"),
+        (STEPS, "gates.reset_gate_hides_the_state"),
+    ),
+    *both(
+        "input-bias-zrn", "b_ih alone has its gates in the order z, r, n", "gate-order", RZN,
+        f"{RZN}\n    R, Z = R._replace(b_ih=Z.b_ih), Z._replace(b_ih=R.b_ih)", (STEPS,),
+    ),
+    *both(
+        "recurrent-weights-zrn", "W_hh alone has its gates in the order z, r, n", "gate-order", RZN,
+        f"{RZN}\n    R, Z = R._replace(W_hh=Z.W_hh), Z._replace(W_hh=R.W_hh)", (STEPS,),
+    ),
     Fault(
         "candidate-bias-outside-reset", "b_hn is added outside the reset product", "bias", "gru",
         f"{PRODUCT}\n    {AFTER}",

@@ -17,6 +17,13 @@ W_HH = "W_hh = product_over_steps([step.hh for step in passed])"
 
 FAULTS = [
     Fault(
+        "reverse-input-bias-without-gradient", "b_ih of the reverse direction has no gradient", "missing-gradient",
+        "by_name", "found |= {kind + end: array for kind, array in zip(kinds, parameters) if array is not None}",
+        "found |= {kind + end: array for kind, array in zip(kinds, parameters) if array is not None}\n"
+        "        found['bias_ih' + end] = found['bias_ih' + end] * (not end.endswith('reverse'))",
+        (BPTT, "gradients.reversal"),
+    ),
+    Fault(
         "truncated", "nothing flows back from one step to the one before", "back-propagation",
         "scan_backward", CARRIED,
         "d_state = tuple(select(0 * d, alive, after) for d, after in zip(step.state, d_state))",

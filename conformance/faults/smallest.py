@@ -37,7 +37,7 @@ OPTIONS: dict[str, tuple] = {
     "L": (1, 2, 3, 4),
     "D": (1, 2),
     "P": (0, 1),
-    **{size: (*range(1, 20), 0) for size in ("T", "N", "I", "H")},
+    **{size: (*range(1, 35), 0) for size in ("T", "N", "I", "H")},
 }
 LOWEST = {name: values[0] for name, values in OPTIONS.items()}
 USUAL = LOWEST | {"T": 3, "N": 3, "I": 2, "H": 3, "L": 2, "D": 2}
@@ -54,7 +54,8 @@ STARTS: tuple[Setting, ...] = (
     RAGGED | {"state": False}, RAGGED | {"layout": "batch first"}, {"calls": 1, "P": 1}, {"L": 2, "P": 1},
     RAGGED | {"calls": 12}, *({"calls": n} for n in OPTIONS["calls"][1:]),
     *({"option": option} for option in OPTIONS["option"][1:]), {"option": "a clip", "T": 1},
-    {"calls": 1, "state": False}, {"calls": 2, "bias": False},
+    {"calls": 1, "state": False}, {"calls": 2, "bias": False}, {"L": 3, "dropout": "dropout in training"},
+    ONE_LAYER | {"N": 17}, ONE_LAYER | {"T": 33},
 )  # fmt: skip
 
 
