@@ -20,7 +20,7 @@ RIGHT = sorted((Path(__file__).parent.parent / "tests" / "targets" / "right").gl
 
 def judged(path: Path, profile: str, seed: int) -> tuple[int, list[str]]:
     """How many cases a target was judged on, and what was wrongly held against it."""
-    report = check(path, profile=profile, seed=seed, diagnosis=False)
+    report = check(path, profile=profile, seed=seed, diagnosis=False, in_process=False)
     wrong = [f"{path.name}, seed {seed}: {r.id}: {r.message}" for r in report.results if r.status == "failed"]
     return sum(result.examples for result in report.results), wrong + report.reasons
 

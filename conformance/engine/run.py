@@ -16,18 +16,18 @@ from conformance.properties import NotApplicable, NotRun, Property
 from conformance.target.load import Target
 from reference_rnn import Case
 from strategies import shrink
-from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed, from_block
+from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed, calm_from_block, from_block
 from strategies.covering import covering
 
 from .counterexamples import case_to_data
-from .coverage import expected
+from .coverage import covered, expected
 from .judgement import Failure, Refused
 from .profiles import PROFILES
 from .subject import Subject
 
 SHRINK_RUNS = 400
 SHRINK_SECONDS = 10.0  # of which most targets take less than one, so that the result does not depend on the machine
-MORE = 500  # cases at most, for what neither the covering nor the random ones have exercised
+MORE = 3000  # cases looked at, for what neither the covering nor the random ones have exercised
 # Failures that cost a process each time: fewer, but patient runs.
 DEATHS = {"hang", "crash", "exit", "memory"}
 DEATH_RUNS = 12
@@ -185,13 +185,16 @@ class Judging:
             each_block(count, number, body)
 
     def complete(self, number: int) -> None:
-        """Judges some more cases while what is claimed has not all been exercised; for the property that counts it."""
-        generator, areas = random.Random(number), expected(self.subject.capabilities)
+        """Judges cases of what is claimed and has not been exercised yet, if the property counts that."""
+        generator, coverage = random.Random(number), self.subject.coverage
+        areas = expected(self.subject.capabilities) if coverage else []
         for _ in range(MORE):
-            coverage = self.subject.coverage
-            if not coverage or all(coverage[area] for area in areas):
+            missing = {area for area in areas if not coverage[area]}
+            if not missing:
                 return
-            self.one(from_block(generator.randbytes(BLOCK_SIZE), self.allowed))
+            case = calm_from_block(generator.randbytes(BLOCK_SIZE), self.allowed)
+            if not missing.isdisjoint(covered(case)):
+                self.one(case)
 
     def result(self) -> PropertyResult:
         """What became of the property; a counterexample is made small first."""
