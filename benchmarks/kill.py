@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from statistics import median
 
+from conformance.engine.parallel import cores
 from conformance.faults import FAULTS
 from conformance.faults.kills import kills
 
@@ -17,7 +18,7 @@ def main() -> None:
     print("| seed | faults | found | median examples | most examples | median s | most s |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
     for seed in map(int, sys.argv[1:] or ["0"]):
-        found = [result for result in kills(list(FAULTS), seed) if result.property]
+        found = [result for result in kills(list(FAULTS), seed, cores()) if result.property]
         cases, seconds = [result.cases for result in found], [result.seconds for result in found]
         print(
             f"| {seed} | {len(FAULTS)} | {len(found)} | {median(cases):.0f} | {max(cases)} "
