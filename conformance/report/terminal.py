@@ -31,6 +31,7 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     yield STYLES[report.verdict], headline(report)
     for reason in report.reasons:
         yield "yellow", "  " + reason
+    yield from diagnosis(report)
     for failure, *same in alike([result for result in report.results if result.status == "failed"]):
         yield "", ""
         yield "bold", f"  {failure.id}: {catalogue()[failure.id].statement}"
@@ -38,7 +39,6 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
         if same:
             others = ", ".join(result.id for result in same)
             yield from (("", line) for line in wrapped(f"the same in {others}", "    "))
-    yield from diagnosis(report)
     yield "", ""
     yield from (("", line) for line in table(report))
 
