@@ -33,7 +33,7 @@ COVERING = (
     ),
     S(T=3, N=2, I=3, H=4, num_layers=3, seed=4, projection=1, network="integer"),
     S(T=1, N=2, I=3, H=4, seed=5, mode=4, memory="read-only", relay=2),
-    S(T=34, N=2, I=3, H=2, seed=6, lengths=(4, 0), padding="infinity"),
+    S(T=34, N=2, I=3, H=2, seed=6, gain=0.5, lengths=(4, 0), padding="infinity"),
     S(T=9, N=1, I=2, H=3, bidirectional=True, seed=7, projection=2, mode=8),
     S(T=3, N=2, I=17, H=33, seed=8, mode=3, gain=2.0),
     S(T=4, N=18, I=9, H=17, bidirectional=True, lengths=(0, 3, 1, 2, 4), seed=9, projection=2, padding="nan"),

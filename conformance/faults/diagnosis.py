@@ -31,7 +31,7 @@ from .probes import Answered, Arrays, answers
 # Where these fail, they fail in the same words whatever the mistake is.
 SAME_WORDS = {"equivalence.steps", "gradients.back_propagation"}
 SECONDS = 5.0
-ODD = 20  # wrong answers of which one may be off, since a wrong target rounds in its own way
+ODD = 10  # wrong answers of which one may be off, since a wrong target rounds in its own way
 ASKING = 0.4  # of the time, for the target's own answers
 KEPT = 0.15  # of the time, for what fails, and for calls of new instances
 ALIKE = 0.9  # how nearly parallel two deviations are that look like the same mistake, or how well their places agree

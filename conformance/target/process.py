@@ -164,8 +164,9 @@ class ProcessTarget:
         assert process is not None and process.stdin and process.stdout
         self.watchdog.deadline = time.monotonic() + seconds
         try:
-            self.write(process.stdin, message)
-            process.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):  # it may have ended, but said something before
+                self.write(process.stdin, message)
+                process.stdin.flush()
             reply = self.read(process.stdout)
         except Nonsense as nonsense:
             self.cause_of_death()
