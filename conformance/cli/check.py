@@ -88,7 +88,8 @@ def check(
 
     TARGET is a Python file, package.module, file.py:name, a shipped name (torch, onnxruntime, onnx-reference,
     openvino, keras, flax, flax-nnx, equinox, haiku, mlx, pydynet, reference), or one of these behind
-    python=INTERPRETER; or "cmd: COMMAND", for any language. Exit status: 0 it conforms, 1 it does not, 2 could not tell.
+    python=INTERPRETER; or "cmd: COMMAND", for any language.
+    Exit status: 0 it conforms, 1 it does not, 2 could not tell.
     """
     cache_elsewhere()
     known("profile", profile, PROFILES)
