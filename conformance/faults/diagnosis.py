@@ -28,7 +28,7 @@ from .localisation import error_map, left_out, right_alone, what_is_known
 from .patching import Fault, FaultyReference, FaultyTarget, PatchError
 from .probes import Answered, Arrays, answers
 
-# Where these fail, they fail in the same words whatever the mistake is.
+# Where these fail, they fail in the same words whatever the mistake is; probes tell more.
 SAME_WORDS = {"equivalence.steps", "gradients.back_propagation"}
 SECONDS = 5.0
 ODD = 10  # wrong answers of which one may be off, since a wrong target rounds in its own way
@@ -86,7 +86,8 @@ def diagnose(
     except Failure:
         return Diagnosis([], [])
     findings, unexplained = by_numbers(answered, passed, deadline - KEPT * seconds, progress)
-    if not any(finding.exact for finding in findings) and not SAME_WORDS & {result.id for result in failed}:
+    told_apart = all(a.right for a in answered) or not SAME_WORDS & {result.id for result in failed}
+    if told_apart and not any(finding.exact for finding in findings):
         progress("comparing what fails")
         findings = by_properties(failed, passed, deadline) or findings
     known = right_alone(subject, answered, deadline) if unexplained else []
