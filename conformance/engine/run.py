@@ -28,6 +28,7 @@ from .subject import Subject
 SHRINK_RUNS = 400
 SHRINK_SECONDS = 10.0  # of which most targets take less than one, so that the result does not depend on the machine
 MORE = 3000  # cases looked at, for what neither the covering nor the random ones have exercised
+MORE_JUDGED = 150  # of them, since a target may be slow
 # Failures that cost a process each time: fewer, but patient runs.
 DEATHS = {"hang", "crash", "exit", "memory"}
 DEATH_RUNS = 12
@@ -188,9 +189,10 @@ class Judging:
         """Judges cases of what is claimed and has not been exercised yet, if the property counts that."""
         generator, coverage = random.Random(number), self.subject.coverage
         areas = expected(self.subject.capabilities) if coverage else []
+        most = self.examples + MORE_JUDGED
         for _ in range(MORE):
             missing = {area for area in areas if not coverage[area]}
-            if not missing:
+            if not missing or self.examples >= most:
                 return
             case = calm_from_block(generator.randbytes(BLOCK_SIZE), self.allowed)
             if not missing.isdisjoint(covered(case)):

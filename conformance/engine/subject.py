@@ -82,7 +82,8 @@ class Subject:
         parts, misread = {}, []
         for name, array in answer.arrays.items():
             must = result_shapes(case)[name].sizes
-            if answer.dtypes.get(name) is None and array.size == 0 == math.prod(must):
+            listed = answer.dtypes.get(name) is None and self.target.observes_memory
+            if listed and array.size == 0 == math.prod(must):
                 array = array.reshape(must)  # a list without elements cannot say more about its shape
             try:
                 parts[name], sentence = self.reader.read(name, array, case)

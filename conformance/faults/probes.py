@@ -27,7 +27,7 @@ from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
 
 Arrays = dict[str, np.ndarray]
-DRAWN = 10  # random cases for each cell
+DRAWN = 16  # random cases for each cell
 FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, many rows, many steps, no bias
 UNKNOWN = 2.0**8  # in units of roundoff
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
