@@ -92,7 +92,7 @@ def diagnose(
         findings = by_properties(failed, passed, deadline) or findings
     known = right_alone(subject, answered, deadline) if unexplained else []
     if known:  # then neither conditions nor likeness mean anything: it depends on the calls before
-        findings = [finding for finding in findings if finding.exact]
+        findings = [finding for finding in findings if finding.exact or finding.explains]
     else:
         known = what_is_known(answered, unexplained, subject, deadline)
     known += left_out(answered, subject.capabilities)
