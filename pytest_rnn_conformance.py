@@ -1,6 +1,7 @@
 """The pytest options of rnn-conformance. Nothing else of it is imported unless one asks for a target."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,15 +9,52 @@ import pytest
 HOME = Path(__file__).with_name("conformance")
 
 
+def declared():
+    """The module in which the options of a trial are declared; it is read by its place, and imports nothing of ours."""
+    spec = importlib.util.spec_from_file_location("_rnn_conformance_options", HOME / "trial" / "options.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+OPTIONS = declared()
+
+
+def own():
+    """The options that pytest does not have itself."""
+    return [one for one in OPTIONS.declared() if not one.metadata["elsewhere"]]
+
+
 def pytest_addoption(parser):
-    """Declares ``--rnn`` and its companions."""
+    """Declares ``--rnn`` and the options of a trial, each also for the ini file."""
     group = parser.getgroup("rnn-conformance", "conformance of recurrent networks")
     group.addoption("--rnn", metavar="TARGET", help="judge this target: pytest --pyargs conformance --rnn my_rnn.py")
-    group.addoption("--rnn-profile", metavar="NAME", help="quick (default), standard or thorough")
-    group.addoption("--rnn-seed", metavar="N", type=int, default=0, help="seed of the random cases")
-    group.addoption("--rnn-json", metavar="FILE", help="write the report there as JSON")
     parser.addini("rnn", "the target to judge; --rnn goes first")
-    parser.addini("rnn_profile", "the profile; --rnn-profile goes first", default="quick")
+    for one in own():
+        name, told = OPTIONS.spelled(one), one.metadata
+        if OPTIONS.switch(one):
+            how, kind = {"action": "store_true", "default": None}, "bool"
+        elif told["many"]:
+            how, kind = {"action": "append", "metavar": told["metavar"]}, "args"
+        else:
+            how, kind = {"metavar": told["metavar"]}, "string"
+        group.addoption(f"--rnn-{name}", dest=destination(one), help=told["help"], **how)
+        parser.addini(destination(one), f"--rnn-{name}, which goes first", type=kind, default=None)
+
+
+def destination(one):
+    """The name of an option in the ini file."""
+    return "rnn_" + OPTIONS.spelled(one).replace("-", "_")
+
+
+def asked(config):
+    """The options of a trial that were given, on the command line before the ini file."""
+    given = {}
+    for one in own():
+        value = config.getoption(destination(one))
+        given[OPTIONS.spelled(one)] = config.getini(destination(one)) if value is None else value
+    return OPTIONS.values(given)
 
 
 def pytest_configure(config):
@@ -28,7 +66,10 @@ def pytest_configure(config):
         from conformance.plugin import Plugin
     except ImportError as error:
         raise pytest.UsageError(f"rnn-conformance cannot be used here: {error}") from None
-    config.pluginmanager.register(Plugin(config, target), "rnn-conformance")
+    try:
+        config.pluginmanager.register(Plugin(config, target, asked(config)), "rnn-conformance")
+    except OPTIONS.UsageError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.hookimpl(tryfirst=True)

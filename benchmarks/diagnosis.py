@@ -18,12 +18,14 @@ from statistics import median
 
 import reference_rnn
 from conformance.adapters import reference
-from conformance.engine.check import check, explain
-from conformance.engine.parallel import cores
-from conformance.faults import FAULTS, Fault, FaultyReference, FaultyTarget, PatchError
-from conformance.faults.diagnosis import stateful
-from conformance.faults.probes import Answered, Probe, probes
-from conformance.target.load import open_target
+from conformance.api import check
+from conformance.chapters import catalogue
+from conformance.diagnosis.diagnosis import diagnose, stateful
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.probes import Answered, Probe, probes
+from conformance.faults import FAULTS, Fault, FaultyReference, PatchError
+from conformance.harness.load import open_target
+from conformance.trial.pool import cores
 from reference_rnn import arithmetic
 
 
@@ -36,7 +38,9 @@ def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
     report = check(target, properties=tuple(first), diagnosis=False)
     assert report.verdict == "fails", ids
     began = time.monotonic()
-    reasons = explain(open_target(target), report.results)
+    failed = [result for result in report.results if result.status == "failed"]
+    passed = [result.id for result in report.results if result.status == "passed"]
+    reasons = diagnose(open_target(target), catalogue(), failed, passed)
     seconds = time.monotonic() - began
     found = {id for finding in reasons.findings for id in (finding.fault, *finding.together)}
     classes = {FAULTS[id].fault_class for id in found if id in FAULTS}

@@ -1,30 +1,56 @@
-"""How strong the kit is: python benchmarks/kill.py [SEED ...]. Prints the table of the README.
+"""How strong the kit is: python benchmarks/kill.py [SEED ...] [--derived]. Prints the table of the README.
 
-Every fault is judged by all properties in their order until the first failure.
+Every fault is judged by all properties in their order until the first failure. With --derived also the mistakes that
+follow from the equations of the kit's own cells, and from the loops around them, on a line of their own.
+Exit status: 0 all are found, 1 some are not.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from statistics import median
 
-from conformance.engine.parallel import cores
 from conformance.faults import FAULTS
-from conformance.faults.kills import kills
+from conformance.faults.operators import derived
+from conformance.faults.patching import Fault
+from conformance.faults.wiring import wiring
+from conformance.kills import kills
+from conformance.trial.pool import cores
+from reference_rnn import CELLS
 
 
-def main() -> None:
+def main() -> int:
     """Prints one line for each seed: faults found, examples and time until the first failure."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("seeds", nargs="*", type=int)
+    parser.add_argument("--derived", action="store_true", help="also the mistakes that follow from the equations")
+    asked = parser.parse_args()
+    catalogues = [list(FAULTS.values())]
+    if asked.derived:
+        catalogues.append([*(fault for cell in CELLS for fault in derived(cell).values()), *wiring().values()])
+    survivors = []
     print("| seed | faults | found | median examples | most examples | median s | most s |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
-    for seed in map(int, sys.argv[1:] or ["0"]):
-        found = [result for result in kills(list(FAULTS), seed, cores()) if result.property]
-        cases, seconds = [result.cases for result in found], [result.seconds for result in found]
-        print(
-            f"| {seed} | {len(FAULTS)} | {len(found)} | {median(cases):.0f} | {max(cases)} "
-            f"| {median(seconds):.2f} | {max(seconds):.2f} |"
-        )
+    for seed in asked.seeds or [0]:
+        for faults in catalogues:
+            survivors += line(seed, faults)
+    print("\n".join(survivors), file=sys.stderr)
+    return int(bool(survivors))
+
+
+def line(seed: int, faults: list[Fault]) -> list[str]:
+    """Prints one line; returns what survives."""
+    results = list(kills(faults, seed, cores()))
+    found = [result for result in results if result.property]
+    cases, seconds = [result.cases for result in found], [result.seconds for result in found]
+    print(
+        f"| {seed} | {len(faults)} | {len(found)} | {median(cases):.0f} | {max(cases)} "
+        f"| {median(seconds):.2f} | {max(seconds):.2f} |",
+        flush=True,
+    )
+    return [f"seed {seed}: {result.fault} survives" for result in results if not result.property]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

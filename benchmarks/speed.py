@@ -17,16 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.adapters import reference as target
-from conformance.engine.gradients import cotangents
-from conformance.engine.judgement import steps_agree
-from conformance.engine.subject import Subject
-from conformance.target.load import open_target
+from conformance.harness.load import open_target
+from conformance.judging.gradients import cotangents
+from conformance.judging.judgement import steps_agree
+from conformance.judging.subject import Subject
 from reference_rnn import Case, arithmetic, case, forward, gradients
 from strategies.cases import BLOCKS, Allowed, from_block
 
 REPEATS = 100
 REFERENCE, FREE, BACKWARD = "reference alone", "reference on balls, free-running", "back-propagation on balls"
 CELLS = ("RNN_TANH", "GRU", "LSTM")
+WRONG = Path(__file__).parent.parent / "tests" / "targets" / "wrong" / "reads_forward_twice.py"
 
 
 def quoted(cell: str) -> Case:
@@ -100,6 +101,26 @@ def seconds(name: str, profile: str, workers: int) -> float:
     return time.perf_counter() - began
 
 
+def first_line(*words: str) -> float:
+    """Wall seconds until the command shows the first failure of a wrong target, before it has been made small."""
+    rnn = Path(sys.executable).with_name("rnn-conformance")
+    began = time.perf_counter()
+    with subprocess.Popen([rnn, "check", WRONG, "--no-saved", "--no-diagnosis", *words], stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        shown = time.perf_counter() - began
+        run.terminate()
+        run.stdout.read()
+    return shown
+
+
+def imports() -> float:
+    """Wall seconds for the imports alone."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import conformance.cli"], check=True)
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Prints the tables. Arguments: targets, or TARGET=PROFILE."""
     parts = {cell: costs(cell) for cell in CELLS}
@@ -109,6 +130,10 @@ def main() -> None:
         print(f"| {name} | {' | '.join(f'{ms:.2f} ({times:.1f})' for ms, times in shares)} |")
     sums = [sum(ms for name, ms in of.items() if name not in (REFERENCE, FREE, BACKWARD)) for of in parts.values()]
     print(f"| a case of equivalence.steps, all but the target's own work | {' | '.join(f'{ms:.2f}' for ms in sums)} |")
+    print("\n| until the first failure is shown, median of five | s |\n|---|---:|")
+    print(f"| imports alone | {median(imports() for _ in range(5)):.2f} |")
+    for words in (["--in-process"], ["-n", "1"], ["-n", "2"]):
+        print(f"| check {' '.join(words)} | {median(first_line(*words) for _ in range(5)):.2f} |")
     print("\n| check | one worker, s | two workers, s | ratio |\n|---|---:|---:|---:|")
     for asked in sys.argv[1:] or ["torch"]:
         name, _, profile = asked.partition("=")

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 HOMES = {
-    "Capabilities": "conformance.target.capabilities",
-    "Report": "conformance.report.model",
-    "TargetError": "conformance.target.load",
-    "assert_conforms": "conformance.engine.check",
-    "check": "conformance.engine.check",
+    "Capabilities": "conformance.claims.capabilities",
+    "Options": "conformance.trial.options",
+    "Report": "conformance.trial.verdict",
+    "TargetError": "conformance.harness.load",
+    "UsageError": "conformance.trial.options",
+    "assert_conforms": "conformance.api",
+    "check": "conformance.api",
     "from_cell": "conformance.adapters.cell",
 }
 __all__ = sorted(HOMES)  # noqa: PLE0605

@@ -1,22 +1,35 @@
-"""Properties as pytest items: ``pytest --pyargs conformance --rnn TARGET -n auto``."""
+"""Properties as pytest items: ``pytest --pyargs conformance --rnn TARGET -n auto``.
+
+Each item judges one property, here or in a process of pytest-xdist; its events travel with its report. Where all
+reports come together, they go through the one loop of a trial like those of the command line.
+"""
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from conformance.engine.check import UsageError, explain, known
-from conformance.engine.profiles import PROFILES
-from conformance.engine.run import PropertyResult, judge
-from conformance.faults.diagnosis import Diagnosis
-from conformance.properties import Property, catalogue
-from conformance.report import terminal
-from conformance.report.model import Report
-from conformance.target.capabilities import Capabilities
-from conformance.target.load import Target, TargetError, open_target
+from conformance.chapters import catalogue
+from conformance.events import Event, Judged, from_data, to_data
+from conformance.harness.load import Target, TargetError
+from conformance.judging.properties import Property
+from conformance.report.files import Files
+from conformance.report.keeping import Keeper
+from conformance.report.listening import Writer, listen
+from conformance.report.terminal import console, details, show
+from conformance.trial.here import judged_here, opened
+from conformance.trial.interrupts import SIGNALS, Interrupted, Interrupts
+from conformance.trial.loop import again, concluded
+from conformance.trial.options import Options, UsageError
+from conformance.trial.plan import Plan
+from conformance.trial.verdict import Report
 
 HOME = Path(__file__).parent
 
@@ -28,94 +41,172 @@ class PropertyFailed(Exception):
 class Plugin:
     """Collects the chapters, judges one property an item, and sums up."""
 
-    def __init__(self, config: pytest.Config, target: str) -> None:
+    def __init__(self, config: pytest.Config, target: str, options: dict[str, Any]) -> None:
+        self.config = config
         self.name = target
-        self.profile = config.getoption("rnn_profile") or config.getini("rnn_profile")
-        self.seed = config.getoption("rnn_seed")
-        self.json_file = config.getoption("rnn_json")
         self.target: Target | None = None
-        self.judged: list[dict[str, Any]] = []
         self.refusal: str | None = None
-        self.reasons: Diagnosis | None = None
+        self.collected: set[str] = set()
+        self.events: list[Event] = []
+        self.others_failed = False
+        self.interruption: Interrupted | None = None
+        self.handled: list[int] = []
+        self.report: Report | None = None
         try:
-            known("profile", self.profile, PROFILES)
+            chosen = Options(**options, stop_on_first=config.getoption("maxfail", 0) == 1)
+            self.plan = Plan.of(chosen, catalogue)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
+        self.files = Files(chosen)
+        self.writers: list[Writer] = [Keeper(chosen), self.files]
+
+    # ------------------------------------------------------------ collecting
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         """Our chapters, whatever ``python_files`` says."""
         if file_path.parent == HOME and file_path.name.startswith("test_"):
-            return Chapter.from_parent(parent, path=file_path)
+            # an id that can be given to pytest again, wherever it is: pytest --pyargs conformance.test_time::split
+            return Chapter.from_parent(parent, path=file_path, nodeid=f"{HOME.name}.{file_path.stem}")
         return None
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Whoever stops at the first failure asks first what finds most."""
+        if self.plan.options.stop_on_first:
+            order = self.plan.strongest_first
+            items.sort(key=lambda item: order.index(item.prop.id) if isinstance(item, PropertyItem) else -1)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Notes which properties are to be judged."""
+        self.collected |= {item.prop.id for item in session.items if isinstance(item, PropertyItem)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """The same in the main process of pytest-xdist, which collects nothing itself."""
+        names = {f"{HOME.name}.test_{id.replace('.', '::')}": id for id in self.plan.properties}
+        self.collected |= {names[id] for id in ids if id in names}
+
+    # ------------------------------------------------------------ judging
+
     def open(self) -> Target:
-        """The target, held by a child of this process."""
+        """The target, loaded once in this process; raises TargetError, the same each time."""
+        if self.refusal:
+            raise TargetError(self.refusal)
         if self.target is None:
-            self.target = open_target(self.name)
+            try:
+                self.target = opened(self.name, self.plan)
+            except TargetError as error:
+                self.refusal = str(error)
+                raise
         return self.target
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Gathers results, also those that come from other processes."""
-        if report.when == "call" and hasattr(report, "rnn_judged"):
-            self.judged.append(report.rnn_judged)
-        self.refusal = getattr(report, "rnn_refusal", self.refusal)
+    def judged(self, prop: Property) -> Iterator[Event]:
+        """The events of judging one property."""
+        target = self.open()
+        workers = getattr(self.config, "workerinput", {}).get("workercount", 1)
+        plan = replace(self.plan, properties={prop.id: prop}, shares=len(self.plan.properties) / workers)
+        yield from judged_here(self.name, target, plan, Interrupts())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
-        """Lets a result travel with its item's report."""
+        """Lets events travel with the report of their item."""
         report = yield
         if isinstance(item, PropertyItem):
-            for name in ("rnn_judged", "rnn_refusal"):
-                if hasattr(item, name):
-                    setattr(report, name, getattr(item, name))
+            report.rnn_events = [to_data(event) for event in item.events]
+            report.rnn_refusal = self.refusal
         return report
 
-    def report(self) -> Report | None:
-        """The verdict so far; None if nothing was judged."""
-        if not self.judged:
-            return None
-        order = list(catalogue())
-        results = sorted((PropertyResult(**j["result"]) for j in self.judged), key=lambda r: order.index(r.id))
-        capabilities = Capabilities.of(self.judged[0]["capabilities"])
-        return Report.of(self.name, capabilities, results, self.profile, self.seed, diagnosis=self.diagnosis(results))
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gathers events, also those that come from other processes."""
+        if not hasattr(report, "rnn_events"):
+            self.others_failed |= report.failed
+        elif report.when == "call":
+            self.events += map(from_data, report.rnn_events)
+            self.refusal = self.refusal or report.rnn_refusal
 
-    def diagnosis(self, results: list[PropertyResult]) -> Diagnosis | None:
-        """Why the target fails, if it does; looked for once."""
-        if self.reasons is None and any(result.status == "failed" for result in results):
-            self.reasons = explain(self.open(), results)
-        return self.reasons
+    def pytest_sessionstart(self) -> None:
+        """Other requests to end are like Ctrl-C, which pytest knows."""
+        if hasattr(self.config, "workerinput") or threading.current_thread() is not threading.main_thread():
+            return
+        for number in set(SIGNALS) - {signal.SIGINT}:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self.interrupt)
+                self.handled.append(number)
+
+    def pytest_unconfigure(self) -> None:
+        """The signals mean again what they meant before."""
+        for number in self.handled:
+            signal.signal(number, signal.SIG_DFL)
+
+    def interrupt(self, number: int, _frame: Any) -> None:
+        """Ends the run, once."""
+        if self.interruption is None:
+            self.interruption = Interrupted(number)
+            raise KeyboardInterrupt
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """The run was interrupted; what was judged until then counts."""
+        if excinfo.type is KeyboardInterrupt:
+            self.interruption = self.interruption or Interrupted(signal.SIGINT)
+
+    # ------------------------------------------------------------ summing up
+
+    def gathered(self) -> Iterator[Event]:
+        """The events of all items; after a first failure, also those of stronger properties that pytest left out."""
+        yield from self.events
+        if self.interruption:
+            raise self.interruption
+        if left := self.left_out():
+            yield from judged_here(self.name, self.open(), self.plan.only(left), Interrupts())
+
+    def left_out(self) -> list[str]:
+        """The properties stronger than the first failure that were not judged, since pytest stopped there."""
+        judged = {event.result.id: self.plan.stops(event) for event in self.events if isinstance(event, Judged)}
+        ranked = [id for id in self.plan.strongest_first if id in self.collected]
+        first = next((number for number, id in enumerate(ranked) if judged.get(id)), 0)
+        return [id for id in ranked[:first] if id not in judged]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """The exit status: 0 conforms, 1 does not, 2 could not tell; other tests that failed also give 1."""
-        if self.target:
-            self.target.stop()
-        if hasattr(session.config, "workerinput") or exitstatus not in (0, 1, 5):
-            return
-        report = self.report()
-        others_failed = exitstatus == 1 and not self.refusal and report and report.verdict != "fails"
-        session.exitstatus = 2 if report is None else 1 if others_failed else report.status
-        if report and self.json_file:
-            Path(self.json_file).write_text(report.to_json() + "\n")
+        try:
+            sums_up = not hasattr(self.config, "workerinput") and not self.config.option.collectonly
+            if sums_up and exitstatus in (0, 1, 2, 5):
+                session.exitstatus = self.concluded()
+        finally:
+            if self.target:
+                self.target.stop()
+
+    def concluded(self) -> int:
+        """Makes the report, and writes what is to be written; the exit status that follows."""
+        if self.refusal or not self.collected or not (self.events or self.interruption):
+            return 2
+        plan = self.plan.only(self.collected)
+        reopen = partial(again, self.name, plan)
+        self.report = listen(concluded(plan, self.name, self.gathered(), reopen, Interrupts()), self.writers)
+        if self.others_failed:
+            return 1
+        return self.report.status or (2 if self.files.losses else 0)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report, as the command line shows it."""
+        if self.config.option.collectonly:
+            return
         terminalreporter.section("rnn-conformance")
-        report = self.report()
-        if self.refusal or report is None:
+        if self.report is None:
             advice = self.refusal or "no property was judged: name them with --pyargs conformance"
             terminalreporter.write_line(advice)
         else:
-            terminal.show(report, Console(file=terminalreporter._tw._file, highlight=False))
+            show(self.report, console(file=terminalreporter._tw._file), self.writers)
 
 
 class Chapter(pytest.File):
     """One chapter of properties."""
 
     def collect(self) -> Any:
-        """An item for each property."""
+        """An item for each property that is asked for."""
+        plugin = self.config.pluginmanager.getplugin("rnn-conformance")
         chapter = self.path.stem.removeprefix("test_")
-        for prop in catalogue().values():
+        for prop in plugin.plan.properties.values():
             if prop.id.partition(".")[0] == chapter:
                 yield PropertyItem.from_parent(self, name=prop.id.partition(".")[2], prop=prop)
 
@@ -126,20 +217,21 @@ class PropertyItem(pytest.Item):
     def __init__(self, *, prop: Property, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.prop = prop
+        self.events: list[Event] = []
 
     def runtest(self) -> None:
         """Judges the property."""
         plugin = self.config.pluginmanager.getplugin("rnn-conformance")
         try:
-            target = plugin.open()
+            self.events += plugin.judged(self.prop)
         except TargetError as error:
-            self.rnn_refusal = str(error)
             self.session.shouldstop = str(error)
             raise PropertyFailed(str(error)) from None
-        result = judge(self.prop, target, plugin.profile, plugin.seed)
-        self.rnn_judged = {"result": vars(result), "capabilities": target.capabilities.as_dict()}
+        result = next(event.result for event in self.events if isinstance(event, Judged))
+        if any(one.fits(result) for one in plugin.plan.expected):
+            pytest.xfail(f"expected: {result.message}")
         if result.status == "failed":
-            raise PropertyFailed("\n".join([self.prop.statement, *terminal.details(result)]))
+            raise PropertyFailed("\n".join([self.prop.statement, *details(result)]))
         if result.status != "passed":
             pytest.skip(f"{result.status.replace('_', ' ')}: {result.message}")
 

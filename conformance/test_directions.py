@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.properties import agree, prop
-from conformance.transforms import layer, mirror, part
+from conformance.judging.properties import agree, prop
+from conformance.judging.transforms import layer, mirror, negative, part
 
 
 @prop(needs="bidirectional")
@@ -36,8 +36,8 @@ def test_halves_are_independent(target, case):
 
         def change(name, array, other=not reverse):
             if name in ("h_0", "c_0"):
-                return np.where(np.arange(len(array))[:, None, None] % 2 == other, -array, array)
-            return -array if name != "x" and name.endswith("_reverse") == other else array
+                return np.where(np.arange(len(array))[:, None, None] % 2 == other, negative(array), array)
+            return negative(array) if name != "x" and name.endswith("_reverse") == other else array
 
         changed = case.map(change)
         own = slice(int(reverse), None, 2)

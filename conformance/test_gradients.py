@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.engine.gradients import (
+from conformance.judging.gradients import (
     EXACT,
     called,
     chained,
@@ -17,10 +17,13 @@ from conformance.engine.gradients import (
     expected_from,
     gradient_run,
     gradients_within,
+    own_results,
+    own_steps_agree,
+    recorded_run,
     slope_agrees,
 )
-from conformance.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.transforms import batch_first, forms, mirror, rows, states, steps, unbatched
+from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop
+from conformance.judging.transforms import batch_first, forms, mirror, rows, states, steps, unbatched
 from reference_rnn import Result, gradients
 from strategies import relaid
 
@@ -29,6 +32,7 @@ from strategies import relaid
 def test_shapes(target, case):
     """Gradients come by name, each with the shape and dtype of the array it belongs to, and leave no traces."""
     answer = called(target, case, cotangents(case))
+    wanted = (case.config.dtype, str(case.config.numpy_dtype), None)
     for name, array in case.arrays():
         if name not in answer.arrays:
             if not expected_from(target, case, name):
@@ -37,8 +41,14 @@ def test_shapes(target, case):
         given = answer.arrays[name]
         if given.shape != array.shape:
             fail(f"shape:{name}", f"the gradient of {name} has shape {given.shape}, must be {array.shape} like {name}")
-        if answer.dtypes[name] not in (case.config.dtype, str(case.config.numpy_dtype), None):
+        if answer.dtypes[name] not in wanted:
             fail(f"dtype:{name}", f"the gradient of {name} is {answer.dtypes[name]}, must be {case.config.dtype}")
+    own = own_results(target, case, answer)
+    for sentence in own.misread if own else ():
+        fail("shape:results", f"beside the gradients, {sentence}")
+    for name, _ in own.result.items() if own else ():
+        if answer.dtypes[name] not in wanted:
+            fail(f"dtype:{name}", f"the {name} beside the gradients is {answer.dtypes[name]}, must be {wanted[0]}")
     for form in forms(case, target.capabilities):
         for name in called(target, form, cotangents(form)).changed:
             fail(f"changed:{name}", f"{name} was changed by the call of gradients; work on a copy")
@@ -46,11 +56,13 @@ def test_shapes(target, case):
 
 @prop(needs="gradients", every_cell=True)
 def test_back_propagation(target, case):
-    """Gradients are those of back-propagation through time, from the target's own states."""
-    output = target(case).result.output
+    """Gradients are those of back-propagation through time, from the states of the run that was recorded for them."""
     d = cotangents(case)
-    balls = gradients(case, **d, arithmetic=target.arithmetic(case), output=output)
-    gradients_within(target, gradient_run(target, case, d), balls)
+    run, own = recorded_run(target, case, d)
+    if own:
+        own_steps_agree(own)
+    balls = gradients(case, **d, arithmetic=run.arithmetic, output=own.result.output if own else None)
+    gradients_within(target, run, balls)
 
 
 @prop(needs="gradients", min_steps=1)
@@ -81,7 +93,7 @@ def test_each_result(target, case):
 def test_none_is_zero(target, case):
     """A cotangent that is not given is zero."""
     d = cotangents(case)
-    zeros = d | {"d_output": 0 * d["d_output"]}
+    zeros = d | {"d_output": np.zeros_like(d["d_output"])}
     agree(gradient_run(target, case, d | {"d_output": None}), gradient_run(target, case, zeros))
 
 
@@ -155,7 +167,7 @@ def test_default_state(target, case):
     """Where no state is given, the other gradients are those of a state of zero."""
     d = cotangents(case)
     without = case.replace(h_0=None, c_0=None)
-    zeros = gradient_run(target, case.map(lambda name, a: 0 * a if name in ("h_0", "c_0") else a), d)
+    zeros = gradient_run(target, case.map(lambda name, a: np.zeros_like(a) if name in ("h_0", "c_0") else a), d)
     expected = zeros.map(without, lambda result: result.only(name for name, _ in without.arrays()))
     agree(gradient_run(target, without, d), expected)
 

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.properties import Run, agree, prop
-from conformance.transforms import layer, part
+from conformance.judging.properties import agree, prop
+from conformance.judging.transforms import layer, part
 from reference_rnn import Result
 
 
 @prop(needs="layers")
 def test_in_a_row(target, case):
     """L layers are L one-layer runs in a row."""
-    chained, _ = one_by_one(target, case)
-    stacked = target(case)
-    whole = stacked.map(case, lambda result: Result(result.output, result.output[:0]))
-    agree(Run(case, Result(chained, chained[:0]), whole.arithmetic, lambda: whole.rad), whole)
+    runs, _ = one_by_one(target, case)
+    chained = runs[-1].result.output
+    whole = target(case).map(case, lambda result: Result(result.output, result.output[:0]))
+    agree(whole.joined(Result(chained, chained[:0]), *runs), whole)
 
 
 @prop(needs="layers")
 def test_final_states(target, case):
     """Final states are layer-major and direction-minor: entry l*D + d is that of layer l, direction d."""
-    _, finals = one_by_one(target, case)
+    runs, finals = one_by_one(target, case)
     stacked = target(case)
     states = part(stacked, case, lambda name, array: array[:0] if name == "output" else array)
-    chained = Result(stacked.result.output[:0], *finals)
-    agree(Run(case, chained, states.arithmetic, lambda: states.rad), states)
+    agree(states.joined(Result(stacked.result.output[:0], *finals), *runs), states)
 
 
 def one_by_one(target, case):
-    """Output and final states of a case whose layers are run one after another.
+    """The runs of a case whose layers are run one after another, and all their final states.
 
     Rounding may move these as far as those of a stacked run: it is one more correct way to compute it.
     """
-    x, finals = case.x, []
+    x, runs, finals = case.x, [], []
     for number in range(case.config.num_layers):
-        run = target(layer(case, number, x))
-        finals.append([state for name, state in run.result.items() if name != "output"])
-        x = run.result.output.astype(case.x.dtype)
-    return run.result.output, [np.concatenate(states) for states in zip(*finals)]
+        runs.append(target(layer(case, number, x)))
+        finals.append([state for name, state in runs[-1].result.items() if name != "output"])
+        x = runs[-1].result.output.astype(case.x.dtype)
+    return runs, [np.concatenate(states) for states in zip(*finals)]

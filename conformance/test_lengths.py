@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.properties import agree, applicable, claimed, fail, prop
-from conformance.transforms import part, rows, states, steps
+from conformance.judging.properties import agree, applicable, claimed, fail, prop
+from conformance.judging.transforms import part, rows, states, steps
 
 
 @prop(needs="lengths")

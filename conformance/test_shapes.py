@@ -4,8 +4,11 @@ traces, and what does not change the problem does not change the result.
 
 from __future__ import annotations
 
-from conformance.properties import Failure, NotApplicable, agree, applicable, fail, prop, steps_agree
-from conformance.transforms import batch_first, forms, part, rows, unbatched
+import numpy as np
+
+from conformance.judging.properties import Failure, NotApplicable, agree, applicable, fail, prop, steps_agree
+from conformance.judging.transforms import batch_first, forms, negative, part, rows, unbatched
+from reference_rnn import parameter_shapes
 from strategies import relaid
 
 
@@ -56,7 +59,7 @@ def test_calls_are_independent(target, case):
         steps_agree(target.read(case, before))
     except Failure:
         raise NotApplicable from None  # wrong with nothing before it
-    others = case.map(lambda name, array: -array if name.startswith(("weight", "bias")) else array)
+    others = case.map(lambda name, array: negative(array) if name.startswith(("weight", "bias")) else array)
     steps_agree(target(others))
     if case.h_0 is not None:
         steps_agree(target(case.map(without_state)))
@@ -105,19 +108,15 @@ def test_unbatched(target, case):
 @prop(needs="no_bias", bias=False)
 def test_no_bias(target, case):
     """No bias is a bias of zero."""
-    zeros = {
-        name.replace("weight_ih", kind): 0 * weight[:, 0]
-        for name, weight in case.parameters.items()
-        for kind in ("bias_ih", "bias_hh")
-        if name.startswith("weight_ih")
-    }
-    with_zeros = case.replace(bias=True, parameters=case.parameters | zeros)
+    with_zeros = case.replace(bias=True)
+    zeros = {name: np.zeros(shape.sizes, case.x.dtype) for name, shape in parameter_shapes(with_zeros.config).items()}
+    with_zeros = with_zeros.replace(parameters=zeros | case.parameters)
     agree(target(case), target(with_zeros))
 
 
 def without_state(name, array):
     """Zeros for the initial states."""
-    return 0 * array if name in ("h_0", "c_0") else array
+    return np.zeros_like(array) if name in ("h_0", "c_0") else array
 
 
 def well_shaped(run):
@@ -135,6 +134,5 @@ def same_bits(before, after):
     """Two answers are the same, bit for bit."""
     for name, array in before.arrays.items():
         if array.tobytes() != after.arrays[name].tobytes():
-            fail(
-                f"bits:{name}", f"{name} differs between two calls with the same case; something is kept between calls"
-            )
+            text = f"{name} differs between two calls with the same case; something is kept between calls"
+            fail(f"bits:{name}", text, before, after)

@@ -1,22 +1,22 @@
 """Makes findings.md of findings.toml and the saved counterexamples, and replays them.
 
 python docs/findings.py             writes findings.md
-python docs/findings.py --replay    judges each again, with what is installed here, and keeps its words
+python docs/findings.py --replay    judges each again, with what is installed here, and keeps what it was given
 """
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from pathlib import Path
 
 import click
 
-from conformance.engine.counterexamples import load
-from conformance.engine.run import judge_case
-from conformance.properties import catalogue
-from conformance.target.load import TargetError, open_target
+from conformance.chapters import catalogue
+from conformance.harness.load import TargetError
+from conformance.judging.counterexample import told
+from conformance.judging.data import counterexample_to_data, document
+from conformance.trial.counterexamples import load, witnessed
 
 HOME = Path(__file__).parent
 PAGE = HOME / "findings.md"
@@ -63,17 +63,17 @@ def page(findings: list[dict]) -> str:
 
 def section(finding: dict) -> str:
     """One finding."""
-    id, case = load(HOME / "findings" / finding["file"])
-    message = json.loads((HOME / "findings" / finding["file"]).read_text())["message"]
+    found = load(HOME / "findings" / finding["file"])
+    calls = "\n    ".join(told(found))
     return f"""\
 ### {finding["package"]} {finding["version"]}: {finding["title"]}
 
 {finding["says"].strip()} ([source]({finding["source"]}))
 
-`{id}`: {catalogue()[id].statement}
+`{found.property}`: {catalogue()[found.property].statement}
 
-    {message}
-    {case!r}
+    {found.message}
+    {calls}
 
     rnn-conformance replay findings/{finding["file"]} "{finding["target"]}"
 """
@@ -82,19 +82,15 @@ def section(finding: dict) -> str:
 def again(finding: dict) -> str:
     """Judges a finding again; if it fails as before, its file keeps the words of today."""
     file = HOME / "findings" / finding["file"]
-    id, case = load(file)
+    found = load(file)
     try:
-        target = open_target(finding["target"])
+        now = witnessed(finding["target"], found.property, found.case, catalogue())
     except TargetError as error:
         return f"not judged: {error}"
-    try:
-        result = judge_case(catalogue()[id], target, case)
-    finally:
-        target.stop()
-    if result.status == "failed":
-        data = json.loads(file.read_text()) | {"message": result.message, "target": finding["target"]}
-        file.write_text(json.dumps(data, indent=1) + "\n")
-    return {"failed": "reproduced", "passed": "NOT REPRODUCED"}.get(result.status, result.status)
+    if now is None:
+        return "NOT REPRODUCED"
+    file.write_text(document(counterexample_to_data(now)))
+    return "reproduced"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """The executable specification of recurrent networks: NumPy only, simple rather than fast."""
 
-from .arithmetic import PRECISION, PROFILES, Arithmetic, arithmetic
+from .arithmetic import ORDERS, PRECISION, PROFILES, Arithmetic, allowances, arithmetic, described, joined
 from .ball import Ball
 from .case import (
-    CELLS,
     DTYPES,
-    GATES,
     Case,
     Config,
     Result,
@@ -15,13 +13,34 @@ from .case import (
     rounded,
     state_shapes,
 )
+from .cell import Cell, CellError, cell
+from .cells import CELLS, cell_of
+from .functions import (
+    clip,
+    exp,
+    hard_sigmoid,
+    maximum,
+    mean,
+    mix,
+    normalised,
+    relu,
+    sigmoid,
+    silu,
+    softplus,
+    softsign,
+    sqrt,
+    tanh,
+)
 from .gradients import gradients
-from .notation import case
+from .nonfinite import reached
+from .notation import case, cotangents
 from .question import rnn
 from .recurrence import anchored, forward
 
 __all__ = [
-    "CELLS", "DTYPES", "GATES", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Config", "Result", "ShapeError",
-    "anchored", "arithmetic", "case", "forward", "gradients", "parameter_shapes", "result_shapes", "rnn", "rounded",
-    "state_shapes",
+    "CELLS", "DTYPES", "ORDERS", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Cell", "CellError", "Config",
+    "Result", "ShapeError", "allowances", "anchored", "arithmetic", "case", "cell", "cell_of", "clip", "cotangents",
+    "described", "exp", "forward", "gradients", "hard_sigmoid", "joined", "maximum", "mean", "mix", "normalised",
+    "parameter_shapes", "reached", "relu", "result_shapes", "rnn", "rounded", "sigmoid", "silu", "softplus",
+    "softsign", "sqrt", "state_shapes", "tanh",
 ]  # fmt: skip

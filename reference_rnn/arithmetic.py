@@ -1,40 +1,63 @@
 """What a correct implementation may do to a number: the one table of rounding facts.
 
 There is no rtol and no atol. The radius of a ball follows from these facts alone.
+
+Half sums. An implementation that accumulates in the 16 bits that it stores, or stores partial sums in them (sums
+split over kernels, sums of pairs), adds the terms of a sum as the leaves of some tree, and rounds the number at every
+node to 16 bits, or to float32 first. A term of a sum of n terms is multiplied once and then meets at most n - 1
+additions, so n roundings of u + 2**-24 bound them all, whatever the tree; in a sequence the first term meets that many.
+Underflow costs half a subnormal spacing a term: a node is rounded below the spacing only where a product below it has
+not been rounded to it yet.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
 class Arithmetic:
     """The rounding that is allowed to an implementation in one floating-point format.
 
-    u         unit roundoff of stored numbers
-    ua        unit roundoff of the accumulator of a sum
-    eta       absolute error of an operation that underflows; a result may be flushed to zero
-    largest   largest finite number
-    kt, ka    tanh may be off by u * (kt * |tanh| + ka)
-    ks        sigmoid may be off by u * ks
-    flushes   subnormal inputs may be read as zero
+    u          unit roundoff of stored numbers
+    ua         unit roundoff of the accumulator of a sum
+    eta        absolute error of an operation that underflows; a result may be flushed to zero
+    largest    largest finite number
+    kt, ka     tanh may be off by u * (kt * |tanh| + ka)
+    ks         sigmoid may be off by u * ks
+    flushes    subnormal inputs may be read as zero
+    half_sums  sums may be accumulated in the format that is stored, however narrow
+    order      one of ORDERS: in which order a linear recurrence is computed
     """
 
     u: float
     ua: float
     eta: float
     largest: float
-    kt: float = 12.0
+    kt: float = 0.0
     ka: float = 0.0
-    ks: float = 6.0
+    ks: float = 0.0
     flushes: bool = False
+    half_sums: bool = False
+    order: str = "steps"
 
     @property
     def narrow(self) -> bool:
-        """Whether sums are stored in a narrower format than they are accumulated in."""
-        return self.u > self.ua
+        """Whether numbers are stored in 16 bits: parts of a sum may be, before they are added."""
+        return self.u > FORMATS["float32"].u
 
+    def added(self, terms: int) -> float:
+        """How much of itself a number may lose while a sum of so many terms is added to it, term by term.
+
+        Where sums are stored narrower than they are accumulated, at most PARTS of them are stored on the way.
+        """
+        return terms * self.ua + (min(terms, PARTS) * self.u if self.u > self.ua else 0.0)
+
+
+# Of one sum: W x, b, W h and b in a step; the products of four gates on the way back.
+PARTS = 4
 
 # The reference computes in float64 too, so for float64 targets each rounding counts twice.
 FORMATS = {
@@ -49,14 +72,101 @@ SMALLEST_NORMAL = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**
 # Significant bits: integers below 2**bits are exact.
 PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
-PROFILES: dict[str, dict[str, float | bool]] = {
-    "strict": {},
-    "lenient": {"ka": 8.0},
-    "flush-to-zero": {"flushes": True},
+
+# In which order a linear recurrence may be computed, and what that is.
+ORDERS = {
+    "steps": "step by step",
+    "scan": "in any association of its steps",
+    "chunks": "chunk by chunk, in any association within and between them",
+    "log": "as sums of logarithms",
 }
 
 
-def arithmetic(dtype: str, profile: str = "strict") -> Arithmetic:
-    """The arithmetic of a dtype under a named profile: strict, lenient or flush-to-zero."""
-    chosen = replace(FORMATS[dtype], **PROFILES[profile])  # type: ignore[arg-type]
-    return replace(chosen, eta=max(chosen.eta, SMALLEST_NORMAL[dtype])) if chosen.flushes else chosen
+class Allowed(NamedTuple):
+    """One figure of an Arithmetic, and why it is what it is."""
+
+    figure: float | bool
+    why: str
+
+
+# What each profile allows: strict to everybody, the others what they name beyond that.
+PROFILES: dict[str, dict[str, Allowed]] = {
+    "strict": {
+        "kt": Allowed(
+            12.0, "the tanh of a released library is up to 9 u off, and that of another ends 10 u short of 1"
+        ),
+        "ka": Allowed(0.0, "a tanh keeps its digits near zero"),
+        "ks": Allowed(6.0, "the sigmoid of a released library is up to 4 u off; 0.5 + 0.5 tanh(z / 2) has no digits"),
+        "half_sums": Allowed(False, "that loses no digits in long sums; W x, W h and biases may be stored in 16 bits"),
+        "flushes": Allowed(False, "a product with a large weight may depend on them; results may always be flushed"),
+    },
+    "lenient": {
+        "ka": Allowed(8.0, "2 sigmoid(2 z) - 1 has no digits near zero, and is right in absolute terms"),
+        "ks": Allowed(10.0, "the sigmoid of a released library ends 8 u short of 1"),
+    },
+    "flush-to-zero": {
+        "flushes": Allowed(True, "processors can be set to this, and some have nothing else"),
+    },
+    "half-sums": {
+        "half_sums": Allowed(True, "16-bit kernels that split their sums, or know no other numbers, do this"),
+    },
+}
+
+
+def joined(*profiles: str) -> str:
+    """The name of the profile that allows whatever one of these does, its parts in the order of the table.
+
+    Raises ValueError for a name that does not exist, or stands twice in one of them.
+    """
+    named = set()
+    for profile in profiles:
+        parts = profile.split("+") if isinstance(profile, str) else [profile]
+        if any(part not in list(PROFILES) for part in parts) or len(set(parts)) < len(parts):
+            raise ValueError(
+                f"arithmetic is {profile!r}, must be one of {', '.join(PROFILES)}, "
+                "or several of them joined by +, each once"
+            )
+        named |= set(parts)
+    return "+".join(name for name in PROFILES if name in named - {"strict"}) or "strict"
+
+
+def figures(profile: str) -> dict[str, Allowed]:
+    """What a profile allows, figure by figure, with the reason for each; strict's where it names none."""
+    table = dict(PROFILES["strict"])
+    for name in joined(profile).split("+"):
+        table |= PROFILES[name]
+    return table
+
+
+@cache
+def arithmetic(dtype: str, profile: str = "strict", order: str = "steps") -> Arithmetic:
+    """The arithmetic of a dtype under a profile of PROFILES, or several of them joined by +, in one of ORDERS.
+
+    Raises ValueError for a profile that does not exist.
+    """
+    chosen = {name: allowed.figure for name, allowed in figures(profile).items()}
+    a = replace(FORMATS[dtype], order=order, **chosen)  # type: ignore[arg-type]
+    if a.flushes:
+        a = replace(a, eta=max(a.eta, SMALLEST_NORMAL[dtype]))
+    return replace(a, ua=a.u + a.ua) if a.half_sums and a.narrow else a
+
+
+def allowances(profile: str, order: str = "steps") -> dict[str, str]:
+    """What a profile and an order allow, in words, and the reason for each; u: unit roundoff of the numbers stored."""
+    table = figures(profile)
+    kt, ka, ks = (table[name].figure for name in ("kt", "ka", "ks"))
+    tanh = f"tanh within u ({kt:g} |tanh| + {ka:g})" if ka else f"tanh within {kt:g} u |tanh|"
+    sums = "in the format that is stored" if table["half_sums"].figure else "in float32 or wider"
+    read = "read as they are or as zero" if table["flushes"].figure else "read as they are"
+    other = {} if order == "steps" else {f"recurrences {ORDERS[order]}": "a parallel scan does this"}
+    return other | {
+        tanh: table["ka" if ka else "kt"].why,
+        f"sigmoid within {ks:g} u": table["ks"].why,
+        f"sums accumulated {sums}": table["half_sums"].why,
+        f"subnormal inputs {read}": table["flushes"].why,
+    }
+
+
+def described(profile: str, order: str = "steps") -> str:
+    """What a profile and an order allow, in a line."""
+    return ", ".join(allowances(profile, order))

@@ -4,6 +4,9 @@ If the operands of a correct implementation lie in the balls given, its result l
 returned, whatever the order of its sums, split or fused. Every midpoint is taken by calling the
 array function of the same name, so that value and bound are one evaluation.
 
+Each operation may round its result to the format or keep it wider, so each radius has a share of the number (u) and
+an absolute part (eta) below which the format has no numbers, or flushes them. What is given or selected has neither.
+
 Sources: Higham, Accuracy and Stability of Numerical Algorithms, chapter 3 (running error analysis);
 Rump, Bünger and Jeannerod, BIT 56 (2016): n*u bounds a sum of n terms in every order.
 """
@@ -14,42 +17,68 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import Arithmetic
+from .arithmetic import PARTS, Arithmetic
+from .association import Sum, added_up, holds_state, log_size, logarithms, multiplied
 from .functions import (
+    Number,
     affine,
     affine_peephole,
     clip,
+    clip_slope,
+    divide,
+    exp,
     hard_sigmoid,
+    hard_sigmoid_slope,
     join,
     linear,
+    maximum,
+    maximum_slope,
+    mean,
     mix,
     outer,
     relu,
     relu_slope,
+    returned,
     select,
     sigmoid,
     sigmoid_slope,
+    softplus,
     softsign,
+    softsign_slope,
+    sqrt,
     tanh,
     tanh_slope,
     total,
 )
 
 
-class Ball:
-    """Every correct implementation has a number in [mid - rad, mid + rad] here."""
+class Ball(Number):
+    """Every correct implementation has a number in [mid - rad, mid + rad] here.
 
-    __slots__ = ("arithmetic", "mid", "rad")
+    terms  of how many the number is the sum, if more may be added to it before it is complete, term by term
+    last   magnitude of the last factor of a product, which may be multiplied after those still to come; else 0
+    parts  the balls that were joined: a product with a matrix may be made of products with its blocks
+    sum    what is known of it as the sum of a recurrence that is not computed step by step; else None
+    """
 
-    def __init__(self, mid: Any, rad: Any, arithmetic: Arithmetic) -> None:
+    __slots__ = ("arithmetic", "last", "mid", "parts", "rad", "sum", "terms")
+
+    def __init__(
+        self, mid: Any, rad: Any, arithmetic: Arithmetic, terms: int = 1, last: Any = 0.0,
+        parts: tuple[Ball, ...] = (), sum: Sum | None = None,
+    ) -> None:  # fmt: skip
         self.mid = mid
         self.rad = rad
         self.arithmetic = arithmetic
+        self.terms = terms
+        self.last = last
+        self.parts = parts
+        self.sum = sum
 
     @property
     def mag(self) -> Any:
-        """The largest absolute value in the ball."""
-        return abs(self.mid) + self.rad
+        """The largest absolute value in the ball; of a sum in any association, that of its partial sums."""
+        return abs(self.mid) + self.rad if self.sum is None else self.sum.mag + self.rad
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,26 +91,46 @@ class Ball:
         return Ball(self.mid.T, self.rad.T, self.arithmetic)
 
     def __getitem__(self, index: Any) -> Ball:
-        return Ball(self.mid[index], self.rad[index], self.arithmetic)
+        return Ball(self.mid[index], self.rad[index], self.arithmetic, self.terms)
 
     def reshape(self, *shape: int) -> Ball:
         """The same balls in another shape."""
         return Ball(self.mid.reshape(*shape), self.rad.reshape(*shape), self.arithmetic)
 
-    def __add__(self, other: Ball) -> Ball:
-        return total(self, other)
+    def lift(self, other: Any) -> Any:
+        """A ball of a number that is written in an equation, or of an array of parameters."""
+        if isinstance(other, Ball):
+            return other
+        if isinstance(other, np.ndarray):
+            return exact(other, self.arithmetic)
+        return written(other, self.arithmetic) if isinstance(other, int | float) else NotImplemented
 
-    def __sub__(self, other: Ball) -> Ball:
-        return total(self, Ball(-other.mid, other.rad, other.arithmetic))
+    def __neg__(self) -> Ball:
+        own = self.sum and self.sum._replace(**self.sum.of(self, -1.0))
+        return Ball(-self.mid, self.rad, self.arithmetic, self.terms, self.last, sum=own)
 
-    def __rsub__(self, number: float) -> Ball:
-        return exact(np.full(self.shape, number), self.arithmetic) - self
+    def times(self, other: Ball) -> Ball:
+        """The ball of a product, which may be multiplied out where a factor is a sum."""
+        a, mid, size = self.arithmetic, self.mid * other.mid, other.mag
+        spread = self.rad * size + abs(self.mid) * other.rad
+        mag = abs(mid) + spread
+        if a.order != "steps":
+            return self.associated(other, mid, spread)
+        # one rounding, and one more where a factor that is a sum is multiplied out; where it is 1 - y y,
+        # (d (1 - y)) (1 + y) may underflow, double what was lost, and underflow again; and all that before
+        # the last factor of d is multiplied
+        rad = spread + (2 * a.u * mag + 3 * a.eta * (1 + self.last))
+        terms = max(self.terms, other.terms)  # multiplied out as what two terms are: W h, and b
+        return Ball(mid, bounded(rad, mag + rad, a), a, min(terms, 2), size)
 
-    def __mul__(self, other: Ball) -> Ball:
+    def associated(self, other: Ball, mid: Any, spread: Any) -> Ball:
+        """The same of a product in a recurrence that is not computed step by step: with what its sums lose."""
         a = self.arithmetic
-        rad = self.rad * abs(other.mid) + abs(self.mid) * other.rad + self.rad * other.rad
-        # one rounding, and one more where a factor that is a sum is multiplied out, or a term is added later
-        return Ball(self.mid * other.mid, defined(rad + 2 * a.u * self.mag * other.mag + a.eta), a)
+        own, share = multiplied(self, other)
+        mag, largest, grown = (own.mag, own.largest, own.grown) if own else (abs(mid) + spread, 0.0, 0.0)
+        rad = spread + ((2 * a.u + share) * mag + 3 * a.eta * (1 + other.mag + largest))
+        most = np.maximum(np.maximum(mag + rad, largest), grown)
+        return Ball(mid, bounded(rad, most, a), a, min(max(self.terms, other.terms), 2), other.mag, sum=own)
 
     def contains(self, value: np.ndarray) -> np.ndarray:
         """Elementwise: is this number possible? Where anything may overflow, everything is."""
@@ -97,15 +146,45 @@ def exact(value: Any, arithmetic: Arithmetic) -> Ball:
     return Ball(mid, np.zeros(mid.shape), arithmetic)
 
 
+def written(number: float, arithmetic: Arithmetic) -> Ball:
+    """The ball of a number in an equation: rounded, if the format does not have it."""
+    fits = np.frexp(number)[0] / arithmetic.u % 1 == 0
+    return Ball(np.float64(number), np.float64(0.0 if fits else arithmetic.u * abs(number)), arithmetic)
+
+
 def stored(value: Any, arithmetic: Arithmetic) -> Ball:
     """The ball of a state that an implementation returned but may keep wider inside."""
     mid = np.asarray(value, dtype=np.float64)
-    return Ball(mid, arithmetic.u * abs(mid), arithmetic)
+    return Ball(mid, arithmetic.u * abs(mid) + arithmetic.eta, arithmetic)
+
+
+def summing(ball: Ball) -> Ball:
+    """The same ball as the first term of a recurrence, if that need not be computed step by step."""
+    a, mag = ball.arithmetic, ball.mag
+    if a.order == "steps":
+        return ball
+    lost, top = logarithms(a), log_size(ball) if a.order == "log" else 0.0
+    rad = ball.rad + np.where(mag > 0, mag * lost.of_term(top, 1), 0.0) if lost else ball.rad
+    return Ball(ball.mid, rad, a, sum=Sum(mag, 1, mag, top=top))
+
+
+def settled(value: Any) -> Any:
+    """The same number as a state of its own, whatever it was made of."""
+    if not isinstance(value, Ball) or value.sum is None or value.sum.origin is None:
+        return value
+    own = value.sum._replace(origin=None, factor=1.0)
+    return Ball(value.mid, value.rad, value.arithmetic, value.terms, value.last, value.parts, own)
 
 
 def defined(rad: Any) -> Any:
     """A radius in which inf * 0 counts as inf."""
-    return np.where(np.isnan(rad), np.inf, rad)
+    return np.fmin(rad, np.inf)  # of a number and what is none, the number
+
+
+def bounded(rad: Any, most: Any, arithmetic: Arithmetic) -> Any:
+    """The radius, infinite where a number on the way may be larger than the format has, or is not a number."""
+    fits = most <= arithmetic.largest
+    return rad if fits.all() else np.where(fits, rad, np.inf)
 
 
 def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -> Ball:
@@ -122,15 +201,27 @@ def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -
     mag = mag + spread
     for b in biases:
         mag = mag + abs(b)
-    rad = spread + terms * a.ua * mag + terms * a.eta
-    if a.narrow:  # each of Wx, b, Wh, b may be stored, and stored again after each of the three additions
-        parts = sum(abs(x.mid @ W.T) for x, W in products) + sum(abs(b) for b in biases)
-        rad = rad + 4 * a.u * (parts + rad)
+    # each of Wx, b, Wh, b may be stored in 16 bits, and stored again after each of the three additions
+    stores = max(PARTS, sum(len(x.parts) or 1 for x, _ in products) + len(biases)) if a.narrow else 0
+    roundings = max(terms, stores)
+    rad = spread + roundings * a.ua * mag + roundings * a.eta
+    if a.u > a.ua:
+        parts = sum(abs(part) for x, W in products for part in products_of_parts(x, W)) + sum(abs(b) for b in biases)
+        rad = rad + stores * a.u * (parts + rad)
     if a.flushes:  # a subnormal factor read as zero loses at most eta times the other factor
         rad = rad + a.eta * sum(abs(W).sum(1) + x.mag.sum(-1, keepdims=True) for x, W in products)
         rad = rad + a.eta * len(biases)
-    fits = mag + rad <= a.largest  # where some order may overflow, anything is allowed
-    return Ball(mid, rad if fits.all() else np.where(fits, rad, np.inf), a)
+    return Ball(mid, bounded(rad, mag + rad, a), a, terms)
+
+
+def products_of_parts(x: Ball, W: Any) -> list[Any]:
+    """The midpoints of the products of W with each of the balls that x was joined from, or with x."""
+    found, at = [], 0
+    for part in x.parts or (x,):
+        width = part.mid.shape[-1]
+        found.append(part.mid @ W[:, at : at + width].T)
+        at += width
+    return found
 
 
 @affine.register
@@ -156,14 +247,14 @@ def _(z: Ball) -> Ball:
     m = abs(mid)
     # tanh|z| - tanh(|z| - rad), the steepest reach, by the addition theorem: no cancellation
     rad = defined(np.tanh(z.rad) * (1 - m * np.tanh(abs(z.mid) - z.rad)))
-    return Ball(mid, rad + a.u * (a.kt * (m + rad) + a.ka) + a.eta, a)
+    return Ball(mid, rad + a.u * a.kt * (m + rad) + (a.u * a.ka + a.eta), a)
 
 
 @sigmoid.register
 def _(z: Ball) -> Ball:
-    a, half = z.arithmetic, abs(z.mid) / 2
+    a, half, rad = z.arithmetic, abs(z.mid) / 2, z.rad / 2
     # the same reach as for tanh(z / 2); the error is absolute, since 0.5 + 0.5 tanh(z / 2) is usual
-    rad = defined(np.tanh(z.rad / 2) * (1 - np.tanh(half) * np.tanh(half - z.rad / 2)) / 2)
+    rad = defined(np.tanh(rad) * (1 - np.tanh(half) * np.tanh(half - rad)) / 2)
     return Ball(sigmoid(z.mid), rad + a.ks * a.u, a)
 
 
@@ -177,8 +268,8 @@ def _(z: Ball) -> Ball:
 @hard_sigmoid.register
 def _(z: Ball) -> Ball:
     a = z.arithmetic
-    # 0.2 is rounded, then the product, then the sum; what is cut off at 0 or 1 is exact
-    rad = 0.2 * z.rad + a.u * (3 * 0.2 * z.mag + 1) + a.eta
+    # three roundings, of 0.2, in 0.2 z + 0.5 as in 0.2 (z + 2.5); what is cut off at 0 or 1 is exact
+    rad = 0.2 * z.rad + 3 * a.u * (0.2 * z.mag + 0.5) + a.eta
     return cut_off(0.2 * z.mid + 0.5, rad, 0.0, 1.0, hard_sigmoid(z.mid), a)
 
 
@@ -186,7 +277,8 @@ def _(z: Ball) -> Ball:
 def _(z: Ball) -> Ball:
     a, m = z.arithmetic, abs(z.mid)
     reach = softsign(m) - softsign(m - z.rad)  # steepest towards zero
-    return Ball(softsign(z.mid), defined(np.where(np.isinf(z.rad), 2.0, reach)) + 3 * a.u * softsign(z.mag) + a.eta, a)
+    rad = reach + 3 * a.u * softsign(z.mag) + a.eta
+    return Ball(softsign(z.mid), bounded(rad, 1 + z.mag, a), a)  # z / inf would be 0, inf / inf not a number
 
 
 @clip.register
@@ -200,36 +292,111 @@ def cut_off(mid: Any, rad: Any, least: float, most: float, cut: Any, a: Arithmet
     return Ball(cut, np.where(np.isinf(rad), np.inf, reach), a)
 
 
+@exp.register
+def _(z: Ball) -> Ball:
+    a, mid = z.arithmetic, exp(z.mid)
+    reach = mid * np.expm1(z.rad)  # steepest upwards
+    mag = mid + reach
+    # as many digits as tanh has, which is made of it
+    rad = reach + a.u * a.kt * mag + a.eta
+    return Ball(mid, bounded(rad, mag + rad, a), a)
+
+
+@softplus.register
+def _(z: Ball) -> Ball:
+    a, mid = z.arithmetic, softplus(z.mid)
+    reach = defined(z.rad * exp(-softplus(-z.mid - z.rad)))  # at the upper end it is steepest: 1 / (1 + exp(-z))
+    # an exp and a log, each with as many digits as tanh has, and 1 + exp(z), or z + what is left of it
+    rad = reach + (2 * a.kt + 2) * a.u * (mid + reach) + a.eta
+    return Ball(mid, bounded(rad, mid + rad, a), a)
+
+
+@sqrt.register
+def _(z: Ball) -> Ball:
+    a, mid, least = z.arithmetic, sqrt(z.mid), z.mid - z.rad
+    reach = z.rad / (mid + sqrt(np.maximum(least, 0)))  # steepest downwards: sqrt(z) - sqrt(z - rad), not cancelled
+    reach = np.where(z.rad == 0, 0.0, reach)
+    # a library's root is up to 1.5 u off; z times the reciprocal of a root is, too, and rounds twice more
+    rad = reach + 4 * a.u * (mid + reach) + a.eta * (1 + z.mag)
+    return Ball(mid, np.where(least >= 0, rad, np.inf), a)  # of a number below zero there is none
+
+
+@maximum.register
+def _(a: Ball, b: Ball) -> Ball:
+    mid = maximum(a.mid, b.mid)
+    most, least = np.maximum(a.mid + a.rad, b.mid + b.rad), np.maximum(a.mid - a.rad, b.mid - b.rad)
+    open_ = np.isinf(a.rad) | np.isinf(b.rad)
+    return Ball(mid, np.where(open_, np.inf, np.maximum(most - mid, mid - least)), a.arithmetic)  # nothing is rounded
+
+
+@divide.register
+def _(a: Ball, b: Ball) -> Ball:
+    if holds_state(a):
+        return a * divide(exact(1.0, a.arithmetic), b)
+    of, mid, least = a.arithmetic, divide(a.mid, b.mid), abs(b.mid) - b.rad
+    reach = (a.rad + abs(mid) * b.rad) / least
+    mag = abs(mid) + reach
+    # one rounding, or two: of 1 / b, which may underflow or be larger than the format has, and of the product
+    rad = reach + 2 * of.u * mag + of.eta * (1 + a.mag)
+    rad = bounded(rad, mag + rad, of)
+    return Ball(mid, np.where(least * of.largest >= 1, rad, np.inf), of)
+
+
+@mean.register
+def _(x: Ball) -> Ball:
+    a, terms = x.arithmetic, x.shape[-1]
+    spread, mag = mean(x.rad), mean(x.mag)
+    # each term meets at most so many roundings of the sum, which is stored, and of 1 / terms and a product with it
+    rad = spread + (terms * a.ua + 3 * a.u) * mag + (terms + 2) * a.eta
+    return Ball(mean(x.mid), bounded(rad, terms * (mag + rad), a), a)
+
+
 @mix.register
 def _(z: Ball, n: Ball, h: Ball) -> Ball:
     a = z.arithmetic
-    reach = (1 - z.mid) * n.rad + z.mid * h.rad + abs(h.mid - n.mid) * z.rad + z.rad * (h.rad + n.rad)
+    if holds_state(z) or holds_state(n) or holds_state(h):
+        return (1 - z) * n + z * h
+    rest, z_mag = abs(1 - z.mid), z.mag
+    reach = rest * n.rad + abs(z.mid) * h.rad + z.rad * (abs(h.mid - n.mid) + h.rad + n.rad)
+    n_mag, h_mag = np.maximum(np.maximum(1, rest), z_mag) * n.mag, np.maximum(1, z_mag) * h.mag
     # three roundings, in (1 - z) n + z h as in n + z (h - n)
-    rad = reach + 3 * a.u * (n.mag + z.mag * h.mag) + 2 * a.eta
-    return Ball(mix(z.mid, n.mid, h.mid), defined(rad), a)
+    rad = reach + 3 * a.u * (n_mag + np.minimum(1, z_mag) * h_mag) + 3 * a.eta
+    return Ball(mix(z.mid, n.mid, h.mid), bounded(rad, n_mag + h_mag + rad, a), a)
 
 
 @total.register
 def _(first: Ball, *others: Ball) -> Ball:
-    terms = (first, *others)
-    mag = sum(ball.mag for ball in others) + first.mag
-    rad = sum(ball.rad for ball in others) + first.rad + len(others) * first.arithmetic.u * mag
-    # where some order may overflow, anything is allowed
-    rad = np.where(mag + rad <= first.arithmetic.largest, rad, np.inf)
-    return Ball(total(*(ball.mid for ball in terms)), rad, first.arithmetic)
+    a, balls, additions = first.arithmetic, (first, *others), len(others)
+    mid = total(*(ball.mid for ball in balls))
+    spread = sum((ball.rad for ball in others), first.rad)
+    mag = spread + sum((abs(ball.mid) for ball in others), abs(first.mid))
+    rad = spread + additions * np.minimum(mag, a.eta)  # a sum of zeros is zero
+    if a.order != "steps" and any(holds_state(ball) for ball in balls):
+        whole, lost, once = added_up(balls)
+        rad = rad + lost - once
+        return Ball(mid, bounded(rad, whole.mag + rad, a), a, sum=whole)
+    terms = sum(ball.terms for ball in balls)
+    if terms == len(balls):
+        rad = rad + additions * a.u * mag
+        return Ball(mid, bounded(rad, mag + rad, a), a)
+    # a sum may be added to each of the others term by term
+    added = [a.added(ball.terms) for ball in balls]
+    for ball, own in zip(balls, added):
+        rad = rad + (sum(added) - own) * ball.mag
+    return Ball(mid, bounded(rad, mag + rad, a), a, terms)
 
 
 @tanh_slope.register
 def _(y: Ball) -> Ball:
     a = y.arithmetic
-    return Ball(tanh_slope(y.mid), defined(2 * abs(y.mid) * y.rad + y.rad**2 + 2 * a.u), a)
+    return Ball(tanh_slope(y.mid), defined(y.rad * (2 * abs(y.mid) + y.rad) + 2 * a.u), a)
 
 
 @sigmoid_slope.register
 def _(s: Ball) -> Ball:
     a = s.arithmetic
-    rad = abs(1 - 2 * s.mid) * s.rad + s.rad**2 + 3 * a.u * s.mag
-    return Ball(sigmoid_slope(s.mid), defined(rad + a.eta), a)
+    rad = s.rad * (abs(1 - 2 * s.mid) + s.rad) + 3 * a.u * s.mag + a.eta
+    return Ball(sigmoid_slope(s.mid), defined(rad), a)
 
 
 @relu_slope.register
@@ -238,23 +405,60 @@ def _(z: Ball) -> Ball:
     return Ball(relu_slope(z.mid), np.where(abs(z.mid) > z.rad, 0.0, 1.0), z.arithmetic)
 
 
+@softsign_slope.register
+def _(y: Ball) -> Ball:
+    a, rest = y.arithmetic, 1 - abs(y.mid)
+    # 1 - |y|, rounded and squared, or the square of 1 / (1 + |z|): up to five roundings
+    rad = y.rad * (2 * abs(rest) + y.rad)
+    return Ball(softsign_slope(y.mid), defined(rad + 5 * a.u * (rest * rest + rad) + a.eta), a)
+
+
+@hard_sigmoid_slope.register
+def _(z: Ball) -> Ball:
+    a, mid = z.arithmetic, hard_sigmoid_slope(z.mid)
+    reach = 0.2 * z.rad + 3 * a.u * (0.2 * z.mag + 0.5) + a.eta  # of 0.2 z + 0.5, which has a kink at 0 and one at 1
+    y = 0.2 * z.mid + 0.5
+    near = ~(np.minimum(abs(y), abs(1 - y)) > reach)
+    return Ball(mid, np.where(near, 0.2, 0.0) + a.u * 0.2 * (near | (mid > 0)), a)  # 0.2 is no number of the format
+
+
+@clip_slope.register
+def _(z: Ball, bound: float) -> Ball:
+    # within reach of a kink either side is right, as of relu
+    return Ball(clip_slope(z.mid, bound), np.where(abs(abs(z.mid) - bound) > z.rad, 0.0, 1.0), z.arithmetic)
+
+
+@maximum_slope.register
+def _(a: Ball, b: Ball) -> Ball:
+    # within reach of each other either is the larger one, as relu's argument and zero
+    near = ~(abs(a.mid - b.mid) > a.rad + b.rad)
+    return Ball(maximum_slope(a.mid, b.mid), np.where(near, 1.0, 0.0), a.arithmetic)
+
+
 @outer.register
 def _(d: Ball, x: Ball) -> Ball:
     a = d.arithmetic
     spread = d.rad.T @ x.mag + abs(d.mid).T @ x.rad
     mag = abs(d.mid).T @ abs(x.mid) + spread
     # one product for each row and, where sums of several steps are stored, one rounding for each of them
-    rad = defined(spread + (len(d.mid) + 1) * (a.u * mag + a.eta))
-    return Ball(outer(d.mid, x.mid), np.where(mag + rad <= a.largest, rad, np.inf), a)
+    rad = spread + (len(d.mid) + 1) * a.u * mag + (len(d.mid) + 1) * a.eta
+    return Ball(outer(d.mid, x.mid), bounded(rad, mag + rad, a), a)
 
 
 @select.register
 def _(new: Ball, alive: Any, old: Any) -> Ball:
-    mid, rad = (old.mid, old.rad) if isinstance(old, Ball) else (old, 0.0)
-    return Ball(select(new.mid, alive, mid), np.where(alive, new.rad, rad), new.arithmetic)
+    mid, rad, before = (old.mid, old.rad, old.sum) if isinstance(old, Ball) else (old, 0.0, None)
+    own = new.sum and new.sum.where(alive, before)
+    return Ball(select(new.mid, alive, mid), np.where(alive, new.rad, rad), new.arithmetic, new.terms, sum=own)
+
+
+@returned.register
+def _(state: Ball, own: Any, alive: Any) -> Ball:
+    return select(stored(own, state.arithmetic), alive, state)
 
 
 @join.register
 def _(first: Ball, *others: Ball) -> Ball:
     mid = join(first.mid, *(ball.mid for ball in others))
-    return Ball(mid, np.concatenate([first.rad, *(ball.rad for ball in others)], axis=-1), first.arithmetic)
+    rad = np.concatenate([first.rad, *(ball.rad for ball in others)], axis=-1)
+    return Ball(mid, rad, first.arithmetic, parts=(first, *others))

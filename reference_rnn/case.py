@@ -12,16 +12,11 @@ from typing import Any
 
 import numpy as np
 
-# The gates of each cell, in the order in which they are packed: one letter for H rows of a weight.
-GATES = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "rzn", "GRU_RESET_BEFORE": "rzn", "LSTM": "ifgo"}
-CELLS = tuple(GATES)
-ACTIVATIONS = ("tanh", "relu", "sigmoid", "hard_sigmoid", "softsign")
+from .cell import ACTIVATIONS, kinds_of
+from .cells import cell_of
+from .expression import expression
+
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid")  # a gate lies between 0 and 1
-# Those of each cell, in ONNX' order: of the gates, of the candidate, and of the cell state.
-USUAL_ACTIVATIONS = {
-    "RNN_TANH": ("tanh",), "RNN_RELU": ("relu",), "GRU": ("sigmoid", "tanh"), "GRU_RESET_BEFORE": ("sigmoid", "tanh"),
-    "LSTM": ("sigmoid", "tanh", "tanh"),
-}  # fmt: skip
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 
@@ -33,12 +28,15 @@ class ShapeError(ValueError):
 class Config:
     """What kind of network a case describes; the fields are those of ``torch.nn.RNN``, and options of ONNX' operators.
 
+    cell           one of CELLS, by its name, or a ``Cell``
     peepholes      the gates of an LSTM see the cell state;  coupled_gates: its forget gate is 1 - i
     clip           what activations read lies between -clip and clip; 0 for no bound
-    activations    of ACTIVATIONS, as many as USUAL_ACTIVATIONS has for the cell; empty for the usual ones
+    activations    of ACTIVATIONS, as many as the cell has; empty for the usual ones
+
+    Raises ValueError for what does not exist.
     """
 
-    cell: str = "RNN_TANH"
+    cell: Any = "RNN_TANH"
     input_size: int = 1
     hidden_size: int = 1
     num_layers: int = 1
@@ -54,15 +52,15 @@ class Config:
     activations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.cell not in GATES:
-            raise ValueError(f"cell is {self.cell!r}, must be one of {', '.join(GATES)}")
+        object.__setattr__(self, "cell", cell_of(self.cell))
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype is {self.dtype!r}, must be one of {', '.join(DTYPES)}")
         for name in ("input_size", "hidden_size", "num_layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, must be at least 1")
-        if self.proj_size and not (self.cell == "LSTM" and 0 < self.proj_size < self.hidden_size):
-            raise ValueError(f"proj_size is {self.proj_size}, must be 0, or for LSTM less than hidden_size")
+        if self.proj_size and not (self.cell.projects and 0 < self.proj_size < self.hidden_size):
+            rule = "must be 0, or for a cell with projections, as LSTM, less than hidden_size"
+            raise ValueError(f"proj_size is {self.proj_size}, {rule}")
         object.__setattr__(self, "activations", tuple(self.activations))
         if self.has_options:
             check_options(self)
@@ -84,6 +82,11 @@ class Config:
         return 2 if self.bidirectional else 1
 
     @property
+    def num_states(self) -> int:
+        """2 for a cell that has c beside h, else 1."""
+        return len(self.cell.states)
+
+    @property
     def state_size(self) -> int:
         """The last axis of h_0: P with projections, else H."""
         return self.proj_size or self.hidden_size
@@ -91,7 +94,7 @@ class Config:
     @property
     def numpy_dtype(self) -> np.dtype:
         """The dtype of a case's arrays; bfloat16 values travel in float32 arrays."""
-        return np.dtype("float32" if self.dtype == "bfloat16" else self.dtype)
+        return storage(self.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +102,7 @@ class Case:
     """One complete problem.
 
     x        (T, N, I), or (N, T, I) if ``config.batch_first``, or (T, I) unbatched
-    h_0, c_0 (L*D, N, H), or (L*D, H) unbatched, or None; c_0 for LSTM only
+    h_0, c_0 (L*D, N, H), or (L*D, H) unbatched, or None; c_0 for cells of two states
     lengths  (N,) integers, or None: every row has T steps
     """
 
@@ -154,8 +157,6 @@ class Case:
         return replace(self, parameters=changed, **top)
 
     def __repr__(self) -> str:
-        from .notation import expression
-
         return expression(self)
 
     def check(self) -> Case:
@@ -183,7 +184,7 @@ class Result:
     """What a case leads to: arrays, balls or bounds.
 
     output    like x, with D*H as its last axis; zero past the end of a row
-    h_n, c_n  (L*D, N, H), or (L*D, H) unbatched; c_n for LSTM only
+    h_n, c_n  (L*D, N, H), or (L*D, H) unbatched; c_n for cells of two states
     """
 
     output: Any
@@ -212,6 +213,11 @@ class Shape:
         return f"{self.sizes} = ({self.symbols})"
 
 
+def storage(dtype: str) -> np.dtype:
+    """The dtype of the arrays that numbers of a dtype travel in: float32 for bfloat16."""
+    return np.dtype("float32" if dtype == "bfloat16" else dtype)
+
+
 def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     """The numbers rounded to a dtype; those of bfloat16 come in a float32 array."""
     if dtype != "bfloat16":
@@ -226,37 +232,50 @@ def suffix(layer: int, direction: int) -> str:
     return f"_l{layer}" + ("_reverse" if direction else "")
 
 
-def gate_rows(config: Config, gate: str) -> slice:
-    """The rows of a packed weight or bias that belong to one gate."""
-    start = GATES[config.cell].index(gate) * config.hidden_size
-    return slice(start, start + config.hidden_size)
+def kind_of(name: str) -> str:
+    """What a parameter is, without its layer and direction: ``weight_ih`` of ``weight_ih_l0_reverse``."""
+    return name.removesuffix("_reverse").rpartition("_l")[0]
+
+
+def gate_rows(config: Config, gate: str, name: str = "weight_ih_l0") -> slice:
+    """The rows of a packed weight or bias that belong to one gate; none if it has none there.
+
+    Raises ValueError for a gate that the cell does not have.
+    """
+    config.cell.gates.index(gate)
+    packing = config.cell.packing(kind_of(name))
+    start = packing.index(gate) * config.hidden_size if gate in packing else 0
+    return slice(start, start + config.hidden_size * (gate in packing))
 
 
 def parameter_shapes(config: Config) -> dict[str, Shape]:
     """Name and shape of every parameter, in PyTorch's order."""
-    gates, H, P = len(GATES[config.cell]), config.hidden_size, config.state_size
-    rows = {1: "H", 3: "3H", 4: "4H"}[gates]
-    state = "P" if config.proj_size else "H"
     shapes = {}
     for layer in range(config.num_layers):
-        width = config.num_directions * P if layer else config.input_size
-        columns = ("2" if config.bidirectional else "") + state if layer else "I"
         for direction in range(config.num_directions):
-            end = suffix(layer, direction)
-            shapes["weight_ih" + end] = Shape((gates * H, width), f"{rows}, {columns}")
-            shapes["weight_hh" + end] = Shape((gates * H, P), f"{rows}, {state}")
-            if config.bias:
-                shapes["bias_ih" + end] = Shape((gates * H,), f"{rows},")
-                shapes["bias_hh" + end] = Shape((gates * H,), f"{rows},")
-            if config.proj_size:
-                shapes["weight_hr" + end] = Shape((P, H), "P, H")
-            if config.peepholes:
-                shapes["weight_ch" + end] = Shape((3 * H,), "3H,")
+            for kind in kinds_of(config.cell, config.bias, bool(config.proj_size), config.peepholes):
+                shapes[kind + suffix(layer, direction)] = parameter_shape(config, kind, layer)
     return shapes
 
 
+def parameter_shape(config: Config, kind: str, layer: int) -> Shape:
+    """The shape of a parameter of some layer."""
+    H, P, state = config.hidden_size, config.state_size, "P" if config.proj_size else "H"
+    gates = len(config.cell.packing(kind)) or 1
+    rows, symbol = gates * H, f"{gates}H" if gates > 1 else "H"
+    if kind == "weight_hr":
+        return Shape((P, H), "P, H")
+    if kind == "weight_hh":
+        return Shape((rows, P), f"{symbol}, {state}")
+    if kind == "weight_ih" and layer:
+        return Shape((rows, config.num_directions * P), f"{symbol}, {'2' * config.bidirectional}{state}")
+    if kind == "weight_ih":
+        return Shape((rows, config.input_size), f"{symbol}, I")
+    return Shape((rows,), f"{symbol},")
+
+
 def state_shapes(case: Case) -> dict[str, Shape]:
-    """The shapes of x, h_0 and, for LSTM, c_0; T and N are read off x."""
+    """The shapes of x, h_0 and, for a cell with two states, c_0; T and N are read off x."""
     config, T, N = case.config, case.num_steps, case.num_rows
     entries = config.num_layers * config.num_directions
     axes: tuple[tuple[int, ...], str] = (T, N, config.input_size), "T, N, I"
@@ -268,13 +287,13 @@ def state_shapes(case: Case) -> dict[str, Shape]:
     shapes = {"x": Shape(*axes)}
     last = "P" if config.proj_size else "H"
     shapes["h_0"] = Shape((entries, *rows, config.state_size), f"L*D, {symbol}{last}")
-    if config.cell == "LSTM":
+    if config.num_states == 2:
         shapes["c_0"] = Shape((entries, *rows, config.hidden_size), f"L*D, {symbol}H")
     return shapes
 
 
 def result_shapes(case: Case) -> dict[str, Shape]:
-    """The shapes of output, h_n and, for LSTM, c_n."""
+    """The shapes of output, h_n and, for a cell with two states, c_n."""
     states = state_shapes(case)
     config = case.config
     width = config.num_directions * config.state_size
@@ -288,14 +307,17 @@ def result_shapes(case: Case) -> dict[str, Shape]:
 
 def check_options(config: Config) -> None:
     """Raises ValueError unless the options of a configuration fit its cell."""
-    for name in ("peepholes", "coupled_gates"):
-        if getattr(config, name) and config.cell != "LSTM":
-            raise ValueError(f"{name} is for LSTM, not for {config.cell}")
+    cell = config.cell
+    for name, has in (("peepholes", cell.packing("weight_ch")), ("coupled_gates", cell.couples)):
+        if getattr(config, name) and not has:
+            raise ValueError(f"{name} is for cells that have them, as LSTM, not for {cell}")
+    if not cell.activations:
+        raise ValueError(f"{cell} has no options: its step has no activations as defaults")
     if config.proj_size:
         raise ValueError("proj_size must be 0 where there are peepholes, coupled gates, a clip or other activations")
     if not config.clip >= 0:
         raise ValueError(f"clip is {config.clip}, must be 0 or positive")
-    usual, given = USUAL_ACTIVATIONS[config.cell], config.activations
+    usual, given = cell.activations, config.activations
     if given and len(given) != len(usual):
         raise ValueError(f"activations has {len(given)} names, must have {len(usual)} for {config.cell}")
     for number, name in enumerate(given):

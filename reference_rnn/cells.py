@@ -1,106 +1,82 @@
-"""One step of each cell: the published equations, and nothing else.
+"""The cells that everybody has: the published equations, and nothing else.
 
-x (N, I); h, c (N, H); W_ih (G*H, I); W_hh (G*H, H); biases (G*H,); W_hr (P, H). A cell takes the input,
-the state and the parameters of one layer and direction, and returns the new state; state[0] is the output.
-The same text runs on float64 arrays, on complex arrays and on balls.
+x (N, I); h, c (N, H). ``p.r(x, h)`` is the whole sum of a gate, W_ir x + b_ir + W_hr h + b_hr; ``p.n.input(x)`` and
+``p.n.recurrent(h)`` are its halves. Activations, coupled gates, the peepholes ``p.i(x, h, c)`` and the projection are
+options: without them a peephole reads nothing and ``p.projected(h)`` is h.
 
 Sources: https://pytorch.org/docs/stable/generated/torch.nn.RNN.html, torch.nn.GRU.html, torch.nn.LSTM.html;
 Cho et al. (2014), arXiv:1406.1078, for the reset gate before the recurrent product;
-Sak, Senior and Beaufays (2014), arXiv:1402.1128, for the projection.
+Sak, Senior and Beaufays (2014), arXiv:1402.1128, for the projection;
+Gers and Schmidhuber (2000), Recurrent nets that time and count, for the peepholes;
+https://onnx.ai/onnx/operators/onnx__LSTM.html, onnx__GRU.html, onnx__RNN.html, for the other options.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
-from .functions import affine, linear, mix, relu, sigmoid, tanh
+from .cell import Cell, CellError, cell
+from .functions import mix, relu, sigmoid, tanh
 
-
-class Parameters(NamedTuple):
-    """The parameters of one layer and direction, or of one gate of it; absent biases are zero."""
-
-    W_ih: Any
-    W_hh: Any
-    b_ih: Any
-    b_hh: Any
-    W_hr: Any = None
-    W_ch: Any = None
+OPEN = 40.0  # sigmoid(40) is 1 in every format
 
 
-def by_gate(p: Parameters, count: int) -> list[Parameters]:
-    """The parameters of each gate: H rows of all there is."""
-    W_ih = p.W_ih.reshape(count, -1, p.W_ih.shape[1])
-    W_hh = p.W_hh.reshape(count, -1, p.W_hh.shape[1])
-    b_ih = p.b_ih.reshape(count, -1)
-    b_hh = p.b_hh.reshape(count, -1)
-    return [Parameters(*gate) for gate in zip(W_ih, W_hh, b_ih, b_hh)]
-
-
-def rnn_tanh(x: Any, state: tuple, p: Parameters) -> tuple:
+@cell("h", holds={}, passes={})
+def rnn_tanh(x: Any, h: Any, p: Any, activation: Any = tanh) -> Any:
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
-    (h,) = state
-    z = affine(x, p.W_ih, h, p.W_hh, p.b_ih, p.b_hh)
-    return (tanh(z),)
+    z = p.h(x, h)
+    return activation(z)
 
 
-def rnn_relu(x: Any, state: tuple, p: Parameters) -> tuple:
+@cell("h", holds={}, passes={})
+def rnn_relu(x: Any, h: Any, p: Any, activation: Any = relu) -> Any:
     """h' = max(0, W_ih x + b_ih + W_hh h + b_hh)."""
-    (h,) = state
-    z = affine(x, p.W_ih, h, p.W_hh, p.b_ih, p.b_hh)
-    return (relu(z),)
+    z = p.h(x, h)
+    return activation(z)
 
 
-def gru(x: Any, state: tuple, p: Parameters) -> tuple:
-    """h' = (1 - z) n + z h, with the reset gate after the recurrent product.
-
-    r = sigmoid(W_ir x + b_ir + W_hr h + b_hr); z likewise; n = tanh(W_in x + b_in + r (W_hn h + b_hn)).
-    """
-    (h,) = state
-    R, Z, N = by_gate(p, 3)
-    r = sigmoid(affine(x, R.W_ih, h, R.W_hh, R.b_ih, R.b_hh))
-    z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))
-    q = linear(h, N.W_hh, N.b_hh)
-    n = tanh(linear(x, N.W_ih, N.b_ih) + r * q)
-    return (mix(z, n, h),)
+@cell("rzn", holds={"z": 4.0, "r": 0.0}, passes={"z": -OPEN})
+def gru(x: Any, h: Any, p: Any, gate: Any = sigmoid, candidate: Any = tanh) -> Any:
+    """h' = (1 - z) n + z h, with the reset gate after the recurrent product."""
+    r = gate(p.r(x, h))
+    z = gate(p.z(x, h))
+    q = p.n.recurrent(h)
+    n = candidate(p.n.input(x) + r * q)
+    return mix(z, n, h)
 
 
-def gru_reset_before(x: Any, state: tuple, p: Parameters) -> tuple:
-    """h' = (1 - z) n + z h, with the reset gate before the recurrent product.
-
-    r and z as in ``gru``; n = tanh(W_in x + b_in + W_hn (r h) + b_hn).
-    """
-    (h,) = state
-    R, Z, N = by_gate(p, 3)
-    r = sigmoid(affine(x, R.W_ih, h, R.W_hh, R.b_ih, R.b_hh))
-    z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))
-    n = tanh(affine(x, N.W_ih, r * h, N.W_hh, N.b_ih, N.b_hh))
-    return (mix(z, n, h),)
+@cell("rzn", holds={"z": 4.0, "r": 0.0}, passes={"z": -OPEN})
+def gru_reset_before(x: Any, h: Any, p: Any, gate: Any = sigmoid, candidate: Any = tanh) -> Any:
+    """h' = (1 - z) n + z h, with the reset gate before the recurrent product."""
+    r = gate(p.r(x, h))
+    z = gate(p.z(x, h))
+    n = candidate(p.n(x, r * h))
+    return mix(z, n, h)
 
 
-def lstm(x: Any, state: tuple, p: Parameters) -> tuple:
-    """c' = f c + i g; h' = o tanh(c').
-
-    i = sigmoid(W_ii x + b_ii + W_hi h + b_hi); f and o likewise; g = tanh(W_ig x + b_ig + W_hg h + b_hg).
-    """
-    (h, c) = state
-    I, F, G, O = by_gate(p, 4)  # noqa: E741
-    i = sigmoid(affine(x, I.W_ih, h, I.W_hh, I.b_ih, I.b_hh))
-    f = sigmoid(affine(x, F.W_ih, h, F.W_hh, F.b_ih, F.b_hh))
-    g = tanh(affine(x, G.W_ih, h, G.W_hh, G.b_ih, G.b_hh))
-    o = sigmoid(affine(x, O.W_ih, h, O.W_hh, O.b_ih, O.b_hh))
+@cell("ifgo", states="hc", holds={"f": 4.0, "i": 0.0, "o": 0.0}, passes={"i": OPEN, "f": -OPEN, "o": OPEN})
+def lstm(
+    x: Any, h: Any, c: Any, p: Any, gate: Any = sigmoid, candidate: Any = tanh, hidden: Any = tanh,
+    coupled_gates: bool = False,
+) -> Any:  # fmt: skip
+    """c' = f c + i g; h' = o tanh(c')."""
+    i = gate(p.i(x, h, c))
+    f = 1 - i if coupled_gates else gate(p.f(x, h, c))
+    g = candidate(p.g(x, h))
     c = f * c + i * g
-    return o * tanh(c), c
+    o = gate(p.o(x, h, c))
+    h = o * hidden(c)
+    return p.projected(h), c
 
 
-def lstm_projected(x: Any, state: tuple, p: Parameters) -> tuple:
-    """The LSTM with h' = W_hr (o tanh(c')), of size P; c' stays of size H."""
-    h, c = lstm(x, state, p)
-    return linear(h, p.W_hr, 0.0), c
+BUILT_IN: dict[str, Cell] = {own: own for own in (rnn_tanh, rnn_relu, gru, gru_reset_before, lstm)}
+CELLS = tuple(BUILT_IN.values())
 
 
-STEPS = {"RNN_TANH": rnn_tanh, "RNN_RELU": rnn_relu, "GRU": gru, "GRU_RESET_BEFORE": gru_reset_before, "LSTM": lstm}
-
-
-def step_of(config: Any) -> Any:
-    """The step of a configuration's cell."""
-    return lstm_projected if config.proj_size else STEPS[config.cell]
+def cell_of(given: Any) -> Cell:
+    """The cell that a name stands for, or the cell itself; raises CellError."""
+    if isinstance(given, Cell):
+        return given
+    if not isinstance(given, str) or given not in BUILT_IN:
+        raise CellError(f"cell is {given!r}, must be one of {', '.join(CELLS)}, or a cell of your own")
+    return BUILT_IN[given]

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .case import GATES, suffix
+from .case import suffix
 
 Parameters = dict[str, np.ndarray]
+# Written out, since a script of ``reproduce`` holds what an adapter uses of this module, and no cells.
+GATES = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "rzn", "GRU_RESET_BEFORE": "rzn", "LSTM": "ifgo"}
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 KERAS = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "zrn", "GRU_RESET_BEFORE": "zrn", "LSTM": "ifgo"}
 PEEPHOLES, ONNX_PEEPHOLES = "ifo", "iof"

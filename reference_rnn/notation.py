@@ -1,4 +1,4 @@
-"""A case as a short expression that rebuilds it: zeros, and what is not zero."""
+"""A case written as a short expression: its sizes, and its numbers that are not zero."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, Config, parameter_shapes, state_shapes
+from .case import Case, Config, parameter_shapes, result_shapes, state_shapes
 
 
 def case(
@@ -59,6 +59,14 @@ def case(
     return built.replace(parameters=parameters, **states).check()
 
 
+def cotangents(case: Case, *, d_output: Any = None, d_h_n: Any = None, d_c_n: Any = None) -> dict[str, Any]:
+    """The cotangents of a case, each written like an array of ``case``; None for one that is not given."""
+    given = {"d_output": d_output, "d_h_n": d_h_n, "d_c_n": d_c_n}
+    shapes = {f"d_{name}": shape.sizes for name, shape in result_shapes(case).items()}
+    dtype = case.config.numpy_dtype
+    return {name: None if d is None else filled(d, shapes[name], dtype) for name, d in given.items()}
+
+
 def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An array of this shape from a number, a nested list or a dict of its non-zero entries."""
     if not isinstance(value, dict):
@@ -68,44 +76,3 @@ def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     for index, number in value.items():
         array[index] = number
     return array
-
-
-def expression(subject: Case) -> str:
-    """The call of ``case`` that rebuilds a case, without its memory layout."""
-    c = subject.config
-    sizes = {"T": subject.num_steps, "N": subject.num_rows, "I": c.input_size, "H": c.hidden_size}
-    others: dict[str, object] = {"L": c.num_layers, "D": c.num_directions, "P": c.proj_size, "bias": c.bias}
-    others |= {"batch_first": c.batch_first, "unbatched": subject.unbatched, "dropout": c.dropout}
-    others |= {"training": subject.training, "dtype": c.dtype, "peepholes": c.peepholes}
-    others |= {"coupled_gates": c.coupled_gates, "clip": c.clip, "activations": c.activations}
-    usual: dict[str, object] = {"L": 1, "D": 1, "P": 0, "bias": True, "batch_first": False, "unbatched": False}
-    usual |= {"dropout": 0.0, "training": False, "dtype": "float32", "peepholes": False}
-    usual |= {"coupled_gates": False, "clip": 0.0, "activations": ()}
-    parts = [repr(c.cell), *(f"{name}={size}" for name, size in sizes.items())]
-    parts += [f"{name}={value!r}" for name, value in others.items() if value != usual[name]]
-    if subject.lengths is not None:
-        parts.append(f"lengths={np.asarray(subject.lengths).tolist()}")
-    for name, array in subject.arrays():
-        if name in ("h_0", "c_0") or (array.size and array.any()):
-            parts.append(f"{name}={entries(array)}")
-    return f"case({', '.join(parts)})"
-
-
-def entries(array: np.ndarray) -> str:
-    """The shortest form that ``filled`` reads: one number, or a dict of what is not zero."""
-    first = array.flat[0] if array.size else array.dtype.type(0)
-    if (array == first).all() or (array != array).all():
-        return number(first)
-    nonzero = (f"{index(at)}: {number(array[at])}" for at in zip(*np.nonzero(array)))
-    return "{" + ", ".join(nonzero) + "}"
-
-
-def index(at: tuple) -> str:
-    """An index as it is written: a number for one axis, a tuple for more."""
-    return str(int(at[0])) if len(at) == 1 else str(tuple(map(int, at)))
-
-
-def number(value: np.floating) -> str:
-    """The shortest text that reads back as this number in its dtype."""
-    wide = float(value)
-    return str(int(wide)) if wide.is_integer() and abs(wide) < 1e6 else str(value)

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import Arithmetic
-from .ball import Ball, exact, stored
-from .case import Case, Result, suffix
-from .cells import Parameters
-from .functions import join, select
-from .variants import step_with_options
+from .ball import Ball, exact, stored, summing
+from .case import Case, Config, Result, parameter_shape, suffix
+from .cell import Parameters, kinds_of, options_of
+from .functions import join, returned, select
 
 Step = Callable[[Any, tuple, Parameters], tuple]
 
@@ -33,7 +32,7 @@ def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None
     """
     plain = time_major(case.check())
     layers = layer_parameters(plain)
-    step = step_with_options(plain.config)
+    step = step_of(plain.config)
     x, initial = lifted(plain, arithmetic)
     kept = lifted_masks(plain, masks, arithmetic)
     output, final = run(step, layers, x, initial, plain.row_lengths, kept)
@@ -45,14 +44,17 @@ def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result:
     """Balls of every step of the top layer, each from the implementation's own previous step.
 
     ``output`` is what the implementation returned for this case. Rounding cannot pile up here: a
-    ball allows for one step, so neither long nor chaotic sequences widen it. Hidden layers run freely.
+    ball allows for one step, so neither long nor chaotic sequences widen it. Hidden layers run freely,
+    and so does everything where the arithmetic has another order than steps: there is no step to start from.
     """
+    if arithmetic.order != "steps":
+        return forward(case, arithmetic)
     plain = time_major(case.check())
     layers = layer_parameters(plain)
-    step = step_with_options(plain.config)
+    step = step_of(plain.config)
     x, initial = lifted(plain, arithmetic)
     own = time_major_output(case, output)
-    walk = scan if plain.config.cell == "LSTM" else restart
+    walk = scan if plain.config.num_states == 2 else restart
     after, final = run_anchored(step, layers, x, initial, plain.row_lengths, own, walk)
     return like_case(case, collect(plain, after, final))
 
@@ -87,8 +89,8 @@ def run_anchored(
     """The same as ``run``, with each step of the top layer from the implementation's own previous one."""
     x, final = run(step, layers[:-1], x, initial, lengths)
     halves = []
+    size = own.shape[-1] // len(layers[-1])
     for reverse, p in enumerate(layers[-1]):
-        size = p.W_hh.shape[1]
         half = own[..., reverse * size : reverse * size + size]
         output, state = (walk or scan)(step, p, x, initial[len(final)], lengths, reverse, half)
         halves.append(output)
@@ -117,7 +119,7 @@ def scan(
         new = step(x[t], before, p)
         state = tuple(select(n, alive, s) for n, s in zip(new, state))
         output[t] = select(state[0], alive, 0.0)
-        before = state if own is None else (select(stored(own[t], state[0].arithmetic), alive, before[0]), *state[1:])
+        before = state if own is None else (returned(state[0], own[t], alive), *state[1:])
     return output, state
 
 
@@ -134,7 +136,8 @@ def restart(
     steps = np.arange(T)[:, None]
     first = steps >= lengths - 1 if reverse else steps < 1
     previous = stored(before, a)
-    previous = select(Ball(np.broadcast_to(h_0.mid, own.shape), np.zeros(own.shape), a), first[..., None], previous)
+    initial = Ball(np.broadcast_to(h_0.mid, own.shape), np.broadcast_to(h_0.rad, own.shape), a)
+    previous = select(initial, first[..., None], previous)
     inputs = Ball(np.concatenate([x_t.mid for x_t in x]), np.concatenate([x_t.rad for x_t in x]), a)
     (after,) = step(inputs, (previous.reshape(T * N, H),), p)
     alive = (steps < lengths)[..., None]
@@ -145,12 +148,19 @@ def restart(
     return output, (last,)
 
 
+def without_padding(plain: Case) -> Case:
+    """The same case with zeros past the end of each row, where nobody reads: NaN times zero would not be zero."""
+    valid = np.arange(plain.num_steps)[:, None] < plain.row_lengths
+    return plain.replace(x=np.where(valid[..., None], plain.x, 0))
+
+
 def lifted(plain: Case, arithmetic: Arithmetic | None) -> tuple[list, list]:
     """x step by step and the initial states, in the arithmetic asked for."""
     lift = as_float64 if arithmetic is None else lambda array: exact(array, arithmetic)
+    start = as_float64 if arithmetic is None else lambda array: summing(exact(array, arithmetic))
     x = [lift(x_t) for x_t in plain.x]
-    states = [plain.h_0, plain.c_0] if plain.config.cell == "LSTM" else [plain.h_0]
-    return x, [tuple(lift(s) for s in entry) for entry in zip(*states)]
+    states = [plain.h_0, plain.c_0][: plain.config.num_states]
+    return x, [tuple(start(s) for s in entry) for entry in zip(*states)]
 
 
 def lifted_masks(plain: Case, masks: list | None, arithmetic: Arithmetic | None) -> list:
@@ -171,17 +181,22 @@ def as_float64(array: Any) -> np.ndarray:
     return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)
 
 
+def step_of(config: Config) -> Step:
+    """The step of a configuration's cell, with its options."""
+    own, options = config.cell, options_of(config)
+    return lambda x, state, p: own.run(x, state, p, options)
+
+
 def layer_parameters(plain: Case) -> list[list[Parameters]]:
-    """Parameters by layer and direction."""
+    """Parameters by layer and direction; absent biases, and peepholes among other options, are zero."""
     config = plain.config
-    zeros = np.zeros(len(plain.parameters["weight_ih_l0"]))
+    kinds = list(kinds_of(config.cell, True, bool(config.proj_size), config.has_options))
+    optional = ("bias_ih", "bias_hh", "weight_ch")
+    absent = {kind: np.zeros(parameter_shape(config, kind, 0).sizes) for kind in kinds if kind in optional}
 
     def of(end: str) -> Parameters:
-        named = [plain.parameters.get(name + end, zeros) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        named += [plain.parameters["weight_hr" + end]] if config.proj_size else []
-        p = Parameters(*map(as_float64, named))
-        peepholes = plain.parameters.get("weight_ch" + end, zeros[: 3 * config.hidden_size])
-        return p._replace(W_ch=as_float64(peepholes)) if config.has_options else p
+        named = {kind: plain.parameters.get(kind + end, absent.get(kind)) for kind in kinds}
+        return Parameters(config.cell, {kind: as_float64(array) for kind, array in named.items()})
 
     return [
         [of(suffix(layer, direction)) for direction in range(config.num_directions)]
@@ -201,7 +216,7 @@ def time_major(case: Case) -> Case:
     entries = case.config.num_layers * case.config.num_directions
     if h_0 is None:
         h_0 = np.zeros((entries, x.shape[1], case.config.state_size))
-    if c_0 is None and case.config.cell == "LSTM":
+    if c_0 is None and case.config.num_states == 2:
         c_0 = np.zeros((entries, x.shape[1], case.config.hidden_size))
     return case.replace(x=x, h_0=h_0, c_0=c_0, batch_first=False)
 

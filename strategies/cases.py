@@ -6,7 +6,8 @@ distribution that the tables describe.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,9 +15,20 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
 
-from reference_rnn import CELLS, DTYPES, GATES, Case, Config, parameter_shapes, rounded, state_shapes
+from reference_rnn import DTYPES, Case, Cell, CellError, Config, cell_of, parameter_shapes, rounded, state_shapes
+from reference_rnn.case import kind_of
 
-from .integers import automaton, integer_network, linear_network, magnitude, valid_steps
+from .integers import (
+    automaton,
+    integer_network,
+    is_automaton,
+    linear,
+    linear_network,
+    magnitude,
+    reach,
+    representable,
+    valid_steps,
+)  # fmt: skip
 from .memory import relaid
 from .values import cut
 
@@ -30,7 +42,9 @@ INPUTS = (1, 2, 3, 5, 4, 3, 2, 7, 9, 3, 6, 13, 17, 4, 3, 2)
 UNITS = (1, 2, 3, 4, 5, 3, 2, 4, 6, 7, 9, 5, 3, 8, 17, 19)
 LAYERS = (1, 1, 2, 1, 2, 3, 1, 4, 2, 3, 1, 2, 1, 3, 2, 1)
 RELATIONS = ("free",) * 12 + ("I=H", "D*H=I", "N=T", "N=L*D")
-NETWORKS = ("dense", "integer", "linear", "automaton")
+NETWORKS: dict[str, Callable[[Case], Case]] = {
+    "dense": lambda case: case, "integer": integer_network, "linear": linear_network, "automaton": automaton
+}  # fmt: skip
 PADDINGS = ("zero", "garbage", "nan", "infinity")
 # Tables for x and states, and for weights and biases. Two thirds keep units off saturation.
 MODES = (
@@ -39,6 +53,12 @@ MODES = (
     ("uniform", "uniform"), ("gauss", "uniform"), ("uniform", "uniform"), ("saturating", "signs"),
     ("gauss", "gauss"), ("uniform", "uniform"), ("tiny", "uniform"), ("gauss", "uniform"),
 )  # fmt: skip
+PACKED = ("weight_ih", "weight_hh", "bias")  # those with a block of rows for each gate
+# Up to so many columns a weight is as large as its fan-in allows, beyond them smaller: magnitudes that meet in one sum
+# decide how far rounding may go, and how soon units saturate.
+WIDE, FULL = 64, 16
+LAYERS_DRAWN = 4
+LARGEST = 2**26  # weights of a case, where it may have fewer layers
 GAINS = (1.0, 1.0, 0.5, 1.0, 2.0, 1.0, 4.0, 1.5)
 CONTRACTION = 0.75
 MEMORIES = ("C",) * 13 + ("F", "strided", "negative", "read-only")
@@ -51,10 +71,10 @@ BIASES = ("two", "one", "no b_hn")
 class Allowed:
     """Which cases may be drawn; None leaves a choice open. See ``cases``."""
 
-    cells: tuple[str, ...] = ("RNN_TANH", "RNN_RELU")
+    cells: tuple[Any, ...] = ("RNN_TANH", "RNN_RELU")
     dtypes: tuple[str, ...] = ("float32",)
     min_layers: int = 1
-    max_layers: int = 4
+    max_layers: int = LAYERS_DRAWN
     bidirectional: bool | None = None
     bias: bool | None = None
     biases: str = "two"
@@ -68,19 +88,18 @@ class Allowed:
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for argument, values in {"cells": self.cells, "dtypes": self.dtypes, **self.sizes}.items():
+        for argument, values in {"cells": self.cells, "dtypes": self.dtypes}.items():
             if not values:
-                raise InvalidArgument(
-                    f"{argument} in sizes is empty" if argument in self.sizes else f"{argument} is empty"
-                )
-        for cell in self.cells:
-            require("cells", cell, CELLS)
+                raise InvalidArgument(f"{argument} is empty")
+        try:
+            object.__setattr__(self, "cells", tuple(map(cell_of, self.cells)))
+        except CellError as error:
+            raise InvalidArgument(f"cells has {str(error).removeprefix('cell is ')}") from None
         for dtype in self.dtypes:
             require("dtypes", dtype, DTYPES)
         for empty in self.empty:
             require("empty", empty, EMPTIES)
-        for dimension in self.sizes:
-            require("sizes", dimension, DIMENSIONS)
+        object.__setattr__(self, "sizes", checked_sizes(self.sizes))
         require("biases", self.biases, BIASES)
         if self.network is not None:
             require("network", self.network, NETWORKS)
@@ -102,21 +121,40 @@ class Allowed:
 
     def admits(self, case: Case) -> bool:
         """Whether a case, made smaller, is still one that may be drawn."""
+        finite = bool(np.isfinite(valid_steps(case)).all())
+        return finite and not self.lacks(case) and self.admits_network(case)
+
+    def lacks(self, case: Case) -> list[str]:
+        """What a case needs that is not allowed, under the names of claims; empty if it fits."""
         c = case.config
-        return (
-            self.min_layers <= c.num_layers <= self.max_layers
-            and c.cell in self.cells
-            and self.bidirectional in (None, c.bidirectional)
-            and self.bias in (None, c.bias)
-            and (self.projections or not c.proj_size)
-            and self.lengths in (None, case.lengths is not None)
-            and case.num_steps >= self.min_steps
-            and (case.num_steps > 0 or "time" in self.empty)
-            and (case.num_rows > 0 or "batch" in self.empty)
-            and ("length" in self.empty or case.lengths is None or 0 not in case.lengths)
-            and all(sizes_of(case)[name] in allowed for name, allowed in self.sizes.items())
-            and bool(np.isfinite(valid_steps(case)).all())
-        )
+        fits = {
+            c.cell: c.cell in self.cells,
+            c.dtype: c.dtype in self.dtypes,
+            f"{c.num_layers} layers": self.min_layers <= c.num_layers <= self.max_layers,
+            "bidirectional": self.bidirectional in (None, c.bidirectional),
+            "no_bias": self.bias in (None, c.bias),
+            "projections": self.projections or not c.proj_size,
+            "lengths": self.lengths in (None, case.lengths is not None),
+            f"{case.num_steps} steps": case.num_steps >= self.min_steps,
+        }
+        return [name for name, fit in fits.items() if not fit] + self.lacks_sizes(case)
+
+    def lacks_sizes(self, case: Case) -> list[str]:
+        """The same for its sizes alone."""
+        fits = {
+            "empty.time": case.num_steps > 0 or "time" in self.empty,
+            "empty.batch": case.num_rows > 0 or "batch" in self.empty,
+            "empty.length": "length" in self.empty or not case.num_steps or 0 not in case.row_lengths,
+            "these sizes": all(sizes_of(case)[name] in allowed for name, allowed in self.sizes.items()),
+        }
+        return [name for name, fit in fits.items() if not fit]
+
+    def admits_network(self, case: Case) -> bool:
+        """Whether a case, made smaller, is still a network of the kind that is drawn."""
+        if case.config.cell == "RNN_RELU":  # which has no units that saturate: any network stands for an automaton
+            return self.network not in ("integer", "linear") or representable(case)
+        kinds = {"linear": linear, "automaton": is_automaton}
+        return self.network not in kinds or kinds[self.network](case)
 
 
 @dataclass(frozen=True)
@@ -148,10 +186,10 @@ class Sketch:
 
 def cases(
     *,
-    cells: Collection[str] = ("RNN_TANH", "RNN_RELU"),
+    cells: Collection[str | Cell] = ("RNN_TANH", "RNN_RELU"),
     dtypes: Collection[str] = ("float32",),
     min_layers: int = 1,
-    max_layers: int = 4,
+    max_layers: int | None = None,
     bidirectional: bool | None = None,
     bias: bool | None = None,
     lengths: bool | None = None,
@@ -163,6 +201,7 @@ def cases(
 ) -> st.SearchStrategy[Case]:
     """Complete problems for a recurrent network.
 
+    max_layers   None for 4, or for the largest number of layers in ``sizes``
     bidirectional, bias, lengths: True, False, or None for both
     empty        which sizes may be 0: any of "time", "batch", "length"
     projections  whether an LSTM may have proj_size > 0
@@ -174,11 +213,18 @@ def cases(
     Shrinks towards one layer, one direction, one row, one step, one unit, and values 0 and 1.
     Raises InvalidArgument for a value that does not exist.
     """
+    drawn = checked_sizes({} if sizes is None else sizes)
+    layers = drawn.get("num_layers", ())
+    if max_layers is None:
+        max_layers = max((LAYERS_DRAWN, *layers))
     allowed = Allowed(
         cells=tuple(cells), dtypes=tuple(dtypes), min_layers=min_layers, max_layers=max_layers,
         bidirectional=bidirectional, bias=bias, lengths=lengths, empty=tuple(empty), projections=projections,
-        network=network, memory=memory, sizes=dict(sizes or {}),
+        network=network, memory=memory, sizes=drawn,
     )  # fmt: skip
+    if not allowed.possible:
+        bounds = f"from min_layers = {allowed.min_layers} to max_layers = {allowed.max_layers}"
+        raise InvalidArgument(f"sizes['num_layers'] is {layers}, and none of them is {bounds}")
     return BLOCKS.map(lambda block: from_block(block, allowed))
 
 
@@ -206,7 +252,7 @@ def decode(block: bytes) -> Sketch:
         bias=pick((True, True, True, False)),
         lengths=pick((None, block[36:])),
         relation=pick(RELATIONS),
-        network=pick(("dense",) * 12 + NETWORKS),
+        network=pick(("dense",) * 12 + tuple(NETWORKS)),
         mode=pick(range(len(MODES))),
         gain=pick(GAINS),
         contract=pick((True, True, True, False)),
@@ -237,16 +283,16 @@ def build(sketch: Sketch, allowed: Allowed) -> Case:
     lengths = fitted_lengths(sketch, allowed, T, N)
     x = np.zeros((T, N, config.input_size))
     case = Case(config, {}, x, lengths=lengths)
-    case = filled(case, sketch, allowed)
-    network = allowed.network or sketch.network
-    if network == "integer" or (network == "linear" and config.cell == "RNN_RELU"):
-        case = integer_network(case)
-    elif network == "linear":
-        case = linear_network(case)
-    elif network == "automaton" and config.cell != "RNN_RELU":
-        case = automaton(case)
+    network = network_of(sketch, allowed, config.cell)
+    case = NETWORKS[network](filled(case, sketch, allowed, network))
     case = padded(case, sketch.padding)
     return relaid_case(case, sketch) if allowed.memory else case
+
+
+def network_of(sketch: Sketch, allowed: Allowed, cell: Cell) -> str:
+    """The kind of network that a case becomes; with ReLU, linear ones are integers and nothing saturates."""
+    network = allowed.network or sketch.network
+    return {"linear": "integer", "automaton": "dense"}.get(network, network) if cell == "RNN_RELU" else network
 
 
 def fitted(sketch: Sketch, allowed: Allowed) -> tuple[Config, int, int]:
@@ -269,14 +315,28 @@ def fitted(sketch: Sketch, allowed: Allowed) -> tuple[Config, int, int]:
         N = L * D
     I = nearest(I, allowed.choice("input_size", 1))  # noqa: E741
     H = nearest(H, allowed.choice("hidden_size", 1))
-    L = nearest(L, allowed.choice("num_layers", allowed.min_layers, allowed.max_layers))
     N = nearest(N, allowed.choice("batch", 1))
     T = nearest(T, allowed.choice("steps", allowed.min_steps))
     bias = sketch.bias if allowed.bias is None else allowed.bias
     cell = allowed.cells[sketch.cell % len(allowed.cells)]
+    L = fitted_layers(L, allowed, weights_of_layer(cell, D, H))
     dtype = allowed.dtypes[sketch.dtype % len(allowed.dtypes)]
-    proj_size = (0, H - 1, (H + 1) // 2)[sketch.projection] if allowed.projections and cell == "LSTM" and H > 1 else 0
+    proj_size = (0, H - 1, (H + 1) // 2)[sketch.projection] if allowed.projections and cell.projects and H > 1 else 0
     return Config(cell, I, H, L, bidirectional, bias, proj_size=proj_size, dtype=dtype), T, N
+
+
+def fitted_layers(L: int, allowed: Allowed, weights: int) -> int:
+    """An allowed number of layers of so many weights; where there is a choice, one that does not fill the memory."""
+    choices = allowed.choice("num_layers", allowed.min_layers, allowed.max_layers)
+    L = nearest(L, choices)
+    if L * weights <= LARGEST or not choices:
+        return L
+    return max((count for count in choices if count * weights <= LARGEST), default=min(choices))
+
+
+def weights_of_layer(cell: Cell, D: int, H: int) -> int:
+    """How many weights the directions of one layer have that reads another."""
+    return D * (D + 1) * len(cell.gates) * H * H
 
 
 def nearest(size: int, allowed: Collection[int] | None) -> int:
@@ -296,7 +356,7 @@ def fitted_lengths(sketch: Sketch, allowed: Allowed, T: int, N: int) -> np.ndarr
     return np.array([T - missing[row % len(missing)] % (T - least + 1) for row in range(N)], dtype=np.int64)
 
 
-def filled(case: Case, sketch: Sketch, allowed: Allowed) -> Case:
+def filled(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
     """The case with numbers in all its arrays, rounded to its dtype."""
     config, (inputs, weights) = case.config, MODES[sketch.mode]
     shapes = {**state_shapes(case), **parameter_shapes(config)}
@@ -305,35 +365,45 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed) -> Case:
         table = weights if name.startswith(("weight", "bias")) else inputs
         if table == "saturating" and config.dtype in ("float16", "bfloat16"):
             table = "gauss"
-        array = cut(table, sketch.levels[salt % len(sketch.levels)], sketch.seed, salt, shape.sizes)
-        if name.startswith("weight") and weights in ("uniform", "gauss"):
-            array *= sketch.gain / np.sqrt(shape.sizes[1])
-        if name.startswith("weight_hh") and sketch.contract and config.num_layers > 1:
+        array = cut(
+            table, sketch.levels[salt % len(sketch.levels)], sketch.seed, salt, shape.sizes,
+            gates=len(config.cell.packing(kind_of(name))) or 1 if name.startswith(PACKED) else 1, dtype=config.dtype,
+            scale=scale(sketch, name, shape.sizes[-1]) if network == "dense" else 1.0,
+        )  # fmt: skip
+        if name.startswith("weight_hh") and sketch.contract and config.num_layers > 1 and network == "dense":
             array = contractive(array)
-        if inputs == "tiny" and name.startswith("bias"):
-            array *= 2.0**-40
+        if name.startswith("bias_hh") and allowed.biases != "two":
+            array *= held(config, allowed.biases)
         arrays[name] = array
-    arrays |= {
-        name: array * held(config, allowed.biases) for name, array in arrays.items() if name.startswith("bias_hh")
-    }
-    arrays = {name: rounded(array, config.dtype) for name, array in arrays.items()}
     if not allowed.initial_state:
         arrays |= {"h_0": None, "c_0": None}
     states = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
     return case.replace(parameters=arrays, **states)
 
 
+def scale(sketch: Sketch, name: str, columns: int) -> float:
+    """What the numbers of an array are multiplied by: weights by less where a row has many."""
+    inputs, weights = MODES[sketch.mode]
+    if name.startswith("bias"):
+        return 2.0**-40 if inputs == "tiny" else 1.0
+    if not name.startswith("weight"):
+        return 1.0
+    if weights in ("uniform", "gauss"):
+        return sketch.gain / math.sqrt(columns) * min(1.0, math.sqrt(WIDE / columns))
+    return 2.0 ** min(0, math.floor(math.log2(FULL / columns)))
+
+
 def held(config: Config, biases: str) -> np.ndarray:
     """(G*H,) 1 where bias_hh has a number of its own, 0 where one bias holds all there is."""
-    gates = GATES[config.cell]
-    kept = {"two": gates, "one": "", "no b_hn": gates.replace("n", "")}[biases]
-    return np.repeat([float(gate in kept) for gate in gates], config.hidden_size)
+    own = config.cell.packing("bias_hh")
+    kept = {"two": own, "one": "", "no b_hn": own.replace("n", "")}[biases]
+    return np.repeat([float(gate in kept) for gate in own], config.hidden_size)
 
 
 def contractive(W: np.ndarray) -> np.ndarray:
     """The matrix scaled down by a power of two, so that the balls of a stacked layer stay narrow."""
-    reach = abs(W).sum(1).max(initial=0.0)
-    return W if reach <= CONTRACTION else W * 2.0 ** -np.ceil(np.log2(reach / CONTRACTION))
+    most = reach(W)
+    return W if most <= CONTRACTION else W * 2.0 ** -math.ceil(math.log2(most / CONTRACTION))
 
 
 def padded(case: Case, padding: str) -> Case:
@@ -361,6 +431,27 @@ def sizes_of(case: Case) -> dict[str, int]:
     c = case.config
     values = (c.input_size, c.hidden_size, c.num_layers, case.num_rows, case.num_steps)
     return dict(zip(DIMENSIONS, values))
+
+
+def checked_sizes(sizes: Any) -> dict[str, tuple[int, ...]]:
+    """The allowed sizes of each dimension; raises InvalidArgument unless they are positive integers.
+
+    Where steps and rows are said, 0 may be among them.
+    """
+    if not isinstance(sizes, Mapping):
+        raise InvalidArgument(f"sizes is {sizes!r}, must be a dict from {', '.join(DIMENSIONS)} to allowed sizes")
+    for dimension, chosen in sizes.items():
+        require("sizes", dimension, DIMENSIONS)
+        several = isinstance(chosen, Collection) and not isinstance(chosen, str | bytes | Mapping)
+        least = 0 if dimension in ("steps", "batch") else 1
+        if not several or not len(chosen) or not all(is_size(size, least) for size in chosen):
+            raise InvalidArgument(f"sizes[{dimension!r}] is {chosen!r}, must be a sequence of positive integers")
+    return {dimension: tuple(map(int, chosen)) for dimension, chosen in sizes.items()}
+
+
+def is_size(value: Any, least: int) -> bool:
+    """Whether a value is an integer of at least this size, of Python or of NumPy."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= least)
 
 
 def require(argument: str, value: str, known: Collection[str]) -> None:

@@ -7,13 +7,17 @@ up to less than 2**bits quanta. ReLU keeps such numbers as they are, so results 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from reference_rnn import PRECISION, Case
+from reference_rnn.case import suffix
 
 # Non-zero entries in a row of W_ih and of W_hh; sparser networks grow more slowly.
 SPARSITIES = ((2, 1), (1, 1), (1, 0))
+BAND = 16  # in a row of an automaton: what all of them add up to is still an exact integer, however many units
+LIFT, LINEAR_BITS = 100, 13  # a number of at most 2**-13 is its own tanh in single precision
 FINEST = 11  # fractional bits; enough to show operands rounded to 16 or fewer significant bits
 
 
@@ -21,7 +25,7 @@ def integer_network(case: Case) -> Case:
     """The case with its numbers rounded to sparse integers, and x and biases as fine as stays exact."""
     for sparsity in SPARSITIES:
         rounded = case.map(lambda name, array, s=sparsity: sparse_integers(name, array, s))
-        spare = PRECISION[case.config.dtype] - math.ceil(math.log2(2 * growth(rounded)))
+        spare = PRECISION[case.config.dtype] - bits_of(growth(rounded))
         if spare >= 0:
             return rounded.map(lambda name, array: with_fraction(name, array, min(spare, FINEST)))
     return case.map(lambda name, array: np.sign(array) if name == "x" else np.zeros_like(array))
@@ -30,7 +34,7 @@ def integer_network(case: Case) -> Case:
 def linear_network(case: Case) -> Case:
     """An integer network scaled down to where tanh is the identity in single precision."""
     network = integer_network(case)
-    scale = 2.0 ** -(13 + math.ceil(math.log2(2 * growth(network))))
+    scale = 2.0 ** -(13 + bits_of(growth(network)))
     return network.map(lambda name, array: array if name.startswith("weight") else array * array.dtype.type(scale))
 
 
@@ -46,11 +50,33 @@ def saturated(name: str, array: np.ndarray) -> np.ndarray:
     if name.startswith("weight_hr"):
         return array
     if not name.startswith("weight_ih"):
-        return 128 * np.sign(np.round(array))
-    numbers = np.clip(np.round(2 * array), -2, 2)
-    even = numbers.sum(1) % 2 == 0
-    numbers[even, 0] += np.where(numbers[even, 0] > 0, -1, 1)
-    return 64 * numbers
+        return banded(array, 1, 1, even) if array.ndim > 1 else even(array)
+    return banded(array, BAND, 0, odd)
+
+
+def even(numbers: np.ndarray) -> np.ndarray:
+    """-128, 0 or 128, whatever is nearest."""
+    return 128 * np.sign(np.round(numbers)) + 0
+
+
+def odd(numbers: np.ndarray) -> np.ndarray:
+    """Multiples of 64, in each row an odd sum of them."""
+    multiples = np.clip(np.round(2 * numbers), -2, 2)
+    first = multiples[:, 0]
+    multiples[:, 0] += np.where(multiples.sum(1) % 2 == 0, np.where(first > 0, -1, 1), 0)
+    return 64 * multiples + 0
+
+
+def banded(array: np.ndarray, kept: int, first: int, change: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """A matrix with few numbers in a row, made by ``change`` from those that are there, and zeros elsewhere.
+
+    Row r keeps the columns from r + first on, around the end: each column is read, and a transpose shows.
+    """
+    rows, columns = array.shape
+    at = np.arange(rows)[:, None], (np.arange(rows)[:, None] + first + np.arange(min(kept, columns))) % columns
+    sparse = np.zeros_like(array)
+    sparse[at] = change(array[at])
+    return sparse
 
 
 def representable(case: Case) -> bool:
@@ -66,12 +92,42 @@ def representable(case: Case) -> bool:
     arrays["x"] = x
     bits = 0
     for name, array in arrays.items():
+        if name.startswith("weight"):
+            if (array != np.rint(array)).any():
+                return False
+            continue
         wide = array.astype(float)
-        if (wide * (1 if name.startswith("weight") else 2**FINEST) % 1).any():
+        if (wide * 2**FINEST % 1).any():
             return False
-        while not name.startswith("weight") and (wide * 2**bits % 1).any():
+        while (wide * 2**bits % 1).any():
             bits += 1
     return growth(case) * 2**bits < 2 ** PRECISION[case.config.dtype]
+
+
+def linear(case: Case) -> bool:
+    """Whether all numbers of a network of integer weights are so tiny that tanh is the identity in single precision."""
+    weights = [array for name, array in case.arrays() if name.startswith("weight")]
+    if case.config.cell == "RNN_RELU" or any((array % 1).any() for array in weights):
+        return False
+    lifted = case.map(lambda name, array: array if name.startswith("weight") else array.astype(float) * 2.0**LIFT)
+    return growth(lifted) <= 2.0 ** (LIFT - LINEAR_BITS)
+
+
+def is_automaton(case: Case) -> bool:
+    """Whether every unit of a network is saturated, since every pre-activation is an odd multiple of 64."""
+    if case.config.cell == "RNN_RELU":
+        return False
+    alive = valid_steps(case.replace(x=np.ones_like(case.x))) == 1
+    for name, array in case.arrays():
+        if name in ("x", "h_0", "c_0"):
+            right = (abs(array) == 1) | (~alive if name == "x" else False)
+        elif name.startswith("weight_ih"):
+            right = (array % 64 == 0).all() and (abs(array.sum(1, dtype=float)) % 128 == 64).all()
+        else:
+            right = name.startswith("weight_hr") or array % 128 == 0
+        if not np.all(right):
+            return False
+    return True
 
 
 def valid_steps(case: Case) -> np.ndarray:
@@ -85,15 +141,16 @@ def valid_steps(case: Case) -> np.ndarray:
 
 
 def sparse_integers(name: str, array: np.ndarray, sparsity: tuple[int, int]) -> np.ndarray:
-    """Integers from -2 to 2; in a row of weights only as many as the sparsity says."""
-    numbers = np.where(array == 0, 0, np.clip(np.round(2 * array), -2, 2)).astype(array.dtype)
+    """Integers from -2 to 2; in a row of weights only as many as the sparsity says, each -1 or 1."""
     if not name.startswith("weight"):
-        return numbers
+        return np.clip(np.round(2 * array), -2, 2)
     kept, first = (sparsity[0], 0) if name.startswith("weight_ih") else (sparsity[1], 1)
-    rows, columns = np.arange(array.shape[0])[:, None], np.arange(array.shape[1])
-    # row r keeps columns from r, in W_hh from r + 1: each column is read, and a transpose shows
-    ahead = (columns - rows - first) % array.shape[1]
-    return np.where(ahead < kept, np.sign(numbers) + (numbers == 0) * (array != 0), 0).astype(array.dtype)
+    return banded(array, kept, first, signs)
+
+
+def signs(numbers: np.ndarray) -> np.ndarray:
+    """-1 or 1 for numbers that are not near zero, 1 for those that are, 0 for zeros."""
+    return np.where(abs(numbers) > 0.25, np.sign(numbers), numbers != 0)
 
 
 def with_fraction(name: str, array: np.ndarray, bits: int) -> np.ndarray:
@@ -108,21 +165,30 @@ def growth(case: Case) -> float:
     largest = 1.0
     x = magnitude(valid_steps(case))
     state = 0.0 if case.h_0 is None else magnitude(case.h_0)
-    ends = [name.removeprefix("weight_ih") for name in case.parameters if name.startswith("weight_ih")]
-    D = case.config.num_directions
     for layer in range(case.config.num_layers):
         above = 0.0
-        for end in ends[layer * D : layer * D + D]:
+        for direction in range(case.config.num_directions):
+            end = suffix(layer, direction)
             p = case.parameters
-            rows = [abs(p[kind + end]).sum(1, dtype=float) for kind in ("weight_ih", "weight_hh")]
+            W_ih, W_hh = (reach(p[kind + end]) if kind + end in p else 1.0 for kind in ("weight_ih", "weight_hh"))
             bias = sum(magnitude(p[kind + end]) for kind in ("bias_ih", "bias_hh") if kind + end in p)
             h = state
             for _ in range(case.num_steps):
-                h = max(h, rows[0].max() * x + rows[1].max() * h + bias)
+                h = max(h, W_ih * x + W_hh * h + bias)
             above = max(above, h)
         x = above
         largest = max(largest, x)
     return largest
+
+
+def reach(W: np.ndarray) -> float:
+    """The largest sum of magnitudes in a row of a matrix."""
+    return float(abs(W).sum(1, dtype=float).max(initial=0.0))
+
+
+def bits_of(bound: float) -> int:
+    """How many bits twice a bound has; where it is beyond all bounds, more than any format has."""
+    return math.ceil(math.log2(2 * bound)) if 2 * bound < math.inf else 2 * max(PRECISION.values())
 
 
 def magnitude(array: np.ndarray) -> float:

@@ -6,13 +6,14 @@ memory, then zeros, then numbers like 1. Whatever index of an axis is not needed
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from reference_rnn import Case, parameter_shapes
-from reference_rnn.case import GATES, suffix
+from reference_rnn.case import kind_of, suffix
 
 from .integers import valid_steps
 from .memory import layout_of, relaid
@@ -27,37 +28,62 @@ def shrink(
 
     runs, seconds: how often and how long the implementation may be called at most.
     """
-    deadline = time.monotonic() + seconds
-    left = runs
-
-    def attempt(smaller: Case) -> bool:
-        nonlocal left
-        if left <= 0 or time.monotonic() > deadline or not admits(smaller):
-            return False
-        left -= 1
-        return fails(smaller)
-
+    search = Search(case, fails, admits, runs, seconds)
     before = None
-    while before is not case:
-        before = case
-        for reduce in PASSES:
-            case = reduce(case, attempt)
-    return case
+    with contextlib.suppress(Spent):
+        while before is not case:
+            before = case
+            for reduce in PASSES:
+                case = reduce(case, search)
+    return search.smallest
 
 
-def first_that_fails(case: Case, smaller: Iterator[Case], attempt: Attempt) -> Case:
+class Spent(Exception):
+    """The implementation may not be called any more."""
+
+
+class Search:
+    """Tries smaller cases, as long as there are runs and seconds left: building a large one takes time too."""
+
+    def __init__(self, case: Case, fails: Attempt, admits: Attempt, runs: int, seconds: float) -> None:
+        self.smallest = case
+        self.fails = fails
+        self.admits = admits
+        self.left = runs
+        self.deadline = time.monotonic() + seconds
+
+    def __call__(self, smaller: Case) -> bool:
+        """Whether a case is legal and still fails."""
+        return self.legal(smaller) and self.tried(smaller)
+
+    def legal(self, smaller: Case) -> bool:
+        """Whether a case is legal; raises Spent where that does not matter any more."""
+        if self.left <= 0 or time.monotonic() > self.deadline:
+            raise Spent
+        return self.admits(smaller)
+
+    def tried(self, smaller: Case) -> bool:
+        """Whether a case still fails."""
+        self.left -= 1
+        if not self.fails(smaller):
+            return False
+        self.smallest = smaller
+        return True
+
+
+def first_that_fails(case: Case, smaller: Iterator[Case], attempt: Search) -> Case:
     """The first of some smaller cases that still fails, or the case itself."""
     return next((candidate for candidate in smaller if attempt(candidate)), case)
 
 
-def to_zeros(case: Case, attempt: Attempt) -> Case:
+def to_zeros(case: Case, attempt: Search) -> Case:
     """All numbers to zero: what fails whatever the numbers are is about shapes only."""
     if not any(array.any() for _, array in case.arrays()):
         return case
     return first_that_fails(case, iter([case.map(lambda name, array: np.zeros_like(array))]), attempt)
 
 
-def to_the_corner(case: Case, attempt: Attempt) -> Case:
+def to_the_corner(case: Case, attempt: Search) -> Case:
     """Straight to the smallest corner of every axis, most ambitious first."""
     return first_that_fails(case, corners(case), attempt)
 
@@ -69,36 +95,41 @@ def corners(case: Case) -> Iterator[Case]:
         corner = plain
         least = {"L": 1, "D": 1, "N": 1, "T": steps, "P": min(1, case.config.proj_size), "I": 1}
         for axis, size in {**least, "H": least["P"] + 1}.items():
-            while size_of(corner, axis) > size:
-                corner = without(corner, axis, size_of(corner, axis) - 1)
+            corner = without(corner, axis, size, size_of(corner, axis) - size)
         if total(corner) < total(case):
             if corner.lengths is not None:
                 yield corner.replace(lengths=None)
             yield corner
 
 
-def fewer(axis: str) -> Callable[[Case, Attempt], Case]:
+def fewer(axis: str) -> Callable[[Case, Search], Case]:
     """A pass that removes from one axis whatever is not needed, first by halves, then one by one."""
 
-    def reduce(case: Case, attempt: Attempt) -> Case:
+    def reduce(case: Case, attempt: Search) -> Case:
         span = size_of(case, axis) // 2
         while span:
             at = size_of(case, axis) - span
             while at >= 0:
-                smaller = case
-                for _ in range(span):
-                    smaller = without(smaller, axis, at)
-                if size_of(smaller, axis) < size_of(case, axis) and attempt(smaller):
-                    case = smaller
+                smaller = without(case, axis, at, span)
                 at -= span
+                if smaller is case:
+                    continue
+                if not attempt.legal(smaller):
+                    if axis in "HIP":  # a size that is not legal there is legal nowhere
+                        break
+                elif attempt.tried(smaller):
+                    case = smaller
             span //= 2
         return case
 
     return reduce
 
 
-def simpler_options(case: Case, attempt: Attempt) -> Case:
-    """Zero padding, no lengths, full lengths, plain memory, where that still fails."""
+def simpler_options(case: Case, attempt: Search) -> Case:
+    """Zero padding, no lengths, full lengths, plain memory, no -0, where that still fails."""
+    if any((np.signbit(array) & (array == 0)).any() for _, array in case.arrays()):
+        unsigned = case.map(lambda name, array: relaid(array + array.dtype.type(0), layout_of(array)))
+        case = first_that_fails(case, iter([unsigned]), attempt)
     if case.lengths is not None and (valid_steps(case) != case.x).any():
         case = first_that_fails(case, iter([put(case, "x", valid_steps(case))]), attempt)
     if case.lengths is not None:
@@ -112,7 +143,7 @@ def simpler_options(case: Case, attempt: Attempt) -> Case:
     return case
 
 
-def no_projection(case: Case, attempt: Attempt) -> Case:
+def no_projection(case: Case, attempt: Search) -> Case:
     """The case without its projection: the states are as wide as the units."""
     missing = case.config.hidden_size - case.config.proj_size
     if not case.config.proj_size:
@@ -140,7 +171,7 @@ def longer_rows(case: Case) -> Iterator[Case]:
             yield case.replace(lengths=lengths)
 
 
-def simpler_arrays(case: Case, attempt: Attempt) -> Case:
+def simpler_arrays(case: Case, attempt: Search) -> Case:
     """Whole arrays to zero, or to ones."""
     for name, array in case.arrays():
         if array.any():
@@ -150,7 +181,7 @@ def simpler_arrays(case: Case, attempt: Attempt) -> Case:
     return case
 
 
-def simpler_numbers(case: Case, attempt: Attempt) -> Case:
+def simpler_numbers(case: Case, attempt: Search) -> Case:
     """Numbers to zero, by halves and then one by one; then to 1, -1, 2 or what is near."""
     for name, array in case.arrays():
         case = zeros(case, name, attempt)
@@ -159,15 +190,14 @@ def simpler_numbers(case: Case, attempt: Attempt) -> Case:
     return case
 
 
-def zeros(case: Case, name: str, attempt: Attempt) -> Case:
+def zeros(case: Case, name: str, attempt: Search) -> Case:
     """The case with as many zeros in one array as possible."""
     span = max(1, int(np.count_nonzero(dict(case.arrays())[name])))
     while span:
-        nonzero = list(zip(*np.nonzero(dict(case.arrays())[name])))
+        nonzero = np.flatnonzero(dict(case.arrays())[name])
         for start in range(0, len(nonzero), span):
             array = dict(case.arrays())[name].copy()
-            for at in nonzero[start : start + span]:
-                array[at] = 0
+            array.flat[nonzero[start : start + span]] = 0
             if attempt(put(case, name, array)):
                 case = put(case, name, array)
         span //= 2
@@ -178,7 +208,9 @@ def rounder(case: Case, name: str, at: tuple) -> Iterator[Case]:
     """The case with a rounder number in one place."""
     array = dict(case.arrays())[name]
     value = float(array[at])
-    near = (float(np.round(value)), float(np.round(value, 1))) if np.isfinite(value) else ()
+    near: tuple[float, ...] = (float(np.round(value)), float(np.round(value, 1))) if np.isfinite(value) else ()
+    if value and np.isfinite(value) and not 2.0**-4 <= abs(value) <= 16:  # far from 1: the nearest power of two
+        near += (float(np.copysign(2.0 ** np.round(np.log2(abs(value))), value)),)
     for number in (1.0, -1.0, 2.0, 0.5, *near):
         if array.dtype.type(number) == array[at]:
             return
@@ -215,30 +247,31 @@ def size_of(case: Case, axis: str) -> int:
     return (sizes | {"L": c.num_layers, "D": c.num_directions, "P": c.proj_size})[axis]
 
 
-def without(case: Case, axis: str, index: int) -> Case:
-    """The case without one step, row, input, unit, layer or direction; itself where that cannot be."""
+def without(case: Case, axis: str, index: int, count: int = 1) -> Case:
+    """The case without one or more steps, rows, inputs, units, layers or directions; as many as can be taken away."""
     least = {"T": 0, "N": 0, "H": case.config.proj_size + 1}
-    if size_of(case, axis) <= least.get(axis, 1) or (axis == "N" and case.unbatched):
+    count = min(count, size_of(case, axis) - least.get(axis, 1))
+    if count <= 0 or (axis == "N" and case.unbatched):
         return case
     if axis == "L":
-        return without_layer(case, index)
+        return without_layers(case, range(index, index + count))
     if axis == "D":
         return without_reverse(case)
-    smaller = case.map(lambda name, array: remove(array, axes(name, case), axis, index))
+    smaller = case.map(lambda name, array: remove(array, axes(name, case), axis, range(index, index + count)))
     lengths = case.lengths
     if lengths is not None and axis == "T":
-        lengths = lengths - (index < lengths)
+        lengths = lengths - np.clip(lengths - index, 0, count)
     elif lengths is not None and axis == "N":
-        lengths = np.delete(lengths, index)
+        lengths = np.delete(lengths, range(index, index + count))
     sizes = {"I": "input_size", "H": "hidden_size", "P": "proj_size"}
     if axis in sizes:
-        smaller = smaller.replace(**{sizes[axis]: size_of(case, axis) - 1})
+        smaller = smaller.replace(**{sizes[axis]: size_of(case, axis) - count})
     return smaller.replace(lengths=lengths)
 
 
 def axes(name: str, case: Case) -> tuple[tuple[str, int], ...]:
     """Each axis of an array of a case or a result: its letter, and how many blocks of that size lie on it."""
-    gates = len(GATES[case.config.cell])
+    packed = ("H", len(case.config.cell.packing(kind_of(name))) or 1)
     if name == "x":
         letters = "TI" if case.unbatched else "NTI" if case.config.batch_first else "TNI"
         return tuple((letter, 1) for letter in letters)
@@ -248,31 +281,30 @@ def axes(name: str, case: Case) -> tuple[tuple[str, int], ...]:
     if name in ("h_0", "c_0", "h_n", "c_n"):
         last = (state if name.startswith("h") else "H", 1)
         return (("K", 1), last) if case.unbatched else (("K", 1), ("N", 1), last)
-    if name.startswith("bias"):
-        return (("H", gates),)
+    if not name.startswith(("weight_ih", "weight_hh", "weight_hr")):  # biases, peepholes, and vectors of a cell
+        return (packed,)
     if name.startswith("weight_hr"):
         return (("P", 1), ("H", 1))
-    if name.startswith("weight_ch"):
-        return (("H", 3),)
     if name.startswith("weight_ih_l0"):
-        return (("H", gates), ("I", 1))
-    return (("H", gates), (state, case.config.num_directions if name.startswith("weight_ih") else 1))
+        return (packed, ("I", 1))
+    return (packed, (state, case.config.num_directions if name.startswith("weight_ih") else 1))
 
 
-def remove(array: np.ndarray, array_axes: tuple, axis: str, index: int) -> np.ndarray:
-    """The array without one index of an axis, in every block, in its memory layout."""
+def remove(array: np.ndarray, array_axes: tuple, axis: str, indices: range) -> np.ndarray:
+    """The array without some indices of an axis, in every block, in its memory layout."""
     layout = layout_of(array)
     for position, (letter, blocks) in enumerate(array_axes):
         if letter == axis:
             size = array.shape[position] // blocks
-            array = np.delete(array, [block * size + index for block in range(blocks)], position)
+            taken = (size * np.arange(blocks)[:, None] + indices).ravel()
+            array = np.delete(array, taken, position)
     return relaid(array, layout)
 
 
-def without_layer(case: Case, layer: int) -> Case:
-    """The case without one layer; the layer above the lowest one reads x in its place."""
+def without_layers(case: Case, layers: range) -> Case:
+    """The case without some layers; the layer above the lowest one reads x in its place."""
     config, D = case.config, case.config.num_directions
-    kept = [k for k in range(config.num_layers) if k != layer]
+    kept = [k for k in range(config.num_layers) if k not in layers]
     smaller = case.replace(num_layers=len(kept))
     parameters = {}
     for name in parameter_shapes(smaller.config):

@@ -9,11 +9,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from conformance.report import model
+from conformance.report import html
 
 DOCS = Path(__file__).parent.parent / "docs"
 FINDINGS = tomllib.loads((DOCS / "findings.toml").read_text())["finding"]
-SCHEMA = json.loads((Path(model.__file__).parent / "schemas" / "counterexample.json").read_text())
+SCHEMA = json.loads((Path(html.__file__).parent / "schemas" / "counterexample.json").read_text())
 FILES = sorted((DOCS / "findings").rglob("*.json"))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 
 CLAIMS = {
     "max_layers": None,
@@ -19,18 +19,20 @@ CLAIMS = {
 }
 
 
-def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -> Any:
+def from_cell(step: Callable[..., Any], cell: Any = "RNN_TANH", **claims: Any) -> Any:
     """A target made of one step: ``step(x, h, parameters)`` returns the next h.
 
     For LSTM, the pair of h and c takes the place of h: ``step(x, (h, c), parameters)`` returns the next pair.
-    x (N, I); h, c (N, H); parameters: a dict of weight_ih (G*H, I), weight_hh (G*H, H), bias_ih (G*H,), bias_hh (G*H,)
+    x (N, I); h, c (N, H); parameters: a dict of weight_ih (G*H, I), weight_hh (G*H, H), bias_ih (G*H,), bias_hh (G*H,),
+    as far as the cell has them, and of its vectors
+    cell: what it must be: a name, a reference_rnn.Cell, or "spec.py:name" beside the file that the step stands in
     claims: further capabilities, such as dtypes; what belongs to the loop is claimed already
 
     Raises CapabilityError for a claim that does not exist.
     """
 
     def forward(case: Any) -> Any:
-        c, lstm, x, finals = case.config, case.config.cell == "LSTM", case.x, list[tuple]()
+        c, x, finals = case.config, case.x, list[tuple]()
         initial = initial_states(case)
         for layer in range(c.num_layers):
             halves = []
@@ -42,17 +44,17 @@ def from_cell(step: Callable[..., Any], cell: str = "RNN_TANH", **claims: Any) -
                 finals.append(final)
             x = np.concatenate(halves, axis=-1)
         h_n, *c_n = (np.stack(states) for states in zip(*finals))
-        return x, ((h_n, *c_n) if lstm else h_n)
+        return x, ((h_n, *c_n) if c_n else h_n)
 
     forward.capabilities = Capabilities(**({"cells": (cell,)} | CLAIMS | claims))  # type: ignore[attr-defined]
     return forward
 
 
 def initial_states(case: Any) -> list[tuple]:
-    """The initial state of each layer and direction: (h,), or (h, c) for LSTM; zeros where none is given."""
+    """The initial state of each layer and direction: (h,), or (h, c) of two; zeros where none is given."""
     c, rows = case.config, case.x.shape[1]
     shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
-    given = (case.h_0, case.c_0) if c.cell == "LSTM" else (case.h_0,)
+    given = (case.h_0, case.c_0)[: c.num_states]
     return list(zip(*(np.zeros(shape, case.x.dtype) if state is None else state for state in given)))
 
 

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 from reference_rnn.layouts import to_flax
 
 capabilities = Capabilities(

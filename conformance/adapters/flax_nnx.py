@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 
 capabilities = Capabilities(
     cells=("RNN_TANH", "RNN_RELU", "GRU", "LSTM"),

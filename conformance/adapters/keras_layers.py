@@ -13,7 +13,7 @@ import numpy as np
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before the import, which reads it
 import keras
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 from reference_rnn.layouts import to_keras
 
 capabilities = Capabilities(

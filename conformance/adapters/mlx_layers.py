@@ -9,7 +9,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 
 capabilities = Capabilities(
     cells=("RNN_TANH", "RNN_RELU", "GRU", "LSTM"),

@@ -10,12 +10,16 @@ from functools import lru_cache
 from onnx import TensorProto, checker
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor, make_tensor_value_info
 
-from reference_rnn.case import USUAL_ACTIVATIONS
 from reference_rnn.layouts import to_onnx
 
 OPSET, IR_VERSION = 17, 8  # old enough for every runtime
 ACTIVATIONS = {
     "tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid", "softsign": "Softsign",
+}  # fmt: skip
+# In ONNX' order: of the gates, of the candidate, of the cell state.
+USUAL = {
+    "RNN_TANH": ("tanh",), "RNN_RELU": ("relu",), "GRU": ("sigmoid", "tanh"), "GRU_RESET_BEFORE": ("sigmoid", "tanh"),
+    "LSTM": ("sigmoid", "tanh", "tanh"),
 }  # fmt: skip
 FLOATS = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
 
@@ -64,7 +68,7 @@ def build(
     lengths = declare("lengths", ["N"], TensorProto.INT32) if has_lengths else ""
     operator, attributes, G = operator_of(cell)
     attributes |= {"hidden_size": H, "direction": "bidirectional" if D == 2 else "forward"}
-    attributes["activations"] = [ACTIVATIONS[name] for name in activations or USUAL_ACTIVATIONS[cell]] * D
+    attributes["activations"] = [ACTIVATIONS[name] for name in activations or USUAL[cell]] * D
     attributes |= {"clip": clip} if clip else {}
     attributes |= {"input_forget": 1} if coupled_gates else {}
     for i in range(num_layers):

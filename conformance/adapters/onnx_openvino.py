@@ -8,7 +8,7 @@ Source: https://docs.openvino.ai/2025/openvino-workflow/running-inference/infere
 import openvino
 
 from conformance.adapters.onnx_model import forward_of
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 
 capabilities = Capabilities(
     cells=("RNN_TANH", "RNN_RELU", "GRU", "GRU_RESET_BEFORE", "LSTM"),

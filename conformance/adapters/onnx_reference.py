@@ -6,7 +6,7 @@ Source: https://onnx.ai/onnx/api/reference.html
 from onnx.reference import ReferenceEvaluator
 
 from conformance.adapters.onnx_model import forward_of
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 
 capabilities = Capabilities(
     cells=("RNN_TANH", "RNN_RELU", "GRU", "GRU_RESET_BEFORE", "LSTM"),

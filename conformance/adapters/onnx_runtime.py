@@ -9,7 +9,7 @@ https://onnx.ai/onnx/operators/onnx__GRU.html
 import onnxruntime
 
 from conformance.adapters.onnx_model import forward_of
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 
 capabilities = Capabilities(
     cells=("RNN_TANH", "RNN_RELU", "GRU", "GRU_RESET_BEFORE", "LSTM"),

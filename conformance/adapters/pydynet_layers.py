@@ -12,7 +12,7 @@ import numpy as np
 import pydynet
 import pydynet.nn as nn
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 from reference_rnn.layouts import complemented, reordered
 
 capabilities = Capabilities(

@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 
 torch.set_num_threads(1)
 
@@ -34,7 +34,7 @@ def forward(case):
 
 
 def gradients(case, d_output, d_h_n, d_c_n):
-    """The gradients of x, the states and the parameters, as autograd has them."""
+    """The gradients of x, the states and the parameters, as autograd has them, and the results of the same run."""
     module, (x, states) = load(case), tensors(case)
     named = dict(module.named_parameters()) | {"x": x} | dict(zip(("h_0", "c_0"), states))
     for tensor in named.values():
@@ -42,7 +42,9 @@ def gradients(case, d_output, d_h_n, d_c_n):
     output, final = run(case, module, x, states)
     given = [(result, d) for result, d in zip((output, *final), (d_output, d_h_n, d_c_n)) if d is not None]
     torch.autograd.backward([result for result, _ in given], [torch.tensor(d.copy()).to(result) for result, d in given])
-    return {name: as_numpy(torch.zeros_like(t) if t.grad is None else t.grad) for name, t in named.items()}
+    found = {name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in named.items()}
+    own = zip(("output", "h_n", "c_n"), (output, *final))
+    return {name: as_numpy(array) for name, array in (*found.items(), *own)}
 
 
 def run(case, module, x, states):

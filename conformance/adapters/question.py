@@ -4,7 +4,7 @@ Its owner needs to write nothing: a function whose first arguments are named xs,
 recognised when it is named: ``rnn-conformance check my_rnn.py:rnn``.
 """
 
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 from reference_rnn import Config
 from reference_rnn.question import to_question
 

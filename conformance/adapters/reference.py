@@ -3,7 +3,7 @@
 import numpy as np
 
 import reference_rnn
-from conformance.target.capabilities import Capabilities
+from conformance.claims.capabilities import Capabilities
 from reference_rnn import CELLS, Case, Config, rounded
 
 capabilities = Capabilities(
@@ -31,17 +31,18 @@ def forward_of(package):
     def forward(case):
         result = package.forward(as_case(case), masks=masks(case))
         output, *final = (rounded(array, case.config.dtype) for _, array in result.items())
-        return output, (tuple(final) if case.config.cell == "LSTM" else final[0])
+        return output, (tuple(final) if case.config.num_states == 2 else final[0])
 
     return forward
 
 
 def gradients_of(package):
-    """The gradients of a reference, rounded in the same way."""
+    """The gradients of a reference and the results that they are the slopes of, rounded in the same way."""
 
     def gradients(case, d_output, d_h_n, d_c_n):
         found = package.gradients(as_case(case), d_output, d_h_n, d_c_n)
-        return {name: rounded(array, case.config.dtype) for name, array in found.items()}
+        own = dict(package.forward(as_case(case)).items())
+        return {name: rounded(array, case.config.dtype) for name, array in (found | own).items()}
 
     return gradients
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import tempfile
+import traceback
 
 import click
 
-from conformance.engine.check import UsageError
-from conformance.target.load import TargetError
+from conformance.harness.child import said
+from conformance.harness.load import TargetError
+from conformance.report import output
+from conformance.trial.interrupts import SIGNALS, Interrupted
+from conformance.trial.options import UsageError
+from conformance.trial.verdict import kit_version
 
+from .cell import cell
 from .check import check
 from .compare import compare
 from .faults import faults
@@ -17,13 +26,14 @@ from .new import new
 from .properties import properties
 from .protocol import protocol
 from .replay import replay
+from .reproduce import reproduce
 from .shapes import shapes
 from .trace import trace
 from .vectors import vectors
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="rnn-conformance")
+@click.version_option(kit_version())
 def cli() -> None:
     """Tells whether a recurrent network is right, and if not, what is wrong with it.
 
@@ -31,12 +41,16 @@ def cli() -> None:
     """
 
 
-for command in (check, trace, replay, new, shapes, properties, protocol, matrix, compare, vectors, faults):
+COMMANDS = (
+    check, trace, replay, reproduce, new, shapes, cell, properties, protocol, matrix, compare, vectors, faults,
+)  # fmt: skip
+for command in COMMANDS:
     cli.add_command(command)
 
 
 def main() -> None:
     """Runs a command; whatever was asked wrongly is one line on standard error and status 2."""
+    output.secure()
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -45,9 +59,32 @@ def main() -> None:
         status = complain(str(error))
     except OSError as error:
         status = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, Interrupted):
         status = complain("interrupted; nothing was judged to the end")
+    except Exception as error:
+        status = complain(f"a mistake of this kit: {said(error)}; {details(error)}")
+    signals_end_with(status)
+    if loss := output.loss():
+        complain(f"{loss}; the exit status is {status}")
+    sys.stdout.flush()
     sys.exit(status)
+
+
+def signals_end_with(status: int) -> None:
+    """From now on a signal ends this process at once, with the status that is known already."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(status))
+
+
+def details(error: Exception) -> str:
+    """Where the traceback of a mistake of the kit is."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="rnn-conformance-", suffix=".txt", delete=False) as file:
+            file.writelines(traceback.format_exception(error))
+    except OSError:
+        return "there is no place for its traceback"
+    return f"its traceback is in {file.name}"
 
 
 def complain(message: str) -> int:

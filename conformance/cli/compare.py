@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from importlib import metadata
-from pathlib import Path
 
 import click
-from rich.console import Console
 
-from conformance.engine.check import known
-from conformance.engine.compare import compare as compare_targets
-from conformance.engine.counterexamples import case_to_data, save
-from conformance.engine.profiles import PROFILES
+from conformance.chapters import catalogue
+from conformance.harness.load import open_target
+from conformance.judging.data import case_to_data
+from conformance.report.files import write
 from conformance.report.terminal import wrapped
-from conformance.target.load import open_target
-from conformance.target.process import Limits
+from conformance.trial.compare import compare as compare_targets
+from conformance.trial.counterexamples import save, witnessed
+from conformance.trial.loop import stopping
+from conformance.trial.plan import limits_of
+from conformance.trial.verdict import kit_version
 
-from .check import NOTHING, Duration, cache_elsewhere, stopping, write
+from .check import NOTHING, cache_elsewhere
+from .console import verbatim
+from .options import trial_options
 
 SCHEMA = 1
 LEAVES = {
@@ -30,11 +32,8 @@ LEAVES = {
 @click.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--profile", default="quick", show_default=True, help=f"How much to run: {', '.join(PROFILES)}.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random cases.")
-@click.option("--call-limit", type=Duration(), default=10.0, help="Time for one call of a target.  [default: 10s]")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write what differs there.")
-def compare(old, new, profile, seed, call_limit, json_file):
+@trial_options("profile", "seed", "call-limit", "memory-limit", "json")
+def compare(old, new, options):
     """Does NEW differ from OLD beyond rounding, and which of them is wrong?
 
     OLD and NEW are targets as check takes them, often one file twice, OLD behind python=INTERPRETER.
@@ -42,17 +41,18 @@ def compare(old, new, profile, seed, call_limit, json_file):
     Exit status: 0 no difference beyond rounding, 1 they differ or NEW claims less, 2 could not tell.
     """
     cache_elsewhere()
-    known("profile", profile, PROFILES)
-    console = Console(highlight=False)
-    limits = Limits(call=call_limit)
+    console = verbatim()
+    profile, seed, limits = options.profile, options.seed, limits_of(options)
     with stopping(open_target(old, limits=limits)) as before, stopping(open_target(new, limits=limits)) as after:
-        found = compare_targets(before, after, profile, seed)
+        found = compare_targets(before, after, catalogue(), options.random_cases, seed)
     share = f"{len(found.differences)} of {found.cases:,} cases differ, {profile}, seed {seed}"
     lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
     for line in lines:
-        console.print(line, soft_wrap=True, markup=False)
-    written = not json_file or write(json_file, json.dumps(as_data(found, old, new, profile, seed), indent=1))
-    return found.status or (0 if written else NOTHING)
+        console.print(line, soft_wrap=True)
+    losses = write({options.json: json.dumps(as_data(found, old, new, profile, seed), indent=1)})
+    for loss in losses:
+        click.echo(f"rnn-conformance: {loss}", err=True)
+    return found.status or (NOTHING if losses else 0)
 
 
 def headline(found, old, new):
@@ -105,8 +105,8 @@ def smallest(found, new):
     if not found.always:
         yield "  not every time: new instances that were called with this case alone did not differ"
     elif first.leaves != "OLD":
-        file = save(new, first.failing, first.new, case_to_data(first.case))
-        if file:
+        seen = witnessed(new, first.failing, first.case, catalogue())
+        if file := seen and save(seen):
             yield f"  saved        {file}; rnn-conformance replay FILE TARGET"
 
 
@@ -119,7 +119,7 @@ def as_data(found, old, new, profile, seed):
 
     first = found.smallest
     return {
-        "schema": SCHEMA, "kit_version": metadata.version("rnn-conformance"), "old": old, "new": new,
+        "schema": SCHEMA, "kit_version": kit_version(), "old": old, "new": new,
         "profile": profile, "seed": seed, "status": found.status, "cases": found.cases,
         "counts": {name: found.counts[name] for name in ("same", "identical", "wrong alike", "void")},
         "stopped": found.stopped, "lost": found.lost, "gained": found.gained,

@@ -6,14 +6,16 @@ from statistics import median
 
 import click
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
 
-from conformance.engine.check import UsageError
-from conformance.engine.parallel import cores
-from conformance.faults import CLASSES, FAULTS, smallest
-from conformance.faults.kills import kills
+from conformance.diagnosis.smallest import smallest
+from conformance.faults import CLASSES, FAULTS
+from conformance.kills import kills
+from conformance.trial.options import UsageError
+from conformance.trial.pool import cores
+
+from .console import verbatim
 
 
 @click.command()
@@ -28,7 +30,7 @@ def faults(chosen, only_list, seed):
     Exit status: 0 all are found (or only listed), 1 some survive.
     """
     ids = choose(chosen)
-    console = Console(highlight=False, markup=False)
+    console = verbatim()
     if only_list:
         for id in ids:
             describe(id, console)
@@ -36,7 +38,7 @@ def faults(chosen, only_list, seed):
     names = (Column(name, overflow="fold") for name in ("fault", "class", "found by"))
     table = Table(*names, "cases", "s", box=SIMPLE)
     found = []
-    steps = kills(ids, seed, workers=min(cores(), len(ids)))
+    steps = kills([FAULTS[id] for id in ids], seed, workers=min(cores(), len(ids)))
     for result in track(steps, "judging", len(ids), console=console, transient=True, disable=not console.is_terminal):
         found.append(result)
         by = result.property or "SURVIVES"

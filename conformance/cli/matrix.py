@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from conformance.engine.check import choose, known
-from conformance.engine.parallel import judge_all
-from conformance.engine.profiles import PROFILES
+from conformance.chapters import catalogue
+from conformance.harness.load import TargetError
+from conformance.harness.text import LINE, visible
 from conformance.report import html, terminal
-from conformance.report.model import Report
-from conformance.target.load import TargetError
-from conformance.target.process import Limits
+from conformance.report.files import write
+from conformance.report.listening import listen
+from conformance.trial.interrupts import Interrupted
+from conformance.trial.loop import trial
 
-from .check import NOTHING, Duration, Workers, cache_elsewhere, diagnosed, progress_bar, write
+from .check import NOTHING, cache_elsewhere
+from .console import verbatim
+from .options import trial_options
 
 SCHEMA = 1
 
@@ -25,47 +28,43 @@ SCHEMA = 1
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), default="matrix.html",
               show_default=True, help="The page.")  # fmt: skip
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="The reports as JSON.")
-@click.option("--profile", default="quick", show_default=True, help=f"How much to run: {', '.join(PROFILES)}.")
-@click.option("-n", "--workers", type=Workers(), default="auto", show_default=True, help="Processes to run in.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the random cases.")
-@click.option("--call-limit", type=Duration(), default=10.0, help="Time for one call of a target.  [default: 10s]")
-@click.option("--property", "properties", multiple=True, metavar="ID", help="Only this property or chapter.")
-@click.option("--no-diagnosis", is_flag=True, help="Do not look for the mistakes.")
-def matrix(targets, html_file, json_file, profile, workers, seed, call_limit, properties, no_diagnosis):
+@trial_options("profile", "workers", "seed", "call-limit", "memory-limit", "property", "no-diagnosis", "json")
+def matrix(targets, html_file, options):
     """Judges every TARGET, as check does, and writes one page and, if asked, JSON.
 
-    A folder stands for the Python files in it. A package that is missing is not installed, never passed.
+    A folder stands for the Python files in it. A package that is missing is not installed, never passed. Ctrl-C ends
+    all of it, and what was judged until then is on the page.
     Exit status: 0 all conform, 1 some do not, 2 some could not be judged.
     """
     cache_elsewhere()
-    known("profile", profile, PROFILES)
-    chosen = choose(properties)
-    console = Console(highlight=False)
+    console = verbatim()
     reports, missing = [], []
-    for target in spread(targets):
+    for target in list(spread(targets)):
         try:
-            with progress_bar(console, len(chosen), target) as advance:
-                results, claims = judge_all(
-                    target, chosen, profile, seed, workers=min(workers, len(chosen)), budget=None,
-                    limits=Limits(call=call_limit), progress=advance,
-                )  # fmt: skip
-            diagnosis = None if no_diagnosis else diagnosed(target, results, console, False)
+            reports.append(judged(target, options))
+            console.print(terminal.headline(reports[-1]), soft_wrap=True)
         except TargetError as error:
-            missing.append((target, str(error)))
-            console.print(f"{target} could not be judged: {error}", soft_wrap=True)
-            continue
-        assert claims is not None
-        reports.append(Report.of(target, claims, results, profile, seed, diagnosis=diagnosis))
-        console.print(terminal.headline(reports[-1]), soft_wrap=True)
+            missing.append((visible(target, LINE), str(error)))
+            console.print(f"{missing[-1][0]} could not be judged: {error}", soft_wrap=True)
+        except Interrupted as interruption:
+            missing.append((visible(target, LINE), f"interrupted by {interruption} while it was loaded"))
+            break
+        if reports and reports[-1].interrupted:
+            break
     plain = {"schema": SCHEMA, "reports": [r.as_dict() for r in reports], "missing": dict(missing)}
-    texts = {html_file: html.page(reports, missing), json_file: json.dumps(plain, indent=1)}
-    written = [write(file, text) for file, text in texts.items() if file]
-    if written[0]:
+    losses = write({html_file: html.page(reports, missing), options.json: json.dumps(plain, indent=1)})
+    for loss in losses:
+        click.echo(f"rnn-conformance: {loss}", err=True)
+    if not losses:
         console.print(f"written: {html_file}")
     failed = any(report.status == 1 for report in reports)
-    complete = all(written) and not missing and not any(report.status for report in reports)
+    complete = not losses and not missing and not any(report.status for report in reports)
     return 1 if failed else 0 if complete else NOTHING
+
+
+def judged(target, options):
+    """The report on one of the targets; the files that the options name are for all of them."""
+    return listen(trial(target, replace(options, json=None), catalogue), [])
 
 
 def spread(targets):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from conformance.chapters import catalogue
 from conformance.faults import FAULTS
-from conformance.properties import catalogue
 
 
 @click.command()

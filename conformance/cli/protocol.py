@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from conformance.engine.check import UsageError
-from conformance.engine.gradients import cotangents
-from conformance.target import command
-from conformance.target.answer import Problem
-from conformance.target.capabilities import Capabilities
-from conformance.target.load import open_target
-from conformance.target.process import Limits
+from conformance.claims.capabilities import Capabilities
+from conformance.harness import command
+from conformance.harness.answer import Problem
+from conformance.harness.load import open_target
+from conformance.harness.process import Limits
+from conformance.harness.text import short
+from conformance.judging.gradients import cotangents
+from conformance.trial.options import UsageError
 from reference_rnn import Case, Config, parameter_shapes, result_shapes, rounded, state_shapes
 
 SCHEMA = Path(command.__file__).parent / "schemas" / "protocol.json"
@@ -99,7 +100,9 @@ def gradients(target, case):
     answer = target.gradients(case, {name: d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
     if answer.problem:
         return answer.problem.message
-    return shapes(answer.arrays, {name: array.shape for name, array in case.arrays()})
+    wanted = {name: array.shape for name, array in case.arrays()}
+    beside = {name: shape.sizes for name, shape in result_shapes(case).items() if name in answer.arrays}
+    return shapes(answer.arrays, wanted | beside)
 
 
 def shapes(given, wanted):
@@ -117,18 +120,17 @@ def unknown(target):
     reply = target.exchange({"do": "fly"}, target.limits.call)
     if isinstance(reply, Problem):
         return f'it {reply.message}; must answer with {{"error": ...}}'
-    return None if "error" in reply else f'was answered with {command.short(reply)}, must be {{"error": ...}}'
+    return None if "error" in reply else f'was answered with {short(reply)}, must be {{"error": ...}}'
 
 
 def stopped(target):
     """Whether the process ends by itself."""
-    process = target.process
-    if process is None:
+    channel = target.channel
+    if channel is None:
         return "it had ended before"
-    target.write(process.stdin, {"do": "stop"})
-    process.stdin.flush()
+    channel.send(memoryview(target.written({"do": "stop"})))
     try:
-        process.wait(timeout=5)
+        channel.process.wait(timeout=5)
     except Exception:
         return "did not end within 5 s"
     return None

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from conformance.engine.check import known
-from conformance.engine.counterexamples import CounterexampleError, load
-from conformance.engine.run import judge_case
-from conformance.properties import catalogue
-from conformance.target.load import TargetError, open_target
+from conformance.chapters import catalogue
+from conformance.harness.load import TargetError, open_target
+from conformance.judging.counterexample import told
+from conformance.judging.data import CounterexampleError
+from conformance.judging.judgement import Failure, NotRun
+from conformance.trial.counterexamples import load, replayed
 
 SKIP = 125  # what git bisect understands as: this version cannot be tested
+UNREPEATABLE = "this cannot be repeated: when it was found, a fresh process was right"
 
 
 @click.command()
@@ -22,20 +24,30 @@ SKIP = 125  # what git bisect understands as: this version cannot be tested
 def replay(file, target, bisect):
     """Does TARGET still fail on the counterexample in FILE?
 
+    The property is judged as it was: on the same case, after the calls that must come before it. Where this version of
+    the kit makes other calls of that case, the saved calls are made too.
     Exit status: 0 the property holds now, 1 it still fails, 2 could not tell.
     """
     try:
-        id, case = load(file)
-        known("property", id, catalogue())
-        opened = open_target(target)
-    except (CounterexampleError, TargetError, ValueError) as error:
+        return again(file, target)
+    except (CounterexampleError, TargetError, NotRun, Failure, ValueError) as error:
         if not bisect:
             raise TargetError(str(error)) from None
         click.echo(f"rnn-conformance: {error}", err=True)
         return SKIP
+
+
+def again(file, target):
+    """Judges a counterexample once more; 0 it holds, 1 it fails."""
+    opened = open_target(target)  # first: a case may be of a cell that only the target claims
     try:
-        result = judge_case(catalogue()[id], opened, case)
+        found = load(file)
+        if found.repeatable is False:
+            raise NotRun(UNREPEATABLE)
+        now = replayed(found, opened, catalogue())
     finally:
         opened.stop()
-    click.echo(f"{id}: {result.message or 'holds'}\n{case!r}")
-    return {"passed": 0, "failed": 1}.get(result.status, SKIP if bisect else 2)
+    click.echo(f"{found.property}: {now.message if now else 'holds'}")
+    for line in told(now or found):
+        click.echo(line)
+    return 1 if now else 0

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.table import Table
 
 import reference_rnn
-from conformance.engine.check import known
+from conformance.report.terminal import console
 from reference_rnn import CELLS, parameter_shapes, result_shapes, state_shapes
+
+from .cell import cell_named
 
 
 @click.command()
-@click.option("--cell", default="RNN_TANH", show_default=True, help=f"One of {', '.join(CELLS)}.")
+@click.option("--cell", default="RNN_TANH", show_default=True, help=f"One of {', '.join(CELLS)}, or SPEC.py:NAME.")
 @click.option("-T", "--steps", type=click.IntRange(0), default=5, show_default=True)
 @click.option("-N", "--rows", type=click.IntRange(0), default=3, show_default=True)
 @click.option("-I", "--input-size", type=click.IntRange(1), default=4, show_default=True)
@@ -27,9 +28,8 @@ def shapes(cell, steps, rows, input_size, hidden_size, layers, bidirectional, ba
 
     T steps, N rows of the batch, I input size, H hidden size, L layers, D directions.
     """
-    known("cell", cell, CELLS)
     case = reference_rnn.case(
-        cell, T=steps, N=rows, I=input_size, H=hidden_size, L=layers, D=2 if bidirectional else 1,
+        cell_named(cell), T=steps, N=rows, I=input_size, H=hidden_size, L=layers, D=2 if bidirectional else 1,
         batch_first=batch_first, bias=not no_bias,
     )  # fmt: skip
     table = Table("", "array", "shape", "in symbols", box=SIMPLE)
@@ -38,5 +38,5 @@ def shapes(cell, steps, rows, input_size, hidden_size, layers, bidirectional, ba
         for name, shape in arrays.items():
             table.add_row(part, name, str(shape.sizes), f"({shape.symbols})")
             part = ""
-    Console(highlight=False).print(table)
+    console().print(table)
     return 0

@@ -11,18 +11,26 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from conformance.engine.check import known
-from conformance.engine.counterexamples import CounterexampleError, load
-from conformance.engine.judgement import Failure, within
-from conformance.engine.subject import Subject
-from conformance.target.capabilities import Capabilities
-from conformance.target.load import TargetError, open_target
-from conformance.transforms import lowest_layers
+from conformance.claims.capabilities import Capabilities
+from conformance.harness.load import TargetError, open_target
+from conformance.judging.data import CounterexampleError
+from conformance.judging.judgement import Failure, within
+from conformance.judging.subject import Subject
+from conformance.judging.transforms import lowest_layers
+from conformance.trial.counterexamples import load
+from conformance.trial.options import known
 from reference_rnn import Case, Config, forward, parameter_shapes, rounded, state_shapes
 from reference_rnn.recurrence import time_major, time_major_output
 from strategies.cases import held
 
+from .console import verbatim
+
 NOTHING = 2  # the target gave no numbers to show
+LAST = {
+    0: "every number agrees, but for rounding",
+    1: "some numbers differ: see the arrows and the messages",
+    NOTHING: "some numbers are missing: see what the target said",
+}
 
 
 @click.command()
@@ -35,20 +43,24 @@ def trace(target, file, cell):
     """Shows every hidden state of every layer and direction, yours beside the reference's.
 
     Without --case: five steps of three-element vectors, small enough to check by hand. Layers below
-    the last are shown by running the first ones alone. Exit status: 0 all agree, 1 some do not.
+    the last are shown by running the first ones alone. Exit status: 0 all agree, 1 some do not or are missing.
     """
     opened = open_target(target)
     try:
-        console = Console(highlight=False)
+        console = verbatim()
         if cell:
             known("cell", cell, opened.capabilities.cells)
-        claims = replace(opened.capabilities, cells=(cell or opened.capabilities.cells[0],))
+        asked = next(own for own in opened.capabilities.cells if cell in (None, own))
+        claims = replace(opened.capabilities, cells=(asked,))
         if file is not None:
-            return show(Subject(opened), load(file)[1], console)
-        status = show(Subject(opened), by_hand(claims), console)
-        if status == NOTHING and claims.bidirectional:
+            status = max(show(Subject(opened), case, console) for case in load(file).cases())
+        else:
+            status = show(Subject(opened), by_hand(claims), console)
+        if status == NOTHING and claims.bidirectional and file is None:
             console.print("\nWith one direction only:\n")
             show(Subject(opened), by_hand(replace(claims, bidirectional=False)), console)
+            console.print("\nWith both directions, ", end="")
+        console.print(LAST[status])
         return min(status, 1)
     except CounterexampleError as error:
         raise TargetError(str(error)) from None
@@ -119,5 +131,4 @@ def show(subject: Subject, case: Case, console: Console) -> int:
         except Failure as failure:
             console.print(failure.message, style="red", soft_wrap=True)
             marked = True
-    console.print("every number agrees, but for rounding" if not marked else "some numbers differ: see the arrows")
     return int(marked)

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
-from conformance.engine import vectors as engine
-from conformance.engine.check import known
-from conformance.engine.judgement import Failure
-from conformance.engine.subject import Subject
-from conformance.target.capabilities import PROFILES
-from conformance.target.load import TargetError, open_target
-from conformance.target.process import Limits
-from reference_rnn import CELLS, DTYPES
+from conformance.claims.capabilities import Capabilities, CapabilityError
+from conformance.harness.load import TargetError, open_target
+from conformance.judging.judgement import Failure
+from conformance.judging.subject import Subject
+from conformance.trial import vectors as engine
+from conformance.trial.loop import stopping
+from conformance.trial.options import UsageError, known
+from conformance.trial.plan import limits_of
+from reference_rnn import CELLS, DTYPES, ORDERS, PROFILES, joined
 
-from .check import NOTHING, Duration, stopping
+from .cell import cell_named
+from .check import NOTHING
+from .options import trial_options
 
 
 @click.group()
@@ -25,30 +28,45 @@ def vectors():
 
 @vectors.command("write")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--cell", "cells", multiple=True, default=CELLS, help=f"Of {', '.join(CELLS)}.  [default: all]")
+@click.option(
+    "--cell",
+    "cells",
+    multiple=True,
+    default=CELLS,
+    help=f"Of {', '.join(CELLS)}, or SPEC.py:NAME.  [default: all]",
+)
 @click.option(
     "--dtype", "dtypes", multiple=True, default=("float32",), show_default=True, help=f"Of {', '.join(DTYPES)}."
 )
-@click.option("--arithmetic", default="strict", show_default=True, help=f"Of {', '.join(PROFILES)}, as claimed.")
+@click.option(
+    "--arithmetic", default="strict", show_default=True, help=f"Of {', '.join(PROFILES)}, as claimed; joined by +."
+)
+@click.option(
+    "--order", type=click.Choice(list(ORDERS)), default="steps", show_default=True, help="Of linear recurrences."
+)
 @click.option("--count", type=click.IntRange(1, engine.MOST), default=engine.MOST, show_default=True,
               help="Cases for each cell and dtype.")  # fmt: skip
-def write(folder, cells, dtypes, arithmetic, count):
+def write(folder, cells, dtypes, arithmetic, order, count):
     """Writes test vectors to DIR: the same files, byte for byte, every time.
 
     A number y of a result is right if abs(y - mid) <= rad, in double precision.
     """
-    for kind, names, choices in (
-        ("cell", cells, CELLS),
-        ("dtype", dtypes, DTYPES),
-        ("arithmetic", [arithmetic], PROFILES),
-    ):
-        for name in names:
-            known(kind, name, choices)
+    for dtype in dtypes:
+        known("dtype", dtype, DTYPES)
+    try:
+        arithmetic = joined(arithmetic)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    cells = list(dict.fromkeys(map(cell_named, cells)))
+    try:
+        Capabilities.of(Capabilities(cells=tuple(cells), order=order))
+    except CapabilityError as error:
+        raise UsageError(str(error)) from None
     folder.mkdir(parents=True, exist_ok=True)
     written = void = 0
-    for cell in dict.fromkeys(cells):
+    for cell in cells:
         for dtype in dict.fromkeys(dtypes):
-            for name, vector in engine.vectors(cell, dtype, count, arithmetic):
+            for name, vector in engine.vectors(cell, dtype, count, arithmetic, order):
                 if vector is None:
                     void += 1
                 else:
@@ -62,19 +80,17 @@ def write(folder, cells, dtypes, arithmetic, count):
 @vectors.command("check")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("target")
-@click.option("--call-limit", type=Duration(), default=10.0, help="Time for one call of the target.  [default: 10s]")
-def check(folder, target, call_limit):
+@trial_options("call-limit", "memory-limit")
+def check(folder, target, options):
     """Does TARGET give the results of the test vectors in DIR?
 
     What it does not claim is not run. Exit status: 0 it does, 1 it does not, 2 could not tell.
     """
-    try:
-        found = engine.read_all(folder)
-    except engine.VectorError as error:
-        raise TargetError(str(error)) from None
-    with stopping(open_target(target, limits=Limits(call=call_limit))) as opened:
+    with stopping(open_target(target, limits=limits_of(options))) as opened:  # first: it may claim cells of its own
         try:
-            outcome = engine.judge(Subject(opened), found)
+            outcome = engine.judge(Subject(opened), engine.read_all(folder))
+        except engine.VectorError as error:
+            raise TargetError(str(error)) from None
         except Failure as failure:
             raise TargetError(failure.message) from None
     held, wrong = len(outcome.held), len(outcome.wrong)

@@ -6,11 +6,10 @@ from .conditions import FAULTS as CONDITIONAL_FAULTS
 from .gates import FAULTS as GATE_FAULTS
 from .gradients import FAULTS as GRADIENT_FAULTS
 from .options import FAULTS as OPTION_FAULTS
-from .patching import Fault, FaultyReference, FaultyTarget, PatchError
+from .patching import Fault, FaultyReference, PatchError
 from .recurrence import FAULTS as RECURRENCE_FAULTS
-from .smallest import smallest
 
 CATALOGUE = (*CELL_FAULTS, *GATE_FAULTS, *RECURRENCE_FAULTS, *CONDITIONAL_FAULTS, *GRADIENT_FAULTS, *OPTION_FAULTS)
 FAULTS = {fault.id: fault for fault in CATALOGUE}
 
-__all__ = ["CLASSES", "FAULTS", "Fault", "FaultyReference", "FaultyTarget", "PatchError", "smallest"]
+__all__ = ["CLASSES", "FAULTS", "Fault", "FaultyReference", "PatchError"]

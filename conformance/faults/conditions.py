@@ -7,17 +7,19 @@ from .patching import Fault
 STEPS = "equivalence.steps"
 REPEATABLE = "shapes.repeatable"
 STATE = {
-    "after": ("gru", "(h,) = state"),
-    "before": ("gru_reset_before", "(h,) = state"),
-    "lstm": ("lstm", "(h, c) = state"),
+    "after": ("gru", "R, Z, N = by_gate(p)"),
+    "before": ("gru_reset_before", "R, Z, N = by_gate(p)"),
+    "lstm": ("lstm", "I, F, G, O = by_gate(p)"),
 }
 TITLES = {"after": "GRU, reset after", "before": "GRU, reset before", "lstm": "LSTM"}
 STEP = "new = step(x[t], before, p)"
 FIRST = "state = initial[len(final)]"
 PLAIN = "plain = time_major(case.check())"
+DROPPED = "x = [mask * x_t for mask, x_t in zip(masks[len(final) // len(directions) - 1], x)]"
 DIRECTIONS = "for reverse, p in enumerate(directions):"
-NAMED = "p = Parameters(*map(as_float64, named))"
-STATES = "return x, [tuple(lift(s) for s in entry) for entry in zip(*states)]"
+NAMED = "return Parameters(config.cell, {kind: as_float64(array) for kind, array in named.items()})"
+ABSENT = "absent = {kind: np.zeros(parameter_shape(config, kind, 0).sizes) for kind in kinds if kind in optional}"
+STATES = "return x, [tuple(start(s) for s in entry) for entry in zip(*states)]"
 SIGMOID = "return 0.5 + 0.5 * np.tanh(0.5 * z)"
 WIDENED = "return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)"
 RESULT = "return like_case(case, collect(plain, output, final))"
@@ -28,7 +30,7 @@ def gated(id: str, title: str, fault_class: str, line: str, killed_by: tuple[str
     return [
         Fault(
             f"{id}-{variant}", f"{title} ({TITLES[variant]})", fault_class,
-            function, old, f"{old}\n    {line.replace('{cell}', function)}", killed_by,
+            function, old, f"{line.replace('{cell}', function)}\n    {old}", killed_by,
         )
         for variant, (function, old) in STATE.items()
     ]  # fmt: skip
@@ -64,14 +66,14 @@ FAULTS = [
     ),
     *gated(
         "halved-without-bias", "without biases the state counts half", "second-path",
-        "h = h * (0.5 if not p.b_ih.any() and not p.b_hh.any() else 1.0)", (STEPS,),
+        "h = h * (0.5 if not p.arrays['bias_ih'].any() and not p.arrays['bias_hh'].any() else 1.0)", (STEPS,),
     ),
     *gated(
         "state-of-15-bits", "the gates read a state of 15 significant bits", "precision", rounded("h", 15), (STEPS,),
     ),
     *gated(
         "weights-of-14-bits", "recurrent weights have 14 significant bits", "precision",
-        "W_hh = p.W_hh\n    " + rounded("W_hh", 14) + "\n    p = p._replace(W_hh=W_hh)", (STEPS,),
+        "W_hh = p.arrays['weight_hh']\n    " + rounded("W_hh", 14) + "\n    p = p.replace(weight_hh=W_hh)", (STEPS,),
     ),
     *gated(
         "state-of-the-step-before-last", "a buffer is read before it is written: every step reads an older state",
@@ -110,7 +112,7 @@ FAULTS = [
         "third-layer-bias-reversed", "the third layer reads its recurrent biases from the end", "bias",
         "run", DIRECTIONS,
         "for reverse, p in enumerate(directions):\n"
-        "            p = p._replace(b_hh=p.b_hh[::-1]) if len(final) // len(directions) == 2 else p",
+        "            p = p.replace(bias_hh=p.arrays['bias_hh'][::-1]) if len(final) // len(directions) == 2 else p",
         (STEPS,),
     ),
     Fault(
@@ -126,7 +128,7 @@ FAULTS = [
     ),
     Fault(
         "long-runs-of-gru-restart", "a GRU forgets after eight steps", "recurrence", "scan", STEP,
-        "restart = t == 8 and len(p.W_hh) == 3 * p.W_hh.shape[1]\n"
+        "restart = t == 8 and len(p.arrays['weight_hh']) == 3 * p.arrays['weight_hh'].shape[1]\n"
         "        new = step(x[t], tuple(s * (not restart) for s in before), p)",
         (STEPS,),
     ),
@@ -155,7 +157,8 @@ FAULTS = [
     Fault(
         "strides-of-weights-ignored", "weights that are not contiguous are read as if they were", "memory-layout",
         "layer_parameters", NAMED,
-        "named = [w if w.flags.c_contiguous else w.ravel('K').reshape(w.shape) for w in named]\n        " + NAMED,
+        "named = {k: w if w.flags.c_contiguous else w.ravel('K').reshape(w.shape) for k, w in named.items()}\n        "
+        + NAMED,
         ("shapes.memory_layout",),
     ),
     Fault(
@@ -197,9 +200,10 @@ FAULTS = [
     ),
     Fault(
         "graph-cached-without-its-bias", "without biases, the graph that an earlier call with biases left is used",
-        "kept-between-calls", "layer_parameters", 'zeros = np.zeros(len(plain.parameters["weight_ih_l0"]))',
-        "kept = layer_parameters.__dict__\n"
-        "    zeros = np.resize(kept.get('bias', 0.0), len(plain.parameters['weight_ih_l0']))\n"
+        "kept-between-calls", "layer_parameters", ABSENT,
+        f"{ABSENT}\n"
+        "    kept = layer_parameters.__dict__\n"
+        "    absent = {kind: np.resize(kept.get('bias', 0.0), zeros.shape) for kind, zeros in absent.items()}\n"
         "    kept['bias'] = plain.parameters.get('bias_ih_l0', kept.get('bias', 0.0))",
         (STEPS,), ("https://github.com/pytorch/pytorch/pull/95563",),
     ),
@@ -225,7 +229,9 @@ FAULTS = [
     Fault(
         "weights-of-the-first-call-by-size", "weights are kept from the first call with weights of that size",
         "stale-weights", "layer_parameters", NAMED,
-        "named = [layer_parameters.__dict__.setdefault((k, end, w.shape), w) for k, w in enumerate(named)]\n"
+        "kept = layer_parameters.__dict__\n"
+        "        first = {k: kept.setdefault((k, end, w.shape), w) for k, w in named.items() if k != 'weight_ch'}\n"
+        "        named |= first\n"
         "        " + NAMED,
         (STEPS, "shapes.calls_are_independent"),
     ),
@@ -255,8 +261,8 @@ FAULTS = [
     ),
     Fault(
         "states-of-16-bits-in-float32", "in float32 each step reads a state of 16 significant bits", "precision",
-        "forward", "step = step_with_options(plain.config)",
-        "step = step_with_options(plain.config)\n"
+        "forward", "step = step_of(plain.config)",
+        "step = step_of(plain.config)\n"
         "    if plain.config.dtype == 'float32':\n"
         f"        rounded, whole = {rounding(16)}, step\n"
         "        step = lambda x, state, p: whole(x, tuple(map(rounded, state)), p)",
@@ -283,13 +289,13 @@ FAULTS = [
         "fourth-layer-bias-reversed", "the fourth layer reads its recurrent biases from the end", "bias",
         "run", DIRECTIONS,
         "for reverse, p in enumerate(directions):\n"
-        "            p = p._replace(b_hh=p.b_hh[::-1]) if len(final) // len(directions) == 3 else p",
+        "            p = p.replace(bias_hh=p.arrays['bias_hh'][::-1]) if len(final) // len(directions) == 3 else p",
         (STEPS,),
     ),
     Fault(
         "wide-input-lost", "input features from the seventeenth on are not read", "second-path", "run", DIRECTIONS,
         "for reverse, p in enumerate(directions):\n"
-        "            p = p._replace(W_ih=p.W_ih * (np.arange(p.W_ih.shape[1]) < 16))",
+        "            p = p.replace(weight_ih=p.arrays['weight_ih'] * (np.arange(p.arrays['weight_ih'].shape[1]) < 16))",
         (STEPS,),
     ),
     Fault(
@@ -327,10 +333,11 @@ FAULTS = [
     ),
     Fault(
         "projection-of-the-first-call", "the projection is kept from the first call", "stale-weights",
-        "layer_parameters", 'named += [plain.parameters["weight_hr" + end]] if config.proj_size else []',
-        "if config.proj_size:\n"
-        "            W_hr = plain.parameters['weight_hr' + end]\n"
-        "            named += [layer_parameters.__dict__.setdefault((end, W_hr.shape), W_hr)]",
+        "layer_parameters", NAMED,
+        "if 'weight_hr' in named:\n"
+        "            W_hr = named['weight_hr']\n"
+        "            named['weight_hr'] = layer_parameters.__dict__.setdefault((end, W_hr.shape), W_hr)\n"
+        "        " + NAMED,
         (STEPS,),
     ),
     Fault(
@@ -358,9 +365,9 @@ FAULTS = [
         "gates-of-reverse-rotated", "in the reverse direction the gates are read in another order", "gate-order",
         "scan", "steps = range(len(x))",
         "steps = range(len(x))\n"
-        "    rows = p.W_hh.shape[0]\n"
+        "    rows = p.arrays['weight_hh'].shape[0]\n"
         "    turn = np.roll(np.arange(rows), rows // 2 * reverse)\n"
-        "    p = p._replace(W_ih=p.W_ih[turn], W_hh=p.W_hh[turn], b_ih=p.b_ih[turn], b_hh=p.b_hh[turn])",
+        "    p = p.map(lambda array: array[turn] if len(array) == rows else array)",
         (STEPS, "directions.reversal"),
     ),
     Fault(
@@ -415,8 +422,8 @@ FAULTS = [
         ("gradients.default_state",),
     ),
     Fault(
-        "mask-missing-in-gradient", "what was dropped has a gradient all the same", "dropout", "run_backward",
-        "d_output = [mask * d for mask, d in zip(masks[layer - 1], d_output)]", "pass", ("gradients.dropout",),
+        "mask-missing-in-gradient", "what was dropped has a gradient all the same", "dropout", "run",
+        DROPPED, DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d: d))"), ("gradients.dropout",),
     ),
     Fault(
         "everything-dropped-in-evaluation", "with p = 1 everything is dropped outside training too", "dropout",
@@ -425,7 +432,7 @@ FAULTS = [
     ),
     Fault(
         "first-step-never-dropped", "the first step is never dropped", "dropout", "run",
-        "x = [mask * x_t for mask, x_t in zip(masks[len(final) // len(directions) - 1], x)]",
+        DROPPED,
         "kept = masks[len(final) // len(directions) - 1]\n"
         "            x = [(mask if t else np.max(mask, initial=0)) * x[t] for t, mask in enumerate(kept)]",
         ("dropout.mask",),

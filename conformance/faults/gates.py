@@ -10,15 +10,15 @@ UPDATE = "z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))"
 PRODUCT = "q = linear(h, N.W_hh, N.b_hh)"
 AFTER = "n = tanh(linear(x, N.W_ih, N.b_ih) + r * q)"
 BEFORE = "n = tanh(affine(x, N.W_ih, r * h, N.W_hh, N.b_ih, N.b_hh))"
-MIX = "return (mix(z, n, h),)"
-RZN = "R, Z, N = by_gate(p, 3)"
-IFGO = "I, F, G, O = by_gate(p, 4)"
+MIX = "return mix(z, n, h)"
+RZN = "R, Z, N = by_gate(p)"
+IFGO = "I, F, G, O = by_gate(p)"
 INPUT = "i = sigmoid(affine(x, I.W_ih, h, I.W_hh, I.b_ih, I.b_hh))"
 FORGET = "f = sigmoid(affine(x, F.W_ih, h, F.W_hh, F.b_ih, F.b_hh))"
 OUTPUT = "o = sigmoid(affine(x, O.W_ih, h, O.W_hh, O.b_ih, O.b_hh))"
 CELL = "c = f * c + i * g"
-HIDDEN = "return o * tanh(c), c"
-PROJECTED = "return linear(h, p.W_hr, 0.0), c"
+HIDDEN = "h = o * tanh(c)"
+PROJECTED = "p.projected(h)"
 
 
 def both(
@@ -46,11 +46,11 @@ def lstm(
 
 FAULTS = [
     *both(
-        "gates-zrn", "gates are read in the order z, r, n", "gate-order", RZN, "Z, R, N = by_gate(p, 3)",
+        "gates-zrn", "gates are read in the order z, r, n", "gate-order", RZN, "Z, R, N = by_gate(p)",
         (STEPS, "gates.update_gate_holds"),
     ),
     *both(
-        "gates-nrz", "gates are read in the order n, r, z", "gate-order", RZN, "N, R, Z = by_gate(p, 3)",
+        "gates-nrz", "gates are read in the order n, r, z", "gate-order", RZN, "N, R, Z = by_gate(p)",
         (STEPS, "gates.update_gate_renews"),
     ),
     Fault(
@@ -75,12 +75,12 @@ FAULTS = [
         BEFORE.replace("r * h", "h"), (STEPS, "gates.reset_gate_hides_the_state"),
     ),
     *both(
-        "update-inverted", "z and 1 - z are exchanged", "update-gate", MIX, "return (mix(1 - z, n, h),)",
+        "update-inverted", "z and 1 - z are exchanged", "update-gate", MIX, "return mix(1 - z, n, h)",
         (STEPS, "gates.update_gate_holds", "gates.open_gru_is_a_plain_rnn"),
         ("https://github.com/ElektrischesSchaf/LayerNorm_GRU/pull/1",),
     ),
     *both(
-        "update-unused", "the update gate is not used: h' = n", "update-gate", MIX, "return (n,)",
+        "update-unused", "the update gate is not used: h' = n", "update-gate", MIX, "return n",
         (STEPS, "gates.update_gate_holds"),
     ),
     Fault(
@@ -144,7 +144,7 @@ FAULTS = [
     ),
     Fault(
         "mix-with-product", "the state that is kept is the recurrent product", "cell-variant",
-        "gru", MIX, "return (mix(z, n, q),)",
+        "gru", MIX, "return mix(z, n, q)",
         (STEPS, "gates.update_gate_holds"),
     ),
     Fault(
@@ -169,7 +169,7 @@ FAULTS = [
     ),
     *both(
         "gate-swallows-nan", "a gate that is not a number counts as open", "precision", MIX,
-        "return (np.nan_to_num(mix(z, n, h)),)", ("nonfinite.propagation",),
+        "return np.nan_to_num(mix(z, n, h))", ("nonfinite.propagation",),
     ),
     *both(
         "candidate-leaks", "part of the input goes past the gates", "cell-variant", MIX,
@@ -177,23 +177,23 @@ FAULTS = [
         (STEPS, "symmetries.unused_input", "symmetries.idle_unit"),
     ),
     lstm(
-        "gates-ifog", "gates are read in the order i, f, o, g", "gate-order", IFGO, "I, F, O, G = by_gate(p, 4)",
+        "gates-ifog", "gates are read in the order i, f, o, g", "gate-order", IFGO, "I, F, O, G = by_gate(p)",
         (STEPS, "gates.output_gate_silences"), ("https://github.com/apple/coremltools/pull/93",),
     ),
     lstm(
-        "gates-iofg", "gates are read in the order i, o, f, g", "gate-order", IFGO, "I, O, F, G = by_gate(p, 4)",
+        "gates-iofg", "gates are read in the order i, o, f, g", "gate-order", IFGO, "I, O, F, G = by_gate(p)",
         (STEPS, "gates.forget_gate_holds"), ("https://github.com/CrispStrobe/CrispASR/pull/106",),
     ),
     lstm(
-        "gates-igfo", "gates are read in the order i, g, f, o", "gate-order", IFGO, "I, G, F, O = by_gate(p, 4)",
+        "gates-igfo", "gates are read in the order i, g, f, o", "gate-order", IFGO, "I, G, F, O = by_gate(p)",
         (STEPS, "gates.forget_gate_holds"), ("https://github.com/tensorflow/tfjs/issues/6554",),
     ),
     lstm(
-        "gates-figo", "gates are read in the order f, i, g, o", "gate-order", IFGO, "F, I, G, O = by_gate(p, 4)",
+        "gates-figo", "gates are read in the order f, i, g, o", "gate-order", IFGO, "F, I, G, O = by_gate(p)",
         (STEPS, "gates.forget_gate_forgets", "gates.forget_gate_holds"), ("https://github.com/NX-AI/xlstm/issues/98",),
     ),
     lstm(
-        "gates-fiog", "gates are read in the order f, i, o, g", "gate-order", IFGO, "F, I, O, G = by_gate(p, 4)",
+        "gates-fiog", "gates are read in the order f, i, o, g", "gate-order", IFGO, "F, I, O, G = by_gate(p)",
     ),
     lstm(
         "forget-bias-of-one", "1 is added to the forget bias", "bias", FORGET, FORGET.replace("F.b_ih", "F.b_ih + 1"),
@@ -205,12 +205,13 @@ FAULTS = [
     ),
     lstm(
         "cell-output-without-tanh", "the cell state is put out without tanh", "cell-variant",
-        HIDDEN, "return o * c, c",
+        HIDDEN, "h = o * c",
         (STEPS, "equivalence.pytorch"),
     ),
     lstm(
-        "output-of-old-cell", "the output reads the cell state of the step before", "recurrence", HIDDEN,
-        "return o * tanh(state[1]), c", (STEPS,),
+        "output-of-old-cell", "the output reads the cell state of the step before", "recurrence",
+        f"{CELL}\n    {OUTPUT}\n    {HIDDEN}",
+        f"before = c\n    {CELL}\n    {OUTPUT}\n    h = o * tanh(before)", (STEPS,),
     ),
     lstm(
         "gates-coupled", "the forget gate is 1 - i", "cell-variant", CELL, "c = (1 - i) * c + i * g",
@@ -233,7 +234,7 @@ FAULTS = [
     ),
     lstm(
         "cell-state-squashed", "the cell state that is handed on went through tanh", "cell-variant", HIDDEN,
-        "return o * tanh(c), tanh(c)", (STEPS, "gates.forget_gate_holds", "gates.cell_state_counts"),
+        f"{HIDDEN}\n    c = tanh(c)", (STEPS, "gates.forget_gate_holds", "gates.cell_state_counts"),
     ),
     lstm(
         "candidate-with-sigmoid-lstm", "the candidate is a sigmoid (LSTM)", "cell-variant",
@@ -249,7 +250,7 @@ FAULTS = [
         (STEPS, "symmetries.bias_moved"),
     ),
     lstm(
-        "output-gate-open", "the output gate is not used", "cell-variant", HIDDEN, "return tanh(c), c",
+        "output-gate-open", "the output gate is not used", "cell-variant", HIDDEN, "h = tanh(c)",
         (STEPS, "gates.output_gate_silences"),
     ),
     lstm(
@@ -266,36 +267,36 @@ FAULTS = [
         ("nonfinite.propagation",),
     ),
     lstm(
-        "cell-of-first-row", "every row has the cell state of row 0", "mixed-rows", "(h, c) = state",
-        "(h, c) = state\n    c = c[:1] + 0 * c", (STEPS, "batch.row_alone"),
+        "cell-of-first-row", "every row has the cell state of row 0", "mixed-rows", IFGO,
+        IFGO + "\n    c = c[:1] + 0 * c", (STEPS, "batch.row_alone"),
         ("https://github.com/tensorflow/tensorflow/issues/51561",),
     ),
     lstm(
-        "wide-cell-truncated", "cell states of units from 17 on are lost", "recurrence", "(h, c) = state",
-        "(h, c) = state\n    c = c * (np.arange(c.shape[1]) < 16)", (STEPS, "gates.forget_gate_holds"),
+        "wide-cell-truncated", "cell states of units from 17 on are lost", "recurrence", IFGO,
+        IFGO + "\n    c = c * (np.arange(c.shape[1]) < 16)", (STEPS, "gates.forget_gate_holds"),
     ),
     Fault(
         "projection-before-output-gate", "the output gate does not act on what is projected", "cell-variant",
-        "lstm_projected",
-        PROJECTED, "return linear(tanh(c), p.W_hr, 0.0), c", (STEPS, "gates.output_gate_silences"),
+        "lstm",
+        PROJECTED, "p.projected(tanh(c)) if 'weight_hr' in p.arrays else h", (STEPS, "gates.output_gate_silences"),
     ),
     Fault(
-        "projection-squashed", "the projection goes through tanh", "cell-variant", "lstm_projected", PROJECTED,
-        "return tanh(linear(h, p.W_hr, 0.0)), c", (STEPS, "equivalence.pytorch"),
+        "projection-squashed", "the projection goes through tanh", "cell-variant", "lstm", PROJECTED,
+        "tanh(p.projected(h)) if 'weight_hr' in p.arrays else h", (STEPS, "equivalence.pytorch"),
     ),
     Fault(
         "projection-of-forward-direction", "the reverse direction has the projection of the forward one", "direction",
-        "layer_parameters", 'plain.parameters["weight_hr" + end]',
-        'plain.parameters["weight_hr" + end.removesuffix("_reverse")]',
+        "layer_parameters", 'plain.parameters.get(kind + end,',
+        'plain.parameters.get(kind + (end.removesuffix("_reverse") if kind == "weight_hr" else end),',
         (STEPS, "directions.reverse_is_forward_on_reversed_time"),
     ),
     Fault(
-        "cell-state-ignored", "c_0 is ignored", "initial-state", "lifted", "[plain.h_0, plain.c_0] if",
-        "[plain.h_0, 0 * plain.c_0] if", (STEPS, "time.split", "gates.forget_gate_holds"),
+        "cell-state-ignored", "c_0 is ignored", "initial-state", "lifted", "[plain.h_0, plain.c_0]",
+        "[plain.h_0, None if plain.c_0 is None else 0 * plain.c_0]", (STEPS, "time.split", "gates.forget_gate_holds"),
     ),
     Fault(
-        "cell-state-is-hidden-state", "c_0 is read from h_0", "initial-state", "lifted", "[plain.h_0, plain.c_0] if",
-        "[plain.h_0, plain.h_0 if plain.h_0.shape == plain.c_0.shape else plain.c_0] if",
+        "cell-state-is-hidden-state", "c_0 is read from h_0", "initial-state", "lifted", "[plain.h_0, plain.c_0]",
+        "[plain.h_0, plain.h_0 if np.shape(plain.h_0) == np.shape(plain.c_0) else plain.c_0]",
         (STEPS, "gates.forget_gate_holds"),
     ),
     Fault(
@@ -331,16 +332,17 @@ FAULTS = [
         (STEPS,), ("https://github.com/openvinotoolkit/openvino/pull/17651",),
     ),
     *both(
-        "bias-unused", "b_ih is there and not used", "bias", RZN, "R, Z, N = by_gate(p._replace(b_ih=0 * p.b_ih), 3)",
+        "bias-unused", "b_ih is there and not used", "bias", RZN,
+        "R, Z, N = by_gate(p.replace(bias_ih=0 * p.arrays['bias_ih']))",
         (STEPS, "symmetries.bias_moved"), ("https://github.com/patrick-kidger/equinox/pull/215",),
     ),
     *both(
         "plain-rnn", "the step is the plain one that was inherited", "cell-variant", MIX,
-        "return (tanh(affine(x, N.W_ih, h, N.W_hh, N.b_ih, N.b_hh)),)", (STEPS, "gates.update_gate_holds"),
+        "return tanh(affine(x, N.W_ih, h, N.W_hh, N.b_ih, N.b_hh))", (STEPS, "gates.update_gate_holds"),
         ("https://github.com/BrainJS/brain.js/issues/426",),
     ),
     lstm(
-        "plain-rnn-lstm", "the step is the plain one that was inherited (LSTM)", "cell-variant", HIDDEN, "return g, c",
+        "plain-rnn-lstm", "the step is the plain one that was inherited (LSTM)", "cell-variant", HIDDEN, "h = g",
         (STEPS, "gates.output_gate_silences"), ("https://github.com/BrainJS/brain.js/issues/426",),
     ),
     Fault(

@@ -1,4 +1,8 @@
-"""Mistakes in back-propagation through time."""
+"""Mistakes in back-propagation through time.
+
+Most are patches of the forward text, in which ``passed_back`` leaves every number as it is and changes what is handed
+back: a way back is an operand, and what becomes of a gradient d on its way to it.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +11,101 @@ from .patching import Fault
 BPTT = "gradients.back_propagation"
 ONE = "gradients.one_step"
 SLOPES = "gradients.central_differences"
-CARRIED = "d_state = tuple(select(d, alive, after) for d, after in zip(step.state, d_state))"
-ADDED = "d_h = total(d_state[0], d_output[t])"
+
+# The loop over time, and what surrounds it
 ALIVE = "alive = (t < lengths)[:, None]"
-BOTH = "d_output = [total(*both) for both in zip(*halves)]"
-B_IH = "b_ih = sum_over_steps([step.ih for step in passed])"
-B_HH = "b_hh = sum_over_steps([step.hh for step in passed])"
-W_HH = "W_hh = product_over_steps([step.hh for step in passed])"
+STEP = "new = step(x[t], before, p)"
+OUTPUT = "output[t] = select(state[0], alive, 0.0)"
+NEXT = "before = state if own is None else (returned(state[0], own[t], alive), *state[1:])"
+BEFORE = "    before = state\n"
+STEPS_LEFT = "(t if reverse else len(x) - 1 - t)"
+DIRECTIONS = "for reverse, p in enumerate(directions):"
+SCAN = "output, state = scan(step, p, x, state, lengths, reverse)"
+
+# The steps
+Z = "z = affine(x, H.W_ih, h, H.W_hh, H.b_ih, H.b_hh)"
+RESET = "r = sigmoid(affine(x, R.W_ih, h, R.W_hh, R.b_ih, R.b_hh))"
+AFTER = "n = tanh(linear(x, N.W_ih, N.b_ih) + r * q)"
+RESET_TO_AFTER = (
+    f"{RESET}\n"
+    "    z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))\n"
+    "    q = linear(h, N.W_hh, N.b_hh)\n"
+    f"    {AFTER}"
+)
+BEFORE_PRODUCT = "n = tanh(affine(x, N.W_ih, r * h, N.W_hh, N.b_ih, N.b_hh))"
+MIX = "return mix(z, n, h)"
+CELL = "c = f * c + i * g"
+SUMS = {gate: f"affine(x, {gate}.W_ih, h, {gate}.W_hh, {gate}.b_ih, {gate}.b_hh)" for gate in "IFGO"}
+GATES = (
+    f"i = sigmoid({SUMS['I']})\n    f = sigmoid({SUMS['F']})\n    g = tanh({SUMS['G']})\n    {CELL}\n"
+    f"    o = sigmoid({SUMS['O']})"
+)
+HIDDEN = "h = o * tanh(c)"
+
+# Gradients by name
+WEIGHTS = "found = {kind: weight.gradient for kind, weight in p.arrays.items()}"
+ENTRIES = "for entry, parameters in enumerate(d_parameters):"
+PLAIN = "plain = without_padding(time_major(case.check()))"
+COTANGENTS = "d_after, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)"
+RUN = "after, final = run(step, layers, x, initial, plain.row_lengths, lifted_masks(plain, masks, arithmetic))"
+
+
+def through_time(change: str, after: str) -> tuple[str, str]:
+    """A patch of the loop: what goes back from one step to the one before is changed."""
+    way = f"passed_back(s, (s, {change}))"
+    return ALIVE, f"{ALIVE}\n        left = {STEPS_LEFT}\n        state = before = {after.format(way=way)}"
+
+
+def into_step(change: str) -> tuple[str, str]:
+    """A patch of the loop: what goes back into the output of a step is changed."""
+    return STEP, f"{STEP}\n        new = (passed_back(new[0], (new[0], {change})), *new[1:])"
+
+
+def walked(order: str) -> str:
+    """A patch of the loop: the way back goes through the steps as if they had been taken in another order."""
+    return (
+        "output[t] = (output[t], before)\n"
+        "        before = state\n"
+        "    same, final, state = (lambda d: d), state, output[-reverse][1] if x else state\n"
+        f"    for t in {order}:\n"
+        "        (out, then), alive = output[t], (t < lengths)[:, None]\n"
+        "        new = step(x[t], tuple(passed_back(s, (now, same)) for s, now in zip(then, state)), p)\n"
+        "        state = tuple(select(n, alive, s) for n, s in zip(new, state))\n"
+        "        output[t] = passed_back(out, (select(state[0], alive, 0.0), same))\n"
+        "    return output, tuple(passed_back(s, (now, same)) for s, now in zip(final, state))"
+    )
+
 
 FAULTS = [
     Fault(
         "reverse-input-bias-without-gradient", "b_ih of the reverse direction has no gradient", "missing-gradient",
-        "by_name", "found |= {kind + end: array for kind, array in zip(kinds, parameters) if array is not None}",
-        "found |= {kind + end: array for kind, array in zip(kinds, parameters) if array is not None}\n"
+        "by_name", "found |= {kind + end: array for kind, array in parameters.items()}",
+        "found |= {kind + end: array for kind, array in parameters.items()}\n"
         "        found['bias_ih' + end] = found['bias_ih' + end] * (not end.endswith('reverse'))",
         (BPTT, "gradients.reversal"),
     ),
     Fault(
-        "truncated", "nothing flows back from one step to the one before", "back-propagation",
-        "scan_backward", CARRIED,
-        "d_state = tuple(select(0 * d, alive, after) for d, after in zip(step.state, d_state))",
-        (BPTT, SLOPES),
-        (
+        "truncated", "nothing flows back from one step to the one before", "back-propagation", "scan",
+        STEP,
+        "new = step(x[t], tuple(passed_back(s, (s, lambda d: 0 * d)) for s in before), p)",
+        (BPTT, SLOPES), (
             "https://github.com/qixianbiao/RNN/issues/2",
             "https://github.com/CaptainE/RNN-LSTM-in-numpy/issues/1",
             "https://github.com/mlpack/mlpack/pull/3859",
         ),
     ),
     Fault(
-        "truncated-after-four", "gradients flow back over four steps at most", "back-propagation",
-        "scan_backward", CARRIED,
-        CARRIED + "\n        d_state = tuple(d * (len(passed) % 4 != 3) for d in d_state)",
+        "truncated-after-four", "gradients flow back over four steps at most", "back-propagation", "scan",
+        *through_time("lambda d, left=left: d * (left % 4 != 3)", "tuple({way} for s in state)"),
         (BPTT,),
     ),
     Fault(
-        "loss-of-last-step-only", "only the loss of the last step counts", "back-propagation", "scan_backward", ADDED,
-        "d_h = total(d_state[0], d_output[t] * (not passed))", (BPTT, SLOPES),
-        ("https://github.com/FluxML/Flux.jl/issues/2185",),
+        "loss-of-last-step-only", "only the loss of the last step counts", "back-propagation", "scan",
+        OUTPUT,
+        f"{OUTPUT}\n"
+        f"        last = not {STEPS_LEFT}\n"
+        "        output[t] = passed_back(output[t], (output[t], lambda d, last=last: d * last))",
+        (BPTT, SLOPES), ("https://github.com/FluxML/Flux.jl/issues/2185",),
     ),
     Fault(
         "gradient-of-final-state-lost", "a loss on h_n is ignored", "gradient-buffers", "cotangents",
@@ -60,142 +122,205 @@ FAULTS = [
     Fault(
         "gradient-needs-output-loss", "without a loss on the output nothing is computed", "gradient-buffers",
         "gradients",
-        "d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)",
+        COTANGENTS,
         "no_loss = d_output is None\n"
-        "    d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)\n"
+        f"    {COTANGENTS}\n"
         "    d_final = [tuple(d * (not no_loss) for d in entry) for entry in d_final]",
-        ("gradients.none_is_zero", "gradients.each_result"),
-        ("https://github.com/chainer/chainer/pull/8037",),
+        ("gradients.none_is_zero", "gradients.each_result"), ("https://github.com/chainer/chainer/pull/8037",),
     ),
     Fault(
-        "gradient-of-padding", "the loss on padding counts", "padding", "scan_backward", ALIVE,
-        "alive = (t < lengths + len(calls))[:, None]", ("gradients.padding_has_none",),
+        "gradient-of-padding", "the loss on padding counts", "padding", "gradients",
+        RUN,
+        "kept, calls = lifted_masks(plain, masks, arithmetic), []\n"
+        "        x = [Traced(x_t, tape) for x_t in lifted(time_major(case), arithmetic)[0]]\n"
+        "        run(lambda *call: calls.append(call) or step(*call), layers, x, initial, plain.row_lengths, kept)\n"
+        "        plain, told = plain.replace(lengths=None), iter(calls)\n"
+        "        def again(x, state, p):\n"
+        "            then, before, _ = next(told)\n"
+        "            return step(back_to(then, x), tuple(map(back_to, before, state)), p)\n"
+        "        back_to = lambda then, now: passed_back(then, (now, lambda d: d))\n"
+        "        after, final = run(again, layers, x, initial, plain.row_lengths, kept)",
+        ("gradients.padding_has_none",),
     ),
     Fault(
-        "reverse-gradient-overwritten", "the gradient of x is that of one direction only", "gradient-buffers",
-        "run_backward", BOTH,
-        "d_output = halves[0]", (BPTT, "gradients.reversal"), ("https://github.com/apache/mxnet/pull/18203",),
+        "reverse-gradient-overwritten", "the gradient of x is that of one direction only", "gradient-buffers", "run",
+        SCAN,
+        "read = x if reverse == len(directions) - 1 else [passed_back(x_t) for x_t in x]\n"
+        "            output, state = scan(step, p, read, state, lengths, reverse)",
+        (BPTT, "gradients.reversal"), ("https://github.com/apache/mxnet/pull/18203",),
     ),
     Fault(
         "middle-layer-gradient-overwritten", "below the third layer, gradients of different steps are added up",
-        "gradient-buffers",
-        "run_backward", BOTH,
-        BOTH + "\n        d_output = [d + (layer > 1) * e for d, e in zip(d_output, d_output[::-1])]",
+        "gradient-buffers", "run",
+        DIRECTIONS,
+        "if len(final) // len(directions) > 1:\n"
+        "            same = lambda d: d\n"
+        "            x = [passed_back(a, (a, same), (b, same)) for a, b in zip(x, x[::-1])]\n"
+        f"        {DIRECTIONS}",
         (BPTT,), ("https://github.com/apache/mxnet/issues/17898",),
     ),
     Fault(
         "reverse-gradient-in-walking-order", "the reverse direction walks back in the wrong order", "back-propagation",
-        "scan_backward",
-        "zip(steps if reverse else reversed(steps), reversed(calls))",
-        "zip(reversed(steps), calls if reverse else reversed(calls))", (BPTT, "gradients.reversal"),
+        "scan",
+        f"{NEXT}\n    return output, state",
+        walked("steps"),
+        (BPTT, "gradients.reversal"),
     ),
     Fault(
-        "bias-gradient-of-one-row", "the bias gradient is a mean over rows, not a sum", "back-propagation",
-        "sum_over_steps",
-        "return join(*(outer(ones_like(d), d) for d in blocks))[0]",
-        "return join(*(outer(ones_like(d), d) / len(steps[0][0][0]) for d in blocks))[0]", (BPTT, ONE),
+        "bias-gradient-of-one-row", "the bias gradient is a mean over rows, not a sum", "back-propagation", "by_name",
+        ENTRIES,
+        f"{ENTRIES}\n"
+        "        means = {kind: parameters[kind] / case.num_rows for kind in ('bias_ih', 'bias_hh')}\n"
+        "        parameters = parameters | means",
+        (BPTT, ONE),
     ),
     Fault(
-        "bias-gradient-missing", "b_hh has no gradient", "missing-gradient",
-        "parameter_gradients", B_HH, f"{B_HH}\n    b_hh = 0 * b_hh",
+        "bias-gradient-missing", "b_hh has no gradient", "missing-gradient", "parameter_gradients",
+        WEIGHTS,
+        f"{WEIGHTS}\n    found['bias_hh'] = 0 * found['bias_hh']",
         (BPTT, ONE, SLOPES), ("https://github.com/tracel-ai/burn/pull/5235",),
     ),
     Fault(
-        "bias-gradient-last-step", "the bias gradient is that of the first step only", "back-propagation",
-        "parameter_gradients", B_IH,
-        "b_ih = sum_over_steps([step.ih for step in passed[-1:]])", (BPTT,),
+        "bias-gradient-last-step", "the bias gradient is that of the first step only", "back-propagation", "gradients",
+        "backward(tape)",
+        "backward(tape)\n"
+        "    for directions in layers:\n"
+        "        for reverse, p in enumerate(directions):\n"
+        "            for ds, _ in p.arrays['bias_ih'].pairs.values():\n"
+        "                ds[:] = ds[:1] if reverse else ds[-1:]",
+        (BPTT,),
     ),
     Fault(
         "bias-gradient-shifted", "each gate has the bias gradient of the next", "missing-gradient",
-        "parameter_gradients", B_IH,
-        f"{B_IH}\n    b_ih = np.roll(b_ih, len(p.W_hh.T))", (BPTT, ONE),
+        "parameter_gradients",
+        WEIGHTS,
+        f"{WEIGHTS}\n    found['bias_ih'] = np.roll(found['bias_ih'], p.arrays['weight_hh'].shape[1])",
+        (BPTT, ONE),
     ),
     Fault(
         "recurrent-gradient-transposed", "the gradient of W_hh is transposed", "back-propagation",
-        "parameter_gradients", W_HH,
-        f"{W_HH}\n    W_hh = W_hh.T if W_hh.shape[0] == W_hh.shape[1] else W_hh", (BPTT, "gradients.integer_networks"),
+        "parameter_gradients",
+        WEIGHTS,
+        f"{WEIGHTS}\n"
+        "    W_hh = found['weight_hh']\n"
+        "    found['weight_hh'] = W_hh.T if W_hh.shape[0] == W_hh.shape[1] else W_hh",
+        (BPTT, "gradients.integer_networks"),
     ),
     Fault(
         "state-gradient-transposed", "the state's gradient goes through W_hh, not its transpose", "back-propagation",
-        "rnn_tanh_backward",
-        "d_h = linear(d_z, p.W_hh.T, 0.0)", "d_h = linear(d_z, p.W_hh, 0.0)", (BPTT, ONE),
+        "rnn_tanh",
+        Z,
+        f"{Z.replace(' h,', ' passed_back(h),')}\n"
+        "    z = passed_back(z, (z, lambda d: d), (h, lambda d: linear(d, H.W_hh.value, 0.0)))",
+        (BPTT, ONE),
     ),
     Fault(
-        "tanh-slope-of-argument", "the slope of tanh is taken at its argument", "back-propagation",
-        "rnn_tanh_backward",
-        "y = tanh(affine(x, p.W_ih, h, p.W_hh, p.b_ih, p.b_hh))", "y = affine(x, p.W_ih, h, p.W_hh, p.b_ih, p.b_hh)",
+        "tanh-slope-of-argument", "the slope of tanh is taken at its argument", "back-propagation", "rnn_tanh",
+        "return tanh(z)",
+        "return passed_back(tanh(z), (z, lambda d: d * (1 - z.value * z.value)))",
         (BPTT, ONE, SLOPES),
     ),
     Fault(
-        "relu-slope-one", "the gradient passes ReLU where it is zero", "back-propagation",
-        "relu_slope", "np.where(z > 0, 1.0, 0.0)",
-        "np.where(z > 0, 1.0, 1.0)", (BPTT, "gradients.integer_networks"),
+        "relu-slope-one", "the gradient passes ReLU where it is zero", "back-propagation", "rnn_relu",
+        "return relu(z)",
+        "return passed_back(relu(z), (z, lambda d: d))",
+        (BPTT, "gradients.integer_networks"),
     ),
     Fault(
-        "relu-slope-of-h", "the slope of ReLU is scaled by 0.999", "back-propagation",
-        "rnn_relu_backward", "d_z = d * relu_slope(z)",
-        "d_z = 0.999 * d * relu_slope(z)", (BPTT, "gradients.integer_networks"),
+        "relu-slope-of-h", "the slope of ReLU is scaled by 0.999", "back-propagation", "rnn_relu",
+        "return relu(z)",
+        "return relu(passed_back(z, (z, lambda d: 0.999 * d)))",
+        (BPTT, "gradients.integer_networks"),
     ),
     Fault(
         "reset-missing-in-gradient", "the reset gate is missing in the gradient of W_hn and b_hn", "back-propagation",
-        "gru_backward",
-        "d_q = join(d_r, d_z, d_n * r)", "d_q = join(d_r, d_z, d_n)", (BPTT, ONE),
+        "gru",
+        AFTER,
+        AFTER.replace("r * q", "passed_back(r * q, (r, lambda d: d * q.value), (q, lambda d: d))"),
+        (BPTT, ONE),
     ),
     Fault(
-        "update-gradient-sign", "the gradient of the update gate has the wrong sign", "back-propagation",
-        "gru_backward",
-        "d_z = d * (h - n) * sigmoid_slope(z)", "d_z = d * (n - h) * sigmoid_slope(z)", (BPTT, ONE, SLOPES),
+        "update-gradient-sign", "the gradient of the update gate has the wrong sign", "back-propagation", "gru",
+        MIX,
+        MIX.replace("z,", "passed_back(z, (z, lambda d: -d)),"),
+        (BPTT, ONE, SLOPES),
     ),
     Fault(
-        "kept-state-has-no-gradient", "what the update gate keeps hands no gradient on", "back-propagation",
-        "gru_backward",
-        "total(linear(d_q, p.W_hh.T, 0.0), d * z)", "linear(d_q, p.W_hh.T, 0.0)", (BPTT, ONE),
+        "kept-state-has-no-gradient", "what the update gate keeps hands no gradient on", "back-propagation", "gru",
+        MIX,
+        MIX.replace("h)", "passed_back(h))"),
+        (BPTT, ONE),
     ),
     Fault(
         "reset-state-has-no-gradient", "the state hands on no gradient through the reset product", "back-propagation",
-        "gru_reset_before_backward", "d_rh * r, d * z)", "d * z)", (BPTT, ONE),
+        "gru_reset_before",
+        BEFORE_PRODUCT,
+        BEFORE_PRODUCT.replace("r * h", "passed_back(r * h, (r, lambda d: d * h.value))"),
+        (BPTT, ONE),
     ),
     Fault(
-        "reset-product-unreset", "the gradient of W_hn multiplies h, not r h", "back-propagation",
-        "gru_reset_before_backward",
-        "(d_n, r * h)]", "(d_n, h)]", (BPTT, ONE),
+        "reset-product-unreset", "the gradient of W_hn multiplies h, not r h", "back-propagation", "gru_reset_before",
+        BEFORE_PRODUCT,
+        "z_n = affine(x, N.W_ih, r * h, passed_back(N.W_hh), N.b_ih, passed_back(N.b_hh))\n"
+        "    of_h = linear(passed_back(h), N.W_hh, N.b_hh)\n"
+        "    n = tanh(passed_back(z_n, (z_n, lambda d: d), (of_h, lambda d: d)))",
+        (BPTT, ONE),
     ),
     Fault(
-        "forget-slope-missing", "the forget gate stands in for its slope", "back-propagation", "lstm_backward",
-        "d_f = d_c * c * sigmoid_slope(f)", "d_f = d_c * c * f", (BPTT, ONE, SLOPES),
-        ("https://github.com/CaptainE/RNN-LSTM-in-numpy/issues/1",),
+        "forget-slope-missing", "the forget gate stands in for its slope", "back-propagation", "lstm",
+        f"f = sigmoid({SUMS['F']})",
+        f"z_f = {SUMS['F']}\n"
+        "    f = passed_back(sigmoid(z_f), (z_f, lambda d: d * f.value))",
+        (BPTT, ONE, SLOPES), ("https://github.com/CaptainE/RNN-LSTM-in-numpy/issues/1",),
     ),
     Fault(
-        "cell-gradient-not-carried", "the gradient of the cell state ends at each step", "back-propagation",
-        "lstm_backward",
-        "(d_before, d_c * f)", "(d_before, 0 * d_c)", (BPTT, ONE),
-        ("https://github.com/CaptainE/RNN-LSTM-in-numpy/issues/1",),
+        "cell-gradient-not-carried", "the gradient of the cell state ends at each step", "back-propagation", "lstm",
+        "c = f * c + i * g",
+        "c = f * passed_back(c, (c, lambda d: 0 * d)) + i * g",
+        (BPTT, ONE), ("https://github.com/CaptainE/RNN-LSTM-in-numpy/issues/1",),
     ),
     Fault(
-        "cell-slope-missing", "the slope of tanh is missing between h and c", "back-propagation", "lstm_backward",
-        "d_c = total(d_c, d_h * o * tanh_slope(y))", "d_c = total(d_c, d_h * o)", (BPTT, ONE),
+        "cell-slope-missing", "the slope of tanh is missing between h and c", "back-propagation", "lstm",
+        HIDDEN,
+        HIDDEN.replace("tanh(c)", "passed_back(tanh(c), (c, lambda d: d))"),
+        (BPTT, ONE),
     ),
     Fault(
         "output-gradient-of-cell", "the gradient of the output gate has c in place of tanh(c)", "back-propagation",
-        "lstm_backward",
-        "d_o = d_h * y * sigmoid_slope(o)", "d_o = d_h * (f * c + i * g) * sigmoid_slope(o)", (BPTT, ONE),
+        "lstm",
+        HIDDEN,
+        "y = tanh(c)\n"
+        "    h = passed_back(o * y, (o, lambda d: d * c.value), (y, lambda d: d * o.value))",
+        (BPTT, ONE),
     ),
     Fault(
-        "gates-of-one-delta", "input and output gate have the delta of the forget gate", "back-propagation",
-        "lstm_backward",
-        "d_z = join(d_i, d_f, d_g, d_o)", "d_z = join(d_f, d_f, d_g, d_f)", (BPTT, ONE),
-        ("https://github.com/hanbt/learn_dl/issues/53",),
+        "gates-of-one-delta", "input and output gate have the delta of the forget gate", "back-propagation", "lstm",
+        GATES,
+        f"z_i, z_f, z_o = {SUMS['I']}, {SUMS['F']}, {SUMS['O']}\n"
+        "    i, o = sigmoid(passed_back(z_i)), sigmoid(passed_back(z_o))\n"
+        "    f = sigmoid(passed_back(z_f, *((z, lambda d: d) for z in (z_i, z_f, z_o))))\n"
+        f"    g = tanh({SUMS['G']})\n    {CELL}",
+        (BPTT, ONE), ("https://github.com/hanbt/learn_dl/issues/53",),
     ),
     Fault(
-        "gradient-gates-ifog", "forward and backward pack the gates in different orders", "back-propagation",
-        "lstm_backward",
-        "d_z = join(d_i, d_f, d_g, d_o)", "d_z = join(d_i, d_f, d_o, d_g)", (BPTT, ONE),
-        ("https://github.com/ooples/AiDotNet.Tensors/pull/907",),
+        "gradient-gates-ifog", "forward and backward pack the gates in different orders", "back-propagation", "lstm",
+        GATES,
+        f"i, f = sigmoid({SUMS['I']}), sigmoid({SUMS['F']})\n"
+        f"    z_g, z_o = {SUMS['G']}, {SUMS['O']}\n"
+        "    g, o = tanh(passed_back(z_g, (z_o, lambda d: d))), sigmoid(passed_back(z_o, (z_g, lambda d: d)))\n"
+        f"    {CELL}",
+        (BPTT, ONE), ("https://github.com/ooples/AiDotNet.Tensors/pull/907",),
     ),
     Fault(
         "projection-gradient-unprojected", "the gradient of W_hr misses the output gate", "back-propagation",
-        "lstm_projected_backward",
-        "unprojected, _ = lstm(x, state, p)", "_, c = lstm(x, state, p)\n    unprojected = tanh(c)", (BPTT, ONE),
+        "lstm",
+        HIDDEN,
+        f"{HIDDEN}\n"
+        "    if 'weight_hr' in p.arrays:\n"
+        "        W_hr = p.arrays['weight_hr']\n"
+        "        of_h, of_c = linear(h, passed_back(W_hr), 0.0), linear(passed_back(tanh(c)), W_hr, 0.0)\n"
+        "        return passed_back(of_h, (of_h, lambda d: d), (of_c, lambda d: d)), c",
+        (BPTT, ONE),
     ),
     Fault(
         "state-gradient-upper-layers", "initial states above the lowest layer have no gradient", "missing-gradient",
@@ -233,95 +358,120 @@ FAULTS = [
     ),
     Fault(
         "gradient-walks-forwards", "the slopes of the steps are multiplied in the order of time", "back-propagation",
-        "scan_backward", "zip(steps if reverse else reversed(steps), reversed(calls))",
-        "zip(reversed(steps) if reverse else steps, calls)", (BPTT, "gradients.split"),
-        ("https://github.com/elixir-nx/axon/pull/646",),
+        "scan",
+        f"{NEXT}\n    return output, state",
+        walked("steps if reverse else reversed(steps)"),
+        (BPTT, "gradients.split"), ("https://github.com/elixir-nx/axon/pull/646",),
     ),
     Fault(
         "bias-gradient-of-upper-layers-missing", "biases of layers above the first have no gradient",
-        "missing-gradient", "run_backward", "d_parameters.insert(0, parameter_gradients(p, pairs))",
-        "found = parameter_gradients(p, pairs)\n"
-        "            found = found._replace(b_ih=found.b_ih * (layer == 0), b_hh=found.b_hh * (layer == 0))\n"
-        "            d_parameters.insert(0, found)",
+        "missing-gradient", "by_name",
+        ENTRIES,
+        f"{ENTRIES}\n"
+        "        biases = {kind: parameters[kind] * (entry < D) for kind in ('bias_ih', 'bias_hh')}\n"
+        "        parameters = parameters | biases",
         (BPTT,), ("https://github.com/apache/mxnet/pull/17872",),
     ),
     Fault(
         "reset-gate-kept-unactivated", "the buffer of the reset gate holds it before its sigmoid", "gradient-buffers",
-        "gru_backward", "d_n = d * (1 - z) * tanh_slope(n)",
-        "d_n = d * (1 - z) * tanh_slope(n)\n    r = affine(x, R.W_ih, h, R.W_hh, R.b_ih, R.b_hh)", (BPTT, ONE, SLOPES),
-        ("https://github.com/microsoft/onnxruntime/issues/16862",),
+        "gru",
+        RESET_TO_AFTER,
+        RESET_TO_AFTER.replace(
+            RESET,
+            f"z_r = {RESET[len('r = sigmoid(') : -1]}\n"
+            "    r = passed_back(sigmoid(z_r), (z_r, lambda d: d * z_r.value * (1 - z_r.value)))",
+        ).replace("r * q", "passed_back(r * q, (r, lambda d: d * q.value), (q, lambda d: d * z_r.value))"),
+        (BPTT, ONE, SLOPES), ("https://github.com/microsoft/onnxruntime/issues/16862",),
     ),
     Fault(
-        "gradient-of-nan-in-padding", "zero times the NaN in the padding is NaN", "padding", "scan_backward",
-        "read = select(x, alive, 0.0)", "read = x", (BPTT,), ("https://github.com/tensorflow/tensorflow/issues/6209",),
+        "gradient-of-nan-in-padding", "zero times the NaN in the padding is NaN", "padding", "gradients",
+        PLAIN,
+        "plain = time_major(case.check())",
+        (BPTT,), ("https://github.com/tensorflow/tensorflow/issues/6209",),
     ),
     Fault(
-        "truncated-after-eight", "gradients flow back over eight steps at most", "back-propagation", "scan_backward",
-        CARRIED, CARRIED + "\n        d_state = tuple(d * (len(passed) != 8) for d in d_state)", (BPTT,),
+        "truncated-after-eight", "gradients flow back over eight steps at most", "back-propagation", "scan",
+        *through_time("lambda d, left=left: d * (left != 8)", "tuple({way} for s in state)"),
+        (BPTT,),
     ),
     Fault(
         "cell-gradient-truncated-after-eight", "the gradient of the cell state flows back over eight steps at most",
-        "back-propagation", "scan_backward", CARRIED,
-        CARRIED + "\n        d_state = (d_state[0], *(d * (len(passed) != 8) for d in d_state[1:]))", (BPTT,),
+        "back-propagation", "scan",
+        *through_time("lambda d, left=left: d * (left != 8)", "(state[0], *({way} for s in state[1:]))"),
+        (BPTT,),
     ),
     Fault(
         "third-layer-gradient-halved", "the recurrent weights of the third layer have half their gradient",
-        "back-propagation", "run_backward", "d_parameters.insert(0, parameter_gradients(p, pairs))",
-        "found = parameter_gradients(p, pairs)\n"
-        "            d_parameters.insert(0, found._replace(W_hh=found.W_hh * (0.5 if layer == 2 else 1.0)))",
+        "back-propagation", "by_name",
+        ENTRIES,
+        f"{ENTRIES}\n"
+        "        halved = parameters['weight_hh'] * (0.5 if entry // D == 2 else 1.0)\n"
+        "        parameters = parameters | {'weight_hh': halved}",
         (BPTT,),
     ),
     Fault(
-        "wide-gradient-lost", "what units from 17 on hand back is lost", "back-propagation", "scan_backward", ADDED,
-        f"{ADDED}\n        d_h = d_h * (np.arange(d_h.shape[1]) < 16)", (BPTT,),
+        "wide-gradient-lost", "what units from 17 on hand back is lost", "back-propagation", "scan",
+        *into_step("lambda d: d * (np.arange(d.shape[1]) < 16)"),
+        (BPTT,),
     ),
     Fault(
         "tail-of-four-without-gradient", "input features beyond the last multiple of four have no gradient",
-        "second-path", "scan_backward", "d_x[t] = select(step.x, alive, 0.0)",
-        "d_x[t] = select(step.x, alive, 0.0)\n"
-        "        d_x[t] = d_x[t] * (np.arange(d_x[t].shape[1]) < max(4, d_x[t].shape[1] // 4 * 4))",
+        "second-path", "scan",
+        STEP,
+        "tail = lambda d: d * (np.arange(d.shape[1]) < max(4, d.shape[1] // 4 * 4))\n"
+        f"        {STEP.replace('x[t]', 'passed_back(x[t], (x[t], tail))')}",
         (BPTT,),
     ),
     Fault(
-        "gradient-of-one-row-lost", "the third row of a batch hands nothing back", "back-propagation", "scan_backward",
-        ADDED, f"{ADDED}\n        d_h = d_h * (np.arange(len(d_h)) != 2)[:, None]", (BPTT,),
+        "gradient-of-one-row-lost", "the third row of a batch hands nothing back", "back-propagation", "scan",
+        *into_step("lambda d: d * (np.arange(len(d)) != 2)[:, None]"),
+        (BPTT,),
     ),
     Fault(
         "gradient-without-bias-halved", "without biases, recurrent weights have half their gradient", "second-path",
-        "parameter_gradients", W_HH, f"{W_HH}\n    W_hh = W_hh * (1.0 if p.b_ih.any() or p.b_hh.any() else 0.5)",
+        "parameter_gradients",
+        WEIGHTS,
+        f"{WEIGHTS}\n"
+        "    biased = p.arrays['bias_ih'].value.any() or p.arrays['bias_hh'].value.any()\n"
+        "    found['weight_hh'] = found['weight_hh'] * (1.0 if biased else 0.5)",
         (BPTT,),
     ),
     Fault(
-        "length-zero-without-gradient", "the initial state of a row of length 0 has no gradient", "empty",
-        "scan_backward", "return d_x, d_state, passed",
-        "return d_x, tuple(d * (lengths > 0)[:, None] for d in d_state), passed", (BPTT,),
-    ),
-    Fault(
-        "gradient-of-15-bits", "what is handed back is rounded to 15 significant bits", "precision", "scan_backward",
-        ADDED,
-        f"{ADDED}\n        d_h = np.round(d_h * 2.0 ** (15 - np.frexp(d_h)[1])) * 2.0 ** (np.frexp(d_h)[1] - 15)",
+        "length-zero-without-gradient", "the initial state of a row of length 0 has no gradient", "empty", "scan",
+        BEFORE,
+        "    state = before = tuple(passed_back(s, (s, lambda d: d * (lengths > 0)[:, None])) for s in state)\n",
         (BPTT,),
     ),
     Fault(
-        "race-for-a-gradient", "in one call of seven, one direction's gradient of x is overwritten", "gradient-buffers",
-        "run_backward", BOTH,
-        "run_backward.__dict__['calls'] = run_backward.__dict__.get('calls', 0) + 1\n"
-        "        d_output = [total(*(both if run_backward.__dict__['calls'] % 7 else both[:-1] or both))"
-        " for both in zip(*halves)]",
+        "gradient-of-15-bits", "what is handed back is rounded to 15 significant bits", "precision", "scan",
+        *into_step("lambda d: np.round(d * 2.0 ** (15 - np.frexp(d)[1])) * 2.0 ** (np.frexp(d)[1] - 15)"),
+        (BPTT,),
+    ),
+    Fault(
+        "race-for-a-gradient", "in one call of seven, one direction's gradient of x is overwritten",
+        "gradient-buffers", "run",
+        SCAN,
+        "if not final:\n"
+        "                begun = run.__dict__.get('calls', 0)\n"
+        "                run.__dict__['calls'] = begun + len(layers)\n"
+        "            lost = (begun + len(layers) - len(final) // len(directions)) % 7 == 0\n"
+        "            read = [passed_back(x_t) for x_t in x] if lost and reverse < len(directions) - 1 else x\n"
+        "            output, state = scan(step, p, read, state, lengths, reverse)",
         (BPTT,),
     ),
     Fault(
         "gradient-by-the-first-weights", "gradients are computed with the weights of the first call", "stale-weights",
-        "gradients", "plain = time_major(case.check())",
-        "plain = time_major(case.check())\n"
+        "gradients",
+        PLAIN,
+        f"{PLAIN}\n"
         "    kept = gradients.__dict__.setdefault(str(plain.config), plain.parameters)\n"
         "    plain = plain.replace(parameters=kept)",
         (BPTT, "gradients.reversal"),
     ),
     Fault(
         "cotangent-overwritten", "the gradient of the output is used as scratch memory", "changed-inputs", "gradients",
-        "d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)",
-        "d_x, d_final = cotangents(case, d_output, d_h_n, d_c_n, arithmetic)\n"
+        COTANGENTS,
+        f"{COTANGENTS}\n"
         "    if d_output is not None and d_output.flags.writeable:\n"
         "        d_output[...] = 0",
         ("gradients.shapes",), ("https://github.com/apache/mxnet/pull/18203",),
@@ -344,16 +494,18 @@ FAULTS = [
     ),
     Fault(
         "wide-input-without-gradient", "weights of input features from the seventeenth on have no gradient",
-        "missing-gradient", "parameter_gradients", "W_ih = product_over_steps([step.ih for step in passed])",
-        "W_ih = product_over_steps([step.ih for step in passed])\n    W_ih = W_ih * (np.arange(W_ih.shape[1]) < 16)",
+        "missing-gradient", "parameter_gradients",
+        WEIGHTS,
+        f"{WEIGHTS}\n    found['weight_ih'] = found['weight_ih'] * (np.arange(found['weight_ih'].shape[1]) < 16)",
         (BPTT,),
     ),
     Fault(
         "projection-gradient-of-upper-layers-missing", "projections above the first layer have no gradient",
-        "missing-gradient", "run_backward", "d_parameters.insert(0, parameter_gradients(p, pairs))",
-        "found = parameter_gradients(p, pairs)\n"
-        "            found = found if layer == 0 or p.W_hr is None else found._replace(W_hr=0 * found.W_hr)\n"
-        "            d_parameters.insert(0, found)",
+        "missing-gradient", "by_name",
+        ENTRIES,
+        f"{ENTRIES}\n"
+        "        if 'weight_hr' in parameters and entry >= D:\n"
+        "            parameters = parameters | {'weight_hr': 0 * parameters['weight_hr']}",
         (BPTT,),
     ),
 ]  # fmt: skip

@@ -4,68 +4,76 @@ from __future__ import annotations
 
 from .patching import Fault
 
-SPLIT = "w_i, w_f, w_o = np.split(p.W_ch, 3)"
+I_F = "I, F, G, O = by_gate(p)"
 CELL = "c = f * c + i * g"
-OUT = "out = o.f(clip(affine_peephole(x, O.W_ih, h, O.W_hh, O.b_ih, O.b_hh, w_o, c), o.bound))"
-HIDDEN = "return out * o.h(clip(c, o.bound)), c"
-COUPLED = "f = 1 - i if o.coupled else f"
-OPTIONS = "return Options(f, g, h, config.clip or np.inf, config.coupled_gates)"
+OUT = "o = gate(affine_peephole(x, O.W_ih, h, O.W_hh, O.b_ih, O.b_hh, O.w_ch, c))"
+HIDDEN = "h = o * hidden(c)"
+FORGET = "gate(affine_peephole(x, F.W_ih, h, F.W_hh, F.b_ih, F.b_hh, F.w_ch, c))"
 PEEPHOLES, CLIP = ("options.peepholes", "options.together"), ("options.clip",)
 
 
 def lstm(id: str, title: str, old: str, new: str, killed_by: tuple[str, ...], seen: tuple[str, ...] = ()) -> Fault:
     """A mistake in the step of an LSTM with options."""
-    return Fault(id, title, "cell-variant", "lstm_variant", old, new, killed_by, seen)
+    return Fault(id, title, "cell-variant", "lstm with options", old, new, killed_by, seen)
 
 
 FAULTS = [
     lstm(
-        "peepholes-fio", "the peepholes of i and f are exchanged", SPLIT, SPLIT.replace("w_i, w_f", "w_f, w_i"),
+        "peepholes-fio", "the peepholes of i and f are exchanged", I_F,
+        f"{I_F}\n    I, F = I._replace(w_ch=F.w_ch), F._replace(w_ch=I.w_ch)",
         PEEPHOLES,
     ),
     lstm(
-        "peepholes-iof", "peepholes are read in ONNX' order i, o, f", SPLIT, SPLIT.replace("w_f, w_o", "w_o, w_f"),
+        "peepholes-iof", "peepholes are read in ONNX' order i, o, f", I_F,
+        f"{I_F}\n    F, O = F._replace(w_ch=O.w_ch), O._replace(w_ch=F.w_ch)",
         PEEPHOLES,
     ),
-    lstm("peepholes-ignored", "peepholes are ignored", SPLIT, SPLIT.replace("p.W_ch", "0 * p.W_ch"), PEEPHOLES),
+    lstm(
+        "peepholes-ignored", "peepholes are ignored", I_F,
+        f"p = p.replace(weight_ch=0 * p.arrays['weight_ch'])\n    {I_F}",
+        PEEPHOLES,
+    ),
     lstm(
         "peephole-sees-the-state-before", "the output gate sees the cell state before, not the one after",
         f"{CELL}\n    {OUT}", f"{OUT}\n    {CELL}", PEEPHOLES,
     ),
     lstm(
-        "coupled-gates-ignored", "the forget gate is computed, where it should be 1 - i", COUPLED, "f = f",
+        "coupled-gates-ignored", "the forget gate is computed, where it should be 1 - i",
+        f"1 - i if coupled_gates else {FORGET}", FORGET,
         ("options.coupled_gates",),
     ),
     lstm(
-        "coupled-the-other-way", "the input gate is 1 - f, where the forget gate should be 1 - i", COUPLED,
-        "i = 1 - f if o.coupled else i", ("options.coupled_gates",),
+        "coupled-the-other-way", "the input gate is 1 - f, where the forget gate should be 1 - i",
+        f"f = 1 - i if coupled_gates else {FORGET}",
+        f"f = {FORGET}\n    i = 1 - f if coupled_gates else i", ("options.coupled_gates",),
     ),
     lstm(
         "clip-misses-the-cell-state", "tanh of the cell state reads it without a clip", HIDDEN,
-        "return out * o.h(c), c", CLIP, ("https://github.com/microsoft/onnxruntime/issues/27224",),
+        "h = o * hidden.activation(c)", CLIP, ("https://github.com/microsoft/onnxruntime/issues/27224",),
     ),
     lstm(
         "clip-cuts-the-cell-state", "the cell state itself is cut off, not only what tanh reads", HIDDEN,
-        "return out * o.h(clip(c, o.bound)), clip(c, o.bound)", CLIP,
+        f"{HIDDEN}\n    c = clip(c, hidden.bound or np.inf)", CLIP,
     ),
     lstm(
         "clip-misses-the-candidate", "the candidate reads its sum without a clip",
-        "g = o.g(clip(affine(x, G.W_ih, h, G.W_hh, G.b_ih, G.b_hh), o.bound))",
-        "g = o.g(affine(x, G.W_ih, h, G.W_hh, G.b_ih, G.b_hh))", CLIP,
+        "g = candidate(", "g = candidate.activation(", CLIP,
     ),
-    Fault("clip-ignored", "the clip is ignored", "cell-variant", "options_of", "config.clip or np.inf", "np.inf", CLIP),
+    Fault("clip-ignored", "the clip is ignored", "cell-variant", "options_of", "config.clip)", "0.0)", CLIP),
     Fault(
         "clip-of-what-comes-out", "the clip falls on what the activation gives, not on what it reads", "cell-variant",
-        "rnn_variant", "return (o.f(clip(z, o.bound)),)", "return (clip(o.f(z), o.bound),)", CLIP,
+        "rnn_tanh with options", "return activation(z)",
+        "return clip(activation.activation(z), activation.bound or np.inf)", CLIP,
     ),
     Fault(
         "activations-ignored", "activations are always the usual ones", "cell-variant", "options_of",
-        "config.activations or USUAL_ACTIVATIONS[config.cell]", "USUAL_ACTIVATIONS[config.cell]",
+        "config.activations or config.cell.activations", "config.cell.activations",
         ("options.activations",), ("https://github.com/webmachinelearning/webnn/pull/655",),
     ),
     Fault(
         "activations-exchanged", "the activations of the candidate and of the cell state are exchanged", "cell-variant",
-        "options_of", "Options(f, g, h,", "Options(f, h, g,", ("options.activations",),
+        "options_of", "zip(config.cell.choices, names)", "zip(config.cell.choices, [*names[:1], *names[:0:-1]])",
+        ("options.activations",),
     ),
     Fault(
         "hard-sigmoid-by-six", "hard sigmoid has a slope of 1/6 instead of 0.2", "precision", "hard_sigmoid",

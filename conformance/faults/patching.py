@@ -1,8 +1,11 @@
-"""A fault is one deliberate mistake in the reference: a patch of a named function.
+"""A fault is one deliberate mistake in the reference: a patch of a named function, or of the equations of a cell.
 
 A faulty reference is made of copies of the reference's functions that call each other, the patched ones compiled
 from their patched text. So it costs a fraction of a millisecond, the real reference stays as it is, and patches
 of different lines compose. It runs on arrays only.
+
+A mistake in gradients is a patch of the forward text too, where ``passed_back`` leaves a number as it is and hands
+back something else.
 """
 
 from __future__ import annotations
@@ -12,20 +15,21 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference_rnn import CELLS
+from reference_rnn import CELLS, Cell, Config, recurrence
+from reference_rnn.equations import written_out
+from reference_rnn.tape import Traced, Weight
 
 # In the order in which they import each other.
 MODULES = tuple(
-    importlib.import_module(f"reference_rnn.{name}")
-    for name in ("functions", "cells", "variants", "recurrence", "gradients")
+    importlib.import_module(f"reference_rnn.{name}") for name in ("functions", "cell", "recurrence", "gradients")
 )
 
 
@@ -39,7 +43,8 @@ class Fault:
 
     id           a short name;  title  the mistake as its maker would say it
     fault_class  the id of its class in ``CLASSES``
-    function     the function of the reference that is patched: ``old`` becomes ``new``
+    function     the function of the reference, or the equations of a cell (see ``equations_of``), that are patched:
+                 ``old`` becomes ``new``; for a cell that is not of the kit, the cell itself
     killed_by    properties, each of which must reject it
     seen         where it really happened
     """
@@ -47,7 +52,7 @@ class Fault:
     id: str
     title: str
     fault_class: str
-    function: str
+    function: str | Cell
     old: str
     new: str
     killed_by: tuple[str, ...]
@@ -56,13 +61,18 @@ class Fault:
     @property
     def cells(self) -> tuple[str, ...]:
         """The cells that can show the mistake."""
-        name = self.function.removesuffix("_backward").removesuffix("_variant").removesuffix("_projected").upper()
-        return (name,) if name in CELLS else CELLS
+        cell = place_of(self.function).cell
+        return CELLS if cell is None else (cell,)
+
+    def about(self, cell: Cell) -> bool:
+        """Whether a cell can show the mistake."""
+        return place_of(self.function).cell in (None, cell)
 
     @property
     def backward_only(self) -> bool:
-        """Whether only gradients show the mistake."""
-        return place_of(self.function).module.__name__.endswith("gradients") or self.function.endswith("_slope")
+        """Whether only gradients show the mistake: it is made where they are, or in what is passed back."""
+        made_of_gradients = place_of(self.function).module is MODULES[-1]
+        return made_of_gradients or passed_back.__name__ in names(compiled(patched_source((self,))))
 
     def patch(self) -> str:
         """The change as a diff."""
@@ -71,75 +81,170 @@ class Fault:
 
 
 class Place(NamedTuple):
-    """Where a function of the reference stands, and its text."""
+    """What can be patched: its text, and the module of a function, or the cell of equations."""
 
-    module: ModuleType
     source: str
+    module: ModuleType | None = None
+    cell: Cell | None = None
+    options: bool = False
 
 
 @lru_cache(maxsize=1)
 def places() -> dict[str, Place]:
-    """Every function of the reference that can be patched, by name."""
+    """Whatever of the reference can be patched, by name."""
     found = {}
     for module in MODULES:
         text = Path(inspect.getfile(module)).read_text()
+        lines = text.splitlines()
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef):
-                found[node.name] = Place(module, ast.get_source_segment(text, node) or "")
+                found[node.name] = Place("\n".join(lines[node.lineno - 1 : node.end_lineno]), module)
+    for cell in CELLS:
+        for options in (False, True):
+            found[equations_of(cell, options)] = Place(written_out(cell, options), None, cell, options)
     return found
 
 
-def place_of(function: str) -> Place:
-    """Where a function of the reference stands; raises PatchError if it does not exist."""
+def equations_of(cell: Cell, options: bool = False) -> str:
+    """The name of the equations of a cell, for a configuration with options of ONNX' operators or without."""
+    return cell.step.__name__ + " with options" * options
+
+
+def place_of(function: str | Cell) -> Place:
+    """What a fault patches; raises PatchError if it does not exist."""
+    if isinstance(function, Cell):
+        return Place(written_out(function), cell=function)
     if function not in places():
         raise PatchError(f"the reference has no function {function!r}")
     return places()[function]
 
 
-def patched_source(function: str, faults: Sequence[Fault]) -> str:
-    """The text of a function with the patches of some faults; raises PatchError if one does not fit."""
-    text = place_of(function).source
+def patched_source(faults: Sequence[Fault]) -> str:
+    """The text of what some faults patch, all the same, with their patches; raises PatchError if one does not fit."""
+    text = place_of(faults[0].function).source
     for fault in faults:
         if text.count(fault.old) != 1:
-            raise PatchError(f"{fault.id}: {fault.old!r} occurs {text.count(fault.old)} times in {function}")
+            raise PatchError(f"{fault.id}: {fault.old!r} occurs {text.count(fault.old)} times in {fault.function}")
         text = text.replace(fault.old, fault.new)
     return text
 
 
 @lru_cache(maxsize=4096)
-def compiled(function: str, faults: tuple[Fault, ...]) -> CodeType:
-    """The code of a function with the patches of some faults; raises PatchError if they do not fit each other."""
+def compiled(text: str) -> CodeType:
+    """The code of a text; raises PatchError if it is no Python, as where patches do not fit each other."""
     try:
-        return compile(patched_source(function, faults), f"<{function} with a fault>", "exec")
+        return compile(text, "<a function with a fault>", "exec")
     except SyntaxError as error:
-        raise PatchError(f"{' and '.join(fault.id for fault in faults)} do not fit each other: {error.msg}") from None
+        raise PatchError(f"patches do not fit each other: {error.msg} in {text}") from None
+
+
+def names(code: CodeType) -> set[str]:
+    """The names that some code looks up, and the functions in it."""
+    inner = (names(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*inner)
+
+
+def passed_back(number: Any, *ways: tuple[Any, Callable[[Any], Any]]) -> Any:
+    """The number; on a tape, what is handed back to it goes on to each operand as its way says, and nowhere else.
+
+    Without ways nothing goes on; a weight then is one that nobody asks for its gradient.
+    """
+    if isinstance(number, Weight):
+        return Weight(number.value)
+    if not isinstance(number, Traced):
+        return number
+
+    def back(d: Any) -> None:
+        for operand, way in ways:
+            operand.parts.append(way(d))
+
+    return Traced(number.value, number.tape, back)
 
 
 class FaultyReference:
-    """The reference with some mistakes: ``forward`` and ``gradients``; raises PatchError if a patch does not fit."""
+    """The reference with some mistakes: ``forward`` and ``gradients``; raises PatchError if a patch does not fit.
+
+    Where ``forward`` is wrong, gradients are those of the right network: what a patch does to an array has no way back.
+    """
 
     def __init__(self, *faults: Fault) -> None:
-        patches = {fault.function: tuple(f for f in faults if f.function == fault.function) for fault in faults}
-        for function in patches:
-            compiled(function, patches[function])
-        copies: dict[int, Any] = {}
+        self.faults = faults
+        texts_of(faults)
+
+    @cached_property
+    def forward(self) -> Callable[..., Any]:
+        """``forward`` with these mistakes."""
+        return Patched(self.faults).functions["forward"]
+
+    @cached_property
+    def gradients(self) -> Callable[..., Any]:
+        """``gradients`` with those of these mistakes that only gradients show."""
+        return Patched([fault for fault in self.faults if fault.backward_only]).functions["gradients"]
+
+
+def texts_of(faults: Sequence[Fault]) -> dict[str | Cell, str]:
+    """The text of each function that some faults patch; raises PatchError if a patch does not fit."""
+    functions = dict.fromkeys(fault.function for fault in faults)
+    texts = {function: patched_source([f for f in faults if f.function == function]) for function in functions}
+    for text in texts.values():
+        compiled(text)
+    return texts
+
+
+class Patched:
+    """Copies of the functions of the reference that call each other, with the patches of some faults.
+
+    functions  by name;  texts: of the functions that are patched;  steps: by cell, with options or without
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.texts = texts_of(faults)
+        self.copies: dict[int, Any] = {id(recurrence.step_of): self.step_of}
+        self.functions: dict[str, Any] = {}
+        self.steps: dict[tuple[Cell, bool], Any] = {}
         for module in MODULES:
-            space = {name: copies.get(id(value), value) for name, value in vars(module).items()} | {"np": np}
-            for name, value in vars(module).items():
-                if name in patches and place_of(name).module is module:
-                    exec(compiled(name, patches[name]), space)
-                    if own_function(module, value):
-                        space[name] = quiet_like(value, space[name])
-                elif own_function(module, value):
-                    space[name] = copied(value, space)
-                else:
-                    continue
-                copies[id(value)] = space[name]
-            for name, value in vars(module).items():
-                if isinstance(value, dict) and name.isupper():  # tables of functions
-                    space[name] = {key: copies.get(id(entry), entry) for key, entry in value.items()}
-        self.forward: Callable[..., Any] = copies[id(vars(MODULES[-2])["forward"])]
-        self.gradients: Callable[..., Any] = copies[id(vars(MODULES[-1])["gradients"])]
+            self.copy(module)
+
+    def copy(self, module: ModuleType) -> None:
+        """Copies the functions of a module, the patched ones from their patched text."""
+        space = {name: self.copies.get(id(value), value) for name, value in vars(module).items()}
+        space |= {"np": np, "passed_back": passed_back}
+        for name, value in vars(module).items():
+            if id(value) in self.copies:
+                continue
+            if name in self.texts and place_of(name).module is module:
+                exec(compiled(self.texts[name]), space)
+                if own_function(module, value):
+                    space[name] = quiet_like(value, space[name])
+            elif own_function(module, value):
+                space[name] = copied(value, space)
+            else:
+                continue
+            self.copies[id(value)] = space[name]
+        for name, value in vars(module).items():
+            if isinstance(value, dict) and name.isupper():  # tables of functions
+                space[name] = {key: self.copies.get(id(entry), entry) for key, entry in value.items()}
+        self.functions |= space
+
+    def step_of(self, config: Config) -> Callable[..., tuple]:
+        """The step of a configuration's cell, from its equations."""
+        cell, options = config.cell, self.functions["options_of"](config)
+        if (cell, config.has_options) not in self.steps:
+            self.steps[cell, config.has_options] = self.step_from_text(cell, config.has_options)
+        step, two = self.steps[cell, config.has_options], config.num_states == 2
+
+        def run(x: Any, state: tuple, p: Any) -> tuple:
+            new = step(x, *state, p.beside(state[-1]), **options)
+            return new if two else (new,)
+
+        return run
+
+    def step_from_text(self, cell: Cell, options: bool) -> Callable[..., Any]:
+        """The step of a cell from its equations, patched or not; what else they call is found beside the cell."""
+        text = self.texts.get(cell if cell.own else equations_of(cell, options)) or written_out(cell, options)
+        space = self.functions | {name: self.copies.get(id(v), v) for name, v in cell.step.__globals__.items()}
+        exec(compiled(text), space)
+        return space[cell.step.__name__]
 
 
 def own_function(module: ModuleType, value: Any) -> bool:
@@ -159,15 +264,3 @@ def copied(function: Any, space: dict[str, Any]) -> Any:
 def quiet_like(function: Any, copy: Any) -> Any:
     """The copy, with floating-point warnings off where they are off in the function."""
     return copy if inspect.unwrap(function) is function else np.errstate(all="ignore")(copy)
-
-
-class FaultyTarget:
-    """The reference with some mistakes, as a target; cells: those that it claims."""
-
-    def __init__(self, *faults: Fault, cells: tuple[str, ...] = CELLS) -> None:
-        from conformance.adapters import reference
-
-        package = FaultyReference(*faults)
-        self.forward: Callable[..., Any] = reference.forward_of(package)
-        self.gradients: Callable[..., Any] = reference.gradients_of(package)
-        self.capabilities = replace(reference.capabilities, cells=cells)

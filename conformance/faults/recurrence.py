@@ -17,6 +17,7 @@ DROPPED = f"x = [mask * x_t for mask, x_t in zip({BETWEEN}, x)]"
 COLLECT = "return Result(output_all, h_n, *c_n)"
 WIDENED = "return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)"
 PLAIN = "plain = time_major(case.check())"
+NAMED = "return Parameters(config.cell, {kind: as_float64(array) for kind, array in named.items()})"
 
 FAULTS = [
     Fault(
@@ -227,8 +228,9 @@ FAULTS = [
     ),
     Fault(
         "no-bias-reads-weights", "without biases the first column of W_ih stands in", "bias", "layer_parameters",
-        "zeros = np.zeros(len(plain.parameters[\"weight_ih_l0\"]))",
-        "zeros = as_float64(plain.parameters[\"weight_ih_l0\"])[:, 0]", (STEPS, "shapes.no_bias"),
+        "np.zeros(parameter_shape(config, kind, 0).sizes)",
+        "(as_float64(plain.parameters['weight_ih_l0'])[:, 0] if kind != 'weight_ch'"
+        " else np.zeros(parameter_shape(config, kind, 0).sizes))", (STEPS, "shapes.no_bias"),
     ),
     Fault(
         "weights-of-the-first-call", "weights are kept from the first call of the same configuration", "stale-weights",
@@ -357,9 +359,10 @@ FAULTS = [
     ),
     Fault(
         "packed-offsets-of-one-width", "offsets into the packed weights take every layer to be as wide as the first",
-        "layer-wiring", "layer_parameters", "p = Parameters(*map(as_float64, named))",
-        "named[0] = np.roll(named[0], plain.parameters['weight_ih_l0'].size - named[0].size)\n"
-        "        p = Parameters(*map(as_float64, named))",
+        "layer-wiring", "layer_parameters", NAMED,
+        "W_ih = named['weight_ih']\n"
+        "        named['weight_ih'] = np.roll(W_ih, plain.parameters['weight_ih_l0'].size - W_ih.size)\n"
+        "        " + NAMED,
         (STEPS,), ("https://github.com/apache/mxnet/issues/17479",),
     ),
     Fault(
@@ -382,7 +385,8 @@ FAULTS = [
     ),
     Fault(
         "no-bias-is-an-error", "without biases the list of weights is too short", "cell-variant", "layer_parameters",
-        "plain.parameters.get(name + end, zeros)", "plain.parameters[name + end]", (STEPS, "shapes.no_bias"),
+        "for kind in kinds if kind in optional}", "for kind in kinds if kind == 'weight_ch'}",
+        (STEPS, "shapes.no_bias"),
         ("https://github.com/pytorch/pytorch/issues/34800",),
     ),
     Fault(

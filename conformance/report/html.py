@@ -10,12 +10,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from conformance.engine.run import PropertyResult
-from conformance.properties import CHAPTERS, catalogue
-from conformance.target.capabilities import CELLS
-
-from .model import Report
-from .model import environment as installed
+from conformance.events import PropertyResult
+from conformance.trial.verdict import Report
+from conformance.trial.verdict import environment as installed
+from reference_rnn import CELLS
 
 WORDS = {
     "passed": "holds",
@@ -48,11 +46,12 @@ def page(reports: Sequence[Report], missing: Sequence[tuple[str, str]] = ()) -> 
     """The page of some reports; missing: targets that could not be judged, each with the reason."""
     source = resources.files("conformance.report").joinpath("templates/matrix.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(
-        squares=squares, words=WORDS, verdicts=VERDICTS, colours=COLOURS, shade=shade, statement=statement
-    )
+    environment.globals.update(squares=squares, words=WORDS, verdicts=VERDICTS, colours=COLOURS, shade=shade)
     environment.globals.update(worst_first=worst_first, claims=claims, share=share, versions=versions)
-    return environment.from_string(source).render(reports=reports, chapters=CHAPTERS, cells=CELLS, missing=missing)
+    cells = dict.fromkeys([*CELLS, *(cell for report in reports for cell in report.cells)])
+    return environment.from_string(source).render(
+        reports=reports, chapters=chapters(reports), cells=list(cells), missing=missing
+    )
 
 
 def versions() -> str:
@@ -60,10 +59,15 @@ def versions() -> str:
     return ", ".join(f"{name} {version}" for name, version in installed().items() if version)
 
 
-def squares(report: Report) -> list[Square]:
-    """One square for each chapter."""
+def chapters(reports: Sequence[Report]) -> list[str]:
+    """The chapters of some reports, in their order."""
+    return list(dict.fromkeys(result.id.partition(".")[0] for report in reports for result in report.results))
+
+
+def squares(report: Report, names: Sequence[str]) -> list[Square]:
+    """One square for each of these chapters."""
     found = []
-    for chapter in CHAPTERS:
+    for chapter in names:
         mine = [result for result in report.results if result.id.startswith(chapter + ".")]
         judged = [result for result in mine if result.status in ("passed", "failed", "expected_failure")]
         held = sum(result.status == "passed" for result in judged)
@@ -78,11 +82,6 @@ def worst_first(results: Sequence[PropertyResult]) -> list[PropertyResult]:
     order = list(WORDS)
     rank = {"failed": 0, "expected_failure": 1, "inconclusive": 2}
     return sorted(results, key=lambda result: rank.get(result.status, 3 + order.index(result.status)))
-
-
-def statement(id: str) -> str:
-    """The sentence of a property."""
-    return catalogue()[id].statement
 
 
 def claims(report: Report) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from conformance.engine.run import PropertyResult
-
-from .model import Report
+from conformance.events import PropertyResult
+from conformance.trial.verdict import Report
 
 
 def document(report: Report) -> str:
     """The report as a whole document."""
-    suites = ET.Element("testsuites", name=f"rnn-conformance {report.target}")
+    suites = ET.Element("testsuites", name=f"rnn-conformance {report.name}")
     chapters: dict[str, list[PropertyResult]] = {}
     for result in report.results:
         chapters.setdefault(result.id.partition(".")[0], []).append(result)
@@ -20,11 +19,11 @@ def document(report: Report) -> str:
         suite.set("failures", str(sum(result.status == "failed" for result in results)))
         suite.set("skipped", str(sum(result.status not in ("passed", "failed") for result in results)))
         for result in results:
-            element = ET.SubElement(suite, "testcase", classname=f"{report.target}.{chapter}", name=result.id)
+            element = ET.SubElement(suite, "testcase", classname=f"{report.name}.{chapter}", name=result.id)
             element.set("time", f"{result.seconds:.3f}")
             if result.status == "failed":
                 failure = ET.SubElement(element, "failure", message=printable(result.message))
-                failure.text = printable(f"{result.message}\nsmallest case: {result.counterexample}")
+                failure.text = printable(f"{result.message}\n{result.counterexample}")
             elif result.status != "passed":
                 ET.SubElement(element, "skipped", message=printable(f"{result.status}: {result.message}"))
     ET.indent(suites)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from conformance.engine.run import PropertyResult
-from conformance.properties import catalogue
+from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.trial.verdict import Report
 
-from .model import Report
+from .listening import Writer
 
 VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not be judged"}
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
@@ -20,10 +22,61 @@ NOTES = 6
 LONGEST_CASE = 800
 
 
-def show(report: Report, console: Console) -> None:
-    """Prints a report; colours only where the console has them."""
-    for style, line in styled(report):
-        console.print(Text(line, style=style), soft_wrap=True)
+def console(**options: Any) -> Console:
+    """A console; one that is said to have no columns, as by COLUMNS=0, would show nothing at all."""
+    made = Console(highlight=False, **options)
+    made.width = made.width or WIDTH
+    return made
+
+
+class Terminal:
+    """Shows failures as they are found, a bar on a terminal, and the report at the end."""
+
+    def __init__(self, console: Console, writers: Sequence[Writer] = ()) -> None:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        self.console = console
+        self.writers = writers
+        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self.task = self.progress.add_task("loading", total=None)
+
+    def __enter__(self) -> Terminal:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Shows what there is to show."""
+        if isinstance(event, Started):
+            self.progress.update(self.task, total=len(event.properties), description="judging")
+        elif isinstance(event, FailureFound):
+            self.line(f"found        {event.result.id}: {event.result.message}", "red")
+        elif isinstance(event, Judged):
+            self.progress.update(self.task, advance=1, description=f"judging: {event.result.id}")
+        elif isinstance(event, Diagnosing):
+            self.progress.update(self.task, description=f"diagnosis: {event.text}")
+        elif isinstance(event, Finished):
+            self.progress.stop()
+            show(event.report, self.console, self.writers)
+
+    def line(self, text: str, style: str = "") -> None:
+        """One line; colours only where the console has them."""
+        line(self.console, text, style)
+
+
+def show(report: Report, console: Console, writers: Sequence[Writer] = ()) -> None:
+    """The report, and what became of the files."""
+    for style, text in styled(report):
+        line(console, text, style)
+    for writer in writers:
+        for said in writer.said():
+            line(console, "  " + said)
+
+
+def line(console: Console, text: str, style: str = "") -> None:
+    """One line, whatever stands in it; colours only where the console has them."""
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def styled(report: Report) -> Iterator[tuple[str, str]]:
@@ -34,7 +87,7 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     yield from diagnosis(report)
     for failure, *same in alike([result for result in report.results if result.status == "failed"]):
         yield "", ""
-        yield "bold", f"  {failure.id}: {catalogue()[failure.id].statement}"
+        yield "bold", f"  {failure.id}: {failure.statement}"
         yield from (("", line) for line in details(failure))
         if same:
             others = ", ".join(result.id for result in same)
@@ -51,7 +104,10 @@ def headline(report: Report) -> str:
     held = f"{failed} of {len(judged)} properties failed" if failed else f"{len(judged)} properties held"
     expected = sum(result.status == "expected_failure" for result in report.results)
     held += f", {expected} failed as expected" if expected else ""
-    return f"{report.target} {VERDICTS[report.verdict]} ({held}, {cases:,} cases, {report.profile}, seed {report.seed})"
+    counted = f"{cases:,} cases"
+    if report.budget is not None:
+        counted += f", {sum(result.random for result in judged):,} of them random within {report.budget:g} s"
+    return f"{report.name} {VERDICTS[report.verdict]} ({held}, {counted}, {report.profile}, seed {report.seed})"
 
 
 def alike(failures: list[PropertyResult]) -> list[list[PropertyResult]]:
@@ -65,11 +121,10 @@ def alike(failures: list[PropertyResult]) -> list[list[PropertyResult]]:
 def details(failure: PropertyResult) -> Iterator[str]:
     """What is wrong, and the smallest case that shows it."""
     yield from wrapped(failure.message, "    ")
-    case = failure.counterexample or ""
-    if len(case) > LONGEST_CASE:
-        case = case[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
-    if case:
-        yield from wrapped(f"smallest case: {case}", "    ")
+    for case in (failure.counterexample or "").splitlines():
+        if len(case) > LONGEST_CASE:
+            case = case[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
+        yield from wrapped(case, "    ")
 
 
 def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
@@ -105,6 +160,7 @@ def table(report: Report) -> Iterator[str]:
         held = sum(result.status == "passed" for result in results)
         cases = sum(result.examples for result in results)
         yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} cases"
+    yield from wrapped(f"allowed      {report.arithmetic}", "  ")
     if report.coverage:
         areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items())
         yield from wrapped("exercised    " + areas, "  ")

@@ -2,6 +2,14 @@
 
 import pytest
 
+from reference_rnn.cell import loaded
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test has a working directory of its own: what a trial keeps there is not judged first in another one."""
+    monkeypatch.chdir(tmp_path)
+
 
 @pytest.fixture(scope="session")
 def right():
@@ -19,3 +27,17 @@ def forward(case):
         output.append(h)
     return np.stack(output), h[None].copy()
 """
+
+
+@pytest.fixture
+def own_cell(tmp_path):
+    """Makes a cell of one's own of its lines, in a file of its own; its gates are the letters behind ``p.``."""
+
+    def made(name, *lines):
+        gates = "".join(dict.fromkeys(part[0] for line in lines for part in line.split("p.")[1:]))
+        body = "".join(f"    {line}\n" for line in lines)
+        imports = "from reference_rnn import cell, mix, sigmoid, tanh\n\n\n"
+        (tmp_path / f"{name}.py").write_text(f"{imports}@cell({gates!r})\ndef {name}(x, h, p):\n{body}")
+        return loaded(str(tmp_path / f"{name}.py"), name)
+
+    return made

@@ -8,7 +8,7 @@ import pytest
 import reference_rnn
 from conformance import Capabilities, assert_conforms, check, from_cell
 from conformance.adapters import question, reference
-from conformance.target.capabilities import CapabilityError
+from conformance.claims.capabilities import CapabilityError
 
 
 def cell(x, h, p):
@@ -55,7 +55,7 @@ def test_a_dear_shape_is_not_asked_for_often():
 
     forward.gradients = reference.gradients
     forward.capabilities = replace(reference.capabilities, recompiles=True, dtypes=("float32",))
-    report = check(forward)
+    report = check(forward, budget=15.0)
     assert report.verdict == "conforms", report.reasons
     assert len(shapes) <= 24
 

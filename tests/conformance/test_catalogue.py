@@ -6,7 +6,7 @@ import pytest
 
 from conformance.cli import main
 from conformance.faults import FAULTS
-from conformance.faults.kills import Kill
+from conformance.kills import Kill
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 
 from conformance import check
 from conformance.cli.protocol import SCHEMA
-from conformance.target.command import array_of, request, tensor
-from conformance.target.process import Nonsense
+from conformance.harness.command import array_of, request, tensor
+from conformance.harness.process import Nonsense
 from reference_rnn import CELLS, case
 
 RNN = Path(sys.executable).with_name("rnn-conformance")

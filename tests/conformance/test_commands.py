@@ -12,10 +12,14 @@ from operator import getitem
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
-from conformance.engine import counterexamples
-from conformance.report import model
+from conformance.harness.call import FORMS, Call
+from conformance.judging import data
+from conformance.judging.counterexample import DEMANDS, Counterexample
+from conformance.report import html
+from conformance.trial import counterexamples
 from reference_rnn import CELLS, DTYPES, Config, case
 from reference_rnn.case import ACTIVATIONS
 from strategies import layout_of, relaid
@@ -24,7 +28,7 @@ from strategies.memory import LAYOUTS
 TARGETS = Path(__file__).parent.parent / "targets"
 QUESTION = str(TARGETS / "wrong" / "question.py")
 RNN = Path(sys.executable).with_name("rnn-conformance")
-SCHEMAS = Path(model.__file__).parent / "schemas"
+SCHEMAS = Path(html.__file__).parent / "schemas"
 SCHEMA = json.loads((SCHEMAS / "report.json").read_text())
 COUNTEREXAMPLE = json.loads((SCHEMAS / "counterexample.json").read_text())
 
@@ -90,10 +94,11 @@ def test_a_counterexample_is_saved_judged_first_and_replayed(run, tmp_path):
     ("text", "message"),
     [
         ("not json", "Expecting value"),
-        ("[]", "it is not a counterexample of schema 1"),
+        ("[]", "it is not a counterexample of schema 1 or 2"),
         ('{"schema": 1, "property": "equivalence.steps", "case": {}}', "it does not describe a case"),
-        ('{"schema": 2, "property": "equivalence.steps"}', "it is not a counterexample of schema 1"),
-        ("[" * 100000, "recursion"),
+        ('{"schema": 2, "property": "equivalence.steps"}', "it is no counterexample: KeyError"),
+        ('{"schema": 3, "property": "equivalence.steps"}', "it is not a counterexample of schema 1 or 2"),
+        ("[" * 100000, "it is nested too deeply"),
     ],
 )
 def test_a_file_that_is_no_counterexample_is_one_clear_line(run, tmp_path, text, message):
@@ -109,7 +114,7 @@ def test_a_case_survives_being_data():
             "RNN_RELU", T=2, N=3, I=2, H=2, lengths=[2, 0, 1], x={(1, 1, 0): float("nan")}, h_0=0.1, weight_hh_l0=2
         )
         before = before.map(lambda _, array, name=name: relaid(array, name))
-        after = counterexamples.case_from_data(json.loads(json.dumps(counterexamples.case_to_data(before))))
+        after = data.case_from_data(json.loads(json.dumps(data.case_to_data(before))))
         assert repr(after) == repr(before)
         assert layout_of(after.x) == layout_of(before.x) == name
 
@@ -121,38 +126,72 @@ def saved(tmp_path, monkeypatch):
     x = {(0, 0, 0): float("nan"), (0, 0, 1): float("inf"), (1, 0, 0): -float("inf")}
     held = case("RNN_RELU", T=2, N=2, I=2, H=2, L=2, D=2, lengths=[2, 0], x=x, h_0=0.1).replace(dropout=0.5)
     held = held.map(lambda name, array: relaid(array, "negative" if name == "x" else "C"))
-    file = counterexamples.save("my_rnn.py", "shapes.shapes", "output is nan", counterexamples.case_to_data(held))
-    return json.loads(file.read_text())
+    d = {"d_output": np.ones((2, 2, 4), np.float32), "d_h_n": None}
+    expected = {"x": (np.zeros((2, 2, 2)), np.full((2, 2, 2), np.inf))}
+    calls = (Call("forward", held), Call("gradients", held, d, 1))
+    one = Counterexample(
+        "shapes.shapes",
+        "output is nan",
+        "value:output",
+        held,
+        calls,
+        1,
+        (1,),
+        ({}, expected),
+        "numbers",
+        True,
+        "my_rnn.py",
+    )
+    return json.loads(counterexamples.save(one).read_text())
 
 
 def test_a_saved_counterexample_follows_its_schema(saved):
     jsonschema.validate(saved, COUNTEREXAMPLE)
-    assert {"NaN", "Infinity", "-Infinity"} < set(saved["case"]["arrays"]["x"]["numbers"])
+    assert {"NaN", "Infinity", "-Infinity"} < set(saved["case"]["x"]["numbers"])
     optional = case("LSTM", peepholes=True, clip=0.5, activations=("hard_sigmoid", "tanh", "softsign"))
     for other in (case(T=0, N=0), optional):
-        plain = counterexamples.case_to_data(other)
+        plain = data.case_to_data_2(other)
         jsonschema.validate(saved | {"case": plain}, COUNTEREXAMPLE)
-        assert repr(counterexamples.case_from_data(json.loads(json.dumps(plain)))) == repr(other)
+        assert repr(data.case_from_data_2(json.loads(json.dumps(plain)))) == repr(other)
+
+
+def test_a_counterexample_of_the_first_schema_is_still_read(tmp_path):
+    held = case(T=2, h_0=0.1)
+    old = {"schema": 1, "property": "shapes.shapes", "target": "my_rnn.py", "message": "odd"}
+    old["case"] = data.case_to_data(held)
+    jsonschema.validate(old, COUNTEREXAMPLE)
+    (tmp_path / "old.json").write_text(json.dumps(old))
+    one = counterexamples.load(tmp_path / "old.json")
+    assert (one.property, one.message, one.target, repr(one.case)) == ("shapes.shapes", "odd", "my_rnn.py", repr(held))
 
 
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (["schema"], 2),
+        (["schema"], 3),
+        (["demand"], "luck"),
+        (["before"], -1),
+        (["compared"], [-1]),
+        (["repeatable"], "yes"),
+        (["calls", 0, "do"], "stop"),
+        (["calls", 0, "times"], 0),
+        (["calls", 0, "form"], "flat"),
+        (["calls", 1, "cotangents", "d_x"], None),
+        (["calls", 1, "expected", "x", "room"], ["a"]),
         (["property"], "Shapes"),
         (["message"], None),
         (["author"], "me"),
         (["case", "training"], "no"),
         (["case", "lengths"], [2, -1]),
-        (["case", "config", "cell"], "RNN"),
+        (["case", "cell"], "RNN"),
         (["case", "config", "input_size"], 0),
         (["case", "config", "nonlinearity"], "tanh"),
-        (["case", "arrays", "weight_l0"], {"shape": [1], "memory": "C", "numbers": [0.0]}),
-        (["case", "arrays", "x", "dtype"], "float32"),
-        (["case", "arrays", "x", "memory"], "sparse"),
-        (["case", "arrays", "x", "shape"], [1.5]),
-        (["case", "arrays", "x", "numbers"], [1.0, "infinity"]),
-        (["case", "arrays", "x", "numbers"], [[1.0]]),
+        (["case", "parameters", "weight_ih_l0"], [0.0]),
+        (["case", "x", "dtype"], "float32"),
+        (["case", "x", "memory"], "sparse"),
+        (["case", "x", "shape"], [1.5]),
+        (["case", "x", "numbers"], [1.0, "infinity"]),
+        (["case", "x", "numbers"], [[1.0]]),
     ],
 )
 def test_what_is_no_counterexample_does_not_follow_the_schema(saved, path, value):
@@ -164,7 +203,8 @@ def test_what_is_no_counterexample_does_not_follow_the_schema(saved, path, value
 
 def test_nothing_may_be_missing_in_a_counterexample(saved):
     validator = jsonschema.Draft202012Validator(COUNTEREXAMPLE)
-    for part in (saved, saved["case"], saved["case"]["config"], saved["case"]["arrays"]["x"]):
+    call = saved["calls"][1]
+    for part in (saved, call, call["expected"]["x"], saved["case"], saved["case"]["config"], saved["case"]["x"]):
         for name in list(part):
             value = part.pop(name)
             assert not validator.is_valid(saved), name
@@ -174,19 +214,24 @@ def test_nothing_may_be_missing_in_a_counterexample(saved):
 def test_the_schema_knows_what_the_code_knows():
     known = COUNTEREXAMPLE["$defs"]
     config = known["config"]["properties"]
-    assert (tuple(config["cell"]["enum"]), tuple(config["dtype"]["enum"])) == (CELLS, DTYPES)
-    assert config.keys() == {field.name for field in fields(Config)}
-    assert set(known["config"]["required"]) == Config().as_dict().keys()
-    assert tuple(config["activations"]["items"]["enum"]) == ACTIVATIONS
+    cell = known["cell"]["anyOf"][0]
+    assert (tuple(cell["enum"]), tuple(config["dtype"]["enum"])) == (CELLS, DTYPES)
+    assert (
+        config.keys() | {"cell"} == {field.name for field in fields(Config)} == known["config_1"]["properties"].keys()
+    )
+    assert {"cell", *known["config"]["required"]} == Config().as_dict().keys()
+    assert tuple(known["schema_2"]["properties"]["demand"]["enum"]) == tuple(DEMANDS)
+    assert tuple(known["call"]["properties"]["form"]["enum"]) == FORMS
+    assert tuple(config["activations"]["items"]["enum"]) == tuple(ACTIVATIONS)
     assert tuple(known["array"]["properties"]["memory"]["enum"]) == LAYOUTS
-    assert COUNTEREXAMPLE["properties"]["schema"]["const"] == counterexamples.SCHEMA
+    assert known["schema_2"]["properties"]["schema"]["const"] == data.SCHEMA
 
 
 def test_a_hostile_case_is_refused():
-    data = counterexamples.case_to_data(case())
-    data["arrays"]["x"]["shape"] = [10**9, 1, 1]
-    with pytest.raises(counterexamples.CounterexampleError, match="cannot reshape"):
-        counterexamples.case_from_data(data)
+    plain = data.case_to_data(case())
+    plain["arrays"]["x"]["shape"] = [10**9, 1, 1]
+    with pytest.raises(data.CounterexampleError, match="which do not fit its shape"):
+        data.case_from_data(plain)
 
 
 def test_trace_marks_the_first_number_that_differs(run):
@@ -196,6 +241,38 @@ def test_trace_marks_the_first_number_that_differs(run):
     assert "the target raised" in text and "With one direction only" in text
     assert re.search(r"1 +0 +0 +0.635149 +0.3747531 +<-- first", text)
     assert text.count("<-- first") == 1
+
+
+ODD_WORDS = "only [bold]x[/bold] of [(1, 2)] at [/] and :x:"
+
+
+def test_trace_says_what_the_target_said_word_for_word(run, tmp_path, right):
+    (tmp_path / "raises.py").write_text(f"def forward(case):\n    raise ValueError({ODD_WORDS!r})\n")
+    done = run("trace", "raises.py")
+    assert done.returncode == 1 and f"ValueError: {ODD_WORDS} (" in done.stdout
+    assert done.stdout.rstrip().splitlines()[-1] == "some numbers are missing: see what the target said"
+    (tmp_path / "one.py").write_text(
+        'capabilities = {"bidirectional": True}\n'
+        + right.replace("    p, h,", f"    if case.config.bidirectional: raise ValueError({ODD_WORDS!r})\n    p, h,")
+    )
+    done = run("trace", "one.py")
+    assert done.returncode == 1 and ODD_WORDS in done.stdout and "With one direction only:" in done.stdout
+    last = "With both directions, some numbers are missing: see what the target said"
+    assert done.stdout.rstrip().splitlines()[-1] == last
+
+
+def test_the_last_line_of_trace_is_its_status(run, tmp_path, right):
+    (tmp_path / "right.py").write_text(right)
+    (tmp_path / "wrong.py").write_text(right.replace("h[None].copy()", "0 * h[None]"))
+    for name, status, last in (("right", 0, "every number agrees"), ("wrong", 1, "some numbers differ")):
+        done = run("trace", f"{name}.py")
+        assert done.returncode == status
+        assert done.stdout.rstrip().splitlines()[-1].startswith(last)
+
+
+def test_matrix_says_word_for_word_why_a_target_was_not_judged(run, tmp_path):
+    (tmp_path / "odd.py").write_text(f"raise RuntimeError({ODD_WORDS!r})\n")
+    assert f"RuntimeError: {ODD_WORDS}" in run("matrix", "odd.py").stdout
 
 
 def test_trace_shows_every_layer_and_direction(run):

@@ -8,15 +8,16 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from conformance.engine import counterexamples
-from conformance.engine.compare import beyond, common, compare
-from conformance.report import model
-from conformance.target.capabilities import Capabilities
-from conformance.target.load import TargetError, open_target
+from conformance.chapters import catalogue
+from conformance.claims.capabilities import Capabilities
+from conformance.harness.load import TargetError, open_target
+from conformance.report import html
+from conformance.trial import counterexamples
+from conformance.trial.compare import beyond, common, compare
 
 TARGETS = Path(__file__).parent.parent / "targets"
 RNN = Path(sys.executable).with_name("rnn-conformance")
-SCHEMAS = Path(model.__file__).parent / "schemas"
+SCHEMAS = Path(html.__file__).parent / "schemas"
 STATE = """
 capabilities = dict(default_state=True)
 
@@ -67,7 +68,7 @@ def both(tmp_path, right):
         for name, text in (("before", old), ("after", new)):
             (tmp_path / f"{name}.py").write_text(text)
             opened.append(open_target(tmp_path / f"{name}.py", in_process=True))
-        return compare(*opened, **options)
+        return compare(*opened, catalogue(), 100, **options)
 
     return compared
 
@@ -80,7 +81,7 @@ def test_the_same_twice_is_the_same_bit_for_bit(both):
 @pytest.mark.parametrize("other", ["reversed_sums", "fused_product", "rational_tanh", "float64_inside"])
 def test_rounding_is_no_difference(other):
     opened = [open_target(TARGETS / "right" / f"{name}.py", in_process=True) for name in ("plain", other)]
-    found = compare(*opened)
+    found = compare(*opened, catalogue(), 100)
     assert found.status == (1 if found.lost else 0) and not found.differences
     assert 0 < found.counts["identical"] < found.counts["same"]
 
@@ -125,7 +126,7 @@ def test_what_is_wrong_each_in_its_own_way_differs(both, right):
     found = both(wrong.format(0), wrong.format(2))
     apart = [difference for difference in found.differences if difference.leaves == "both"]
     assert found.status == 1 and len(apart) > 50
-    assert "one way and" in apart[0].new and apart[0].kind.startswith("disagree:")
+    assert " by OLD and " in apart[0].new and " by NEW;" in apart[0].new and apart[0].kind.startswith("disagree:")
 
 
 def test_an_exception_or_a_crash_differs(run, right):
@@ -198,7 +199,10 @@ def test_the_seed_decides_what_is_found(both, right):
         (["old.py"], "Missing argument 'NEW'; usage: "),
         (["old.py", "new.py", "--profile", "slow"], "there is no profile 'slow'; there are quick, standard, thorough"),
         (["old.py", "new.py", "--json", "no/such/file"], "no/such/file cannot be written: No such file or directory"),
-        (["old.py", "new.py", "--budget", "1s"], "options of compare are --profile, --seed, --call-limit, --json"),
+        (
+            ["old.py", "new.py", "--budget", "1s"],
+            "options of compare are --profile, --seed, --call-limit",
+        ),
     ],
 )
 def test_what_is_asked_wrongly_is_one_clear_line(run, right, words, message):
@@ -235,6 +239,8 @@ def test_common_claims_are_those_that_both_make():
     assert beyond(shared, shared) == []
     assert "empty time" in beyond(old, shared) and "steps other than 5" in beyond(old, shared)
     assert beyond(new, shared) == ["cells RNN_TANH", "bidirectional"]
+    half = Capabilities(cells=("GRU",), arithmetic="half-sums+flush-to-zero")
+    assert common(new, half).arithmetic == "lenient+flush-to-zero+half-sums"  # what either is allowed, both are
     with pytest.raises(TargetError, match="no dtypes in common"):
         common(old, Capabilities(cells=("GRU",), dtypes=("float64",)))
 
@@ -243,4 +249,4 @@ def test_what_is_saved_is_a_counterexample(run, right, tmp_path):
     run(right, right.replace("case.h_0[0]", "0 * case.h_0[0]"))
     (file,) = (tmp_path / ".rnn-conformance").rglob("*.json")
     jsonschema.validate(json.loads(file.read_text()), json.loads((SCHEMAS / "counterexample.json").read_text()))
-    assert counterexamples.load(file)[0] == "equivalence.steps"
+    assert counterexamples.load(file).property == "equivalence.steps"

@@ -3,16 +3,24 @@
 import re
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conformance import Capabilities, check, from_cell
 from conformance.adapters import reference
-from conformance.engine.run import PropertyResult
-from conformance.faults import FAULTS, FaultyTarget
-from conformance.faults.diagnosis import diagnose, without_numbers
-from conformance.target.load import open_target
+from conformance.chapters import catalogue
+from conformance.diagnosis.diagnosis import diagnose, without_numbers
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.probes import answers
+from conformance.diagnosis.work import Work
+from conformance.faults import FAULTS
+from conformance.harness.load import open_target
+from conformance.judging.judge import PropertyResult
+from conformance.judging.subject import Subject
+
+RIGHT = Path(__file__).parent.parent / "targets" / "right"
 
 # A sample over every file of the catalogue; benchmarks/diagnosis.py tries them all.
 SINGLE = (
@@ -33,14 +41,14 @@ PAIRS = (
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
     """Gives a diagnosis plenty of time: what it finds must not depend on how busy the machine is."""
-    monkeypatch.setattr("conformance.engine.check.diagnose", partial(diagnose, seconds=60.0))
+    monkeypatch.setattr("conformance.trial.loop.diagnose", partial(diagnose, seconds=60.0))
 
 
 def named(*faults, seconds=60.0):
     """The ids that a diagnosis names exactly for a reference with these faults; plenty of time, for busy machines."""
     cells = set.intersection(*(set(fault.cells) for fault in faults))
     target = FaultyTarget(*faults, cells=tuple(cells & {"RNN_TANH", "LSTM"} or cells))
-    found = diagnose(open_target(target), seconds=seconds).findings
+    found = diagnose(open_target(target), catalogue(), seconds=seconds).findings
     return {finding.fault for finding in found if finding.exact}
 
 
@@ -178,8 +186,29 @@ def test_what_is_random_is_recognised_by_what_fails(id):
 def test_it_keeps_to_its_time():
     slow = from_cell(lambda x, s, p: (time.sleep(0.02), lstm(x, s, p, leak=0.1))[1], "LSTM")
     began = time.monotonic()
-    diagnose(open_target(slow), seconds=2.0)
+    diagnose(open_target(slow), catalogue(), seconds=2.0)
     assert time.monotonic() - began < 20  # of which 2 are its own, on a machine that does nothing else
+
+
+def test_it_goes_by_work_and_not_by_the_clock(monkeypatch):
+    """On a machine that is a thousand times slower the same is found, as long as there is no limit of time."""
+    report = diagnose(open_target(FaultyTarget(FAULTS["gates-ifog"], cells=("LSTM",))), catalogue(), seconds=1e9)
+    real = time.monotonic
+    monkeypatch.setattr("conformance.diagnosis.work.time.monotonic", lambda: 1000 * real())
+    again = diagnose(open_target(FaultyTarget(FAULTS["gates-ifog"], cells=("LSTM",))), catalogue(), seconds=1e9)
+    assert [vars(finding) for finding in again.findings] == [vars(finding) for finding in report.findings]
+    assert [finding.fault for finding in again.findings] == ["gates-ifog"]
+
+
+def test_a_part_of_work_is_spent_of_the_whole():
+    whole = Work(10, time.monotonic() + 60)
+    part = whole.part(0.5)
+    part.spend(5)
+    assert part.over and not whole.over and whole.left == 5
+    other = whole.part(1.0)
+    whole.spend(5)
+    assert whole.over and other.over
+    assert Work(10, time.monotonic() - 1).over
 
 
 def test_it_can_be_left_out_and_never_changes_the_verdict():
@@ -203,9 +232,16 @@ def test_words_are_compared_without_their_numbers():
 
 
 def test_a_diagnosis_that_fails_leaves_the_verdict(monkeypatch):
-    monkeypatch.setattr("conformance.engine.check.diagnose", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("conformance.trial.loop.diagnose", lambda *_, **__: 1 / 0)
     report = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
     assert report.verdict == "fails"
     assert report.known == [
         "the diagnosis itself failed, by a mistake of this kit: ZeroDivisionError: division by zero"
     ]
+
+
+@pytest.mark.parametrize("target", ["skips_zeros", "multiplies"])
+def test_nan_times_zero_is_no_wrong_answer(target):
+    opened = open_target(str(RIGHT / f"{target}.py"))
+    given = answers(Subject(opened), Work(1000, time.monotonic() + 60))
+    assert len(given) > 100 and all(answered.right for answered in given)

@@ -11,11 +11,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from conformance.report import html, model
+from conformance.report import html
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 WRONG = Path(__file__).parent.parent / "targets" / "wrong"
-SCHEMA = json.loads((Path(model.__file__).parent / "schemas" / "report.json").read_text())
+SCHEMA = json.loads((Path(html.__file__).parent / "schemas" / "report.json").read_text())
 KNOWN = '[[expected]]\nproperty = "equivalence.steps"\nreason = "it was never carried on"\n'
 FEW = ("--property", "equivalence.steps", "--property", "shapes.dtype", "-n", "1")
 

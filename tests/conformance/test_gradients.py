@@ -6,8 +6,9 @@ import pytest
 
 from conformance import Capabilities, check
 from conformance.adapters import reference
-from conformance.faults import Fault, FaultyTarget
-from conformance.properties import catalogue
+from conformance.chapters import catalogue
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.faults import Fault
 
 RIGHT = """
 import numpy as np
@@ -236,7 +237,7 @@ def test_what_does_not_look_like_gradients_is_named(judged, mistake, in_process)
 
     assert result.status == "failed"
     assert message in result.message
-    assert result.counterexample.startswith("case('RNN_TANH', ")
+    assert result.counterexample.startswith("smallest case: case('RNN_TANH', ")
 
 
 @BOTH
@@ -296,14 +297,27 @@ def test_a_wrong_gradient_is_named_with_the_right_one(judged):
 
     assert result.status == "failed"
     assert result.message.startswith("the gradient of bias_hh_l0[0] is ") and ", must be " in result.message
-    assert result.counterexample.startswith("case('RNN_TANH', T=1, N=1, I=1, H=1")
+    assert result.counterexample.startswith("smallest case: case('RNN_TANH', T=1, N=1, I=1, H=1")
 
 
 # The same of the reference, for what the small target does not have. What is patched: a function, old and new text.
 DEEP = {
-    "integer_networks": ("relu_slope", "np.where(z > 0, 1.0, 0.0)", "np.where(z > -1, 1.0, 0.0)"),
-    "padding_has_none": ("scan_backward", "d_x[t] = select(step.x, alive, 0.0)", "d_x[t] = step.x + (1 - alive)"),
-    "reversal": ("scan_backward", "zip(steps if reverse else reversed(steps)", "zip(reversed(steps)"),
+    "integer_networks": (
+        "rnn_relu",
+        "return relu(z)",
+        "return passed_back(relu(z), (z, lambda d: d * (z.value > -1)))",
+    ),
+    "padding_has_none": (
+        "gradients",
+        "(t < plain.row_lengths)[:, None], 0.0)",
+        "(t < plain.row_lengths)[:, None], 1.0)",
+    ),
+    "reversal": (
+        "run",
+        "output, state = scan(step, p, x, state, lengths, reverse)",
+        "read = [passed_back(x_t, (x_t, lambda d: 2 * d)) for x_t in x] if reverse else x\n"
+        "            output, state = scan(step, p, read, state, lengths, reverse)",
+    ),
     "batch_first": ("by_name", "elif case.config.batch_first:", "elif False:"),
     "unbatched": ("cotangents", "[state[:, None] for state", "[0 * state[:, None] for state"),
     "default_state": (
@@ -311,12 +325,24 @@ DEEP = {
         "for name, _ in case.arrays()}",
         "for name, _ in case.arrays() if case.h_0 is not None}",
     ),
-    "dropout": ("run_backward", "[mask * d for mask, d in", "[d for mask, d in"),
+    "dropout": ("run", "[mask * x_t for", "[passed_back(mask * x_t, (x_t, lambda d: d)) for"),
     "memory_layout": ("cotangents", '"output": d_output,', '"output": d_output.ravel("K").reshape(d_output.shape),'),
-    "back_propagation": ("gru_backward", "d_q = join(d_r, d_z, d_n * r)", "d_q = join(d_r, d_z, d_n)"),
-    "one_step": ("lstm_projected_backward", "hr=[(d_h, unprojected)]", "hr=[(d_h, state[1])]"),
-    "each_result": ("lstm_backward", "d_c = total(d_c, d_h * o", "d_c = total(abs(d_c), d_h * o"),
-    "central_differences": ("gru_reset_before_backward", "d_rh * h * sigmoid_slope(r)", "d_rh * sigmoid_slope(r)"),
+    "back_propagation": ("gru", "r * q", "passed_back(r * q, (r, lambda d: d * q.value), (q, lambda d: d))"),
+    "one_step": (
+        "lstm",
+        "h = o * tanh(c)",
+        "h = o * tanh(c)\n"
+        "    if 'weight_hr' in p.arrays:\n"
+        "        W_hr = p.arrays['weight_hr']\n"
+        "        of_h, of_c = linear(h, passed_back(W_hr), 0.0), linear(passed_back(c), W_hr, 0.0)\n"
+        "        return passed_back(of_h, (of_h, lambda d: d), (of_c, lambda d: d)), c",
+    ),
+    "each_result": ("lstm", "h = o * tanh(c)", "h = o * tanh(c)\n    c = passed_back(c, (c, abs))"),
+    "central_differences": (
+        "gru_reset_before",
+        "r * h",
+        "passed_back(r * h, (r, lambda d: d), (h, lambda d: d * r.value))",
+    ),
 }
 
 
@@ -404,3 +430,52 @@ def test_rounding_is_allowed_and_more_is_not(judged, in_process):
 
     assert judged(order, "one_step", in_process=in_process)["one_step"].status == "passed"
     assert judged(rough, "one_step", in_process=in_process)["one_step"].status == "failed"
+
+
+# The results of the run that was recorded
+
+OWN = changed('"h_0": d_h[None]}', '"h_0": d_h[None], "output": output, "h_n": output[-1:].copy()}')
+BESIDE = {
+    "only some": ('"output": output, ', "", "shapes", "h_n came beside the gradients, but not output"),
+    "another shape": ("output[-1:].copy()", "output[-1].ravel()", "shapes", "h_n has shape"),
+    "a shape that can be made out": (
+        "output[-1:].copy()", "output[-1].copy()", "shapes", "beside the gradients, h_n has shape (1, 1), must be"
+    ),
+    "another dtype": (
+        "output[-1:].copy()", "output[-1:].astype(float)", "shapes", "the h_n beside the gradients is float64, must be"
+    ),
+    "another state": (
+        "output[-1:].copy()", "output[:1].copy()", "back_propagation", "beside the gradients, h_n[0, 0, 0] is "
+    ),
+    "a rough output": (
+        '"output": output,',
+        '"output": output * np.float32(1.0001),',
+        "back_propagation",
+        "beside the gradients, output[",
+    ),
+}  # fmt: skip
+
+
+@BOTH
+def test_results_may_come_beside_the_gradients(judged, in_process):
+    assert {r.status for r in judged(OWN, "shapes", "back_propagation", "linear", in_process=in_process).values()} == {
+        "passed"
+    }
+
+
+@pytest.mark.parametrize("odd", BESIDE)
+def test_what_comes_beside_the_gradients_is_judged_too(judged, odd):
+    old, new, id, message = BESIDE[odd]
+    result = judged(OWN.replace(old, new), id)[id]
+    assert result.status == "failed"
+    assert message in result.message
+
+
+@pytest.mark.parametrize("text", [RIGHT, OWN], ids=["kept", "returned"])
+def test_gradients_are_judged_from_the_states_of_their_own_run(judged, text):
+    """A recorded pass may round otherwise than inference does."""
+    apart = text.replace("forward(case)\n    assert", "forward(case, np.finfo(case.x.dtype).eps)\n    assert")
+    apart = apart.replace("def forward(case):", "def forward(case, off=0):")
+    apart = apart.replace("h = np.tanh(", "h = case.x.dtype.type(1 - off) * np.tanh(")
+    assert apart.count("off") == 2 and "finfo" in apart
+    assert judged(apart, "back_propagation")["back_propagation"].status == "passed"

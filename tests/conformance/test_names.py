@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import conformance
+
 RNN = Path(sys.executable).with_name("rnn-conformance")
 
 HIDDEN = "strategies.py' hides the package 'strategies' of rnn-conformance; rename it, or run 'rnn-conformance check'"
@@ -36,6 +38,17 @@ def test_python_says_which_file_is_in_the_way(run):
     assert done.stderr.splitlines()[-1].startswith("ImportError: ") and HIDDEN in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "said"), [("strategies.py", HIDDEN), ("random.py", "random.py)"), ("click.py", "'click' ")]
+)
+def test_what_is_in_the_way_is_no_verdict(run, tmp_path, name, said):
+    (tmp_path / name).write_text("mine = True\n")
+    (tmp_path / "strategies.py").unlink() if name != "strategies.py" else None
+    done = run(sys.executable, "-m", "conformance", "check", "my_rnn.py")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert done.stderr.startswith("rnn-conformance: cannot be used here: ") and said in done.stderr
+
+
 def test_what_needs_no_strategies_works_all_the_same(run):
     code = "import conformance, sys; conformance.Capabilities(); print({'hypothesis', 'pytest'} & sys.modules.keys())"
     assert run(sys.executable, "-c", code).stdout == "set()\n"
@@ -53,3 +66,15 @@ def test_strategies_say_when_the_reference_is_hidden(tmp_path):
     (tmp_path / "reference_rnn.py").write_text("")
     done = subprocess.run([sys.executable, "-c", "import strategies"], cwd=tmp_path, capture_output=True, text=True)
     assert "hides the package 'reference_rnn' of rnn-conformance; rename it" in done.stderr
+
+
+def test_two_targets_in_one_process_have_modules_of_their_own(tmp_path, right):
+    for name, function in (("one", "tanh"), ("two", "sin")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "beside.py").write_text(f"from numpy import {function} as activation\n")
+        (tmp_path / name / "rnn.py").write_text(
+            f"from beside import activation\n{right}".replace("np.tanh", "activation")
+        )
+    for name, verdict in (("one", "conforms"), ("two", "fails"), ("one", "conforms")):
+        report = conformance.check(tmp_path / name / "rnn.py", properties=["equivalence.activation"], diagnosis=False)
+        assert report.verdict == verdict

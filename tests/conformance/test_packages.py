@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from conformance import check
-from conformance.target.load import SHIPPED, TargetError, open_target, spec_of
+from conformance.harness.load import SHIPPED, TargetError, open_target, spec_of
 
 # What the package promises and does not do, or does not do quickly: see docs/findings.md.
 WITHOUT = {

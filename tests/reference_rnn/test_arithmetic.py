@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_rnn import DTYPES, PRECISION, PROFILES, anchored, arithmetic, case, forward
+from reference_rnn import (
+    DTYPES,
+    PRECISION,
+    PROFILES,
+    allowances,
+    anchored,
+    arithmetic,
+    case,
+    described,
+    forward,
+    joined,
+    rounded,
+)
 from reference_rnn import functions as f
 from reference_rnn.ball import exact
 from strategies import cases
@@ -34,12 +46,14 @@ def test_only_16_bits_are_stored_narrower_than_they_are_summed(dtype):
     assert arithmetic(dtype).narrow == dtype.endswith("16")
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_no_profile_is_narrower_than_strict(profile):
-    z = exact(np.linspace(-3, 3, 61), arithmetic("float32", profile))
-    strict = exact(np.linspace(-3, 3, 61), arithmetic("float32"))
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("profile", [*PROFILES, "+".join(PROFILES)])
+def test_no_profile_is_narrower_than_strict(profile, dtype):
+    numbers = np.linspace(-3, 3, 61)[:, None]
+    z, strict = (exact(numbers, arithmetic(dtype, name)) for name in (profile, "strict"))
 
-    assert (f.tanh(z).rad >= f.tanh(strict).rad).all()
+    for function in (f.tanh, f.sigmoid, lambda z: f.linear(z, np.ones((1, 1)), np.ones(1)), lambda z: f.outer(z, z)):
+        assert (function(z).rad * (1 + 8 * z.arithmetic.u) >= function(strict).rad).all()
 
 
 # Profiles
@@ -60,6 +74,43 @@ def test_lenient_admits_a_tanh_made_of_a_sigmoid():
     assert made.dtype == np.float32
     assert f.tanh(exact(z, arithmetic("float32", "lenient"))).contains(made).all()
     assert not f.tanh(exact(z, arithmetic("float32"))).contains(made).all()
+
+
+def test_names_of_profiles_may_be_joined_in_any_order():
+    assert joined("half-sums+lenient") == joined("lenient", "half-sums") == "lenient+half-sums"
+    assert joined("strict") == "strict" and joined("strict", "lenient") == "lenient"
+
+    both = arithmetic("float16", "half-sums+flush-to-zero")
+    assert both == arithmetic("float16", "flush-to-zero+half-sums")
+    assert (both.ua, both.eta) == (2.0**-11 + 2.0**-24, 2.0**-14)
+    assert arithmetic("float32", "lenient+half-sums").ks == 10
+
+
+@pytest.mark.parametrize("name", ["fast", "", "lenient+", "lenient+lenient", "half-sums + lenient", None, []])
+def test_a_profile_that_does_not_exist_is_one_line(name):
+    with pytest.raises(
+        ValueError, match=r"^arithmetic is .*, must be one of strict, lenient, flush-to-zero, half-sums"
+    ):
+        joined(name)
+
+
+@pytest.mark.parametrize("profile", [*PROFILES, "+".join(PROFILES)])
+def test_a_profile_says_what_it_allows_and_why(profile):
+    a, said = arithmetic("float16", profile), described(profile)
+
+    assert f"sigmoid within {a.ks:g} u" in said and f"{a.kt:g}" in said and (f"+ {a.ka:g})" in said) == (a.ka > 0)
+    assert ("float32 or wider" in said) == (a.ua < a.u) and ("as zero" in said) == a.flushes
+    assert all(allowances(profile).values()) and "\n" not in said
+
+
+def test_lenient_admits_a_sigmoid_that_ends_8_units_short_of_1_and_strict_one_that_ends_5_units_short():
+    z = np.linspace(20, 40, 21)
+    short = lambda units: np.full(z.shape, 1 - units * 2.0**-24)  # noqa: E731
+
+    assert f.sigmoid(exact(z, arithmetic("float32", "lenient"))).contains(short(8)).all()
+    assert not f.sigmoid(exact(z, arithmetic("float32", "lenient"))).contains(short(11)).any()
+    assert f.sigmoid(exact(z, arithmetic("float32"))).contains(short(5)).all()
+    assert not f.sigmoid(exact(z, arithmetic("float32"))).contains(short(8)).any()
 
 
 SUBNORMAL = 2.0**-130
@@ -138,5 +189,77 @@ def test_sums_may_not_be_kept_in_16_bits(dtype):
 
     balls = forward(c, arithmetic(dtype)).output
 
+    assert forward(c, arithmetic(dtype, "half-sums")).output.contains(np.full((1, 1, 1), float(total)))
     assert balls.contains(store(np.full((1, 1, 1), 1 + 64 * small)).astype(float))
     assert total == 1 and not balls.contains(np.full((1, 1, 1), float(total)))
+
+
+# Half sums
+
+
+def in_sequence(terms, dtype):
+    total = terms[..., 0]
+    for k in range(1, terms.shape[-1]):
+        total = rounded(total + terms[..., k], dtype).astype(float)
+    return total
+
+
+def in_pairs(terms, dtype):
+    while terms.shape[-1] > 1:
+        terms = np.concatenate([terms, np.zeros_like(terms[..., : terms.shape[-1] % 2])], axis=-1)
+        terms = rounded(terms[..., ::2] + terms[..., 1::2], dtype).astype(float)
+    return terms[..., 0]
+
+
+def in_splits(terms, dtype):
+    """Four sums in float32, of which each is stored before they are added."""
+    splits = np.array_split(terms.astype(np.float32), 4, axis=-1)
+    return in_sequence(np.stack([rounded(part.sum(-1), dtype).astype(float) for part in splits], axis=-1), dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("add", [in_sequence, in_pairs, in_splits])
+@pytest.mark.parametrize("terms", [4, 16, 64])
+def test_sums_of_16_bits_are_half_sums_and_not_strict(dtype, add, terms):
+    """The bound is no idle one: what they lose is a good part of it for few terms, and more than strict allows."""
+    rng = np.random.default_rng(terms)
+    x, W = (rounded(rng.standard_normal(shape), dtype).astype(float) for shape in ((300, terms), (8, terms)))
+    found = add(rounded(x[:, None] * W, dtype).astype(float), dtype)
+
+    half, strict = (f.linear(exact(x, arithmetic(dtype, name)), W, np.zeros(8)) for name in ("half-sums", "strict"))
+
+    assert half.contains(found).all() and not strict.contains(found).all()
+    assert terms > 4 or (abs(found - half.mid) / half.rad).max() > 0.25
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_sum_in_which_every_term_is_lost_comes_near_the_bound(dtype):
+    u, n = arithmetic(dtype).u, 64
+    W = rounded(np.r_[1.0, np.full(n - 1, 0.75 * u)][None], dtype).astype(float)
+
+    ball = f.linear(exact(np.ones((1, n)), arithmetic(dtype, "half-sums")), W, np.zeros(1))
+    lost = abs(in_sequence(W, dtype) - ball.mid)
+
+    assert 0.5 < (lost / ball.rad).item() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_half_sums_change_nothing_where_sums_are_accumulated_as_they_are_stored(dtype):
+    half, strict = arithmetic(dtype, "half-sums"), arithmetic(dtype)
+    x = exact(np.linspace(-3, 3, 12).reshape(3, 4), half)
+
+    assert (half.u, half.ua, half.eta) == (strict.u, strict.ua, strict.eta)
+    assert (f.linear(x, x.mid, 0.0).rad == f.linear(exact(x.mid, strict), x.mid, 0.0).rad).all()
+
+
+# States
+
+
+def test_a_state_may_be_kept_wider_where_it_is_returned_as_a_subnormal_half():
+    c = case("RNN_TANH", T=2, x={(0, 0, 0): 2.0**-14}, weight_ih_l0=2.0**-11, weight_hh_l0=32, h_0=0, dtype="float16")
+    output = np.array([0.0, np.tanh(32 * np.tanh(2.0**-25))]).reshape(2, 1, 1).astype(np.float16)
+
+    ball = anchored(c, output.astype(float), arithmetic("float16")).output
+
+    assert ball.contains(output.astype(float)).all()
+    assert not ball.contains(output.astype(float) + 2.0**-18).any()

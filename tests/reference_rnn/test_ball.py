@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_rnn import GATES, Ball, anchored, arithmetic, case, forward, rounded
+from reference_rnn import CELLS, Ball, anchored, arithmetic, case, cell_of, forward, rounded
 from reference_rnn import functions as f
 from reference_rnn.ball import exact, stored
 from strategies import cases
@@ -33,6 +33,10 @@ ELEMENTWISE = {
     "tanh_slope": (f.tanh_slope, SIGNED),
     "sigmoid_slope": (f.sigmoid_slope, OPENINGS),
     "relu_slope": (f.relu_slope, NUMBERS),
+    "softsign_slope": (f.softsign_slope, SIGNED),
+    "hard_sigmoid_slope": (f.hard_sigmoid_slope, NUMBERS),
+    "clip_slope": (lambda z: f.clip_slope(z, 0.75), NUMBERS),
+    "negative": (lambda z: -z, NUMBERS),
 }
 
 
@@ -114,6 +118,7 @@ def test_join_puts_values_and_radii_side_by_side():
 
 def test_an_exact_ball_is_a_point_and_a_stored_one_allows_for_its_rounding():
     assert exact([2.0, -4.0], FLOAT32).rad.tolist() == [0, 0]
+    assert stored([0.0, 2.0**-24], arithmetic("float16")).rad.tolist() == [2.0**-25, 2.0**-25 + 2.0**-35]
     assert stored([2.0, -4.0], FLOAT32).rad.tolist() == [2.0**-23, 2.0**-22]
 
 
@@ -149,6 +154,10 @@ def test_float32_activations_are_in_the_ball(name):
         (lambda z, n, h: f.sigmoid_slope(z), lambda z, n, h: z * (1 - z)),
         (lambda z, n, h: f.sigmoid_slope(z), lambda z, n, h: z - z * z),
         (lambda z, n, h: n * f.sigmoid_slope(z), lambda z, n, h: n * z * (1 - z)),
+        (lambda z, n, h: f.softsign_slope(z), lambda z, n, h: (1 - z) * (1 - z)),
+        (lambda z, n, h: f.softsign_slope(f.softsign(n)), lambda z, n, h: 1 / ((1 + abs(n)) * (1 + abs(n)))),
+        (lambda z, n, h: f.softsign_slope(f.softsign(n)), lambda z, n, h: (1 / (1 + abs(n))) ** 2),
+        (lambda z, n, h: f.hard_sigmoid_slope(n), lambda z, n, h: (abs(n) < 2.5) * np.float32(0.2)),
     ],
 )
 def test_float32_sums_products_and_mixtures_are_in_the_ball(function, formula):
@@ -162,6 +171,21 @@ def test_float32_sums_products_and_mixtures_are_in_the_ball(function, formula):
     assert result.rad.max() < 1e-5
 
 
+def test_a_mixture_may_be_of_any_share():
+    """Nothing keeps the share of one's own cell between 0 and 1."""
+    rng, a = np.random.default_rng(0), arithmetic("float32")
+    z, n, h = (rounded(rng.normal(size=2000) * 10.0 ** rng.uniform(-3, 3, 2000), "float32") for _ in range(3))
+    room = [10.0 ** rng.uniform(-9, -3, 2000) * abs(each) for each in (z, n, h)]
+    ball = f.mix(*(Ball(each.astype(float), rad, a) for each, rad in zip((z, n, h), room)))
+    for signs in itertools.product((-1, 0, 1), repeat=3):
+        z_, n_, h_ = (each + sign * rad for each, sign, rad in zip((z.astype(float), n, h), signs, room))
+        assert ball.contains((1 - z_) * n_ + z_ * h_).all()
+    exact_ball = f.mix(*(exact(each, a) for each in (z, n, h)))
+    one = np.float32(1)
+    for result in ((one - z) * n + z * h, n + z * (h - n)):
+        assert exact_ball.contains(result.astype(float)).all()
+
+
 def test_a_reset_product_may_be_multiplied_out_and_its_terms_added_last():
     """((W x + r (U h)) + r d) + b, with every rounding upwards; all but r (U h) is nearly nothing."""
     up = lambda value: value * (1 + FLOAT32.u)  # noqa: E731
@@ -171,7 +195,24 @@ def test_a_reset_product_may_be_multiplied_out_and_its_terms_added_last():
     result = f.linear(exact(nothing, FLOAT32), one, nothing[0]) + exact(one, FLOAT32) * q
 
     assert result.contains(up(up(up(up(up(1.0)) + 2.0**-60) + 2.0**-60) + 2.0**-60)).all()
-    assert not result.contains(np.array(1 + 6 * FLOAT32.u)).any()
+    assert not result.contains(np.array(1 + 7 * FLOAT32.u)).any()
+
+
+@pytest.mark.parametrize("profile", ["strict", "half-sums"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_long_sum_may_be_added_to_a_number_term_by_term(dtype, profile):
+    """A product of matrices is accumulated on top of what else there is, and every addition rounds upwards."""
+    a, n = arithmetic(dtype, profile), 24
+    unit = a.ua if a.ua < a.u else a.u
+    terms, one = exact(np.full((1, n), 1.01 * unit), a), exact(np.ones((1, 1)), a)
+    accumulated = 1 + 2 * n * unit  # each term is just more than half a unit in the last place of 1
+
+    for result in (
+        f.linear(terms, np.ones((1, n)), 0.0) + one,  # the gradient of a state, and that of its output
+        f.linear(terms, np.ones((1, n)), np.zeros(1)) + one * f.linear(one, np.ones((1, 1)), np.zeros(1)),  # W x + r q
+    ):
+        assert result.contains(np.array(accumulated)).all()
+        assert not result.contains(np.array(1 + 4 * n * unit + 16 * a.u)).any()
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -224,6 +265,23 @@ def test_the_slope_of_relu_is_open_within_reach_of_the_kink_and_nowhere_else(z, 
     )
 
 
+@pytest.mark.parametrize(("slope", "most"), [(f.hard_sigmoid_slope, 0.2), (lambda z: f.clip_slope(z, 2.5), 1.0)])
+@pytest.mark.parametrize("z", [-4.0, -2.5, -2.25, 0.0, 2.25, 2.5, 4.0])
+@pytest.mark.parametrize("rad", [0.0, 0.25, 1.0])
+def test_the_slope_of_what_is_cut_off_is_open_within_reach_of_a_kink_and_nowhere_else(slope, most, z, rad):
+    result = slope(ball([z], rad))
+
+    near = abs(abs(z) - 2.5) <= rad
+    allowed = [bool(result.contains(np.array(share * most))) for share in (0.0, 0.5, 1.0)]
+    assert allowed == ([True] * 3 if near else [abs(z) > 2.5, False, abs(z) < 2.5])
+
+
+def test_where_no_bound_is_set_the_slope_of_clip_is_one_for_certain():
+    result = f.clip_slope(ball([-1e30, 0.0, 7.0], 1.0), np.inf)
+
+    assert result.mid.tolist() == [1, 1, 1] and result.rad.tolist() == [0, 0, 0]
+
+
 def test_a_ball_is_transposed_reshaped_and_indexed_like_its_numbers():
     numbers = ball(np.arange(6.0).reshape(2, 3), np.arange(6.0).reshape(2, 3) / 8)
 
@@ -246,7 +304,7 @@ def test_a_tanh_that_is_13_units_off_is_rejected():
 
 
 @settings(max_examples=100, deadline=None)
-@given(cases(cells=GATES, projections=True, empty=("time", "batch", "length")))
+@given(cases(cells=CELLS, projections=True, empty=("time", "batch", "length")))
 def test_a_midpoint_is_the_plain_result_bit_for_bit(c):
     balls, plain = forward(c, FLOAT32), forward(c)
 
@@ -254,7 +312,19 @@ def test_a_midpoint_is_the_plain_result_bit_for_bit(c):
         assert name == other and np.array_equal(ball.mid, array, equal_nan=True)
 
 
-FUNCTIONS = ["tanh", "sigmoid", "relu", "mix", "linear", "affine", "tanh_slope", "sigmoid_slope", "relu_slope"]
+FUNCTIONS = [
+    "tanh",
+    "sigmoid",
+    "relu",
+    "mix",
+    "linear",
+    "affine",
+    "tanh_slope",
+    "sigmoid_slope",
+    "relu_slope",
+    "softsign_slope",
+    "hard_sigmoid_slope",
+]
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, "outer", "total"])
@@ -367,7 +437,7 @@ def in_many_ways(seed):
         return np.tanh((added(W * x) + (r * added(U * h) + r * d)) + b)
 
     def step(cell, x, state, *parameters):
-        gates = list(zip(*(np.split(array, len(GATES[cell])) for array in parameters[:4])))
+        gates = list(zip(*(np.split(array, len(cell_of(cell).gates)) for array in parameters[:4])))
         if cell == "LSTM":
             h, c = state
             i, f, o = (sigmoid(gate(x, h, *gates[k])) for k in (0, 1, 3))
@@ -446,3 +516,22 @@ def test_one_wrong_number_of_a_gated_cell_is_rejected(looped, kind, seed):
     assert not balls.output.contains(output)[at]
     for final, (name, ball) in zip(finals, list(balls.items())[1:], strict=True):
         assert not ball.contains(final + 1e-3).any(), name
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+@pytest.mark.parametrize("shift", [0.0, 30.0])
+def test_float32_normalisation_is_in_the_ball_and_a_little_more_is_not(size, shift):
+    rng = np.random.default_rng(size)
+    x = (shift + rng.standard_normal((200, size))).astype(np.float32)
+
+    result = f.normalised(exact(x, FLOAT32))
+
+    deviation = x - x.mean(-1, keepdims=True, dtype=np.float32)
+    variance = (deviation * deviation).mean(-1, keepdims=True, dtype=np.float32)
+    for found in (
+        deviation / np.sqrt(variance + np.float32(1e-5)),
+        deviation * (1 / np.sqrt(variance + np.float32(1e-5))),
+    ):
+        assert found.dtype == np.float32 and result.contains(found.astype(float)).all()
+    assert size == 1 or not result.contains(result.mid * 1.01 + 0.01 * (1 + shift)).all()
+    assert size == 1 or np.median(result.rad) < 1e-4 * (1 + shift)

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 
 from reference_rnn import (
     CELLS,
-    GATES,
     Case,
     Config,
     ShapeError,
     case,
+    cell_of,
     forward,
     parameter_shapes,
     result_shapes,
@@ -168,11 +168,14 @@ def test_wrong_lengths_are_named(lengths, message):
         ({"dtype": "int8"}, "dtype is 'int8', must be one of float32"),
         ({"num_layers": 0}, "num_layers is 0, must be at least 1"),
         ({"hidden_size": -1}, "hidden_size is -1"),
-        ({"cell": "LSTM", "hidden_size": 3, "proj_size": 3}, "proj_size is 3, must be 0, or for LSTM less than hidden"),
+        (
+            {"cell": "LSTM", "hidden_size": 3, "proj_size": 3},
+            "proj_size is 3, must be 0, or for a cell with projections",
+        ),
         ({"cell": "LSTM", "hidden_size": 3, "proj_size": 4}, "proj_size is 4"),
         ({"cell": "LSTM", "hidden_size": 3, "proj_size": -1}, "proj_size is -1"),
         ({"cell": "LSTM", "proj_size": 1}, "proj_size is 1"),
-        ({"cell": "GRU", "hidden_size": 3, "proj_size": 2}, "proj_size is 2, must be 0, or for LSTM"),
+        ({"cell": "GRU", "hidden_size": 3, "proj_size": 2}, "proj_size is 2, must be 0, or for a cell with"),
         ({"cell": "RNN_TANH", "hidden_size": 3, "proj_size": 1}, "proj_size is 1"),
     ],
 )
@@ -192,9 +195,9 @@ def test_a_missing_projection_is_named():
 
 
 def test_gates_are_packed_in_the_order_of_torch():
-    assert set(CELLS) == set(GATES)
-    assert (GATES["GRU"], GATES["GRU_RESET_BEFORE"], GATES["LSTM"]) == ("rzn", "rzn", "ifgo")
-    assert GATES["RNN_TANH"] == GATES["RNN_RELU"] == "h"
+    assert all(cell_of(cell) is cell for cell in CELLS)
+    assert (cell_of("GRU").gates, cell_of("GRU_RESET_BEFORE").gates, cell_of("LSTM").gates) == ("rzn", "rzn", "ifgo")
+    assert cell_of("RNN_TANH").gates == cell_of("RNN_RELU").gates == "h"
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -202,9 +205,9 @@ def test_the_rows_of_its_gates_are_all_the_rows_of_a_weight(cell):
     config = Config(cell, 2, 3, proj_size=2 if cell == "LSTM" else 0)
     rows = np.arange(parameter_shapes(config)["weight_hh_l0"].sizes[0])
 
-    found = [rows[gate_rows(config, gate)].tolist() for gate in GATES[cell]]
+    found = [rows[gate_rows(config, gate)].tolist() for gate in cell_of(cell).gates]
 
-    assert found == [[3 * k, 3 * k + 1, 3 * k + 2] for k in range(len(GATES[cell]))]
+    assert found == [[3 * k, 3 * k + 1, 3 * k + 2] for k in range(len(cell_of(cell).gates))]
 
 
 def test_a_gate_that_a_cell_does_not_have_has_no_rows():

@@ -1,24 +1,39 @@
 """One step of each cell."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from reference_rnn import CELLS, Config
-from reference_rnn.cells import (
-    STEPS,
-    Parameters,
-    gru,
-    gru_reset_before,
-    lstm,
-    lstm_projected,
-    rnn_relu,
-    rnn_tanh,
-    step_of,
-)
+from reference_rnn import CELLS, Config, arithmetic, cell, cells, parameter_shapes, softplus
+from reference_rnn.ball import exact
+from reference_rnn.cell import Parameters
 
 N, I, H, P = 2, 3, 4, 2
+
+
+class Arrays(NamedTuple):
+    """The parameters of one layer and direction under short names."""
+
+    W_ih: np.ndarray
+    W_hh: np.ndarray
+    b_ih: np.ndarray
+    b_hh: np.ndarray
+    W_hr: np.ndarray | None = None
+
+
+def stepping(cell):
+    """The step of a cell as a function of x, the states and Arrays."""
+
+    def step(x, states, p):
+        named = zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"), p)
+        return cell.run(x, states, Parameters(cell, {kind: array for kind, array in named if array is not None}), {})
+
+    return step
+
+
+rnn_tanh, rnn_relu, gru, gru_reset_before, lstm, lstm_projected = map(stepping, [*CELLS, cells.lstm])
 
 # Each step: how many gates it has, how many states, and how many numbers h has.
 SIZES = {
@@ -37,7 +52,7 @@ def drawn(step, seed=1):
     numbers = np.random.default_rng(seed).standard_normal
     x, h, c = map(numbers, [(N, I), (N, size), (N, H)])
     shapes = [(gates * H, I), (gates * H, size), (gates * H,), (gates * H,), (P, H)]
-    return x, (h, c)[:states], Parameters(*map(numbers, shapes[: 5 if size == P else 4]))
+    return x, (h, c)[:states], Arrays(*map(numbers, shapes[: 5 if size == P else 4]))
 
 
 def dot(weights, values):
@@ -202,7 +217,7 @@ def test_a_complex_step_through_a_cell_is_its_derivative(step, seed):
 
     def moved(size):
         arrays = [None if a is None else a + size * way for a, way in zip((x, *states, *p), ways)]
-        return step(arrays[0], tuple(arrays[1 : 1 + len(states)]), Parameters(*arrays[1 + len(states) :]))
+        return step(arrays[0], tuple(arrays[1 : 1 + len(states)]), Arrays(*arrays[1 + len(states) :]))
 
     for new, ahead, behind in zip(moved(1e-30j), moved(1e-6), moved(-1e-6), strict=True):
         assert new.imag / 1e-30 == pytest.approx((ahead - behind) / 2e-6, abs=1e-7)
@@ -217,7 +232,27 @@ def test_a_derivative_by_complex_step_is_the_one_by_hand():
     assert new.imag / 1e-30 == pytest.approx((1 - new.real**2) * p.W_hh[:, 1], abs=1e-15)
 
 
-def test_every_cell_that_a_case_may_name_has_a_step():
-    assert STEPS.keys() == set(CELLS)
-    assert {step_of(Config(cell)) for cell in CELLS} | {lstm_projected} == set(SIZES)
-    assert step_of(Config("LSTM", hidden_size=H, proj_size=P)) is lstm_projected
+def test_a_function_of_a_vector_is_known_up_to_rounding():
+    """It is computed like any other, so its ball is no point."""
+
+    @cell("h", vectors=("u",))
+    def scaled(x, h, p):
+        return softplus(p.u) * h + p.h.input(x)
+
+    u, a = np.linspace(-3, 3, H), arithmetic("float32")
+    arrays = {"weight_ih": np.zeros((H, I)), "bias_ih": np.zeros(H), "u": u}
+    x, ones = exact(np.ones((N, I)), a), exact(np.ones((N, H)), a)
+    (ball,) = scaled.run(x, (ones,), Parameters(scaled, arrays), {})
+    (again,) = scaled.run(x, (ones,), Parameters(scaled, arrays | {"u": 0 * u}), {})
+    np.testing.assert_allclose(ball.mid[0], np.log1p(np.exp(u)))
+    assert (ball.rad > 10 * a.u * ball.mid).all() and (again.rad > 0).all()
+
+
+@pytest.mark.parametrize("name", ["ih", "u_hh", "w_ch"])
+def test_a_vector_may_be_called_like_a_half(name):
+    @cell("hg", vectors=(name,))
+    def scaled(x, h, p):
+        return getattr(p, name) * h + p.h(x, h) + p.g(x, h)
+
+    shapes = parameter_shapes(Config(cell=scaled, hidden_size=3))
+    assert shapes[name + "_l0"].sizes == (3,)

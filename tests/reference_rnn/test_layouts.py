@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from reference_rnn import CELLS, Case, Config, forward, layouts
+from reference_rnn.layouts import GATES, KERAS, ONNX
 from strategies import cases
 
 SOME = settings(max_examples=60, deadline=None)
@@ -187,3 +188,9 @@ def test_keras_adds_the_biases_up_and_transposes():
     }  # fmt: skip
     kernel, recurrent, bias = layouts.to_keras(parameters)
     assert kernel.tolist() == [[1.0], [2.0]] and recurrent.tolist() == [[3.0]] and bias.tolist() == [9.0]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_layouts_know_the_gates_of_every_cell(cell):
+    orders = [GATES[cell], KERAS[cell], ONNX[cell]]
+    assert orders[0] == cell.gates and {"".join(sorted(order)) for order in orders} == {"".join(sorted(cell.gates))}

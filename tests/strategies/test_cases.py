@@ -1,15 +1,35 @@
 """Drawn cases: how they are distributed, and that they keep to what is allowed."""
 
+import re
+from dataclasses import replace
+from functools import partial
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import find, given, settings
 from hypothesis.errors import InvalidArgument
 
-from reference_rnn import CELLS, DTYPES, GATES, Config, arithmetic, case, forward, rounded
+from conformance.judging.judgement import void_layers
+from reference_rnn import CELLS, DTYPES, Config, anchored, arithmetic, case, cell_of, forward, rounded
 from reference_rnn.case import gate_rows
 from strategies import cases, layout_of
-from strategies.cases import BIASES, CONTRACTION, PADDINGS, Allowed, contractive, decode, from_block, held
-from strategies.covering import covering
+from strategies.cases import (
+    BIASES,
+    CONTRACTION,
+    MODES,
+    NETWORKS,
+    PADDINGS,
+    Allowed,
+    Sketch,
+    build,
+    contractive,
+    decode,
+    fitted,
+    from_block,
+    held,
+)
+from strategies.covering import COVERING, covering
 from strategies.memory import LAYOUTS
 
 EMPTIES = ("time", "batch", "length")
@@ -261,8 +281,8 @@ def test_the_cell_state_differs_from_the_hidden_one(gated):
 def test_most_gates_differ_from_one_another(gated, kind):
     def different(c):
         array = c.parameters[kind + "_l0"]
-        gates = {array[gate_rows(c.config, gate)].tobytes() for gate in GATES[c.config.cell]}
-        return len(gates) == len(GATES[c.config.cell])
+        gates = {array[gate_rows(c.config, gate)].tobytes() for gate in c.config.cell.gates}
+        return len(gates) == len(c.config.cell.gates)
 
     assert share([c for c in gated if c.config.bias], different) > 0.65
 
@@ -428,30 +448,162 @@ def test_what_is_empty_is_admitted_only_where_it_is_allowed(empty, c):
     assert not Allowed(empty=[other for other in EMPTIES if other != empty]).admits(c)
 
 
+SIZES, POSITIVE = "sizes['", "must be a sequence of positive integers"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cells": ("RNN",)}, f"cells has 'RNN', must be of {', '.join(CELLS)}"),
+        ({"cells": ("RNN",)}, f"cells has 'RNN', must be one of {', '.join(CELLS)}"),
         ({"dtypes": ("float8",)}, f"dtypes has 'float8', must be of {', '.join(DTYPES)}"),
         ({"empty": ("rows",)}, "empty has 'rows', must be of time, batch, length"),
         ({"network": "deep"}, "network has 'deep', must be of dense, integer, linear, automaton"),
         ({"sizes": {"H": (1,)}}, "sizes has 'H', must be of input_size, hidden_size, num_layers, batch, steps"),
         ({"min_layers": 3, "max_layers": 2}, "min_layers is 3, must be from 1 to max_layers = 2"),
         ({"min_layers": 0}, "min_layers is 0, must be from 1 to max_layers = 4"),
-        ({"cells": ("GRU", "LSTM_PEEPHOLE")}, f"cells has 'LSTM_PEEPHOLE', must be of {', '.join(CELLS)}"),
+        ({"cells": ("GRU", "LSTM_PEEPHOLE")}, f"cells has 'LSTM_PEEPHOLE', must be one of {', '.join(CELLS)}"),
         ({"cells": ()}, "cells"),
         ({"dtypes": ()}, "dtypes"),
-        ({"sizes": {"steps": ()}}, "sizes"),
+        ({"sizes": {"steps": ()}}, SIZES + "steps'] is (), " + POSITIVE),
+        ({"sizes": {"input_size": (0,)}}, SIZES + "input_size'] is (0,), " + POSITIVE),
+        ({"sizes": {"batch": (2, -1)}}, SIZES + "batch'] is (2, -1), " + POSITIVE),
+        ({"sizes": {"batch": (True,)}}, SIZES + "batch'] is (True,), " + POSITIVE),
+        ({"sizes": {"batch": (2.0,)}}, SIZES + "batch'] is (2.0,), " + POSITIVE),
+        ({"sizes": {"batch": (None,)}}, SIZES + "batch'] is (None,), " + POSITIVE),
+        ({"sizes": {"batch": "33"}}, SIZES + "batch'] is '33', " + POSITIVE),
+        ({"sizes": {"batch": {3: 4}}}, SIZES + "batch'] is {3: 4}, " + POSITIVE),
+        ({"sizes": {"batch": 33}}, SIZES + "batch'] is 33, " + POSITIVE),
+        ({"sizes": {"batch": np.array([2, -1])}}, SIZES + "batch'] is array([ 2, -1]), " + POSITIVE),
+        ({"sizes": {3: (1,)}}, "sizes has 3, must be of input_size, hidden_size, num_layers, batch, steps"),
+        ({"sizes": (33,)}, "sizes is (33,), must be a dict from input_size, hidden_size, num_layers, batch, steps to"),
+        ({"sizes": []}, "sizes is [], must be a dict"),
+        (
+            {"sizes": {"num_layers": (5,)}, "max_layers": 4},
+            SIZES + "num_layers'] is (5,), and none of them is from min_layers = 1 to max_layers = 4",
+        ),
+        (
+            {"sizes": {"num_layers": (1,)}, "min_layers": 2},
+            SIZES + "num_layers'] is (1,), and none of them is from min_layers = 2 to max_layers = 4",
+        ),
+        ({"max_layers": 0}, "min_layers is 1, must be from 1 to max_layers = 0"),
     ],
 )
 def test_an_argument_that_does_not_exist_is_refused_with_those_that_do(options, message):
-    with pytest.raises(InvalidArgument, match=message):
+    with pytest.raises(InvalidArgument, match=re.escape(message)):
         cases(**options)
 
 
 def test_a_way_to_hold_biases_that_does_not_exist_is_refused():
     with pytest.raises(InvalidArgument, match="biases has 'three', must be of two, one, no b_hn"):
         Allowed(biases="three")
+
+
+@pytest.mark.parametrize("chosen", [(7,), [7], {7}, range(7, 8), np.array([7]), (np.int64(7),)])
+def test_sizes_come_in_any_collection(chosen):
+    allowed = Allowed(sizes={"batch": chosen})
+
+    assert allowed.sizes == {"batch": (7,)} and type(allowed.sizes["batch"][0]) is int
+    assert all(c.num_rows == 7 for c in (from_block(block, allowed) for block in blocks(20)))
+
+
+def test_as_many_layers_are_drawn_as_sizes_say():
+    for count in (5, 64):
+        c = find(cases(sizes={"num_layers": (count,)}), lambda c: True, settings=settings(database=None, deadline=None))
+        assert c.config.num_layers == count
+
+
+# Large sizes
+
+LARGE = [(dimension, 4096) for dimension in ("input_size", "batch", "steps")] + [("num_layers", 64)]
+SMALL = {dimension: range(1, 9) for dimension in ("input_size", "hidden_size", "num_layers", "batch", "steps")}
+
+
+def large(dimension, size, **options):
+    """What is allowed where one dimension is large, and no other one above 8."""
+    return Allowed(sizes=SMALL | {dimension: (size,)}, max_layers=max(8, size), empty=EMPTIES, **options)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("dimension", "size"), [*LARGE, *(("hidden_size", size) for size in (33, 67, 68, 129, 257))])
+@pytest.mark.sample(every=3)
+def test_one_dimension_may_be_large(dimension, size, cell, network):
+    for dtype in DTYPES:
+        allowed = large(dimension, size, cells=(cell,), dtypes=(dtype,), network=network, projections=True)
+        for c in [*map(partial(build, allowed=allowed), COVERING[::6]), *(from_block(b, allowed) for b in blocks(3))]:
+            assert allowed.admits(c.check()), c.config
+            assert all(np.array_equal(a, rounded(a, dtype), equal_nan=True) for _, a in c.arrays())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_four_thousand_units_are_no_obstacle(dtype, network):
+    allowed = large("hidden_size", 4096, cells=("RNN_TANH",), dtypes=(dtype,), network=network, min_layers=1)
+
+    assert allowed.admits(build(COVERING[0], allowed).check())
+
+
+@pytest.mark.parametrize("mode", [3, 4, 5, 6])
+@pytest.mark.parametrize(
+    ("cell", "size"),
+    [*product(CELLS, (33, 64, 128, 192, 193, 256, 257)), ("RNN_RELU", 512), ("LSTM", 512), ("RNN_TANH", 1024)],
+)
+def test_no_two_gates_rows_or_columns_of_a_dense_weight_are_alike(cell, size, mode):
+    for dtype in DTYPES:
+        for contract in (True, False):
+            sketch = Sketch(T=1, I=8, H=size, num_layers=2, mode=mode, contract=contract, seed=mode)
+            c = build(sketch, Allowed(cells=(cell,), dtypes=(dtype,)))
+            for W in weights(c):
+                gates = W.reshape(len(cell_of(cell).gates), -1)
+                assert len({gate.tobytes() for gate in gates}) == len(gates)
+                assert len({row.tobytes() for row in W}) == len(W)
+                assert len({column.tobytes() for column in W.T.copy()}) == W.shape[1]
+
+
+@pytest.mark.parametrize("size", [33, 512])
+@pytest.mark.parametrize("mode", range(len(MODES)))
+@pytest.mark.parametrize("network", ["dense", "automaton"])
+def test_gates_differ_at_every_level_of_large_sizes(size, mode, network):
+    for cell in GATED:
+        c = build(Sketch(T=1, I=8, H=size, mode=mode, network=network), Allowed(cells=(cell,)))
+        for array in c.parameters.values():
+            gates = array.reshape(len(cell_of(cell).gates), -1)
+            assert len({gate.tobytes() for gate in gates}) == len(gates)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(("dimension", "size"), [("hidden_size", 129), ("hidden_size", 512), ("input_size", 512)])
+@pytest.mark.sample(every=7)
+def test_half_of_the_large_cases_are_not_void(dimension, size, cell, dtype):
+    sizes = {dimension: (size,), "steps": (1, 2, 5), "batch": (2,)}
+    allowed = Allowed(cells=(cell,), dtypes=(dtype,), sizes=sizes, max_layers=2)
+
+    def verifies(c):
+        balls = anchored(c, np.asarray(forward(c).output, float), arithmetic(dtype))
+        return not any(void_layers(balls, c))
+
+    assert share([from_block(block, allowed) for block in blocks(30)], verifies) >= 0.5
+
+
+def test_covering_cases_are_built_one_by_one():
+    allowed = Allowed(sizes={"hidden_size": (4096,)}, max_layers=1)
+    each = covering(allowed)
+
+    assert next(each).config.hidden_size == next(each).config.hidden_size == 4096
+
+
+def test_layers_are_few_where_they_would_fill_the_memory():
+    allowed = Allowed(cells=("LSTM",), sizes={"hidden_size": (4096,)}, bidirectional=True)
+
+    def layers(**options):
+        return fitted(Sketch(num_layers=4), replace(allowed, **options))[0].num_layers
+
+    assert layers() == 1
+    assert layers(min_layers=2) == 2 and layers(sizes={"hidden_size": (4096,), "num_layers": (3,)}) == 3
+    assert layers(sizes={"hidden_size": (512,)}) == 4
 
 
 # Decoding and shrinking

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_rnn import DTYPES, case, forward, rounded
+from reference_rnn import DTYPES, PRECISION, case, forward, rounded
 from strategies import cases
 from strategies.cases import Allowed, from_block
-from strategies.integers import growth, representable, valid_steps
+from strategies.integers import banded, growth, integer_network, representable, valid_steps
 
 EMPTIES = ("time", "batch", "length")
 
@@ -126,6 +126,50 @@ def test_the_state_has_a_say_in_most_automata(cell):
     automata = drawn(100, cells=(cell,), network="automaton", max_layers=1)
 
     assert np.mean([depends(c.replace(x=c.x[:1], lengths=None)) for c in automata]) > 0.6
+
+
+# Large sizes
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "sizes", [{"hidden_size": (512,)}, {"input_size": (4096,)}, {"steps": (4096,)}, {"num_layers": (64,)}], ids=str
+)
+def test_a_large_integer_network_is_exact(sizes, dtype):
+    rest = {"steps": (1, 2, 5), "batch": (2, 3)}
+    most = max(sizes.get("num_layers", (2,)))
+
+    for c in drawn(12, cells=("RNN_RELU",), dtypes=(dtype,), network="integer", max_layers=most, sizes=rest | sizes):
+        assert representable(c)
+        assert growth(c) < 2 ** PRECISION[dtype]
+
+
+@pytest.mark.parametrize("sizes", [{"hidden_size": (512,)}, {"input_size": (512,)}], ids=str)
+@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "GRU_RESET_BEFORE"])
+def test_a_large_automaton_is_saturated_and_its_units_differ(cell, sizes):
+    for c in drawn(8, cells=(cell,), network="automaton", max_layers=1, memory=False, lengths=False, sizes=sizes):
+        output = forward(c).output
+        assert set(np.unique(output)) <= {-1.0, 1.0}
+        if c.parameters["weight_ih_l0"].any():
+            assert len({unit.tobytes() for unit in c.parameters["weight_ih_l0"]}) > 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_grows_beyond_all_bounds_is_not_representable():
+    c = case("RNN_RELU", T=4096, x=1, weight_ih_l0=2, weight_hh_l0=2)
+
+    assert growth(c) == np.inf and not representable(c)
+    assert representable(integer_network(c))
+
+
+def test_what_is_kept_of_a_matrix_reads_every_column():
+    W = np.arange(1.0, 21.0).reshape(5, 4)
+
+    kept = banded(W, 2, 1, lambda numbers: numbers)
+
+    assert ((kept == W) | (kept == 0)).all() and kept.any(0).all()
+    assert [np.flatnonzero(row).tolist() for row in kept] == [[1, 2], [2, 3], [0, 3], [0, 1], [1, 2]]
+    assert np.array_equal(banded(W, 9, 0, lambda numbers: numbers), W)
 
 
 # What is representable

@@ -192,6 +192,39 @@ def test_numbers_go_from_an_array_whose_layout_matters(layout):
     assert not end.x.any()
 
 
+def test_building_cases_takes_no_longer_than_it_may():
+    c = case("RNN_TANH", T=3, N=2, I=4, H=700, x=1, weight_hh_l0=1)
+    began = time.monotonic()
+
+    assert shrink(c, lambda c: False, lambda c: False, seconds=0.2) is c
+    assert shrink(c, lambda c: True, lambda c: c.config.hidden_size == 700, runs=0) is c
+    assert time.monotonic() - began < 5
+
+
+def test_what_is_large_by_claim_stays_large_and_is_small_elsewhere():
+    c = case("LSTM", T=5, N=3, I=4, H=300, L=2, D=2, x=1, weight_hh_l0=0.5, bias_hh_l1=1)
+
+    small = shrink(c, lambda c: bool(c.x.size and c.x.flat[0] == 1), lambda c: c.config.hidden_size == 300, seconds=60)
+
+    sizes = [size_of(small, axis) for axis in "LDTNIH"]
+    assert sizes == [1, 1, 1, 1, 1, 300]
+    assert [name for name, array in small.arrays() if array.any()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "kept"), [("T", [0, 3, 4]), ("N", [0, 3]), ("I", [0, 3]), ("H", [0, 3, 4]), ("L", [0, 3])]
+)
+def test_several_are_taken_away_at_once_as_one_by_one(axis, kept):
+    sizes = {"steps": (5,), "batch": (4,), "input_size": (4,), "hidden_size": (5,), "num_layers": (4,)}
+    allowed = Allowed(cells=("LSTM",), lengths=True, bidirectional=True, memory=False, sizes=sizes)
+    c = from_block(bytes(range(48)), allowed)
+
+    at_once, singly = without(c, axis, 1, 2).check(), without(without(c, axis, 1), axis, 1)
+
+    assert size_of(at_once, axis) == len(kept)
+    assert repr(at_once) == repr(singly)
+
+
 def test_a_nan_that_matters_does_not_use_up_the_runs():
     calls = []
     for c in drawn(1, lambda c: np.isnan(c.x).any()):

@@ -1,0 +1,65 @@
+"""What Python code calls: a target judged in one call, and a test of one line."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from conformance.chapters import catalogue
+from conformance.events import Event, Judged, PropertyResult
+from conformance.report import terminal
+from conformance.report.files import Files
+from conformance.report.keeping import Keeper
+from conformance.report.listening import Writer, listen
+from conformance.trial.loop import trial
+from conformance.trial.options import Options
+from conformance.trial.verdict import Report
+
+
+def check(
+    target: Any,
+    profile: str = "quick",
+    seed: int = 0,
+    stop_on_first: bool = False,
+    *,
+    in_process: bool = True,
+    progress: Callable[[PropertyResult], None] = lambda result: None,
+    **options: Any,
+) -> Report:
+    """Does a target conform?
+
+    target: a file, ``package.module``, ``file.py:name``, a shipped name, a class, a function, an object
+    in_process: False holds the target in child processes, within limits of time and memory
+    progress: called with each result, as soon as it is known
+    options: the other fields of ``conformance.Options``: properties, workers, budget, call_limit, memory_limit,
+    require, expected_failures, strict, diagnosis, saved, json, junitxml, html
+
+    Raises TargetError if the target cannot be loaded or built, UsageError for what cannot be asked, and
+    KeyboardInterrupt after Ctrl-C, when what was found until then has been saved and written.
+    """
+    name = os.fspath(target) if isinstance(target, os.PathLike) else target
+    chosen = Options(profile=profile, seed=seed, stop_on_first=stop_on_first, in_process=in_process, **options)
+    if not isinstance(name, str):  # only names are the same tomorrow
+        chosen = chosen.without_saved()
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Judged):
+            progress(event.result)
+
+    writers: list[Writer] = [Keeper(chosen), Files(chosen)]
+    report = listen(trial(name, chosen, catalogue), [heard, *writers])
+    for writer in writers:
+        for loss in writer.losses:
+            warnings.warn(loss, stacklevel=2)
+    if report.interrupted:
+        raise KeyboardInterrupt(report.interrupted)
+    return report
+
+
+def assert_conforms(target: Any, profile: str = "quick", seed: int = 0, **options: Any) -> None:
+    """Raises AssertionError with the report, unless the target conforms; for tests. Options are those of ``check``."""
+    report = check(target, profile, seed, **options)
+    if report.verdict != "conforms":
+        raise AssertionError("\n".join(line for _, line in terminal.styled(report)))

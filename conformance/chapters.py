@@ -1,0 +1,45 @@
+"""The chapters, in the order in which they are judged and reported, and the catalogue of their properties."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+from functools import lru_cache
+
+from conformance.judging.properties import Property
+
+# Shapes first: where they are wrong, what follows is noise.
+CHAPTERS = (
+    "shapes",
+    "equivalence",
+    "directions",
+    "layers",
+    "time",
+    "batch",
+    "lengths",
+    "nonfinite",
+    "symmetries",
+    "dropout",
+    "gates",
+    "options",
+    "gradients",
+)
+
+# Those that find most mistakes soonest, as the table of kills shows: the first to be asked where one failure is enough.
+STRONGEST = (
+    "equivalence.steps", "shapes.shapes", "gradients.shapes", "gradients.back_propagation", "lengths.padding_is_zero",
+    "shapes.repeatable", "dropout.mask", "nonfinite.propagation", "shapes.default_state", "shapes.batch_first",
+    "shapes.calls_are_independent", "shapes.memory_layout", "dropout.off_in_evaluation", "options.together",
+    "lengths.padded_row_is_row_alone", "shapes.inputs_untouched", "gradients.dropout", "gradients.unbatched",
+    "gradients.default_state", "gradients.memory_layout", "shapes.unbatched", "symmetries.scale",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> dict[str, Property]:
+    """All properties by id, in the order of their chapters."""
+    found: dict[str, Property] = {}
+    for chapter in CHAPTERS:
+        module = importlib.import_module(f"conformance.test_{chapter}")
+        found |= {p.id: p for p in vars(module).values() if isinstance(p, Property)}
+    return {id: replace(p, rank=STRONGEST.index(id) if id in STRONGEST else len(STRONGEST)) for id, p in found.items()}

@@ -1,0 +1,1 @@
+"""What a target claims, and which cases fit that."""

@@ -1,0 +1,245 @@
+"""What a target claims. Not claimed is not tested; claimed must work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from reference_rnn import CELLS, ORDERS, Cell, CellError, cell_of, joined
+from reference_rnn.cell import claimed, loaded
+
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+BIASES = ("two", "one", "no b_hn")
+EMPTIES = ("time", "batch", "length")
+OPTIONS = ("peepholes", "coupled_gates", "clip", "activations")
+LARGEST = 2**16  # size; arrays of more could not be held by anybody
+DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
+FLAGS = (
+    "bidirectional", "no_bias", "initial_state", "default_state", "lengths", "nonfinite", "batch_first",
+    "unbatched", "projections", "gradients", "recompiles",
+)  # fmt: skip
+
+
+class CapabilityError(ValueError):
+    """A target declares something that does not exist; the message lists what does."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an implementation claims; every default claims little.
+
+    cells, dtypes      which of CELLS and DTYPES; a cell of one's own as a reference_rnn.Cell, or as "spec.py:name"
+                       beside the target
+    max_layers         None for any number
+    no_bias            runs without biases
+    biases             "two"; "one": only their sum exists; "no b_hn": a GRU without that one
+    initial_state      takes h_0;  default_state: h_0 may be None and means zeros
+    lengths            ragged batches;  empty: True, or a subset of {"time", "batch", "length"}
+    nonfinite          NaN and infinity reach all that depends on them, through factors that are not zero
+    dropout            True: 0 <= p <= 1;  "open": p < 1
+    gradients          by name; output, h_n and c_n of the run that was recorded for them may stand beside them
+    options            of ONNX' operators: "peepholes", "coupled_gates", "clip", "activations"; see reference_rnn.Config
+    sizes              allowed values by dimension, for code with compile-time shapes
+    recompiles         a new shape is dear
+    arithmetic         "strict": sums accumulated in float32 or wider, tanh and sigmoid to a few units, subnormal inputs
+                       read as they are;  "lenient": tanh and sigmoid right in absolute terms only;  "half-sums": sums
+                       accumulated in the 16 bits that are stored;  "flush-to-zero": subnormal inputs read as zero;
+                       or several joined: "half-sums+flush-to-zero"; reference_rnn.described says the figures
+    order              "steps"; of linear recurrences "scan" or "chunks": in any association of the steps;  "log": as
+                       sums of logarithms, judged where every term is above zero, without gradients
+
+    Raises CapabilityError for a value that does not exist.
+    """
+
+    cells: tuple[Any, ...] = ("RNN_TANH",)
+    dtypes: tuple[str, ...] = ("float32",)
+    bidirectional: bool = False
+    max_layers: int | None = 1
+    no_bias: bool = False
+    biases: str = "two"
+    initial_state: bool = True
+    default_state: bool = False
+    lengths: bool = False
+    empty: bool | Collection[str] = False
+    nonfinite: bool = False
+    batch_first: bool = False
+    unbatched: bool = False
+    dropout: bool | str = False
+    projections: bool = False
+    gradients: bool = False
+    options: Collection[str] = ()
+    sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
+    recompiles: bool = False
+    arithmetic: str = "strict"
+    order: str = "steps"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cells", cells_of(self.cells))
+        object.__setattr__(self, "dtypes", some_of("dtypes", self.dtypes, DTYPES))
+        for name, known in (("cells", CELLS), ("dtypes", DTYPES)):
+            if not getattr(self, name):
+                raise CapabilityError(f"{name} is empty, must name at least one of {', '.join(known)}")
+        empty = EMPTIES if self.empty is True else some_of("empty", self.empty or (), EMPTIES)
+        object.__setattr__(self, "empty", empty)
+        object.__setattr__(self, "options", some_of("options", self.options, OPTIONS))
+        one_of("biases", self.biases, BIASES)
+        try:
+            object.__setattr__(self, "arithmetic", joined(self.arithmetic))
+        except ValueError as error:
+            raise CapabilityError(str(error)) from None
+        one_of("dropout", self.dropout, (True, False, "open"))
+        one_of("order", self.order, tuple(ORDERS))
+        if self.order == "log" and self.gradients:
+            raise CapabilityError("order is 'log', whose gradients nobody can judge yet: leave out gradients")
+        if not isinstance(self.sizes, Mapping):
+            raise CapabilityError(
+                f"sizes is {self.sizes!r}, must be a dict from {', '.join(DIMENSIONS)} to allowed values"
+            )
+        some_of("sizes", tuple(self.sizes), DIMENSIONS)
+        for name, allowed in self.sizes.items():
+            whole = isinstance(allowed, Collection) and all(
+                type(size) is int and 0 < size <= LARGEST for size in allowed
+            )
+            if not whole or not allowed:
+                raise CapabilityError(
+                    f"sizes[{name!r}] is {allowed!r}, must be a sequence of positive integers, at most {LARGEST}"
+                )
+        object.__setattr__(self, "sizes", {name: tuple(allowed) for name, allowed in self.sizes.items()})
+        for name in FLAGS:
+            one_of(name, getattr(self, name), (True, False))
+        layers = self.max_layers
+        if layers is not None and (isinstance(layers, bool) or not isinstance(layers, int) or layers < 1):
+            raise CapabilityError(f"max_layers is {layers!r}, must be None or a positive integer")
+        drawn = self.sizes.get("num_layers", (1,))
+        if layers is not None and min(drawn) > layers:
+            raise CapabilityError(f"sizes['num_layers'] is {drawn!r}, but max_layers is {layers}")
+
+    @classmethod
+    def of(cls, declared: Any) -> Capabilities:
+        """Capabilities from what a target declares: a Capabilities, a dict, or None for the defaults.
+
+        Cells that are given as file and name are loaded.
+        """
+        if isinstance(declared, cls):
+            claims = replace(declared, cells=tuple(map(imported, declared.cells)))
+            curved = [cell for cell in claims.cells if claims.order != "steps" and not cell.linear]
+            if curved:
+                raise CapabilityError(
+                    f"order is {claims.order!r}, but {curved[0]} is no linear recurrence of each unit: "
+                    "leave out order, or claim another cell"
+                )
+            return claims
+        known = [f.name for f in fields(cls)]
+        for name in declared or {}:
+            if name not in known:
+                raise CapabilityError(f"there is no capability {name!r}; there are {', '.join(known)}")
+        return cls.of(cls(**(declared or {})))
+
+    @property
+    def sizes_drawn(self) -> dict[str, Collection[int]]:
+        """The sizes that cases may have: few where a new shape is dear, so that a run has at most 24 shapes."""
+        if not self.recompiles:
+            return dict(self.sizes)
+        inputs = 10 if self.bidirectional else 5  # as wide as what a layer gives, so that layers look alike
+        few = {"input_size": (inputs,), "hidden_size": (5,), "num_layers": (1, 2), "batch": (3,), "steps": (4,)}
+        return few | dict(self.sizes)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The capabilities as plain data, in the order above."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        lists = {name: list(plain[name]) for name in ("dtypes", "empty", "options")}
+        lists["cells"] = [cell.crossing if isinstance(cell, Cell) else cell for cell in self.cells]
+        return plain | lists | {"sizes": {name: list(sizes) for name, sizes in self.sizes.items()}}
+
+    def claims(self, capability: str) -> bool:
+        """Whether a capability is claimed: a field's name, ``layers``, ``empty.time``, ``options.clip`` and so on."""
+        if capability == "layers":
+            return self.max_layers is None or self.max_layers > 1
+        if capability.startswith("empty."):
+            return capability.removeprefix("empty.") in self.empty  # type: ignore[operator]
+        if capability.startswith("options."):
+            return capability.removeprefix("options.") in self.options
+        if capability in (*CELLS, *self.cells):
+            return capability in self.cells
+        if capability in DTYPES:
+            return capability in self.dtypes
+        return bool(getattr(self, capability))
+
+
+def cells_of(given: Any) -> tuple[Any, ...]:
+    """The cells that are claimed; those of a file stay as they are. Raises CapabilityError for what is none."""
+    if isinstance(given, str) or not isinstance(given, Collection):
+        raise CapabilityError(f"cells is {given!r}, must be a sequence of {', '.join(CELLS)}, or cells of your own")
+    found = []
+    for entry in given:
+        try:
+            found.append(entry if in_file(entry) else cell_of(entry))
+        except (CellError, TypeError):
+            raise CapabilityError(
+                f"cells has {entry!r}, must be of {', '.join(CELLS)}, or a cell of your own: see reference_rnn.cell"
+            ) from None
+    names = [str(entry) for entry in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise CapabilityError(f"cells has two of the name {name}")
+    return tuple(found)
+
+
+def in_file(entry: Any) -> bool:
+    """Whether this is a cell given by its file and name: ``spec.py:mgu``, or a dict of file, name and sha256."""
+    if isinstance(entry, Mapping):
+        return {"file", "name"} <= set(entry) <= {"file", "name", "sha256"} and all(
+            isinstance(value, str) for value in entry.values()
+        )
+    return isinstance(entry, str) and not isinstance(entry, Cell) and ".py:" in entry
+
+
+def imported(entry: Any) -> Cell:
+    """The cell itself, or the one that a file has. Raises CapabilityError."""
+    if isinstance(entry, str) and in_file(entry):
+        file, _, name = entry.rpartition(":")
+        entry = {"file": file, "name": name}
+    try:
+        if isinstance(entry, Cell):
+            return claimed(entry)
+        path = Path(entry["file"])
+        if not path.is_file():
+            raise CapabilityError(f"cells has {entry['name']!r} of {entry['file']}, but there is no such file")
+        return loaded(str(path.resolve()), entry["name"], entry.get("sha256", ""))
+    except CellError as error:
+        raise CapabilityError(str(error)) from None
+
+
+def one_of(name: str, value: Any, known: Collection[Any]) -> None:
+    """Raises CapabilityError unless the value is one of the known ones."""
+    if not any(value is k or (isinstance(k, str) and value == k) for k in known):
+        raise CapabilityError(f"{name} is {value!r}, must be one of {', '.join(map(repr, known))}")
+
+
+def some_of(name: str, values: Any, known: Collection[str]) -> tuple[str, ...]:
+    """The values as a tuple; raises CapabilityError unless each is one of the known ones."""
+    if isinstance(values, str) or not isinstance(values, Collection):
+        raise CapabilityError(f"{name} is {values!r}, must be a sequence of {', '.join(known)}")
+    for value in values:
+        if value not in known:
+            raise CapabilityError(f"{name} has {value!r}, must be of {', '.join(known)}")
+    return tuple(values)
+
+
+def capability_names() -> list[str]:
+    """Whatever ``Capabilities.claims`` understands."""
+    switches = [
+        f.name
+        for f in fields(Capabilities)
+        if f.name not in ("cells", "dtypes", "max_layers", "biases", "arithmetic", "order")
+    ]
+    return [
+        *switches,
+        "layers",
+        *(f"empty.{name}" for name in EMPTIES),
+        *(f"options.{name}" for name in OPTIONS),
+        *CELLS,
+        *DTYPES,
+    ]

@@ -1,0 +1,1 @@
+"""Which mistake gives the numbers of a target, and where they are wrong."""

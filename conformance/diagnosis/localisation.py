@@ -1,0 +1,284 @@
+"""Localisation: where a target is wrong and where it is right, learnt from its answers to the probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from conformance.claims.capabilities import Capabilities
+from conformance.judging.judgement import Failure, NotApplicable, ordinal, when
+from conformance.judging.subject import Subject
+from conformance.judging.transforms import lowest_layers
+from reference_rnn import Case, anchored, forward
+from reference_rnn.recurrence import time_major_output
+from strategies.integers import valid_steps
+
+from .probes import Answered, asked
+from .work import Work
+
+CAUSES = 2  # conditions that are joined by "or"
+SELDOM = 0.2  # of the right cases: a condition that so few of them meet says enough
+RARE = 0.08  # the same for two conditions
+DEEP = 4  # wrong answers of stacked layers that are looked into
+ALONE = 5  # wrong answers that are asked for again, each of a new instance
+
+# What a case can be, in words that go behind "where".
+FEATURES: dict[str, Callable[[Case], bool]] = {
+    "there are two directions": lambda c: c.config.bidirectional,
+    "there is more than one layer": lambda c: c.config.num_layers > 1,
+    "there are more than two layers": lambda c: c.config.num_layers > 2,
+    "T > 1": lambda c: c.num_steps > 1,
+    "T > 4": lambda c: c.num_steps > 4,
+    "T > 8": lambda c: c.num_steps > 8,
+    "N = 1": lambda c: c.num_rows == 1,
+    "N > 1": lambda c: c.num_rows > 1,
+    "N > 8": lambda c: c.num_rows > 8,
+    "H > 4": lambda c: c.config.hidden_size > 4,
+    "H > 8": lambda c: c.config.hidden_size > 8,
+    "H > 16": lambda c: c.config.hidden_size > 16,
+    "H is no multiple of 4": lambda c: c.config.hidden_size % 4 > 0,
+    "I > 4": lambda c: c.config.input_size > 4,
+    "I > 8": lambda c: c.config.input_size > 8,
+    "I is not H": lambda c: c.config.input_size != c.config.hidden_size,
+    "lengths are given": lambda c: c.lengths is not None,
+    "a length is less than T": lambda c: bool((c.row_lengths < c.num_steps).any()),
+    "a length is 0": lambda c: c.num_steps > 0 and bool((c.row_lengths == 0).any()),
+    "T = 0": lambda c: c.num_steps == 0,
+    "there is NaN in the padding": lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
+    "there are no biases": lambda c: not c.config.bias,
+    "there are biases": lambda c: c.config.bias,
+    "the initial state is not zero": lambda c: c.h_0 is not None and bool(np.any(c.h_0)),
+    "no initial state is given": lambda c: c.h_0 is None,
+    "an array is not contiguous": lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()),
+    "an array is read-only": lambda c: not all(a.flags.writeable for _, a in c.arrays()),
+    "the batch comes first": lambda c: c.config.batch_first,
+    "there is no batch": lambda c: c.unbatched,
+    "there is a projection": lambda c: c.config.proj_size > 0,
+    "dropout is set": lambda c: c.config.dropout > 0,
+    "it is training": lambda c: c.training,
+    "x is not finite": lambda c: not np.isfinite(valid_steps(c)).all(),
+    "there are peepholes": lambda c: c.config.peepholes,
+    "gates are coupled": lambda c: c.config.coupled_gates,
+    "there is a clip": lambda c: c.config.clip > 0,
+    "activations are not the usual ones": lambda c: bool(c.config.activations),
+    "numbers are large": lambda c: bool((abs(np.nan_to_num(c.x, posinf=0, neginf=0)) > 20).any()),
+    "the dtype is float32": lambda c: c.config.dtype == "float32",
+    "the dtype is float64": lambda c: c.config.dtype == "float64",
+    "the dtype is float16": lambda c: c.config.dtype == "float16",
+    "the dtype is bfloat16": lambda c: c.config.dtype == "bfloat16",
+}
+
+
+@np.errstate(all="ignore")
+def what_is_known(
+    answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None
+) -> list[str]:
+    """Sentences about where these cells are wrong, and which cells are right.
+
+    subject: the target, to be asked for its lower layers by these calls
+    """
+    lines = []
+    asked = dict.fromkeys(a.probe.case.config.cell for a in answered)
+    right = [cell for cell in asked if all(a.right for a in answered if a.probe.case.config.cell == cell)]
+    if cells and right:
+        lines.append(f"{', '.join(right)} {'is' if len(right) == 1 else 'are'} right in every probe")
+    told: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        mine = [a for a in answered if a.probe.case.config.cell == cell]
+        for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
+            if any(not a.right for a in group):
+                for fact in (*facts(group), *depth(group, subject, calls)):
+                    told.setdefault((label, fact), []).append(cell)
+    return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
+
+
+def right_alone(subject: Subject, answered: Sequence[Answered], calls: Work) -> list[str]:
+    """A sentence, where what was wrong is right if a new instance is called with it alone."""
+    wrong = sorted((a for a in answered if not a.right and a.given is not None), key=lambda a: a.probe.size)[:ALONE]
+    right = 0
+    for a in wrong:
+        if calls.over:
+            return []
+        calls.spend()
+        try:
+            subject.restart()
+            right += replace(a, given=asked(subject, a.probe)).right
+        except (Failure, NotApplicable):
+            continue
+    if not right:
+        return []
+    return [
+        f"{right} of {len(wrong)} wrong answers are right when a new instance is called with them alone: "
+        "something is kept between calls, or it is not the same every time"
+    ]
+
+
+def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
+    """What could not be compared, since the results that it builds on are wrong."""
+    wrong = any(not a.right and a.probe.d is None for a in answered)
+    return (
+        ["gradients were not compared: the results that they belong to are wrong"] if wrong and claims.gradients else []
+    )
+
+
+def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
+    """The probes that ask for gradients, if all that is wrong is among them."""
+    forward_wrong = any(not a.right for a in answered if a.probe.d is None)
+    return [] if forward_wrong else [a for a in answered if a.probe.d is not None]
+
+
+def facts(answered: Sequence[Answered]) -> Iterator[str]:
+    """When it is wrong, and in what part of the results."""
+    wrong = [a for a in answered if not a.right]
+    right = [a for a in answered if a.right]
+    silent = [a for a in wrong if a.given is None]
+    if silent:
+        yield f"{len(silent)} of {len(answered)} probes give no result at all"
+    if len(silent) == len(answered):
+        return
+    yield condition([a.probe.case for a in wrong], [a.probe.case for a in right])
+    heard = [a for a in wrong if a.given is not None]
+    if heard:
+        yield from parts(heard)
+        steps = [a for a in heard if a.probe.d is None and a.probe.case.num_steps]
+        if steps:
+            yield from places(steps)
+
+
+def condition(wrong: Sequence[Case], right: Sequence[Case]) -> str:
+    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one."""
+    if not right:
+        return "every probe is wrong"
+    bad, good = (
+        {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()} for cases in (wrong, right)
+    )
+    if either := cover(bad, good, 0.0):
+        return f"wrong where {either}, right elsewhere"
+    always = {name: good[name] for name in FEATURES if bad[name].all()}
+    seldom = min(always, key=lambda name: always[name].mean(), default=None)
+    of = f"{len(wrong)} of {len(wrong) + len(right)} probes are wrong"
+    if seldom and always[seldom].mean() <= SELDOM:  # a mistake need not show every time
+        return f"{of}, all of them where {seldom}"
+    if either := cover(bad, good, RARE):
+        return f"{of}, all of them where {either}"
+    for one, other in combinations(always, 2):
+        if not (always[one] & always[other]).any():
+            return f"wrong where {one} and {other}, right elsewhere"
+    return f"{of}, all of them where {seldom}" if seldom and not always[seldom].all() else of
+
+
+def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray], most: float) -> str:
+    """One or two features of which each wrong case has one, and several have each; "" if there are none.
+
+    bad, good: which of the wrong and of the right cases have each feature;  most: the share of the right that may
+    """
+    left = np.ones(len(next(iter(bad.values()))), bool)
+    damning = {name: has for name, has in bad.items() if has.any() and good[name].mean() <= most}
+    chosen: list[str] = []
+    while left.any() and damning and len(chosen) < CAUSES:
+        name = max(damning, key=lambda name: (damning[name] & left).sum())
+        if chosen and (damning[name] & left).sum() < 2:
+            return ""
+        chosen.append(name)
+        left &= ~damning[name]
+    return "" if left.any() else ", or where ".join(chosen)
+
+
+@np.errstate(all="ignore")
+def depth(answered: Sequence[Answered], subject: Subject | None, calls: Work | None) -> Iterator[str]:
+    """The lowest layer that is wrong, if that is not the first. Hidden layers show by running the lower ones alone."""
+    deep = [a for a in answered if not a.right and telling(a) and a.probe.case.config.num_layers > 1]
+    lowest = []
+    for a in sorted(deep, key=lambda a: a.probe.size)[:DEEP]:
+        layer = lowest_wrong_layer(a.probe.case, subject, calls) if subject and calls else None
+        lowest += [] if layer is None else [layer]
+    if lowest and min(lowest) > 0:
+        yield f"layers below layer {min(lowest)} are right when they run alone (counted from 0)"
+
+
+def lowest_wrong_layer(case: Case, subject: Subject, calls: Work) -> int | None:
+    """The lowest layer of a time-major case whose output is wrong; None if that cannot be told."""
+    for layer in range(case.config.num_layers):
+        if calls.over or case.config.batch_first:
+            return None
+        calls.spend()
+        below = lowest_layers(case, layer + 1)
+        try:
+            run = subject(below)
+        except (Failure, NotApplicable):
+            return layer
+        if not forward(below, run.arithmetic).output.contains(run.result.output).all():
+            return layer
+    return None
+
+
+def parts(wrong: Sequence[Answered]) -> Iterator[str]:
+    """Which of the results are wrong at all."""
+    names: dict[str, bool] = {}
+    for a in wrong:
+        for name, value in (a.given or {}).items():
+            names[name] = names.get(name, False) or not a.close(name, value, a.expected[name]).all()
+    bad = [name for name, is_bad in names.items() if is_bad]
+    if bad and len(bad) < len(names):
+        yield f"only {', '.join(bad[:6])} {'is' if len(bad) == 1 else 'are'} wrong"
+
+
+def places(wrong: Sequence[Answered]) -> Iterator[str]:
+    """Directions and steps in which the top layer departs from its own previous step."""
+    directions, first, rows = set(), [], set()
+    for a in wrong:
+        if not telling(a):
+            continue
+        case, output = a.probe.case, (a.given or {})["output"]
+        ball = anchored(case, output, a.arithmetic).output
+        for at in map(tuple, np.argwhere(~ball.contains(output)).tolist()):
+            first.append(when(case, at) + 1)
+            directions.add(at[-1] >= case.config.state_size)
+            rows.add(at[1 if len(at) == 3 and not case.config.batch_first else 0])
+    if not first:
+        yield "each step of the top layer follows from the one before: look at lower layers and final states"
+        return
+    if min(first) > 1:
+        yield f"right up to the {ordinal(min(first) - 1)} step, wrong from the {ordinal(min(first))} on"
+    if directions == {True}:
+        yield "only the reverse direction is wrong"
+    elif directions == {False} and any(a.probe.case.config.bidirectional for a in wrong):
+        yield "only the forward direction is wrong"
+    if rows == {0} and any(a.probe.case.num_rows > 1 for a in wrong):
+        yield "only the first row is wrong"
+    elif 0 not in rows:
+        yield "the first row is right"
+
+
+@np.errstate(all="ignore")
+def error_map(answered: Sequence[Answered]) -> dict[str, Any] | None:
+    """The errors of one row's output by step and unit, as shares of what rounding explains; of a wrong answer."""
+    wrong = [a for a in answered if a.probe.d is None and a.given and not a.right and telling(a)]
+    if not wrong:
+        return None
+    a = min(wrong, key=lambda a: (a.probe.case.num_steps < 3, a.probe.size))
+    case, output = a.probe.case, (a.given or {})["output"]
+    ball = anchored(case, output, a.arithmetic).output
+    shares = time_major_output(case, abs(output - ball.mid) / np.maximum(ball.rad, a.arithmetic.eta))
+    row = int(np.argmax(np.nan_to_num(shares).max((0, 2), initial=0)))
+    return {
+        "case": repr(case)[:2000],
+        "row": row,
+        "shares": [[number(s) for s in step] for step in shares[:, row].tolist()],
+    }
+
+
+def telling(a: Answered) -> bool:
+    """Whether the answer has numbers to show."""
+    case, output = a.probe.case, (a.given or {}).get("output")
+    shape = (*case.x.shape[:-1], case.config.num_directions * case.config.state_size)
+    return output is not None and output.shape == shape and output.size > 0 and not case.training
+
+
+def number(share: float) -> float | None:
+    """A share as JSON can hold it."""
+    return float(f"{share:.3g}") if np.isfinite(share) else None

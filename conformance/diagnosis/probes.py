@@ -1,0 +1,247 @@
+"""Probes: calls whose answers tell mistakes apart, and what the target and the reference answer.
+
+They are the covering cases for every claimed cell, and the same problem asked for in other ways: other layouts,
+no states, dropout that keeps or drops everything, gradients. They are always asked in the same order, by one
+instance: a mistake that depends on the call before is then repeated by a faulty reference that is asked likewise.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from conformance.claims.allowed import drawn as allowed_cases
+from conformance.claims.capabilities import Capabilities
+from conformance.judging.gradients import cotangents
+from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.options import WITH
+from conformance.judging.subject import Subject
+from reference_rnn import Arithmetic, Case, forward, gradients, reached
+from strategies.cases import Allowed, build, decode
+from strategies.covering import covering
+
+from .work import Work
+
+Arrays = dict[str, np.ndarray]
+DRAWN = 16  # random cases for each cell
+FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, many rows, many steps, no bias
+UNKNOWN = 2.0**8  # in units of roundoff
+SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
+
+
+@dataclass
+class Probe:
+    """One call: forward on a case, or its gradients for some cotangents."""
+
+    case: Case
+    d: dict[str, Any] | None = None
+
+    def ask(self, reference: Any) -> Arrays:
+        """What a reference, faulty or not, answers; no exception of a faulty one is of interest."""
+        if self.d is not None:
+            return reference.gradients(self.case, **self.d)
+        return dict(reference.forward(self.case).items())
+
+    @property
+    def size(self) -> int:
+        """How many numbers the case has: the smallest tell soonest."""
+        return sum(array.size for _, array in self.case.arrays())
+
+
+@dataclass
+class Answered:
+    """A probe, what the target answered, and what the reference answers."""
+
+    probe: Probe
+    given: Arrays | None  # None: it raised, died or gave no arrays
+    expected: Arrays
+    arithmetic: Arithmetic
+
+    @cached_property
+    def room(self) -> Arrays:
+        """How far an answer may be from another one that computes the same."""
+        case, a, d = self.probe.case, self.arithmetic, self.probe.d
+        balls = gradients(case, **d, arithmetic=a) if d is not None else dict(forward(case, a).items())
+        room = {}
+        for name, ball in balls.items():
+            rad = ball.rad if hasattr(ball, "rad") else np.zeros(np.shape(ball))
+            # where no number is expected, no ball says how near two others must be
+            usual = np.where(np.isfinite(self.expected[name]), rad, UNKNOWN * a.u)
+            room[name] = SLACK * usual + 32 * a.u * np.nan_to_num(abs(self.expected[name]), posinf=0)
+        if d is None and not all(np.isfinite(array).all() for array in self.expected.values()):
+            for name, reach in reached(case, a).items():
+                room[name] = np.where(reach.maybe, np.inf, room[name])  # NaN may have met a factor of zero
+        return room
+
+    @np.errstate(all="ignore")
+    def same(self, answer: Arrays | None) -> bool:
+        """Whether the target's answer is this one, but for rounding; None: none at all."""
+        if self.given is None or answer is None:
+            return self.given is answer
+        return all(self.close(name, array, answer.get(name)).all() for name, array in self.given.items())
+
+    @np.errstate(all="ignore")
+    def close(self, name: str, a: np.ndarray, b: Any) -> np.ndarray:
+        """Where two arrays are the same, but for rounding."""
+        if np.shape(b) != a.shape:
+            return np.array(False)
+        usual = self.room.get(name, np.array(0.0))
+        rounding = 32 * self.arithmetic.u * np.nan_to_num(abs(a)) + 4 * self.arithmetic.eta
+        room = (usual if usual.shape == a.shape else 0.0) + rounding
+        return (a == b) | (abs(a - b) <= room) | (np.isnan(a) & np.isnan(b)) | np.isinf(room)
+
+    @cached_property
+    def right(self) -> bool:
+        """Whether the target's answer is the reference's; most are so near that no ball is needed to tell."""
+        if self.given is None:
+            return False
+        return all(map(self.near, self.given)) or self.same(self.expected)
+
+    @np.errstate(all="ignore")
+    def near(self, name: str) -> bool:
+        """Whether one array of the answer is the expected one, but for the last rounding."""
+        a, b = (self.given or {})[name], self.expected.get(name, np.array(None))
+        return np.shape(a) == np.shape(b) and bool((abs(a - b) <= abs(a) * self.arithmetic.u).all())
+
+
+def probes(capabilities: Capabilities) -> Iterator[Probe]:
+    """The calls for what a target claims."""
+    claimed_cases = allowed_cases(capabilities)
+    cells = len(claimed_cases.cells)
+    cases = list(covering(claimed_cases, every_cell=True))
+    plain, square, stacked = (cases[place * cells : place * cells + cells] for place in (0, 12, 3))
+    yield from map(Probe, cases)
+    yield from map(Probe, drawn(claimed_cases))
+    yield from (Probe(again) for case in plain for again in repeats(case))
+    for claimed, change in VARIANTS.items():
+        if capabilities.claims(claimed):
+            subjects = [*plain, *stacked] if claimed == "dropout" else [*plain, *square, *stacked]
+            yield from (Probe(variant) for case in subjects for variant in change(case, capabilities))
+    if capabilities.gradients:
+        for case in [*plain, *square, *stacked]:
+            yield from differentiated(case, capabilities)
+        for place in FAR:
+            yield from (Probe(case, cotangents(case)) for case in cases[place * cells : place * cells + cells])
+
+
+def drawn(allowed: Allowed) -> Iterator[Case]:
+    """Some random cases, always the same ones, as many for each cell."""
+    generator = random.Random(0)
+    for _ in range(DRAWN):
+        sketch = decode(generator.randbytes(48))
+        yield from (build(replace(sketch, cell=cell), allowed) for cell in range(len(allowed.cells)))
+
+
+def repeats(case: Case) -> Iterator[Case]:
+    """The same sizes with other weights, without states, and as before."""
+    yield case.map(lambda name, array: -array if name.startswith(("weight", "bias")) else array)
+    yield case.map(lambda name, array: 0 * array if name in ("h_0", "c_0") else array)
+    yield case
+
+
+def differentiated(case: Case, capabilities: Capabilities) -> Iterator[Probe]:
+    """Gradients of a loss on all results, on each alone, and with the batch first."""
+    d = cotangents(case)
+    yield Probe(case, d)
+    yield from (Probe(case, {name: d[name] if name == one else None for name in d}) for one in d)
+    if capabilities.batch_first:
+        (swapped,) = batch_first(case, capabilities)
+        yield Probe(swapped, d | {"d_output": d["d_output"].swapaxes(0, 1)})
+
+
+def without_states(case: Case, _capabilities: Capabilities) -> list[Case]:
+    """No initial state is given."""
+    return [case.replace(h_0=None, c_0=None)]
+
+
+def batch_first(case: Case, _capabilities: Capabilities) -> list[Case]:
+    """The batch comes first."""
+    return [case.replace(x=case.x.swapaxes(0, 1), batch_first=True)]
+
+
+def unbatched(case: Case, _capabilities: Capabilities) -> list[Case]:
+    """There is no batch."""
+    if case.lengths is not None:
+        return []
+    return [case.map(lambda name, array: array[:, 0] if name in ("x", "h_0", "c_0") else array)]
+
+
+def certain_dropout(case: Case, capabilities: Capabilities) -> list[Case]:
+    """Dropout that is off, that keeps everything, and that drops everything."""
+    off, nothing = case.replace(dropout=0.5, training=False), case.replace(dropout=0.0, training=True)
+    everything = [case.replace(dropout=1.0, training=True)] if capabilities.dropout is True else []
+    return [off, nothing, *everything]
+
+
+def not_numbers(case: Case, _capabilities: Capabilities) -> list[Case]:
+    """A NaN in the first step of the first row, and an infinity in the second."""
+    found = []
+    for value in (np.nan, np.inf):
+        x = case.x.copy()
+        x[:1, :1] = value
+        found.append(case.replace(x=x))
+    return found
+
+
+def with_options(case: Case, capabilities: Capabilities) -> list[Case]:
+    """Each option that is claimed, alone."""
+    return [] if case.config.proj_size else [WITH[name](case) for name in capabilities.options]
+
+
+VARIANTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {
+    "default_state": without_states,
+    "batch_first": batch_first,
+    "unbatched": unbatched,
+    "dropout": certain_dropout,
+    "nonfinite": not_numbers,
+    "options": with_options,
+}
+
+
+class Reference:
+    """The reference itself, asked like a faulty one."""
+
+    forward = staticmethod(forward)
+    gradients = staticmethod(gradients)
+
+
+def answers(subject: Subject, calls: Work) -> list[Answered]:
+    """What the target answers to the probes, as many as it may be called for."""
+    found = []
+    subject.restart()
+    for probe in probes(subject.capabilities):
+        if calls.over:
+            break
+        calls.spend()
+        given: Arrays | None
+        try:
+            given = asked(subject, probe)
+        except NotApplicable:
+            continue
+        except Failure:
+            given = unread(subject, probe)
+        found.append(Answered(probe, given, probe.ask(Reference), subject.arithmetic(probe.case)))
+    return found
+
+
+def unread(subject: Subject, probe: Probe) -> Arrays | None:
+    """The target's answer to one probe in shapes that cannot be made out; None if there are no arrays."""
+    try:
+        answer = subject.answer(probe.case) if probe.d is None else None
+    except Failure:
+        return None
+    return {name: np.asarray(a, dtype=np.float64) for name, a in answer.arrays.items()} if answer else None
+
+
+def asked(subject: Subject, probe: Probe) -> Arrays:
+    """The target's answer to one probe; shapes that can be made out are put right."""
+    if probe.d is None:
+        return dict(subject(probe.case).result.items())
+    given = subject.gradients(probe.case, {name: probe.d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
+    wanted = {name: array.shape for name, array in probe.case.arrays()}
+    return {name: np.asarray(a, float) for name, a in given.arrays.items() if wanted.get(name) == a.shape}

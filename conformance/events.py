@@ -1,0 +1,121 @@
+"""What happens in a trial, as data: every event can be sent to another process, and written as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+STATUSES = ("passed", "failed", "inconclusive", "not_claimed", "not_run", "expected_failure")
+
+
+@dataclass
+class PropertyResult:
+    """What became of one property.
+
+    status     one of STATUSES;  statement  what it says
+    examples   cases that it was judged on, of which so many were random
+    counterexample  the calls that show the failure, as expressions;  found  the whole of it as data, as it is saved
+    case       what the property was judged on, as plain data
+    coverage   how many cases exercised what;  void  how many would have, but verify nothing: rounding explains anything
+    kind       what sort of failure it is;  error  the traceback of a mistake of the kit's own
+    """
+
+    id: str
+    status: str
+    statement: str = ""
+    examples: int = 0
+    random: int = 0
+    message: str = ""
+    counterexample: str | None = None
+    case: dict[str, Any] | None = None
+    seconds: float = 0.0
+    coverage: dict[str, int] = field(default_factory=dict)
+    void: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    kind: str = ""
+    found: dict[str, Any] | None = None
+    error: str = ""
+
+
+@dataclass
+class Finding:
+    """A mistake that gives the target's numbers, or (not exact) numbers that are wrong in the same way.
+
+    explains, telling  how many of the answers that are wrong it explains, and how many are wrong
+    together           other faults that it needs for that
+    """
+
+    fault: str
+    title: str
+    patch: str
+    explains: int
+    telling: int
+    fault_class: str = ""
+    exact: bool = True
+    together: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Diagnosis:
+    """The mistakes that were recognised, and what else is known about what is wrong."""
+
+    findings: list[Finding]
+    known: list[str]
+    wrong_cells: list[str] = field(default_factory=list)
+    error_map: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """The target is loaded and has been built once: what it claims, and the ids of the properties to be judged."""
+
+    target: str
+    capabilities: dict[str, Any]
+    properties: list[str]
+
+
+@dataclass(frozen=True)
+class FailureFound:
+    """A property does not hold; its counterexample has not been made small yet."""
+
+    result: PropertyResult
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A property has been judged."""
+
+    result: PropertyResult
+
+
+@dataclass(frozen=True)
+class Diagnosing:
+    """The mistake is being looked for: where."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The trial is over; the report is a ``trial.verdict.Report``."""
+
+    report: Any
+
+
+Event = Started | FailureFound | Judged | Diagnosing | Finished
+
+
+def to_data(event: Event) -> dict[str, Any]:
+    """An event of judging as plain data."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def from_data(data: dict[str, Any]) -> Event:
+    """The event that ``to_data`` described."""
+    kinds: dict[str, Any] = {kind.__name__: kind for kind in (Started, FailureFound, Judged, Diagnosing)}
+    fields = dict(data)
+    kind = kinds[fields.pop("event")]
+    if "result" in fields:
+        fields["result"] = PropertyResult(**fields["result"])
+    return kind(**fields)

@@ -1,0 +1,627 @@
+"""Holds a target and calls it: in this process, or as the child process that a crash may take down.
+
+One file, standard library and NumPy only, Python 3.8 or later, so that any interpreter can run it:
+it imports nothing of ours, and the target's own modules may have any name. As a program it reads
+frames from standard input and answers each with one on standard output. A frame is a JSON header
+and one ``.npy`` array with the bytes of all arrays in it.
+"""
+
+import contextlib
+import copy
+import importlib
+import importlib.util
+import inspect
+import io
+import json
+import os
+import struct
+import sys
+import traceback
+import types
+import warnings
+
+import numpy as np
+
+LARGEST_RESULT = 2**28  # bytes; more than that is no answer to any case, and would fill two processes
+MOST_NAMES = 1000  # of arrays in an answer, each of at most so many characters
+LARGEST_ANSWER = 2 * LARGEST_RESULT  # of all arrays together
+LINES, WIDTH = 5, 300  # of what is printed or warned in one call, that anybody reads
+PRINTED = 2**14  # bytes of it that are looked through for lines
+ALIGNMENT = 64
+FOLDERS = {}  # of the targets that were loaded from files, with the names of all modules before
+FILLER = b"\xff" * ALIGNMENT
+
+
+class LoadError(Exception):
+    """The target cannot be loaded; the message says why and what to do."""
+
+
+def load(spec):
+    """The object that a spec names, and the module whose ``capabilities`` speak for it.
+
+    spec: ``{"file": path}`` or ``{"module": name}``; ``"name"``, which may be None; and for an adapter of
+    the kit ``"extra"``, which installs what it needs.
+    Raises LoadError.
+    """
+    label = spec.get("file") or spec["module"]
+    try:
+        with redirected() as printed:
+            module = import_file(spec["file"]) if spec.get("file") else importlib.import_module(spec["module"])
+    except SyntaxError as error:
+        raise LoadError("{} has a syntax error at line {}: {}".format(label, error.lineno, error.msg)) from None
+    except LoadError:
+        raise
+    except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and spec.get("module", "").split(".")[0] == error.name:
+            raise LoadError("there is no file and no module {!r}".format(label)) from None
+        if isinstance(error, ModuleNotFoundError) and spec.get("extra"):
+            text = "{} is not installed; pip install 'rnn-conformance[{}]' adds it"
+            raise LoadError(text.format(error.name, spec["extra"])) from None
+        raise LoadError("{} does not import: {}".format(label, said(error))) from None
+    try:
+        return adapted(chosen(module, spec, label)), module, printed
+    except LoadError:
+        raise
+    except BaseException as error:
+        raise LoadError("{} cannot be looked into: {}".format(label, said(error))) from None
+
+
+def chosen(module, spec, label):
+    """The object of a module that a spec names; raises LoadError."""
+    target = module
+    if spec.get("name"):
+        if not hasattr(module, spec["name"]):
+            raise LoadError("{} has no {!r}; it defines {}".format(label, spec["name"], defined(module)))
+        target = getattr(module, spec["name"])
+    elif not callable(getattr(module, "forward", None)):
+        text = "{} has no function 'forward'; it defines {}. Name one: {}:NAME"
+        raise LoadError(text.format(label, defined(module), label))
+    if not callable(target) and not callable(getattr(target, "forward", None)):
+        raise LoadError("{}:{} is a {}, not something to call".format(label, spec["name"], type(target).__name__))
+    return target
+
+
+def adapted(target):
+    """The target itself; a function in the layout of the question, behind its adapter."""
+    try:
+        names = list(inspect.signature(target).parameters)[:5]
+    except (TypeError, ValueError):
+        return target
+    if names != ["xs", "h", "w0", "w", "b"]:
+        return target
+    return importlib.import_module("conformance.adapters.question").adapt(target)
+
+
+def import_file(path):
+    """The module in a file, with the file's own folder on the path."""
+    path = os.path.abspath(path)
+    if not os.path.isfile(path):
+        raise LoadError("there is no file {!r}".format(path))
+    folder = os.path.dirname(path)
+    forget_others(folder)
+    sys.path.insert(0, folder)
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise LoadError("{!r} is not a Python file".format(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def forget_others(folder):
+    """Forgets the modules beside the target that was loaded before: this one may have others of the same names."""
+    for other, there_before in FOLDERS.items():
+        brought = [name for name, module in sys.modules.items() if folder_of(module) == other != folder]
+        for name in set(brought) - there_before:
+            del sys.modules[name]
+    FOLDERS.setdefault(folder, set(sys.modules))
+
+
+def folder_of(module):
+    """The folder of a module's file; None for what has none."""
+    file = getattr(module, "__file__", None)
+    return os.path.dirname(os.path.abspath(file)) if isinstance(file, str) else None
+
+
+def defined(module):
+    """What a module defines that could be called, for messages."""
+    own = [n for n, v in vars(module).items() if callable(v) and getattr(v, "__module__", "") == module.__name__]
+    return ", ".join(sorted(own)) or "nothing to call"
+
+
+def declared(target, module):
+    """The capabilities that a target declares, as a dict; empty if it declares none. Raises LoadError."""
+    try:
+        found = getattr(target, "capabilities", None)
+        module = module or sys.modules.get(getattr(target, "__module__", None))
+        if found is None:
+            found = getattr(module, "capabilities", None)
+        if found is None:
+            return {}
+        if callable(found):
+            raise TypeError("it is something to call")
+        claims = dict(found if isinstance(found, dict) else vars(found))
+        if isinstance(claims.get("cells"), (list, tuple)):
+            claims["cells"] = [found_beside(module, cell) for cell in claims["cells"]]
+        return claims
+    except BaseException as error:
+        text = "capabilities cannot be read, must be a Capabilities or a dict: {}"
+        raise LoadError(text.format(said(error))) from None
+
+
+def found_beside(module, cell):
+    """A cell that is given as "spec.py:name" as its file, beside the module, and its name; another one as it is."""
+    if not isinstance(cell, str) or ".py:" not in cell:
+        return cell
+    file, _, name = cell.rpartition(":")
+    return {"file": os.path.join(folder_of(module) or os.getcwd(), file), "name": name}
+
+
+def crossing(claims):
+    """Capabilities as they leave this process: cells by name, or by file, name and hash. Raises LoadError."""
+    try:
+        cells = claims.get("cells")
+        own = [getattr(cell, "crossing", cell) for cell in cells] if isinstance(cells, (list, tuple)) else cells
+        return dict(claims, cells=own) if "cells" in claims else claims
+    except Exception as error:
+        raise LoadError(str(error)) from None
+
+
+class Session:
+    """One target: builds its instances, calls them, and sees what they do besides answering."""
+
+    def __init__(self, target, capabilities):
+        self.target = target
+        self.capabilities = capabilities
+        self.instance = target
+        self.previous = []
+        self.notes = {}
+
+    def start(self):
+        """A new instance, and the one before is forgotten: an empty dict, or one with a ``problem``."""
+        self.previous = []
+        problem = {}
+        with redirected() as printed, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            try:
+                self.instance = self.target() if inspect.isclass(self.target) else self.target
+            except BaseException as error:
+                problem = {"problem": {"kind": "raised", "message": "cannot be built: " + said(error)}}
+        self.note(printed, warned)
+        return problem
+
+    def forward(self, case):
+        """Calls forward: a dict with ``arrays`` and what was seen, or with a ``problem``."""
+        return self.call(lambda: getattr(self.instance, "forward", self.instance), case, {}, parts)
+
+    def gradients(self, case, cotangents):
+        """Calls gradients: a dict like that of ``forward``, with the gradients as ``arrays``."""
+        return self.call(self.function_of_gradients, case, cotangents, gradient_arrays)
+
+    def function_of_gradients(self):
+        """The function that is called for gradients; raises Misunderstood if there is none."""
+        function = getattr(self.instance, "gradients", None)
+        if function is None:  # a bare function: its module may have one
+            function = getattr(sys.modules.get(getattr(self.instance, "__module__", None)), "gradients", None)
+        if function is None:
+            raise Misunderstood("raised", "claims gradients, but has no function 'gradients'")
+        return function
+
+    def call(self, find, case, cotangents, understand):
+        """Calls the function that is found, with a case, and cotangents by name, that nobody else holds."""
+        given = list(arrays_of(case)) + [(name, array) for name, array in cotangents.items() if array is not None]
+        kept = [fingerprint(array) for _, array in given]
+        asked, holds = types.SimpleNamespace(**dict(vars(case), config=copy.copy(case.config))), held_by(case)
+        with redirected() as printed, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            try:
+                values = understand(find()(case, *cotangents.values()), asked)
+                answer = travelling(values)
+                problem = None
+            except Misunderstood as error:
+                problem = {"kind": error.kind, "message": str(error)}
+            except BaseException as error:
+                problem = {"kind": "raised", "message": "raised " + said(error), "where": where(error)}
+        self.note(printed, warned)
+        if problem:
+            return {"problem": problem}
+        changed = [name for (name, array), old in zip(given, kept) if fingerprint(array) != old]
+        changed += [name for name in replaced(case, holds) if name not in changed]
+        shared = [(name, other) for name, a in values.items() for other, b in given if shares(a, b)]
+        shared += [(name, "an earlier result") for name, a in values.items() for b in self.previous if shares(a, b)]
+        self.previous = [array for array in values.values()]
+        return dict(answer, changed=changed, shared=shared)
+
+    def note(self, printed, warned):
+        """Keeps what was printed and warned, once each."""
+        lines = ["printed: " + line for line in printed.lines()]
+        lines += ["warned: {}: {}".format(w.category.__name__, text_of(w.message)) for w in warned[:LINES]]
+        self.notes.update(dict.fromkeys(line[:WIDTH] for line in lines))
+
+    def new_notes(self):
+        """The notes since the last time."""
+        notes, self.notes = list(self.notes), {}
+        return notes
+
+
+class Misunderstood(Exception):
+    """What the target returned is not what it must be."""
+
+    def __init__(self, kind, message):
+        super().__init__(message)
+        self.kind = kind
+
+
+class Typed(np.ndarray):
+    """An array that came with another dtype than it has here, or without any."""
+
+    said_dtype = None
+
+
+def parts(returned, case):
+    """The arrays in what forward returned, by name; raises Misunderstood."""
+    two = case.config.num_states == 2
+    must = "output, (h_n, c_n)" if two else "output, h_n"
+    output, final = pair(returned, "forward returned {}, must return two arrays: " + must)
+    named = {"output": output, "h_n": final}
+    if two:
+        named["h_n"], named["c_n"] = pair(final, "forward returned {} as final state, must return " + must)
+    return {name: array(name, value) for name, value in named.items()}
+
+
+def gradient_arrays(returned, _case):
+    """The arrays in what gradients returned, by name; raises Misunderstood."""
+    if not hasattr(returned, "items"):
+        text = "gradients returned a {}, must return a dict from names to arrays"
+        raise Misunderstood("arity", text.format(type(returned).__name__))
+    return {str(name): array(str(name), value) for name, value in returned.items() if value is not None}
+
+
+def pair(returned, complaint):
+    """The two things in a sequence."""
+    if returned is None or isinstance(returned, (str, bytes, dict)) or not hasattr(returned, "__len__"):
+        described = "None" if returned is None else "a " + type(returned).__name__
+        raise Misunderstood("arity", complaint.format(described))
+    if len(returned) != 2:
+        described = "{} of {}".format(type(returned).__name__, len(returned))
+        if hasattr(returned, "shape"):
+            described = "one array of shape {}".format(tuple(returned.shape))
+        raise Misunderstood("arity", complaint.format("a " + described if described[0] != "o" else described))
+    return returned
+
+
+def array(name, value):
+    """The value as an array of numbers; Typed where it came with another dtype, or without any."""
+    if value is None:
+        raise Misunderstood("array", "{} is None, must be an array".format(name))
+    if getattr(value, "is_quantized", False):
+        raise Misunderstood("array", "{} is quantized, as {}; return .dequantize() of it".format(name, value.dtype))
+    narrow = str(getattr(value, "dtype", None)).rpartition(".")[2] == "bfloat16"
+    try:
+        made = np.asarray(widened(at_hand(value)) if narrow else at_hand(value))
+    except Exception as error:
+        text = "{} is a {} that does not become an array: {}"
+        raise Misunderstood("array", text.format(name, type(value).__name__, said(error))) from None
+    if narrow or made.dtype.name == "bfloat16":  # a dtype that other packages add to NumPy
+        return said_to_be("bfloat16", made.astype(np.float32))
+    if made.dtype.kind not in "fiub":
+        text = "{} has elements of type {}, must be an array of real numbers"
+        raise Misunderstood("array", text.format(name, made.dtype))
+    if made.nbytes > LARGEST_RESULT:
+        raise Misunderstood("array", "{} has shape {}: {:.1g} GB".format(name, made.shape, made.nbytes / 1e9))
+    return made if hasattr(value, "dtype") else said_to_be(None, made)
+
+
+def travelling(values):
+    """The arrays of an answer as they are sent, and the dtypes that they came with; raises Misunderstood."""
+    if len(values) > MOST_NAMES or any(len(name) > WIDTH for name in values):
+        text = "returned {} names of arrays, the longest of {} characters"
+        raise Misunderstood("arity", text.format(len(values), longest(values)))
+    with np.errstate(all="ignore"):
+        arrays = {name: np.array(numbers(array)) for name, array in values.items()}
+    size = sum(array.nbytes for array in arrays.values())
+    if size > LARGEST_ANSWER:
+        raise Misunderstood("array", "returned arrays of {:.1g} GB in all".format(size / 1e9))
+    own = {name: str(array.dtype.newbyteorder("=")) for name, array in values.items()}
+    return {"arrays": arrays, "dtypes": {n: getattr(array, "said_dtype", own[n]) for n, array in values.items()}}
+
+
+def longest(names):
+    """The length of the longest name."""
+    return max(map(len, names), default=0)
+
+
+def at_hand(value):
+    """A tensor off its graph and its device; anything else as it is."""
+    for leave in ("detach", "cpu"):
+        if callable(getattr(value, leave, None)):
+            value = getattr(value, leave)()
+    return value
+
+
+def widened(value):
+    """An array of bfloat16 in single precision: NumPy alone cannot read it."""
+    if callable(getattr(value, "float", None)):
+        return value.float()
+    return value.astype(getattr(sys.modules.get(type(value).__module__), "float32", np.float32))  # its package's own
+
+
+def said_to_be(dtype, made):
+    """The array, with the dtype that the target gave it; None for numbers that came without one."""
+    made = made.view(Typed)
+    made.said_dtype = dtype
+    return made
+
+
+def numbers(array):
+    """The array in a dtype that travels: half, single or double precision, in this machine's order of bytes."""
+    fits = array.dtype.kind == "f" and array.dtype.itemsize <= 8
+    return np.asarray(array, dtype=array.dtype.newbyteorder("=") if fits else np.float64)
+
+
+def arrays_of(case):
+    """Name and array of everything a case holds."""
+    for name, value in case.parameters.items():
+        yield name, value
+    for name in ("x", "h_0", "c_0", "lengths"):
+        if getattr(case, name) is not None:
+            yield name, getattr(case, name)
+
+
+def held_by(case):
+    """What a case holds, to see later whether it still holds that."""
+    return dict(vars(case)), dict(vars(case.config)), dict(case.parameters)
+
+
+def replaced(case, before):
+    """Names of what a case does not hold any more, whatever has become of it."""
+    attributes, config, parameters = before
+    names = [name for name, value in attributes.items() if vars(case).get(name) is not value]
+    if any(vars(attributes["config"]).get(name) is not value for name, value in config.items()):
+        names.append("config")
+    given = attributes["parameters"]
+    if len(given) != len(parameters) or any(given.get(name) is not value for name, value in parameters.items()):
+        names.append("parameters")
+    return names
+
+
+def fingerprint(array):
+    """What a call must leave as it is: the numbers of an array, and how they lie in memory."""
+    return array.tobytes(), array.shape, array.strides, array.dtype
+
+
+def shares(a, b):
+    """Whether two arrays have an element in common, as far as a short look tells."""
+    if not np.may_share_memory(a, b):
+        return False
+    try:
+        return np.shares_memory(a, b, max_work=10000)
+    except Exception:
+        return False
+
+
+def said(error):
+    """An exception in one line, also one that cannot be printed."""
+    text = text_of(error)
+    return name_of_type(error) + (": " + text if text else "")
+
+
+def text_of(thing):
+    """The text of an exception or a warning, in one line."""
+    try:
+        return " ".join(str.split(str(thing)))[:WIDTH]
+    except BaseException as error:
+        return "(its text cannot be had: {})".format(name_of_type(error))
+
+
+def name_of_type(thing):
+    """The name of the type of a thing, whatever that type says of itself."""
+    return type.__dict__["__name__"].__get__(type(thing))
+
+
+def where(error):
+    """The last lines of the target's own frames; none if they cannot be had."""
+    try:
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+        return ["{}:{} in {}: {}".format(importable(f.filename), f.lineno, f.name, f.line)[:WIDTH] for f in frames[-3:]]
+    except Exception:
+        return []
+
+
+def importable(path):
+    """The path of a file from where Python found it, which is the same on every machine."""
+    folders = [os.path.abspath(folder) + os.sep for folder in sys.path if isinstance(folder, str)]
+    return min([path[len(folder) :] for folder in folders if path.startswith(folder)], key=len, default=path)
+
+
+class Beginning(io.RawIOBase):
+    """Where what is printed goes, as far as anybody reads it."""
+
+    def __init__(self):
+        super().__init__()
+        self.data = b""
+
+    def writable(self):
+        """It can always be written to."""
+        return True
+
+    def write(self, data):
+        """Keeps the data if there is room."""
+        self.data += bytes(data[: max(0, PRINTED - len(self.data))])
+        return len(data)
+
+
+class Printed:
+    """What is printed from Python; ``stream`` is the standard output in the meantime."""
+
+    def __init__(self):
+        self.beginning = Beginning()
+        buffered = io.BufferedWriter(self.beginning, PRINTED)
+        self.stream = io.TextIOWrapper(buffered, encoding="utf-8", errors="backslashreplace", newline="")
+
+    def lines(self):
+        """The first lines."""
+        with contextlib.suppress(Exception):  # somebody has closed it, which has flushed it
+            self.stream.flush()
+        return self.beginning.data.decode(errors="replace").splitlines()[:LINES]
+
+
+@contextlib.contextmanager
+def redirected():
+    """Python's own standard output, of which the beginning is kept."""
+    printed = Printed()
+    with contextlib.redirect_stdout(printed.stream):
+        yield printed
+
+
+# ---------------------------------------------------------------- the child process
+
+
+def rebuilt(values, strides, writeable):
+    """An array with these numbers and strides; between its numbers lie NaN bits. Strides None: as it is."""
+    made = values
+    if strides and values.size:
+        steps = [(n - 1) * s for n, s in zip(values.shape, strides)]
+        start = -sum([step for step in steps if step < 0])
+        buffer = aligned(start + sum([step for step in steps if step > 0]) + values.itemsize)
+        buffer[...] = 255
+        made = np.ndarray(values.shape, values.dtype, buffer, start, strides)
+        made[...] = values
+    made.flags.writeable = writeable
+    return made
+
+
+def aligned(size):
+    """So many bytes from a multiple of ALIGNMENT on, so that the same call takes the same paths."""
+    buffer = np.empty(size + ALIGNMENT, np.uint8)
+    start = -buffer.__array_interface__["data"][0] % ALIGNMENT
+    return buffer[start : start + size]
+
+
+def joined(arrays):
+    """The bytes of some arrays, each from a multiple of ALIGNMENT on, with NaN bits between them."""
+    parts = []
+    for array in arrays:
+        data = array.tobytes()
+        parts += [data, FILLER[: ALIGNMENT - len(data) % ALIGNMENT]]
+    return b"".join(parts)
+
+
+def cut(buffer, described):
+    """The arrays in a buffer that ``joined`` filled, by name; described: name, dtype and shape of each."""
+    arrays, at = {}, 0
+    for name, dtype, shape in described:
+        arrays[name] = np.ndarray(shape, dtype, buffer, at)
+        size = arrays[name].nbytes
+        at += size + ALIGNMENT - size % ALIGNMENT
+    return arrays
+
+
+def packed(header, arrays):
+    """A frame; ``arrays`` is a dict from name to array."""
+    header["arrays"] = [[name, a.dtype.str, a.shape] for name, a in arrays.items()]
+    body = io.BytesIO()
+    np.save(body, np.frombuffer(joined(arrays.values()), np.uint8), allow_pickle=False)
+    text = json.dumps(header, default=plain).encode()
+    return struct.pack("<II", len(text), body.getbuffer().nbytes) + text + body.getvalue()
+
+
+def plain(value):
+    """What JSON does not have, as it has it: a set as a list, and what nobody expects as its own description."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=str)
+    if isinstance(value, np.generic):
+        return value.item()
+    return dict(value) if hasattr(value, "keys") else repr(value)[:WIDTH]
+
+
+def unpacked(stream):
+    """The header and the arrays of the next frame; raises EOFError at the end."""
+    head, size = struct.unpack("<II", read(stream, 8))
+    header = json.loads(read(stream, head))
+    body = aligned(size)
+    if stream.readinto(body) < size:
+        raise EOFError
+    start = 10 + int(body[8]) + 256 * int(body[9])  # .npy: its header ends at a multiple of ALIGNMENT
+    return header, cut(body[start:], header.pop("arrays"))
+
+
+def read(stream, size):
+    """Exactly so many bytes."""
+    data = stream.read(size)
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+def case_of(header, arrays):
+    """The case in a frame, in its own memory layout, and the cotangents that came with it."""
+    layout = header["layout"]
+    made = {name: rebuilt(values, *layout.get(name, (None, True))) for name, values in arrays.items()}
+    cotangents = {name: made.pop(name, None) for name in header["cotangents"]}
+    top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0", "lengths")}
+    config = types.SimpleNamespace(**header["config"])
+    case = types.SimpleNamespace(config=config, parameters=made, training=header["training"], **top)
+    return case, cotangents
+
+
+def answer(session, header, arrays):
+    """The reply to one frame: its header, and its arrays."""
+    if header["do"] == "load":
+        target, module, printed = load(header["spec"])
+        session = Session(target, declared(target, module))
+        session.note(printed, [])
+        return session, {"capabilities": crossing(session.capabilities)}, {}
+    if header["do"] == "start":
+        return session, session.start(), {}
+    case, cotangents = case_of(header, arrays)
+    reply = session.gradients(case, cotangents) if header["do"] == "gradients" else session.forward(case)
+    return session, reply, reply.pop("arrays", {})
+
+
+def serve(source, sink):
+    """Answers frames until there are no more; a copy of this process that a target forked off answers none."""
+    session, own = None, os.getpid()
+    while True:
+        try:
+            header, arrays = unpacked(source)
+        except EOFError:
+            return
+        try:
+            session, reply, results = answer(session, header, arrays)
+        except LoadError as error:
+            reply, results = {"refused": str(error)}, {}
+        if os.getpid() != own:
+            os._exit(0)
+        reply["id"], reply["notes"] = header["id"], session.new_notes() if session else []
+        sink.write(packed(reply, results))
+        sink.flush()
+
+
+def main():
+    """Keeps the channel for itself: whatever the target prints goes to standard error."""
+    source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    if getattr(sys.flags, "safe_path", False):  # then this file's folder is not on the path
+        sys.path.insert(0, os.getcwd())
+    else:
+        sys.path[0] = os.getcwd()
+    warnings.simplefilter("default")
+    if importlib.util.find_spec("conformance") is None:
+        # another interpreter, without us: what a target says of itself is a dict anyway
+        sys.modules["conformance"] = types.ModuleType("conformance")
+        sys.modules["conformance"].Capabilities = dict
+    try:
+        serve(source, sink)
+    except BaseException:  # the target took away what this file needs
+        with contextlib.suppress(BaseException):
+            os.write(2, traceback.format_exc().encode(errors="replace"))
+        os._exit(1)
+    os._exit(0)  # threads that the target left running do not keep the process
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Targets in any language: a command that speaks JSON lines on its standard streams.
+
+One request a line, one reply a line. The four requests are ``start`` (a new instance; the reply says what is
+claimed), ``forward``, ``gradients`` and ``stop``. ``schemas/protocol.json`` describes them; arrays travel as
+``{"shape": [2, 3], "data": [...]}`` in C order, and numbers that JSON does not have as "NaN", "Infinity", "-Infinity".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import sys
+from typing import Any
+
+import numpy as np
+
+from reference_rnn import Case, result_shapes
+
+from .answer import Answer, Problem
+from .channel import Nonsense
+from .child import LoadError
+from .files import FileError, refuse_constant, unique
+from .local import Cotangents
+from .process import Limits, ProcessTarget
+from .text import SHOWN, short
+
+WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+LARGEST_LINE = 2**20  # bytes of a reply without numbers
+LARGEST_NUMBER = 128  # bytes of a number in a reply: room for axes too many, and for blanks
+MOST_AXES = 32
+
+
+class CommandTarget(ProcessTarget):
+    """A command that keeps to the line protocol. What it does in its memory cannot be observed."""
+
+    observes_memory = False
+
+    def __init__(self, command: str, name: str, limits: Limits) -> None:
+        try:
+            self.words = shlex.split(command)
+        except ValueError as error:
+            raise LoadError(f"{name!r} cannot be read: {error}") from None
+        self.largest, self.searched = LARGEST_LINE, 0
+        if not self.words:
+            raise LoadError(f"{name!r} names no command, must be like: cmd: node my_rnn.js")
+        super().__init__(name, limits)
+
+    def command(self) -> list[str]:
+        """The words of the command."""
+        return self.words
+
+    def load(self) -> dict[str, Any]:
+        """What the first start declares; raises LoadError."""
+        reply = self.exchange({"do": "start"}, self.limits.load)
+        if isinstance(reply, Problem):
+            raise LoadError(f"{self.name} could not be started: it {reply.message}{self.last_words()}")
+        if "error" in reply:
+            self.stop()
+            raise LoadError(f"{self.name} could not be started: {said(reply)}")
+        if not isinstance(reply.get("capabilities"), dict):
+            self.stop()
+            raise LoadError(f'{self.name} answered start with {short(reply)}, must be {{"capabilities": {{...}}}}')
+        return reply["capabilities"]
+
+    def build(self) -> Problem | None:
+        """A new instance."""
+        reply = self.exchange({"do": "start"}, self.limits.load)
+        if isinstance(reply, Problem):
+            return reply
+        return Problem("raised", f"cannot be built: {said(reply)}") if "error" in reply else None
+
+    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+        """The command's answer to one request."""
+        self.largest = LARGEST_LINE + LARGEST_NUMBER * numbers_in_answer(do, case)
+        reply = self.exchange(request(do, case, cotangents), seconds)
+        self.largest = LARGEST_LINE
+        if isinstance(reply, Problem):
+            return Answer(problem=reply)
+        if "error" in reply:
+            return Answer(problem=Problem("raised", f"answered with an error: {said(reply)}"))
+        try:
+            arrays = results(reply, do, case)
+        except Nonsense as nonsense:
+            return Answer(problem=Problem("array", str(nonsense)))
+        return Answer.of({"arrays": arrays, "dtypes": dict.fromkeys(arrays), "changed": [], "shared": []})
+
+    def written(self, message: Any) -> bytes:
+        """A line."""
+        self.searched = 0
+        return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+    def whole(self, received: bytearray) -> int | None:
+        """How long the first line is."""
+        end = received.find(b"\n", self.searched)
+        self.searched = len(received)
+        if end >= self.largest or (end < 0 and len(received) > self.largest):
+            raise Nonsense(f"answered with a line of more than {self.largest:,} bytes")
+        return end + 1 or None
+
+    def read(self, data: bytes) -> Any:
+        """A line as an object."""
+        try:
+            reply = json.loads(data.decode(), parse_constant=refuse_constant, object_pairs_hook=unique)
+        except (ValueError, RecursionError) as error:
+            text = data[: 4 * SHOWN].decode(errors="replace").strip()[:SHOWN]
+            own = isinstance(error, (FileError, RecursionError))  # it is JSON, of a kind
+            reason = str(error) if own else "print what is for people on standard error"
+            raise Nonsense(f"wrote {text!r} on standard output, must be one line of JSON; {reason}") from None
+        if not isinstance(reply, dict):
+            raise Nonsense(f"answered with {short(reply)}, must be an object")
+        return reply
+
+    def stop(self) -> None:
+        """Asks the command to end, and ends it."""
+        if self.channel is not None:
+            self.channel.send(memoryview(self.written({"do": "stop"})))
+            super().stop()
+
+
+def said(reply: dict[str, Any]) -> str:
+    """The error in a reply."""
+    return reply["error"] if isinstance(reply["error"], str) else short(reply["error"])
+
+
+def numbers_in_answer(do: str, case: Case) -> int:
+    """How many numbers a right answer has."""
+    if do == "gradients":
+        return sum(array.size for _, array in case.arrays())
+    return sum(math.prod(shape.sizes) for shape in result_shapes(case).values())
+
+
+def request(do: str, case: Case, cotangents: Cotangents) -> dict[str, Any]:
+    """A case, and cotangents where gradients are asked for, as one request."""
+    tensors = {name: tensor(array) for name, array in case.arrays()}
+    message = {
+        "do": do,
+        "config": {**case.config.as_dict(), "num_directions": case.config.num_directions},
+        "training": case.training,
+        "parameters": {name: tensors[name] for name in case.parameters},
+        **{name: tensors.get(name) for name in ("x", "h_0", "c_0")},
+        "lengths": None if case.lengths is None else np.asarray(case.lengths).tolist(),
+    }
+    return message | {name: None if d is None else tensor(d) for name, d in cotangents.items()}
+
+
+def tensor(array: np.ndarray) -> dict[str, Any]:
+    """An array as JSON has it."""
+    return {"shape": list(array.shape), "data": [word(number) for number in array.astype(np.float64).ravel().tolist()]}
+
+
+def word(number: float) -> float | str:
+    """A number as JSON can hold it: with a word for what it does not have."""
+    if math.isfinite(number):
+        return number
+    return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def results(reply: dict[str, Any], do: str, case: Case) -> dict[str, np.ndarray]:
+    """The arrays of a reply; raises Nonsense."""
+    if do == "gradients":
+        found = reply.get("gradients")
+        if not isinstance(found, dict):
+            raise Nonsense(f'it answered gradients with {short(reply)}, must be {{"gradients": {{name: array}}}}')
+        return {name: array_of(f"the gradient of {name}", value) for name, value in found.items() if value is not None}
+    names = ("output", "h_n", "c_n") if case.config.num_states == 2 else ("output", "h_n")
+    for name in names:
+        if name not in reply:
+            raise Nonsense(f"it answered forward without {name}; it gave {', '.join(reply) or 'nothing'}")
+    return {name: array_of(name, reply[name]) for name in names}
+
+
+def array_of(name: str, value: Any) -> np.ndarray:
+    """An array from JSON; raises Nonsense, naming it."""
+    if not isinstance(value, dict) or not {"shape", "data"} <= value.keys():
+        raise Nonsense(f'{name} is {short(value)}, must be {{"shape": [...], "data": [...]}}')
+    shape, data = value["shape"], value["data"]
+    if not isinstance(shape, list) or len(shape) > MOST_AXES or not all(type(n) is int and n >= 0 for n in shape):
+        raise Nonsense(f"{name} has the shape {short(shape)}, must be a list of sizes")
+    if not isinstance(data, list) or len(data) != math.prod(shape):
+        size = len(data) if isinstance(data, list) else short(data)
+        raise Nonsense(f"{name} has {size} numbers, must have {short(math.prod(shape))} for its shape {short(shape)}")
+    try:
+        return np.array([number(name, entry) for entry in data], dtype=np.float64).reshape(shape)
+    except (ValueError, OverflowError):  # sizes beside a 0 that no array has
+        raise Nonsense(f"{name} has the shape {short(shape)}, which no array has") from None
+
+
+def number(name: str, entry: Any) -> float:
+    """A number from JSON; raises Nonsense, naming the array that it is in."""
+    if type(entry) is float and math.isfinite(entry):
+        return entry
+    if type(entry) is str and entry in WORDS:
+        return WORDS[entry]
+    if type(entry) is int and abs(entry) <= sys.float_info.max:
+        return entry
+    if type(entry) in (int, float):
+        raise Nonsense(f"{name} has a number that double precision cannot hold: {short(entry)}")
+    words = ", ".join(map(short, WORDS))
+    raise Nonsense(f"{name} has {short(entry)} among its numbers; what is no number must be one of {words}")

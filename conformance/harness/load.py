@@ -1,0 +1,121 @@
+"""From what a user names to a target that can be called."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities, CapabilityError
+
+from .child import LoadError, declared, said
+from .command import CommandTarget
+from .local import LocalTarget
+from .process import ChildTarget, Limits
+from .text import visible
+
+# Names for implementations whose adapter comes with the kit; the extra that installs one is its part before a dash.
+SHIPPED = {
+    "torch": "conformance.adapters.pytorch",
+    "onnxruntime": "conformance.adapters.onnx_runtime",
+    "onnx-reference": "conformance.adapters.onnx_reference",
+    "openvino": "conformance.adapters.onnx_openvino",
+    "keras": "conformance.adapters.keras_layers",
+    "flax": "conformance.adapters.flax_linen",
+    "flax-nnx": "conformance.adapters.flax_nnx",
+    "equinox": "conformance.adapters.equinox_cells",
+    "haiku": "conformance.adapters.haiku_cores",
+    "mlx": "conformance.adapters.mlx_layers",
+    "pydynet": "conformance.adapters.pydynet_layers",
+    "reference": "conformance.adapters.reference",
+}
+
+
+class TargetError(Exception):
+    """There is no verdict to be had about this target: exit status 2."""
+
+
+Target = LocalTarget | ChildTarget | CommandTarget
+
+
+def open_target(target: Any, *, in_process: bool = False, limits: Limits | None = None) -> Target:
+    """The target that a name, a class, a function or an object stands for.
+
+    A name is a file, ``package.module``, ``file.py:name``, a shipped name, or one of these behind
+    ``python=INTERPRETER``; or ``cmd:`` and a command that speaks the line protocol. Only names can be held by
+    a child process; ``in_process`` keeps them here.
+
+    Raises TargetError if it cannot be found or loaded, or declares what does not exist.
+    """
+    try:
+        if isinstance(target, (LocalTarget, ChildTarget, CommandTarget)):
+            return target
+        if not isinstance(target, (str, os.PathLike)):
+            return of_object(target)
+        text = os.fspath(target)
+        if text.startswith("cmd:"):
+            return CommandTarget(text.removeprefix("cmd:"), text, limits or Limits())
+        python, spec = spec_of(text)
+        if in_process:
+            return LocalTarget.load(spec, text)
+        return ChildTarget(spec, text, python=python, limits=limits or Limits())
+    except (LoadError, CapabilityError) as error:
+        raise TargetError(visible(error)) from None
+
+
+def of_object(target: Any) -> LocalTarget:
+    """A class, a function or an object as a target, whatever it does when it is looked at. Raises LoadError."""
+    try:
+        if callable(target) or callable(getattr(target, "forward", None)):
+            return LocalTarget(target, name_of(target), Capabilities.of(declared(target, None)))
+    except (LoadError, CapabilityError):
+        raise
+    except Exception as error:
+        raise LoadError(f"a {type(target).__name__} cannot be looked into: {said(error)}") from None
+    raise LoadError(f"{target!r} is a {type(target).__name__}: neither a name nor something to call")
+
+
+def spec_of(text: str) -> tuple[str, dict[str, Any]]:
+    """The interpreter, and the spec that ``child.load`` reads. Raises LoadError."""
+    python = sys.executable
+    if text.startswith("python="):
+        try:
+            python, *rest = shlex.split(text.removeprefix("python="))
+        except ValueError as error:
+            raise LoadError(f"{text!r} cannot be read: {error}") from None
+        if len(rest) != 1:
+            raise LoadError(f"{text!r} must name an interpreter and one target: python=OTHER/bin/python my_rnn.py")
+        (text,) = rest
+    text, name = split_name(text)
+    if text in SHIPPED:
+        return python, {"module": SHIPPED[text], "name": name, "extra": text.partition("-")[0]}
+    if text.endswith(".py") or os.sep in text:
+        path = Path(text)
+        if not path.is_file():
+            raise LoadError(f"there is no file {text!r}{alternatives(path)}")
+        return python, {"file": str(path), "name": name}
+    if not all(part.isidentifier() for part in text.split(".")):
+        raise LoadError(f"{text!r} is neither a Python file nor a module; shipped targets: {', '.join(SHIPPED)}")
+    return python, {"module": text, "name": name}
+
+
+def split_name(text: str) -> tuple[str, str | None]:
+    """``file.py:name`` as its two parts; a drive letter's colon belongs to the file."""
+    head, colon, tail = text.rpartition(":")
+    return (head, tail) if colon and tail.isidentifier() and len(head) > 1 else (text, None)
+
+
+def alternatives(path: Path) -> str:
+    """The Python files that stand where one was looked for, for messages."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"; there is no folder {str(folder)!r} either"
+    files = sorted(file.name for file in folder.glob("*.py"))[:8]
+    return f"; {str(folder)!r} has {', '.join(files)}" if files else ""
+
+
+def name_of(target: Any) -> str:
+    """How a report calls an object."""
+    return getattr(target, "__qualname__", None) or getattr(target, "__name__", None) or type(target).__qualname__

@@ -1,0 +1,115 @@
+"""A target in this process: fast, but a crash takes everything down."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from conformance.claims.capabilities import Capabilities
+from reference_rnn import Case
+
+from . import child
+from .answer import Answer, Problem
+from .child import LoadError
+from .surroundings import Surroundings, Unsound
+from .text import LINE, Notes, visible
+
+Cotangents = Mapping[str, np.ndarray | None]
+
+
+class LocalTarget:
+    """Calls a function, a class or an object in this process, each time in surroundings of its own."""
+
+    observes_memory = True
+
+    def __init__(
+        self, target: Any, name: str, capabilities: Capabilities, surroundings: Surroundings | None = None
+    ) -> None:
+        self.name = visible(name, LINE)
+        self.capabilities = capabilities
+        self.session = child.Session(target, {})
+        self.surroundings = surroundings or Surroundings()
+        self.notes = Notes()
+
+    @classmethod
+    def load(cls, spec: dict[str, Any], name: str) -> LocalTarget:
+        """The target of a spec; raises LoadError or CapabilityError."""
+        if "file" not in spec and "" not in sys.path:
+            sys.path.insert(0, "")
+        surroundings = Surroundings()
+        try:
+            with warnings.catch_warnings():
+                target, module, printed = surroundings.call(child.load, spec)
+            claims = Capabilities.of(surroundings.call(child.declared, target, module))
+        except Unsound as unsound:
+            raise LoadError(f"{name} {unsound}") from None
+        except BaseException:
+            surroundings.leave()
+            raise
+        local = cls(target, name, claims, surroundings)
+        local.session.note(printed, [])
+        return local
+
+    def start(self) -> Problem | None:
+        """Builds a new instance; a Problem if that raises."""
+        self.surroundings.listen()
+        return self.asked(self.session.start).problem
+
+    def forward(self, case: Case) -> Answer:
+        """The target's answer to a copy of the case."""
+        return self.asked(self.session.forward, copied(case))
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The target's gradients for a copy of the case."""
+        given = {name: None if d is None else alike(d) for name, d in cotangents.items()}
+        return self.asked(self.session.gradients, copied(case), given)
+
+    def asked(self, do: Callable[..., dict[str, Any]], *arguments: Any) -> Answer:
+        """What came of a request, and what was said along with it among the notes."""
+        try:
+            reply = self.surroundings.call(do, *arguments)
+        except Unsound as unsound:
+            return Answer(problem=Problem("raised", str(unsound)))
+        self.notes.add(self.session.new_notes())
+        return Answer.of(reply)
+
+    def told(self) -> list[str]:
+        """The notes so far."""
+        return list(self.notes)
+
+    def stop(self) -> None:
+        """Leaves this process as it was found."""
+        self.surroundings.leave()
+
+
+def copied(case: Case) -> Case:
+    """The same case in arrays of its own, with the same memory layout."""
+    arrays = dict(case.arrays())
+    described = [(name, array.dtype, array.shape) for name, array in arrays.items()]
+    data = child.joined(arrays.values())
+    buffer = child.aligned(len(data))
+    buffer[...] = np.frombuffer(data, np.uint8)
+    made = child.cut(buffer, described)
+    for name, array in arrays.items():
+        if layout := unusual(array):
+            made[name] = child.rebuilt(made[name], *layout)
+    lengths = None if case.lengths is None else case.lengths.copy()
+    top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0")}
+    return Case(copy.copy(case.config), made, lengths=lengths, training=case.training, **top)
+
+
+def alike(array: np.ndarray) -> np.ndarray:
+    """A copy of an array, with the same memory layout."""
+    return child.rebuilt(array.copy("C"), *(unusual(array) or (None, True)))
+
+
+def unusual(array: np.ndarray) -> tuple[tuple[int, ...] | None, bool] | None:
+    """Strides and writeability of an array that is not plain; None for one that is."""
+    if array.flags.c_contiguous and array.flags.writeable:
+        return None
+    return None if array.flags.c_contiguous else array.strides, bool(array.flags.writeable)

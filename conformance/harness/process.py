@@ -1,0 +1,285 @@
+"""A target in a child process: a crash, a hang, an exit or runaway memory is an answer like others."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities
+from reference_rnn import Case, result_shapes
+
+from . import frame
+from .answer import Answer, Problem
+from .channel import GIBIBYTE, Channel, Ended, Nonsense, Printed, Stopped
+from .child import LoadError, packed
+from .local import Cotangents, unusual
+from .text import LINE, Notes, visible
+
+CHILD = Path(__file__).with_name("child.py")
+SHOWN_LINES = 5  # of what a process printed behind our back
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call may take: seconds, seconds to load, bytes of memory beyond those of the loaded target.
+
+    Memory is that of the whole family of processes.
+    """
+
+    call: float = 10.0
+    load: float = 120.0
+    memory: int = 2 * GIBIBYTE
+    least: float = 1.0  # after a hang, calls get fifty times the slowest answer, but at least this
+
+
+class ProcessTarget:
+    """Calls a target that another process holds, and starts that process anew when it has died.
+
+    How a process is started, and how it is spoken to, is what subclasses say.
+    deaths: how often the process ended in which way, whatever became of the property that was judged
+    """
+
+    observes_memory = True
+
+    def __init__(self, name: str, limits: Limits) -> None:
+        self.name = visible(name, LINE)
+        self.limits = limits
+        self.notes = Notes()
+        self.deaths: Counter[str] = Counter()
+        self.channel: Channel | None = None
+        self.last = Printed()
+        self.slowest = 0.0
+        self.hung = False
+        self.capabilities = Capabilities.of(self.launch())
+
+    def command(self) -> list[str]:
+        """The words that start the process."""
+        raise NotImplementedError
+
+    def load(self) -> dict[str, Any]:
+        """What the target declares, once its process has been started; raises LoadError."""
+        raise NotImplementedError
+
+    def build(self) -> Problem | None:
+        """A new instance of the target; a Problem if that does not work."""
+        raise NotImplementedError
+
+    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+        """The target's answer to one request."""
+        raise NotImplementedError
+
+    def written(self, message: Any) -> bytes:
+        """A message as it is sent."""
+        raise NotImplementedError
+
+    def whole(self, received: bytearray) -> int | None:
+        """The bytes of the first message, once they are all there; raises Nonsense if it cannot be one."""
+        raise NotImplementedError
+
+    def read(self, data: bytes) -> Any:
+        """The message in these bytes; raises Nonsense if it is none."""
+        raise NotImplementedError
+
+    def launch(self) -> dict[str, Any]:
+        """Starts the process and loads the target; what it declares. Raises LoadError."""
+        try:
+            self.channel = Channel(self.command(), self.limits.memory)
+        except OSError as error:
+            raise LoadError(f"cannot start {self.command()[0]!r}: {error.strerror}") from None
+        except ValueError as error:  # a word with a NUL
+            raise LoadError(f"cannot start {self.command()[0]!r}: {error}") from None
+        declared = self.load()
+        self.channel.loaded()
+        return declared
+
+    def start(self) -> Problem | None:
+        """Builds a new instance; a Problem if that does not work."""
+        if self.channel is None:
+            try:
+                self.launch()
+            except LoadError as error:
+                return Problem("load", str(error))
+        return self.build()
+
+    def forward(self, case: Case) -> Answer:
+        """The target's answer; the process is started again first if the last call killed it."""
+        return self.call("forward", case, {})
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The target's gradients, in the same way."""
+        return self.call("gradients", case, cotangents)
+
+    def call(self, do: str, case: Case, cotangents: Cotangents) -> Answer:
+        """The target's answer to a request within its time."""
+        if self.channel is None and (problem := self.start()):
+            return Answer(problem=problem)
+        began = time.monotonic()
+        answer = self.ask(do, case, cotangents, self.patience())
+        if answer.problem and answer.problem.kind in ("hang", "crash", "exit", "memory"):
+            self.hung |= answer.problem.kind == "hang"
+        else:
+            self.slowest = max(self.slowest, time.monotonic() - began)
+        return answer
+
+    def patience(self) -> float:
+        """Seconds for the next call; fewer once a call has hung, so that one hang is not paid for often."""
+        if not self.hung:
+            return self.limits.call
+        return min(max(50 * self.slowest, self.limits.least), self.limits.call)
+
+    def exchange(self, message: Any, seconds: float) -> Any:
+        """Sends a message and reads the reply; a Problem in its place if the process dies or talks nonsense.
+
+        After a Problem, and after whatever else interrupts it, there is no process any more.
+        """
+        channel = self.channel
+        assert channel is not None
+        try:
+            return self.read(channel.exchange(self.written(message), self.whole, seconds))
+        except Ended:
+            problem = cause_of_death(channel)
+        except Stopped as stopped:
+            problem = stopped.problem
+        except Nonsense as nonsense:
+            problem = Problem("protocol", str(nonsense))
+        except BaseException:
+            self.end()
+            raise
+        self.deaths[problem.message] += 1
+        self.end()
+        return problem
+
+    def hear(self, channel: Channel) -> None:
+        """Keeps what the process printed behind our back as notes."""
+        self.notes.add("printed: " + line for line in itertools.islice(channel.printed.lines, SHOWN_LINES))
+
+    def told(self) -> list[str]:
+        """The notes so far, and how the process has ended, if it has."""
+        if self.channel is not None:
+            self.channel.hear()
+            self.hear(self.channel)
+        return [*self.notes, *(f"ended {counted(n)}: it {how}" for how, n in self.deaths.items())]
+
+    def end(self) -> None:
+        """Ends the process and its family; what it printed is kept."""
+        channel, self.channel = self.channel, None
+        if channel is None:
+            return
+        try:
+            self.last = channel.printed
+            channel.end()
+        finally:
+            self.hear(channel)
+
+    def last_words(self) -> str:
+        """The last line that the process printed, for messages."""
+        lines = [line for line in self.last.lines if line.strip()]
+        return f" (it printed: {visible(lines[-1], LINE)})" if lines else ""
+
+    def stop(self) -> None:
+        """Ends the process."""
+        self.end()
+
+
+def counted(number: int) -> str:
+    """How often."""
+    return "once" if number == 1 else f"{number} times"
+
+
+def cause_of_death(channel: Channel) -> Problem:
+    """What ended a process that answers no more: its own status, from before anybody ended it."""
+    status = channel.status()
+    if status is None:
+        return Problem("protocol", "closed its channel to the judge")
+    if status < 0:
+        return Problem("crash", f"died of {signal_name(-status)}")
+    return Problem("exit", f"ended its process with status {status}")
+
+
+def signal_name(number: int) -> str:
+    """A signal as people know it; some have numbers only."""
+    return {known.value: known.name for known in signal.Signals}.get(number, f"signal {number}")
+
+
+class ChildTarget(ProcessTarget):
+    """A Python target, held by ``child.py`` in any interpreter; messages are binary frames."""
+
+    def __init__(self, spec: dict[str, Any], name: str, *, python: str, limits: Limits) -> None:
+        self.spec = spec
+        self.python = python
+        self.number = 0
+        self.asked: tuple[str, list[str] | None] = ("load", None)
+        super().__init__(name, limits)
+
+    def command(self) -> list[str]:
+        """The interpreter, and the harness."""
+        return [self.python, str(CHILD)]
+
+    def load(self) -> dict[str, Any]:
+        """What the target declares; raises LoadError."""
+        reply = self.exchange(({"do": "load", "spec": self.spec}, {}), self.limits.load)
+        if isinstance(reply, Problem):
+            raise LoadError(f"{self.name} could not be loaded: it {reply.message}{self.last_words()}")
+        header, _ = reply
+        if "refused" in header:
+            self.stop()
+            raise LoadError(header["refused"])
+        return header["capabilities"]
+
+    def build(self) -> Problem | None:
+        """A new instance of the target."""
+        reply = self.exchange(({"do": "start"}, {}), self.limits.load)
+        if isinstance(reply, Problem):
+            return reply
+        return Problem(**reply[0]["problem"]) if "problem" in reply[0] else None
+
+    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+        """The target's answer to one request."""
+        arrays = dict(case.arrays())
+        header = {
+            "do": do,
+            "cotangents": list(cotangents),
+            "config": {
+                **vars(case.config),
+                "num_directions": case.config.num_directions,
+                "num_states": case.config.num_states,
+            },
+            "training": case.training,
+        }
+        if case.lengths is not None:
+            arrays["lengths"] = case.lengths
+        arrays |= {name: d for name, d in cotangents.items() if d is not None}
+        header["layout"] = {name: layout for name, array in arrays.items() if (layout := unusual(array))}
+        names = list(result_shapes(case)) if do == "forward" else None
+        reply = self.exchange((header, arrays), seconds, names)
+        if isinstance(reply, Problem):
+            return Answer(problem=reply)
+        header, results = reply
+        return Answer.of(header | {"arrays": results})
+
+    def exchange(self, message: Any, seconds: float, names: list[str] | None = None) -> Any:
+        """Asks for an answer of arrays with these names, if they are known."""
+        self.number += 1
+        header, arrays = message
+        self.asked = header["do"], names
+        return super().exchange((header | {"id": self.number}, arrays), seconds)
+
+    def written(self, message: Any) -> bytes:
+        """A frame."""
+        return packed(*message)
+
+    def whole(self, received: bytearray) -> int | None:
+        """How long the first frame is."""
+        return frame.whole(received)
+
+    def read(self, data: bytes) -> Any:
+        """The header and the arrays of a frame."""
+        do, names = self.asked
+        header, arrays = frame.reply(data, do, self.number, names)
+        self.notes.add(header.pop("notes"))
+        return header, arrays

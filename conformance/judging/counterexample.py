@@ -1,0 +1,222 @@
+"""A failure with what the target was given that shows it, and what would have been right."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.harness.answer import Answer
+from conformance.harness.call import Call
+from reference_rnn import Case, forward, gradients
+from reference_rnn.expression import cotangents_expression
+from strategies import layout_of
+from strategies.cases import held
+
+from .judgement import Failure
+from .subject import Subject
+from .words import letter
+
+# What must be true of the calls of a counterexample.
+DEMANDS = {
+    "numbers": "every number of every result is within its room of what is expected",
+    "bits": "the compared calls give the same bits",
+    "shapes": "results have the shapes of what is expected",
+    "dtypes": "results have the dtype of the case",
+    "unchanged": "nothing that is passed in is changed",
+    "own memory": "results share no memory with what was passed in or with earlier results",
+    "answer": "the last call returns its results",
+    "property": "none of these: only the property itself can tell",
+}
+# What failures of each sort break.
+SORTS = {
+    "value": "numbers", "disagree": "numbers", "padding": "numbers", "leak": "numbers", "mask": "numbers",
+    "gradient": "numbers", "slope": "numbers", "bits": "bits", "shape": "shapes", "missing": "shapes",
+    "dtype": "dtypes", "changed": "unchanged", "shared": "own memory", "pattern": "property", "frequency": "property",
+}  # fmt: skip
+# Of one array, and of several.
+MEMORY = {
+    "F": ("is Fortran-ordered", "are Fortran-ordered"),
+    "strided": ("is strided, with gaps in memory", "are strided, with gaps in memory"),
+    "negative": ("lies backwards in memory", "lie backwards in memory"),
+    "read-only": ("is read-only", "are read-only"),
+}
+
+Bounds = tuple[np.ndarray, np.ndarray]  # what each number must be, and how far from that it may be
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """A failure, and what shows it.
+
+    case        what the property was judged on, from which it made its calls
+    calls       what a new instance was given, in turn; none of them can be left out
+    before      how many of these come before the property is judged, which makes the others itself
+    compared    which of these the failure is about
+    expected    for each call: what is right, by the names of its results; nothing where nobody can know
+    demand      one of DEMANDS
+    repeatable  whether a fresh process failed on it too; None where nobody has tried
+    target      its name
+    """
+
+    property: str
+    message: str
+    kind: str
+    case: Case
+    calls: tuple[Call, ...] = ()
+    before: int = 0
+    compared: tuple[int, ...] = ()
+    expected: tuple[Mapping[str, Bounds], ...] = ()
+    demand: str = "property"
+    repeatable: bool | None = None
+    target: str = ""
+
+    def cases(self) -> list[Case]:
+        """What the calls that the failure is about were given; the case itself where they are not known."""
+        return [self.calls[number].case for number in self.compared] or [self.case]
+
+
+def counterexample(
+    property: str, case: Case, failure: Failure, subject: Subject, made: Sequence[tuple[Call, Answer]], before: int
+) -> Counterexample:
+    """What shows a failure: these calls with their answers, the first ones before the property was judged."""
+    calls = [call for call, _ in made]
+    about = subject.record.calls_of(failure.about)
+    compared = tuple(number for number, call in enumerate(calls) if call in about)
+    expected = [right(subject, call) for call in calls]
+    demand = SORTS.get(failure.kind.partition(":")[0], "answer")
+    if demand == "numbers" and not any(
+        far(made[number][1].arrays, expected[number], held_apart(made[number][0])) for number in compared
+    ):
+        demand = "numbers" if demanded(failure, calls, compared, expected) else "property"
+    return Counterexample(
+        property, failure.message, failure.kind, case, tuple(calls), before, compared, tuple(expected), demand
+    )
+
+
+def held_apart(call: Call) -> Collection[str]:
+    """The gradients that a target need not have: where one bias holds all there is."""
+    return [name for name, _ in call.case.arrays() if name.startswith("bias_hh")] if call.do == "gradients" else ()
+
+
+def demanded(failure: Failure, calls: list[Call], compared: tuple[int, ...], expected: list[dict[str, Bounds]]) -> bool:
+    """Writes what the property demanded of one number in the place of what is usual; False if it does not say."""
+    if not failure.name or failure.must is None or failure.room is None:
+        return False
+    call = getattr(failure.about[0], "calls", calls)[0]
+    number = calls.index(call) if call in calls else compared[0]
+    if failure.name not in expected[number]:
+        return False
+    mid, rad = expected[number][failure.name]
+    mid[failure.at], rad[failure.at] = failure.must, failure.room
+    return True
+
+
+@np.errstate(all="ignore")
+def right(subject: Subject, call: Call) -> dict[str, Bounds]:
+    """What a call must give, by name, and how far from that each number may be.
+
+    Infinitely far where it is not this that tells: what depends on chance, on NaN, or on a sum that may overflow.
+    """
+    case = call.case
+    masked = case.training and 0 < case.config.dropout < 1
+    known, random = case.replace(dropout=0.0) if masked else case, masked and case.config.num_layers > 1
+    found = gradient_bounds(subject, known, call) if call.do == "gradients" else result_bounds(subject, known)
+    expected = {}
+    for name, bounds in found:
+        mid, rad = (np.array(array, np.float64, order="C") for array in bounds)
+        rad[np.isnan(rad) | ~np.isfinite(mid)] = np.inf
+        if name.startswith("bias_hh") and call.do == "gradients":
+            rad[held(case.config, subject.capabilities.biases) == 0] = np.inf
+        if random:
+            lowest = case.config.num_directions if name in ("h_n", "c_n") and call.do == "forward" else 0
+            rad[lowest:] = np.inf
+        expected[name] = mid, rad
+    return expected
+
+
+def result_bounds(subject: Subject, case: Case) -> Iterator[tuple[str, Bounds]]:
+    """The results of a case, and how far a right one may be from each number."""
+    bounds = subject.free_bounds(case)
+    for name, mid in forward(case).items():
+        yield name, (mid, abs(getattr(bounds, name)) if bounds else np.zeros(mid.shape))
+
+
+def gradient_bounds(subject: Subject, case: Case, call: Call) -> Iterator[tuple[str, Bounds]]:
+    """The gradients of a case, in the same way."""
+    balls = gradients(case, **dict(call.cotangents), arithmetic=subject.arithmetic(case))  # type: ignore[arg-type]
+    for name, ball in balls.items():
+        yield name, (ball.mid, abs(ball.rad)) if hasattr(ball, "rad") else (ball, np.zeros(ball.shape))
+
+
+@np.errstate(all="ignore")
+def far(arrays: Mapping[str, np.ndarray], expected: Mapping[str, Bounds], optional: Collection[str] = ()) -> bool:
+    """Whether some number is further than its room from what it must be, or is not there.
+
+    Axes of size 1 too many or too few are looked through.
+    """
+    for name, (mid, rad) in expected.items():
+        value = arrays.get(name)
+        if value is None and name in optional:
+            continue
+        if value is None or np.squeeze(value).shape != np.squeeze(mid).shape:
+            return True
+        value = np.asarray(value, np.float64).reshape(mid.shape)
+        near = (value == mid) | (abs(value - mid) <= rad) | (rad == np.inf) | (np.isnan(value) & np.isnan(mid))
+        if not near.all():
+            return True
+    return False
+
+
+def told(found: Counterexample) -> list[str]:
+    """The calls in lines of text, as they stand below the message: expressions, and what else matters about them."""
+    if not found.calls:
+        return [f"smallest case: {found.case!r}"]
+    lines = []
+    for label, call, times in labelled(found):
+        repeated = f", {times} times" if times > 1 else ""
+        lines += [f"{label}: {call.case!r}{repeated}", *(f"  {note}" for note in notes(call))]
+    return lines
+
+
+def labelled(found: Counterexample) -> Iterator[tuple[str, Call, int]]:
+    """Each call with what it is called, and how often it is made in a row."""
+    at = 0
+    for run in alike(found.calls):
+        numbers = range(at, at + len(run))
+        letters = [letter(found.compared.index(n)) for n in numbers if n in found.compared and len(found.compared) > 1]
+        if len(run) > len(letters):
+            when = "smallest case" if len(found.calls) == 1 else "then" if at else "first"
+            yield when, run[0], len(run) - len(letters)
+        if letters:
+            yield " and ".join(letters), run[0], 1
+        at += len(run)
+
+
+def alike(calls: Sequence[Call]) -> list[list[Call]]:
+    """The calls in groups of those that follow one another and are the same."""
+    groups: list[list[Call]] = []
+    for call in calls:
+        if groups and groups[-1][0].same(call):
+            groups[-1].append(call)
+        else:
+            groups.append([call])
+    return groups
+
+
+def notes(call: Call) -> list[str]:
+    """What else a call is given, and how its arrays lie in memory."""
+    given = []
+    if call.do == "gradients":
+        given.append(f"its gradients, with {cotangents_expression(call.cotangents)}")
+    layouts: dict[str, list[str]] = {}
+    arrays = dict(call.arrays())
+    for name, array in arrays.items():
+        if array.size and layout_of(array) != "C":
+            layouts.setdefault(layout_of(array), []).append(name)
+    for layout, names in layouts.items():
+        everything = "every array" if len(names) == len(arrays) > 1 else ", ".join(names)
+        text = MEMORY[layout][len(names) > 1 and everything != "every array"]
+        given.append(f"{everything} {text}")
+    return given

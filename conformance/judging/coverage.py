@@ -1,0 +1,120 @@
+"""What the cases of a run exercised, counting only those whose balls verify something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.claims.capabilities import Capabilities
+from reference_rnn import Case
+from strategies.cases import LARGEST, weights_of_layer
+
+
+@dataclass(frozen=True)
+class Area:
+    """Something that must be exercised where it is claimed."""
+
+    covers: Callable[[Case], bool]
+    claimed: Callable[[Capabilities], bool] = lambda capabilities: True
+
+
+def layers(count: int, directions: int = 1) -> Callable[[Capabilities], bool]:
+    """Whether so many layers are claimed, of sizes at which they are drawn."""
+    return lambda c: (
+        (c.max_layers is None or c.max_layers >= count)
+        and free("num_layers")(c)
+        and any(
+            count * weights_of_layer(cell, directions, min(c.sizes.get("hidden_size", (1,)))) <= LARGEST
+            for cell in c.cells
+        )
+    )
+
+
+def free(*dimensions: str) -> Callable[[Capabilities], bool]:
+    """Whether these sizes are not restricted by the target."""
+    return lambda c: not c.recompiles and not any(dimension in c.sizes for dimension in dimensions)
+
+
+def claimed(*names: str) -> Callable[[Capabilities], bool]:
+    """Whether all these capabilities are claimed."""
+    return lambda c: all(c.claims(name) for name in names)
+
+
+def empty(dimension: str, *names: str) -> Callable[[Capabilities], bool]:
+    """Whether a size of 0 is claimed, with other capabilities, and not too dear to draw."""
+    drawn = {"batch": "batch"}.get(dimension, "steps")  # a target that allows few sizes never gets 0
+    return lambda c: free(drawn)(c) and claimed(f"empty.{dimension}", *names)(c)
+
+
+def ragged(case: Case) -> bool:
+    """Whether rows end at different steps, in no order."""
+    lengths = case.row_lengths.tolist()
+    return lengths != sorted(lengths, reverse=True)
+
+
+AREAS = {
+    "L >= 2": Area(lambda c: c.config.num_layers >= 2, layers(2)),
+    "L >= 3": Area(lambda c: c.config.num_layers >= 3, layers(3)),
+    "D = 2": Area(lambda c: c.config.bidirectional, claimed("bidirectional")),
+    "stacked, D = 2, T >= 3, N >= 2, ragged": Area(
+        lambda c: (
+            c.config.num_layers > 1 and c.config.bidirectional and c.num_steps > 2 and c.num_rows > 1 and ragged(c)
+        ),
+        lambda c: layers(2, 2)(c) and claimed("bidirectional", "lengths")(c) and free("steps", "batch")(c),
+    ),
+    "ragged, unsorted": Area(ragged, lambda c: claimed("lengths")(c) and free("batch", "steps")(c)),
+    "length 0": Area(lambda c: 0 in c.row_lengths and c.num_steps > 0, empty("length", "lengths")),
+    "NaN in padding": Area(
+        lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
+        lambda c: claimed("lengths")(c) and free("steps")(c),
+    ),
+    "T = 0": Area(lambda c: c.num_steps == 0, empty("time")),
+    "T = 1": Area(lambda c: c.num_steps == 1, free("steps")),
+    "T >= 9": Area(lambda c: c.num_steps >= 9, free("steps")),
+    "T >= 12": Area(lambda c: c.num_steps >= 12, free("steps")),
+    "N = 0": Area(lambda c: c.num_rows == 0, empty("batch")),
+    "N = 1": Area(lambda c: c.num_rows == 1, free("batch")),
+    "N > 8": Area(lambda c: c.num_rows > 8, free("batch")),
+    "H > 16": Area(lambda c: c.config.hidden_size > 16, free("hidden_size")),
+    "H > 4, no multiple of 4": Area(
+        lambda c: c.config.hidden_size > 4 and c.config.hidden_size % 4 > 0, free("hidden_size")
+    ),
+    "I > 8, no multiple of 4": Area(
+        lambda c: c.config.input_size > 8 and c.config.input_size % 4 > 0, free("input_size")
+    ),
+    "I = H": Area(lambda c: c.config.input_size == c.config.hidden_size, free("input_size", "hidden_size")),
+    "D*H = I": Area(
+        lambda c: c.config.input_size == c.config.hidden_size * c.config.num_directions,
+        free("input_size", "hidden_size"),
+    ),
+    "L*D = 1": Area(lambda c: c.config.num_layers * c.config.num_directions == 1, free("num_layers")),
+    "projections": Area(
+        lambda c: c.config.proj_size > 0,
+        lambda c: claimed("projections")(c) and any(cell.projects for cell in c.cells) and free("hidden_size")(c),
+    ),
+    "no bias": Area(lambda c: not c.config.bias, lambda c: c.no_bias and not c.recompiles),
+    "every slice of h_0 non-zero": Area(
+        lambda c: c.h_0 is not None and c.h_0.size > 0 and bool(c.h_0.any((1, 2)).all()), claimed("initial_state")
+    ),
+    "every slice of c_0 non-zero": Area(
+        lambda c: c.c_0 is not None and c.c_0.size > 0 and bool(c.c_0.any((1, 2)).all()),
+        lambda c: claimed("initial_state")(c) and any(len(cell.states) == 2 for cell in c.cells),
+    ),
+    "non-contiguous arrays": Area(
+        lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()), lambda c: not c.sizes
+    ),
+    "read-only arrays": Area(lambda c: not all(a.flags.writeable for _, a in c.arrays())),
+}
+
+
+def covered(case: Case) -> list[str]:
+    """The areas that a case exercises, with its cell and dtype."""
+    return [str(case.config.cell), case.config.dtype, *(name for name, area in AREAS.items() if area.covers(case))]
+
+
+def expected(capabilities: Capabilities) -> list[str]:
+    """The areas that must be exercised for these capabilities."""
+    areas = [name for name, area in AREAS.items() if area.claimed(capabilities)]
+    return [*capabilities.cells, *capabilities.dtypes, *areas]

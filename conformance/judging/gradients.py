@@ -1,0 +1,232 @@
+"""How gradients are called for and judged: like results, by the names of the arrays they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from conformance.harness.answer import Answer
+from conformance.harness.call import Call
+from reference_rnn import PRECISION, Arithmetic, Case, Result, forward, gradients, result_shapes, rounded
+from strategies.cases import held
+from strategies.integers import FINEST, representable
+from strategies.values import DENSE, cut
+
+from .judgement import Failure, Run, applicable, claimed, fail, first, steps_agree
+from .subject import Subject
+from .words import about, show, show_both
+
+# Nothing rounds: what is left of a ball is the choice that a kink of ReLU leaves.
+EXACT = Arithmetic(u=0.0, ua=0.0, eta=0.0, largest=np.inf, kt=0.0, ks=0.0)
+WIDTH = 2.0**-8  # of central differences
+
+
+class Gradients:
+    """Gradients by the names of the arrays they belong to; reads like a Result."""
+
+    def __init__(self, arrays: Mapping[str, Any]) -> None:
+        self.arrays = dict(arrays)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "arrays" or name not in self.arrays:
+            raise AttributeError(name)
+        return self.arrays[name]
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Name and value of each gradient."""
+        yield from self.arrays.items()
+
+    def map(self, change: Callable[[str, Any], Any]) -> Gradients:
+        """The result of ``change(name, value)`` on every gradient."""
+        return Gradients({name: change(name, value) for name, value in self.items()})
+
+    def only(self, names: Iterable[str]) -> Gradients:
+        """The gradients with these names."""
+        return Gradients({name: self.arrays[name] for name in names})
+
+    def moved(self, case: Case, move: Callable[[Case], Case]) -> Gradients:
+        """What moves the arrays of a case moves their gradients in the same way."""
+        return Gradients(dict(move(case.map(lambda name, array: self.arrays[name])).arrays()))
+
+
+def cotangents(case: Case, table: str = "uniform") -> dict[str, Any]:
+    """Numbers for d_output, d_h_n and, for LSTM, d_c_n, in the shapes of the results; the same for the same sizes."""
+    seed = 7 * case.num_steps + case.config.hidden_size
+    return {
+        f"d_{name}": rounded(cut(table, DENSE, seed, salt, shape.sizes), case.config.dtype)
+        for salt, (name, shape) in enumerate(result_shapes(case).items())
+    }
+
+
+def exact_cotangents(case: Case) -> dict[str, Any]:
+    """Integers small enough for every number on the way back to be exact; NotApplicable where there are none."""
+    claimed(case.config.dtype not in ("float16", "bfloat16"))  # which have no room for the sums of a gradient
+    applicable(representable(case))
+    d = cotangents(case, "signs")
+    # the same walk with nothing but positive numbers adds up all magnitudes that may ever meet in one sum
+    positive = case.map(lambda name, array: abs(np.nan_to_num(array)) + name.startswith("bias"))
+    reached = gradients(positive, **{name: abs(array) for name, array in d.items()})
+    largest = max(float(array.max(initial=0.0)) for array in reached.values())
+    applicable(largest * 2**FINEST < 2 ** PRECISION[case.config.dtype])
+    return d
+
+
+def called(target: Subject, case: Case, d: Mapping[str, Any]) -> Answer:
+    """The answer of the target's ``gradients``; every cotangent has its place, also that of a c_n that is not there."""
+    return target.gradients(case, {name: d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
+
+
+def gradient_run(target: Subject, case: Case, d: Mapping[str, Any]) -> Run:
+    """The target's gradients; raises Failure if one is missing or has another shape than its array."""
+    return as_run(target, case, d, called(target, case, d))
+
+
+def recorded_run(target: Subject, case: Case, d: Mapping[str, Any]) -> tuple[Run, Run | None]:
+    """The target's gradients, and the results of the run that they were taken from; None if it keeps them to itself."""
+    answer = called(target, case, d)
+    return as_run(target, case, d, answer), own_results(target, case, answer)
+
+
+def own_results(target: Subject, case: Case, answer: Answer) -> Run | None:
+    """The results that came beside the gradients: of the very run that was recorded for them.
+
+    Another run of the same target may round differently, anywhere within the balls: many have kernels of their own
+    for inference. Raises Failure if only some of the results came.
+    """
+    names = list(result_shapes(case))
+    arrays = {name: answer.arrays[name] for name in names if name in answer.arrays}
+    if not arrays:
+        return None
+    if missing := [name for name in names if name not in arrays]:
+        fail(f"missing:{missing[0]}", f"{', '.join(arrays)} came beside the gradients, but not {', '.join(missing)}")
+    return target.read(case, replace(answer, arrays=arrays))
+
+
+def own_steps_agree(own: Run) -> None:
+    """What came beside the gradients is as right as any result: they are judged from it."""
+    try:
+        steps_agree(own)
+    except Failure as failure:
+        fail(f"own:{failure.kind}", f"beside the gradients, {failure.message}")
+
+
+def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) -> Run:
+    """The gradients in an answer as a run."""
+    found = {}
+    own = held(case.config, target.capabilities.biases)
+    for name, array in case.arrays():
+        value = answer.arrays.get(name)
+        if value is None and not expected_from(target, case, name):
+            value = np.zeros(array.shape)
+        if value is None or value.shape != array.shape:
+            said = "is missing" if value is None else f"has shape {value.shape}"
+            fail(f"shape:{name}", f"the gradient of {name} {said}, must be {array.shape} like {name}", answer)
+        found[name] = np.asarray(value, dtype=np.float64)
+        if name.startswith("bias_hh"):  # where one bias holds all there is, the other has no gradient of its own
+            found[name] = found[name] * own
+    allowed = target.arithmetic(case)
+
+    def bounds() -> Any:
+        balls = gradients(case, **d, arithmetic=allowed)
+        return Gradients({name: ball.rad if hasattr(ball, "rad") else 0 * ball for name, ball in balls.items()})
+
+    calls = (target.record.call_of(answer) or Call("gradients", case, d),)
+    return Run(case, Gradients(found), allowed, bounds, calls=calls, by=target.by)
+
+
+def expected_from(target: Subject, case: Case, name: str) -> bool:
+    """Whether a target must have a gradient for an array: where one bias holds all there is, not for the other."""
+    return bool(not name.startswith("bias_hh") or held(case.config, target.capabilities.biases).any())
+
+
+@np.errstate(all="ignore")
+def gradients_within(target: Subject, run: Run, balls: Mapping[str, Any]) -> None:
+    """Every gradient lies in its ball."""
+    own = held(run.case.config, target.capabilities.biases)
+    for name, value in run.result.items():
+        ball = balls[name]
+        wrong = ~ball.contains(value) if hasattr(ball, "contains") else value != ball
+        if name.startswith("bias_hh"):
+            wrong &= own > 0
+        if wrong.any():
+            at = first(wrong)
+            mid, rad = float(ball[at].mid), float(ball[at].rad)
+            is_, must = show_both(value[at], mid)
+            text = f"the gradient of {name}{list(at)} is {is_}, must be {must} {about(rad)}"
+            fail(f"gradient:{name}", text, run, name=name, at=at, given=float(value[at]), must=mid, room=rad)
+
+
+def combined(runs: Sequence[Run]) -> Run:
+    """The sum of some gradients of one case, and of what rounding may have done to them."""
+
+    @np.errstate(all="ignore")  # they may have overflowed
+    def summed(parts: Sequence[Any]) -> Gradients:
+        return Gradients({name: sum(part.arrays[name] for part in parts) for name, _ in parts[0].items()})
+
+    return Run(
+        runs[0].case, summed([r.result for r in runs]), runs[0].arithmetic, lambda: summed([r.rad for r in runs]),
+        calls=tuple(call for run in runs for call in run.calls),
+    )  # fmt: skip
+
+
+def chained(earlier: Run, later: Run, whole: Run) -> Run:
+    """The gradients of two parts of a run, one after the other, as those of the whole."""
+
+    @np.errstate(all="ignore")
+    def of(name: str, value: np.ndarray) -> np.ndarray:
+        if name == "x":
+            return np.concatenate([value, later.result.x])
+        return value if name in ("h_0", "c_0") else value + getattr(later.result, name)
+
+    return whole.joined(earlier.result.map(of), earlier, later)
+
+
+@np.errstate(all="ignore")
+def slope_agrees(target: Subject, case: Case, d: Mapping[str, Any]) -> None:
+    """Along one direction through all arrays, the target's results change as its gradients say.
+
+    Curvature is what the reference says it is; rounding may do what balls allow.
+    """
+    dtype, own = case.config.dtype, held(case.config, target.capabilities.biases)
+
+    salts = {name: salt for salt, (name, _) in enumerate(case.arrays())}
+
+    def stepped(sign: int) -> Case:
+        def change(name: str, array: np.ndarray) -> np.ndarray:
+            direction = cut("plus-minus", DENSE, 3, salts[name], array.shape)
+            direction = direction * own if name.startswith("bias_hh") else direction
+            return rounded(array + sign * WIDTH * direction, dtype)
+
+        return case.map(change)
+
+    ahead, behind = stepped(1), stepped(-1)
+    way = {name: a.astype(float) - b for (name, a), (_, b) in zip(ahead.arrays(), behind.arrays())}
+    run, exact = gradient_run(target, case, d), gradients(case, **d)
+    here = [target(ahead), target(behind)]
+    there = [forward(ahead), forward(behind)]
+    applicable(all(one.rad is not None for one in here))
+    change = loss(here[0].result, d) - loss(here[1].result, d)
+    said = sum(float((array * way[name]).sum()) for name, array in run.result.items())
+    curved = abs(
+        loss(there[0], d) - loss(there[1], d) - sum(float((array * way[name]).sum()) for name, array in exact.items())
+    )
+    room = sum(loss(one.rad, {name: abs(array) for name, array in d.items()}) for one in here)
+    with np.errstate(invalid="ignore"):  # an unbounded gradient along no step at all: no number, not applicable
+        room += sum(float((array * abs(way[name])).sum()) for name, array in run.rad.items())
+    applicable(bool(np.isfinite(room)))
+    if not abs(change - said) <= 2 * curved + room:
+        fail(
+            "slope",
+            f"a small step changes the loss by {show(change)}, the gradients say {show(said)}; "
+            f"curvature and rounding explain a difference of {2 * curved + room:.1e}",
+            run,
+            *here,
+        )
+
+
+def loss(result: Result, d: Mapping[str, np.ndarray]) -> float:
+    """The sum of all results, each times its cotangent."""
+    return sum(float((array * d[f"d_{name}"]).sum()) for name, array in result.items())

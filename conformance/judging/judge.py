@@ -1,0 +1,254 @@
+"""Judges a target: runs one property on cases, and makes its counterexample small."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import random
+import time
+import traceback
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+
+from conformance.events import FailureFound, Judged, PropertyResult
+from conformance.harness.call import Call
+from conformance.harness.load import Target
+from reference_rnn import Case
+from strategies.cases import BLOCK_SIZE, BLOCKS, calm_from_block, from_block
+from strategies.covering import covering
+
+from .counterexample import Counterexample, counterexample, told
+from .coverage import covered, expected
+from .data import case_to_data, counterexample_to_data
+from .judgement import Failure, Refused
+from .properties import NotApplicable, NotRun, Property
+from .repeat import Repeating, Unrepeatable
+from .subject import Subject
+
+MORE = 3000  # cases looked at, for what neither the covering nor the random ones have exercised
+MORE_NUMBERS = 2**27  # in these cases: where they are large, few are looked at
+MORE_JUDGED = 150  # of them, since a target may be slow
+
+
+def judge(
+    prop: Property,
+    target: Target,
+    count: int,
+    base_seed: int,
+    seconds: float | None = None,
+    first: Counterexample | None = None,
+) -> Iterator[FailureFound | Judged]:
+    """Judges one property: yields the failure as it is found, and the verdict once its counterexample is small.
+
+    The verdict depends on the seed, and not on what is judged before or beside it. Where the kit itself makes a
+    mistake it is inconclusive, or remains the failure that was found before.
+
+    count: how many random cases.  seconds: how long they may be drawn; the covering cases are always run
+    first: the counterexample of an earlier run, to begin with
+    """
+    began = time.monotonic()
+    result = PropertyResult(prop.id, "inconclusive", prop.statement)
+    try:
+        if silent := unjudged(prop, target):
+            result.status, result.message = silent
+        else:
+            judging = Judging(prop, Subject(target), result)
+            try:
+                judging.every(count, base_seed, began + seconds if seconds is not None else None, first)
+                judging.held()
+            except Found:
+                judging.failed(judging.found)
+                yield FailureFound(copy.copy(result))
+                judging.failed(judging.smallest())
+    except NotRun as missing_piece:
+        result.status, result.message = "not_run", str(missing_piece)
+    except Exception as error:
+        stumbled(result, error)
+    result.seconds = time.monotonic() - began
+    result.notes = target.told()
+    yield Judged(result)
+
+
+def stumbled(result: PropertyResult, error: Exception) -> None:
+    """Notes a mistake of the kit's own; it is never a verdict about the target."""
+    result.error = "".join(traceback.format_exception(error))
+    if result.status != "failed":
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        result.status, result.message = "inconclusive", f"a mistake of this kit, not of the target: {said}"
+
+
+def unjudged(prop: Property, target: Target) -> tuple[str, str] | None:
+    """The status of a property that says nothing about a target, and why; None where it says something."""
+    if missing := prop.missing(target.capabilities):
+        return "not_claimed", f"{', '.join(missing)} is not claimed"
+    if prop.about_memory and not target.observes_memory:
+        return "not_run", "not observable: the line protocol sends numbers, not memory"
+    if not prop.allowed(target.capabilities).possible:
+        return "not_claimed", "what is claimed leaves no case for it"
+    return None
+
+
+def judge_case(prop: Property, target: Target, case: Case) -> PropertyResult:
+    """The verdict on one property and one case; nothing is made smaller."""
+    judging = Judging(prop, Subject(target), PropertyResult(prop.id, "inconclusive", prop.statement))
+    try:
+        judging.restart()
+        judging.one(case)
+    except Found:
+        judging.failed(judging.found)
+    except NotRun as missing_piece:
+        judging.verdict_is("not_run", str(missing_piece))
+    else:
+        if judging.result.examples:
+            judging.verdict_is("passed")
+        else:
+            judging.verdict_is("inconclusive", "it says nothing about this case")
+    return judging.result
+
+
+class Found(Exception):
+    """A counterexample has been found: stop drawing cases."""
+
+
+class OutOfTime(Exception):
+    """The time for random cases is over."""
+
+
+def each_block(count: int, number: int, body: Callable[[bytes], None]) -> None:
+    """Calls ``body`` with so many random blocks, the same for the same number; every setting of Hypothesis is ours."""
+
+    def drawn(block: bytes) -> None:  # bytes, not cases: Hypothesis would print the last case, at length
+        body(block)
+
+    settings(
+        max_examples=count, database=None, derandomize=False, deadline=None, phases=(Phase.generate,),
+        verbosity=Verbosity.quiet, report_multiple_bugs=False, print_blob=False, backend="hypothesis",
+        suppress_health_check=list(HealthCheck), stateful_step_count=1,
+    )(seed(number)(given(block=BLOCKS)(drawn)))()  # fmt: skip
+
+
+class Judging:
+    """One property being judged on case after case, by one instance of the target."""
+
+    def __init__(self, prop: Property, subject: Subject, result: PropertyResult) -> None:
+        self.prop = prop
+        self.subject = subject
+        self.allowed = prop.allowed(subject.capabilities)
+        self.result = result
+        self.refused = False
+        self.failure: Failure | None = None
+        self.found: Counterexample | None = None
+        self.earlier: list[Call] = []  # made by the instance that failed, before the case it failed on
+
+    def restart(self) -> None:
+        """A new instance of the target."""
+        try:
+            self.subject.restart()
+        except Failure as failure:
+            self.failure = failure
+            raise Found from None
+
+    def every(self, count: int, base_seed: int, deadline: float | None, first: Counterexample | None) -> None:
+        """Judges what was saved, the covering cases, random ones, and what is then still missing; raises Found."""
+        number = zlib.crc32(self.prop.id.encode())
+        self.restart()
+        self.again(first)
+        self.each(covering(self.allowed, number, self.prop.every_cell))
+        before = self.result.examples
+        self.random(count, number ^ base_seed, deadline)
+        self.result.random = self.result.examples - before
+        self.complete(number ^ base_seed)
+
+    def each(self, cases: Iterable[Case]) -> None:
+        """Judges cases in turn; raises Found at the first counterexample."""
+        for case in cases:
+            self.one(case)
+
+    def again(self, first: Counterexample | None) -> None:
+        """Judges the counterexample of an earlier run, after the calls that came before it."""
+        if first is None or not self.allowed.admits(first.case):
+            return
+        for call in first.calls[: first.before]:
+            with contextlib.suppress(Failure):
+                self.subject.make(call.do, call.case, call.cotangents)
+        self.one(first.case)
+
+    def one(self, case: Case) -> None:
+        """Judges one case; raises Found if it is a counterexample."""
+        self.subject.record.begin()
+        try:
+            self.prop.check(self.subject, case)
+            self.result.examples += 1
+        except NotApplicable as nothing:
+            self.refused |= isinstance(nothing, Refused)
+        except Failure as failure:
+            self.result.examples += 1
+            self.failure = failure
+            made, self.earlier = list(self.subject.record.made), list(self.subject.record.earlier)
+            self.found = counterexample(self.prop.id, case, failure, self.subject, made, 0)
+            raise Found from None
+
+    def random(self, count: int, number: int, deadline: float | None) -> None:
+        """Judges random cases."""
+
+        def body(block: bytes) -> None:
+            if self.failure:
+                raise Found  # Hypothesis asks once more about what it was told
+            if deadline is not None and time.monotonic() > deadline:
+                raise OutOfTime
+            self.one(from_block(block, self.allowed))
+
+        with contextlib.suppress(OutOfTime):
+            each_block(count, number, body)
+
+    def complete(self, number: int) -> None:
+        """Judges cases of what is claimed and has not been exercised yet, if the property counts that."""
+        generator, coverage = random.Random(number), self.subject.coverage
+        areas = expected(self.subject.capabilities) if coverage else []
+        most, numbers = self.result.examples + MORE_JUDGED, 0
+        for _ in range(MORE):
+            missing = {area for area in areas if not coverage[area]}
+            if not missing or self.result.examples >= most or numbers > MORE_NUMBERS:
+                return
+            case = calm_from_block(generator.randbytes(BLOCK_SIZE), self.allowed)
+            numbers += sum(array.size for _, array in case.arrays())
+            if not missing.isdisjoint(covered(case)):
+                self.one(case)
+
+    def verdict_is(self, status: str, message: str = "") -> None:
+        """Notes what became of the property."""
+        self.result.status, self.result.message = status, message
+        self.result.coverage, self.result.void = dict(self.subject.coverage), dict(self.subject.void_areas)
+
+    def held(self) -> None:
+        """No case was a counterexample."""
+        if self.result.examples:
+            self.verdict_is("passed")
+        elif self.refused or self.subject.capabilities.sizes_drawn:
+            self.verdict_is("not_claimed", "what is claimed leaves no case for it")
+        else:
+            self.verdict_is("inconclusive", "no case exercised it; claim more, or restrict sizes less")
+
+    def failed(self, found: Counterexample | None) -> None:
+        """The property does not hold; without a counterexample, the target could not even be built."""
+        assert self.failure is not None
+        self.verdict_is("failed", self.failure.message if found is None else found.message)
+        self.result.kind = self.failure.kind
+        if found is not None:
+            self.result.kind = found.kind
+            self.result.counterexample, self.result.case = "\n".join(told(found)), case_to_data(found.case)
+            self.result.found = counterexample_to_data(found)
+
+    def smallest(self) -> Counterexample | None:
+        """The counterexample made small; as it was seen where a new instance does not fail again."""
+        if self.found is None or self.failure is None:
+            return None
+        try:
+            repeating = Repeating(self.prop, self.subject, self.failure, self.allowed.admits)
+            return repeating.smallest(self.found.case, self.earlier)
+        except Unrepeatable:
+            unsteady = "not every time: a new instance that was called with this case alone was right"
+            return replace(self.found, message=f"{self.found.message}; {unsteady}", repeatable=False)

@@ -1,0 +1,311 @@
+"""How a result is judged: exactly where nothing can round, within balls elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+
+from conformance.harness.call import Call
+from reference_rnn import Arithmetic, Ball, Case, Result, anchored, forward
+from strategies.integers import representable
+
+from .words import Side, about, contrast, show_both
+
+
+class Failure(AssertionError):
+    """A property does not hold.
+
+    kind               tells failures of one sort from others while shrinking: the sort, and the array, as "value:h_n"
+    about              the runs or answers that it is about; the last one of all if none is named
+    name, at           the number that is wrong: its array and index, as the first of those calls gave it
+    given, must, room  what it is, what it must be, and how far from that it may be; for two runs that do not
+                       agree, must is the number of the other one
+    """
+
+    def __init__(
+        self, kind: str, message: str, about: tuple[Any, ...] = (), *, name: str = "", at: tuple[int, ...] = (),
+        given: float | None = None, must: float | None = None, room: float | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.about = about
+        self.name, self.at = name, at
+        self.given, self.must, self.room = given, must, room
+
+
+class NotApplicable(Exception):
+    """A property says nothing about a case; the case does not count."""
+
+
+class Refused(NotApplicable):
+    """The target refuses a case that it does not claim to take."""
+
+
+class NotRun(Exception):
+    """A property cannot be judged here; the message says what is missing."""
+
+
+def fail(kind: str, message: str, *about: Any, **number: Any) -> NoReturn:
+    """The property does not hold.
+
+    about: the runs or answers that show it, if it is not the last one alone;  number: what is wrong, see Failure
+    """
+    raise Failure(kind, message, about, **number)
+
+
+def applicable(condition: bool) -> None:
+    """The property says something about this case only if the condition is true."""
+    if not condition:
+        raise NotApplicable
+
+
+def claimed(condition: bool) -> None:
+    """The property says something about this target only if the condition is true."""
+    if not condition:
+        raise Refused
+
+
+@dataclass
+class Run:
+    """What the target made of a case: the numbers, and how far rounding may have moved them.
+
+    misread  what was wrong with the shapes as they were returned
+    bounds   computes the radii of all parts, when they are needed; None where every number is exact
+    calls    those that gave the numbers; none where it is not the target that says what they are
+    by       who gave them, if it is not the target that is judged
+    changes  what was done to the numbers of the one call that gave them, in turn;  origin: these numbers
+    """
+
+    case: Case
+    result: Any  # a Result, or what reads like one
+    arithmetic: Arithmetic
+    bounds: Callable[[], Any]
+    misread: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    by: str = ""
+    origin: Any = None
+    changes: tuple[Callable[[Any], Any], ...] = ()
+
+    @cached_property
+    def rad(self) -> Any:
+        """The radius of every number: how far a correct implementation may be from the exact one.
+
+        None where every number is exact in every order of summation.
+        """
+        return self.bounds()
+
+    @property
+    def rounds(self) -> bool:
+        """Whether some number is rounded for certain, so that there are radii."""
+        return self.case.config.cell != "RNN_RELU"
+
+    def map(self, case: Case, change: Callable[[Any], Any]) -> Run:
+        """The run that should have answered another case, its numbers and radii changed alike."""
+        return Run(
+            case, change(self.result), self.arithmetic, lambda: self.rad and change(self.rad), self.misread,
+            self.calls, self.by, self.result if self.origin is None else self.origin, (*self.changes, change),
+        )  # fmt: skip
+
+    def like(self, result: Any, by: str = "") -> Run:
+        """Other numbers for the same case, which rounding may move as far as these; they come from no call."""
+        return Run(self.case, result, self.arithmetic, lambda: self.rad, by=by)
+
+    def joined(self, result: Any, *parts: Run) -> Run:
+        """The same case computed in parts; rounding may move these numbers as far as those of this run."""
+        calls = tuple(call for run in parts for call in run.calls)
+        return Run(self.case, result, self.arithmetic, lambda: self.rad, calls=calls)
+
+
+def free_bounds(case: Case, arithmetic: Arithmetic) -> Result | None:
+    """The radii of a whole run; None where every number is exact."""
+    if representable(case):
+        return None
+    return forward(case, arithmetic).map(lambda name, ball: ball.rad)
+
+
+@np.errstate(all="ignore")
+def agree(one: Run, other: Run) -> None:
+    """Both runs are the same, but for the rounding that each of them may have done."""
+    for name, a in one.result.items():
+        b = getattr(other.result, name)
+        # a target that is wrong rounds around other numbers than the reference: that alone breaks no relation
+        slack = 32 * one.arithmetic.u * np.maximum(size(a), size(b))
+        if np.array_equal(a, b, equal_nan=True) or (one.rounds and (abs(a - b) <= slack).all()):
+            continue  # no need to know how far apart they might be
+        room = sum((abs(getattr(run.rad, name)) for run in (one, other) if run.rad), np.zeros(a.shape))
+        if one.rad or other.rad:
+            room = room * (1 + 8 * one.arithmetic.u) + slack
+        near = (a == b) | (abs(a - b) <= room) | np.isinf(room) | (np.isnan(a) & np.isnan(b))
+        if not near.all():
+            at = first(~near)
+            disagree(one, other, name, at, float(room[at]))
+
+
+def disagree(one: Run, other: Run, name: str, at: tuple[int, ...], room: float) -> NoReturn:
+    """Fails: the number at one place of two runs is not the same."""
+    here, there = side(one, name, at), side(other, name, at)
+    first, second = (one, here), (other, there)
+    if not one.calls:
+        first, second = second, first
+    mine, factor = first[1], first[1].factor
+    fail(
+        f"disagree:{name}", contrast(here, there, room), one, other,
+        name=found(first[0], name, at)[0] if len(mine.calls) == 1 else "", at=mine.at, given=mine.value / factor,
+        must=second[1].value / factor, room=room / abs(factor),
+    )  # fmt: skip
+
+
+def side(run: Run, name: str, at: tuple[int, ...]) -> Side:
+    """A number of a run, as the call that gave it has it."""
+    value = float(getattr(run.result, name)[at])
+    if not run.calls:
+        return Side(value, name, at, by=run.by)
+    name, at, factor = found(run, name, at)
+    gradients = any(call.do == "gradients" for call in run.calls)
+    return Side(value, f"the gradient of {name}" if gradients else name, at, run.calls, run.by, factor)
+
+
+@np.errstate(all="ignore")
+def found(run: Run, name: str, at: tuple[int, ...]) -> tuple[str, tuple[int, ...], float]:
+    """Where a number of a changed run stood before, and what it was multiplied by; as it is where that cannot be told.
+
+    The changes are made once more, on the numbers 1, 2, 3, ... in the place of the results, and on ones.
+    """
+    if not run.changes:
+        return name, at, 1.0
+    shapes = {part: value.shape for part, value in run.origin.items()}
+    ends = dict(zip(shapes, np.cumsum([np.prod(shape, dtype=int) for shape in shapes.values()]).tolist()))
+
+    def numbered(part: str, value: np.ndarray) -> np.ndarray:
+        return np.arange(ends[part] - value.size + 1.0, ends[part] + 1).reshape(value.shape)
+
+    labels, ones = run.origin.map(numbered), run.origin.map(lambda part, value: np.ones(value.shape))
+    try:
+        for change in run.changes:
+            labels, ones = change(labels), change(ones)
+    except Failure:  # a change that looks at its numbers
+        return name, at, 1.0
+    factor = float(getattr(ones, name)[at])
+    label = float(getattr(labels, name)[at]) / factor if factor else 0.0
+    for part, end in ends.items():
+        if label.is_integer() and 0 < label <= end:
+            values = getattr(run.origin, part)
+            index = np.unravel_index(int(label) - 1 - end + values.size, values.shape)
+            if np.array_equal(values[index] * factor, getattr(run.result, name)[at], equal_nan=True):
+                return part, tuple(map(int, index)), factor
+            break
+    return name, at, 1.0
+
+
+@np.errstate(all="ignore")
+def steps_agree(run: Run) -> Result:
+    """Each step of the top layer is the reference's step from the run's own previous state.
+
+    Returns the balls, which tell what was void.
+    """
+    case = run.case
+    balls = anchored(case, run.result.output, run.arithmetic)
+    if representable(case):
+        balls = balls.map(lambda name, ball: Ball(ball.mid, np.zeros(ball.shape), ball.arithmetic))
+    for name, value in run.result.items():
+        ball = getattr(balls, name)
+        wrong = ~ball.contains(value)
+        if wrong.any():
+            wrong_value(run, name, first_in_time(case, wrong) if name == "output" else first(wrong), ball)
+    return balls
+
+
+@np.errstate(all="ignore")
+def within(run: Run, balls: Result, names: tuple[str, ...] = ("output", "h_n", "c_n")) -> None:
+    """Every number lies in its ball."""
+    for name, value in run.result.items():
+        ball = getattr(balls, name)
+        wrong = ~ball.contains(value)
+        if name in names and wrong.any():
+            wrong_value(run, name, first(wrong), ball)
+
+
+def wrong_value(run: Run, name: str, at: tuple[int, ...], ball: Any) -> NoReturn:
+    """Fails: a number lies outside its ball."""
+    value, must = float(getattr(run.result, name)[at]), ball[at]
+    text = message(name, at, value, must) + place(run.case, name, at)
+    fail(f"value:{name}", text, run, name=name, at=at, given=value, must=float(must.mid), room=float(must.rad))
+
+
+def size(array: np.ndarray) -> np.ndarray:
+    """The magnitudes of the numbers; 0 for what is none: no rounding leads to NaN or infinity and back."""
+    return np.where(np.isfinite(array), abs(array), 0.0)
+
+
+def message(name: str, at: tuple, value: Any, ball: Any) -> str:
+    """What a number is and what it must be, with as many digits as tell them apart."""
+    is_, must = show_both(value, ball.mid)
+    return f"{name}{list(at)} is {is_}, must be {must} {about(ball.rad)}"
+
+
+def first(wrong: np.ndarray) -> tuple[int, ...]:
+    """The index of the first true element."""
+    return tuple(int(i) for i in np.argwhere(wrong)[0])
+
+
+def first_in_time(case: Case, wrong: np.ndarray) -> tuple[int, ...]:
+    """The index of the wrong element that the network computed earliest."""
+    return min(map(tuple, np.argwhere(wrong).tolist()), key=lambda at: (when(case, at), at))
+
+
+def when(case: Case, at: tuple) -> int:
+    """How many steps of its direction come before an element of output."""
+    t, row, unit = step_row_unit(case, at)
+    reverse = unit >= case.config.state_size
+    return int(case.row_lengths[row]) - 1 - t if reverse else t
+
+
+def step_row_unit(case: Case, at: tuple) -> tuple[int, int, int]:
+    """Step, row and unit of an index of output, in every layout."""
+    if case.unbatched:
+        return at[0], 0, at[1]
+    return (at[1], at[0], at[2]) if case.config.batch_first else at
+
+
+def place(case: Case, name: str, at: tuple) -> str:
+    """Where in the network an element is, in words."""
+    config = case.config
+    if name == "output":
+        t, row, unit = step_row_unit(case, at)
+        if t >= case.row_lengths[row]:
+            return f"; row {row} has ended after {case.row_lengths[row]} steps"
+        number = ordinal(when(case, at) + 1)
+        if config.bidirectional:
+            direction = "reverse" if unit >= config.state_size else "forward"
+            return f"; it is the {number} step of the {direction} direction"
+        return f"; it is the {number} step"
+    layer, reverse = divmod(at[0], config.num_directions)
+    direction = f", {'reverse' if reverse else 'forward'} direction" if config.bidirectional else ""
+    return f"; it is the final state of layer {layer}{direction}"
+
+
+def ordinal(number: int) -> str:
+    """first, second, third, 4th, ..."""
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+
+
+def void_layers(balls: Result, case: Case) -> Iterator[int]:
+    """The layers whose balls are so wide that they verify nothing."""
+    h_n = balls.h_n
+    D = case.config.num_directions
+    for layer in range(case.config.num_layers):
+        final = h_n[layer * D : layer * D + D]
+        values, radii = [final.mid], [final.rad]
+        if layer == case.config.num_layers - 1:
+            values, radii = [balls.output.mid], [balls.output.rad]
+        if balls.output.arithmetic.order == "log":  # units without logarithms are not judged, the others are
+            radii = [r[np.isfinite(r)] if np.isfinite(r).any() else r for r in radii]
+        scale = max((abs(v).max(initial=0.0) for v in values), default=0.0)
+        widest = max((r.max(initial=0.0) for r in radii), default=0.0)
+        if widest > min(2**14 * balls.output.arithmetic.u, 0.25) * scale > 0:
+            yield layer

@@ -1,0 +1,127 @@
+"""What a property is, and the chapters in the order in which they are judged and reported."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.claims.allowed import drawn
+from conformance.claims.capabilities import Capabilities
+from reference_rnn import CELLS, Cell
+from strategies.cases import Allowed
+
+from .judgement import (
+    Failure,
+    NotApplicable,
+    NotRun,
+    Run,
+    agree,
+    applicable,
+    claimed,
+    fail,
+    steps_agree,
+    within,
+)
+
+__all__ = [
+    "GRUS", "PLAIN", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable",
+    "claimed", "fail", "prop", "steps_agree", "within",
+]  # fmt: skip
+
+PLAIN = ("RNN_TANH", "RNN_RELU")
+GRUS = ("GRU", "GRU_RESET_BEFORE")
+
+# What a needed capability says about the cases that are drawn.
+DRAWS: dict[str, dict[str, Any]] = {
+    "bidirectional": {"bidirectional": True},
+    "lengths": {"lengths": True},
+    "layers": {"min_layers": 2},
+    "projections": {"projections": True},
+    "options": {"projections": False},
+}
+
+
+@dataclass(frozen=True)
+class Property:
+    """One statement that must hold for every case.
+
+    id          chapter and name;  statement  the sentence
+    needs       the capabilities without which it says nothing;  cells  those that it is about, None for all
+    about       whether it says anything about a cell
+    check       called with the target and a case: raises Failure where the statement is false
+    draws       which cases it is about; sizes are never restricted beyond what the target says
+    every_cell  whether each covering case is judged for each cell
+    about_memory  whether it is about what happens in memory, which not every target lets us see
+    rank        its place among those that find most mistakes soonest, 0 for the first
+    """
+
+    id: str
+    statement: str
+    needs: tuple[str, ...]
+    check: Callable[..., None]
+    cells: tuple[str, ...] | None = None
+    about: Callable[[Cell], bool] = lambda cell: True
+    every_cell: bool = False
+    about_memory: bool = False
+    rank: int = 0
+    draws: dict[str, Any] = field(default_factory=dict)
+
+    def missing(self, capabilities: Capabilities) -> list[str]:
+        """The capabilities that the property needs and the target does not claim."""
+        cells = [] if self.claimed_cells(capabilities) else [" or ".join(self.cells or ["a cell that it is about"])]
+        return cells + [need for need in self.needs if not capabilities.claims(need)]
+
+    def claimed_cells(self, capabilities: Capabilities) -> tuple[str, ...]:
+        """The cells that the property is about and the target claims."""
+        return tuple(cell for cell in capabilities.cells if cell in (self.cells or (cell,)) and self.about(cell))
+
+    @property
+    def weight(self) -> int:
+        """About how long it takes, in units of a property that calls one cell forward."""
+        return (len(self.cells or CELLS) if self.every_cell else 1) * (3 if "gradients" in self.needs else 1)
+
+    def requirements(self) -> list[str]:
+        """What the property needs, in words."""
+        return [*([" or ".join(self.cells)] if self.cells else []), *self.needs]
+
+    def allowed(self, capabilities: Capabilities) -> Allowed:
+        """The cases that the property is about and the target claims to run."""
+        draws: dict[str, Any] = {"cells": self.claimed_cells(capabilities)}
+        for need in self.needs:
+            draws |= DRAWS.get(need.partition(".")[0], {})
+        return drawn(capabilities, **(draws | self.draws))
+
+
+def prop(
+    needs: str | Sequence[str] = (),
+    cells: Sequence[str] | None = None,
+    about: Callable[[Cell], bool] = lambda cell: True,
+    every_cell: bool = False,
+    about_memory: bool = False,
+    **draws: Any,
+) -> Callable[[Callable[..., None]], Property]:
+    """Makes a property of a function ``test_name(target, case)`` of a chapter; its docstring is the statement.
+
+    needs  capabilities, as Capabilities.claims reads them;  cells  those that it is about, None for all
+    about  whether it says anything about a cell, for what follows from its equations
+    draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
+    """
+
+    def decorate(function: Callable[..., None]) -> Property:
+        chapter = function.__module__.rpartition(".test_")[2]
+        statement = " ".join((function.__doc__ or documented(function)).split())
+        wanted = (needs,) if isinstance(needs, str) else tuple(needs)
+        id = f"{chapter}.{function.__name__.removeprefix('test_')}"
+        own = None if cells is None else tuple(cells)
+        return Property(id, statement, wanted, function, own, about, every_cell, about_memory, draws=draws)
+
+    return decorate
+
+
+def documented(function: Callable[..., None]) -> str:
+    """The docstring of a function as its file has it, for an interpreter that leaves them out (python -OO)."""
+    tree = ast.parse(inspect.getsource(function))
+    return ast.get_docstring(tree.body[0]) or ""  # type: ignore[arg-type]

@@ -1,0 +1,147 @@
+"""The target as a property sees it: something to call with a case."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
+
+from conformance.claims.allowed import taken
+from conformance.claims.capabilities import Capabilities
+from conformance.harness.answer import Answer, Problem
+from conformance.harness.call import Call
+from conformance.harness.child import parts
+from conformance.harness.load import Target
+from conformance.harness.local import Cotangents, copied
+from reference_rnn import Arithmetic, Case, Result, arithmetic, forward, result_shapes
+
+from .coverage import covered
+from .judgement import Failure, Refused, Run, fail, free_bounds
+from .readings import Reader
+from .record import Record
+
+
+class Subject:
+    """Calls a target and reads its answers; one instance of the target serves one property.
+
+    claims  of the target's, those that count; all of them if not given
+    record  what this instance was given, and what it answered;  by: its name, where there are several
+    """
+
+    by = ""
+
+    def __init__(self, target: Target, claims: Capabilities | None = None) -> None:
+        self.target = target
+        self.capabilities = claims or target.capabilities
+        self.allowed = taken(self.capabilities)
+        self.reader = Reader()
+        self.coverage: Counter[str] = Counter()
+        self.void_areas: Counter[str] = Counter()
+        self.record = Record()
+
+    def restart(self) -> None:
+        """A new instance of the target; raises Failure if it cannot be built."""
+        self.reader = Reader()
+        self.record = Record()
+        problem = self.target.start()
+        if problem:
+            raise Failure(problem.kind, told(problem))
+
+    def arithmetic(self, case: Case) -> Arithmetic:
+        """What rounding is allowed to the target in this case."""
+        return arithmetic(case.config.dtype, self.capabilities.arithmetic, self.capabilities.order)
+
+    def takes(self, case: Case) -> bool:
+        """Whether the target claims to run a case of these sizes; what else it claims, a property asks for."""
+        return not self.allowed.lacks_sizes(case)
+
+    def flushed(self, case: Case) -> float:
+        """How large a number may be that the target is allowed to read as zero."""
+        a = self.arithmetic(case)
+        return a.eta if a.flushes else 0.0
+
+    def answer(self, case: Case) -> Answer:
+        """What the target returned, as it is.
+
+        Raises Failure if it returned nothing usable, Refused if it does not claim to run such a case.
+        """
+        if not self.takes(case):
+            raise Refused
+        return self.make("forward", case, {})
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The gradients that the target returned; raises like ``answer``."""
+        if not self.takes(case):
+            raise Refused
+        return self.make("gradients", case, cotangents)
+
+    def make(self, do: str, case: Case, cotangents: Cotangents) -> Answer:
+        """Makes a call, unless the record says that it is left out: then the answer is the one that it has."""
+        call = Call(do, case, cotangents, self.record.count)
+        if self.record.plain:
+            call = call.plain()
+        answer = self.record.remembered()
+        if answer is None:
+            answer = call.make(self.target)
+        self.record.add(call, answer)
+        return usable(answer)
+
+    def __call__(self, case: Case) -> Run:
+        """The target's numbers for a case; raises Failure if there are none."""
+        return self.read(case, self.answer(case))
+
+    def read(self, case: Case, answer: Answer) -> Run:
+        """An answer as a run; shapes that can be made out are put right."""
+        parts, misread = {}, []
+        for name, array in answer.arrays.items():
+            must = result_shapes(case)[name].sizes
+            listed = answer.dtypes.get(name) is None and self.target.observes_memory
+            if listed and array.size == 0 == math.prod(must):
+                array = array.reshape(must)  # a list without elements cannot say more about its shape
+            try:
+                parts[name], sentence = self.reader.read(name, array, case)
+            except ValueError as error:
+                fail(f"shape:{name}", str(error))
+            misread += [sentence] if sentence else []
+        result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in parts.items()})
+        allowed = self.arithmetic(case)
+        calls = (self.record.call_of(answer) or Call("forward", case),)
+        return Run(case, result, allowed, lambda: self.free_bounds(case), tuple(misread), calls, self.by)
+
+    def free_bounds(self, case: Case) -> Result | None:
+        """The radii of a whole run of a case; None where every number is exact."""
+        return free_bounds(case, self.arithmetic(case))
+
+    def expected(self, case: Case) -> Run:
+        """What the reference makes of a case, and how far rounding may move the target from it."""
+        return Run(case, forward(case), self.arithmetic(case), lambda: self.free_bounds(case), by="the reference")
+
+    def second_opinion(self, forward: Callable, case: Case, by: str) -> Run:
+        """What another implementation, called in this process, makes of a case."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it is the target that is judged
+            arrays = parts(forward(copied(case)), case)
+        result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()})
+        allowed = self.arithmetic(case)
+        return Run(case, result, allowed, lambda: free_bounds(case, allowed), by=by)
+
+    def cover(self, case: Case, void: set[int]) -> None:
+        """Counts what a case exercised; a case that is void in some layer only counts as void."""
+        self.coverage.update(["void"] if void else covered(case))
+        self.void_areas.update(covered(case) if void else [])
+
+
+def usable(answer: Answer) -> Answer:
+    """An answer; raises Failure if it is a problem."""
+    if answer.problem:
+        fail(answer.problem.kind, told(answer.problem))
+    return answer
+
+
+def told(problem: Problem) -> str:
+    """A problem in a sentence, with the place in the target's own code."""
+    where = f" ({problem.where[-1]})" if problem.where else ""
+    return f"{problem.message}{where}" if problem.kind in ("arity", "array") else f"the target {problem.message}{where}"

@@ -1,0 +1,188 @@
+"""Changes of a case that change its result in a known way.
+
+Each acts alike on a case, and on a run: then on its numbers and their radii. So most properties
+read: the target of the changed case is the changed target of the case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from conformance.claims.capabilities import Capabilities
+from reference_rnn import Case, Result
+from reference_rnn.case import gate_rows
+from reference_rnn.recurrence import time_major
+
+from .judgement import Run
+
+
+def transform(on_result: Callable[[Case, Result], Result]) -> Callable[[Callable[..., Case]], Callable[[Any], Any]]:
+    """Makes a change of a case a change of runs too; ``on_result`` says what becomes of a result."""
+
+    def decorate(on_case: Callable[[Case], Case]) -> Callable[[Any], Any]:
+        def change(subject: Any) -> Any:
+            if isinstance(subject, Case):
+                return on_case(subject)
+            old = subject.case
+            return subject.map(on_case(old), lambda result: on_result(old, result))
+
+        change.__doc__ = on_case.__doc__
+        return change
+
+    return decorate
+
+
+def backwards(case: Case, array: np.ndarray) -> np.ndarray:
+    """(T, N, ...) with each row's valid steps in reverse order; padding stays where it is."""
+    steps = np.arange(case.num_steps)[:, None]
+    order = np.where(steps < case.row_lengths, case.row_lengths - 1 - steps, steps)
+    return np.take_along_axis(array, order[..., None], 0)
+
+
+def by_direction(array: np.ndarray, case: Case) -> np.ndarray:
+    """(L*D, ...) with the two directions of each layer swapped."""
+    layers = array.reshape(case.config.num_layers, 2, *array.shape[1:])
+    return layers[:, ::-1].reshape(array.shape)
+
+
+def swap_halves(array: np.ndarray) -> np.ndarray:
+    """The two halves of the last axis, swapped."""
+    return np.roll(array, array.shape[-1] // 2, -1)
+
+
+@transform(lambda case, result: Result(backwards(case, result.output), result.h_n, result.c_n))
+def reverse_time(case: Case) -> Case:
+    """Each row's steps in reverse order."""
+    return case.replace(x=backwards(case, case.x))
+
+
+@transform(
+    lambda case, result: Result(
+        swap_halves(result.output), *(by_direction(s, case) for s in (result.h_n, result.c_n) if s is not None)
+    )
+)
+def swap_directions(case: Case) -> Case:
+    """The parameters and states of the two directions exchanged, and what reads their halves."""
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        if name == "x":
+            return array
+        if name in ("h_0", "c_0"):
+            return by_direction(array, case)
+        other = name.removesuffix("_reverse") if name.endswith("_reverse") else name + "_reverse"
+        array = case.parameters[other]
+        return swap_halves(array) if name.startswith("weight_ih") and "_l0" not in name else array
+
+    return case.map(change)
+
+
+def mirror(subject: Any) -> Any:
+    """Time reversed and directions exchanged: what was forward is now reverse."""
+    return swap_directions(reverse_time(subject))
+
+
+def layer(case: Case, number: int, x: np.ndarray) -> Case:
+    """One layer of a case as a case of its own, reading x."""
+    D = case.config.num_directions
+    end = f"_l{number}"
+    parameters = {
+        name.replace(end, "_l0"): array
+        for name, array in case.parameters.items()
+        if name.removesuffix("_reverse").endswith(end)
+    }
+    own = slice(number * D, number * D + D)
+    states = {name: None if s is None else s[own] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    return case.replace(num_layers=1, input_size=x.shape[-1], parameters=parameters, x=x, **states)
+
+
+def lowest_layers(case: Case, count: int) -> Case:
+    """The first layers of a case as a case of its own."""
+    entries = count * case.config.num_directions
+    ends = tuple(f"_l{number}" for number in range(count))
+    parameters = {
+        name: array for name, array in case.parameters.items() if name.removesuffix("_reverse").endswith(ends)
+    }
+    states = {name: None if s is None else s[:entries] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    return case.replace(num_layers=count, parameters=parameters, **states)
+
+
+def rows(case: Case, chosen: Any) -> Case:
+    """The case with only some rows of its batch, in this order."""
+    chosen = list(chosen)
+    lengths = None if case.lengths is None else case.lengths[chosen]
+    states = {name: None if s is None else s[:, chosen] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    return case.replace(x=case.x[:, chosen], lengths=lengths, **states)
+
+
+def unbatched(case: Case) -> Case:
+    """The first row of a time-major case without its batch axis."""
+    return rows(case, [0]).map(lambda name, array: array[:, 0] if name in ("x", "h_0", "c_0") else array)
+
+
+def batch_first(case: Case) -> Case:
+    """A time-major case with its batch first."""
+    return case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
+
+
+def forms(case: Case, claims: Capabilities) -> Iterator[Case]:
+    """A case as it is and, if it is time-major, in the other forms that are claimed."""
+    yield case
+    if case.unbatched or case.config.batch_first:
+        return
+    if claims.batch_first:
+        yield batch_first(case)
+    if claims.default_state and claims.initial_state:
+        yield case.replace(h_0=None, c_0=None)
+    if claims.dropout:  # which does nothing outside training
+        yield case.replace(dropout=0.5)
+    if claims.unbatched and case.lengths is None and case.num_rows:
+        yield unbatched(case)
+
+
+def steps(case: Case, start: int, stop: int) -> Case:
+    """The case with only the steps from start up to stop."""
+    lengths = None if case.lengths is None else np.clip(case.lengths - start, 0, stop - start)
+    return case.replace(x=case.x[start:stop], lengths=lengths)
+
+
+def other_numbers(array: np.ndarray) -> np.ndarray:
+    """Numbers that differ from these everywhere and need no more digits."""
+    return np.where(array == 0, 1, -array).astype(array.dtype)
+
+
+def negative(array: np.ndarray) -> np.ndarray:
+    """The numbers with their signs turned; 0 stays 0, so that the case is as easy to read."""
+    return 0 - array
+
+
+def saturated(case: Case, **gates: float) -> Case:
+    """The case with some gates at one value, whatever they read: sigmoid(40) is 1, and sigmoid(-40) is 0.
+
+    gates  the letter of a gate, and what it is the sigmoid (or tanh) of
+    """
+    config = case.config
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        if not name.startswith(("weight_ih", "weight_hh", "bias")):
+            return array
+        array = array.copy()
+        for gate, value in gates.items():
+            array[gate_rows(config, gate, name)] = value if name.startswith("bias_ih") else 0
+        return array
+
+    return case.map(change)
+
+
+def states(case: Case) -> list[tuple[str, np.ndarray]]:
+    """The name of each final state with the initial state that belongs to it, zeros where none is given."""
+    given = time_major(case)
+    pairs = (("h_n", given.h_0), ("c_n", given.c_0))
+    return [(name, state) for name, state in pairs if state is not None]
+
+
+def part(run: Run, case: Case, choose: Callable[[str, np.ndarray], np.ndarray]) -> Run:
+    """The part of a run that should answer another case: ``choose(name, array)`` of every part."""
+    return run.map(case, lambda result: result.map(choose))

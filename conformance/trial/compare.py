@@ -1,0 +1,386 @@
+"""Two versions of one implementation on the same cases: what differs beyond rounding, and which of them is wrong.
+
+Both are judged by properties that need one call: whatever the two answers have in common, the reference decides.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from conformance.claims.allowed import drawn
+from conformance.claims.capabilities import Capabilities
+from conformance.harness.answer import Answer
+from conformance.harness.load import Target, TargetError
+from conformance.harness.local import Cotangents
+from conformance.judging.coverage import covered
+from conformance.judging.gradients import cotangents, gradient_run
+from conformance.judging.judge import each_block
+from conformance.judging.judgement import Failure, Run
+from conformance.judging.properties import NotApplicable, NotRun, Property, agree
+from conformance.judging.repeat import DEATH_RUNS, DEATH_SECONDS, DEATHS, SHRINK_RUNS, SHRINK_SECONDS
+from conformance.judging.subject import Subject
+from conformance.judging.transforms import forms
+from reference_rnn import ORDERS, Case, joined
+from reference_rnn.recurrence import time_major
+from strategies import shrink
+from strategies.cases import Allowed, from_block
+from strategies.covering import covering
+
+# What one call tells; the first that fails speaks for the others.
+JUDGES = (
+    "equivalence.steps", "gradients.back_propagation", "shapes.shapes", "gradients.shapes", "shapes.dtype",
+    "shapes.inputs_untouched",
+)  # fmt: skip
+RIGHT = "right, but for rounding"
+MOST_DEATHS = 5  # of a process, before no more cases are run
+# Claims that are no matter of yes or no, least first.
+DEGREES: dict[str, tuple] = {
+    "biases": ("one", "no b_hn", "two"),
+    "dropout": (False, "open", True),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A case on which two versions differ beyond rounding.
+
+    number    of the case, in the order in which they are run;  leaves  the reference: OLD, NEW or both
+    old, new  what each of them made of it;  failing, kind  the property that the one that leaves fails, and how
+    """
+
+    number: int
+    case: Case
+    leaves: str
+    old: str
+    new: str
+    failing: str
+    kind: str
+
+    @property
+    def sort(self) -> tuple[str, str, str]:
+        """What differences of one sort have in common."""
+        return self.leaves, self.failing, self.kind
+
+
+@dataclass
+class Comparison:
+    """What became of the comparison.
+
+    lost, gained  claims that only OLD makes, and that only NEW makes
+    counts        cases by what they showed: same (of which identical), wrong alike, void
+    areas         what all cases of one sort of difference exercise, and not all others
+    smallest      of the first difference;  always  whether new instances differ on that case too
+    stopped       whether cases were left out, since processes died
+    """
+
+    lost: list[str]
+    gained: list[str]
+    counts: Counter[str] = field(default_factory=Counter)
+    differences: list[Difference] = field(default_factory=list)
+    areas: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    smallest: Difference | None = None
+    always: bool = True
+    stopped: bool = False
+
+    @property
+    def cases(self) -> int:
+        """How many cases were run."""
+        return sum(self.counts[name] for name in ("same", "wrong alike", "void")) + len(self.differences)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 no difference beyond rounding and no claim lost, 1 otherwise, 2 could not tell."""
+        if self.differences or self.lost:
+            return 1
+        return 0 if self.cases > self.counts["void"] and not self.stopped else 2
+
+
+class Version(Subject):
+    """One of two versions; it is called once with a case, whatever is then judged about it."""
+
+    def __init__(self, target: Target, claims: Capabilities, by: str) -> None:
+        super().__init__(target, claims)
+        self.by = by
+        self.void = False
+        self.kept: dict[str, tuple[Case, Answer | Failure]] = {}
+
+    def answer(self, case: Case) -> Answer:
+        """What it returned."""
+        return self.once("forward", case, super().answer)
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The gradients that it returned."""
+        ask = super().gradients
+        return self.once("gradients", case, lambda case: ask(case, cotangents))
+
+    def once(self, what: str, case: Case, ask: Callable[[Case], Answer]) -> Answer:
+        """The same answer, or the same Failure, for the same case."""
+        if what not in self.kept or self.kept[what][0] is not case:
+            try:
+                self.kept[what] = case, ask(case)
+            except Failure as failure:
+                self.kept[what] = case, failure
+        answer = self.kept[what][1]
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
+
+    def restart(self) -> None:
+        """A new instance, which knows no case."""
+        self.kept = {}
+        super().restart()
+
+    def cover(self, case: Case, void: set[int]) -> None:
+        """Notes whether the balls of a case say nothing."""
+        self.void = bool(void)
+
+
+class Comparing:
+    """Two versions being compared on case after case, by one instance of each."""
+
+    def __init__(self, old: Target, new: Target, properties: Mapping[str, Property]) -> None:
+        shared = common(old.capabilities, new.capabilities)
+        self.old, self.new = Version(old, shared, "OLD"), Version(new, shared, "NEW")
+        seen = old.observes_memory and new.observes_memory
+        self.judges = [
+            prop for prop in (properties[id] for id in JUDGES)
+            if not prop.missing(shared) and (seen or not prop.about_memory)
+        ]  # fmt: skip
+        self.found = Comparison(beyond(old.capabilities, shared), beyond(new.capabilities, shared))
+        self.deaths = 0
+        self.elsewhere: list[set[str]] = []  # what each case exercised that showed no difference
+
+    def restart(self) -> None:
+        """New instances of both; raises Failure if one cannot be built."""
+        self.old.restart()
+        self.new.restart()
+
+    def one(self, case: Case) -> None:
+        """Compares the two on one case, unless processes died too often."""
+        if self.deaths >= MOST_DEATHS:
+            self.found.stopped = True
+            return
+        try:
+            seen = self.seen(case)
+        except NotApplicable:
+            return
+        if isinstance(seen, Difference):
+            self.found.differences.append(seen)
+            return
+        self.elsewhere.append(exercised(case))
+        self.found.counts[seen] += 1
+        self.found.counts["identical"] += seen == "same" and same_bits(self.old, self.new, case)
+
+    def seen(self, case: Case) -> Difference | str:
+        """What a case shows: a Difference, or "same", "wrong alike" or "void"."""
+        old, new = (failures(version, case, self.judges) for version in (self.old, self.new))
+        self.deaths += any(failure.kind in DEATHS for side in (old, new) for failure in side.values())
+        if kinds(old) != kinds(new):
+            return self.difference(case, old, new)
+        if not old:
+            void = self.old.void or self.new.void
+            return "void" if void and not same_bits(self.old, self.new, case) else "same"
+        apart = disagreement(self.old, self.new, case)
+        return self.difference(case, old, new, apart) if apart else "wrong alike"
+
+    def difference(
+        self, case: Case, old: dict[str, Failure], new: dict[str, Failure], apart: Failure | None = None
+    ) -> Difference:
+        """The difference between two versions of which at least one fails."""
+        worse, better = new.keys() - old.keys(), old.keys() - new.keys()
+        leaves = "both" if bool(worse) == bool(better) else "NEW" if worse else "OLD"
+        failing = old if leaves == "OLD" else new
+        id = next(id for id in failing if leaves == "both" or id in worse | better)
+        if apart:
+            kind, of_new = apart.kind, f"{new[id].message}; {apart.message}"
+        else:
+            kind, of_new = failing[id].kind, told(new, id)
+        return Difference(self.found.cases, case, leaves, told(old, id), of_new, id, kind)
+
+    def smallest(self, allowed: Allowed) -> None:
+        """Makes the first difference small; one where NEW leaves the reference, if there is any."""
+        first = min(self.found.differences, key=lambda difference: difference.leaves != "NEW")
+        smallest = first
+
+        def differs(case: Case) -> bool:
+            nonlocal smallest
+            try:
+                self.restart()
+                seen = self.seen(case)
+            except (Failure, NotApplicable):
+                return False
+            if not isinstance(seen, Difference) or seen.sort != first.sort:
+                return False
+            smallest = replace(seen, number=first.number)
+            return True
+
+        self.found.always = differs(first.case)
+        if self.found.always:
+            died = first.kind in DEATHS
+            runs, seconds = (DEATH_RUNS, DEATH_SECONDS) if died else (SHRINK_RUNS, SHRINK_SECONDS)
+            shrink(first.case, differs, allowed.admits, runs=runs, seconds=seconds)
+        self.found.smallest = smallest
+
+    def where(self) -> dict[tuple[str, str, str], list[str]]:
+        """What the cases of each sort of difference exercise, and not all others do."""
+        sorts: dict[tuple[str, str, str], list[set[str]]] = {}
+        for difference in self.found.differences:
+            sorts.setdefault(difference.sort, []).append(exercised(difference.case))
+        if not self.elsewhere:
+            return {sort: [] for sort in sorts}
+        everywhere = set.intersection(*self.elsewhere)
+        return {sort: sorted(set.intersection(*areas) - everywhere) for sort, areas in sorts.items()}
+
+
+def compare(old: Target, new: Target, properties: Mapping[str, Property], count: int, seed: int = 0) -> Comparison:
+    """Compares two versions on the covering cases, in every form that both claim, and on so many random ones.
+
+    properties: by id, those of the catalogue
+
+    Raises TargetError where they have nothing in common, or one cannot be built.
+    """
+    comparing = Comparing(old, new, properties)
+    try:
+        comparing.restart()
+    except Failure as failure:
+        raise TargetError(failure.message) from None
+    claims = comparing.new.capabilities
+    allowed = drawn(claims)
+    if not allowed.possible:
+        raise TargetError("what both claim leaves no case")
+    for case in covering(allowed, every_cell=True):
+        for form in forms(case, claims):
+            comparing.one(form)
+    each_block(count, seed, lambda block: comparing.one(from_block(block, allowed)))
+    comparing.found.areas = comparing.where()
+    if comparing.found.differences:
+        comparing.smallest(allowed)
+    return comparing.found
+
+
+def failures(version: Version, case: Case, judges: list[Property]) -> dict[str, Failure]:
+    """What a version fails on a case, by property; raises Refused if it does not take such a case."""
+    version.void = False
+    try:
+        version.answer(case)
+    except Failure as failure:
+        return {judges[0].id: failure}  # it would fail all of them, in the same words
+    found = {}
+    for judge in judges:
+        try:
+            judge.check(version, case)
+        except Failure as failure:
+            found[judge.id] = failure
+        except (NotApplicable, NotRun):
+            continue
+    return found
+
+
+def told(found: dict[str, Failure], id: str) -> str:
+    """What a version made of a case: how it fails a property, or any other one."""
+    if id in found:
+        return found[id].message
+    return next((failure.message for failure in found.values()), RIGHT)
+
+
+def exercised(case: Case) -> set[str]:
+    """What a case exercises, and the form that it has."""
+    forms = {"batch_first": case.config.batch_first, "unbatched": case.unbatched, "no h_0": case.h_0 is None}
+    return {*covered(time_major(case)), *(name for name, has in forms.items() if has)}
+
+
+def kinds(found: dict[str, Failure]) -> dict[str, str]:
+    """Which properties fail, and how."""
+    return {id: failure.kind for id, failure in found.items()}
+
+
+def same_bits(old: Version, new: Version, case: Case) -> bool:
+    """Whether two versions that answered gave the same bits."""
+    one, other = old.answer(case).arrays, new.answer(case).arrays
+    return one.keys() == other.keys() and all(a.tobytes() == other[name].tobytes() for name, a in one.items())
+
+
+def disagreement(old: Version, new: Version, case: Case) -> Failure | None:
+    """How the numbers of two versions that are both wrong differ beyond rounding; None where they do not."""
+    for call in (forward_run, backward_run):
+        try:
+            one, other = call(old, case), call(new, case)
+        except Failure:
+            continue  # neither has numbers, for the same reason
+        try:
+            agree(one, other)
+        except Failure as failure:
+            return failure
+    return None
+
+
+def forward_run(version: Version, case: Case) -> Run:
+    """The numbers of a version for a case."""
+    return version(case)
+
+
+def backward_run(version: Version, case: Case) -> Run:
+    """Its gradients; an empty run where it claims none."""
+    if not version.capabilities.gradients:
+        return Run(case, {}, version.arithmetic(case), lambda: None)
+    return gradient_run(version, case, cotangents(case))
+
+
+def common(old: Capabilities, new: Capabilities) -> Capabilities:
+    """What both claim. Raises TargetError, naming the claim, where that leaves nothing to compare."""
+    shared = {f.name: lesser(f.name, getattr(old, f.name), getattr(new, f.name)) for f in fields(Capabilities)}
+    for name in ("cells", "dtypes"):
+        if not shared[name]:
+            raise TargetError(f"they have no {name} in common: {either(name, old, new)}")
+    for dimension, sizes in shared["sizes"].items():
+        if not sizes:
+            raise TargetError(f"they have no {dimension} in common: {either('sizes', old, new)}")
+    if not shared["initial_state"] and any(c.initial_state and not c.default_state for c in (old, new)):
+        raise TargetError("they have no case in common: one takes no h_0, the other needs one")
+    return Capabilities(**shared)
+
+
+def either(name: str, old: Capabilities, new: Capabilities) -> str:
+    """What each of them claims, for messages."""
+    one, other = (c.as_dict()[name] for c in (old, new))
+    return f"OLD claims {one}, NEW claims {other}"
+
+
+def lesser(name: str, old: Any, new: Any) -> Any:
+    """The part of one claim that both make."""
+    if name in DEGREES:
+        return min(old, new, key=DEGREES[name].index)
+    if name == "arithmetic":
+        return joined(old, new)  # what either of them is allowed
+    if name == "order":
+        return max(old, new, key=list(ORDERS).index)
+    if name == "max_layers":
+        return min((layers for layers in (old, new) if layers is not None), default=None)
+    if name == "sizes":
+        return {
+            dimension: [size for size in old.get(dimension, new.get(dimension)) if size in new.get(dimension, (size,))]
+            for dimension in old | new
+        }
+    if name == "recompiles":
+        return old or new
+    return old and new if isinstance(old, bool) else tuple(value for value in old if value in new)
+
+
+def beyond(claims: Capabilities, shared: Capabilities) -> list[str]:
+    """What somebody claims beyond what both do, in words."""
+    told = []
+    for name, mine in claims.as_dict().items():
+        both = shared.as_dict()[name]
+        if isinstance(mine, list):
+            more = [value for value in mine if value not in both]
+            told += [f"{name} {', '.join(more)}"] if more else []
+        elif name == "sizes":
+            told += [
+                f"{d} other than {', '.join(map(str, both[d]))}" for d in both if set(mine.get(d, ())) != set(both[d])
+            ]
+        elif mine != both:
+            told.append(name if (mine, both) == (True, False) else f"{name} {mine} (both: {both})")
+    return told

@@ -1,0 +1,90 @@
+"""Expected failures: what is known to be wrong, and why, as data.
+
+A file in TOML, one table for each exception:
+
+    [[expected]]
+    property = "lengths.length_zero"        # or: counterexample = "findings/onnxruntime/lengths.length_zero.json"
+    reason = "the operator leaves the final state of a row of length 0 open"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.events import PropertyResult
+from conformance.harness.files import FileError, read_toml
+from conformance.judging.data import CounterexampleError, case_from_data
+from conformance.trial.options import UsageError, known
+
+from .counterexamples import LARGEST, claimed_by, load
+
+KEYS = ("property", "counterexample", "reason")
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One known failure: of a property, or (case) of a property on just this case."""
+
+    property: str
+    reason: str
+    case: str | None = None
+
+    def fits(self, result: PropertyResult) -> bool:
+        """Whether this is the failure that was expected."""
+        failed = result.status == "failed" and result.id == self.property
+        return failed and (self.case is None or (bool(result.case) and self.case == repr(case_from_data(result.case))))
+
+
+def read(file: Path, ids: Collection[str]) -> list[Expectation]:
+    """The expectations in a file, of properties with these ids.
+
+    Raises UsageError, naming the file and the entry, if one is not understood.
+    """
+    try:
+        data = read_toml(file, LARGEST)
+    except FileError as error:
+        raise UsageError(f"{file} cannot be read: {error}") from None
+    entries = data.get("expected", [])
+    if set(data) - {"expected"} or not isinstance(entries, list):
+        raise UsageError(f"{file} must hold [[expected]] tables and nothing else")
+    return [expectation(file, number, entry, ids) for number, entry in enumerate(entries, 1)]
+
+
+def expectation(file: Path, number: int, entry: object, ids: Collection[str]) -> Expectation:
+    """One entry; raises UsageError."""
+    where = f"{file}, entry {number}"
+    if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
+        raise UsageError(f"{where}: must be a table of texts: {', '.join(KEYS)}")
+    for key in entry:
+        known(f"key of {where}", key, KEYS)
+    if not entry.get("reason", "").strip():
+        raise UsageError(f"{where}: a reason is required")
+    if ("property" in entry) == ("counterexample" in entry):
+        raise UsageError(f"{where}: must have either property or counterexample")
+    if "property" in entry:
+        known("property", entry["property"], ids)
+        return Expectation(entry["property"], entry["reason"])
+    try:
+        saved = file.parent / entry["counterexample"]
+        claimed_by(saved)
+        found = load(saved)
+    except CounterexampleError as error:
+        raise UsageError(f"{where}: {error}") from None
+    return Expectation(found.property, entry["reason"], repr(found.case))
+
+
+def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) -> list[str]:
+    """Marks the failures that were expected; what was expected and did not happen, in sentences."""
+    unmatched = []
+    for one in expected:
+        fitting = [result for result in results if one.fits(result)]
+        for result in fitting:
+            result.status = "expected_failure"
+            result.message += f"; expected: {one.reason}"
+        if not fitting and not any(
+            result.id == one.property and result.status == "expected_failure" for result in results
+        ):
+            unmatched.append(f"{one.property} was expected to fail and did not ({one.reason})")
+    return unmatched

@@ -1,0 +1,75 @@
+"""Signals that end a trial early: what was found until then is still shown, saved and written."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+# A closed terminal and a scheduler's request end a trial like Ctrl-C; not every system has all of them.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Interrupted(Exception):
+    """The trial is to end now; ``number`` is that of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+class Interrupts:
+    """Notes the signals that came; the trial looks at it where it can stop without losing anything.
+
+    While ``armed``, a signal also raises KeyboardInterrupt, so that it reaches into long computations.
+    """
+
+    def __init__(self) -> None:
+        self.came: int | None = None
+        self.is_armed = False
+
+    def handle(self, number: int, _frame: Any) -> None:
+        """The handler of each signal."""
+        again, self.came = self.came is not None, number
+        if self.is_armed and not again:
+            raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raises Interrupted if a signal came."""
+        if self.came is not None:
+            raise Interrupted(self.came)
+
+    @contextlib.contextmanager
+    def armed(self) -> Iterator[None]:
+        """A block that a signal may interrupt; raises Interrupted in place of whatever it led to."""
+        self.check()
+        self.is_armed = True
+        try:
+            yield
+        except BaseException:
+            self.check()
+            raise
+        finally:
+            self.is_armed = False
+        self.check()
+
+
+@contextlib.contextmanager
+def noted() -> Iterator[Interrupts]:
+    """Signals are noted within the block; outside of the main thread, where they cannot be, there are none."""
+    interrupts = Interrupts()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupts
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    # what is ignored, as under nohup, or handled by somebody else, stays so
+    ours = [n for n, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
+    for number in ours:
+        signal.signal(number, interrupts.handle)
+    try:
+        yield interrupts
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])

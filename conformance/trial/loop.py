@@ -1,0 +1,198 @@
+"""The one loop of a trial: events come in from a driver, go out to whoever listens, and end in a verdict.
+
+Command line, pytest and Python all go through it; they differ in where the events come from, and in who listens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities
+from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.work import PATIENCE
+from conformance.events import Diagnosing, Diagnosis, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.harness.child import said
+from conformance.harness.load import Target, TargetError, open_target
+from conformance.judging.counterexample import told
+from conformance.judging.data import counterexample_from_data, counterexample_to_data
+from conformance.judging.repeat import DEATHS
+
+from .counterexamples import confirmed
+from .expectations import apply
+from .here import judged_here, opened
+from .interrupts import Interrupted, Interrupts, noted
+from .options import Options, UsageError
+from .plan import Catalogue, Plan
+from .pool import cores, judged_by_processes
+from .verdict import Report
+
+DIAGNOSIS_CALL = 2.0  # seconds for one call; who takes longer is not diagnosed
+
+
+def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event]:
+    """Judges a target: in this process, in a child of it, or in children of several.
+
+    target: a name, or an object, which can be judged in this process only
+    Raises UsageError for options that name what does not exist or fit, TargetError if the target cannot be loaded or
+    built, Interrupted if a signal came before it was.
+    """
+    plan = Plan.of(options, catalogue)
+    if not options.in_process and not isinstance(target, str):
+        raise UsageError(f"{target!r} is an object of this process: leave out in_process=False, or give its name")
+    workers = min(options.workers or cores(), len(plan.properties))
+    with noted() as interrupts:
+        if options.in_process or workers == 1:
+            with interrupts.armed():
+                held = opened(target, plan)
+            reopen = (lambda: held) if options.in_process else partial(again, target, plan)
+            name = target if isinstance(target, str) else held.name
+            with stopping(held):
+                yield from concluded(plan, name, judged_here(name, held, plan, interrupts), reopen, interrupts)
+        else:
+            events = judged_by_processes(target, plan, workers, interrupts)
+            yield from concluded(plan, target, events, partial(again, target, plan), interrupts)
+
+
+@contextlib.contextmanager
+def stopping(target: Target) -> Iterator[Target]:
+    """The target, whose process ends with the block."""
+    try:
+        yield target
+    finally:
+        target.stop()
+
+
+def again(target: str, plan: Plan) -> Target:
+    """The target once more, for the diagnosis."""
+    limits = replace(plan.limits, call=min(plan.limits.call, DIAGNOSIS_CALL))
+    return open_target(target, in_process=plan.options.in_process, limits=limits)
+
+
+def concluded(
+    plan: Plan, name: str, events: Iterable[Event], reopen: Callable[[], Target], interrupts: Interrupts
+) -> Iterator[Event]:
+    """The events of judging as they come; then the diagnosis and the report that follow from them.
+
+    reopen: the target for the diagnosis; it is stopped afterwards.
+    """
+    progress = Progress(plan)
+    try:
+        for event in events:
+            progress.take(event)
+            if not (isinstance(event, FailureFound) and plan.expects(event)):
+                yield event
+    except Interrupted as interruption:
+        progress.interruption = interruption
+    results, diagnosis = progress.results(), None
+    missed = apply(plan.expected, results)
+    try:
+        if plan.options.saved and progress.interruption is None:
+            with interrupts.armed():
+                confirm(plan, name, results)
+        if progress.may_be_diagnosed(results):
+            yield Diagnosing("the target is asked once more")
+            with interrupts.armed():
+                diagnosis = explain(plan, reopen, results, progress.seconds_left())
+    except Interrupted as interruption:
+        progress.interruption = interruption
+        progress.notes.append(f"interrupted by {interruption} when everything had been judged")
+    options, claims = plan.options, progress.claims
+    report = Report.of(
+        name, claims, results, options.profile, options.seed, options.require, diagnosis, missed, options.strict,
+        budget=options.budget, interruption=progress.told(results), notes=progress.notes,
+    )  # fmt: skip
+    report.interrupted = str(progress.interruption or "")
+    yield Finished(report)
+
+
+def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
+    """Has a fresh process judge the counterexamples that are to be saved: each is then what such a process needs.
+
+    They stay as they are where no such process can be had.
+    """
+    failed = {result.id: result for result in results if result.status == "failed" and result.found}
+    found = [counterexample_from_data({**(result.found or {}), "target": name}) for result in failed.values()]
+    with contextlib.suppress(TargetError):
+        for one in confirmed(name, found, plan.properties, plan.limits):
+            result = failed[one.property]
+            result.message, result.counterexample = one.message, "\n".join(told(one))
+            result.found = counterexample_to_data(one)
+
+
+class Progress:
+    """What is known of a trial so far."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.began = time.monotonic()
+        self.found: dict[str, PropertyResult] = {}
+        self.start: Started | None = None
+        self.interruption: Interrupted | None = None
+        self.notes: list[str] = []
+
+    def take(self, event: Event) -> None:
+        """Notes what an event says; a failure that is found counts, whatever becomes of its counterexample."""
+        if isinstance(event, Started):
+            self.start = event
+        elif isinstance(event, (FailureFound, Judged)):
+            self.found[event.result.id] = event.result
+
+    @property
+    def claims(self) -> Capabilities:
+        """What the target claims; the defaults for one that was interrupted while it was loaded."""
+        return Capabilities.of(self.start.capabilities if self.start else None)
+
+    def results(self) -> list[PropertyResult]:
+        """The results in the order of reports; what was not judged, or not to be judged, is not_run."""
+        judged = dict(self.found)
+        message = "not judged before the trial was interrupted"
+        if self.plan.options.stop_on_first:
+            ranked = self.plan.strongest_first
+            stops = [id in judged and self.plan.stops(Judged(judged[id])) for id in ranked]
+            first = stops.index(True) if True in stops else None
+            if first is not None:
+                judged = {id: judged[id] for id in ranked[: first + 1] if id in judged}
+                message = "not judged after the first failure"
+        return [
+            judged.get(id) or PropertyResult(id, "not_run", prop.statement, message=message)
+            for id, prop in self.plan.properties.items()
+        ]
+
+    def told(self, results: list[PropertyResult]) -> str:
+        """That and where judging was interrupted; empty if nothing was left to judge."""
+        left = sum(result.id not in self.found for result in results)
+        if self.interruption is None or not left:
+            return ""
+        return f"interrupted by {self.interruption}: {left} of {len(results)} properties were not judged"
+
+    def may_be_diagnosed(self, results: list[PropertyResult]) -> bool:
+        """Whether there is something to diagnose, and time for it."""
+        failed = any(result.status == "failed" and result.kind not in DEATHS for result in results)
+        if not (failed and self.plan.options.diagnosis and self.interruption is None):
+            return False
+        if self.seconds_left() <= 0:
+            self.notes.append("the budget left no time for a diagnosis")
+        return self.seconds_left() > 0
+
+    def seconds_left(self) -> float:
+        """The time for the diagnosis."""
+        budget = self.plan.options.budget
+        return PATIENCE if budget is None else min(PATIENCE, self.began + budget - time.monotonic())
+
+
+def explain(
+    plan: Plan, reopen: Callable[[], Target], results: list[PropertyResult], seconds: float
+) -> Diagnosis | None:
+    """Why a target fails; whatever goes wrong here, the verdict stands."""
+    failed = [result for result in results if result.status == "failed"]
+    passed = [result.id for result in results if result.status == "passed"]
+    try:
+        with stopping(reopen()) as target:
+            return diagnose(target, plan.properties, failed, passed, seconds=seconds)
+    except Exception as error:
+        return Diagnosis([], [f"the diagnosis itself failed, by a mistake of this kit: {said(error)}"])

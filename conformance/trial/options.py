@@ -1,0 +1,233 @@
+"""What a trial is told. Each option is declared here, once; command line, pytest and Python all have it.
+
+This file imports nothing but the standard library: pytest's plugin reads the options from it without importing
+any package of ours.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+# Random cases for each property, after the covering set.
+PROFILES = {"quick": 100, "standard": 500, "thorough": 5000}
+CALL_LIMIT = 10.0
+MEMORY_LIMIT = 2 * 2**30
+
+
+class UsageError(ValueError):
+    """Something was asked for that does not exist; the message says what does."""
+
+
+def known(kind: str, name: str, names: Collection[str]) -> None:
+    """Raises UsageError unless the name is one of the known ones; what is meant is guessed where there are many."""
+    if name in names:
+        return
+    likely = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    if likely and len(names) > SHORT_LIST:
+        raise UsageError(f"there is no {kind} {name!r}; did you mean {' or '.join(likely)}?")
+    listed = ", ".join(list(names)[:SHORT_LIST]) + (", ..." if len(names) > SHORT_LIST else "")
+    raise UsageError(f"there is no {kind} {name!r}; there are {listed}")
+
+
+SHORT_LIST = 16
+
+
+# ---------------------------------------------------------------- what options are read from: texts
+
+
+def profile(text: str) -> str:
+    """The name of a profile."""
+    known("profile", text, PROFILES)
+    return text
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    if not re.fullmatch(r"[+-]?\d{1,18}", text):
+        raise UsageError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Seconds: ``90``, ``90s`` or ``2m``."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)(s|m)?", text)
+    if not match or not float(match[1]):
+        raise UsageError(f"{text!r} is not a duration like 90s or 2m")
+    return float(match[1]) * (60 if match[2] == "m" else 1)
+
+
+def memory(text: str) -> int:
+    """Bytes: ``512M`` or ``2G``."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([MG])i?B?", text)
+    if not match or not float(match[1]):
+        raise UsageError(f"{text!r} is not a size of memory like 512M or 2G")
+    return int(float(match[1]) * (2**30 if match[2] == "G" else 2**20))
+
+
+def several(name: str, value: Any) -> tuple[str, ...]:
+    """Texts from one or some; None stands for what was not given."""
+    if value is None or isinstance(value, str):
+        return () if value is None else (value,)
+    if not isinstance(value, Iterable):
+        raise UsageError(f"{name} is {value!r}, must be a sequence of texts")
+    return tuple(value)
+
+
+def processes(text: str) -> int | None:
+    """A number of processes; None for ``auto``."""
+    if text == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,4}", text) or not int(text):
+        raise UsageError(f"{text!r} is neither a number of processes nor auto")
+    return int(text)
+
+
+def file(text: str) -> Path:
+    """The path of a file."""
+    if not text or "\0" in text or Path(text).is_dir():
+        raise UsageError(f"{text!r} is not the path of a file")
+    return Path(text)
+
+
+def option(
+    help: str,
+    read: Callable[[str], Any] | None = None,
+    *,
+    default: Any = None,
+    name: str = "",
+    short: str = "",
+    metavar: str = "",
+    many: bool = False,
+    elsewhere: str = "",
+) -> Any:
+    """A field that is an option.
+
+    read       makes its value of a text; None for a switch, which is off by default, or on and then named ``no-...``
+    name       on the command line, if it is not the field's;  short  one letter;  many  whether it may be repeated
+    elsewhere  pytest's own option for the same thing, where it has one
+    """
+    told = {"help": help, "read": read, "name": name, "short": short, "metavar": metavar, "many": many}
+    return field(default=default, metadata=told | {"elsewhere": elsewhere})
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a trial is told; the keywords of ``conformance.check``. Raises UsageError for what cannot be."""
+
+    profile: str = option(f"How much to run: {', '.join(PROFILES)}.", profile, default="quick", metavar="NAME")
+    workers: int | None = option(
+        "Processes to run in; auto: as many as there are cores.", processes, short="n", metavar="N", elsewhere="-n"
+    )
+    seed: int = option("Of the random cases.", whole, default=0, metavar="N")
+    budget: float | None = option("Time for random cases and the diagnosis: 60s, 2m.", seconds, metavar="TIME")
+    call_limit: float | None = option(
+        f"Time for one call of the target; {CALL_LIMIT:.0f}s if not given.", seconds, metavar="TIME"
+    )
+    memory_limit: int | None = option(
+        f"Memory for the target beyond what it takes once loaded; {MEMORY_LIMIT // 2**30}G if not given.", memory,
+        metavar="SIZE",
+    )  # fmt: skip
+    properties: tuple[str, ...] = option(
+        "Only this property or chapter; may be repeated.", str, default=(), name="property", metavar="ID", many=True
+    )
+    require: tuple[str, ...] = option("The target must claim it.", str, default=(), metavar="CAPABILITY", many=True)
+    stop_on_first: bool = option("Stop at the first failure.", default=False, short="x", elsewhere="-x")
+    expected_failures: Path | None = option("TOML: what is known to fail, and why.", file, metavar="FILE")
+    strict: bool = option("What is expected to fail must fail.", default=False)
+    diagnosis: bool = option("Do not look for the mistake that gives the target's numbers.", default=True)
+    saved: bool = option("Neither judge nor keep counterexamples in .rnn-conformance.", default=True)
+    in_process: bool = option("Call the target in this process: faster to debug, not protected.", default=False)
+    json: Path | None = option("Write the report there as JSON.", file, metavar="FILE")
+    junitxml: Path | None = option("The same as JUnit XML.", file, metavar="FILE")
+    html: Path | None = option("The same as a page.", file, metavar="FILE")
+
+    def __post_init__(self) -> None:
+        for given in fields(self):
+            value = getattr(self, given.name)
+            if given.metadata["many"]:
+                value = several(given.name, value)
+            elif given.metadata["read"] is file and value is not None:
+                value = file(str(value))
+            object.__setattr__(self, given.name, value)
+        known("profile", self.profile, PROFILES)
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
+            raise UsageError(f"seed is {self.seed!r}, must be a whole number")
+        for name in ("workers", "budget", "call_limit", "memory_limit"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, (int, float)) and value > 0):
+                raise UsageError(f"{name} is {value!r}, must be a positive number")
+        if self.in_process:
+            self.check_in_process()
+
+    def check_in_process(self) -> None:
+        """Raises UsageError for what only another process can give."""
+        asked = {
+            "more than one worker": self.workers not in (None, 1),
+            "a call limit": self.call_limit not in (None, CALL_LIMIT),
+            "a memory limit": self.memory_limit not in (None, MEMORY_LIMIT),
+        }
+        for what, given in asked.items():
+            if given:
+                raise UsageError(
+                    f"{what} needs a target in a process of its own: leave out --in-process (in Python: "
+                    "in_process=False)"
+                )
+
+    def without_saved(self) -> Options:
+        """The same options, without saved counterexamples."""
+        return replace(self, saved=False)
+
+    @property
+    def random_cases(self) -> int:
+        """How many random cases each property is judged on."""
+        return PROFILES[self.profile]
+
+
+def declared() -> Iterator[Field[Any]]:
+    """The options, as they are declared."""
+    yield from fields(Options)
+
+
+def spelled(one: Field[Any]) -> str:
+    """The name of an option on the command line, without dashes in front; a switch that is on is turned off."""
+    negative = one.metadata["read"] is None and one.default is True
+    return ("no-" if negative else "") + (one.metadata["name"] or one.name).replace("_", "-")
+
+
+def switch(one: Field[Any]) -> bool:
+    """Whether an option takes no value."""
+    return one.metadata["read"] is None
+
+
+def values(given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of Options for what was given as texts and switches under the names that are spelled.
+
+    None and an empty sequence stand for what was not given. Raises UsageError, naming the option.
+    """
+    found: dict[str, Any] = {}
+    for one in declared():
+        value = given.get(spelled(one))
+        if value is None or value is False or value == () or value == []:
+            continue
+        found[one.name] = (not one.default) if switch(one) else read(one, value)
+    return found
+
+
+def read(one: Field[Any], value: Any) -> Any:
+    """The value of an option from its text, or its texts; raises UsageError, naming the option."""
+    try:
+        if one.metadata["many"]:
+            return tuple(map(one.metadata["read"], value))
+        return one.metadata["read"](value)
+    except UsageError as error:
+        raise UsageError(f"{spelled(one)}: {error}") from None
+
+
+def default_of(one: Field[Any]) -> Any:
+    """The default of an option."""
+    return None if one.default is MISSING else one.default

@@ -1,0 +1,87 @@
+"""What a trial is going to judge: the properties that were asked for, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from conformance.claims.capabilities import capability_names
+from conformance.events import FailureFound, Judged
+from conformance.harness.process import Limits
+from conformance.judging.properties import Property
+
+from .expectations import Expectation, read
+from .options import CALL_LIMIT, MEMORY_LIMIT, Options, known
+
+Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The options of a trial, and what follows from them.
+
+    properties  by id, those that are asked for, in the order of reports;  expected  the failures that are known
+    shares      into how many parts the budget is divided
+    """
+
+    options: Options
+    catalogue: Catalogue
+    properties: dict[str, Property]
+    expected: list[Expectation]
+    shares: float
+
+    @classmethod
+    def of(cls, options: Options, catalogue: Catalogue) -> Plan:
+        """The plan for some options; raises UsageError if they name what does not exist."""
+        everything = catalogue()
+        chapters = dict.fromkeys(id.partition(".")[0] for id in everything)
+        for name in options.properties:
+            known("property", name, [*chapters, *everything])
+        for name in options.require:
+            known("capability", name, capability_names())
+        asked = set(options.properties)
+        chosen = {
+            id: prop for id, prop in everything.items() if not asked or id in asked or id.partition(".")[0] in asked
+        }
+        listed = read(options.expected_failures, everything) if options.expected_failures else []
+        return cls(options, catalogue, chosen, [one for one in listed if one.property in chosen], len(chosen))
+
+    @property
+    def limits(self) -> Limits:
+        """What one call of the target may take."""
+        return limits_of(self.options)
+
+    @property
+    def strongest_first(self) -> list[str]:
+        """The ids, those first that find most mistakes soonest; the order in which a first failure is looked for."""
+        return sorted(self.properties, key=lambda id: self.properties[id].rank)
+
+    @property
+    def longest_first(self) -> list[str]:
+        """The ids, those first that take longest, so that no process ends much later than the others."""
+        return sorted(self.properties, key=lambda id: -self.properties[id].weight)
+
+    def only(self, ids: Collection[str]) -> Plan:
+        """The plan for some of the properties; what each may take stays the same."""
+        chosen = {id: prop for id, prop in self.properties.items() if id in ids}
+        return replace(self, properties=chosen, expected=[one for one in self.expected if one.property in chosen])
+
+    def expects(self, event: FailureFound | Judged) -> bool:
+        """Whether a failure is known; one whose counterexample is not small yet may be any that is."""
+        mine = [one for one in self.expected if one.property == event.result.id]
+        return bool(mine) if isinstance(event, FailureFound) else any(one.fits(event.result) for one in mine)
+
+    def stops(self, event: FailureFound | Judged) -> bool:
+        """Whether a trial that stops at the first failure stops here."""
+        failed = event.result.status == "failed" and not self.expects(event)
+        return failed and self.options.stop_on_first
+
+    def seconds(self, workers: int = 1) -> float | None:
+        """The time for random cases of one property."""
+        budget = self.options.budget
+        return None if budget is None else budget * workers / self.shares
+
+
+def limits_of(options: Options) -> Limits:
+    """What one call of a target may take."""
+    return Limits(call=options.call_limit or CALL_LIMIT, memory=options.memory_limit or MEMORY_LIMIT)

@@ -1,0 +1,370 @@
+"""A counterexample as a script that stands alone: NumPy, the target's own package, and nothing of ours.
+
+It shows the arrays, the calls and what is expected, compares, and exits with 1 if that still fails, 0 if it does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conformance.harness import command
+from conformance.harness.load import SHIPPED, spec_of
+from conformance.judging.counterexample import Bounds, Counterexample
+from conformance.judging.words import letter
+from reference_rnn.expression import number
+from strategies import layout_of, relaid
+
+from .source import NotAlone, alone
+
+WIDTH = 110
+LIMIT = 60  # seconds for all calls
+
+HEAD = """\
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import importlib.util
+import os
+import sys
+import types
+
+import numpy as np
+from numpy import inf, nan
+
+Namespace = types.SimpleNamespace
+faulthandler.dump_traceback_later({limit}, exit=True)  # what never returns fails
+"""
+
+USER_FILE = '''\
+def load(path):
+    """The module in a file."""
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    if importlib.util.find_spec("conformance") is None:  # what it says of itself is not needed here
+        sys.modules["conformance"] = types.ModuleType("conformance")
+        sys.modules["conformance"].Capabilities = dict
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+'''
+
+QUESTION = '''\
+def forward(case):
+    """Calls the function with its own layout of the arrays."""
+    c = case.config
+    w0, w, b = to_question(case.parameters, c)
+    h = case.h_0.reshape(c.num_layers, c.num_directions, -1, c.hidden_size)
+    nonlinearity = c.cell.removeprefix("RNN_").lower()
+    return target(case.x, h, w0, w, b, c.num_layers, nonlinearity, c.dropout, c.bidirectional, case.training)
+'''
+
+CALLS = '''\
+def arrays_of(value, two):
+    """A result as arrays by name."""
+    if hasattr(value, "items"):
+        return {name: array_of(array) for name, array in value.items() if array is not None}
+    output, final = value
+    finals = final if two else (final,)
+    return dict(zip(("output", "h_n", "c_n"), map(array_of, (output, *finals))))
+
+
+def array_of(value):
+    """A result as an array."""
+    return np.asarray(value.detach() if hasattr(value, "detach") else value)
+'''
+
+NUMBERS = '''\
+def wrong(name, given, expected, optional=()):
+    """Prints every number that is further from what it must be than its room; whether there are any."""
+    found = False
+    for part, (must, room) in expected.items():
+        value = given.get(part)
+        if value is None and part in optional:
+            continue
+        if value is None or np.squeeze(value).shape != np.squeeze(must).shape:
+            print(f"{name}: {part} has shape {None if value is None else value.shape}, must be {must.shape}")
+            found = True
+            continue
+        value = np.asarray(value, np.float64).reshape(must.shape)
+        with np.errstate(all="ignore"):
+            near = (value == must) | (abs(value - must) <= room) | np.isinf(room) | (np.isnan(value) & np.isnan(must))
+        for at in zip(*np.nonzero(~near)):
+            is_, must_be, within = float(value[at]), float(must[at]), float(room[at])
+            print(f"{name}: {part}{list(map(int, at))} is {is_!r}, must be {must_be!r} +/- {within:.2g}")
+            found = True
+    return found
+'''
+
+FAILS = {
+    "bits": (
+        "results = [{results}]\n"
+        "fails = any(a.tobytes() != other[name].tobytes() for other in results[1:] for name, a in results[0].items())\n"
+        'print("the same call gives other bits" if fails else "the bits are the same")'
+    ),
+    "dtypes": (
+        "fails = False\n"
+        "for name, array in {last}.items():\n"
+        "    print(name, array.dtype)\n"
+        '    fails |= str(array.dtype) not in ({dtypes})'
+    ),
+    "answer": "fails = False  # it has answered",
+}  # fmt: skip
+
+
+def script(found: Counterexample, statement: str) -> str:
+    """The whole script. Raises NotAlone where there can be none."""
+    if not found.calls:
+        raise NotAlone("the file does not say what the target was given")
+    if found.demand == "property":
+        raise NotAlone("whether it fails depends on chance, and is judged over many numbers; use replay")
+    if not found.compared:
+        raise NotAlone("the file does not say which call it is about")
+    if found.target.startswith("cmd:"):
+        return lines_to_send(found, statement)
+    python, spec = spec_of(found.target)
+    parts = [
+        f'"""{title(found, statement, python)}"""\n',
+        HEAD.format(limit=LIMIT),
+        *target_part(spec, sorted({call.do for call in found.calls})),
+        *layouts(found),
+        CALLS,
+        *([NUMBERS] if found.demand == "numbers" else []),
+        "\n".join(cases(found)),
+        "\n".join(calls(found)),
+        *comparison(found),
+        "sys.exit(bool(fails))\n",
+    ]
+    return "\n\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def title(found: Counterexample, statement: str, python: str) -> str:
+    """What the script is about."""
+    with_python = f" Run it with {python}." if found.target.startswith("python=") else ""
+    text = [
+        found.message,
+        f"{found.property}: {statement}",
+        f"The target is {found.target}.{with_python} This needs NumPy and the target's own packages alone. "
+        "Exit status: 0 it holds now, 1 it fails.",
+    ]
+    filled = "\n\n".join(textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False) for line in text)
+    return filled.replace("\\", "\\\\").replace('"""', "'''") + "\n"
+
+
+def target_part(spec: dict[str, Any], names: list[str]) -> Iterator[str]:
+    """How the target comes to be: its file, its module, or the adapter's own lines."""
+    if spec.get("module") in SHIPPED.values():
+        if spec["name"]:
+            raise NotAlone(f"{spec['name']} of an adapter of the kit cannot be written out")
+        yield alone(spec["module"], names)
+        return
+    if spec.get("file"):
+        yield USER_FILE
+        home = f"load({os.path.abspath(spec['file'])!r})"
+    else:
+        home = f"importlib.import_module({spec['module']!r})"
+    lines = [f"module = {home}", f"target = module{'.' + spec['name'] if spec['name'] else ''}"]
+    if spec.get("file") and in_the_layout_of_the_question(spec["file"], spec["name"]):
+        yield "\n".join(lines)
+        yield alone("reference_rnn.question", ["to_question"])
+        yield QUESTION
+        return
+    lines.append("target = target() if isinstance(target, type) else target")
+    yield "\n".join([*lines, *(f"{name} = {instance_of(name)}" for name in names)])
+
+
+def in_the_layout_of_the_question(file: str, name: str | None) -> bool:
+    """Whether a file defines this function with arguments that the kit calls through an adapter of its own."""
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (SyntaxError, ValueError):  # the script says so when it is run
+        return False
+    functions = [s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name == name]
+    return any([a.arg for a in f.args.args][:5] == ["xs", "h", "w0", "w", "b"] for f in functions)
+
+
+def instance_of(name: str) -> str:
+    """The expression for a function of the target."""
+    if name == "forward":
+        return 'getattr(target, "forward", target)'
+    return 'getattr(target, "gradients", None) or module.gradients'
+
+
+def layouts(found: Counterexample) -> Iterator[str]:
+    """The function that lays arrays out in memory, if any of them lies there in another way than usual."""
+    if any(layout_of(array) != "C" for call in found.calls for _, array in call.arrays()):
+        yield inspect.getsource(relaid)
+
+
+def distinct(found: Counterexample) -> list[int]:
+    """For each call, the number of the first one that is given the same."""
+    return [next(n for n, other in enumerate(found.calls) if other.same(call)) for call in found.calls]
+
+
+def cases(found: Counterexample) -> Iterator[str]:
+    """What the calls are given, each case once."""
+    for name, call in {case_name(found, n): found.calls[n] for n in distinct(found)}.items():
+        case, c = call.case, call.case.config
+        config = {**vars(c), "num_directions": c.num_directions, "num_states": c.num_states}
+        yield f"{name} = Namespace("
+        yield f"    config=Namespace({', '.join(f'{key}={value!r}' for key, value in config.items())}),"
+        yield "    parameters={"
+        yield from (f"        {key!r}: {literal(array)}," for key, array in case.parameters.items())
+        yield "    },"
+        for key in ("x", "h_0", "c_0"):
+            array = getattr(case, key)
+            yield f"    {key}={'None' if array is None else literal(array)},"
+        lengths = None if case.lengths is None else np.asarray(case.lengths).tolist()
+        yield f"    lengths={'None' if lengths is None else f'np.array({lengths}, int)'},"
+        yield f"    training={case.training},"
+        yield ")"
+        if call.do == "gradients":
+            yield f"{name}_cotangents = ("
+            for key in ("d_output", "d_h_n", "d_c_n"):
+                d = call.cotangents.get(key)
+                yield f"    {'None' if d is None else literal(d)},  # {key}"
+            yield ")"
+
+
+def case_name(found: Counterexample, at: int) -> str:
+    """What a case is called in the script."""
+    return "case" if len(set(distinct(found))) == 1 else f"case_{at + 1}"
+
+
+def calls(found: Counterexample) -> Iterator[str]:
+    """The calls, in turn, and their results."""
+    first = distinct(found)
+    for at, call in enumerate(found.calls):
+        name = case_name(found, first[at])
+        arguments = f"{name}, *{name}_cotangents" if call.do == "gradients" else name
+        made = f"{call.do}({arguments})"
+        if found.demand == "unchanged" and at in found.compared:
+            yield f"before = {{name: np.array(array) for name, array in {given(name)}}}"
+        if at in found.compared or found.demand == "own memory":
+            yield f"result_{at + 1} = arrays_of({made}, two={call.case.config.num_states == 2})"
+        else:
+            yield made
+
+
+def given(name: str) -> str:
+    """The expression for name and array of all that a call is given."""
+    return f'(*{name}.parameters.items(), ("x", {name}.x), ("h_0", {name}.h_0), ("c_0", {name}.c_0))'
+
+
+def comparison(found: Counterexample) -> Iterator[str]:
+    """What is compared."""
+    yield_calls = [(at, f"result_{at + 1}") for at in found.compared]
+    last_at, last = yield_calls[-1]
+    first = distinct(found)
+    name = case_name(found, first[last_at])
+    if found.demand == "numbers":
+        rows = []
+        for n, (at, result) in enumerate(yield_calls):
+            label = letter(n) if len(yield_calls) > 1 else "the result"
+            call = found.calls[at]
+            rows += [f"expected = {expectation(found.expected[at])}"]
+            optional = f", optional={[k for k in call.case.parameters if k.startswith('bias_hh')]!r}"
+            extra = optional if call.do == "gradients" else ""
+            rows += [f"fails {'|=' if n else '='} wrong({label!r}, {result}, expected{extra})"]
+        yield "\n".join([*rows, 'print("it fails" if fails else "it holds")'])
+    elif found.demand == "shapes":
+        shapes = {key: mid.shape for key, (mid, _) in found.expected[last_at].items()}
+        yield "\n".join(
+            [
+                f"expected = {shapes!r}",
+                f"given = {{name: array.shape for name, array in {last}.items()}}",
+                "fails = any(given.get(name) != shape for name, shape in expected.items())",
+                'print(given, "must be", expected)',
+            ]
+        )
+    elif found.demand == "unchanged":
+        yield "\n".join(
+            [
+                f"after = {{name: array for name, array in {given(name)}}}",
+                "changed = [name for name, old in before.items() if old.dtype != object]",
+                "changed = [name for name in changed if not np.array_equal(before[name], after[name], equal_nan=True)]",
+                'print("changed:", *changed)',
+                "fails = bool(changed)",
+            ]
+        )
+    elif found.demand == "own memory":
+        others = ", ".join(f"*result_{at + 1}.items()" for at in range(len(found.calls) - 1))
+        yield "\n".join(
+            [
+                f"others = [{others}{', ' if others else ''}*{given(name)}]",
+                f"shared = [(name, other) for name, a in {last}.items() for other, b in others",
+                "          if b is not None and np.shares_memory(a, b)]",
+                'print("shared:", *shared)',
+                "fails = bool(shared)",
+            ]
+        )
+    else:
+        dtype = found.calls[last_at].case.config
+        dtypes = ", ".join(repr(str(d)) for d in dict.fromkeys((dtype.dtype, str(dtype.numpy_dtype)))) + ","
+        yield FAILS[found.demand].format(
+            results=", ".join(result for _, result in yield_calls), last=last, dtypes=dtypes
+        )
+
+
+def expectation(expected: Any) -> str:
+    """What must be, and its room, as a dict in the script."""
+    rows = [f"    {name!r}: ({literal(mid)}, {literal(room)})," for name, (mid, room) in expected.items()]
+    return "\n".join(["{", *rows, "}"])
+
+
+def literal(array: np.ndarray) -> str:
+    """The expression that makes an array, in its memory layout."""
+    dtype, layout = str(array.dtype), layout_of(array)
+    same = array.size and ((array == array.flat[0]) & (np.signbit(array) == np.signbit(array.flat[0]))).all()
+    if not array.size or (same and array.flat[0] == 0 and not np.signbit(array.flat[0])):
+        text = f"np.zeros({array.shape}, {dtype!r})"
+    elif same and array.size > 1:
+        text = f"np.full({array.shape}, {number(array.flat[0])}, {dtype!r})"
+    else:
+        text = f"np.array({nested(array)}, {dtype!r})"
+    return text if layout == "C" else f"relaid({text}, {layout!r})"
+
+
+def nested(array: np.ndarray) -> str:
+    """The numbers as nested lists."""
+    if array.ndim == 0:
+        return number(array.flat[0])
+    return "[" + ", ".join(nested(part) for part in array) + "]"
+
+
+def lines_to_send(found: Counterexample, statement: str) -> str:
+    """For a command: the lines to send, and what is expected of their answers, as comments."""
+    text = [f"# {line}" for line in title(found, statement, "").splitlines()]
+    text += [f"# Send the other lines to: {found.target.removeprefix('cmd:').strip()}", '{"do":"start"}']
+    for at, call in enumerate(found.calls):
+        text.append(compact(command.request(call.do, call.case, call.cotangents)))
+        if at in found.compared:
+            text += [f"# expected: {compact(expected_lines(found.expected[at]))}"]
+    if found.demand != "numbers":
+        text.append(f"# must be: {found.demand}")
+    return "\n".join([*text, '{"do":"stop"}', ""])
+
+
+def compact(message: Any) -> str:
+    """An object on one line."""
+    return json.dumps(message, separators=(",", ":"), allow_nan=False)
+
+
+def expected_lines(expected: Any) -> dict[str, Any]:
+    """Numbers and their room as a command would send them."""
+
+    def of(bounds: Bounds) -> dict[str, Any]:
+        mid, room = bounds
+        return command.tensor(mid) | {"room": command.tensor(room)["data"]}
+
+    return {name: of(bounds) for name, bounds in expected.items()}

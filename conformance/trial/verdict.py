@@ -1,0 +1,175 @@
+"""The verdict on a target, as plain data."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities
+from conformance.events import Diagnosis, Finding, PropertyResult
+from conformance.harness.text import LINE, visible
+from conformance.judging.coverage import expected
+from conformance.judging.data import cell_from_data
+from reference_rnn import described
+
+SCHEMA = 1
+STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}
+# What a verdict may depend on: always these, and of the others those that are installed.
+ALWAYS = ("numpy", "hypothesis", "torch")
+PACKAGES = ("onnx", "onnxruntime", "openvino", "keras", "jax", "flax", "equinox", "dm-haiku", "mlx", "pydynet")
+
+
+@dataclass
+class Report:
+    """What is known about a target after a run; keys of its JSON are its fields."""
+
+    target: str
+    verdict: str
+    capabilities: dict[str, Any]
+    profile: str
+    seed: int
+    results: list[PropertyResult]
+    coverage: dict[str, int]
+    cells: dict[str, str] = field(default_factory=dict)
+    diagnosis: list[Finding] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    error_map: dict[str, Any] | None = None
+    budget: float | None = None
+    reasons: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    interrupted: str = ""
+
+    @classmethod
+    def of(
+        cls, target: str, capabilities: Capabilities, results: list[PropertyResult], profile: str, seed: int,
+        required: tuple[str, ...] = (), diagnosis: Diagnosis | None = None, missed: Sequence[str] = (),
+        strict: bool = False, budget: float | None = None, interruption: str = "", notes: Sequence[str] = (),
+    ) -> Report:  # fmt: skip
+        """The verdict that follows from results.
+
+        required: capabilities that must be claimed.  missed: failures that were expected and did not happen, which
+        count as failures if strict.  budget: seconds for random cases.  interruption: that
+        not everything was judged, in words
+        """
+        coverage: Counter[str] = Counter()
+        void: Counter[str] = Counter()
+        noted: dict[str, None] = {}
+        for result in results:
+            coverage.update(result.coverage)
+            void.update(result.void)
+            noted.update(dict.fromkeys(result.notes))
+        unclaimed = [f"{name} is required, but not claimed" for name in required if not capabilities.claims(name)]
+        unverified = too_large(capabilities, coverage, void)
+        doubts = [interruption] if interruption else doubtful(capabilities, results, coverage, unverified)
+        failed = any(result.status == "failed" for result in results)
+        wrong = unclaimed + (list(missed) if strict else [])
+        said = [*said_of_sizes(capabilities, coverage, unverified), *notes, *noted, *([] if strict else missed)]
+        verdict = "fails" if failed or wrong else "inconclusive" if doubts else "conforms"
+        found = diagnosis or Diagnosis([], [])
+        return cls(
+            target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
+            cells=by_cell(capabilities, results, found.wrong_cells), diagnosis=found.findings, known=found.known,
+            error_map=found.error_map, budget=budget, reasons=wrong + doubts, notes=list(dict.fromkeys(said)),
+        )  # fmt: skip
+
+    @property
+    def name(self) -> str:
+        """The target as it was named, whatever stands in that, for people to read."""
+        return visible(self.target, LINE)
+
+    @property
+    def arithmetic(self) -> str:
+        """What rounding was allowed: the profile that is claimed, and its figures."""
+        profile = self.capabilities["arithmetic"]
+        return f"{profile}: {described(profile, self.capabilities['order'])}"
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 conforms, 1 does not, 2 could not tell."""
+        return STATUS[self.verdict]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report in the order of its JSON."""
+        first = {"schema": SCHEMA, "kit_version": kit_version()}
+        return first | {
+            "target": self.target, "verdict": self.verdict, "reasons": self.reasons,
+            "capabilities": self.capabilities, "profile": self.profile, "seed": self.seed, "budget": self.budget,
+            "results": [asdict(result) for result in self.results], "cells": self.cells,
+            "diagnosis": [asdict(finding) for finding in self.diagnosis], "known": self.known,
+            "error_map": self.error_map,
+            "arithmetic": self.arithmetic, "coverage": self.coverage, "notes": self.notes,
+            "environment": environment(),
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(self.as_dict(), indent=2)
+
+
+def too_large(capabilities: Capabilities, coverage: Counter[str], void: Counter[str]) -> list[str]:
+    """The areas that were exercised at the sizes that the target has, but by cases that verify nothing there.
+
+    At free sizes the covering cases verify something of every area, so it is the sizes that make them void.
+    """
+    areas = expected(capabilities) if capabilities.sizes else []
+    return [area for area in areas if void[area] and not coverage[area]]
+
+
+def said_of_sizes(capabilities: Capabilities, coverage: Counter[str], unverified: Collection[str]) -> list[str]:
+    """What could not be verified at these sizes, in a sentence."""
+    if not unverified:
+        return []
+    sizes = "; ".join(f"{name} {', '.join(map(str, sizes))}" for name, sizes in capabilities.sizes.items())
+    return [
+        f"not verified at these sizes ({sizes}), where rounding alone explains any numbers: {', '.join(unverified)}; "
+        f"{coverage['void']} cases were void"
+    ]
+
+
+def doubtful(
+    capabilities: Capabilities, results: list[PropertyResult], coverage: Counter[str], unverified: Collection[str] = ()
+) -> list[str]:
+    """Why a run without failures proves too little; what the target's sizes leave unverified is no doubt."""
+    doubts = [f"{result.id}: {result.message}" for result in results if result.status == "inconclusive"]
+    if not any(result.examples for result in results):
+        doubts.append("nothing was exercised")
+    if any(result.id == "equivalence.steps" and result.status == "passed" for result in results):
+        missing = [area for area in expected(capabilities) if not coverage[area] and area not in unverified]
+        doubts += [f"no case exercised {area!r}" for area in missing]
+    return doubts
+
+
+def by_cell(capabilities: Capabilities, results: Sequence[PropertyResult], wrong: Collection[str]) -> dict[str, str]:
+    """Each claimed cell: failed, expected_failure, or passed where no failure of it was seen.
+
+    wrong: cells that gave wrong answers to the probes of a diagnosis
+    """
+    status = dict.fromkeys(map(str, capabilities.cells), "passed")
+    for kind in ("expected_failure", "failed"):
+        shown = [str(cell_from_data(r.case["config"]["cell"])) for r in results if r.status == kind and r.case]
+        status |= dict.fromkeys(shown, kind)
+    return status | dict.fromkeys(wrong, "failed")
+
+
+def environment() -> dict[str, str | None]:
+    """The versions of what a verdict may depend on."""
+    versions = {name: version(name) for name in (*ALWAYS, *PACKAGES)}
+    return {k: v for k, v in versions.items() if v or k in ALWAYS} | {"python": platform.python_version()}
+
+
+def kit_version() -> str:
+    """The version of this kit, which may be used without having been installed."""
+    return version("rnn-conformance") or "unknown"
+
+
+def version(package: str) -> str | None:
+    """The installed version of a package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

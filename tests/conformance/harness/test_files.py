@@ -1,0 +1,247 @@
+"""Files that others wrote are read within bounds, and say what is wrong with them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conformance.harness.files import FileError, Folder, read_json, read_text, read_toml
+from conformance.judging.data import CounterexampleError, case_from_data, case_to_data
+from conformance.trial.vectors import VectorError, read
+from reference_rnn import case
+
+MOST = 2**20
+
+
+def fifo(file):
+    os.mkfifo(file)
+
+
+def listening(file):
+    socket.socket(socket.AF_UNIX).bind(str(file))
+
+
+NO_FILES = {
+    "a pipe": (fifo, "it is no regular file"),
+    "endless zeros": (lambda file: file.symlink_to("/dev/zero"), "it is no regular file"),
+    "a terminal": (lambda file: file.symlink_to("/dev/tty"), ""),
+    "a folder": (lambda file: file.mkdir(), "Is a directory"),
+    "a socket": (listening, ""),
+    "nothing": (lambda file: None, "No such file or directory"),
+    "a circle": (lambda file: file.symlink_to(file), "there is a link or a file in its way"),
+    "too large": (lambda file: file.write_bytes(b" " * (MOST + 1)), "it is too large: more than 1,048,576 bytes"),
+    "sparse": (lambda file: (file.touch(), os.truncate(file, 2**40)), "it is too large"),
+    "endless by the kernel": (lambda file: file.symlink_to("/proc/self/mem"), ""),
+    "not UTF-8": (lambda file: file.write_bytes(b'{"a": "\xff"}'), "it is not text in UTF-8: byte 7 is 0xff"),
+}
+
+
+@pytest.mark.parametrize("name", NO_FILES)
+def test_what_is_no_file_of_text_is_said_at_once(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)  # a socket's name is short
+    make, words = NO_FILES[name]
+    file = type(tmp_path)("file.json")
+    make(file)
+    began = time.monotonic()
+    for reader in (read_json, read_toml, read_text):
+        with pytest.raises(FileError) as error:
+            reader(file, MOST)
+        assert words in str(error.value) and str(error.value)
+    with pytest.raises(VectorError, match=r"^file.json: "):
+        read(file)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
+def test_names_that_no_file_has(tmp_path, name):
+    with pytest.raises(FileError):
+        read_text(tmp_path / name, MOST)
+
+
+JSON = {
+    "[" * 100000: "it is nested too deeply",
+    '{"a":' * 100000: "it is nested too deeply",
+    "[1e400]": "the number 1e400 cannot be held in double precision",
+    "1" + "0" * 400: "the number 10000000000000000000... is too large for 64 bits",
+    "9" * 10000: "is too large for 64 bits",
+    str(2**63): "the number 9223372036854775808 is too large for 64 bits",
+    "[NaN]": 'NaN must be the string "NaN"',
+    "[-Infinity]": '-Infinity must be the string "-Infinity"',
+    '{"a": 1, "a": 2}': "it has 'a' twice",
+    "{'a': 1}": "it is no JSON",
+    "": "it is no JSON",
+    "{} {}": "it is no JSON: Extra data",
+}
+
+
+@pytest.mark.parametrize("text", JSON, ids=lambda text: text[:12])
+def test_strange_json_is_said(tmp_path, text):
+    file = tmp_path / "file.json"
+    file.write_text(text)
+    with pytest.raises(FileError) as error:
+        read_json(file, MOST)
+    assert JSON[text] in str(error.value)
+
+
+TOML = {
+    "a = " + "[" * 100000: "it is nested too deeply",
+    "a = 1e999": "cannot be held",
+    "a = 1\na = 2": "it is no TOML",
+}
+
+
+@pytest.mark.parametrize("text", TOML, ids=lambda text: text[:12])
+def test_strange_toml_is_said(tmp_path, text):
+    file = tmp_path / "file.toml"
+    file.write_text(text)
+    with pytest.raises(FileError) as error:
+        read_toml(file, MOST)
+    assert TOML[text] in str(error.value)
+
+
+def test_what_is_right_is_read(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes('\ufeff{"ä": [1, -2.5e-300, true, null, 9223372036854775807]}'.encode())
+    assert read_json(file, MOST) == {"ä": [1, -2.5e-300, True, None, 2**63 - 1]}
+    file.write_text("a = 'b'\n")
+    (tmp_path / "link").symlink_to(file)
+    assert read_toml(tmp_path / "link", MOST) == {"a": "b"}  # whoever names a link means it
+
+
+CHANGES = {
+    "a probability that is none": ({"config": {"dropout": "NaN"}}, "dropout has 'NaN', must be of type float"),
+    "a probability over 1": ({"config": {"dropout": 1.5}}, "dropout is 1.5, must be a probability"),
+    "half a unit": ({"config": {"hidden_size": 1.5}}, "hidden_size has 1.5, must be of type int"),
+    "a size of 2**62": ({"config": {"input_size": 2**62}}, "must be at most 65536"),
+    "many layers": ({"config": {"num_layers": 10**9}}, "must be at most 65536"),
+    "a text for a flag": ({"config": {"bidirectional": "no"}}, "bidirectional has 'no', must be of type bool"),
+    "a cell that is a list": ({"config": {"cell": ["GRU"]}}, 'cell has ["GRU"], must be of type str'),
+    "an unknown option": ({"config": {"os": "system"}}, "unexpected keyword argument 'os'"),
+    "training as a number": ({"training": 1}, "training has 1, must be of type bool"),
+    "half a length": ({"lengths": [0.5]}, "lengths has 0.5, must be of type int"),
+    "lengths as text": ({"lengths": "1"}, "lengths has '1', must be of type list"),
+    "a length of 2**62": ({"lengths": [2**62]}, "it does not describe a case"),
+    "a shape of 2**62": ({"arrays": {"x": {"shape": [2**62, 4]}}}, "which do not fit its shape"),
+    "a negative shape": ({"arrays": {"x": {"shape": [-1, -1]}}}, "which do not fit its shape"),
+    "a number as a word": ({"arrays": {"x": {"numbers": ["1"]}}}, "x has '1', must be of type float"),
+    "a number too large": ({"arrays": {"x": {"numbers": [1e300]}}}, "x has a number that is too large for float32"),
+    "a list as a number": ({"arrays": {"x": {"numbers": [[1]]}}}, "x has [1], must be of type float"),
+    "no arrays": ({"arrays": []}, "it does not describe a case"),
+    "an array too many": ({"arrays": {"y": None}}, "it does not describe a case"),
+    "memory that is none": ({"arrays": {"x": {"memory": []}}}, "memory is [], must be one of"),
+}
+
+
+def changed(data, change):
+    """The data with some entries replaced, at whatever depth."""
+    if not (isinstance(data, dict) and isinstance(change, dict)):
+        return change
+    return data | {name: changed(data.get(name), value) for name, value in change.items()}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_case_with_strange_values_is_said(name):
+    data = json.loads(json.dumps(case_to_data(case("RNN_TANH", T=1, N=1, I=1, H=1, x=1, h_0=0))))
+    assert case_to_data(case_from_data(data)) == data
+    change, words = CHANGES[name]
+    with pytest.raises(CounterexampleError) as error:
+        case_from_data(changed(data, change))
+    assert words in str(error.value)
+
+
+# ---------------------------------------------------------------- our own folder
+
+NAME = ("target", "chapter.property.json")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path / ".rnn-conformance")
+
+
+def test_what_is_written_is_read_and_left_out_by_version_control(folder, tmp_path):
+    assert folder.write(NAME, "[1]").read_text() == "[1]"
+    folder.write(NAME, "[2]")
+    assert folder.read_json(NAME, 100) == [2]
+    assert (folder.root / ".gitignore").read_text() == "*\n"
+    assert sorted(file.name for file in folder.root.rglob("*")) == [".gitignore", "chapter.property.json", "target"]
+    if subprocess.run(["git", "init", "-q", tmp_path]).returncode == 0:
+        assert not subprocess.run(["git", "-C", tmp_path, "status", "-s"], capture_output=True).stdout
+
+
+def outside(tmp_path):
+    found = tmp_path / "elsewhere"
+    found.mkdir()
+    (found / NAME[1]).write_text("[5]")
+    (found / NAME[0]).mkdir()
+    (found / NAME[0] / NAME[1]).write_text("[5]")
+    return found
+
+
+def link_root(folder, elsewhere):
+    folder.root.symlink_to(elsewhere)
+
+
+def link_target(folder, elsewhere):
+    folder.root.mkdir()
+    (folder.root / NAME[0]).symlink_to(elsewhere)
+
+
+def link_file(folder, elsewhere):
+    (folder.root / NAME[0]).mkdir(parents=True)
+    (folder.root / NAME[0] / NAME[1]).symlink_to(elsewhere / NAME[1])
+
+
+@pytest.mark.parametrize("link", [link_root, link_target, link_file])
+def test_links_are_not_followed(folder, tmp_path, link):
+    elsewhere = outside(tmp_path)
+    before = {file: file.read_bytes() for file in elsewhere.rglob("*.json")}
+    link(folder, elsewhere)
+    with pytest.raises(FileError, match="there is a link or a file in its way"):
+        folder.read_json(NAME, 100)
+    if link is link_file:
+        folder.write(NAME, "[7]")  # in the place of the link
+        assert folder.read_json(NAME, 100) == [7]
+    else:
+        with pytest.raises(FileError, match="there is a link or a file in its way"):
+            folder.write(NAME, "[7]")
+    assert {file: file.read_bytes() for file in elsewhere.rglob("*") if file.is_file()} == before
+
+
+def test_a_pipe_in_its_place_keeps_nobody_waiting(folder):
+    (folder.root / NAME[0]).mkdir(parents=True)
+    os.mkfifo(folder.root / NAME[0] / NAME[1])
+    with pytest.raises(FileError, match="it is no regular file"):
+        folder.read_json(NAME, 100)
+    folder.write(NAME, "[1]")
+    assert folder.read_json(NAME, 100) == [1]
+
+
+def test_a_file_in_its_place_and_names_that_lead_out(folder):
+    folder.root.write_text("in the way")
+    for act in (lambda: folder.read_json(NAME, 100), lambda: folder.write(NAME, "[]")):
+        with pytest.raises(FileError, match="in its way"):
+            act()
+    for parts in (("..", "x"), ("a/b", "x"), ("", "x")):
+        with pytest.raises(FileError):
+            folder.write(parts, "[]")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no /dev/full")
+def test_where_there_is_no_room_the_old_file_stays(folder, monkeypatch):
+    folder.write(NAME, "[1]")
+    real = os.replace
+
+    def full(*words, **more):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(FileError, match="No space left on device"):
+        folder.write(NAME, "[2]")
+    monkeypatch.setattr(os, "replace", real)
+    assert folder.read_json(NAME, 100) == [1]
+    assert not list(folder.root.rglob("*.new"))

@@ -1,0 +1,345 @@
+"""However a run ends, the verdict is given, what was found is not lost, and nothing stays behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conformance.chapters import catalogue
+from conformance.trial.interrupts import Interrupted, Interrupts
+from conformance.trial.options import Options
+from conformance.trial.plan import Plan
+from conformance.trial.pool import Pool, judged_by_processes
+
+RNN = str(Path(sys.executable).with_name("rnn-conformance"))
+WRONG = ("h @ p", "case.h_0[0] @ p")
+
+
+@pytest.fixture
+def run(tmp_path, right):
+    """Starts the command on right.py, wrong.py and others, and checks at the end that no process is left."""
+    marker = uuid.uuid4().hex
+    (tmp_path / "right.py").write_text(right)
+    (tmp_path / "wrong.py").write_text(right.replace(*WRONG))
+    (tmp_path / "slow.py").write_text(right.replace(*WRONG).replace("(case):", "(case):\n    time.sleep(0.02)"))
+    with open(tmp_path / "slow.py", "a") as file:
+        file.write("\nimport time\n")
+
+    def start(*words, **options):
+        environment = {**os.environ, "RNN_TEST": marker, "NO_COLOR": "1"} | options.pop("env", {})
+        command = options.pop("command", [RNN, *words])
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes)
+
+    yield start
+    deadline = time.monotonic() + 5
+    while left := processes(marker):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def processes(marker):
+    """The processes that a run has left."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RNN_TEST") == marker and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def report(tmp_path):
+    """The report that was written."""
+    return json.loads((tmp_path / "r.json").read_text())
+
+
+CHECK = ("check", "wrong.py", "--json", "r.json", "--no-diagnosis", "--property", "equivalence")
+
+
+def test_a_reader_that_wants_one_line(run, tmp_path):
+    process = run(*CHECK)
+    assert process.stdout.readline().startswith("found        equivalence.steps: output[")
+    process.stdout.close()
+    assert process.wait(60) == 1
+    assert "Error" not in process.stderr.read()
+    assert report(tmp_path)["verdict"] == "fails"
+    assert list((tmp_path / ".rnn-conformance").rglob("equivalence.steps.json"))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("ends", [[0], [1], [2], [1, 2], [0, 1, 2]], ids=str)
+def test_streams_that_are_not_there(run, tmp_path, ends, workers):
+    process = run(*CHECK, "-n", workers, preexec_fn=lambda: [os.close(end) for end in ends])
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert report(tmp_path)["verdict"] == "fails"
+
+
+def test_a_full_disk_under_standard_output(run, tmp_path):
+    with open("/dev/full", "w") as full:
+        process = run(*CHECK, stdout=full)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.strip() == "rnn-conformance: standard output: No space left on device; the exit status is 1"
+    assert report(tmp_path)["verdict"] == "fails"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_an_encoding_that_cannot_hold_the_text(run, tmp_path, encoding, right):
+    (tmp_path / "wrong.py").write_text(right.replace("p, h,", "raise ValueError('λ → \\udc80')\n    p, h,"))
+    process = run(*CHECK, env={"PYTHONIOENCODING": encoding}, encoding=encoding)
+    said, complaints = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "the target raised ValueError: " in said and "Traceback" not in complaints
+    assert "raised ValueError: λ → " in report(tmp_path)["results"][0]["message"]
+
+
+def test_a_terminal_without_columns(run):
+    process = run(*CHECK, env={"COLUMNS": "0"})
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.startswith("found        equivalence.steps: ") and "wrong.py does not conform" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("words", [("-n", "2"), ("-n", "1"), ("--in-process",)], ids=["two", "one", "in process"])
+def test_a_signal_after_the_first_failure(run, tmp_path, number, words):
+    process = run("check", "slow.py", "--json", "r.json", "--profile", "thorough", *words)
+    assert process.stdout.readline().startswith("found        equivalence.steps: ")
+    process.send_signal(number)
+    said, complaints = process.communicate(timeout=30)
+    assert process.returncode == 1, complaints
+    found = report(tmp_path)
+    left = [result["id"] for result in found["results"] if result["status"] == "not_run"]
+    share = f"{len(left)} of {len(found['results'])}"
+    assert found["reasons"] == [f"interrupted by {signal.Signals(number).name}: {share} properties were not judged"]
+    assert found["reasons"][0] in said and "saved        " in said
+    assert list((tmp_path / ".rnn-conformance").rglob("equivalence.steps.json"))
+
+
+@pytest.mark.parametrize("words", [("-n", "2"), ("--in-process",)], ids=["two", "in process"])
+def test_a_signal_before_anything_failed(run, tmp_path, right, words):
+    (tmp_path / "right.py").write_text(right + "\nprint(open('begun', 'w').close())\n")
+    process = run("check", "right.py", "--json", "r.json", "--profile", "thorough", *words)
+    wait_for(tmp_path / "begun")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 2
+    if (tmp_path / "r.json").exists():  # not while it was being loaded
+        assert report(tmp_path)["verdict"] == "inconclusive"
+
+
+def test_a_signal_while_the_target_is_loaded(run, tmp_path, right):
+    (tmp_path / "right.py").write_text("open('begun', 'w').close()\nimport time\ntime.sleep(60)\n" + right)
+    process = run("check", "right.py")
+    wait_for(tmp_path / "begun")
+    process.send_signal(signal.SIGINT)
+    said, complaints = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "interrupted by SIGINT" in said + complaints
+
+
+def test_a_signal_in_the_diagnosis(run, tmp_path):
+    process = run("check", "slow.py", "--json", "r.json", "--property", "equivalence.steps")
+    while process.stdout.readline().startswith("found"):
+        process.send_signal(signal.SIGINT)
+        break
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert report(tmp_path)["verdict"] == "fails"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_after_the_verdict(run, tmp_path, right, number):
+    late = f"import atexit, os\natexit.register(os.kill, os.getpid(), {int(number)})\n"
+    (tmp_path / "late.py").write_text(late + right.replace(*WRONG))
+    process = run("check", "late.py", "--property", "equivalence.steps", "--no-diagnosis", "--in-process")
+    said, complaints = process.communicate(timeout=60)
+    assert (process.returncode, complaints) == (1, "") and "late.py does not conform" in said
+
+
+def test_a_signal_while_the_kit_is_imported(run, tmp_path):
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    process = run(command=[sys.executable, "-m", "conformance", "check", "right.py"])
+    assert process.communicate(timeout=60)[1] == "rnn-conformance: interrupted; nothing was judged\n"
+    assert process.returncode == 2
+
+
+def test_a_signal_that_also_ends_what_starts_workers(monkeypatch):
+    interrupts = Interrupts()
+
+    def ended(pool, count):
+        interrupts.handle(signal.SIGHUP, None)
+        raise EOFError
+
+    monkeypatch.setattr(Pool, "hire", ended)
+    with pytest.raises(Interrupted, match="SIGHUP"):
+        list(judged_by_processes("right.py", Plan.of(Options(), catalogue), 2, interrupts))
+
+
+def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path):
+    slow = (tmp_path / "slow.py").read_text()
+    (tmp_path / "slower.py").write_text(f"{slow}\nopen('begun', 'w').close()\ntime.sleep(60)\n")
+    process = run("matrix", "right.py", "slower.py", "slow.py", "--property", "shapes.shapes", "--json", "all.json")
+    wait_for(tmp_path / "begun")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 2 and "right.py conforms" in said
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert [(one["target"], one["verdict"]) for one in found["reports"]] == [("right.py", "conforms")]
+    assert found["missing"] == {"slower.py": "interrupted by SIGINT while it was loaded"}
+    assert "right.py" in (tmp_path / "matrix.html").read_text()
+
+
+def test_a_signal_while_one_of_a_matrix_is_judged(run, tmp_path):
+    with open(tmp_path / "slow.py", "a") as file:
+        file.write("\nopen('begun', 'w').close()\n")
+    process = run("matrix", "slow.py", "right.py", "--profile", "thorough", "-n", "2", "--json", "all.json")
+    wait_for(tmp_path / "begun")
+    time.sleep(4)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert [one["target"] for one in json.loads((tmp_path / "all.json").read_text())["reports"]] == ["slow.py"]
+
+
+def test_two_signals(run, tmp_path):
+    process = run("check", "slow.py", "--json", "r.json", "--profile", "thorough")
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert report(tmp_path)["verdict"] == "fails"
+
+
+def test_a_killed_main_process_leaves_nothing_behind(run, tmp_path):
+    process = run("check", "slow.py", "--profile", "thorough")
+    process.stdout.readline()
+    process.kill()
+    process.communicate(timeout=30)
+
+
+def test_killed_workers_cost_nothing(run, tmp_path):
+    process = run("check", "slow.py", "--json", "r.json", "--property", "equivalence", "--no-diagnosis", "-n", "2")
+    process.stdout.readline()
+    workers = [
+        p for p in psutil.Process(process.pid).children(recursive=True) if "child.py" not in " ".join(p.cmdline())
+    ]
+    for worker in workers[-2:]:
+        worker.kill()
+    process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert not [r for r in report(tmp_path)["results"] if r["status"] == "inconclusive"]
+
+
+@pytest.mark.parametrize("place", ["absent/r.json", "/dev/full", "/proc/r.json"])
+def test_a_file_that_cannot_be_written_is_said(run, place):
+    process = run("check", "right.py", "--property", "shapes", "--json", place)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "right.py conforms" in said and f"not written  {place} cannot be written: " in said
+
+
+def test_a_file_that_cannot_be_written_changes_no_failure(run):
+    process = run("check", "wrong.py", "--property", "equivalence.steps", "--html", "absent/r.html")
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+
+
+def test_the_report_on_standard_output(run):
+    process = run("check", "right.py", "--property", "shapes.shapes", "--json", "/dev/stdout")
+    said, _ = process.communicate(timeout=60)
+    assert json.JSONDecoder().raw_decode(said)[0]["verdict"] == "conforms"
+    assert process.returncode == 0
+
+
+def test_the_report_into_a_pipe(run, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "fifo").read_text()))
+    reader.start()
+    process = run("check", "right.py", "--property", "shapes.shapes", "--json", "fifo")
+    process.communicate(timeout=60)
+    reader.join(10)
+    assert json.loads(read[0])["verdict"] == "conforms"
+
+
+def test_a_link_stays_a_link(run, tmp_path):
+    (tmp_path / "r.json").write_text("old")
+    (tmp_path / "link").symlink_to("r.json")
+    process = run("check", "right.py", "--property", "shapes.shapes", "--json", "link")
+    process.communicate(timeout=60)
+    assert (tmp_path / "link").is_symlink()
+    assert report(tmp_path)["verdict"] == "conforms"
+
+
+def test_a_folder_that_cannot_be_written(run, tmp_path):
+    (tmp_path / ".rnn-conformance").write_text("a file in its place")
+    process = run("check", "wrong.py", "--property", "equivalence.steps", "--no-diagnosis")
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "not saved    " in said
+
+
+def test_a_working_directory_that_is_gone(run, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = [RNN, "check", str(tmp_path / "right.py"), "--property", "shapes.shapes"]
+    command = f"cd {gone} && rmdir {gone} && exec {' '.join(words)}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2 and done.stderr.startswith("rnn-conformance: the working directory is gone")
+
+
+def wait_for(file):
+    """Waits until a target has been loaded."""
+    for _ in range(300):
+        if file.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{file} never came")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_signal_to_pytest(run, tmp_path, number, workers):
+    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--pyargs", "conformance.test_equivalence"]
+    words += ["--rnn", "slow.py", "--rnn-profile", "thorough", "--rnn-json", "r.json", "-n", workers]
+    process = run(command=words)
+    while "FAILED" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(number)
+    said, complaints = process.communicate(timeout=30)
+    assert process.returncode == 1, said + complaints
+    found = report(tmp_path)
+    assert found["verdict"] == "fails"
+    assert found["reasons"][0].startswith(f"interrupted by {signal.Signals(number).name}: ")
+
+
+def test_more_workers_than_properties(run, tmp_path):
+    process = run("check", "wrong.py", "--json", "r.json", "--no-diagnosis", "--property", "equivalence", "-n", "8")
+    process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert {result["status"] for result in report(tmp_path)["results"]} == {"failed", "passed", "not_claimed"}
+
+
+def test_a_target_that_loads_only_once_loses_nothing(run, tmp_path, right):
+    once = "if os.path.exists('loaded'):\n    raise ImportError('once is enough')\nopen('loaded', 'w').close()\n"
+    (tmp_path / "once.py").write_text(f"import os\n{once}{right.replace(*WRONG)}")
+    process = run("check", "once.py", "--json", "r.json", "--property", "equivalence", "-n", "2", "--no-saved")
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 1, complaints
+    statuses = [result["status"] for result in report(tmp_path)["results"]]
+    assert "failed" in statuses and "inconclusive" not in statuses

@@ -1,0 +1,130 @@
+"""Mistakes that follow from the equations: each is one change, told apart from them, and found."""
+
+import pytest
+
+from conformance.api import check
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.faults import FAULTS
+from conformance.faults.operators import answers, derived, indistinct
+from conformance.faults.patching import FaultyReference, patched_source
+from conformance.faults.wiring import answers as wired
+from conformance.faults.wiring import wiring
+from conformance.kills import kill
+from reference_rnn import CELLS, cell, cell_of, mix, sigmoid, tanh
+from reference_rnn.equations import written_out
+
+MGU = ("f = sigmoid(p.f(x, h))", "n = tanh(p.n(x, f * h))", "return mix(f, h, n)")
+HOLDING = ("z = sigmoid(p.z(x, h))", "return mix(z, tanh(p.n.input(x)), h)")
+
+# What stands for what, on the equations of a GRU and an LSTM.
+EXAMPLES = {
+    "b_hr is left out (GRU)": ("GRU", "R.b_ih, R.b_hh))", "R.b_ih, (0 * R.b_hh)))"),
+    "x in z has the wrong sign (GRU)": ("GRU", "z = sigmoid(affine(x,", "z = sigmoid(affine((0 - x),"),
+    "b_hn counts twice (GRU)": ("GRU", "N.W_hh, N.b_hh)", "N.W_hh, (2 * N.b_hh))"),
+    "W_hr stands where W_hz should (GRU)": ("GRU", "Z.W_ih, h, Z.W_hh", "Z.W_ih, h, R.W_hh"),
+    "W_hz is applied transposed (GRU)": ("GRU", "Z.W_ih, h, Z.W_hh", "Z.W_ih, h, Z.W_hh.T"),
+    "gates are packed in the order z, r, n (GRU)": ("GRU", "R, Z, N = by_gate(p)", "Z, R, N = by_gate(p)"),
+    "tanh is not applied (GRU)": ("GRU", "n = tanh(linear(", "n = (linear("),
+    "1 - z stands where z should (GRU)": ("GRU", "return mix(z,", "return mix((1 - z),"),
+    "the c of the step before is read, not the new one (LSTM)": ("LSTM", "h = o * tanh(c)", "h = o * tanh(before)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_an_operator_does_what_its_title_says(title):
+    cell, old, new = EXAMPLES[title]
+    found = [fault for fault in derived(cell_of(cell)).values() if fault.title == title]
+    texts = [patched_source((fault,)) for fault in found]
+    assert any(new in text and text.count(old) == (old in new) for text in texts)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_mistake_is_one_change_that_is_told_apart(cell):
+    right = written_out(cell)
+    mistakes = derived(cell)
+    assert len(mistakes) > 20 and not indistinct(cell)
+    texts = {id: patched_source((fault,)) for id, fault in mistakes.items()}
+    assert len(set(texts.values())) == len(texts) and right not in texts.values()
+    numbers = {answers(cell, text) for text in texts.values()}
+    assert len(numbers) == len(texts) and answers(cell, right) not in numbers
+
+
+def test_what_another_order_of_a_sum_gives_is_no_mistake(own_cell):
+    cell = own_cell("commutes", "z = sigmoid(p.z(x, h))", "return z * h + h * z")
+    same = [fault.title for fault in indistinct(cell).values()]
+    assert "h stands where z should in the result (COMMUTES)" not in same
+    assert all(title.endswith("(COMMUTES)") for title in same)
+
+
+def test_mistakes_of_a_cell_that_nobody_has_written_down(own_cell):
+    cell = own_cell("mgu", *MGU)
+    titles = {fault.title for fault in derived(cell).values()}
+    assert {"1 - f stands where f should (MGU)", "gates are packed in the order n, f (MGU)"} <= titles
+    assert all(fault.about(cell) and not fault.about(cell_of("GRU")) for fault in derived(cell).values())
+
+
+def test_what_every_loop_can_do_wrong_can_be_done_with_any_cell(own_cell):
+    cell = own_cell("mgu", *MGU)
+    assert FAULTS["reverse-runs-forward"].about(cell) and not FAULTS["gates-igfo"].about(cell)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_mistake_of_every_operator_is_found(cell):
+    sample = {fault.id.split(".")[1]: fault for fault in derived(cell).values()}  # the last of each
+    assert {"drop", "double", "negate", "exchange", "transpose", "activation", "invert"} <= sample.keys()
+    assert not [fault.title for fault in sample.values() if not kill(fault).property]
+
+
+def test_every_mistake_of_ones_own_cell_is_found(own_cell):
+    cell = own_cell("holding", *HOLDING)
+    found = [kill(fault) for fault in derived(cell).values()]
+    assert found and not [result.fault for result in found if not result.property]
+
+
+def test_a_cell_of_ones_own_is_right_as_it_stands(own_cell):
+    cell = own_cell("mgu", *MGU)
+    report = check(FaultyTarget(cells=(cell,)), properties=["equivalence", "shapes"], diagnosis=False)
+    assert report.verdict == "conforms"
+
+
+@cell("fn")
+def otherwise_called(inp, s, w, leak=0.3):
+    """Other names for everything, and a default."""
+    f = sigmoid(w.f(inp, h=s))
+    return leak * mix(f, s, tanh(w.n(inp, s)))
+
+
+def test_names_and_defaults_of_the_author_make_no_difference():
+    titles = {fault.title for fault in derived(otherwise_called).values()}
+    assert "s stands where f should in the result (OTHERWISE_CALLED)" in titles and not indistinct(otherwise_called)
+    assert "1 - f stands where f should (OTHERWISE_CALLED)" in titles
+    assert not any(" w " in title or " w's" in title for title in titles)
+
+
+WIRING = {
+    "initial[0] stands where initial[len(final)] should, in run",
+    "x[(t) - 1] stands where x[t] should, in scan",
+    "every row reads before of the first row, in scan",
+    "bias_ih is read in layer 0 only, in layer_parameters",
+    "weight_hh is that of the forward direction everywhere, in layer_parameters",
+    "each gate's weight_ih is applied transposed, in layer_parameters",
+    "0 stands where layer should, in layer_parameters",
+}
+
+
+def test_the_loops_have_their_mistakes_too():
+    titles = {fault.title for fault in wiring().values()}
+    assert len(titles) > 35 and titles >= WIRING
+    numbers = [wired(FaultyReference(fault)) for fault in wiring().values()]
+    assert len(set(numbers)) == len(numbers) and wired(FaultyReference()) not in numbers
+
+
+@pytest.mark.parametrize("id", wiring())
+def test_a_mistake_in_the_loops_is_found(id):
+    assert kill(wiring()[id]).property == "equivalence.steps"
+
+
+def test_a_mistake_in_the_loops_is_named_where_nobody_has_written_it_down():
+    (fault,) = (f for f in wiring().values() if f.title.startswith("bias_hh is read in layer 0 only"))
+    report = check(FaultyTarget(fault, cells=("GRU",)), properties=["equivalence.steps", "layers"])
+    assert report.diagnosis[0].exact and "bias_hh" in report.diagnosis[0].title
