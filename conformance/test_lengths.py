@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.judgement import first, index
 from conformance.judging.properties import agree, applicable, claimed, fail, prop
 from conformance.judging.transforms import part, rows, states, steps
 
@@ -12,10 +13,12 @@ from conformance.judging.transforms import part, rows, states, steps
 def test_padding_is_zero(target, case):
     """The output is exactly zero past the end of a row."""
     ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
-    output = target(case).result.output
+    run = target(case)
+    output = run.result.output
     if output[ended].any():
-        t, row = np.argwhere(ended & output.any(-1))[0]
-        fail("padding:output", f"output[{t}, {row}] is {output[t, row].tolist()}, must be zero: row {row} has ended")
+        at = first(ended[..., None] & (output != 0))
+        place = list(index(run, "output", at))
+        fail("padding:output", f"output{place} is {output[at]:g}, must be zero: row {at[1]} has ended")
 
 
 @prop(needs="lengths")

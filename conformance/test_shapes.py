@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.judging.properties import Failure, NotApplicable, agree, applicable, fail, prop, steps_agree
-from conformance.judging.transforms import batch_first, forms, negative, part, rows, unbatched
+from conformance.judging.transforms import batch_first, negative, part, rows, unbatched
 from reference_rnn import parameter_shapes
 from strategies import relaid
 
@@ -29,10 +29,10 @@ def test_dtype(target, case):
 
 @prop(about_memory=True)
 def test_inputs_untouched(target, case):
-    """Nothing that was passed in is changed, in whatever form."""
+    """Nothing that was passed in is changed."""
     training = [case.replace(dropout=0.5, training=True)] if target.capabilities.dropout else []
-    for form in (*forms(case, target.capabilities), *training):
-        for name in target.answer(form).changed:
+    for asked in (case, *training):
+        for name in target.answer(asked).changed:
             fail(f"changed:{name}", f"{name} was changed by the call; work on a copy")
 
 

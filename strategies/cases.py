@@ -18,6 +18,7 @@ from hypothesis.errors import InvalidArgument
 from reference_rnn import DTYPES, Case, Cell, CellError, Config, cell_of, parameter_shapes, rounded, state_shapes
 from reference_rnn.case import kind_of
 
+from .forms import PLAIN, Form, form_of, plain
 from .integers import (
     automaton,
     integer_network,
@@ -65,6 +66,8 @@ MEMORIES = ("C",) * 13 + ("F", "strided", "negative", "read-only")
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 EMPTIES = ("time", "batch", "length")
 BIASES = ("two", "one", "no b_hn")
+# Of each field of a form; few have one row, and without a state there is less to see.
+CHANCES = ((False, False, True, False), (False, True), *(((False,) * 7 + (True,),) * 4))
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Allowed:
     memory: bool = True
     min_steps: int = 0
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
+    forms: Collection[str] = ()
 
     def __post_init__(self) -> None:
         for argument, values in {"cells": self.cells, "dtypes": self.dtypes}.items():
@@ -121,8 +125,14 @@ class Allowed:
 
     def admits(self, case: Case) -> bool:
         """Whether a case, made smaller, is still one that may be drawn."""
-        finite = bool(np.isfinite(valid_steps(case)).all())
-        return finite and not self.lacks(case) and self.admits_network(case)
+        meant = self.taken_apart(case)[0]
+        finite = bool(np.isfinite(valid_steps(meant)).all())
+        return finite and not self.lacks(meant) and self.admits_network(meant)
+
+    def taken_apart(self, case: Case) -> tuple[Case, Form]:
+        """A case without the form in which it is asked, and this form; what is not drawn stays part of the case."""
+        form = form_of(case).only(self.forms)
+        return plain(case, form), form
 
     def lacks(self, case: Case) -> list[str]:
         """What a case needs that is not allowed, under the names of claims; empty if it fits."""
@@ -182,6 +192,7 @@ class Sketch:
     relay: int = 0
     seed: int = 0
     levels: bytes = b"\x03"
+    form: Form = PLAIN
 
 
 def cases(
@@ -262,7 +273,8 @@ def decode(block: bytes) -> Sketch:
         seed=pick(range(256)),
         dtype=pick(range(256)),
         projection=pick((0, 1, 0, 2)),
-        levels=block[21:],
+        form=Form(*(pick(chances) for chances in CHANCES)),
+        levels=block[20 + len(CHANCES) :],
     )
 
 
@@ -286,7 +298,8 @@ def build(sketch: Sketch, allowed: Allowed) -> Case:
     network = network_of(sketch, allowed, config.cell)
     case = NETWORKS[network](filled(case, sketch, allowed, network))
     case = padded(case, sketch.padding)
-    return relaid_case(case, sketch) if allowed.memory else case
+    case = relaid_case(case, sketch) if allowed.memory else case
+    return sketch.form.only(allowed.forms).ask(case)
 
 
 def network_of(sketch: Sketch, allowed: Allowed, cell: Cell) -> str:
@@ -377,6 +390,8 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
         arrays[name] = array
     if not allowed.initial_state:
         arrays |= {"h_0": None, "c_0": None}
+    elif sketch.form.no_state and "no_state" in allowed.forms:
+        arrays |= {name: np.zeros_like(arrays[name]) for name in ("h_0", "c_0") if name in arrays}
     states = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
     return case.replace(parameters=arrays, **states)
 

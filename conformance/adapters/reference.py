@@ -29,7 +29,8 @@ def forward_of(package):
     """The forward of a reference: output and final states of one case, rounded to its dtype once at the end."""
 
     def forward(case):
-        result = package.forward(as_case(case), masks=masks(case))
+        given = as_case(case)
+        result = package.forward(given, masks=masks(given))
         output, *final = (rounded(array, case.config.dtype) for _, array in result.items())
         return output, (tuple(final) if case.config.num_states == 2 else final[0])
 
@@ -50,11 +51,10 @@ def gradients_of(package):
 def masks(case):
     """What dropout keeps, at random; None where nothing is dropped or kept."""
     p = case.config.dropout
-    T, N = case.x.shape[:2]
     if not 0 < p < 1:
         return None
     width = case.config.num_directions * (case.config.proj_size or case.config.hidden_size)
-    kept = np.random.random((case.config.num_layers - 1, T, N, width))
+    kept = np.random.random((case.config.num_layers - 1, case.num_steps, case.num_rows, width))
     return list((kept >= p) / (1 - p))
 
 

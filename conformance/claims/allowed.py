@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from strategies.cases import LAYERS_DRAWN, Allowed
@@ -9,6 +10,11 @@ from strategies.cases import LAYERS_DRAWN, Allowed
 from .capabilities import Capabilities
 
 ANY = 2**16  # layers
+# What must be claimed for a case to be asked in a form.
+CLAIMS = {
+    "batch_first": "batch_first", "unbatched": "unbatched", "no_state": "default_state", "all_lengths": "lengths",
+    "evaluation": "dropout", "training": "dropout",
+}  # fmt: skip
 
 
 def taken(claims: Capabilities) -> Allowed:
@@ -21,11 +27,17 @@ def drawn(claims: Capabilities, **draws: Any) -> Allowed:
 
     Of any number of layers a few are drawn, and where a new shape is dear no more shapes than are needed.
     """
-    found = fields(claims)
+    found = fields(claims) | {"forms": forms(claims)}
     found["max_layers"] = min(found["max_layers"], max([LAYERS_DRAWN, *claims.sizes.get("num_layers", ())]))
     if claims.recompiles:
         found |= {"bidirectional": claims.bidirectional, "bias": True, "empty": ()}
     return Allowed(**(found | draws))
+
+
+def forms(claims: Capabilities, besides: Collection[str] = ()) -> list[str]:
+    """The forms in which a target may be asked; besides: claims that are left out."""
+    claimed = [name for name, claim in CLAIMS.items() if claim not in besides and claims.claims(claim)]
+    return [name for name in claimed if name != "no_state" or claims.initial_state]
 
 
 def fields(claims: Capabilities) -> dict[str, Any]:

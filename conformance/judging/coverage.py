@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from conformance.claims.capabilities import Capabilities
 from reference_rnn import Case
 from strategies.cases import LARGEST, weights_of_layer
+from strategies.forms import form_of, plain
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,57 @@ AREAS = {
 }
 
 
+# The forms in which a case may be asked.
+ASKED = {
+    "batch first": Area(lambda c: c.config.batch_first, claimed("batch_first")),
+    "no axis of rows": Area(lambda c: c.unbatched, claimed("unbatched")),
+    "no initial state": Area(lambda c: c.h_0 is None, claimed("default_state", "initial_state")),
+    "lengths of T": Area(lambda c: form_of(c).all_lengths, claimed("lengths")),
+    "dropout in evaluation": Area(lambda c: c.config.dropout > 0 and not c.training, claimed("dropout")),
+    "training with p = 0": Area(lambda c: c.training and not c.config.dropout, claimed("dropout")),
+}
+# What each of them meets, beside the others.
+MET = ("L >= 2", "D = 2", "ragged, unsorted", "no bias", "projections")
+NEVER = (
+    {"no axis of rows", "lengths of T"}, {"no axis of rows", "ragged, unsorted"}, {"lengths of T", "ragged, unsorted"},
+    {"dropout in evaluation", "training with p = 0"},
+)  # fmt: skip
+
+
+def both(one: Area, other: Area) -> Area:
+    """Two areas at once."""
+    return Area(
+        lambda c: one.covers(c) and other.covers(c),
+        lambda c: one.claimed(c) and other.claimed(c) and free("batch")(c),
+    )
+
+
+def pairs() -> dict[str, Area]:
+    """Every pair of forms, and of a form and what it meets, that a case can have."""
+    areas = ASKED | {name: AREAS[name] for name in MET}
+    return {
+        f"{one}, {other}": both(areas[one], areas[other])
+        for one, other in combinations(areas, 2)
+        if one in ASKED and {one, other} not in NEVER
+    }
+
+
+PAIRS = pairs()
+
+
 def covered(case: Case) -> list[str]:
-    """The areas that a case exercises, with its cell and dtype."""
-    return [str(case.config.cell), case.config.dtype, *(name for name, area in AREAS.items() if area.covers(case))]
+    """The areas that a case exercises in the form in which it is asked, with its cell and dtype."""
+    meant = plain(case, form_of(case))
+    areas = [name for name, area in AREAS.items() if area.covers(meant)]
+    return [
+        str(case.config.cell),
+        case.config.dtype,
+        *areas,
+        *(name for name, pair in PAIRS.items() if pair.covers(case)),
+    ]
 
 
 def expected(capabilities: Capabilities) -> list[str]:
     """The areas that must be exercised for these capabilities."""
-    areas = [name for name, area in AREAS.items() if area.claimed(capabilities)]
+    areas = [name for name, area in (AREAS | PAIRS).items() if area.claimed(capabilities)]
     return [*capabilities.cells, *capabilities.dtypes, *areas]

@@ -15,7 +15,7 @@ from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
-from .judgement import Failure, Run, applicable, claimed, fail, first, steps_agree
+from .judgement import Failure, Run, applicable, claimed, fail, first, index, steps_agree
 from .subject import Subject
 from .words import about, show, show_both
 
@@ -49,7 +49,8 @@ class Gradients:
 
     def moved(self, case: Case, move: Callable[[Case], Case]) -> Gradients:
         """What moves the arrays of a case moves their gradients in the same way."""
-        return Gradients(dict(move(case.map(lambda name, array: self.arrays[name])).arrays()))
+        given = case.replace(**{name: self.arrays.get(name) for name in ("h_0", "c_0")})
+        return Gradients(dict(move(given.map(lambda name, array: self.arrays[name])).arrays()))
 
 
 def cotangents(case: Case, table: str = "uniform") -> dict[str, Any]:
@@ -115,9 +116,9 @@ def own_steps_agree(own: Run) -> None:
 
 def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) -> Run:
     """The gradients in an answer as a run."""
-    found = {}
+    found, asked = {}, target.asked(case)
     own = held(case.config, target.capabilities.biases)
-    for name, array in case.arrays():
+    for name, array in asked.arrays():
         value = answer.arrays.get(name)
         if value is None and not expected_from(target, case, name):
             value = np.zeros(array.shape)
@@ -133,8 +134,8 @@ def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) ->
         balls = gradients(case, **d, arithmetic=allowed)
         return Gradients({name: ball.rad if hasattr(ball, "rad") else 0 * ball for name, ball in balls.items()})
 
-    calls = (target.record.call_of(answer) or Call("gradients", case, d),)
-    return Run(case, Gradients(found), allowed, bounds, calls=calls, by=target.by)
+    calls = (target.record.call_of(answer) or Call("gradients", asked, d),)
+    return target.meant(Run(asked, Gradients(found), allowed, bounds, calls=calls, by=target.by), case)
 
 
 def expected_from(target: Subject, case: Case, name: str) -> bool:
@@ -153,10 +154,10 @@ def gradients_within(target: Subject, run: Run, balls: Mapping[str, Any]) -> Non
             wrong &= own > 0
         if wrong.any():
             at = first(wrong)
-            mid, rad = float(ball[at].mid), float(ball[at].rad)
+            mid, rad, place = float(ball[at].mid), float(ball[at].rad), index(run, name, at)
             is_, must = show_both(value[at], mid)
-            text = f"the gradient of {name}{list(at)} is {is_}, must be {must} {about(rad)}"
-            fail(f"gradient:{name}", text, run, name=name, at=at, given=float(value[at]), must=mid, room=rad)
+            text = f"the gradient of {name}{list(place)} is {is_}, must be {must} {about(rad)}"
+            fail(f"gradient:{name}", text, run, name=name, at=place, given=float(value[at]), must=mid, room=rad)
 
 
 def combined(runs: Sequence[Run]) -> Run:
@@ -196,15 +197,18 @@ def slope_agrees(target: Subject, case: Case, d: Mapping[str, Any]) -> None:
 
     def stepped(sign: int) -> Case:
         def change(name: str, array: np.ndarray) -> np.ndarray:
+            if name not in run.result.arrays:
+                return array
             direction = cut("plus-minus", DENSE, 3, salts[name], array.shape)
             direction = direction * own if name.startswith("bias_hh") else direction
             return rounded(array + sign * WIDTH * direction, dtype)
 
         return case.map(change)
 
+    run = gradient_run(target, case, d)  # what was not given has no gradient, and stays
     ahead, behind = stepped(1), stepped(-1)
+    exact = gradients(case, **d)
     way = {name: a.astype(float) - b for (name, a), (_, b) in zip(ahead.arrays(), behind.arrays())}
-    run, exact = gradient_run(target, case, d), gradients(case, **d)
     here = [target(ahead), target(behind)]
     there = [forward(ahead), forward(behind)]
     applicable(all(one.rad is not None for one in here))

@@ -180,7 +180,7 @@ class Judging:
         """Judges one case; raises Found if it is a counterexample."""
         self.subject.record.begin()
         try:
-            self.prop.check(self.subject, case)
+            self.prop.judge(self.subject, case)
             self.result.examples += 1
         except NotApplicable as nothing:
             self.refused |= isinstance(nothing, Refused)

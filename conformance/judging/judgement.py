@@ -232,9 +232,14 @@ def within(run: Run, balls: Result, names: tuple[str, ...] = ("output", "h_n", "
 
 def wrong_value(run: Run, name: str, at: tuple[int, ...], ball: Any) -> NoReturn:
     """Fails: a number lies outside its ball."""
-    value, must = float(getattr(run.result, name)[at]), ball[at]
-    text = message(name, at, value, must) + place(run.case, name, at)
-    fail(f"value:{name}", text, run, name=name, at=at, given=value, must=float(must.mid), room=float(must.rad))
+    value, must, given = float(getattr(run.result, name)[at]), ball[at], index(run, name, at)
+    text = message(name, given, value, must) + place(run.case, name, at)
+    fail(f"value:{name}", text, run, name=name, at=given, given=value, must=float(must.mid), room=float(must.rad))
+
+
+def index(run: Run, name: str, at: tuple[int, ...]) -> tuple[int, ...]:
+    """Where a number of a run stands in the array that the target gave."""
+    return found(run, name, at)[1]
 
 
 def size(array: np.ndarray) -> np.ndarray:

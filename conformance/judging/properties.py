@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.claims.allowed import drawn
+from conformance.claims.allowed import drawn, forms
 from conformance.claims.capabilities import Capabilities
-from reference_rnn import CELLS, Cell
+from reference_rnn import CELLS, Case, Cell
 from strategies.cases import Allowed
 
 from .judgement import (
@@ -25,6 +25,7 @@ from .judgement import (
     steps_agree,
     within,
 )
+from .subject import Subject
 
 __all__ = [
     "GRUS", "PLAIN", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable",
@@ -92,7 +93,13 @@ class Property:
         draws: dict[str, Any] = {"cells": self.claimed_cells(capabilities)}
         for need in self.needs:
             draws |= DRAWS.get(need.partition(".")[0], {})
-        return drawn(capabilities, **(draws | self.draws))
+        asked = forms(capabilities, besides=self.needs)  # what a property is about it asks itself
+        return drawn(capabilities, **({"forms": asked} | draws | self.draws))
+
+    def judge(self, subject: Subject, case: Case) -> None:
+        """Judges a case: the property sees it plain, and whatever it asks is asked in the form that the case has."""
+        meant, subject.form = self.allowed(subject.capabilities).taken_apart(case)
+        self.check(subject, meant)
 
 
 def prop(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from conformance.harness.answer import Answer
@@ -11,6 +12,7 @@ from conformance.harness.call import Call
 from conformance.harness.process import ProcessTarget
 from reference_rnn import Case
 from strategies import shrink
+from strategies.forms import PLAIN, Form
 
 from .counterexample import Counterexample, counterexample
 from .judgement import Failure, NotApplicable, NotRun
@@ -64,7 +66,7 @@ class Repeating:
                 subject.target.stop()
             self.begin(before)
             subject.record.left_out = left_out or {}
-            self.prop.check(subject, case)
+            self.prop.judge(subject, case)
         except Failure as failure:
             same = failure.kind == self.failure.kind
             self.failure = failure if same else self.failure
@@ -88,7 +90,7 @@ class Repeating:
             if isinstance(one, Call):
                 self.subject.make(one.do, one.case, one.cotangents)
             else:
-                self.prop.check(self.subject, one)
+                self.prop.judge(self.subject, one)
         except (Failure, NotApplicable, NotRun):
             return
 
@@ -118,7 +120,7 @@ class Repeating:
         self.applied = True
         try:
             self.begin(before)
-            self.prop.check(subject, case)
+            self.prop.judge(subject, case)
         except Failure as failure:
             failed = failure
         except (NotApplicable, NotRun):
@@ -128,7 +130,7 @@ class Repeating:
         if brief:
             return Counterexample(self.prop.id, failed.message, failed.kind, case)
         made = [*self.before, *subject.record.made]
-        return counterexample(self.prop.id, case, failed, subject, made, len(self.before))
+        return self.shown(case, failed, made, len(self.before))
 
     def with_instances(self, case: Case, earlier: Sequence[Call]) -> Counterexample:
         """The same with new instances in one process, or with a new process for each."""
@@ -145,9 +147,22 @@ class Repeating:
         raise Unrepeatable
 
     def shrunk(self, case: Case, before: Callable[[Case], Sequence[Case]] = lambda case: ()) -> Case:
-        """The smallest case that still fails; what comes before changes with it."""
+        """The smallest case that still fails, in the simplest form; what comes before changes with it."""
         fails = lambda smaller: self.fails(smaller, before(smaller))  # noqa: E731
-        return shrink(case, fails, self.admits, runs=max(self.left - RESERVED, 0), seconds=self.seconds)
+        meant, form = self.taken_apart(case)
+        form = simplest(form, lambda simpler: fails(simpler.ask(meant)))
+        runs = max(self.left - RESERVED, 0)
+        return form.ask(shrink(meant, lambda c: fails(form.ask(c)), self.admits, runs=runs, seconds=self.seconds))
+
+    def taken_apart(self, case: Case) -> tuple[Case, Form]:
+        """A case without the form in which it is asked, and this form."""
+        return self.prop.allowed(self.subject.capabilities).taken_apart(case)
+
+    def shown(self, case: Case, failure: Failure, made: Made, before: int) -> Counterexample:
+        """What shows a failure; if it takes a form, the message says which."""
+        found = counterexample(self.prop.id, case, failure, self.subject, made, before)
+        form = self.taken_apart(case)[1]
+        return replace(found, message=f"{found.message}; only {form}") if form != PLAIN else found
 
     def fewest(self, case: Case, before: Sequence[Case | Call]) -> list[Call]:
         """The calls before the one that fails of which none can be left out."""
@@ -183,7 +198,18 @@ class Repeating:
             made = [
                 one for number, one in enumerate(self.subject.record.made) if number in kept or number not in others
             ]
-        return counterexample(self.prop.id, case, self.failure, self.subject, [*first, *made], len(first))
+        return self.shown(case, self.failure, [*first, *made], len(first))
+
+
+def simplest(form: Form, fails: Callable[[Form], bool]) -> Form:
+    """The form with as little as still fails; one that has nothing is tried first."""
+    if form == PLAIN or fails(PLAIN):
+        return PLAIN
+    for name in form.names():
+        simpler = form.only(set(form.names()) - {name})
+        if simpler != PLAIN and fails(simpler):
+            form = simpler
+    return form
 
 
 def sequences(many: int) -> list[Callable[[Case], Sequence[Case]]]:

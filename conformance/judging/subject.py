@@ -6,6 +6,7 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from conformance.harness.child import parts
 from conformance.harness.load import Target
 from conformance.harness.local import Cotangents, copied
 from reference_rnn import Arithmetic, Case, Result, arithmetic, forward, result_shapes
+from strategies.forms import PLAIN, answered, given
 
 from .coverage import covered
 from .judgement import Failure, Refused, Run, fail, free_bounds
@@ -29,6 +31,7 @@ class Subject:
 
     claims  of the target's, those that count; all of them if not given
     record  what this instance was given, and what it answered;  by: its name, where there are several
+    form    in which it is asked: properties know nothing of it
     """
 
     by = ""
@@ -41,6 +44,7 @@ class Subject:
         self.coverage: Counter[str] = Counter()
         self.void_areas: Counter[str] = Counter()
         self.record = Record()
+        self.form = PLAIN
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
@@ -70,13 +74,19 @@ class Subject:
         """
         if not self.takes(case):
             raise Refused
-        return self.make("forward", case, {})
+        return self.make("forward", self.asked(case), {})
 
     def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
-        """The gradients that the target returned; raises like ``answer``."""
+        """The gradients that the target returned, as they are; raises like ``answer``."""
         if not self.takes(case):
             raise Refused
-        return self.make("gradients", case, cotangents)
+        asked = self.asked(case)
+        d = {name: None if array is None else given(asked, case, name, array) for name, array in cotangents.items()}
+        return self.make("gradients", asked, d)
+
+    def asked(self, case: Case) -> Case:
+        """A case in the form in which the target is asked."""
+        return self.form.ask(case)
 
     def make(self, do: str, case: Case, cotangents: Cotangents) -> Answer:
         """Makes a call, unless the record says that it is left out: then the answer is the one that it has."""
@@ -94,22 +104,30 @@ class Subject:
         return self.read(case, self.answer(case))
 
     def read(self, case: Case, answer: Answer) -> Run:
-        """An answer as a run; shapes that can be made out are put right."""
-        parts, misread = {}, []
+        """An answer as a run of the case that was meant; shapes that can be made out are put right."""
+        parts, misread, asked = {}, [], self.asked(case)
         for name, array in answer.arrays.items():
-            must = result_shapes(case)[name].sizes
+            must = result_shapes(asked)[name].sizes
             listed = answer.dtypes.get(name) is None and self.target.observes_memory
             if listed and array.size == 0 == math.prod(must):
                 array = array.reshape(must)  # a list without elements cannot say more about its shape
             try:
-                parts[name], sentence = self.reader.read(name, array, case)
+                parts[name], sentence = self.reader.read(name, array, asked)
             except ValueError as error:
                 fail(f"shape:{name}", str(error))
             misread += [sentence] if sentence else []
         result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in parts.items()})
-        allowed = self.arithmetic(case)
-        calls = (self.record.call_of(answer) or Call("forward", case),)
-        return Run(case, result, allowed, lambda: self.free_bounds(case), tuple(misread), calls, self.by)
+        calls = (self.record.call_of(answer) or Call("forward", asked),)
+        run = Run(asked, result, self.arithmetic(case), lambda: self.free_bounds(case), tuple(misread), calls, self.by)
+        return self.meant(run, case)
+
+    def meant(self, run: Run, case: Case) -> Run:
+        """The run of a case as it was asked, as that of the case itself, of which it has the radii."""
+        if run.case is case:
+            return run
+        asked, bounds = run.case, run.bounds
+        moved = run.map(case, lambda numbers: numbers.map(lambda name, array: answered(asked, case, name, array)))
+        return replace(moved, bounds=bounds)
 
     def free_bounds(self, case: Case) -> Result | None:
         """The radii of a whole run of a case; None where every number is exact."""
@@ -130,8 +148,9 @@ class Subject:
 
     def cover(self, case: Case, void: set[int]) -> None:
         """Counts what a case exercised; a case that is void in some layer only counts as void."""
-        self.coverage.update(["void"] if void else covered(case))
-        self.void_areas.update(covered(case) if void else [])
+        areas = covered(self.asked(case))
+        self.coverage.update(["void"] if void else areas)
+        self.void_areas.update(areas if void else [])
 
 
 def usable(answer: Answer) -> Answer:
