@@ -80,7 +80,7 @@ WORDS = {
 
 def form_of(case: Case) -> Form:
     """The form that a case has."""
-    whole = case.lengths is not None and bool((case.row_lengths == case.num_steps).all())
+    whole = case.lengths is not None and case.num_steps > 0 and bool((case.row_lengths == case.num_steps).all())
     dropout, training = case.config.dropout, case.training
     return Form(
         case.config.batch_first, case.unbatched, case.h_0 is None, whole, dropout > 0 and not training,
