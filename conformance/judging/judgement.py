@@ -174,7 +174,7 @@ def side(run: Run, name: str, at: tuple[int, ...]) -> Side:
 def found(run: Run, name: str, at: tuple[int, ...]) -> tuple[str, tuple[int, ...], float]:
     """Where a number of a changed run stood before, and what it was multiplied by; as it is where that cannot be told.
 
-    The changes are made once more, on the numbers 1, 2, 3, ... in the place of the results, and on ones.
+    The changes are made once more, on the numbers 1, 2, 3, ... in the place of the results, on ones and on twos.
     """
     if not run.changes:
         return name, at, 1.0
@@ -184,13 +184,16 @@ def found(run: Run, name: str, at: tuple[int, ...]) -> tuple[str, tuple[int, ...
     def numbered(part: str, value: np.ndarray) -> np.ndarray:
         return np.arange(ends[part] - value.size + 1.0, ends[part] + 1).reshape(value.shape)
 
-    labels, ones = run.origin.map(numbered), run.origin.map(lambda part, value: np.ones(value.shape))
+    changed = [run.origin.map(numbered), *(run.origin.map(lambda _, v, n=n: np.full(v.shape, n)) for n in (1.0, 2.0))]
     try:
         for change in run.changes:
-            labels, ones = change(labels), change(ones)
+            changed = [change(numbers) for numbers in changed]
     except Failure:  # a change that looks at its numbers
         return name, at, 1.0
+    labels, ones, twos = changed
     factor = float(getattr(ones, name)[at])
+    if getattr(twos, name)[at] != 2 * factor:  # a number that comes from elsewhere
+        return name, at, 1.0
     label = float(getattr(labels, name)[at]) / factor if factor else 0.0
     for part, end in ends.items():
         if label.is_integer() and 0 < label <= end:
