@@ -106,7 +106,12 @@ def import_file(path):
         raise LoadError("{!r} is not a Python file".format(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    if not hasattr(spec.loader, "source_to_code"):
+        spec.loader.exec_module(module)
+        return module
+    with open(path, "rb") as file:
+        # not the bytecode beside it: a file that is edited within a second, and is as long as before, is another target
+        exec(spec.loader.source_to_code(file.read(), path), vars(module))
     return module
 
 

@@ -55,7 +55,8 @@ def load(path):
     name = os.path.splitext(os.path.basename(path))[0]
     spec = importlib.util.spec_from_file_location(name, path)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with open(path, "rb") as file:  # not the bytecode beside it, which may be older
+        exec(compile(file.read(), path, "exec"), vars(module))
     return module
 '''
 

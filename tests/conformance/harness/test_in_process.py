@@ -334,3 +334,18 @@ except (KeyboardInterrupt, Ended) as error:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith("ended by"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_file_that_is_edited_within_a_second_is_another_target(tmp_path, monkeypatch, in_process):
+    """Its bytecode knows a file by its second and its length."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file, seen = tmp_path / "edited.py", []
+    for factor in (1, 2):
+        file.write_text(f"def forward(case):\n    return {factor} * case.x, {factor} * case.h_0\n")
+        os.utime(file, (10**9, 10**9))
+        target = open_target(str(file), in_process=in_process)
+        assert target.start() is None
+        seen.append(target.forward(CASE.replace(x=np.ones_like(CASE.x))).arrays["output"].flat[0])
+        target.stop()
+    assert seen == [1, 2]
