@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -136,17 +136,22 @@ def both(one: Area, other: Area) -> Area:
     )
 
 
-def pairs() -> dict[str, Area]:
-    """Every pair of forms, and of a form and what it meets, that a case can have."""
-    areas = ASKED | {name: AREAS[name] for name in MET}
-    return {
-        f"{one}, {other}": both(areas[one], areas[other])
-        for one, other in combinations(areas, 2)
-        if one in ASKED and {one, other} not in NEVER
-    }
+# Every pair of forms, and of a form and what it meets, that a case can have.
+NAMES = {
+    f"{one}, {other}": (one, other)
+    for one, other in combinations((*ASKED, *MET), 2)
+    if one in ASKED and {one, other} not in NEVER
+}
+PAIRS = {name: both(ASKED[one], (ASKED | AREAS)[other]) for name, (one, other) in NAMES.items()}
 
 
-PAIRS = pairs()
+def met(coverage: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """For each form that was asked, how often it met the other forms and the rest."""
+    table: dict[str, dict[str, int]] = {}
+    for name, (one, other) in NAMES.items():
+        if name in coverage:
+            table.setdefault(one, {})[other] = coverage[name]
+    return table
 
 
 def covered(case: Case) -> list[str]:

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.judging.coverage import PAIRS, met
 from conformance.trial.verdict import Report
 
 from .listening import Writer
@@ -162,8 +163,11 @@ def table(report: Report) -> Iterator[str]:
         yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} cases"
     yield from wrapped(f"allowed      {report.arithmetic}", "  ")
     if report.coverage:
-        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items())
+        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in PAIRS)
         yield from wrapped("exercised    " + areas, "  ")
+    for form, others in met(report.coverage).items():
+        counts = "; ".join(f"{other}: {count}" for other, count in others.items())
+        yield from wrapped(f"asked        {form}, and {counts}", "  ")
     for result in report.results:
         if result.status == "expected_failure":
             yield from wrapped(f"expected     {result.id}: {result.message}", "  ")
