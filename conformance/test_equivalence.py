@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.judging.judgement import void_layers
-from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, fail, prop, steps_agree
+from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
 from reference_rnn import PRECISION, Case, rounded
+from strategies.covering import LARGE
 
 
 @prop(every_cell=True)
@@ -15,6 +16,13 @@ def test_steps(target, case):
     run = target(case)
     balls = steps_agree(run)
     target.cover(case, set(void_layers(balls, case)))
+
+
+@prop(every_cell=True, sketches=LARGE, empty=(), memory=False)
+def test_sizes(target, case):
+    """Sizes around 32, 64 and 128, many rows, steps and layers are computed like small ones."""
+    claimed(not target.capabilities.recompiles)  # each of them is a shape of its own
+    steps_agree(target(case))
 
 
 @prop(cells=["RNN_RELU"], network="integer")

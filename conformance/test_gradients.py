@@ -27,6 +27,7 @@ from conformance.judging.properties import Run, agree, applicable, claimed, fail
 from conformance.judging.transforms import batch_first, mirror, rows, states, steps, unbatched
 from reference_rnn import Result, gradients
 from strategies import relaid
+from strategies.covering import PAST
 
 
 @prop(needs="gradients")
@@ -63,6 +64,17 @@ def test_back_propagation(target, case):
         own_steps_agree(own)
     balls = gradients(case, **d, arithmetic=run.arithmetic, output=own.result.output if own else None)
     gradients_within(target, run, balls)
+
+
+@prop(needs="gradients", every_cell=True, sketches=PAST, empty=(), memory=False)
+def test_sizes(target, case):
+    """Gradients at sizes just past 32, 64 and 128, of many steps, rows and layers are those of back-propagation too."""
+    claimed(not target.capabilities.recompiles)  # each of them is a shape of its own
+    d = cotangents(case)
+    run, own = recorded_run(target, case, d)
+    gradients_within(
+        target, run, gradients(case, **d, arithmetic=run.arithmetic, output=own.result.output if own else None)
+    )
 
 
 @prop(needs="gradients", min_steps=1)

@@ -8,7 +8,7 @@ a case can be asked, or of a form with layers, directions, lengths, no bias and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from reference_rnn import Case
@@ -83,15 +83,32 @@ COVERING = (
     S(T=10, N=2, I=3, H=3, num_layers=3, bidirectional=True, lengths=(2, 10), seed=23, padding="nan"),
 )  # fmt: skip
 
+WIDTHS = (31, 32, 33, 63, 64, 65, 127, 128, 129)
+# Sizes that the others do not reach, one at a time: around the widths of vectors, many rows, steps and layers.
+LARGE = (
+    *(S(T=2, N=2, I=3, H=width, bidirectional=width % 2 > 0, seed=width, mode=8) for width in WIDTHS),
+    *(S(T=2, N=2, I=width, H=3, bidirectional=width % 2 == 0, seed=width, mode=8) for width in WIDTHS),
+    *(S(T=3, N=N, I=2, H=3, lengths=(0, 2, 1), seed=N, mode=8) for N in (32, 33, 64, 65)),
+    *(S(T=T, N=2, I=2, H=3, bidirectional=T % 2 > 0, seed=T, mode=8, gain=0.5) for T in (33, 64, 101, 257)),
+    S(T=115, N=9, I=2, H=3, lengths=(0, 3, 90), seed=10, mode=8, gain=0.5),
+    S(T=3, N=2, I=2, H=3, num_layers=12, seed=11, mode=8, gain=0.5),
+)
+# Those of them that are just past a width, or deep, and not too long: for where balls are dear.
+PAST = tuple(
+    s for s in LARGE if s.num_layers > 1 or (s.T < 100 and any(size % 32 == 1 for size in (s.T, s.N, s.I, s.H)))
+)
 
-def covering(allowed: Allowed, turn: int = 0, every_cell: bool = False) -> Iterator[Case]:
+
+def covering(
+    allowed: Allowed, turn: int = 0, every_cell: bool = False, sketches: Sequence[Sketch] = COVERING
+) -> Iterator[Case]:
     """The covering cases, each fitted into what is allowed, and built when it is asked for.
 
     turn        cells and dtypes take turns, from this one on
     every_cell  each case for each cell, instead of for one
     """
     count = len(allowed.cells)
-    for number, sketch in enumerate(COVERING, turn):
+    for number, sketch in enumerate(sketches, turn):
         cells = range(count) if every_cell else [number % count]
         # dtypes move on when all cells have had their turn, so that each cell meets each dtype
         yield from (build(replace(sketch, cell=cell, dtype=number // count), allowed) for cell in cells)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .patching import Fault
 
 STEPS = "equivalence.steps"
+SIZES = "equivalence.sizes"
 REPEATABLE = "shapes.repeatable"
 STATE = {
     "after": ("gru", "R, Z, N = by_gate(p)"),
@@ -47,6 +48,14 @@ def rounding(bits: int) -> str:
 
 
 FAULTS = [
+    *gated(
+        "very-wide-state-lost", "no gate reads the state of units from 65 on", "recurrence",
+        "h = h * (np.arange(h.shape[1]) < 64)", (SIZES,),
+    ),
+    *gated(
+        "very-wide-input-lost", "input features from the 129th on are not read", "second-path",
+        "x = x * (np.arange(x.shape[1]) < 128)", (SIZES,),
+    ),
     *gated(
         "wide-state-lost", "no gate reads the state of units from 17 on", "recurrence",
         "h = h * (np.arange(h.shape[1]) < 16)",
@@ -391,6 +400,23 @@ FAULTS = [
         "steps = range(len(x))\n"
         "    state = tuple(s * (np.arange(len(s)) < 16)[:, None] for s in state)",
         (STEPS, "batch.row_alone"),
+    ),
+    Fault(
+        "rows-from-the-65th", "rows from the 65th on start from zero", "mixed-rows", "scan",
+        "steps = range(len(x))",
+        "steps = range(len(x))\n"
+        "    state = tuple(s * (np.arange(len(s)) < 64)[:, None] for s in state)",
+        (SIZES,),
+    ),
+    Fault(
+        "input-ring-of-256", "the input is kept in a ring of 256 steps", "recurrence", "scan", STEP,
+        "new = step(x[t % 256], before, p)", (SIZES,),
+    ),
+    Fault(
+        "layers-from-the-ninth", "layers from the ninth on start from zero", "initial-state", "run", FIRST,
+        "state = initial[len(final)]\n"
+        "            state = tuple(s * (len(final) // len(directions) < 8) for s in state)",
+        (SIZES,),
     ),
     Fault(
         "input-ring-of-32", "the input is kept in a ring of 32 steps", "recurrence", "scan", STEP,

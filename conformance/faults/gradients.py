@@ -500,6 +500,20 @@ FAULTS = [
         (BPTT,),
     ),
     Fault(
+        "very-wide-input-without-gradient", "weights of input features from the 65th on have no gradient",
+        "missing-gradient", "parameter_gradients",
+        WEIGHTS,
+        f"{WEIGHTS}\n    found['weight_ih'] = found['weight_ih'] * (np.arange(found['weight_ih'].shape[1]) < 64)",
+        ("gradients.sizes",),
+    ),
+    Fault(
+        "ninth-layer-hands-nothing-back", "the ninth layer hands nothing back", "back-propagation", "run", SCAN,
+        "kept = len(final) // len(directions) != 8\n"
+        "            x = [passed_back(a, (a, lambda d, kept=kept: d * kept)) for a in x]\n"
+        f"            {SCAN}",
+        ("gradients.sizes",),
+    ),
+    Fault(
         "projection-gradient-of-upper-layers-missing", "projections above the first layer have no gradient",
         "missing-gradient", "by_name",
         ENTRIES,

@@ -18,7 +18,7 @@ from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Case
 from strategies.cases import BLOCK_SIZE, BLOCKS, calm_from_block, from_block
-from strategies.covering import covering
+from strategies.covering import COVERING, covering
 
 from .counterexample import Counterexample, counterexample, told
 from .coverage import covered, expected
@@ -156,9 +156,9 @@ class Judging:
         number = zlib.crc32(self.prop.id.encode())
         self.restart()
         self.again(first)
-        self.each(covering(self.allowed, number, self.prop.every_cell))
+        self.each(covering(self.allowed, number, self.prop.every_cell, self.prop.sketches))
         before = self.result.examples
-        self.random(count, number ^ base_seed, deadline)
+        self.random(count if self.prop.sketches is COVERING else 0, number ^ base_seed, deadline)
         self.result.random = self.result.examples - before
         self.complete(number ^ base_seed)
 
@@ -193,6 +193,8 @@ class Judging:
 
     def random(self, count: int, number: int, deadline: float | None) -> None:
         """Judges random cases."""
+        if not count:
+            return
 
         def body(block: bytes) -> None:
             if self.failure:

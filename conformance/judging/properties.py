@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.claims.allowed import drawn, forms
+from conformance.claims.allowed import drawn, forms, taken
 from conformance.claims.capabilities import Capabilities
 from reference_rnn import CELLS, Case, Cell
-from strategies.cases import Allowed
+from strategies.cases import Allowed, Sketch
+from strategies.covering import COVERING
 
 from .judgement import (
     Failure,
@@ -56,6 +57,7 @@ class Property:
     draws       which cases it is about; sizes are never restricted beyond what the target says
     every_cell  whether each covering case is judged for each cell
     about_memory  whether it is about what happens in memory, which not every target lets us see
+    sketches    its covering cases; if they are its own, there are no random ones
     rank        its place among those that find most mistakes soonest, 0 for the first
     """
 
@@ -68,6 +70,7 @@ class Property:
     every_cell: bool = False
     about_memory: bool = False
     rank: int = 0
+    sketches: tuple[Sketch, ...] = COVERING
     draws: dict[str, Any] = field(default_factory=dict)
 
     def missing(self, capabilities: Capabilities) -> list[str]:
@@ -93,6 +96,10 @@ class Property:
         draws: dict[str, Any] = {"cells": self.claimed_cells(capabilities)}
         for need in self.needs:
             draws |= DRAWS.get(need.partition(".")[0], {})
+        if self.sketches is not COVERING:
+            draws["max_layers"] = min(
+                taken(capabilities).max_layers, max(sketch.num_layers for sketch in self.sketches)
+            )
         asked = forms(capabilities, besides=self.needs)  # what a property is about it asks itself
         return drawn(capabilities, **({"forms": asked} | draws | self.draws))
 
@@ -108,6 +115,7 @@ def prop(
     about: Callable[[Cell], bool] = lambda cell: True,
     every_cell: bool = False,
     about_memory: bool = False,
+    sketches: tuple[Sketch, ...] = COVERING,
     **draws: Any,
 ) -> Callable[[Callable[..., None]], Property]:
     """Makes a property of a function ``test_name(target, case)`` of a chapter; its docstring is the statement.
@@ -123,7 +131,9 @@ def prop(
         wanted = (needs,) if isinstance(needs, str) else tuple(needs)
         id = f"{chapter}.{function.__name__.removeprefix('test_')}"
         own = None if cells is None else tuple(cells)
-        return Property(id, statement, wanted, function, own, about, every_cell, about_memory, draws=draws)
+        return Property(
+            id, statement, wanted, function, own, about, every_cell, about_memory, sketches=sketches, draws=draws
+        )
 
     return decorate
 
