@@ -18,7 +18,7 @@ from strategies import relaid
 from strategies.cases import Allowed, Sketch, build
 
 Setting = dict[str, Any]
-ALLOWED = Allowed(CELLS, DTYPES, projections=True, empty=("time", "batch", "length"))
+ALLOWED = Allowed(CELLS, DTYPES, max_layers=9, projections=True, empty=("time", "batch", "length"))
 APART = 2.0**-30  # what is further apart is not only rounded in another order
 MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2}
 # Lowest first; what is lowest is left out of the text.
@@ -35,10 +35,10 @@ OPTIONS: dict[str, tuple] = {
     "state": (True, False),
     "lengths": (None, (0,), (1,), (1, 0, 2), (3, 0)),
     "loss": ("", "loss on the final states"),
-    "L": (1, 2, 3, 4),
+    "L": (1, 2, 3, 4, 9),
     "D": (1, 2),
     "P": (0, 1),
-    **{size: (*range(1, 35), 0) for size in ("T", "N", "I", "H")},
+    **{size: (*range(1, 35), 65, 129, 257, 0) for size in ("T", "N", "I", "H")},
 }
 LOWEST = {name: values[0] for name, values in OPTIONS.items()}
 USUAL = LOWEST | {"T": 3, "N": 3, "I": 2, "H": 3, "L": 2, "D": 2}
@@ -56,7 +56,8 @@ STARTS: tuple[Setting, ...] = (
     RAGGED | {"calls": 12}, *({"calls": n} for n in OPTIONS["calls"][1:]),
     *({"option": option} for option in OPTIONS["option"][1:]), {"option": "a clip", "T": 1},
     {"calls": 1, "state": False}, {"calls": 2, "bias": False}, {"L": 3, "dropout": "dropout in training"},
-    ONE_LAYER | {"N": 17}, ONE_LAYER | {"T": 33},
+    ONE_LAYER | {"N": 17}, ONE_LAYER | {"T": 33}, ONE_LAYER | {"I": 129, "H": 65}, ONE_LAYER | {"N": 65},
+    ONE_LAYER | {"T": 257}, {"L": 9},
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from conformance.claims.allowed import drawn, forms, taken
 from conformance.claims.capabilities import Capabilities
-from reference_rnn import CELLS, Case, Cell
+from reference_rnn import CELLS, PRECISION, Case, Cell
 from strategies.cases import Allowed, Sketch
 from strategies.covering import COVERING
 
@@ -97,9 +97,13 @@ class Property:
         for need in self.needs:
             draws |= DRAWS.get(need.partition(".")[0], {})
         if self.sketches is not COVERING:
-            draws["max_layers"] = min(
-                taken(capabilities).max_layers, max(sketch.num_layers for sketch in self.sketches)
-            )
+            most = max(sketch.num_layers for sketch in self.sketches)
+            # one column of many shows only where few digits are rounded away
+            fine = tuple(dtype for dtype in capabilities.dtypes if PRECISION[dtype] >= PRECISION["float32"])
+            draws |= {
+                "max_layers": min(taken(capabilities).max_layers, most),
+                "dtypes": fine or capabilities.dtypes,
+            }
         asked = forms(capabilities, besides=self.needs)  # what a property is about it asks itself
         return drawn(capabilities, **({"forms": asked} | draws | self.draws))
 
