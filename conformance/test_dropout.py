@@ -91,6 +91,7 @@ def test_mask(target, case):
 
 def seen(target, case, masks):
     """Which numbers one or two masks on top of each other let through, and p; their size and frequency are judged."""
+    claimed("output" in target.capabilities.outputs)
     visible, p, value = see_through(case, masks, target.capabilities.sizes_drawn)
     a = target.arithmetic(visible)
     whole = (1 - p) ** -masks  # what is kept is scaled up, once for each mask

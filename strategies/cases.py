@@ -159,6 +159,11 @@ class Allowed:
         }
         return [name for name, fit in fits.items() if not fit]
 
+    def admits_kind(self, case: Case) -> bool:
+        """Whether a case has the directions and biases that are allowed."""
+        c = case.config
+        return self.bidirectional in (None, c.bidirectional) and self.bias in (None, c.bias)
+
     def admits_network(self, case: Case) -> bool:
         """Whether a case, made smaller, is still a network of the kind that is drawn."""
         if case.config.cell == "RNN_RELU":  # which has no units that saturate: any network stands for an automaton

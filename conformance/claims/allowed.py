@@ -30,7 +30,7 @@ def drawn(claims: Capabilities, **draws: Any) -> Allowed:
     found = fields(claims) | {"forms": forms(claims)}
     found["max_layers"] = min(found["max_layers"], max([LAYERS_DRAWN, *claims.sizes.get("num_layers", ())]))
     if claims.recompiles:
-        found |= {"bidirectional": claims.bidirectional, "bias": True, "empty": ()}
+        found |= {"bidirectional": bool(claims.bidirectional), "bias": claims.no_bias != "only", "empty": ()}
     return Allowed(**(found | draws))
 
 
@@ -46,12 +46,12 @@ def fields(claims: Capabilities) -> dict[str, Any]:
         "cells": claims.cells,
         "dtypes": claims.dtypes,
         "max_layers": claims.max_layers or ANY,
-        "bidirectional": None if claims.bidirectional else False,
-        "bias": None if claims.no_bias else True,
+        "bidirectional": {True: None, False: False, "only": True}[claims.bidirectional],
+        "bias": {True: None, False: True, "only": False}[claims.no_bias],
         "biases": claims.biases,
         "projections": claims.projections,
         "lengths": None if claims.lengths else False,
         "empty": claims.empty,
-        "initial_state": claims.initial_state,
+        "initial_state": bool(claims.initial_state),
         "sizes": claims.sizes_drawn,
     }

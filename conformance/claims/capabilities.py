@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -16,10 +17,14 @@ EMPTIES = ("time", "batch", "length")
 OPTIONS = ("peepholes", "coupled_gates", "clip", "activations")
 LARGEST = 2**16  # size; arrays of more could not be held by anybody
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
-FLAGS = (
-    "bidirectional", "no_bias", "initial_state", "default_state", "lengths", "nonfinite", "batch_first",
-    "unbatched", "projections", "gradients", "recompiles",
-)  # fmt: skip
+FLAGS = ("default_state", "lengths", "nonfinite", "batch_first", "unbatched", "projections", "gradients")
+# Claims that have other values beside True and False.
+MORE = {
+    "bidirectional": "only", "no_bias": "only", "initial_state": "shared", "dropout": "open", "recompiles": "model",
+}  # fmt: skip
+LATER = re.compile(r"tf32|fixed<\d+,\d+>")  # profiles of arithmetic that have a name, but no bounds yet
+RESULTS = ("output", "h_n", "c_n")
+COTANGENTS = ("d_output", "d_h_n", "d_c_n")
 
 
 class CapabilityError(ValueError):
@@ -33,16 +38,21 @@ class Capabilities:
     cells, dtypes      which of CELLS and DTYPES; a cell of one's own as a reference_rnn.Cell, or as "spec.py:name"
                        beside the target
     max_layers         None for any number
-    no_bias            runs without biases
+    bidirectional      True, or "only": never one direction alone
+    no_bias            runs without biases; "only": it has none
     biases             "two"; "one": only their sum exists; "no b_hn": a GRU without that one
-    initial_state      takes h_0;  default_state: h_0 may be None and means zeros
+    initial_state      takes h_0; "shared": one for all rows, (L*D, 1, H);  default_state: h_0 may be None and means
+                       zeros
     lengths            ragged batches;  empty: True, or a subset of {"time", "batch", "length"}
     nonfinite          NaN and infinity reach all that depends on them, through factors that are not zero
     dropout            True: 0 <= p <= 1;  "open": p < 1
+    outputs            of "output", "h_n", "c_n": the results that it shows; None in the place of the others
+    cotangents         of "d_output", "d_h_n", "d_c_n": those that its gradients take; the others are None
     gradients          by name; output, h_n and c_n of the run that was recorded for them may stand beside them
     options            of ONNX' operators: "peepholes", "coupled_gates", "clip", "activations"; see reference_rnn.Config
     sizes              allowed values by dimension, for code with compile-time shapes
-    recompiles         a new shape is dear
+    recompiles         a new shape is dear; "model": so are new parameters
+    modes              several algorithms of one target, by name
     arithmetic         "strict": sums accumulated in float32 or wider, tanh and sigmoid to a few units, subnormal inputs
                        read as they are;  "lenient": tanh and sigmoid right in absolute terms only;  "half-sums": sums
                        accumulated in the 16 bits that are stored;  "flush-to-zero": subnormal inputs read as zero;
@@ -55,11 +65,11 @@ class Capabilities:
 
     cells: tuple[Any, ...] = ("RNN_TANH",)
     dtypes: tuple[str, ...] = ("float32",)
-    bidirectional: bool = False
+    bidirectional: bool | str = False
     max_layers: int | None = 1
-    no_bias: bool = False
+    no_bias: bool | str = False
     biases: str = "two"
-    initial_state: bool = True
+    initial_state: bool | str = True
     default_state: bool = False
     lengths: bool = False
     empty: bool | Collection[str] = False
@@ -71,9 +81,12 @@ class Capabilities:
     gradients: bool = False
     options: Collection[str] = ()
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
-    recompiles: bool = False
+    recompiles: bool | str = False
     arithmetic: str = "strict"
     order: str = "steps"
+    outputs: Collection[str] = RESULTS
+    cotangents: Collection[str] = COTANGENTS
+    modes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cells", cells_of(self.cells))
@@ -85,11 +98,20 @@ class Capabilities:
         object.__setattr__(self, "empty", empty)
         object.__setattr__(self, "options", some_of("options", self.options, OPTIONS))
         one_of("biases", self.biases, BIASES)
+        if later := [name for name in str(self.arithmetic).split("+") if LATER.fullmatch(name)]:
+            raise CapabilityError(f"arithmetic {later[0]!r} is not tested by this version")
         try:
             object.__setattr__(self, "arithmetic", joined(self.arithmetic))
         except ValueError as error:
             raise CapabilityError(str(error)) from None
-        one_of("dropout", self.dropout, (True, False, "open"))
+        for name, other in MORE.items():
+            one_of(name, getattr(self, name), (True, False, other))
+        for name, parts in (("outputs", RESULTS), ("cotangents", COTANGENTS)):
+            object.__setattr__(self, name, some_of(name, getattr(self, name), parts))
+        if not {"output", "h_n"} & set(self.outputs):
+            raise CapabilityError("outputs names neither output nor h_n: there is nothing to judge")
+        if not isinstance(self.modes, Mapping):
+            raise CapabilityError(f"modes is {self.modes!r}, must be a dict from names to modes")
         one_of("order", self.order, tuple(ORDERS))
         if self.order == "log" and self.gradients:
             raise CapabilityError("order is 'log', whose gradients nobody can judge yet: leave out gradients")
@@ -140,18 +162,38 @@ class Capabilities:
     @property
     def sizes_drawn(self) -> dict[str, Collection[int]]:
         """The sizes that cases may have: few where a new shape is dear, so that a run has at most 24 shapes."""
+        if self.initial_state == "shared":
+            return replace(self, initial_state=True).sizes_drawn | {"batch": (1,)}
         if not self.recompiles:
             return dict(self.sizes)
         inputs = 10 if self.bidirectional else 5  # as wide as what a layer gives, so that layers look alike
-        few = {"input_size": (inputs,), "hidden_size": (5,), "num_layers": (1, 2), "batch": (3,), "steps": (4,)}
+        few: dict[str, Collection[int]] = {
+            "input_size": (inputs,),
+            "hidden_size": (5,),
+            "num_layers": (1, 2),
+            "batch": (3,),
+            "steps": (4,),
+        }
         return few | dict(self.sizes)
 
     def as_dict(self) -> dict[str, Any]:
         """The capabilities as plain data, in the order above."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        lists = {name: list(plain[name]) for name in ("dtypes", "empty", "options")}
+        lists = {name: list(plain[name]) for name in ("dtypes", "empty", "options", "outputs", "cotangents")}
         lists["cells"] = [cell.crossing if isinstance(cell, Cell) else cell for cell in self.cells]
-        return plain | lists | {"sizes": {name: list(sizes) for name, sizes in self.sizes.items()}}
+        told = {name: str(mode) for name, mode in self.modes.items()}
+        return plain | lists | {"sizes": {name: list(sizes) for name, sizes in self.sizes.items()}, "modes": told}
+
+    @property
+    def untested(self) -> list[str]:
+        """What is claimed and not tested by this version, or in part, a sentence each."""
+        found = {
+            "an initial state that rows share is tested with one row only by this version": self.initial_state
+            == "shared",
+            "modes are not tested by this version": bool(self.modes),
+            "new parameters are not counted by this version, only new shapes": self.recompiles == "model",
+        }
+        return [sentence for sentence, holds in found.items() if holds]
 
     def claims(self, capability: str) -> bool:
         """Whether a capability is claimed: a field's name, ``layers``, ``empty.time``, ``options.clip`` and so on."""
@@ -233,7 +275,7 @@ def capability_names() -> list[str]:
     switches = [
         f.name
         for f in fields(Capabilities)
-        if f.name not in ("cells", "dtypes", "max_layers", "biases", "arithmetic", "order")
+        if f.name not in ("cells", "dtypes", "max_layers", "biases", "arithmetic", "order", "outputs", "cotangents")
     ]
     return [
         *switches,

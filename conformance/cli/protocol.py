@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from conformance.claims.capabilities import Capabilities
+from conformance.claims.capabilities import COTANGENTS, Capabilities
 from conformance.harness import command
 from conformance.harness.answer import Problem
 from conformance.harness.load import open_target
@@ -77,7 +77,8 @@ def small(cell: str, claims: Capabilities) -> Case:
     sizes = {name: min(allowed) for name, allowed in claims.sizes_drawn.items()}
     size = sizes.get
     config = Config(
-        cell, size("input_size", 2), size("hidden_size", 2), size("num_layers", 1), dtype=claims.dtypes[0]
+        cell, size("input_size", 2), size("hidden_size", 2), size("num_layers", 1), claims.bidirectional == "only",
+        claims.no_bias != "only", dtype=claims.dtypes[0],
     )  # fmt: skip
     x = np.full((sizes.get("steps", 3), sizes.get("batch", 2), config.input_size), 0.5)
     case = Case(config, {}, rounded(x, config.dtype))
@@ -91,13 +92,14 @@ def forward(target, case):
     answer = target.forward(case)
     if answer.problem:
         return answer.problem.message
-    return shapes(answer.arrays, {name: shape.sizes for name, shape in result_shapes(case).items()})
+    shown = target.capabilities.outputs
+    return shapes(answer.arrays, {name: shape.sizes for name, shape in result_shapes(case).items() if name in shown})
 
 
 def gradients(target, case):
     """What is wrong with the answer to gradients."""
-    d = cotangents(case)
-    answer = target.gradients(case, {name: d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
+    d = {name: array for name, array in cotangents(case).items() if name in target.capabilities.cotangents}
+    answer = target.gradients(case, {name: d.get(name) for name in COTANGENTS})
     if answer.problem:
         return answer.problem.message
     wanted = {name: array.shape for name, array in case.arrays()}

@@ -56,7 +56,7 @@ def trace(target, file, cell):
             status = max(show(Subject(opened), case, console) for case in load(file).cases())
         else:
             status = show(Subject(opened), by_hand(claims), console)
-        if status == NOTHING and claims.bidirectional and file is None:
+        if status == NOTHING and claims.bidirectional is True and file is None:
             console.print("\nWith one direction only:\n")
             show(Subject(opened), by_hand(replace(claims, bidirectional=False)), console)
             console.print("\nWith both directions, ", end="")
@@ -71,7 +71,10 @@ def trace(target, file, cell):
 def by_hand(capabilities: Capabilities) -> Case:
     """Five steps of three numbers, quarters and halves, through as much as the target claims, up to two layers."""
     layers = min(capabilities.max_layers or 2, 2)
-    config = Config(capabilities.cells[0], 3, 2, layers, capabilities.bidirectional, dtype=capabilities.dtypes[0])
+    config = Config(
+        capabilities.cells[0], 3, 2, layers, bool(capabilities.bidirectional), capabilities.no_bias != "only",
+        dtype=capabilities.dtypes[0],
+    )  # fmt: skip
     salt = iter(range(10**6))
 
     def quarters(shape: tuple[int, ...]) -> np.ndarray:

@@ -266,14 +266,14 @@ class Typed(np.ndarray):
 
 
 def parts(returned, case):
-    """The arrays in what forward returned, by name; raises Misunderstood."""
+    """The arrays in what forward returned, by name, without those that are None; raises Misunderstood."""
     two = case.config.num_states == 2
     must = "output, (h_n, c_n)" if two else "output, h_n"
     output, final = pair(returned, "forward returned {}, must return two arrays: " + must)
     named = {"output": output, "h_n": final}
     if two:
         named["h_n"], named["c_n"] = pair(final, "forward returned {} as final state, must return " + must)
-    return {name: array(name, value) for name, value in named.items()}
+    return {name: array(name, value) for name, value in named.items() if value is not None}
 
 
 def gradient_arrays(returned, _case):

@@ -167,7 +167,7 @@ def results(reply: dict[str, Any], do: str, case: Case) -> dict[str, np.ndarray]
     for name in names:
         if name not in reply:
             raise Nonsense(f"it answered forward without {name}; it gave {', '.join(reply) or 'nothing'}")
-    return {name: array_of(name, reply[name]) for name in names}
+    return {name: array_of(name, reply[name]) for name in names if reply[name] is not None}
 
 
 def array_of(name: str, value: Any) -> np.ndarray:

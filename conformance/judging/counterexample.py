@@ -140,6 +140,8 @@ def result_bounds(subject: Subject, case: Case) -> Iterator[tuple[str, Bounds]]:
     """The results of a case, and how far a right one may be from each number."""
     bounds = subject.free_bounds(case)
     for name, mid in forward(case).items():
+        if name not in subject.capabilities.outputs:
+            continue
         yield name, (mid, abs(getattr(bounds, name)) if bounds else np.zeros(mid.shape))
 
 

@@ -36,7 +36,7 @@ def layers(count: int, directions: int = 1) -> Callable[[Capabilities], bool]:
 
 def free(*dimensions: str) -> Callable[[Capabilities], bool]:
     """Whether these sizes are not restricted by the target."""
-    return lambda c: not c.recompiles and not any(dimension in c.sizes for dimension in dimensions)
+    return lambda c: not c.recompiles and not any(dimension in c.sizes_drawn for dimension in dimensions)
 
 
 def claimed(*names: str) -> Callable[[Capabilities], bool]:
@@ -91,12 +91,15 @@ AREAS = {
         lambda c: c.config.input_size == c.config.hidden_size * c.config.num_directions,
         free("input_size", "hidden_size"),
     ),
-    "L*D = 1": Area(lambda c: c.config.num_layers * c.config.num_directions == 1, free("num_layers")),
+    "L*D = 1": Area(
+        lambda c: c.config.num_layers * c.config.num_directions == 1,
+        lambda c: free("num_layers")(c) and c.bidirectional != "only",
+    ),
     "projections": Area(
         lambda c: c.config.proj_size > 0,
         lambda c: claimed("projections")(c) and any(cell.projects for cell in c.cells) and free("hidden_size")(c),
     ),
-    "no bias": Area(lambda c: not c.config.bias, lambda c: c.no_bias and not c.recompiles),
+    "no bias": Area(lambda c: not c.config.bias, lambda c: bool(c.no_bias) and not c.recompiles),
     "every slice of h_0 non-zero": Area(
         lambda c: c.h_0 is not None and c.h_0.size > 0 and bool(c.h_0.any((1, 2)).all()), claimed("initial_state")
     ),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from reference_rnn import PRECISION, Arithmetic, Case, Result, forward, gradients, result_shapes, rounded
@@ -62,11 +63,21 @@ def cotangents(case: Case, table: str = "uniform") -> dict[str, Any]:
     }
 
 
-def exact_cotangents(case: Case) -> dict[str, Any]:
+def taken(target: Subject, d: Mapping[str, Any]) -> dict[str, Any]:
+    """Those cotangents that a target takes."""
+    return {name: array for name, array in d.items() if name in target.capabilities.cotangents}
+
+
+def all_taken(target: Subject) -> None:
+    """The property says something only about targets that take every cotangent."""
+    claimed(set(COTANGENTS) <= set(target.capabilities.cotangents))
+
+
+def exact_cotangents(target: Subject, case: Case) -> dict[str, Any]:
     """Integers small enough for every number on the way back to be exact; NotApplicable where there are none."""
     claimed(case.config.dtype not in ("float16", "bfloat16"))  # which have no room for the sums of a gradient
     applicable(representable(case))
-    d = cotangents(case, "signs")
+    d = taken(target, cotangents(case, "signs"))
     # the same walk with nothing but positive numbers adds up all magnitudes that may ever meet in one sum
     positive = case.map(lambda name, array: abs(np.nan_to_num(array)) + name.startswith("bias"))
     reached = gradients(positive, **{name: abs(array) for name, array in d.items()})
@@ -77,7 +88,7 @@ def exact_cotangents(case: Case) -> dict[str, Any]:
 
 def called(target: Subject, case: Case, d: Mapping[str, Any]) -> Answer:
     """The answer of the target's ``gradients``; every cotangent has its place, also that of a c_n that is not there."""
-    return target.gradients(case, {name: d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
+    return target.gradients(case, {name: d.get(name) for name in COTANGENTS})
 
 
 def gradient_run(target: Subject, case: Case, d: Mapping[str, Any]) -> Run:
@@ -97,9 +108,9 @@ def own_results(target: Subject, case: Case, answer: Answer) -> Run | None:
     Another run of the same target may round differently, anywhere within the balls: many have kernels of their own
     for inference. Raises Failure if only some of the results came.
     """
-    names = list(result_shapes(case))
+    names = [name for name in result_shapes(case) if name in target.capabilities.outputs]
     arrays = {name: answer.arrays[name] for name in names if name in answer.arrays}
-    if not arrays:
+    if "output" not in names or not arrays:
         return None
     if missing := [name for name in names if name not in arrays]:
         fail(f"missing:{missing[0]}", f"{', '.join(arrays)} came beside the gradients, but not {', '.join(missing)}")
@@ -233,4 +244,4 @@ def slope_agrees(target: Subject, case: Case, d: Mapping[str, Any]) -> None:
 
 def loss(result: Result, d: Mapping[str, np.ndarray]) -> float:
     """The sum of all results, each times its cotangent."""
-    return sum(float((array * d[f"d_{name}"]).sum()) for name, array in result.items())
+    return sum(float((array * d[f"d_{name}"]).sum()) for name, array in result.items() if f"d_{name}" in d)

@@ -79,6 +79,7 @@ class Run:
     calls    those that gave the numbers; none where it is not the target that says what they are
     by       who gave them, if it is not the target that is judged
     changes  what was done to the numbers of the one call that gave them, in turn;  origin: these numbers
+    unseen   the results that the target does not show: they are the reference's
     """
 
     case: Case
@@ -90,6 +91,7 @@ class Run:
     by: str = ""
     origin: Any = None
     changes: tuple[Callable[[Any], Any], ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @cached_property
     def rad(self) -> Any:
@@ -109,6 +111,7 @@ class Run:
         return Run(
             case, change(self.result), self.arithmetic, lambda: self.rad and change(self.rad), self.misread,
             self.calls, self.by, self.result if self.origin is None else self.origin, (*self.changes, change),
+            self.unseen,
         )  # fmt: skip
 
     def like(self, result: Any, by: str = "") -> Run:
@@ -212,7 +215,8 @@ def steps_agree(run: Run) -> Result:
     Returns the balls, which tell what was void.
     """
     case = run.case
-    balls = anchored(case, run.result.output, run.arithmetic)
+    hidden = "output" in run.unseen  # then there is nothing of its own to start from
+    balls = forward(case, run.arithmetic) if hidden else anchored(case, run.result.output, run.arithmetic)
     if representable(case):
         balls = balls.map(lambda name, ball: Ball(ball.mid, np.zeros(ball.shape), ball.arithmetic))
     for name, value in run.result.items():

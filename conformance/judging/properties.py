@@ -46,6 +46,15 @@ DRAWS: dict[str, dict[str, Any]] = {
 }
 
 
+# What a property may draw alone, in words.
+KINDS = {
+    ("bidirectional", True): "bidirectional",
+    ("bidirectional", False): "one direction",
+    ("bias", True): "biases",
+    ("bias", False): "no_bias",
+}
+
+
 @dataclass(frozen=True)
 class Property:
     """One statement that must hold for every case.
@@ -76,7 +85,14 @@ class Property:
     def missing(self, capabilities: Capabilities) -> list[str]:
         """The capabilities that the property needs and the target does not claim."""
         cells = [] if self.claimed_cells(capabilities) else [" or ".join(self.cells or ["a cell that it is about"])]
-        return cells + [need for need in self.needs if not capabilities.claims(need)]
+        needs = [need for need in self.needs if not capabilities.claims(need)]
+        has = taken(capabilities)
+        kinds = [
+            words
+            for (name, value), words in KINDS.items()
+            if self.draws.get(name) is value and getattr(has, name) is not value and getattr(has, name) is not None
+        ]
+        return list(dict.fromkeys([*cells, *needs, *kinds]))
 
     def claimed_cells(self, capabilities: Capabilities) -> tuple[str, ...]:
         """The cells that the property is about and the target claims."""

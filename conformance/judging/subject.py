@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import numpy as np
@@ -59,8 +59,8 @@ class Subject:
         return arithmetic(case.config.dtype, self.capabilities.arithmetic, self.capabilities.order)
 
     def takes(self, case: Case) -> bool:
-        """Whether the target claims to run a case of these sizes; what else it claims, a property asks for."""
-        return not self.allowed.lacks_sizes(case)
+        """Whether the target claims to run a case of this kind; what else it claims, a property asks for."""
+        return not self.allowed.lacks_sizes(case) and self.allowed.admits_kind(case)
 
     def flushed(self, case: Case) -> float:
         """How large a number may be that the target is allowed to read as zero."""
@@ -116,10 +116,24 @@ class Subject:
             except ValueError as error:
                 fail(f"shape:{name}", str(error))
             misread += [sentence] if sentence else []
+        unseen = self.unseen(case, parts)
+        if unseen:
+            known = forward(asked.replace(training=asked.training and asked.config.dropout == 1))
+            parts |= {name: getattr(known, name) for name in unseen}
         result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in parts.items()})
         calls = (self.record.call_of(answer) or Call("forward", asked),)
-        run = Run(asked, result, self.arithmetic(case), lambda: self.free_bounds(case), tuple(misread), calls, self.by)
+        run = Run(
+            asked, result, self.arithmetic(case), lambda: self.free_bounds(case), tuple(misread), calls, self.by,
+            unseen=unseen,
+        )  # fmt: skip
         return self.meant(run, case)
+
+    def unseen(self, case: Case, parts: Collection[str]) -> tuple[str, ...]:
+        """The results that the target does not show; raises Failure if one is missing that it shows."""
+        for name in result_shapes(case):
+            if name not in parts and name in self.capabilities.outputs:
+                fail("array", f"{name} is None, must be an array")
+        return tuple(name for name in result_shapes(case) if name not in parts)
 
     def meant(self, run: Run, case: Case) -> Run:
         """The run of a case as it was asked, as that of the case itself, of which it has the radii."""

@@ -40,6 +40,9 @@ MOST_DEATHS = 5  # of a process, before no more cases are run
 DEGREES: dict[str, tuple] = {
     "biases": ("one", "no b_hn", "two"),
     "dropout": (False, "open", True),
+    "bidirectional": (False, "only", True),
+    "no_bias": (False, "only", True),
+    "initial_state": (False, "shared", True),
 }
 
 
@@ -338,6 +341,9 @@ def common(old: Capabilities, new: Capabilities) -> Capabilities:
     for dimension, sizes in shared["sizes"].items():
         if not sizes:
             raise TargetError(f"they have no {dimension} in common: {either('sizes', old, new)}")
+    for name in ("bidirectional", "no_bias"):
+        if {getattr(old, name), getattr(new, name)} == {False, "only"}:
+            raise TargetError(f"they have no case in common: one claims {name}='only', the other {name}=False")
     if not shared["initial_state"] and any(c.initial_state and not c.default_state for c in (old, new)):
         raise TargetError("they have no case in common: one takes no h_0, the other needs one")
     return Capabilities(**shared)
@@ -366,6 +372,8 @@ def lesser(name: str, old: Any, new: Any) -> Any:
         }
     if name == "recompiles":
         return old or new
+    if name == "modes":
+        return {}
     return old and new if isinstance(old, bool) else tuple(value for value in old if value in new)
 
 

@@ -68,7 +68,13 @@ class Report:
         doubts = [interruption] if interruption else doubtful(capabilities, results, coverage, unverified)
         failed = any(result.status == "failed" for result in results)
         wrong = unclaimed + (list(missed) if strict else [])
-        said = [*said_of_sizes(capabilities, coverage, unverified), *notes, *noted, *([] if strict else missed)]
+        said = [
+            *capabilities.untested,
+            *said_of_sizes(capabilities, coverage, unverified),
+            *notes,
+            *noted,
+            *([] if strict else missed),
+        ]
         verdict = "fails" if failed or wrong else "inconclusive" if doubts else "conforms"
         found = diagnosis or Diagnosis([], [])
         return cls(

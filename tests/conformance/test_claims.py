@@ -1,0 +1,194 @@
+"""What packages claim that cannot do everything: only both directions, no biases, some results, some cotangents."""
+
+import subprocess
+import sys
+
+import pytest
+
+import conformance
+from conformance import Capabilities, TargetError
+from conformance.adapters import reference
+from conformance.claims.capabilities import COTANGENTS, RESULTS, CapabilityError
+from conformance.trial.compare import common
+
+MANY = {"cells": ("RNN_TANH", "LSTM"), "max_layers": 3, "lengths": True, "gradients": True, "batch_first": True,
+        "default_state": True, "empty": True, "dropout": True, "unbatched": True}  # fmt: skip
+
+
+def target(seen=lambda case: None, wrong=lambda results, case: results, **claims):
+    """The reference, which claims this and does no more; what it must not be asked raises."""
+    mine = Capabilities(**(MANY | claims))
+
+    class Target:
+        capabilities = mine
+
+        def forward(self, case):
+            seen(case)
+            output, states = reference.forward(case)
+            h_n, c_n = states if isinstance(states, tuple) else (states, None)
+            found = wrong({"output": output, "h_n": h_n, "c_n": c_n}, case)
+            found = {name: found[name] if name in mine.outputs else None for name in RESULTS}
+            return found["output"], (found["h_n"], found["c_n"]) if c_n is not None else found["h_n"]
+
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            seen(case)
+            given = {"d_output": d_output, "d_h_n": d_h_n, "d_c_n": d_c_n}
+            asked = [name for name, d in given.items() if d is not None and name not in mine.cotangents]
+            assert not asked, f"{asked} were given"
+            found = reference.gradients(case, **given)
+            return {name: array for name, array in found.items() if name not in RESULTS or name in mine.outputs}
+
+    return Target
+
+
+def only(name, value):
+    """Raises where a case is of another kind."""
+
+    def seen(case):
+        assert getattr(case.config, name) is value, f"{name} is {getattr(case.config, name)}"
+
+    return seen
+
+
+def one_row(case):
+    """Raises where rows do not share a state that is given."""
+    assert case.h_0 is None or case.h_0.ndim == 2 or case.h_0.shape[1] <= 1
+
+
+@pytest.mark.sample(every=3)
+@pytest.mark.parametrize(
+    ("claims", "seen"),
+    [
+        ({"bidirectional": "only"}, only("bidirectional", True)),
+        ({"bidirectional": True, "no_bias": "only"}, only("bias", False)),
+        ({"bidirectional": "only", "no_bias": "only"}, only("bias", False)),
+        ({"bidirectional": "only", "recompiles": True}, only("bidirectional", True)),
+        ({"no_bias": "only", "recompiles": "model"}, only("bias", False)),
+        ({"initial_state": "shared", "bidirectional": True}, one_row),
+        ({"outputs": ("output",)}, lambda case: None),
+        ({"outputs": ("h_n",), "bidirectional": True}, lambda case: None),
+        ({"outputs": ("output", "h_n")}, lambda case: None),
+        ({"outputs": ("h_n", "c_n"), "order": "steps"}, lambda case: None),
+        ({"cotangents": ("d_output",)}, lambda case: None),
+        ({"cotangents": ("d_h_n", "d_c_n"), "bidirectional": True}, lambda case: None),
+        ({"cotangents": ("d_output",), "outputs": ("output",)}, lambda case: None),
+        ({"modes": {"chunks": {"order": "chunks"}}}, lambda case: None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_who_does_what_it_claims_conforms(claims, seen):
+    report = conformance.check(target(seen, **claims), diagnosis=False)
+
+    shown = [(r.id, r.message, r.error) for r in report.results if r.status in ("failed", "inconclusive")]
+    assert report.verdict == "conforms", (shown, report.reasons)
+
+
+def off(name, at):
+    """Something wrong in one result."""
+
+    def wrong(results, case):
+        if results[name] is not None and results[name].size:
+            results[name].flat[at] += 1
+        return results
+
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("claims", "wrong"),
+    [
+        ({"outputs": ("output",)}, off("output", -1)),
+        ({"outputs": ("h_n",)}, off("h_n", 0)),
+        ({"outputs": ("h_n", "c_n")}, off("c_n", 0)),
+        ({"outputs": ("output", "h_n")}, off("h_n", -1)),
+        ({"bidirectional": "only"}, off("output", 0)),
+        ({"no_bias": "only"}, off("h_n", 0)),
+        ({"initial_state": "shared"}, off("output", 0)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_what_is_shown_is_judged(claims, wrong):
+    report = conformance.check(target(wrong=wrong, **claims), properties=["equivalence.steps"], diagnosis=False)
+
+    assert report.verdict == "fails" and report.results[0].counterexample
+
+
+def test_what_is_not_shown_is_not_judged():
+    claims = {"outputs": ("output",), "cells": ("LSTM",)}
+    assert conformance.check(target(wrong=off("c_n", 0), **claims), diagnosis=False).verdict == "conforms"
+
+
+def test_a_result_that_is_claimed_must_be_there():
+    class Target:
+        def forward(self, case):
+            return reference.forward(case)[0], None
+
+    [result] = conformance.check(Target, properties=["equivalence.steps"], diagnosis=False).results
+    assert "h_n is None, must be an array" in result.message
+
+
+RETURNED = {("output",): "output + late, None", ("h_n",): "None, h_n + late"}
+
+
+@pytest.mark.parametrize("outputs", RETURNED)
+def test_a_counterexample_of_some_results_can_be_replayed(outputs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom conformance.adapters import reference\n"
+        f"capabilities = dict(outputs={outputs!r})\n"
+        "def forward(case):\n    output, h_n = reference.forward(case)\n"
+        f"    late = case.x.shape[0] > 1\n    return {RETURNED[outputs]}\n"
+    )
+    report = conformance.check("mine.py", properties=["equivalence.steps"])
+    assert report.verdict == "fails"
+    again = conformance.check("mine.py", properties=["equivalence.steps"], profile="quick")
+    assert again.results[0].examples == 1, "what was saved is judged first"
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"bidirectional": "both"}, "bidirectional is 'both', must be one of True, False, 'only'"),
+        ({"no_bias": 1}, "no_bias is 1, must be one of True, False, 'only'"),
+        ({"initial_state": "one"}, "initial_state is 'one', must be one of True, False, 'shared'"),
+        ({"outputs": ("y",)}, "outputs has 'y', must be of output, h_n, c_n"),
+        ({"outputs": ()}, "outputs names neither output nor h_n"),
+        ({"outputs": "output"}, "outputs is 'output', must be a sequence of output, h_n, c_n"),
+        ({"cotangents": ("output",)}, "cotangents has 'output', must be of d_output, d_h_n, d_c_n"),
+        ({"modes": "fast"}, "modes is 'fast', must be a dict"),
+        ({"arithmetic": "tf32+flush-to-zero"}, "arithmetic 'tf32' is not tested by this version"),
+        ({"arithmetic": "fixed<16,6>"}, "arithmetic 'fixed<16,6>' is not tested by this version"),
+    ],
+)
+def test_a_wrong_claim_is_one_clear_line(claims, said):
+    with pytest.raises(CapabilityError) as error:
+        Capabilities(**claims)
+    assert str(error.value).startswith(said)
+
+
+def test_what_is_claimed_and_not_tested_yet_is_said():
+    claims = Capabilities(modes={"a": 1}, initial_state="shared", recompiles="model")
+    assert len(claims.untested) == 3 and not Capabilities().untested
+    report = conformance.check(target(modes={"a": 1}), properties=["shapes.shapes"], diagnosis=False)
+    assert any("modes are not tested by this version" in note for note in report.notes)
+
+
+def test_two_versions_without_a_kind_in_common_are_not_compared(tmp_path):
+    with pytest.raises(TargetError, match="bidirectional='only'"):
+        common(Capabilities(bidirectional="only"), Capabilities())
+    shared = common(
+        Capabilities(bidirectional="only", outputs=("output",), modes={"a": 1}), Capabilities(bidirectional=True)
+    )
+    assert (shared.bidirectional, shared.outputs, shared.cotangents) == ("only", ("output",), COTANGENTS)
+
+
+def test_trace_asks_what_is_claimed(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from conformance.adapters import reference\n"
+        "capabilities = dict(bidirectional='only', no_bias='only')\n"
+        "def forward(case):\n    assert case.config.bidirectional and not case.config.bias\n"
+        "    return reference.forward(case)\n"
+    )
+    command = [sys.executable, "-m", "conformance", "trace", str(tmp_path / "mine.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and "every number agrees" in done.stdout, done.stdout + done.stderr
