@@ -11,7 +11,7 @@ from conformance.adapters import reference
 from conformance.claims.capabilities import COTANGENTS, RESULTS, CapabilityError
 from conformance.trial.compare import common
 
-MANY = {"cells": ("RNN_TANH", "LSTM"), "max_layers": 3, "lengths": True, "gradients": True, "batch_first": True,
+MANY = {"cells": ("LSTM",), "max_layers": 3, "lengths": True, "gradients": True, "batch_first": True,
         "default_state": True, "empty": True, "dropout": True, "unbatched": True}  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def one_row(case):
     assert case.h_0 is None or case.h_0.ndim == 2 or case.h_0.shape[1] <= 1
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize(
     ("claims", "seen"),
     [
@@ -114,8 +114,9 @@ def test_what_is_shown_is_judged(claims, wrong):
 
 
 def test_what_is_not_shown_is_not_judged():
-    claims = {"outputs": ("output",), "cells": ("LSTM",)}
-    assert conformance.check(target(wrong=off("c_n", 0), **claims), diagnosis=False).verdict == "conforms"
+    wrong = target(wrong=off("c_n", 0), outputs=("output",))
+    ids = ["equivalence", "layers", "time", "gradients.back_propagation"]
+    assert conformance.check(wrong, properties=ids, diagnosis=False).verdict == "conforms"
 
 
 def test_a_result_that_is_claimed_must_be_there():
