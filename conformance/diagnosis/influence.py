@@ -1,0 +1,244 @@
+"""What reads what: each element that goes in is changed alone, and each that comes out moves or does not.
+
+The reference says which pairs must move. The networks grow from one unit by one thing at a time, and the first one on
+which the target differs says most. A pair is missing only where not a bit moves, by small changes and by large ones,
+in this instance and in a new one; a pair is too many only where it moves by more than rounding explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from conformance.judging.judgement import Failure, NotApplicable
+from reference_rnn import Case, Config, parameter_shapes
+from reference_rnn.case import suffix
+from reference_rnn.cell import kinds_of
+
+from .asking import Bench, mapped, right
+from .sentences import At, Element, Pairs, sentences
+
+STEP = 0.25  # how far an element is changed: numbers lie between 0.1 and 1
+FAR = (8.0, -8.0)  # the same where nothing moved: a unit may be saturated, or below the kink of a ReLU
+ELEMENTS = 36  # of one array, at most, and fewer where there are several layers and directions
+CLEAR = 64.0  # times what rounding explains: what must move, moves by so much
+SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
+
+ONE = {"T": 1, "N": 1, "I": 2, "H": 3, "L": 1, "D": 1}
+LAST = {"silent": True}
+# From the smallest network up.
+LADDER: dict[str, dict[str, Any]] = {
+    "one step of one unit": ONE | {"I": 1, "H": 1},
+    "one step": ONE,
+    "one step where I = H": ONE | {"I": 3},
+    "one step where all but the last feature of x and the last unit of h_0 are 0": ONE | {"I": 3} | LAST,
+    "two steps": ONE | {"T": 2},
+    "three steps": ONE | {"T": 3},
+    "two rows": ONE | {"N": 2},
+    "three rows": ONE | {"N": 3},
+    "two layers": ONE | {"L": 2},
+    "two directions": ONE | {"D": 2},
+    "two layers where I = H": ONE | {"I": 3, "L": 2},
+    "three layers": ONE | {"H": 2, "L": 3},
+    "two steps of two rows": ONE | {"T": 2, "N": 2},
+    "two steps of two layers": ONE | {"T": 2, "L": 2},
+    "three steps of two directions": ONE | {"T": 3, "D": 2},
+    "two layers of two directions": ONE | {"H": 2, "L": 2, "D": 2},
+    "three steps of two rows, two layers and two directions": {"T": 3, "N": 2, "I": 2, "H": 2, "L": 2, "D": 2},
+    "a row that ends before the other": ONE | {"T": 3, "N": 2, "short": True},
+    "a row that ends before the other, in two directions": ONE | {"T": 3, "N": 2, "D": 2, "short": True},
+    "19 units": ONE | {"I": 19, "H": 19},
+    "19 rows": ONE | {"N": 19, "H": 2},
+    "19 steps": ONE | {"T": 19, "H": 2},
+}
+
+
+def influence(bench: Bench) -> list[str]:
+    """What reads what it must not, or does not read what it must, on the first rung that shows it; else nothing."""
+    tried = set()
+    for name, rung in LADDER.items():
+        case = built(bench, rung)
+        if case is None or (size := (case.x.shape, case.config, rung.get("silent"), rung.get("short"))) in tried:
+            continue  # other sizes are claimed, and these were asked for before
+        tried.add(size)
+        what = list(sources(case, np.random.default_rng(0)))
+        try:
+            found = measured(bench, case, what)
+        except (Failure, NotApplicable):  # it has no answer, or not for what is changed
+            continue
+        if found is None:
+            return []
+        if found.differ.any():
+            return [f"{sentences(case, what, list(results(case)), found)}, with {seen(name, rung, case)}"]
+    return []
+
+
+@np.errstate(all="ignore")
+def independent(bench: Bench) -> bool:
+    """Whether an answer is the same in a new instance, after other weights, but for rounding.
+
+    Raises Failure and NotApplicable where there is no answer.
+    """
+    case = next((case for rung in LADDER.values() if (case := built(bench, rung)) is not None), None)
+    if case is None:
+        return False
+    bench.restart()
+    base = bench.ask(case)
+    bench.restart()
+    bench.ask(case.map(lambda name, array: array if name == "x" else -array))
+    return steady(bench, case, base, SLACK * bench.ball(case)[1])
+
+
+def seen(name: str, rung: dict[str, Any], case: Case) -> str:
+    """The network that an experiment was made on, in words and sizes."""
+    c = case.config
+    sizes = {"T": case.num_steps, "N": case.num_rows, "I": c.input_size, "H": c.hidden_size, "L": c.num_layers}
+    told = ", ".join(f"{symbol} = {size}" for symbol, size in sizes.items())
+    if all(rung[symbol] == size for symbol, size in sizes.items()):
+        return f"{name} ({told})"
+    more = {
+        "two directions": c.bidirectional,
+        "zeros in x and h_0": rung.get("silent"),
+        "short rows": rung.get("short"),
+    }
+    return ", ".join([told, *(words for words, there in more.items() if there)])  # other sizes are claimed than asked
+
+
+def built(bench: Bench, rung: dict[str, Any]) -> Case | None:
+    """A case of a rung's sizes, or the next that the target claims; None where it claims none such.
+
+    Gates are open and units off saturation, and where nothing is silent no number is zero.
+    """
+    T, N, I, H, L = (  # noqa: E741
+        bench.size(dimension, rung[symbol])
+        for dimension, symbol in zip(("steps", "batch", "input_size", "hidden_size", "num_layers"), "TNIHL")
+    )
+    claims = bench.subject.capabilities
+    two, short = rung["D"] == 2, rung.get("short", False)
+    if bench.allowed.max_layers < L or (two and not claims.bidirectional) or (short and not claims.lengths):
+        return None
+    if bench.allowed.bidirectional is True and not two:
+        return None
+    if short and (T < 2 or N < 2):
+        return None
+    config = Config(bench.cell, I, H, L, two, dtype=bench.dtype)
+    draw = partial(numbers, np.random.default_rng(0), positive="relu" in bench.cell.activations)
+    parameters = {
+        name: bench.rounded(draw(shape.sizes, 0.5 * min(1, 4 / shape.sizes[-1]) if len(shape.sizes) > 1 else 0.5))
+        for name, shape in parameter_shapes(config).items()
+    }
+    h_0, c_0 = (bench.rounded(draw((L * config.num_directions, N, H))) for _ in "hc")
+    x = bench.rounded(abs(draw((T, N, I))))
+    lengths = np.array([T - row % 2 for row in range(N)]) if short else None
+    case = bench.given(Case(config, parameters, x, h_0, c_0 if config.num_states == 2 else None, lengths))
+    if rung.get("silent"):
+        case = case.map(lambda name, array: last_alone(array) if name in ("x", "h_0") else array)
+    return case if bench.subject.takes(case) else None
+
+
+def numbers(generator: np.random.Generator, shape: tuple, scale: float = 1.0, *, positive: bool) -> np.ndarray:
+    """Numbers of this shape, none of them near zero."""
+    drawn = scale * generator.uniform(0.3, 0.9, shape) * generator.choice([-1, 1], shape)
+    return abs(drawn) if positive else drawn
+
+
+def last_alone(array: np.ndarray) -> np.ndarray:
+    """The array with 0 in place of all but its last column."""
+    return np.where(np.arange(array.shape[-1]) == array.shape[-1] - 1, array, array.dtype.type(0))
+
+
+def sources(case: Case, generator: np.random.Generator) -> Iterator[Element]:
+    """The elements that are changed: of each array all, or some of them."""
+    named, several = dict(case.arrays()), case.config.num_layers * case.config.num_directions
+    for name, place in places(case.config).items():
+        if name in named:
+            array = named[name]
+            for number in sorted(generator.permutation(array.size)[: ELEMENTS // several].tolist()):
+                index = tuple(map(int, np.unravel_index(number, array.shape)))
+                if place["array"] != "bias_hh" or array[index]:  # those that do not exist are zero
+                    yield Element(name, index, place | where(case.config, place, index))
+
+
+def places(config: Config) -> dict[str, At]:
+    """The arrays that go in, each with its kind, layer and direction."""
+    found: dict[str, At] = {name: {"array": name} for name in ("x", "h_0", "c_0")}
+    for layer in range(config.num_layers):
+        for direction in range(config.num_directions):
+            for kind in kinds_of(config.cell, config.bias, False, False):
+                found[kind + suffix(layer, direction)] = {"array": kind, "layer": layer, "direction": direction}
+    return found
+
+
+def where(config: Config, place: At, index: tuple[int, ...]) -> At:
+    """Where in the network an element of an array is."""
+    if place["array"] == "x":
+        return dict(zip(("step", "row", "feature"), index))
+    if place["array"] in ("h_0", "c_0"):
+        layer, direction = divmod(index[0], config.num_directions)
+        return {"layer": layer, "direction": direction, "row": index[1], "unit": index[2]}
+    H, packing = config.hidden_size, config.cell.packing(place["array"])
+    gate = {"gate": packing[index[0] // H]} if len(packing) > 1 else {}
+    return gate | {"unit": index[0] % H} | ({"column": index[1]} if len(index) > 1 else {})
+
+
+def results(case: Case) -> Iterator[Element]:
+    """The elements that come out, in the order of the list of all results."""
+    c = case.config
+    for step, row, k in np.ndindex(case.num_steps, case.num_rows, c.num_directions * c.hidden_size):
+        direction, unit = divmod(k, c.hidden_size)
+        at = {"step": step, "row": row, "layer": c.num_layers - 1, "direction": direction, "unit": unit}
+        yield Element("output", (step, row, k), {"array": "output"} | at)
+    for name in ("h_n", "c_n")[: c.num_states]:
+        for entry, row, unit in np.ndindex(c.num_layers * c.num_directions, case.num_rows, c.hidden_size):
+            layer, direction = divmod(entry, c.num_directions)
+            at = {"row": row, "layer": layer, "direction": direction, "unit": unit}
+            yield Element(name, (entry, row, unit), {"array": name} | at)
+
+
+def changed(bench: Bench, case: Case, source: Element, step: float) -> Case:
+    """The case with one element changed."""
+    array = dict(case.arrays())[source.name].astype(np.float64)
+    array[source.index] += step
+    return mapped(case, {source.name: bench.rounded(array)})
+
+
+@np.errstate(all="ignore")
+def measured(bench: Bench, case: Case, what: list[Element]) -> Pairs | None:
+    """What moved when each source was changed alone; None where the target does not answer the same every time."""
+    mid, rad = bench.ball(case)
+    base = bench.ask(case)
+    cases = [changed(bench, case, source, STEP) for source in what]
+    given = np.array([bench.ask(other) for other in cases])
+    away = abs(np.array([right(other) for other in cases]) - mid)
+    room = rad + bench.arithmetic(case).eta
+    if not steady(bench, case, base, room) or not (np.isfinite(base).all() and np.isfinite(given).all()):
+        return None
+    found = Pairs(away > CLEAR * room, away == 0, abs(given - base) > SLACK * room, given == base)
+    suspects = np.flatnonzero(found.differ.any(1)).tolist()
+    for k in suspects:  # whose own room counts, too
+        room_k = rad + bench.ball(cases[k])[1]
+        found.must[k] &= away[k] > 2 * room_k
+        found.moved[k] &= abs(given[k] - base) > SLACK * room_k
+    return found if confirmed(bench, case, [(k, what[k]) for k in suspects], found, base, room) else None
+
+
+def confirmed(
+    bench: Bench, case: Case, suspects: list[tuple[int, Element]], found: Pairs, base: np.ndarray, room: np.ndarray
+) -> bool:
+    """Asks again for what did not move, by large changes; whether a new instance answers as the one before did."""
+    missing = [(k, source) for k, source in suspects if found.missing[k].any()]
+    if not suspects:
+        return True
+    bench.restart()
+    for k, source in missing:
+        for step in FAR:
+            found.still[k] &= bench.ask(changed(bench, case, source, step)) == base
+    return steady(bench, case, base, room)
+
+
+def steady(bench: Bench, case: Case, base: np.ndarray, room: np.ndarray) -> bool:
+    """Whether the target gives the same numbers once more, but for rounding."""
+    return bool((abs(bench.ask(case) - base) <= room).all())

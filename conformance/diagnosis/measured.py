@@ -1,0 +1,66 @@
+"""Measured, not looked up: what experiments on a target show, where no known mistake gives its numbers.
+
+What reads what comes first, since the other experiments build on it; then how many bits are kept; then the curves of
+the activations. The first that shows something is the answer. About a target that is right none says anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from conformance.events import MEASURED, Finding
+from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.subject import Subject
+from reference_rnn import Cell
+
+from .asking import Bench
+from .curves import curves
+from .influence import independent, influence
+from .precision import precision
+from .probes import Answered
+from .work import Work
+
+MOST = 3  # sentences about one cell
+EXPERIMENTS: dict[str, Callable[[Bench], list[str]]] = {
+    "influence": influence, "precision": precision, "curve": curves
+}  # fmt: skip
+
+
+def measured(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work) -> list[Finding]:
+    """Sentences about cells whose results are wrong, each as a finding without a patch; what cells share is one."""
+    wrong = wrong_dtypes(subject, answered, cells)
+    found: dict[tuple[str, str], list[Cell]] = {}
+    for number, (cell, dtype) in enumerate(wrong.items()):
+        bench = Bench(subject, cell, dtype, calls.part(1 / (len(wrong) - number)))
+        for kind, sentence in shown(bench):
+            found.setdefault((kind, sentence), []).append(cell)
+    return [finding(kind, sentence, alike, answered) for (kind, sentence), alike in found.items()]
+
+
+def wrong_dtypes(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell]) -> Mapping[Cell, str]:
+    """The cells that give wrong numbers, each with the first dtype in which it does."""
+    found: dict[Cell, str] = {}
+    heard = [a.probe.case.config for a in answered if a.probe.d is None and a.given is not None and not a.right]
+    for cell in cells:
+        dtypes = {config.dtype for config in heard if config.cell == cell}
+        if dtypes:
+            found[cell] = next(dtype for dtype in subject.capabilities.dtypes if dtype in dtypes)
+    return found
+
+
+def shown(bench: Bench) -> list[tuple[str, str]]:
+    """The kind of the first experiment that shows something, with its sentences."""
+    try:
+        if independent(bench):
+            for kind, experiment in EXPERIMENTS.items():
+                if sentences := experiment(bench):
+                    return [(kind, sentence) for sentence in sentences[:MOST]]
+    except (Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that
+        pass
+    return []
+
+
+def finding(kind: str, sentence: str, cells: Sequence[Cell], answered: Sequence[Answered]) -> Finding:
+    """A sentence about some cells as a finding."""
+    wrong = sum(not a.right and a.probe.case.config.cell in cells for a in answered)
+    return Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", "", 0, wrong, MEASURED)
