@@ -30,6 +30,7 @@ LIKE = 1e-6  # how well a setting of the reference must be an activation
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
 AT_LEAST = 2.0**-14  # the smallest factor of a setting
+SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 MOVED = 2.5  # a state that no gate must move with
 STATES = {"h_0": "h", "c_0": "c"}
 
@@ -181,6 +182,8 @@ class Curves:
         """The curve of a setting; None if there is no answer, or none of numbers."""
         try:
             own = reading(self.bench, setting, GRID)
+            if not own.right.all():  # then each number alone: rows may be what is wrong
+                own = reading(self.bench, setting, GRID, rows=1)
         except (Failure, NotApplicable):
             return None
         return own if np.isfinite(own.theirs).all() else None
@@ -198,7 +201,7 @@ class Curves:
         found: dict[tuple[str, str], list[Setting]] = {}
         moving = []
         for own in self.curves.values():
-            if own.right.all() or not self.held(own.setting):
+            if own.right.all() or not self.held(own.setting) or not self.fed_alike(own):
                 continue
             if self.leans(own):
                 moving.append(f"{own.setting.name} moves with a state that it must not see")
@@ -215,11 +218,29 @@ class Curves:
 
     def called(self, own: Read) -> str:
         """What a curve is; "" if something else is to blame."""
+        if np.ptp(own.theirs) == 0:  # it does not even move
+            return ""
         activation, room = own.setting.activation, own.room + SAME * self.bench.unit
         said = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
         if said or own.times == 1:
             return said or (unknown(self.bench, own) if own.setting.alone else "")
         return "" if own.setting.gates else f"{own.times:.5g} {activation}(z)"
+
+    def fed_alike(self, own: Read) -> bool:
+        """Whether a number that comes from the bias gives the same as from x: else it is not the activation."""
+        setting, packing = own.setting, self.bench.cell.packing("bias_ih")
+        if setting.swept not in packing:
+            return True
+        try:
+            by_x = reading(self.bench, setting, COARSE, rows=1)
+            by_bias = [
+                reading(self.bench, replace(setting, gates=(*setting.gates, (setting.swept, z))), np.zeros(1))
+                for z in by_x.z.tolist()
+            ]
+        except (Failure, NotApplicable):
+            return False
+        other = np.array([read.theirs[0] for read in by_bias])
+        return bool((abs(other - by_x.theirs) <= SLACK * (by_x.rad + by_bias[0].rad)).all())
 
     def leans(self, own: Read) -> bool:
         """Whether a curve is shifted by one amount here, and by another where the unit has other states."""
@@ -306,10 +327,13 @@ def grid(bench: Bench, numbers: np.ndarray) -> np.ndarray:
     return np.unique(bench.rounded(numbers).astype(np.float64))
 
 
-def reading(bench: Bench, setting: Setting, numbers: np.ndarray) -> Read:
-    """What the target makes of numbers; raises Failure and NotApplicable where it has no answer."""
+def reading(bench: Bench, setting: Setting, numbers: np.ndarray, rows: int = 0) -> Read:
+    """What the target makes of numbers; raises Failure and NotApplicable where it has no answer.
+
+    rows  how many numbers go into one call; 0 for as many as there are
+    """
     z = grid(bench, numbers)
-    rows = bench.size("batch", len(z))
+    rows = rows or bench.size("batch", len(z))
     parts = []
     for start in range(0, len(z), rows):
         part = z[start : start + rows]

@@ -1,12 +1,14 @@
 """Measured, not looked up: what experiments on a target show, where no known mistake gives its numbers.
 
-What reads what comes first, since the other experiments build on it; then how many bits are kept; then the curves of
-the activations. The first that shows something is the answer. About a target that is right none says anything.
+What a step reads comes first, since the other experiments build on it; then how many bits are kept; then the curves
+of the activations; then what larger networks read. The first that shows something is the answer. About a target that
+is right none says anything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from conformance.events import MEASURED, Finding
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
@@ -15,15 +17,18 @@ from reference_rnn import Cell
 
 from .asking import Bench
 from .curves import curves
-from .influence import independent, influence
+from .influence import MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered
 from .work import Work
 
 MOST = 3  # sentences about one cell
-EXPERIMENTS: dict[str, Callable[[Bench], list[str]]] = {
-    "influence": influence, "precision": precision, "curve": curves
-}  # fmt: skip
+EXPERIMENTS: tuple[tuple[str, Callable[[Bench], list[str]]], ...] = (
+    ("influence", partial(influence, ladder=ONE_STEP)),
+    ("precision", precision),
+    ("curve", curves),
+    ("influence", partial(influence, ladder=MORE)),
+)
 
 
 def measured(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work) -> list[Finding]:
@@ -52,7 +57,7 @@ def shown(bench: Bench) -> list[tuple[str, str]]:
     """The kind of the first experiment that shows something, with its sentences."""
     try:
         if independent(bench):
-            for kind, experiment in EXPERIMENTS.items():
+            for kind, experiment in EXPERIMENTS:
                 if sentences := experiment(bench):
                     return [(kind, sentence) for sentence in sentences[:MOST]]
     except (Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that

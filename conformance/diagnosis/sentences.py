@@ -29,6 +29,8 @@ RESULTS = (
     ("array", "step"),
     *((key,) for key in ("layer", "direction", "row", "step", "unit")),
     ("direction", "unit"),
+    ("layer", "direction"),
+    ("row", "direction"),
 )
 SOURCES = (("gate",), ("layer",), ("direction",), ("row",), ("step",), ("feature",), ("column",), ("unit",))
 DIRECTIONS = ("of the forward direction", "of the reverse direction")
@@ -102,10 +104,9 @@ def sentences(case: Case, sources: Sequence[Element], results: Sequence[Element]
     if swapped:
         more = [f"and so on, {len(swapped)} in all"] if len(swapped) > MOST else []
         return "; ".join([*swapped[:MOST], *more])
-    for array, rest in transposed(sources, pairs):
-        return "; ".join(
-            [f"{array} is read transposed", *([sentences(case, sources, results, rest)] if rest.differ.any() else [])]
-        )
+    if turned := next(transposed(sources, pairs), None):
+        rest = [sentences(case, sources, results, turned[1])] if turned[1].differ.any() else []
+        return "; ".join([f"{turned[0]} is read transposed", *rest])
     table = list(literals(case, [source.at for source in sources], [result.at for result in results]))
     # a pair that moves contradicts "is not read", one that does not contradicts "reads"
     missing = conditions(pairs.missing, pairs.must | ~pairs.still, table, not_read, sources, results)
@@ -120,6 +121,8 @@ def transposed(sources: Sequence[Element], pairs: Pairs) -> Iterator[tuple[str, 
     for k, source in enumerate(sources):
         if "column" in source.at:
             squared.setdefault(source.name, []).append(k)
+        if "column" in source.at and "gate" in source.at:
+            squared.setdefault(f"{source.name} of gate {source.at['gate']}", []).append(k)
     for name, squares in squared.items():
         across = [sources[k].at | {"unit": sources[k].at["column"], "column": sources[k].at["unit"]} for k in squares]
         other = [there.get(frozenset(at.items()), -1) for at in across]
