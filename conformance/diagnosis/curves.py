@@ -190,11 +190,22 @@ class Curves:
 
     def held(self, setting: Setting) -> bool:
         """Whether all is right that a setting relies on."""
-        gates = relied_on(self.bench.cell, setting)
         through = self.curves.get(setting.through)
-        return all(gate in self.curves and self.curves[gate].trusted(value) for gate, value in gates) and (
+        return all(self.holds(*gate) for gate in relied_on(self.bench.cell, setting)) and (
             not setting.through or (through is not None and bool(through.right.all()))
         )
+
+    def holds(self, gate: str, value: float) -> bool:
+        """Whether a gate can be held at a value by its bias."""
+        own = self.curves.get(gate)
+        if own is None or not own.trusted(value):
+            return False
+        try:
+            by_bias = reading(self.bench, fed(own.setting, value), np.zeros(1))
+        except (Failure, NotApplicable):
+            return False
+        here = own.z == value
+        return bool((abs(by_bias.theirs - own.theirs[here]) <= SLACK * (by_bias.rad + own.rad[here])).all())
 
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
@@ -208,7 +219,8 @@ class Curves:
             elif said := self.called(own):
                 found.setdefault((said, own.setting.activation), []).append(own.setting)
         moving += [
-            f"{own.setting.name} moves with {name}, which it must not see"
+            f"{own.setting.result} moves with {name} where no weight and no gate lets it through, "
+            f"seen on {own.setting.name}"
             for own in self.curves.values() for name, field in STATES.items() if self.moves(own, name, field)
         ]  # fmt: skip
         return [
@@ -233,10 +245,7 @@ class Curves:
             return True
         try:
             by_x = reading(self.bench, setting, COARSE, rows=1)
-            by_bias = [
-                reading(self.bench, replace(setting, gates=(*setting.gates, (setting.swept, z))), np.zeros(1))
-                for z in by_x.z.tolist()
-            ]
+            by_bias = [reading(self.bench, fed(setting, z), np.zeros(1)) for z in by_x.z.tolist()]
         except (Failure, NotApplicable):
             return False
         other = np.array([read.theirs[0] for read in by_bias])
@@ -262,6 +271,11 @@ class Curves:
             and bool((abs(other.mid - own.mid) <= own.rad).all())
             and bool((abs(other.theirs - own.theirs) > 2 * (own.rad + other.rad)).any())
         )
+
+
+def fed(setting: Setting, number: float) -> Setting:
+    """The same with a number that the bias of its gate gives."""
+    return replace(setting, gates=(*setting.gates, (setting.swept, number)))
 
 
 def together(mine: list[Setting]) -> str:

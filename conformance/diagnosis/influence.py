@@ -103,7 +103,7 @@ def independent(bench: Bench) -> bool:
     bench.restart()
     base = bench.ask(case)
     bench.restart()
-    other = bench.ask(case.map(lambda name, array: array if name == "x" else -array))
+    other = bench.ask(case.replace(parameters={name: -array for name, array in case.parameters.items()}))
     room = SLACK * bench.ball(case)[1]
     return bool((abs(other - base) > room).any()) and steady(bench, case, base, room)
 

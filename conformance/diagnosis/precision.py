@@ -19,7 +19,7 @@ from .curves import FINE, Setting, built, places, reading, settings
 
 LARGE, SMALL = 0.5, 0.5 * 2.0**-5
 MANY = 6  # bits of the dtype that must be lost: the last ones go with rounding of other kinds
-FEW = 4  # results that differ, of numbers between 0.5 and 0.6: fewer say nothing about their bits
+FEW = 4  # bits, and results of numbers between 0.5 and 0.6 that differ: where there are fewer, nothing moves at all
 FORMATS = {8: "as in bfloat16", 11: "as in float16 and tf32", 24: "as in float32"}
 
 
@@ -29,10 +29,8 @@ def precision(bench: Bench) -> list[str]:
     if setting is None or PRECISION[bench.dtype] < PRECISION["float32"]:
         return []
     try:
-        if (bits := of_results(bench, setting)) is not None:
-            return [said("results are", bits)]
         if (bits := kept(bench, setting, sums)) is not None:
-            return [said("sums are", bits)]
+            return [said("results are" if of_results(bench, setting) == bits else "sums are", bits)]
         operands = {name: kept(bench, setting, cases) for name, cases in OPERANDS.items()}
     except (Failure, NotApplicable):  # it has no answer to this
         return []
@@ -91,7 +89,7 @@ def last_kept(bench: Bench, setting: Setting, cases: Changed, base: float) -> in
         rad.append(ball[1][at])
     last = max((k for k in range(1, most + 1) if given[k] != given[0]), default=0)
     explained = (abs(np.array(given) - mid) <= rad).all()
-    return None if last > most - MANY or explained else last + 1
+    return None if not FEW <= last <= most - MANY or explained else last + 1
 
 
 def inputs(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
@@ -122,6 +120,11 @@ def states(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
     return weighing(mapped(case, {"h_0": h_0}), setting, "weight_hh", 0, 1.0)
 
 
+def recurrent(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """W_hh is 1 + extra, and x is 0; raises like ``states``."""
+    return weighing(states(bench, setting, base, 0.0), setting, "weight_hh", 0, 1 + extra)
+
+
 def weighing(case: Case, setting: Setting, kind: str, column: int, weight: float) -> Case:
     """The case with another weight of the first unit."""
     array = case.parameters[f"{kind}_l0"].copy()
@@ -130,4 +133,4 @@ def weighing(case: Case, setting: Setting, kind: str, column: int, weight: float
 
 
 Changed = Callable[[Bench, Setting, float, float], Case]
-OPERANDS: dict[str, Changed] = {"x": inputs, "W_ih": weights, "h_0": states}
+OPERANDS: dict[str, Changed] = {"x": inputs, "W_ih": weights, "h_0": states, "W_hh": recurrent}

@@ -100,7 +100,9 @@ class Literal:
 def sentences(case: Case, sources: Sequence[Element], results: Sequence[Element], pairs: Pairs) -> str:
     """What the pairs that differ say: what stands in the place of what; else which pairs are missing, or too many."""
     swapped = [f"{one} reads what {other} should" for one, other in stand_ins(results, RESULTS, pairs.turned)]
-    swapped = swapped or [f"{one} is read where {other} should be" for one, other in stand_ins(sources, SOURCES, pairs)]
+    swapped = swapped or [
+        f"{one} is read where {other} should be" for one, other in stand_ins(sources, SOURCES, pairs, True)
+    ]
     if swapped:
         more = [f"and so on, {len(swapped)} in all"] if len(swapped) > MOST else []
         return "; ".join([*swapped[:MOST], *more])
@@ -131,22 +133,27 @@ def transposed(sources: Sequence[Element], pairs: Pairs) -> Iterator[tuple[str, 
             yield name, Pairs(pairs.must & rest, pairs.never & rest, pairs.moved, pairs.still)
 
 
-def stand_ins(elements: Sequence[Element], ways: Sequence[tuple[str, ...]], pairs: Pairs) -> list[tuple[str, str]]:
+def stand_ins(
+    elements: Sequence[Element], ways: Sequence[tuple[str, ...]], pairs: Pairs, alone: bool = False
+) -> list[tuple[str, str]]:
     """Which elements are in the place of which, in words; nothing unless that explains all that differs.
 
-    ways  the keys of their places in which they may differ, one way after the other
+    ways   the keys of their places in which they may differ, one way after the other
+    alone  whether there must be one alone of which that can be said
     """
     there = {frozenset(element.at.items()): k for k, element in enumerate(elements)}
     differ = set(np.flatnonzero(pairs.differ.any(1)).tolist())
     for keys in ways:
         found, explained = [], set()
         for own, mine in groups(elements, keys).items():
-            for other in others(elements, keys, dict(own)):
+            fitting = []
+            for other in others(elements, keys, dict(own)) if differ & set(mine) else ():
                 theirs = [there.get(frozenset((elements[k].at | other).items()), -1) for k in mine]
-                if differ & set(mine) and -1 not in theirs and pairs.stand_in(mine, theirs):
-                    found.append((named(own), named({"array": "that"} | other)))
-                    explained |= set(mine)
-                    break
+                if -1 not in theirs and pairs.stand_in(mine, theirs):
+                    fitting.append(other)
+            if fitting and (len(fitting) == 1 or not alone):
+                found.append((named(own), named({"array": "that"} | fitting[0])))
+                explained |= set(mine)
         if differ <= explained:
             return found
     return []
