@@ -209,34 +209,33 @@ class Curves:
 
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
-        found: dict[tuple[str, str], list[Setting]] = {}
-        moving = []
+        named: dict[tuple[str, str], list[Setting]] = {}
+        others = []
         for own in self.curves.values():
             if own.right.all() or not self.held(own.setting) or not self.fed_alike(own):
                 continue
             if self.leans(own):
-                moving.append(f"{own.setting.name} moves with a state that it must not see")
-            elif said := self.called(own):
-                found.setdefault((said, own.setting.activation), []).append(own.setting)
-        moving += [
-            f"{own.setting.result} moves with {name} where no weight and no gate lets it through, "
-            f"seen on {own.setting.name}"
+                others.append(f"{own.setting.name} moves with a state that it must not see")
+            elif name := self.named(own):
+                named.setdefault((name, own.setting.activation), []).append(own.setting)
+            elif own.times == 1 and own.setting.alone and np.ptp(own.theirs):
+                others.append(unknown(self.bench, own))
+        others += [
+            f"{own.setting.result} moves with {name} where no weight and no gate lets it through{seen(own.setting)}"
             for own in self.curves.values() for name, field in STATES.items() if self.moves(own, name, field)
         ]  # fmt: skip
         return [
-            f"{together(mine)} is {said}, must be {activation}(z), where {given(mine)}"
-            for (said, activation), mine in found.items()
-        ] + moving
+            f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
+            for (name, activation), mine in named.items()
+        ] + others
 
-    def called(self, own: Read) -> str:
-        """What a curve is; "" if something else is to blame."""
-        if np.ptp(own.theirs) == 0:  # it does not even move
-            return ""
+    def named(self, own: Read) -> str:
+        """The name of a curve; "" if it has none, or something else is to blame."""
         activation, room = own.setting.activation, own.room + SAME * self.bench.unit
-        said = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
-        if said or own.times == 1:
-            return said or (unknown(self.bench, own) if own.setting.alone else "")
-        return "" if own.setting.gates else f"{own.times:.5g} {activation}(z)"
+        name = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
+        if name or own.times == 1 or own.setting.gates:
+            return name
+        return f"{own.times:.5g} {activation}(z)"
 
     def fed_alike(self, own: Read) -> bool:
         """Whether a number that comes from the bias gives the same as from x: else it is not the activation."""
@@ -282,7 +281,13 @@ def together(mine: list[Setting]) -> str:
     """What some settings show, in words."""
     if len(mine) == 1:
         return mine[0].name
-    return f"the activation of {', '.join(setting.swept for setting in mine)}"
+    *most, last = (STATES.get(setting.swept, setting.swept) for setting in mine)
+    return f"the activation of {', '.join(most)} and {last}"
+
+
+def seen(setting: Setting) -> str:
+    """Which gate shows something, in words, where there are several."""
+    return f", seen on gate {setting.swept}" if setting.gates and setting.swept not in STATES else ""
 
 
 def given(mine: list[Setting]) -> str:
@@ -325,15 +330,20 @@ def plain(number: float) -> float:
 
 def unknown(bench: Bench, own: Read) -> str:
     """A curve that has no name: whether it comes in steps, or only small numbers are wrong; and its worst number."""
-    off, unit = abs(own.theirs - own.mid), bench.unit * abs(own.setting.factor)
-    worst = int(np.argmax(off / (own.rad + unit)))
-    number = f"{own.values[worst]:.7g} at z = {own.z[worst]:.6g}"
-    fine = reading(bench, own.setting, FINE)
-    if len(set(fine.theirs.tolist())) < STEPS < len(set(fine.mid.tolist())):
-        return f"a curve of steps, {len(set(fine.theirs.tolist()))} of them between 0.5 and 0.6; {number}"
-    if off.max() < 2**8 * unit:
-        return f"accurate in absolute terms only; {number}"
-    return f"another curve; {number}"
+    off, setting = abs(own.theirs - own.mid) / abs(own.setting.factor), own.setting
+    worst, right = int(np.argmax(off / (own.room + bench.unit))), ANY[setting.activation](own.z)
+    fine = reading(bench, setting, FINE)
+    steps, wanted = len(set(fine.theirs.tolist())), len(set(fine.mid.tolist()))
+    if 1 < steps < STEPS < wanted:
+        how = f"comes in steps, {steps} of them for z between 0.5 and 0.6"
+    elif (own.right | (abs(right) < 0.25)).all() and off.max() < 2**8 * bench.unit:
+        how = "is accurate in absolute terms only"
+    else:
+        how = f"is another curve, off by up to {off.max():.1g}"
+    return (
+        f"{setting.result} {how}: it gives {own.values[worst]:.7g} at z = {own.z[worst]:.6g}, must give "
+        f"{setting.activation}(z) = {right[worst]:.7g}, where {given([setting])}{seen(setting)}"
+    )
 
 
 def grid(bench: Bench, numbers: np.ndarray) -> np.ndarray:

@@ -15,30 +15,43 @@ from reference_rnn import PRECISION, Case
 from reference_rnn.case import gate_rows
 
 from .asking import Bench, mapped
-from .curves import FINE, Setting, built, places, reading, settings
+from .curves import ANY, FINE, STATES, Setting, built, places, reading, settings
 
 LARGE, SMALL = 0.5, 0.5 * 2.0**-5
 MANY = 6  # bits of the dtype that must be lost: the last ones go with rounding of other kinds
 FEW = 4  # bits, and results of numbers between 0.5 and 0.6 that differ: where there are fewer, nothing moves at all
+TERMS = 64  # of a long sum
+LOST = "sums lose {} terms that are each too small to move them: they are kept in {} significant bits"
 FORMATS = {8: "as in bfloat16", 11: "as in float16 and tf32", 24: "as in float32"}
 
 
 def precision(bench: Bench) -> list[str]:
     """How many bits are kept where more must be: of results, else of sums, else of what is multiplied."""
-    setting = next((s for s in settings(bench.cell) if s.swept in bench.cell.gates and not s.through), None)
-    if setting is None or PRECISION[bench.dtype] < PRECISION["float32"]:
+    setting = next(filter(straight, settings(bench.cell)), None)
+    if setting is None:
         return []
     try:
-        if (bits := kept(bench, setting, sums)) is not None:
-            return [said("results are" if of_results(bench, setting) == bits else "sums are", bits)]
-        operands = {name: kept(bench, setting, cases) for name, cases in OPERANDS.items()}
-    except (Failure, NotApplicable):  # it has no answer to this
+        if PRECISION[bench.dtype] < PRECISION["float32"]:  # fewer bits cannot be told from rounding, but in long sums
+            return [LOST.format(TERMS, PRECISION[bench.dtype])] if loses(bench, setting) else []
+        summed = [last_kept(bench, setting, sums, base) for base in (LARGE, SMALL)]
+        results = of_results(bench, setting) if None not in summed else None
+    except (Failure, NotApplicable):  # what cannot be told from sums is not said
         return []
+    if results is not None and all(bits is not None and abs(bits - results) <= 1 for bits in summed):
+        return [said(f"{setting.result} is", results)]
+    if summed[0] is not None and summed[0] == summed[1]:
+        return [said("sums are", summed[0])]
     found: dict[int, list[str]] = {}
-    for name, bits in operands.items():
-        if bits is not None:
+    for name, cases in OPERANDS.items():
+        if (bits := kept(bench, setting, cases)) is not None:
             found.setdefault(bits, []).append(name)
     return [said(f"{listed(names)} {'are' if len(names) > 1 else 'is'}", bits) for bits, names in found.items()]
+
+
+def straight(setting: Setting) -> bool:
+    """Whether the result of a small number is as small, so that rounding by size shows."""
+    small = ANY[setting.activation](np.zeros(1))
+    return setting.swept not in STATES and setting.alone and not setting.through and not small.any()
 
 
 def listed(names: list[str]) -> str:
@@ -71,7 +84,10 @@ def significant(number: float) -> int:
 
 def kept(bench: Bench, setting: Setting, cases: Changed) -> int | None:
     """How many significant bits of something move the result, alike for large and small numbers; None if enough."""
-    bits = {last_kept(bench, setting, cases, base) for base in (LARGE, SMALL)}
+    try:
+        bits = {last_kept(bench, setting, cases, base) for base in (LARGE, SMALL)}
+    except (Failure, NotApplicable):  # it has no answer to this
+        return None
     return bits.pop() if len(bits) == 1 else None
 
 
@@ -90,6 +106,24 @@ def last_kept(bench: Bench, setting: Setting, cases: Changed, base: float) -> in
     last = max((k for k in range(1, most + 1) if given[k] != given[0]), default=0)
     explained = (abs(np.array(given) - mid) <= rad).all()
     return None if not FEW <= last <= most - MANY or explained else last + 1
+
+
+@np.errstate(all="ignore")
+def loses(bench: Bench, setting: Setting) -> bool:
+    """Whether many terms do not move a sum that each of them is too small to move, in the bits of the dtype.
+
+    Raises NotApplicable where there are not as many inputs.
+    """
+    case = built(bench, setting, np.array([LARGE]), inputs=TERMS + 1)
+    x = case.x.copy()
+    x[0, 0, 1 : TERMS + 1] = LARGE
+    long = mapped(case, {"x": x})
+    for column in range(1, TERMS + 1):
+        long = weighing(long, setting, "weight_ih", column, 2.0 ** -(PRECISION[bench.dtype] + 1))
+    at = places(case, setting, 1)[0]
+    short, given = bench.ask(case)[at], bench.ask(long)[at]
+    mid, rad = (array[at] for array in bench.ball(long))
+    return bool(given == short and abs(given - mid) > rad)
 
 
 def inputs(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
