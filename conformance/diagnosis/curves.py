@@ -437,6 +437,8 @@ def best(cell: Cell, swept: str, unlike: float = 0.0) -> Setting | None:
     states = [(0.0, 1.0, 2.0) if name != swept and field in cell.states else (0.0,) for name, field in STATES.items()]
     for through in ("", *cell.packing("weight_hh")) if swept in cell.gates else ("",):
         for h, c, *values in product(*states, *[(OPEN, -OPEN, 0.0)] * len(others)):
+            if through and not h:  # then nothing goes through
+                continue
             setting = Setting(swept, tuple(zip(others, values)), h, c, through)
             for candidate in recognised(setting, forward(case_of(config, setting, GRID, len(GRID)))):
                 if abs(candidate.factor - unlike) < 0.05 * abs(unlike):
