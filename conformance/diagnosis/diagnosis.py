@@ -1,7 +1,7 @@
 """Diagnosis: which mistake in the reference gives the target's numbers.
 
-Single faults are tried on all probes, pairs among those that change the smallest telling one. A diagnosis explains
-a verdict; it never changes it.
+Single faults are tried on all probes, pairs among those that change the smallest telling one. Where none gives the
+numbers, experiments say what is wrong. A diagnosis explains a verdict; it never changes it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reference_rnn import Cell
 
 from .faulty import FaultyTarget
 from .localisation import error_map, left_out, right_alone, what_is_known
-from .measured import measured
+from .measured import findings_of, measured
 from .probes import Answered, Arrays, answers
 from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, PATIENCE, Work
 
@@ -59,6 +59,7 @@ def diagnose(
     deadline = time.monotonic() + seconds
     subject = Subject(target)
     calls = Work(DEAR_CALLS if subject.capabilities.recompiles else CALLS, deadline)
+    experiments = Work(DEAR_EXPERIMENTS if subject.capabilities.recompiles else EXPERIMENTS, deadline)
     work = Work(EVALUATIONS, deadline)
     progress("asking the target")
     try:
@@ -75,11 +76,12 @@ def diagnose(
     if known:  # then neither conditions nor likeness mean anything: it depends on the calls before
         findings = [finding for finding in findings if finding.exact or finding.explains]
     else:
-        known = what_is_known(answered, unexplained, subject, calls)
-        if not any(finding.explains for finding in findings if not finding.exact):
-            progress("measuring")
-            experiments = Work(DEAR_EXPERIMENTS if subject.capabilities.recompiles else EXPERIMENTS, deadline)
-            findings = best_first(findings, measured(subject, answered, unexplained, experiments))
+        alike = any(finding.explains for finding in findings if not finding.exact)
+        progress("measuring")
+        sentences = {} if alike else measured(subject, answered, unexplained, experiments)
+        findings = best_first(findings, list(findings_of(sentences, answered)))
+        stated = {cell for cells in sentences.values() for cell in cells}
+        known = what_is_known(answered, unexplained, subject, calls, stated)
     known += left_out(answered, subject.capabilities)
     wrong = [str(a.probe.case.config.cell) for a in answered if not a.right]
     return Diagnosis([*shapes, *findings], known, list(dict.fromkeys(wrong)), error_map(answered))

@@ -7,7 +7,7 @@ is right none says anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from conformance.events import MEASURED, Finding
@@ -31,15 +31,25 @@ EXPERIMENTS: tuple[tuple[str, Callable[[Bench], list[str]]], ...] = (
 )
 
 
-def measured(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work) -> list[Finding]:
-    """Sentences about cells whose results are wrong, each as a finding without a patch; what cells share is one."""
+Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that they are about
+
+
+def measured(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work) -> Sentences:
+    """What experiments show about those cells that give wrong numbers."""
     wrong = wrong_dtypes(subject, answered, cells)
-    found: dict[tuple[str, str], list[Cell]] = {}
+    found: Sentences = {}
     for number, (cell, dtype) in enumerate(wrong.items()):
         bench = Bench(subject, cell, dtype, calls.part(1 / (len(wrong) - number)))
         for kind, sentence in shown(bench):
             found.setdefault((kind, sentence), []).append(cell)
-    return [finding(kind, sentence, alike, answered) for (kind, sentence), alike in found.items()]
+    return found
+
+
+def findings_of(sentences: Sentences, answered: Sequence[Answered]) -> Iterator[Finding]:
+    """Each sentence as a finding without a patch; telling: how many answers of its cells are wrong."""
+    for (kind, sentence), cells in sentences.items():
+        wrong = sum(not a.right and a.probe.case.config.cell in cells for a in answered)
+        yield Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", "", 0, wrong, MEASURED)
 
 
 def wrong_dtypes(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell]) -> Mapping[Cell, str]:
@@ -63,9 +73,3 @@ def shown(bench: Bench) -> list[tuple[str, str]]:
     except (Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that
         pass
     return []
-
-
-def finding(kind: str, sentence: str, cells: Sequence[Cell], answered: Sequence[Answered]) -> Finding:
-    """A sentence about some cells as a finding."""
-    wrong = sum(not a.right and a.probe.case.config.cell in cells for a in answered)
-    return Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", "", 0, wrong, MEASURED)
