@@ -26,7 +26,6 @@ FAR = (8.0, -8.0)  # the same where nothing moved: a unit may be saturated, or b
 ELEMENTS = 36  # of one array, at most, and fewer where there are several layers and directions
 CLEAR = 64.0  # times what rounding explains: what must move, moves by so much
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
-
 FAINT = 2.0**-8  # of what it must: who moves by less than that in long runs forgets sooner, and does see
 LONG = 3  # steps times layers
 
@@ -78,15 +77,16 @@ def influence(bench: Bench, ladder: Ladder) -> list[str]:
         if case is None or (size := (case.x.shape, case.config, *map(rung.get, WAYS))) in tried:
             continue  # other sizes are claimed, and these were asked for before
         tried.add(size)
-        what = list(sources(case, np.random.default_rng(0)))
         try:
-            found = measured(bench, case, what)
+            experiment = Experiment(bench, case)
+            pairs = experiment.pairs()
         except (Failure, NotApplicable):  # it has no answer, or not for what is changed
             continue
-        if found is None:
+        if pairs is None:
             return []
-        if found.differ.any():
-            return [f"{sentences(case, what, list(results(case)), found)}, with {seen(name, rung, case)}"]
+        if pairs.differ.any():
+            said = sentences(case, experiment.sources, experiment.results, pairs)
+            return [f"{said}, with {seen(name, rung, case)}"]
     return []
 
 
@@ -120,39 +120,35 @@ def seen(name: str, rung: dict[str, Any], case: Case) -> str:
 
 
 def built(bench: Bench, rung: dict[str, Any]) -> Case | None:
-    """A case of a rung's sizes, or the next that the target claims; None where it claims none such.
+    """A case of a rung's sizes, or the next that the target claims; None where it claims none such."""
+    named = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size", "L": "num_layers"}
+    T, N, I, H, L = (bench.size(dimension, rung[symbol]) for symbol, dimension in named.items())  # noqa: E741
+    claims, two, short = bench.subject.capabilities, rung["D"] == 2, "short" in rung
+    if L > bench.allowed.max_layers or bench.allowed.bidirectional not in (None, two):  # noqa: SIM300
+        return None
+    if (short and not (claims.lengths and T > 1 and N > 1)) or ("c_0" in rung and len(bench.cell.states) < 2):
+        return None
+    case = generic(bench, Config(bench.cell, I, H, L, two, dtype=bench.dtype), T, N)
+    if short:
+        case = case.replace(lengths=np.array([T - row % 2 for row in range(N)]))
+    if "last" in rung:
+        case = case.map(lambda name, array: last_alone(array) if name in ("x", "h_0") else array)
+    if "c_0" in rung:
+        case = case.map(lambda name, array: 0 * array if name == "c_0" else array)
+    return case if bench.subject.takes(case) else None
 
-    Gates are open and units off saturation, and where nothing is silent no number is zero.
-    """
-    T, N, I, H, L = (  # noqa: E741
-        bench.size(dimension, rung[symbol])
-        for dimension, symbol in zip(("steps", "batch", "input_size", "hidden_size", "num_layers"), "TNIHL")
-    )
-    claims = bench.subject.capabilities
-    two, short = rung["D"] == 2, rung.get("short", False)
-    if bench.allowed.max_layers < L or (two and not claims.bidirectional) or (short and not claims.lengths):
-        return None
-    if bench.allowed.bidirectional is True and not two:
-        return None
-    if short and (T < 2 or N < 2):
-        return None
-    config = Config(bench.cell, I, H, L, two, dtype=bench.dtype)
+
+def generic(bench: Bench, config: Config, T: int, N: int) -> Case:
+    """A case without zeros, with its gates open and its units off saturation; always the same for the same sizes."""
     draw = partial(numbers, np.random.default_rng(0), positive="relu" in bench.cell.activations)
     parameters = {
         name: bench.rounded(draw(shape.sizes, 0.5 * min(1, 4 / shape.sizes[-1]) if len(shape.sizes) > 1 else 0.5))
         for name, shape in parameter_shapes(config).items()
     }
-    h_0, c_0 = (bench.rounded(draw((L * config.num_directions, N, H))) for _ in "hc")
-    x = bench.rounded(abs(draw((T, N, I))))
-    lengths = np.array([T - row % 2 for row in range(N)]) if short else None
-    case = bench.given(Case(config, parameters, x, h_0, c_0 if config.num_states == 2 else None, lengths))
-    if "last" in rung:
-        case = case.map(lambda name, array: last_alone(array) if name in ("x", "h_0") else array)
-    if "c_0" in rung:
-        if case.c_0 is None:
-            return None
-        case = case.replace(c_0=np.zeros_like(case.c_0))
-    return case if bench.subject.takes(case) else None
+    entries = config.num_layers * config.num_directions
+    h_0, c_0 = (bench.rounded(draw((entries, N, config.hidden_size))) for _ in "hc")
+    x = bench.rounded(abs(draw((T, N, config.input_size))))
+    return bench.given(Case(config, parameters, x, h_0, c_0 if config.num_states == 2 else None))
 
 
 def numbers(generator: np.random.Generator, shape: tuple, scale: float = 1.0, *, positive: bool) -> np.ndarray:
@@ -214,46 +210,62 @@ def results(case: Case) -> Iterator[Element]:
             yield Element(name, (entry, row, unit), {"array": name} | at)
 
 
-def changed(bench: Bench, case: Case, source: Element, step: float) -> Case:
-    """The case with one element changed."""
-    array = dict(case.arrays())[source.name].astype(np.float64)
-    array[source.index] += step
-    return mapped(case, {source.name: bench.rounded(array)})
+class Experiment:
+    """Each element of a case changed alone: what the target answers, and what is right.
 
+    Raises Failure and NotApplicable where there is no answer.
+    """
 
-@np.errstate(all="ignore")
-def measured(bench: Bench, case: Case, what: list[Element]) -> Pairs | None:
-    """What moved when each source was changed alone; None where the target does not answer the same every time."""
-    mid, rad = bench.ball(case)
-    base = bench.ask(case)
-    cases = [changed(bench, case, source, STEP) for source in what]
-    given = np.array([bench.ask(other) for other in cases])
-    away = abs(np.array([right(other) for other in cases]) - mid)
-    room = rad + bench.arithmetic(case).eta
-    if not steady(bench, case, base, room) or not (np.isfinite(base).all() and np.isfinite(given).all()):
-        return None
-    found = Pairs(away > CLEAR * room, away == 0, abs(given - base) > SLACK * room, given == base)
-    if case.num_steps * case.config.num_layers > LONG and faint(found, abs(given - base), away):
-        found.still[:] = False
-    suspects = np.flatnonzero(found.differ.any(1)).tolist()
-    for k in suspects:  # whose own room counts, too
-        room_k = rad + bench.ball(cases[k])[1]
-        found.must[k] &= away[k] > 2 * room_k
-        found.moved[k] &= abs(given[k] - base) > SLACK * room_k
-    if not suspects:
-        return found
-    bench.restart()
-    for k in suspects:  # once more, and further where something did not move
-        if (abs(bench.ask(cases[k]) - given[k]) > SLACK * room).any():
+    @np.errstate(all="ignore")
+    def __init__(self, bench: Bench, case: Case) -> None:
+        self.bench = bench
+        self.case = case
+        self.sources = list(sources(case, np.random.default_rng(0)))
+        self.results = list(results(case))
+        self.changed = [self.moved(source, STEP) for source in self.sources]
+        self.mid, self.rad = bench.ball(case)
+        self.room = self.rad + bench.arithmetic(case).eta
+        self.base = bench.ask(case)
+        self.given = np.array([bench.ask(other) for other in self.changed])
+        self.away = abs(np.array([right(other) for other in self.changed]) - self.mid)
+
+    def moved(self, source: Element, step: float) -> Case:
+        """The case with one element changed."""
+        array = dict(self.case.arrays())[source.name].astype(np.float64)
+        array[source.index] += step
+        return mapped(self.case, {source.name: self.bench.rounded(array)})
+
+    @np.errstate(all="ignore")
+    def pairs(self) -> Pairs | None:
+        """What moved; None where the target does not answer the same every time, or not with numbers."""
+        finite = np.isfinite(self.base).all() and np.isfinite(self.given).all()
+        if not finite or not steady(self.bench, self.case, self.base, self.room):
             return None
-        for step in FAR if found.missing[k].any() else ():
-            found.still[k] &= bench.ask(changed(bench, case, what[k], step)) == base
-    return found if steady(bench, case, base, room) else None
+        apart = abs(self.given - self.base)
+        found = Pairs(self.away > CLEAR * self.room, self.away == 0, apart > SLACK * self.room, apart == 0)
+        if self.case.num_steps * self.case.config.num_layers > LONG and self.faint(found):
+            found.still[:] = False
+        suspects = np.flatnonzero(found.differ.any(1)).tolist()
+        for k in suspects:  # whose own room counts, too
+            room = self.rad + self.bench.ball(self.changed[k])[1]
+            found.must[k] &= self.away[k] > 2 * room
+            found.moved[k] &= apart[k] > SLACK * room
+        return found if not suspects or self.confirmed(suspects, found) else None
 
+    def faint(self, found: Pairs) -> bool:
+        """Whether something moved by far less than it must: so may others, until rounding swallows it."""
+        less = abs(self.given - self.base) < FAINT * self.away
+        return bool(less[found.must & ~found.still].any())
 
-def faint(found: Pairs, moved: np.ndarray, away: np.ndarray) -> bool:
-    """Whether something moved by far less than it must: so may others, until rounding swallows it."""
-    return bool((moved < FAINT * away)[found.must & ~found.still].any())
+    def confirmed(self, suspects: list[int], found: Pairs) -> bool:
+        """Asks a new instance for what differs, and further where nothing moved; whether it answers the same."""
+        self.bench.restart()
+        for k in suspects:
+            if (abs(self.bench.ask(self.changed[k]) - self.given[k]) > SLACK * self.room).any():
+                return False
+            for step in FAR if found.missing[k].any() else ():
+                found.still[k] &= self.bench.ask(self.moved(self.sources[k], step)) == self.base
+        return steady(self.bench, self.case, self.base, self.room)
 
 
 def steady(bench: Bench, case: Case, base: np.ndarray, room: np.ndarray) -> bool:

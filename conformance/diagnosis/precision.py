@@ -15,7 +15,8 @@ from reference_rnn import PRECISION, Case
 from reference_rnn.case import gate_rows
 
 from .asking import Bench, mapped
-from .curves import ANY, FINE, STATES, Setting, built, places, reading, settings
+from .curves import ANY, FINE, built, places, reading
+from .settings import STATES, Setting, settings
 
 LARGE, SMALL = 0.5, 0.5 * 2.0**-5
 MANY = 6  # bits of the dtype that must be lost: the last ones go with rounding of other kinds

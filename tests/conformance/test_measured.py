@@ -11,14 +11,15 @@ from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.chapters import catalogue
 from conformance.diagnosis.asking import Bench
-from conformance.diagnosis.curves import settings
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.measured import shown
+from conformance.diagnosis.settings import settings
 from conformance.diagnosis.work import DEAR_EXPERIMENTS, EXPERIMENTS, Work
 from conformance.faults import FAULTS
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
+from conformance.report.terminal import styled
 from reference_rnn import CELLS, DTYPES, Result, cell_of, forward
 from reference_rnn.cell import loaded
 
@@ -321,7 +322,7 @@ def test_sums_in_halves_are_told_to_who_does_not_claim_them(arithmetic, kinds):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=3)
 def test_nothing_is_said_about_the_reference(cell, dtype):
     target = planted(cells=CELLS, dtypes=DTYPES)
     if dtype == "bfloat16":  # which travels in float32
@@ -330,7 +331,7 @@ def test_nothing_is_said_about_the_reference(cell, dtype):
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=7)
+@pytest.mark.sample(every=12)
 def test_nothing_is_said_about_what_is_right(path):
     claims = open_target(path, in_process=True).capabilities
     calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
@@ -339,7 +340,7 @@ def test_nothing_is_said_about_what_is_right(path):
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-@pytest.mark.sample(every=5)
+@pytest.mark.sample(every=8)
 def test_nothing_is_said_about_cells_of_ones_own(path):
     cell = loaded(str(path), path.stem)
     assert said(FaultyTarget(cells=(cell,)), cell) == (set(), [])
@@ -430,3 +431,12 @@ def test_a_shape_is_still_recognised():
     squeezed.capabilities = Capabilities()
     report = check(squeezed, properties=["shapes.shapes", "equivalence.steps"])
     assert report.diagnosis[0].fault == "shape-of-output"
+
+
+def test_the_report_says_that_it_was_measured():
+    target = planted(arrays(lambda name, array: array[:, ::-1] if name == "weight_ih_l0" else array), max_layers=1)
+    report = check(target, properties=["equivalence.steps"])
+    text = "\n".join(line for _, line in styled(report))
+    assert "diagnosis: no known mistake gives your numbers; experiments on your code show this" in text
+    assert "weight_ih in column 2 is not read" in text
+    assert "probes are wrong" not in text  # which says less
