@@ -7,7 +7,7 @@ number that the bias gives comes out as one that x gives.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from reference_rnn import Case, Config
 from reference_rnn.cell import ACTIVATIONS
 
 from .asking import Bench
-from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, fed, relied_on, settings
+from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, relied_on, settings
 
 FINE = np.linspace(0.5, 0.6, 65)
 SOUND = 1e-4  # how well it must be one with the target's arrays
@@ -116,7 +116,7 @@ class Read:
         """The factor by which all of it differs from what is right, where that is all: something else is to blame."""
         wanted = ANY[self.setting.activation](self.z)
         factor = float(self.values @ wanted / (wanted @ wanted))
-        apart = abs(self.values - factor * wanted) <= 2 * self.room
+        apart = abs(self.values - factor * wanted) <= 2 * self.room * (1 + abs(factor))
         return factor if apart.all() and abs(factor) > AT_LEAST else 1.0
 
     def trusted(self, at: float) -> bool:
@@ -161,7 +161,7 @@ class Curves:
         if own is None or not own.trusted(value):
             return False
         try:
-            by_bias = reading(self.bench, fed(own.setting, value), np.zeros(1))
+            by_bias = reading(self.bench, replace(own.setting, by="b_ih"), np.array([value]))
         except (Failure, NotApplicable):
             return False
         here = own.z == value
@@ -172,9 +172,14 @@ class Curves:
         named: dict[tuple[str, str], list[Setting]] = {}
         others = []
         for own in self.curves.values():
-            if own.right.all() or not self.held(own.setting) or not self.fed_alike(own):
+            if not self.held(own.setting):
                 continue
-            if self.leans(own):
+            terms = self.terms(own)
+            if not self.alike(terms):
+                others += [said for read in terms if (said := self.scaled(read))]
+            elif own.right.all():
+                continue
+            elif self.leans(own):
                 others.append(f"{own.setting.name} moves with a state that it must not see")
             elif name := self.named(own):
                 named.setdefault((name, own.setting.activation), []).append(own.setting)
@@ -197,18 +202,26 @@ class Curves:
             return name
         return f"{own.times:.5g} {activation}(z)"
 
-    def fed_alike(self, own: Read) -> bool:
-        """Whether a number that comes from the bias gives the same as from x: else it is not the activation."""
-        setting, packing = own.setting, self.bench.cell.packing("bias_ih")
-        if setting.swept not in packing:
-            return True
-        try:
-            by_x = reading(self.bench, setting, COARSE, rows=1)
-            by_bias = [reading(self.bench, fed(setting, z), np.zeros(1)) for z in by_x.z.tolist()]
-        except (Failure, NotApplicable):
-            return False
-        other = np.array([read.theirs[0] for read in by_bias])
-        return bool((abs(other - by_x.theirs) <= SLACK * (by_x.rad + by_bias[0].rad)).all())
+    def terms(self, own: Read) -> list[Read]:
+        """A few numbers of a curve, given by each term that its gate reads."""
+        found = []
+        for term in own.setting.terms(self.bench.cell) if own.setting.swept not in STATES else ():
+            try:
+                found.append(reading(self.bench, replace(own.setting, by=term), COARSE, rows=1))
+            except (Failure, NotApplicable):
+                continue
+        return [read for read in found if read.sound]
+
+    def alike(self, terms: list[Read]) -> bool:
+        """Whether the terms of a sum all lead to the same: what is wrong, if anything, is the activation."""
+        return all((abs(read.theirs - terms[0].theirs) <= SLACK * (read.rad + terms[0].rad)).all() for read in terms)
+
+    def scaled(self, read: Read) -> str:
+        """That a gate reads one term with a factor; "" if it does not."""
+        shift = fit(read.setting.activation, read.z, read.values, read.room + SAME * self.bench.unit)
+        if read.right.all() or shift is None or shift[1] or shift[0] == 1:
+            return ""
+        return f"{read.setting.reader} reads {linear(*shift, read.setting.by)} where it must read {read.setting.by}"
 
     def leans(self, own: Read) -> bool:
         """Whether a curve is shifted by one amount here, and by another where the unit has other states."""
@@ -261,20 +274,27 @@ def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> st
     return ""
 
 
-@np.errstate(all="ignore")
 def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> str:
     """The activation of a z + b, where that is what a curve is; else ""."""
+    shift = fit(activation, z, y, room)
+    return "" if shift in (None, (1, 0)) else f"{activation}({linear(*shift, 'z')})"
+
+
+@np.errstate(all="ignore")
+def fit(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tuple[float, float] | None:
+    """The a and b for which a curve is the activation of a z + b; None if there are none."""
     own = INVERSE[activation](y) if activation in INVERSE else np.full_like(y, np.nan)
     inner = np.isfinite(own) & (abs(own) < 3) & (abs(own) > 2.0**-4)
     if inner.sum() < 4:
-        return ""
+        return None
     a, b = (plain(number) for number in np.polyfit(z[inner], own[inner], 1))
-    if not (abs(ANY[activation](a * z + b) - y) <= room * (1 + abs(a))).all():
-        return ""
-    if (a, b) == (1, 0):
-        return ""
-    factor = "" if a == 1 else f"{a:.5g} "
-    return f"{activation}({factor}z" + ("" if b == 0 else f" {'+' if b > 0 else '-'} {abs(b):.5g}") + ")"
+    return (a, b) if (abs(ANY[activation](a * z + b) - y) <= room * (1 + abs(a))).all() else None
+
+
+def linear(a: float, b: float, z: str) -> str:
+    """a z + b in words."""
+    factor = {1.0: "", -1.0: "-"}.get(a, f"{a:.5g} ")
+    return f"{factor}{z}" + ("" if b == 0 else f" {'+' if b > 0 else '-'} {abs(b):.5g}")
 
 
 def plain(number: float) -> float:

@@ -103,7 +103,7 @@ def independent(bench: Bench) -> bool:
     bench.restart()
     base = bench.ask(case)
     bench.restart()
-    other = bench.ask(case.replace(parameters={name: -array for name, array in case.parameters.items()}))
+    other = bench.ask(with_other_signs(case))
     room = SLACK * bench.ball(case)[1]
     return bool((abs(other - base) > room).any()) and steady(bench, case, base, room)
 
@@ -229,11 +229,12 @@ class Experiment:
         self.given = np.array([bench.ask(other) for other in self.changed])
         self.away = abs(np.array([right(other) for other in self.changed]) - self.mid)
 
-    def moved(self, source: Element, step: float) -> Case:
-        """The case with one element changed."""
-        array = dict(self.case.arrays())[source.name].astype(np.float64)
+    def moved(self, source: Element, step: float, case: Case | None = None) -> Case:
+        """The case, or another one, with one element changed."""
+        case = case or self.case
+        array = dict(case.arrays())[source.name].astype(np.float64)
         array[source.index] += step
-        return mapped(self.case, {source.name: self.bench.rounded(array)})
+        return mapped(case, {source.name: self.bench.rounded(array)})
 
     @np.errstate(all="ignore")
     def pairs(self) -> Pairs | None:
@@ -258,14 +259,24 @@ class Experiment:
         return bool(less[found.must & ~found.still].any())
 
     def confirmed(self, suspects: list[int], found: Pairs) -> bool:
-        """Asks a new instance for what differs, and further where nothing moved; whether it answers the same."""
+        """Asks a new instance for what differs, and otherwise where nothing moved; whether it answers the same."""
         self.bench.restart()
         for k in suspects:
             if (abs(self.bench.ask(self.changed[k]) - self.given[k]) > SLACK * self.room).any():
                 return False
             for step in FAR if found.missing[k].any() else ():
                 found.still[k] &= self.bench.ask(self.moved(self.sources[k], step)) == self.base
+        turned = with_other_signs(self.case)
+        base = self.bench.ask(turned)
+        for k in suspects:
+            if found.missing[k].any():
+                found.still[k] &= self.bench.ask(self.moved(self.sources[k], STEP, turned)) == base
         return steady(self.bench, self.case, self.base, self.room)
+
+
+def with_other_signs(case: Case) -> Case:
+    """The case with each parameter negative: what was shut is open, and what was zero by a kink is not."""
+    return case.replace(parameters={name: -array for name, array in case.parameters.items()})
 
 
 def steady(bench: Bench, case: Case, base: np.ndarray, room: np.ndarray) -> bool:

@@ -24,15 +24,16 @@ LIKE = 1e-6  # how well a setting of the reference must be an activation
 AT_LEAST = 2.0**-14  # the smallest factor of a setting
 MOVED = 2.5  # a state that no gate must move with
 STATES = {"h_0": "h", "c_0": "c"}
+TERMS = {"W_ih x": "weight_ih", "b_ih": "bias_ih", "b_hh": "bias_hh", "W_hh h": "weight_hh"}
 GRID = np.concatenate([[-OPEN, OPEN], np.linspace(-12, 12, 97), [s * 2.0**-k for k in range(4, 13) for s in (1, -1)]])
-COARSE = np.array([-3.0, -1.0, -0.25, 0.25, 1.0, 3.0])
+COARSE = np.array([-3.0, -1.0, -0.5, -0.25, 0.25, 0.5, 1.0, 3.0])
 
 
 @dataclass(frozen=True)
 class Setting:
     """How one unit is set for a result to be ``factor`` times an activation of a number, plus ``summand``.
 
-    swept  the gate that reads the number through x, or the state that is it
+    swept  the gate that reads the number, or the state that is it;  by: what gives a gate its number, of TERMS
     gates  the other gates, and what they read;  through: the gate whose recurrent weight is THIN, or ""
     h, c   the states
     """
@@ -46,6 +47,7 @@ class Setting:
     activation: str = ""
     factor: float = 1.0
     summand: float = 0.0
+    by: str = "W_ih x"
 
     @property
     def name(self) -> str:
@@ -53,6 +55,16 @@ class Setting:
         if self.swept in STATES:
             return f"the activation of the state {STATES[self.swept]}"
         return f"the activation of gate {self.swept}" if self.gates else "the activation"
+
+    @property
+    def reader(self) -> str:
+        """What reads the number, in words."""
+        return f"gate {self.swept}" if self.gates else "the unit"
+
+    def terms(self, cell: Cell) -> list[str]:
+        """What can give its gate a number; the state only where it is not set otherwise."""
+        free = not self.h and not self.through
+        return [term for term, kind in TERMS.items() if self.swept in cell.packing(kind) and (free or term != "W_hh h")]
 
     def moved(self, field: str) -> Setting:
         """The same with another state, h or c."""
@@ -64,13 +76,11 @@ class Setting:
         return bool(self.through) or abs(self.factor - 1) < LIKE
 
 
-def fed(setting: Setting, number: float) -> Setting:
-    """The same with a number that the bias of its gate gives."""
-    return replace(setting, gates=(*setting.gates, (setting.swept, number)))
-
-
 def case_of(config: Config, setting: Setting, z: np.ndarray, rows: int) -> Case:
-    """One step of some rows: each with its number in the first unit, and zeros past the last number."""
+    """One step of some rows: each with its number in the first unit, and zeros past the last number.
+
+    What a bias gives is the first number, in every row.
+    """
     p = {name: np.zeros(shape.sizes, config.numpy_dtype) for name, shape in parameter_shapes(config).items()}
 
     def first(kind: str, gate: str) -> int:
@@ -83,11 +93,20 @@ def case_of(config: Config, setting: Setting, z: np.ndarray, rows: int) -> Case:
         p["weight_hh_l0"][first("weight_hh", setting.through), 0] = THIN
     x = np.zeros((1, rows, config.input_size), config.numpy_dtype)
     states = [np.full((1, rows, config.hidden_size), value, x.dtype) for value in (setting.h, setting.c)]
-    if setting.swept in config.cell.gates:
-        p["weight_ih_l0"][first("weight_ih", setting.swept), 0] = 1
-        x[0, : len(z), 0] = z
-    else:
+    if setting.swept in STATES:
         states[list(STATES).index(setting.swept)][0, : len(z), 0] = z
+        return case_with(config, p, x, states)
+    kind = TERMS[setting.by]
+    if kind.startswith("bias"):
+        p[f"{kind}_l0"][gate_rows(config, setting.swept, f"{kind}_l0")] = z[0]
+    else:
+        p[f"{kind}_l0"][first(kind, setting.swept), 0] = 1
+        (x if kind == "weight_ih" else states[0])[0, : len(z), 0] = z
+    return case_with(config, p, x, states)
+
+
+def case_with(config: Config, p: dict[str, np.ndarray], x: np.ndarray, states: list[np.ndarray]) -> Case:
+    """The case of these arrays; the second state where the cell has one."""
     return Case(config, p, x, states[0], states[1] if config.num_states == 2 else None)
 
 

@@ -272,15 +272,25 @@ def test_curves_of_gates(mistake):
     assert kinds == {"curve"} and found.startswith(sentence)
 
 
-def test_what_scales_x_is_not_taken_for_an_activation():
-    """A number that the bias gives goes through the same activation, and comes out right."""
-    scaled = from_cell(
-        lambda x, h, p: np.tanh(
-            1.5 * (x @ p["weight_ih"].T) + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
-        ).astype(x.dtype),
-        "RNN_TANH",
-    )
-    assert said(scaled) == (set(), [])
+def test_what_scales_a_term_is_not_taken_for_an_activation():
+    """A number that another term gives goes through the same activation, and comes out right."""
+
+    def scaled(x, h, p):
+        z = 1.5 * (x @ p["weight_ih"].T) + 2 * p["bias_ih"] - h @ p["weight_hh"].T + p["bias_hh"]
+        return np.tanh(z).astype(x.dtype)
+
+    kinds, found = said(from_cell(scaled, "RNN_TANH"))
+    assert kinds == {"curve"}
+    assert found == [
+        "the unit reads 1.5 W_ih x where it must read W_ih x", "the unit reads 2 b_ih where it must read b_ih",
+        "the unit reads -W_hh h where it must read W_hh h",
+    ]  # fmt: skip
+
+
+def test_a_gate_that_another_one_hides_is_not_called_unread():
+    """Where the candidate is a ReLU, units of which it is zero do not show what their gates read."""
+    kinds, found = said(lstm(tanh=lambda z: np.maximum(z, 0), hidden=np.tanh), "LSTM")
+    assert kinds == {"curve"} and found[0].startswith("the activation of gate g is relu(z), must be tanh(z)")
 
 
 @pytest.mark.parametrize(
