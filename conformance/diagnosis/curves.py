@@ -20,6 +20,7 @@ from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, re
 
 FINE = np.linspace(0.5, 0.6, 65)
 SOUND = 1e-4  # how well it must be one with the target's arrays
+HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
@@ -204,33 +205,46 @@ class Curves:
 
     def terms(self, own: Read) -> list[Read]:
         """A few numbers of a curve, given by each term that its gate reads."""
-        found = []
-        for term in own.setting.terms(self.bench.cell) if own.setting.swept not in STATES else ():
-            try:
-                found.append(reading(self.bench, replace(own.setting, by=term), COARSE, rows=1))
-            except (Failure, NotApplicable):
-                continue
-        return [read for read in found if read.sound]
+        if own.setting.swept in STATES:
+            return []
+        found = [self.few(replace(own.setting, by=term)) for term in own.setting.terms(self.bench.cell)]
+        return [read for read in found if read is not None]
 
     def alike(self, terms: list[Read]) -> bool:
         """Whether the terms of a sum all lead to the same: what is wrong, if anything, is the activation."""
         return all((abs(read.theirs - terms[0].theirs) <= SLACK * (read.rad + terms[0].rad)).all() for read in terms)
 
     def scaled(self, read: Read) -> str:
-        """That a gate reads one term with a factor; "" if it does not."""
-        shift = fit(read.setting.activation, read.z, read.values, read.room + SAME * self.bench.unit)
+        """That a gate reads one term with a factor, whatever the weight; "" if it does not."""
+        setting, shift = read.setting, self.fit(read)
         if read.right.all() or shift is None or shift[1] or shift[0] == 1:
             return ""
-        return f"{read.setting.reader} reads {linear(*shift, read.setting.by)} where it must read {read.setting.by}"
+        if not setting.by.startswith("b") and self.fit(self.few(replace(setting, weight=HEAVY))) != shift:
+            return ""  # then it goes past the weight
+        return f"{setting.reader} reads {linear(*shift, setting.by)} where it must read {setting.by}"
+
+    def few(self, setting: Setting) -> Read | None:
+        """A few numbers of a curve, each alone; None if there is no answer, or the setting is none here."""
+        try:
+            read = reading(self.bench, setting, COARSE, rows=1)
+        except (Failure, NotApplicable):
+            return None
+        return read if read.sound else None
+
+    def fit(self, read: Read | None) -> tuple[float, float] | None:
+        """The a and b for which a curve is the activation of a z + b; None if there are none."""
+        if read is None:
+            return None
+        return fit(read.setting.activation, read.z, read.values, read.room + SAME * self.bench.unit)
 
     def leans(self, own: Read) -> bool:
         """Whether a curve is shifted by one amount here, and by another where the unit has other states."""
-        shift = fitted(own.setting.activation, own.z, own.values, own.room + SAME * self.bench.unit)
-        other = best(self.bench.cell, own.setting.swept, own.setting.factor) if shift else None
+        shift = self.fit(own)
+        if shift in (None, (1, 0)):
+            return False
+        other = best(self.bench.cell, own.setting.swept, own.setting.factor)
         read = self.read(other) if other and self.held(other) else None
-        return read is not None and shift != fitted(
-            read.setting.activation, read.z, read.values, read.room + SAME * self.bench.unit
-        )
+        return read is not None and self.fit(read) != shift
 
     def moves(self, own: Read, name: str, field: str) -> bool:
         """Whether a curve is another one where a state has moved that it must not see."""

@@ -34,6 +34,7 @@ class Setting:
     """How one unit is set for a result to be ``factor`` times an activation of a number, plus ``summand``.
 
     swept  the gate that reads the number, or the state that is it;  by: what gives a gate its number, of TERMS
+    weight what a term of two factors has as its weight
     gates  the other gates, and what they read;  through: the gate whose recurrent weight is THIN, or ""
     h, c   the states
     """
@@ -48,6 +49,7 @@ class Setting:
     factor: float = 1.0
     summand: float = 0.0
     by: str = "W_ih x"
+    weight: float = 1.0
 
     @property
     def name(self) -> str:
@@ -100,8 +102,8 @@ def case_of(config: Config, setting: Setting, z: np.ndarray, rows: int) -> Case:
     if kind.startswith("bias"):
         p[f"{kind}_l0"][gate_rows(config, setting.swept, f"{kind}_l0")] = z[0]
     else:
-        p[f"{kind}_l0"][first(kind, setting.swept), 0] = 1
-        (x if kind == "weight_ih" else states[0])[0, : len(z), 0] = z
+        p[f"{kind}_l0"][first(kind, setting.swept), 0] = setting.weight
+        (x if kind == "weight_ih" else states[0])[0, : len(z), 0] = z / setting.weight
     return case_with(config, p, x, states)
 
 

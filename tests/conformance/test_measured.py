@@ -287,6 +287,15 @@ def test_what_scales_a_term_is_not_taken_for_an_activation():
     ]  # fmt: skip
 
 
+def test_what_goes_past_the_weights_is_not_taken_for_a_factor():
+    def leaking(x, h, p):
+        z = x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
+        return np.tanh(z + 0.01 * h).astype(x.dtype)
+
+    found = said(from_cell(leaking, "RNN_TANH"))
+    assert found == ({"curve"}, ["h_n moves with h_0 where no weight and no gate lets it through"])
+
+
 def test_a_gate_that_another_one_hides_is_not_called_unread():
     """Where the candidate is a ReLU, units of which it is zero do not show what their gates read."""
     kinds, found = said(lstm(tanh=lambda z: np.maximum(z, 0), hidden=np.tanh), "LSTM")
