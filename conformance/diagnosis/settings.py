@@ -33,10 +33,10 @@ COARSE = np.array([-3.0, -1.0, -0.5, -0.25, 0.25, 0.5, 1.0, 3.0])
 class Setting:
     """How one unit is set for a result to be ``factor`` times an activation of a number, plus ``summand``.
 
-    swept  the gate that reads the number, or the state that is it;  by: what gives a gate its number, of TERMS
-    weight what a term of two factors has as its weight
-    gates  the other gates, and what they read;  through: the gate whose recurrent weight is THIN, or ""
-    h, c   the states
+    swept   the gate that reads the number, or the state that is it
+    gates   the other gates, and what they read;  through: the gate whose recurrent weight is THIN, or ""
+    h, c    the states
+    by      what gives a gate its number, of TERMS;  weight: the weight that it has there
     """
 
     swept: str
