@@ -94,7 +94,7 @@ def test_what_is_only_like_a_known_mistake_is_called_that():
     assert measured.fault == "measured.curve" and "gate f is sigmoid(z + 0.5)" in measured.title
     assert alike.fault == "forget-bias-of-one"
     assert not alike.exact and alike.explains == 0
-    assert report.known
+    assert not report.known  # how many probes are wrong says less
 
 
 def test_an_unknown_mistake_is_located():
