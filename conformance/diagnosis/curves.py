@@ -20,6 +20,7 @@ from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, re
 
 FINE = np.linspace(0.5, 0.6, 65)
 SOUND = 1e-4  # how well it must be one with the target's arrays
+NEARLY = 2.0**-10  # a factor nearer to 1 is none
 HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
@@ -118,7 +119,7 @@ class Read:
         wanted = ANY[self.setting.activation](self.z)
         factor = float(self.values @ wanted / (wanted @ wanted))
         apart = abs(self.values - factor * wanted) <= 2 * self.room * (1 + abs(factor))
-        return factor if apart.all() and abs(factor) > AT_LEAST else 1.0
+        return factor if apart.all() and abs(factor) > AT_LEAST and abs(factor - 1) > NEARLY else 1.0
 
     def trusted(self, at: float) -> bool:
         """Whether a gate that reads this number is as it should be."""

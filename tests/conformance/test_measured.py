@@ -265,6 +265,11 @@ def test_curves_of_a_plain_rnn(mistake):
     assert kinds == {"curve"} and found.startswith(sentence)
 
 
+def test_a_table_that_is_off_by_a_millionth():
+    kinds, (found,) = said(HOME / "tests" / "targets" / "wrong" / "rough_tanh.py")
+    assert kinds == {"curve"} and found.startswith("h_n is another curve, off by up to 5e-07: it gives ")
+
+
 @pytest.mark.parametrize("mistake", GATES)
 def test_curves_of_gates(mistake):
     target, sentence = GATES[mistake]
