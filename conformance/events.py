@@ -7,6 +7,8 @@ from typing import Any
 
 STATUSES = ("passed", "failed", "inconclusive", "not_claimed", "not_run", "expected_failure")
 
+MEASURED = "measured"  # the class of a finding that is a sentence: experiments on the target show it, without a patch
+
 
 @dataclass
 class PropertyResult:
@@ -40,6 +42,8 @@ class PropertyResult:
 @dataclass
 class Finding:
     """A mistake that gives the target's numbers, or (not exact) numbers that are wrong in the same way.
+
+    One that was measured is a sentence, its title: fault is "measured.KIND", fault_class MEASURED, and it has no patch.
 
     explains, telling  how many of the answers that are wrong it explains, and how many are wrong
     together           other faults that it needs for that

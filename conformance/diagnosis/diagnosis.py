@@ -1,7 +1,7 @@
 """Diagnosis: which mistake in the reference gives the target's numbers.
 
-Single faults are tried on all probes, pairs among those that change the smallest telling one. A diagnosis explains
-a verdict; it never changes it.
+Single faults are tried on all probes, pairs among those that change the smallest telling one. Where none gives the
+numbers, experiments say what is wrong. A diagnosis explains a verdict; it never changes it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from reference_rnn import Cell
 
 from .faulty import FaultyTarget
 from .localisation import error_map, left_out, right_alone, what_is_known
+from .measured import findings_of, measured
 from .probes import Answered, Arrays, answers
-from .work import CALLS, DEAR_CALLS, EVALUATIONS, PATIENCE, Work
+from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, PATIENCE, Work
 
 # Where these fail, they fail in the same words whatever the mistake is; probes tell more.
 SAME_WORDS = {"equivalence.steps", "gradients.back_propagation"}
@@ -58,12 +59,14 @@ def diagnose(
     deadline = time.monotonic() + seconds
     subject = Subject(target)
     calls = Work(DEAR_CALLS if subject.capabilities.recompiles else CALLS, deadline)
+    experiments = Work(DEAR_EXPERIMENTS if subject.capabilities.recompiles else EXPERIMENTS, deadline)
     work = Work(EVALUATIONS, deadline)
     progress("asking the target")
     try:
         answered = answers(subject, calls)
     except Failure:
         return Diagnosis([], [])
+    shapes = misread(subject, answered)
     findings, unexplained = by_numbers(answered, passed, work.part(NUMBERS), progress)
     told_apart = all(a.right for a in answered) or not SAME_WORDS & {result.id for result in failed}
     if told_apart and not any(finding.exact for finding in findings):
@@ -73,11 +76,21 @@ def diagnose(
     if known:  # then neither conditions nor likeness mean anything: it depends on the calls before
         findings = [finding for finding in findings if finding.exact or finding.explains]
     else:
-        known = what_is_known(answered, unexplained, subject, calls)
+        alike = any(finding.explains for finding in findings if not finding.exact)
+        progress("measuring")
+        sentences = {} if alike else measured(subject, answered, unexplained, experiments)
+        findings = best_first(findings, list(findings_of(sentences, answered)))
+        stated = {cell for cells in sentences.values() for cell in cells}
+        known = what_is_known(answered, unexplained, subject, calls, stated)
     known += left_out(answered, subject.capabilities)
     wrong = [str(a.probe.case.config.cell) for a in answered if not a.right]
-    findings = [*misread(subject, answered), *findings]
-    return Diagnosis(findings, known, list(dict.fromkeys(wrong)), error_map(answered))
+    return Diagnosis([*shapes, *findings], known, list(dict.fromkeys(wrong)), error_map(answered))
+
+
+def best_first(findings: Sequence[Finding], measured: Sequence[Finding]) -> list[Finding]:
+    """What gives the numbers, then what was measured, then what is only alike."""
+    exact = [finding for finding in findings if finding.exact]
+    return [*exact, *measured, *(finding for finding in findings if not finding.exact)]
 
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:

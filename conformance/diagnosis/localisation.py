@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -75,11 +75,13 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 
 @np.errstate(all="ignore")
 def what_is_known(
-    answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None
-) -> list[str]:
+    answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None,
+    stated: Collection[str] = (),
+) -> list[str]:  # fmt: skip
     """Sentences about where these cells are wrong, and which cells are right.
 
-    subject: the target, to be asked for its lower layers by these calls
+    subject  the target, to be asked for its lower layers by these calls
+    stated   cells about which more is said than how many probes are wrong: that alone is left out
     """
     lines = []
     asked = dict.fromkeys(a.probe.case.config.cell for a in answered)
@@ -91,7 +93,7 @@ def what_is_known(
         mine = [a for a in answered if a.probe.case.config.cell == cell]
         for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
             if any(not a.right for a in group):
-                for fact in (*facts(group), *depth(group, subject, calls)):
+                for fact in (*facts(group, cell in stated), *depth(group, subject, calls)):
                     told.setdefault((label, fact), []).append(cell)
     return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
 
@@ -131,8 +133,8 @@ def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
     return [] if forward_wrong else [a for a in answered if a.probe.d is not None]
 
 
-def facts(answered: Sequence[Answered]) -> Iterator[str]:
-    """When it is wrong, and in what part of the results."""
+def facts(answered: Sequence[Answered], stated: bool = False) -> Iterator[str]:
+    """When it is wrong, and in what part of the results; stated: how many probes are wrong is of no interest."""
     wrong = [a for a in answered if not a.right]
     right = [a for a in answered if a.right]
     silent = [a for a in wrong if a.given is None]
@@ -140,7 +142,9 @@ def facts(answered: Sequence[Answered]) -> Iterator[str]:
         yield f"{len(silent)} of {len(answered)} probes give no result at all"
     if len(silent) == len(answered):
         return
-    yield condition([a.probe.case for a in wrong], [a.probe.case for a in right])
+    where = condition([a.probe.case for a in wrong], [a.probe.case for a in right])
+    if where or not stated:
+        yield where or (f"{len(wrong)} of {len(answered)} probes are wrong" if right else "every probe is wrong")
     heard = [a for a in wrong if a.given is not None]
     if heard:
         yield from parts(heard)
@@ -150,9 +154,9 @@ def facts(answered: Sequence[Answered]) -> Iterator[str]:
 
 
 def condition(wrong: Sequence[Case], right: Sequence[Case]) -> str:
-    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one."""
+    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one; or ""."""
     if not right:
-        return "every probe is wrong"
+        return ""
     bad, good = (
         {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()} for cases in (wrong, right)
     )
@@ -168,7 +172,7 @@ def condition(wrong: Sequence[Case], right: Sequence[Case]) -> str:
     for one, other in combinations(always, 2):
         if not (always[one] & always[other]).any():
             return f"wrong where {one} and {other}, right elsewhere"
-    return f"{of}, all of them where {seldom}" if seldom and not always[seldom].all() else of
+    return f"{of}, all of them where {seldom}" if seldom and not always[seldom].all() else ""
 
 
 def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray], most: float) -> str:

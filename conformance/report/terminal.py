@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.events import MEASURED, Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
 from conformance.judging.coverage import PAIRS, met
 from conformance.trial.verdict import Report
 
@@ -135,6 +135,8 @@ def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
         share = f"explains {finding.explains} of {finding.telling} wrong answers"
         if finding.exact and finding.patch:
             yield "bold", f"  diagnosis: your numbers are those of the reference with this change ({share})"
+        elif finding.fault_class == MEASURED:
+            yield "bold", "  diagnosis: no known mistake gives your numbers; experiments on your code show this"
         elif finding.exact:
             yield "bold", "  diagnosis: a shape was recognised, and looked through"
         elif finding.explains:

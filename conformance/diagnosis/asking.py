@@ -1,0 +1,97 @@
+"""Asking a target for experiments: counted calls, sizes that it claims, and answers as flat lists of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from conformance.claims.allowed import drawn
+from conformance.judging.judgement import NotRun
+from conformance.judging.subject import Subject
+from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, rounded
+from strategies.cases import held
+
+from .work import Work
+
+
+@dataclass
+class Bench:
+    """One cell of a target in one dtype, and the calls that are left."""
+
+    subject: Subject
+    cell: Cell
+    dtype: str
+    calls: Work
+
+    def __post_init__(self) -> None:
+        self.allowed = drawn(self.subject.capabilities)
+
+    def size(self, dimension: str, wanted: int) -> int:
+        """The size itself where it is allowed, else the next larger one that is, else the largest."""
+        allowed = self.allowed.choice(dimension, 1)
+        if allowed is None or wanted in allowed:
+            return wanted
+        return min((size for size in allowed if size > wanted), default=max(allowed))
+
+    def rounded(self, array: Any) -> np.ndarray:
+        """Numbers in the target's dtype."""
+        return rounded(np.asarray(array, np.float64), self.dtype)
+
+    def given(self, case: Case) -> Case:
+        """The case as the target takes it: what it has no array for is zero, and no state where it takes none."""
+        kept = held(case.config, self.allowed.biases)
+        parameters = {
+            name: array * kept.astype(array.dtype) if name.startswith("bias_hh") else array
+            for name, array in case.parameters.items()
+        }
+        if not self.allowed.initial_state:
+            case = case.replace(h_0=None, c_0=None)
+        return case.replace(parameters=parameters)
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff of the target's dtype."""
+        return arithmetic(self.dtype).u
+
+    def restart(self) -> None:
+        """A new instance of the target; raises Failure if it cannot be built."""
+        self.subject.restart()
+
+    def ask(self, case: Case) -> np.ndarray:
+        """All that the target answers, as one list.
+
+        Raises NotRun when no calls are left, Failure and NotApplicable where there is no answer.
+        """
+        if self.calls.over:
+            raise NotRun("no calls are left")
+        self.calls.spend()
+        return flat(self.subject(case).result)
+
+    def arithmetic(self, case: Case) -> Arithmetic:
+        """What rounding is allowed to the target."""
+        return self.subject.arithmetic(case)
+
+    @np.errstate(all="ignore")
+    def ball(self, case: Case) -> tuple[np.ndarray, np.ndarray]:
+        """What is right, and how far rounding may lead from it, as lists."""
+        balls = forward(case, self.arithmetic(case))
+        return flat(balls.map(lambda _, ball: ball.mid)), flat(balls.map(lambda _, ball: ball.rad))
+
+
+@np.errstate(all="ignore")
+def right(case: Case) -> np.ndarray:
+    """All that the reference answers, as one list."""
+    return flat(forward(case))
+
+
+def flat(result: Result) -> np.ndarray:
+    """All numbers of a result: output, h_n, c_n."""
+    return np.concatenate([np.asarray(array, np.float64).ravel() for _, array in result.items()])
+
+
+def mapped(case: Case, arrays: Mapping[str, np.ndarray]) -> Case:
+    """The case with other arrays of some names."""
+    return case.map(lambda name, array: arrays.get(name, array))

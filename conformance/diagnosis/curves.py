@@ -1,0 +1,380 @@
+"""Curves: one number goes in, the gates around it are held open or shut, and what comes out is an activation.
+
+A curve is believed where each gate that it relies on is as it should be at the value at which it is held, and where a
+number that the bias gives comes out as one that x gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from conformance.judging.judgement import Failure, NotApplicable
+from reference_rnn import Case, Config
+from reference_rnn.cell import ACTIVATIONS
+
+from .asking import Bench
+from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, relied_on, settings
+
+FINE = np.linspace(0.5, 0.6, 65)
+SOUND = 1e-4  # how well it must be one with the target's arrays
+NEARLY = 2.0**-10  # a factor nearer to 1 is none
+HEAVY = 4.0  # another weight than 1
+STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
+SAME = 64.0  # units in the last place, within which a curve has a name
+SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
+
+Curve = Callable[[np.ndarray], np.ndarray]
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-z))."""
+    return 0.5 + 0.5 * np.tanh(0.5 * z)
+
+
+def clipped(curve: Curve, bound: float) -> Curve:
+    """A curve of what is cut off at both ends."""
+    return lambda z: curve(np.clip(z, -bound, bound))
+
+
+def leaky(slope: float) -> Curve:
+    """A ReLU that lets some of what is below zero through."""
+    return lambda z: np.where(z > 0, z, slope * z)
+
+
+# What stands in for an activation, by the name of that.
+STANDING_IN: dict[str, dict[str, Curve]] = {
+    "tanh": {
+        **{f"tanh of what is clipped at {bound}": clipped(np.tanh, bound) for bound in (1, 2, 3, 4, 5, 6)},
+        "the quotient z (27 + z²) / (27 + 9 z²)": lambda z: np.clip(z * (27 + z * z) / (27 + 9 * z * z), -1, 1),
+        "the quotient z (27 + z²) / (27 + 9 z²), not clipped": lambda z: z * (27 + z * z) / (27 + 9 * z * z),
+        "the quotient z (15 + z²) / (15 + 6 z²)": lambda z: np.clip(z * (15 + z * z) / (15 + 6 * z * z), -1, 1),
+        "hard tanh, z between -1 and 1": lambda z: np.clip(z, -1, 1),
+        "z - z³ / 3": lambda z: z - z**3 / 3,
+        "1.7159 tanh(2 z / 3)": lambda z: 1.7159 * np.tanh(2 * z / 3),
+        "atan": np.arctan,
+        "z / sqrt(1 + z²)": lambda z: z / np.sqrt(1 + z * z),
+    },
+    "sigmoid": {
+        "a hard sigmoid, z / 5 + 1/2": lambda z: np.clip(z / 5 + 0.5, 0, 1),
+        "a hard sigmoid, z / 6 + 1/2": lambda z: np.clip(z / 6 + 0.5, 0, 1),
+        "a hard sigmoid, z / 4 + 1/2": lambda z: np.clip(z / 4 + 0.5, 0, 1),
+        "(1 + softsign(z)) / 2": lambda z: 0.5 + 0.5 * z / (1 + abs(z)),
+        "1 - sigmoid(z)": lambda z: sigmoid(-z),
+        **{f"sigmoid of what is clipped at {bound}": clipped(sigmoid, bound) for bound in (2, 3, 4, 5, 6, 8, 10)},
+    },
+    "relu": {
+        "relu6": lambda z: np.clip(z, 0, 6),
+        **{f"a leaky ReLU, slope {slope}": leaky(slope) for slope in (0.01, 0.1, 0.2)},
+        "|z|": np.abs,
+        "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+        "softplus": lambda z: np.logaddexp(0, z),
+        "silu": lambda z: z * sigmoid(z),
+        "gelu": lambda z: 0.5 * z * (1 + np.tanh(0.7978845608028654 * (z + 0.044715 * z**3))),
+    },
+}
+# Of a curve that is f(a z + b), z as the curve's own numbers say it.
+INVERSE: dict[str, Curve] = {
+    "tanh": np.arctanh, "sigmoid": lambda y: np.log(y) - np.log1p(-y), "relu": lambda y: np.where(y > 0, y, np.nan)
+}  # fmt: skip
+ANY: dict[str, Curve] = {**{name: curve for name, curve in ACTIVATIONS.items()}, "z itself": lambda z: z}
+
+
+@dataclass(frozen=True)
+class Read:
+    """A curve as it was read off the target: numbers, what came out, what is right, and how far rounding may lead."""
+
+    setting: Setting
+    z: np.ndarray
+    theirs: np.ndarray
+    mid: np.ndarray
+    rad: np.ndarray
+
+    @property
+    def sound(self) -> bool:
+        """Whether all are numbers, and the setting does what it is for, with the arrays that the target takes."""
+        apart = abs(self.mid - self.setting.summand - self.setting.factor * ANY[self.setting.activation](self.z))
+        return bool(np.isfinite(self.theirs).all() and (apart <= SOUND * abs(self.setting.factor)).all())
+
+    @property
+    def right(self) -> np.ndarray:
+        """Where rounding explains what is not right."""
+        return abs(self.theirs - self.mid) <= self.rad
+
+    @property
+    def values(self) -> np.ndarray:
+        """The target's activation of each number."""
+        return (self.theirs - self.setting.summand) / self.setting.factor
+
+    @property
+    def room(self) -> np.ndarray:
+        """How far rounding may lead from it."""
+        return self.rad / abs(self.setting.factor)
+
+    @property
+    def times(self) -> float:
+        """The factor by which all of it differs from what is right, where that is all: something else is to blame."""
+        wanted = ANY[self.setting.activation](self.z)
+        factor = float(self.values @ wanted / (wanted @ wanted))
+        apart = abs(self.values - factor * wanted) <= 2 * self.room * (1 + abs(factor))
+        return factor if apart.all() and abs(factor) > AT_LEAST and abs(factor - 1) > NEARLY else 1.0
+
+    def trusted(self, at: float) -> bool:
+        """Whether a gate that reads this number is as it should be."""
+        return bool(self.right[self.z == at].all() or self.times != 1)
+
+
+@np.errstate(all="ignore")
+def curves(bench: Bench) -> list[str]:
+    """The curves of a cell that are other ones than the reference's, each as a name, or by its worst number."""
+    return Curves(bench).said()
+
+
+class Curves:
+    """The curves of one cell of a target: read off one by one, and believed where the gates that it takes are right."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        read = {setting.swept: self.read(setting) for setting in settings(bench.cell)}
+        self.curves = {swept: own for swept, own in read.items() if own is not None}
+
+    def read(self, setting: Setting) -> Read | None:
+        """The curve of a setting; None if there is no answer, or none of numbers."""
+        try:
+            own = reading(self.bench, setting, GRID)
+            if not own.right.all():  # then each number alone: rows may be what is wrong
+                own = reading(self.bench, setting, GRID, rows=1)
+        except (Failure, NotApplicable):
+            return None
+        return own if own.sound else None
+
+    def held(self, setting: Setting) -> bool:
+        """Whether all is right that a setting relies on."""
+        through = self.curves.get(setting.through)
+        return all(self.holds(*gate) for gate in relied_on(self.bench.cell, setting)) and (
+            not setting.through or (through is not None and bool(through.right.all()))
+        )
+
+    def holds(self, gate: str, value: float) -> bool:
+        """Whether a gate can be held at a value by its bias."""
+        own = self.curves.get(gate)
+        if own is None or not own.trusted(value):
+            return False
+        try:
+            by_bias = reading(self.bench, replace(own.setting, by="b_ih"), np.array([value]))
+        except (Failure, NotApplicable):
+            return False
+        here = own.z == value
+        return bool((abs(by_bias.theirs - own.theirs[here]) <= SLACK * (by_bias.rad + own.rad[here])).all())
+
+    def said(self) -> list[str]:
+        """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
+        named: dict[tuple[str, str], list[Setting]] = {}
+        others = []
+        for own in self.curves.values():
+            if not self.held(own.setting):
+                continue
+            terms = self.terms(own)
+            if not self.alike(terms):
+                others += [said for read in terms if (said := self.scaled(read))]
+            elif own.right.all():
+                continue
+            elif self.leans(own):
+                others.append(f"{own.setting.name} moves with a state that it must not see")
+            elif name := self.named(own):
+                named.setdefault((name, own.setting.activation), []).append(own.setting)
+            elif own.times == 1 and own.setting.alone and np.ptp(own.theirs):
+                others.append(unknown(self.bench, own))
+        others += [
+            f"{own.setting.result} moves with {name} where no weight and no gate lets it through{seen(own.setting)}"
+            for own in self.curves.values() for name, field in STATES.items() if self.moves(own, name, field)
+        ]  # fmt: skip
+        return [
+            f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
+            for (name, activation), mine in named.items()
+        ] + others
+
+    def named(self, own: Read) -> str:
+        """The name of a curve; "" if it has none, or something else is to blame."""
+        activation, room = own.setting.activation, own.room + SAME * self.bench.unit
+        name = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
+        if name or own.times == 1 or own.setting.gates:
+            return name
+        return f"{own.times:.5g} {activation}(z)"
+
+    def terms(self, own: Read) -> list[Read]:
+        """A few numbers of a curve, given by each term that its gate reads."""
+        if own.setting.swept in STATES:
+            return []
+        found = [self.few(replace(own.setting, by=term)) for term in own.setting.terms(self.bench.cell)]
+        return [read for read in found if read is not None]
+
+    def alike(self, terms: list[Read]) -> bool:
+        """Whether the terms of a sum all lead to the same: what is wrong, if anything, is the activation."""
+        return all((abs(read.theirs - terms[0].theirs) <= SLACK * (read.rad + terms[0].rad)).all() for read in terms)
+
+    def scaled(self, read: Read) -> str:
+        """That a gate reads one term with a factor, whatever the weight; "" if it does not."""
+        setting, shift = read.setting, self.fit(read)
+        if read.right.all() or shift is None or shift[1] or shift[0] == 1:
+            return ""
+        if not setting.by.startswith("b") and self.fit(self.few(replace(setting, weight=HEAVY))) != shift:
+            return ""  # then it goes past the weight
+        return f"{setting.reader} reads {linear(*shift, setting.by)} where it must read {setting.by}"
+
+    def few(self, setting: Setting) -> Read | None:
+        """A few numbers of a curve, each alone; None if there is no answer, or the setting is none here."""
+        try:
+            read = reading(self.bench, setting, COARSE, rows=1)
+        except (Failure, NotApplicable):
+            return None
+        return read if read.sound else None
+
+    def fit(self, read: Read | None) -> tuple[float, float] | None:
+        """The a and b for which a curve is the activation of a z + b; None if there are none."""
+        if read is None:
+            return None
+        return fit(read.setting.activation, read.z, read.values, read.room + SAME * self.bench.unit)
+
+    def leans(self, own: Read) -> bool:
+        """Whether a curve is shifted by one amount here, and by another where the unit has other states."""
+        shift = self.fit(own)
+        if shift in (None, (1, 0)):
+            return False
+        other = best(self.bench.cell, own.setting.swept, own.setting.factor)
+        read = self.read(other) if other and self.held(other) else None
+        return read is not None and self.fit(read) != shift
+
+    def moves(self, own: Read, name: str, field: str) -> bool:
+        """Whether a curve is another one where a state has moved that it must not see."""
+        moved = own.setting.moved(field)
+        if name == own.setting.swept or field not in self.bench.cell.states or not self.held(moved):
+            return False
+        other = self.read(moved)
+        return (
+            other is not None
+            and bool((abs(other.mid - own.mid) <= own.rad).all())
+            and bool((abs(other.theirs - own.theirs) > 2 * (own.rad + other.rad)).any())
+        )
+
+
+def together(mine: list[Setting]) -> str:
+    """What some settings show, in words."""
+    if len(mine) == 1:
+        return mine[0].name
+    *most, last = (STATES.get(setting.swept, setting.swept) for setting in mine)
+    return f"the activation of {', '.join(most)} and {last}"
+
+
+def seen(setting: Setting) -> str:
+    """Which gate shows something, in words, where there are several."""
+    return f", seen on gate {setting.swept}" if setting.gates and setting.swept not in STATES else ""
+
+
+def given(mine: list[Setting]) -> str:
+    """What the number is, in words, and what else there is."""
+    states = [f"{name} = {getattr(mine[0], field):g}" for name, field in STATES.items() if getattr(mine[0], field)]
+    numbers = dict.fromkeys(s.swept if s.swept in STATES else "W_ih x" for s in mine)
+    return ", ".join([f"z = {' or '.join(numbers)}", *(states if len(mine) == 1 else [])])
+
+
+@np.errstate(all="ignore")
+def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> str:
+    """The name of a curve that stands in for an activation; "" if it has none."""
+    for name, curve in {**STANDING_IN.get(activation, {}), **ANY}.items():
+        if name != activation and (abs(y - curve(z)) <= room * (1 + abs(curve(z)))).all():
+            return name if name not in ACTIVATIONS else f"{name}(z)"
+    return ""
+
+
+def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> str:
+    """The activation of a z + b, where that is what a curve is; else ""."""
+    shift = fit(activation, z, y, room)
+    return "" if shift in (None, (1, 0)) else f"{activation}({linear(*shift, 'z')})"
+
+
+@np.errstate(all="ignore")
+def fit(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tuple[float, float] | None:
+    """The a and b for which a curve is the activation of a z + b; None if there are none."""
+    own = INVERSE[activation](y) if activation in INVERSE else np.full_like(y, np.nan)
+    inner = np.isfinite(own) & (abs(own) < 3) & (abs(own) > 2.0**-4)
+    if inner.sum() < 4:
+        return None
+    a, b = (plain(number) for number in np.polyfit(z[inner], own[inner], 1))
+    return (a, b) if (abs(ANY[activation](a * z + b) - y) <= room * (1 + abs(a))).all() else None
+
+
+def linear(a: float, b: float, z: str) -> str:
+    """a z + b in words."""
+    factor = {1.0: "", -1.0: "-"}.get(a, f"{a:.5g} ")
+    return f"{factor}{z}" + ("" if b == 0 else f" {'+' if b > 0 else '-'} {abs(b):.5g}")
+
+
+def plain(number: float) -> float:
+    """A number with as many digits as a person would have given it."""
+    short = round(float(f"{number:.4g}"), 4)
+    return short if abs(number - short) < 1e-4 else float(number)
+
+
+def unknown(bench: Bench, own: Read) -> str:
+    """A curve that has no name: whether it comes in steps, or only small numbers are wrong; and its worst number."""
+    off, setting = abs(own.theirs - own.mid) / abs(own.setting.factor), own.setting
+    worst, right = int(np.argmax(off / (own.room + bench.unit))), ANY[setting.activation](own.z)
+    fine = reading(bench, setting, FINE)
+    steps, wanted = len(set(fine.theirs.tolist())), len(set(fine.mid.tolist()))
+    if 1 < steps < STEPS < wanted:
+        how = f"comes in steps, {steps} of them for z between 0.5 and 0.6"
+    elif (own.right | (abs(right) < 0.25)).all() and off.max() < 2**8 * bench.unit:
+        how = "is accurate in absolute terms only"
+    else:
+        how = f"is another curve, off by up to {off.max():.1g}"
+    return (
+        f"{setting.result} {how}: it gives {own.values[worst]:.7g} at z = {own.z[worst]:.6g}, must give "
+        f"{setting.activation}(z) = {right[worst]:.7g}, where {given([setting])}{seen(setting)}"
+    )
+
+
+def grid(bench: Bench, numbers: np.ndarray) -> np.ndarray:
+    """These numbers in the target's dtype, each once."""
+    return np.unique(bench.rounded(numbers).astype(np.float64))
+
+
+def reading(bench: Bench, setting: Setting, numbers: np.ndarray, rows: int = 0) -> Read:
+    """What the target makes of numbers; raises Failure and NotApplicable where it has no answer.
+
+    rows  how many numbers go into one call; 0 for as many as there are
+    """
+    z = grid(bench, numbers)
+    rows = rows or bench.size("batch", len(z))
+    parts = []
+    for start in range(0, len(z), rows):
+        part = z[start : start + rows]
+        case = built(bench, setting, part)
+        read = places(case, setting, len(part))
+        parts.append([array[read] for array in (bench.ask(case), *bench.ball(case))])
+    return Read(setting, z, *map(np.concatenate, zip(*parts)))
+
+
+def places(case: Case, setting: Setting, count: int) -> np.ndarray:
+    """Where in the list of all results the first unit of so many rows stands."""
+    c, N = case.config, case.num_rows
+    before = case.num_steps * N * c.hidden_size + (setting.result == "c_n") * N * c.hidden_size * c.num_layers
+    return before + np.arange(count) * c.hidden_size
+
+
+def built(bench: Bench, setting: Setting, z: np.ndarray, inputs: int = 1) -> Case:
+    """The case of sizes that the target claims whose first unit is set so, each row with another number.
+
+    Raises NotApplicable where one step of one layer is not claimed, or a state that is needed.
+    """
+    sizes = {name: bench.size(name, 1) for name in ("hidden_size", "num_layers", "steps")}
+    sizes["input_size"] = bench.size("input_size", inputs)
+    config = Config(bench.cell, sizes["input_size"], sizes["hidden_size"], dtype=bench.dtype)
+    rows = bench.size("batch", len(z))
+    case = bench.given(case_of(config, setting, z, rows))
+    has_states = bench.allowed.initial_state or not (setting.h or setting.c or setting.swept in STATES)
+    if sizes["num_layers"] != 1 or sizes["steps"] != 1 or sizes["input_size"] < inputs or not has_states:
+        raise NotApplicable
+    return case

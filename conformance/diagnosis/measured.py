@@ -1,0 +1,75 @@
+"""Measured, not looked up: what experiments on a target show, where no known mistake gives its numbers.
+
+What a step reads comes first, since the other experiments build on it; then how many bits are kept; then the curves
+of the activations; then what larger networks read. The first that shows something is the answer. About a target that
+is right none says anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from conformance.events import MEASURED, Finding
+from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.subject import Subject
+from reference_rnn import Cell
+
+from .asking import Bench
+from .curves import curves
+from .influence import MORE, ONE_STEP, independent, influence
+from .precision import precision
+from .probes import Answered
+from .work import Work
+
+MOST = 3  # sentences about one cell
+EXPERIMENTS: tuple[tuple[str, Callable[[Bench], list[str]]], ...] = (
+    ("influence", partial(influence, ladder=ONE_STEP)),
+    ("precision", precision),
+    ("curve", curves),
+    ("influence", partial(influence, ladder=MORE)),
+)
+
+
+Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that they are about
+
+
+def measured(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work) -> Sentences:
+    """What experiments show about those cells that give wrong numbers."""
+    wrong = wrong_dtypes(subject, answered, cells)
+    found: Sentences = {}
+    for number, (cell, dtype) in enumerate(wrong.items()):
+        bench = Bench(subject, cell, dtype, calls.part(1 / (len(wrong) - number)))
+        for kind, sentence in shown(bench):
+            found.setdefault((kind, sentence), []).append(cell)
+    return found
+
+
+def findings_of(sentences: Sentences, answered: Sequence[Answered]) -> Iterator[Finding]:
+    """Each sentence as a finding without a patch; telling: how many answers of its cells are wrong."""
+    for (kind, sentence), cells in sentences.items():
+        wrong = sum(not a.right and a.probe.case.config.cell in cells for a in answered)
+        yield Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", "", 0, wrong, MEASURED)
+
+
+def wrong_dtypes(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell]) -> Mapping[Cell, str]:
+    """The cells that give wrong numbers, each with the first dtype in which it does."""
+    found: dict[Cell, str] = {}
+    heard = [a.probe.case.config for a in answered if a.probe.d is None and a.given is not None and not a.right]
+    for cell in cells:
+        dtypes = {config.dtype for config in heard if config.cell == cell}
+        if dtypes:
+            found[cell] = next(dtype for dtype in subject.capabilities.dtypes if dtype in dtypes)
+    return found
+
+
+def shown(bench: Bench) -> list[tuple[str, str]]:
+    """The kind of the first experiment that shows something, with its sentences."""
+    try:
+        if independent(bench):
+            for kind, experiment in EXPERIMENTS:
+                if sentences := experiment(bench):
+                    return [(kind, sentence) for sentence in sentences[:MOST]]
+    except (Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that
+        pass
+    return []

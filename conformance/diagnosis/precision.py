@@ -1,0 +1,171 @@
+"""Precision: numbers of the form 1 + 2^-k say how many bits are kept of what is multiplied, of sums and of results.
+
+The last 2^-k that still moves a result is the last bit that is kept. Rounding goes by size: where the bits that are
+kept are not as many for small numbers as for large ones, it is no rounding, and nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from conformance.judging.judgement import Failure, NotApplicable
+from reference_rnn import PRECISION, Case
+from reference_rnn.case import gate_rows
+
+from .asking import Bench, mapped
+from .curves import ANY, FINE, built, places, reading
+from .settings import STATES, Setting, settings
+
+LARGE, SMALL = 0.5, 0.5 * 2.0**-5
+MANY = 6  # bits of the dtype that must be lost: the last ones go with rounding of other kinds
+FEW = 4  # bits, and results of numbers between 0.5 and 0.6 that differ: where there are fewer, nothing moves at all
+TERMS = 64  # of a long sum
+LOST = "sums lose {} terms that are each too small to move them: they are kept in {} significant bits"
+FORMATS = {8: "as in bfloat16", 11: "as in float16 and tf32", 24: "as in float32"}
+
+
+def precision(bench: Bench) -> list[str]:
+    """How many bits are kept where more must be: of results, else of sums, else of what is multiplied."""
+    setting = next(filter(straight, settings(bench.cell)), None)
+    if setting is None:
+        return []
+    try:
+        if PRECISION[bench.dtype] < PRECISION["float32"]:  # fewer bits cannot be told from rounding, but in long sums
+            return [LOST.format(TERMS, PRECISION[bench.dtype])] if loses(bench, setting) else []
+        summed = [last_kept(bench, setting, sums, base) for base in (LARGE, SMALL)]
+        results = of_results(bench, setting) if None not in summed else None
+    except (Failure, NotApplicable):  # what cannot be told from sums is not said
+        return []
+    if results is not None and all(bits is not None and abs(bits - results) <= 1 for bits in summed):
+        return [said(f"{setting.result} is", results)]
+    if summed[0] is not None and summed[0] == summed[1]:
+        return [said("sums are", summed[0])]
+    found: dict[int, list[str]] = {}
+    for name, cases in OPERANDS.items():
+        if (bits := kept(bench, setting, cases)) is not None:
+            found.setdefault(bits, []).append(name)
+    return [said(f"{listed(names)} {'are' if len(names) > 1 else 'is'}", bits) for bits, names in found.items()]
+
+
+def straight(setting: Setting) -> bool:
+    """Whether the result of a small number is as small, so that rounding by size shows."""
+    small = ANY[setting.activation](np.zeros(1))
+    return setting.swept not in STATES and setting.alone and not setting.through and not small.any()
+
+
+def listed(names: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def said(what: str, bits: int) -> str:
+    """That something keeps so many bits, in words."""
+    return f"{what} rounded to {bits} significant bits" + (f", {FORMATS[bits]}" if bits in FORMATS else "")
+
+
+@np.errstate(all="ignore")
+def of_results(bench: Bench, setting: Setting) -> int | None:
+    """How many significant bits the results have, large ones and small ones; None if there are enough."""
+    bits = set()
+    for size in (LARGE, SMALL):
+        read = reading(bench, setting, FINE / LARGE * size)
+        if read.right.all() or not np.isfinite(read.theirs).all() or len(set(read.theirs.tolist())) < FEW:
+            return None
+        bits.add(max(map(significant, read.theirs.tolist())))
+    return bits.pop() if len(bits) == 1 and max(bits) < PRECISION[bench.dtype] - MANY else None
+
+
+def significant(number: float) -> int:
+    """The significant bits of a number: 1 for a power of two."""
+    numerator = abs(number.as_integer_ratio()[0])
+    return (numerator >> ((numerator & -numerator).bit_length() - 1)).bit_length() if numerator else 0
+
+
+def kept(bench: Bench, setting: Setting, cases: Changed) -> int | None:
+    """How many significant bits of something move the result, alike for large and small numbers; None if enough."""
+    try:
+        bits = {last_kept(bench, setting, cases, base) for base in (LARGE, SMALL)}
+    except (Failure, NotApplicable):  # it has no answer to this
+        return None
+    return bits.pop() if len(bits) == 1 else None
+
+
+@np.errstate(all="ignore")
+def last_kept(bench: Bench, setting: Setting, cases: Changed, base: float) -> int | None:
+    """The significant bits that are kept of base (1 + 2^-k); None if there are enough, or rounding explains that."""
+    most = PRECISION[bench.dtype] - 1
+    given, mid, rad = [], [], []
+    for extra in (0.0, *(2.0**-k for k in range(1, most + 1))):
+        case = cases(bench, setting, base, extra)
+        at = places(case, setting, 1)[0]
+        ball = bench.ball(case)
+        given.append(bench.ask(case)[at])
+        mid.append(ball[0][at])
+        rad.append(ball[1][at])
+    last = max((k for k in range(1, most + 1) if given[k] != given[0]), default=0)
+    explained = (abs(np.array(given) - mid) <= rad).all()
+    return None if not FEW <= last <= most - MANY or explained else last + 1
+
+
+@np.errstate(all="ignore")
+def loses(bench: Bench, setting: Setting) -> bool:
+    """Whether many terms do not move a sum that each of them is too small to move, in the bits of the dtype.
+
+    Raises NotApplicable where there are not as many inputs.
+    """
+    case = built(bench, setting, np.array([LARGE]), inputs=TERMS + 1)
+    x = case.x.copy()
+    x[0, 0, 1 : TERMS + 1] = LARGE
+    long = mapped(case, {"x": x})
+    for column in range(1, TERMS + 1):
+        long = weighing(long, setting, "weight_ih", column, 2.0 ** -(PRECISION[bench.dtype] + 1))
+    at = places(case, setting, 1)[0]
+    short, given = bench.ask(case)[at], bench.ask(long)[at]
+    mid, rad = (array[at] for array in bench.ball(long))
+    return bool(given == short and abs(given - mid) > rad)
+
+
+def inputs(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """x is base (1 + extra)."""
+    return built(bench, setting, np.array([base * (1 + extra)]))
+
+
+def weights(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """W_ih is 1 + extra."""
+    return weighing(built(bench, setting, np.array([base])), setting, "weight_ih", 0, 1 + extra)
+
+
+def sums(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """base + base extra, as two products. Raises NotApplicable where there is one input alone."""
+    case = built(bench, setting, np.array([base]), inputs=2)
+    x = case.x.copy()
+    x[0, 0, 1] = base
+    return weighing(mapped(case, {"x": x}), setting, "weight_ih", 1, extra)
+
+
+def states(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """h_0 is base (1 + extra), and x is 0. Raises NotApplicable where the gate reads no state, or none is given."""
+    case = built(bench, setting, np.array([0.0]))
+    if case.h_0 is None or setting.swept not in case.config.cell.packing("weight_hh"):
+        raise NotApplicable
+    h_0 = case.h_0.copy()
+    h_0[0, 0, 0] = base * (1 + extra)
+    return weighing(mapped(case, {"h_0": h_0}), setting, "weight_hh", 0, 1.0)
+
+
+def recurrent(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """W_hh is 1 + extra, and x is 0; raises like ``states``."""
+    return weighing(states(bench, setting, base, 0.0), setting, "weight_hh", 0, 1 + extra)
+
+
+def weighing(case: Case, setting: Setting, kind: str, column: int, weight: float) -> Case:
+    """The case with another weight of the first unit."""
+    array = case.parameters[f"{kind}_l0"].copy()
+    array[gate_rows(case.config, setting.swept, f"{kind}_l0").start, column] = weight
+    return mapped(case, {f"{kind}_l0": array})
+
+
+Changed = Callable[[Bench, Setting, float, float], Case]
+OPERANDS: dict[str, Changed] = {"x": inputs, "W_ih": weights, "h_0": states, "W_hh": recurrent}

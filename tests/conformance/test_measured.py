@@ -1,0 +1,466 @@
+"""What experiments show is said in a sentence: every kind on a planted mistake, and nothing about what is right."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check, from_cell
+from conformance.adapters import reference
+from conformance.adapters.reference import as_case
+from conformance.chapters import catalogue
+from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.measured import shown
+from conformance.diagnosis.settings import settings
+from conformance.diagnosis.work import DEAR_EXPERIMENTS, EXPERIMENTS, Work
+from conformance.faults import FAULTS
+from conformance.harness.load import open_target
+from conformance.judging.subject import Subject
+from conformance.report.terminal import styled
+from reference_rnn import CELLS, DTYPES, Result, cell_of, forward
+from reference_rnn.cell import loaded
+
+HOME = Path(__file__).parent.parent.parent
+RIGHT = sorted((HOME / "tests" / "targets" / "right").glob("*.py"))
+SPECS = sorted((HOME / "examples" / "cells").glob("*.py"))
+CLAIMS = {"dtypes": ("float32", "float64"), "bidirectional": True, "max_layers": None, "lengths": True}
+
+
+def planted(asked=lambda case: case, told=lambda case, result: result, **claims):
+    """The reference, asked something else, or its results told otherwise."""
+
+    def target(case):
+        case = as_case(case)
+        result = told(case, forward(asked(case)))
+        output, h_n, *c_n = (np.asarray(array, case.config.numpy_dtype) for _, array in result.items())
+        return output, ((h_n, *c_n) if c_n else h_n)
+
+    target.capabilities = Capabilities(**CLAIMS | claims)
+    return target
+
+
+def said(target, cell="RNN_TANH", dtype="float32", calls=EXPERIMENTS):
+    """The kind of what experiments on a target show, and the sentences."""
+    opened = open_target(target, in_process=True)
+    try:
+        found = shown(Bench(Subject(opened), cell_of(cell), dtype, Work(calls, time.monotonic() + 300)))
+    finally:
+        opened.stop()
+    return {kind for kind, _ in found}, [sentence for _, sentence in found]
+
+
+def arrays(change):
+    """A case with other arrays."""
+    return lambda case: case.map(change)
+
+
+def without(name):
+    """A case with zeros in an array of this name."""
+    return arrays(lambda own, array: 0 * array if own.startswith(name) else array)
+
+
+def forward_states(case):
+    """A case whose reverse directions start as the forward ones do."""
+    h_0 = case.h_0.copy()
+    h_0[1::2] = h_0[::2][: len(h_0[1::2])]
+    return case.replace(h_0=h_0) if case.config.bidirectional else case
+
+
+def transposed(name):
+    """A case in which square weights are transposed, gate by gate."""
+
+    def change(own, array):
+        if own != name or len(array) % array.shape[1]:
+            return array
+        return np.concatenate([block.T for block in np.split(array, len(array) // array.shape[1])])
+
+    return arrays(change)
+
+
+def leaking(case, result):
+    """The output of the third row has some of the first."""
+    output = result.output.copy()
+    output[:, 2:3] += output[:, :1] / 2
+    return Result(output, result.h_n, result.c_n)
+
+
+def interleaved(case, result):
+    """The halves of the output lie unit beside unit."""
+    halves = np.split(result.output, case.config.num_directions, -1)
+    return Result(np.stack(halves, -1).reshape(result.output.shape), result.h_n, result.c_n)
+
+
+def first_state(case, result):
+    """h_n is the state after the first step."""
+    h_n = result.output[:1] if len(result.h_n) == 1 and case.num_steps else result.h_n
+    return Result(result.output, h_n, result.c_n)
+
+
+def narrow(case, result):
+    """Units from 16 on are constant."""
+    output = np.where(np.arange(result.output.shape[-1]) >= 16, 0.5, result.output)
+    return Result(output, result.h_n, result.c_n)
+
+
+ONE_UNIT = "with one step of one unit (T = 1, N = 1, I = 1, H = 1, L = 1)"
+WIRING = {
+    "a bias is not read": (
+        planted(without("bias_ih_l1")),
+        "bias_ih of layer 1 is not read, with two layers (T = 1, N = 1, I = 2, H = 3, L = 2)",
+    ),
+    "a row leaks": (
+        planted(told=leaking),
+        "output of row 2 reads numbers of row 0, with three rows (T = 1, N = 3, I = 2, H = 3, L = 1)",
+    ),
+    "the reverse half starts as the forward one": (
+        planted(forward_states),
+        "h_0 of the reverse direction is not read; results of the reverse direction read h_0 of the forward direction, "
+        "with two directions (T = 1, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "h_n is that of the first step": (
+        planted(told=first_state),
+        "h_n reads what output at step 0 should, with two steps (T = 2, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "h_n is h_0": (
+        planted(told=lambda case, result: Result(result.output, case.h_0, result.c_n)),
+        f"h_n sees nothing but h_0, {ONE_UNIT}",
+    ),
+    "final states from the top": (
+        planted(told=lambda case, result: Result(result.output, result.h_n[::-1], result.c_n)),
+        "h_n of layer 0 reads what that of layer 1 should; h_n of layer 1 reads what that of layer 0 should, "
+        "with two layers (T = 1, N = 1, I = 2, H = 3, L = 2)",
+    ),
+    "the halves are interleaved": (
+        planted(told=interleaved),
+        "output of the forward direction of unit 1 reads what that of the reverse direction of unit 0 should; "
+        "output of the forward direction of unit 2 reads what that of the forward direction of unit 1 should; "
+        "and so on, 4 in all, with two directions (T = 1, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "columns are reversed": (
+        planted(arrays(lambda name, array: array[:, ::-1] if name == "weight_ih_l0" else array)),
+        "weight_ih in column 2 is not read; results read weight_ih in column 0 of the same unit, with one step where "
+        "all but the last feature of x and the last unit of h_0 are 0 (T = 1, N = 1, I = 3, H = 3, L = 1)",
+    ),
+    "W_hh is transposed": (
+        planted(transposed("weight_hh_l0")),
+        "weight_hh_l0 is read transposed, with one step (T = 1, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "W_ih is transposed where it can be": (
+        planted(transposed("weight_ih_l0")),
+        "weight_ih_l0 is read transposed, with one step where I = H (T = 1, N = 1, I = 3, H = 3, L = 1)",
+    ),
+    "many units": (
+        planted(told=narrow),
+        "output from unit 16 on sees nothing, with 19 units (T = 1, N = 1, I = 19, H = 19, L = 1)",
+    ),
+    "lengths are ignored": (
+        planted(lambda case: case.replace(lengths=None)),
+        "results in the padding read numbers that are of no other row; h_n of row 1 reads numbers in the padding, "
+        "with a row that ends before the other (T = 3, N = 2, I = 2, H = 3, L = 1)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", WIRING)
+def test_what_reads_what(mistake):
+    target, sentence = WIRING[mistake]
+    assert said(target) == ({"influence"}, [sentence])
+
+
+def test_the_states_of_an_lstm():
+    mixed = planted(told=lambda case, result: Result(result.output, result.h_n, result.h_n), cells=("LSTM",))
+    assert said(mixed, "LSTM") == ({"influence"}, [f"c_n reads what h_n should, {ONE_UNIT}"])
+    deaf = planted(without("c_0"), cells=("LSTM",))
+    assert said(deaf, "LSTM") == ({"influence"}, [f"nothing of gate f is read; c_0 is not read, {ONE_UNIT}"])
+
+
+def test_one_gate_alone_is_transposed():
+    found = said(FaultyTarget(FAULTS["update-transposed-after"], cells=("GRU",)), "GRU")[1]
+    assert found == ["weight_hh_l0 of gate z is read transposed, with one step (T = 1, N = 1, I = 2, H = 3, L = 1)"]
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def as_bfloat16(array):
+    bits = np.asarray(array, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).astype(np.uint32).view(np.float32)
+
+
+def as_tf32(array):
+    return (np.asarray(array, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def same(array):
+    return array
+
+
+def rnn(tanh=np.tanh, operand=same, sums=same, result=same, **claims):
+    """A plain RNN with other pieces."""
+
+    def step(x, h, p):
+        z = sums(operand(x) @ operand(p["weight_ih"]).T + p["bias_ih"] + operand(h) @ operand(p["weight_hh"]).T)
+        return result(tanh(z + p["bias_hh"]).astype(x.dtype))
+
+    return from_cell(step, "RNN_TANH")
+
+
+def lstm(gate=sigmoid, forget=None, tanh=np.tanh, hidden=None, peephole=0.0):
+    """An LSTM with other pieces."""
+
+    def step(x, state, p):
+        h, c = state
+        i, f, g, o = np.split(x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"], 4, axis=-1)
+        c = (forget or gate)(f) * c + gate(i + peephole * c) * tanh(g)
+        return (gate(o) * (hidden or tanh)(c)).astype(x.dtype), c.astype(x.dtype)
+
+    return from_cell(step, "LSTM")
+
+
+def pade(z):
+    return np.clip(z * (27 + z * z) / (27 + 9 * z * z), -1, 1)
+
+
+def hard_sigmoid(z):
+    return np.clip(z / 5 + 0.5, 0, 1)
+
+
+CURVES = {
+    "a quotient": (rnn(pade), "the activation is the quotient z (27 + z²) / (27 + 9 z²), must be tanh(z)"),
+    "a clip": (rnn(lambda z: np.tanh(np.clip(z, -3, 3))), "the activation is tanh of what is clipped at 3"),
+    "hard tanh": (rnn(lambda z: np.clip(z, -1, 1)), "the activation is hard tanh, z between -1 and 1"),
+    "half of it": (rnn(lambda z: np.tanh(z / 2)), "the activation is tanh(0.5 z), must be tanh(z), where z = W_ih x"),
+    "one and a half of it": (rnn(lambda z: 1.5 * np.tanh(z)), "the activation is 1.5 tanh(z), must be tanh(z)"),
+    "a table": (rnn(lambda z: np.tanh(np.round(64 * z) / 64)), "h_n comes in steps, 7 of them for z between 0.5"),
+    "no small numbers": (
+        rnn(lambda z: 2 / (1 + np.exp(-2 * z)) - 1), "h_n is accurate in absolute terms only: it gives 0.000244"
+    ),
+    "no name": (
+        rnn(lambda z: np.tanh(z) * (1 + 0.01 * np.cos(z))), "h_n is another curve, off by up to 0.01: it gives -1.00998"
+    ),
+}  # fmt: skip
+GATES = {
+    "hard sigmoids": (lstm(hard_sigmoid), "the activation of i, f and o is a hard sigmoid, z / 5 + 1/2, must be"),
+    "one hard sigmoid": (lstm(forget=hard_sigmoid), "the activation of gate f is a hard sigmoid, z / 5 + 1/2"),
+    "a forget bias": (lstm(forget=lambda z: sigmoid(z + 0.5)), "the activation of gate f is sigmoid(z + 0.5), must be"),
+    "tanh of c": (lstm(hidden=pade), "the activation of the state c is the quotient z (27 + z²) / (27 + 9 z²)"),
+    "no tanh of c": (lstm(hidden=same), "the activation of the state c is z itself, must be tanh(z), where z = c_0"),
+    "a clip that shuts no gate": (
+        lstm(lambda z: sigmoid(np.clip(z, -4, 4))), "the activation of gate i is sigmoid of what is clipped at 4"
+    ),
+    "a peephole": (
+        lstm(peephole=0.3), "c_n moves with c_0 where no weight and no gate lets it through, seen on gate i"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", CURVES)
+def test_curves_of_a_plain_rnn(mistake):
+    target, sentence = CURVES[mistake]
+    kinds, (found,) = said(target)
+    assert kinds == {"curve"} and found.startswith(sentence)
+
+
+def test_a_table_that_is_off_by_a_millionth():
+    kinds, (found,) = said(HOME / "tests" / "targets" / "wrong" / "rough_tanh.py")
+    assert kinds == {"curve"} and found.startswith("h_n is another curve, off by up to 5e-07: it gives ")
+
+
+@pytest.mark.parametrize("mistake", GATES)
+def test_curves_of_gates(mistake):
+    target, sentence = GATES[mistake]
+    kinds, (found,) = said(target, "LSTM")
+    assert kinds == {"curve"} and found.startswith(sentence)
+
+
+def test_what_scales_a_term_is_not_taken_for_an_activation():
+    """A number that another term gives goes through the same activation, and comes out right."""
+
+    def scaled(x, h, p):
+        z = 1.5 * (x @ p["weight_ih"].T) + 2 * p["bias_ih"] - h @ p["weight_hh"].T + p["bias_hh"]
+        return np.tanh(z).astype(x.dtype)
+
+    kinds, found = said(from_cell(scaled, "RNN_TANH"))
+    assert kinds == {"curve"}
+    assert found == [
+        "the unit reads 1.5 W_ih x where it must read W_ih x", "the unit reads 2 b_ih where it must read b_ih",
+        "the unit reads -W_hh h where it must read W_hh h",
+    ]  # fmt: skip
+
+
+def test_what_goes_past_the_weights_is_not_taken_for_a_factor():
+    def leaking(x, h, p):
+        z = x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
+        return np.tanh(z + 0.01 * h).astype(x.dtype)
+
+    found = said(from_cell(leaking, "RNN_TANH"))
+    assert found == ({"curve"}, ["h_n moves with h_0 where no weight and no gate lets it through"])
+
+
+def test_a_gate_that_another_one_hides_is_not_called_unread():
+    """Where the candidate is a ReLU, units of which it is zero do not show what their gates read."""
+    kinds, found = said(lstm(tanh=lambda z: np.maximum(z, 0), hidden=np.tanh), "LSTM")
+    assert kinds == {"curve"} and found[0].startswith("the activation of gate g is relu(z), must be tanh(z)")
+
+
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        (rnn(operand=as_bfloat16), "x, W_ih, h_0 and W_hh are rounded to 8 significant bits, as in bfloat16"),
+        (rnn(operand=as_tf32), "x, W_ih, h_0 and W_hh are rounded to 11 significant bits, as in float16 and tf32"),
+        (rnn(sums=as_bfloat16), "sums are rounded to 8 significant bits, as in bfloat16"),
+        (rnn(result=as_bfloat16), "h_n is rounded to 8 significant bits, as in bfloat16"),
+    ],
+)  # fmt: skip
+def test_bits_that_are_kept(target, sentence):
+    assert said(target) == ({"precision"}, [sentence])
+
+
+def test_double_precision_in_single_precision():
+    inside = planted(arrays(lambda name, array: array.astype(np.float32).astype(array.dtype)))
+    sentence = "x, W_ih, h_0 and W_hh are rounded to 24 significant bits, as in float32"
+    assert said(inside, dtype="float64") == ({"precision"}, [sentence])
+    assert said(inside, dtype="float32") == (set(), [])
+
+
+@pytest.mark.parametrize(("arithmetic", "kinds"), [("strict", {"precision"}), ("half-sums", set())])
+def test_sums_in_halves_are_told_to_who_does_not_claim_them(arithmetic, kinds):
+    def halves(case):
+        h, p, output = case.h_0[0], case.parameters, []
+        for x in case.x:
+            z = np.zeros((len(x), 1), np.float16) + p["bias_ih_l0"] + p["bias_hh_l0"]
+            for numbers, W in ((x, p["weight_ih_l0"]), (h, p["weight_hh_l0"])):
+                for k in range(numbers.shape[1]):
+                    z = z + numbers[:, k : k + 1] * W[:, k]
+            h = np.tanh(z)
+            output.append(h)
+        return np.stack(output), h[None]
+
+    halves.capabilities = Capabilities(dtypes=("float16",), arithmetic=arithmetic)
+    assert said(halves, dtype="float16")[0] == kinds
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.sample(every=4)
+def test_nothing_is_said_about_the_reference(cell, dtype):
+    target = planted(cells=CELLS, dtypes=DTYPES)
+    if dtype == "bfloat16":  # which travels in float32
+        target = reference
+    assert said(target, cell, dtype) == (set(), [])
+
+
+@pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
+@pytest.mark.sample(every=12)
+def test_nothing_is_said_about_what_is_right(path):
+    claims = open_target(path, in_process=True).capabilities
+    calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
+    for number, cell in enumerate(claims.cells[-2:]):
+        assert said(path, cell, claims.dtypes[number % len(claims.dtypes)], calls) == (set(), [])
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+@pytest.mark.sample(every=8)
+def test_nothing_is_said_about_cells_of_ones_own(path):
+    cell = loaded(str(path), path.stem)
+    assert said(FaultyTarget(cells=(cell,)), cell) == (set(), [])
+
+
+def test_the_gates_of_ones_own_cell_are_found_from_its_equations():
+    mgu = loaded(str(HOME / "examples" / "cells" / "mgu.py"), "mgu")
+    assert [(setting.swept, setting.activation) for setting in settings(mgu)] == [("f", "sigmoid"), ("n", "tanh")]
+
+    def step(x, h, p):
+        (W_f, W_n), (U_f, U_n), b = (np.split(p[name], 2) for name in ("weight_ih", "weight_hh", "bias_ih"))
+        b_f, b_n = (one + other for one, other in zip(b, np.split(p["bias_hh"], 2)))
+        f = hard_sigmoid(x @ W_f.T + h @ U_f.T + b_f)
+        n = np.tanh(x @ W_n.T + (f * h) @ U_n.T + b_n)
+        return ((1 - f) * h + f * n).astype(x.dtype)
+
+    kinds, (found,) = said(from_cell(step, mgu), mgu)
+    assert kinds == {"curve"} and found.startswith("the activation of gate f is a hard sigmoid, z / 5 + 1/2")
+
+
+def test_sizes_that_are_claimed_alone_are_asked_for():
+    sizes = {"hidden_size": (4,), "input_size": (5,), "batch": (2,), "steps": (3,)}
+    target = planted(without("bias_ih"), sizes=sizes, max_layers=1, bidirectional=False, lengths=False)
+    assert said(target)[1] == ["bias_ih is not read, with T = 3, N = 2, I = 5, H = 4, L = 1"]
+
+
+def test_where_a_new_shape_is_dear_few_are_asked_for():
+    shapes = set()
+
+    def noted(case):
+        shapes.add((case.x.shape, case.config.num_layers))
+        return case
+
+    assert said(planted(noted, recompiles=True, max_layers=2, bidirectional=False), calls=DEAR_EXPERIMENTS)[1] == []
+    assert 1 <= len(shapes) <= 6
+
+
+def test_a_target_without_answers_is_not_spoken_of():
+    def raises(case):
+        raise RuntimeError("not yet")
+
+    assert said(raises) == (set(), [])
+    assert not diagnose(open_target(raises), catalogue()).findings
+
+
+def test_what_depends_on_the_calls_before_is_not_spoken_of():
+    kept = {}
+
+    def first_weights(case):
+        weights = kept.setdefault(case.x.shape, case.parameters)
+        return reference.forward(as_case(case).replace(parameters=weights))
+
+    def every_third(case):
+        kept["calls"] = kept.get("calls", 0) + 1
+        output, h_n = reference.forward(case)
+        return output + output.dtype.type(kept["calls"] % 3 == 0), h_n
+
+    assert said(first_weights) == said(every_third) == (set(), [])
+
+
+def test_it_ends_when_no_calls_are_left():
+    calls = []
+
+    def counted(case):
+        calls.append(case)
+        return reference.forward(case)
+
+    counted.capabilities = Capabilities(max_layers=2)
+    assert said(counted, calls=50) == (set(), [])
+    assert len(calls) == 50
+
+
+def test_a_sentence_stands_before_what_is_only_alike_and_a_name_alone():
+    report = check(planted(forward_states, cells=("RNN_TANH", "RNN_RELU")), properties=["equivalence.steps"])
+    first, *others = report.diagnosis
+    assert (first.fault, first.patch, first.exact) == ("measured.influence", "", True)
+    assert first.title.startswith("RNN_TANH, RNN_RELU: h_0 of the reverse direction is not read")
+    assert first.telling > 0 and not any(other.exact for other in others)
+    named = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
+    assert [finding.fault for finding in named.diagnosis] == ["gates-igfo"]
+
+
+def test_a_shape_is_still_recognised():
+    def squeezed(case):
+        output, h_n = planted(without("bias_ih"))(case)
+        return output[..., None], h_n
+
+    squeezed.capabilities = Capabilities()
+    report = check(squeezed, properties=["shapes.shapes", "equivalence.steps"])
+    assert report.diagnosis[0].fault == "shape-of-output"
+
+
+def test_the_report_says_that_it_was_measured():
+    target = planted(arrays(lambda name, array: array[:, ::-1] if name == "weight_ih_l0" else array), max_layers=1)
+    report = check(target, properties=["equivalence.steps"])
+    text = "\n".join(line for _, line in styled(report))
+    assert "diagnosis: no known mistake gives your numbers; experiments on your code show this" in text
+    assert "weight_ih in column 2 is not read" in text
+    assert "probes are wrong" not in text  # which says less
