@@ -50,8 +50,8 @@ def test_shapes(target, case):
     own = own_results(target, case, answer)
     for sentence in own.misread if own else ():
         fail("shape:results", f"beside the gradients, {sentence}")
-    for name, _ in own.result.items() if own else ():
-        if name not in own.unseen and answer.dtypes[name] not in wanted:
+    for name in [name for name, _ in own.result.items() if name not in own.unseen] if own else ():
+        if answer.dtypes[name] not in wanted:
             fail(f"dtype:{name}", f"the {name} beside the gradients is {answer.dtypes[name]}, must be {wanted[0]}")
     for name in answer.changed:
         fail(f"changed:{name}", f"{name} was changed by the call of gradients; work on a copy")

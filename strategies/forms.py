@@ -43,6 +43,8 @@ class Form:
 
     def only(self, names: Collection[str]) -> Form:
         """The form with these fields, those of them that it has."""
+        if self == PLAIN:
+            return self
         return Form(**{name: True for name in self.names() if name in names})
 
     def ask(self, case: Case) -> Case:
@@ -52,10 +54,15 @@ class Form:
         >>> Form(batch_first=True, unbatched=True).ask(case).x.shape
         (2, 5, 1)
         """
+        if self == PLAIN:
+            return case
         if self.no_state and case.h_0 is not None and not any(s.any() for s in states(case)):
             case = case.replace(h_0=None, c_0=None)
         if not case.training and not case.config.dropout:
-            case = case.replace(dropout=0.5 * self.evaluation, training=self.training and not self.evaluation)
+            if self.evaluation:
+                case = case.replace(dropout=0.5)
+            elif self.training:
+                case = case.replace(training=True)
         if case.unbatched or case.config.batch_first:
             return case
         if self.unbatched and case.num_rows == 1 and case.lengths is None:  # then batch_first means nothing
@@ -90,6 +97,8 @@ def form_of(case: Case) -> Form:
 
 def plain(case: Case, form: Form) -> Case:
     """The case without this form, which it has: time-major and with a batch, states given as zeros."""
+    if form == PLAIN:
+        return case
     if form.unbatched:
         case = case.map(with_rows).replace(batch_first=False)
     elif form.batch_first:
