@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.judging.judgement import Refused, first
+from conformance.judging.judgement import Refused, first, index
 from conformance.judging.properties import Failure, agree, applicable, fail, prop
 from conformance.judging.transforms import part, states
 from reference_rnn import reached
@@ -27,7 +27,8 @@ def test_isolation(target, case):
         if leaks.any() and (settled := target.expected(clean).rad):
             leaks &= np.isfinite(getattr(settled, name))  # where some sum may overflow, anything may come
         if leaks.any():
-            fail(f"leak:{name}", f"{name}{list(first(leaks))} is not finite, but does not depend on the NaN in x")
+            place = list(index(run, name, first(leaks)))
+            fail(f"leak:{name}", f"{name}{place} is not finite, but does not depend on the NaN in x", run)
 
     def spare(name, array):
         return np.where(getattr(spared, name), array, 0)
@@ -37,7 +38,7 @@ def test_isolation(target, case):
 
 @prop(needs="nonfinite", min_steps=1)
 def test_propagation(target, case):
-    """A NaN or an infinity in the input shows in everything that depends on it."""
+    """A NaN or an infinity in the input or in a state shows in everything that depends on it."""
     applicable(case.num_rows > 0 and case.row_lengths.any())
     poisons = {
         "NaN is in x": poison(case, np.nan),
@@ -47,7 +48,8 @@ def test_propagation(target, case):
     }
     if case.h_0 is not None:
         for name in (final[0] + "_0" for final, _ in states(case)):
-            poisons[f"NaN is in {name}"] = poison(case, 0.5).map(poison_state(name))
+            poisons[f"NaN is in {name}"] = poison(case, 0.5).map(poison_state(name, np.nan))
+            poisons[f"infinity is in {name}"] = poison(case, 0.5).map(poison_state(name, np.inf))
     for where, poisoned in poisons.items():
         run = target(poisoned)
         for name, must in reached(poisoned, run.arithmetic).items():
@@ -55,27 +57,19 @@ def test_propagation(target, case):
             wrong = ~must.allows(has)
             if wrong.any():
                 at = first(wrong)
-                text = f"{name}{list(at)} is {has[at]:g}, must be {must.mid[at]:g}: {where}"
-                fail(
-                    f"mask:{name}",
-                    text,
-                    run,
-                    name=name,
-                    at=at,
-                    given=float(has[at]),
-                    must=float(must.mid[at]),
-                    room=0.0,
-                )
+                place, given, wanted = index(run, name, at), float(has[at]), float(must.mid[at])
+                text = f"{name}{list(place)} is {given:g}, must be {wanted:g}: {where}"
+                fail(f"mask:{name}", text, run, name=name, at=place, given=given, must=wanted, room=0.0)
 
 
-def poison_state(state):
-    """Puts NaN in the first unit of every initial state of the first row, in h_0 or in c_0."""
+def poison_state(state, value):
+    """Puts a value in the first unit of every initial state of the first row, in h_0 or in c_0."""
 
     def change(name, array):
         if name != state:
             return array
         poisoned = array.copy()
-        poisoned[:, 0, 0] = np.nan
+        poisoned[:, 0, 0] = value
         return poisoned
 
     return change

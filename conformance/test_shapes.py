@@ -9,6 +9,7 @@ import numpy as np
 from conformance.judging.properties import Failure, NotApplicable, agree, applicable, fail, prop, steps_agree
 from conformance.judging.transforms import batch_first, negative, part, rows, unbatched
 from reference_rnn import parameter_shapes
+from reference_rnn.case import kind_of
 from strategies import relaid
 
 
@@ -53,7 +54,7 @@ def test_repeatable(target, case):
 
 @prop()
 def test_calls_are_independent(target, case):
-    """What was called before does not matter: other weights, zero states, another configuration."""
+    """What was called before does not matter: other weights, all or of one kind, zero states, another configuration."""
     before = target.answer(case)
     try:
         steps_agree(target.read(case, before))
@@ -61,6 +62,7 @@ def test_calls_are_independent(target, case):
         raise NotApplicable from None  # wrong with nothing before it
     others = case.map(lambda name, array: negative(array) if name.startswith(("weight", "bias")) else array)
     steps_agree(target(others))
+    steps_agree(target(case.map(one_kind_changed(case))))
     if case.h_0 is not None:
         steps_agree(target(case.map(without_state)))
     if case.num_rows > 1 and target.takes(rows(case, [0])):
@@ -112,6 +114,13 @@ def test_no_bias(target, case):
     zeros = {name: np.zeros(shape.sizes, case.x.dtype) for name, shape in parameter_shapes(with_zeros.config).items()}
     with_zeros = with_zeros.replace(parameters=zeros | case.parameters)
     agree(target(case), target(with_zeros))
+
+
+def one_kind_changed(case):
+    """Other numbers for parameters of one kind, all others as they were: what is kept from them must not be stale."""
+    kinds = sorted({kind_of(name) for name in case.parameters})
+    chosen = kinds[sum(case.x.shape) % len(kinds)]
+    return lambda name, array: negative(array) if name in case.parameters and kind_of(name) == chosen else array
 
 
 def without_state(name, array):

@@ -1,0 +1,76 @@
+"""Mistakes that show rarely: one kind of parameter that is kept, infinite states, whatever is wrong in one form."""
+
+import numpy as np
+import pytest
+
+import conformance
+from conformance.adapters import reference
+from conformance.judging.coverage import ASKED
+from reference_rnn import CELLS
+from reference_rnn.case import kind_of
+
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parameters_of_one_kind_that_are_kept_are_found(kind):
+    class Target:
+        capabilities = conformance.Capabilities(cells=("LSTM",), projections=True, max_layers=2)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            others = {name: array for name, array in case.parameters.items() if kind_of(name) != kind}
+            key = (case.config, *(array.tobytes() for array in others.values()))
+            mine = self.kept.setdefault(key, {n: a.copy() for n, a in case.parameters.items() if n not in others})
+            return reference.forward(case.replace(parameters={**case.parameters, **mine}))
+
+    ids = ["shapes.calls_are_independent"]
+    [result] = conformance.check(Target, properties=ids, diagnosis=False).results
+    assert result.status == "failed"
+
+
+@pytest.mark.parametrize(("cell", "state"), [("RNN_RELU", "h_0"), ("LSTM", "c_0")])
+def test_an_infinite_state_that_is_cut_off_is_found(cell, state):
+    class Target:
+        capabilities = conformance.Capabilities(cells=(cell,), nonfinite=True)
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            return reference.forward(case.replace(**{state: np.clip(getattr(case, state), -1e30, 1e30)}))
+
+    ids = ["nonfinite.propagation"]
+    [result] = conformance.check(Target, properties=ids, diagnosis=False).results
+    assert result.status == "failed" and f"infinity is in {state}" in result.message
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("value", [7.0, np.nan])
+@pytest.mark.sample(every=4)
+def test_whatever_is_wrong_in_one_form_is_no_mistake_of_the_kit(name, value):
+    class Target:
+        capabilities = conformance.Capabilities(**(CLAIMS | {"cells": CELLS[:1] + CELLS[-1:]}))
+
+        def forward(self, case):
+            output, states = reference.forward(case)
+            wrong = ASKED[name].covers(reference.as_case(case))
+            return (np.full_like(output, value) if wrong else output), states
+
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            wrong = ASKED[name].covers(reference.as_case(case))
+            return found | {"x": np.full_like(found["x"], value) if wrong else found["x"]}
+
+    ids = ["shapes", "nonfinite", "lengths", "dropout", "gradients.padding_has_none", "gradients.back_propagation"]
+    results = conformance.check(Target, properties=ids, diagnosis=False).results
+    assert not [(result.id, result.error) for result in results if result.error]
+    assert sum(result.status == "failed" for result in results) > 3
+    for result in results:
+        if result.status == "failed" and "shape" not in result.message:
+            assert result.counterexample
+
+
+CLAIMS = {"max_layers": 2, "bidirectional": True, "lengths": True, "gradients": True, "batch_first": True,
+          "default_state": True, "empty": True, "dropout": True, "unbatched": True, "nonfinite": True}  # fmt: skip
