@@ -299,7 +299,7 @@ def test_gates_are_neither_all_open_nor_all_closed(gated, cell):
 
 
 def test_few_cases_of_gated_cells_are_void(gated):
-    assert share(gated[:700], void) <= 0.05
+    assert share(gated[:1400], void) <= 0.05
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
