@@ -35,7 +35,9 @@ def drawn(claims: Capabilities, **draws: Any) -> Allowed:
 
 
 def forms(claims: Capabilities, besides: Collection[str] = ()) -> list[str]:
-    """The forms in which a target may be asked; besides: claims that are left out."""
+    """The forms in which a target may be asked, none where each is dear; besides: claims that are left out."""
+    if claims.recompiles:
+        return []
     claimed = [name for name, claim in CLAIMS.items() if claim not in besides and claims.claims(claim)]
     return [name for name in claimed if name != "no_state" or claims.initial_state]
 

@@ -129,6 +129,11 @@ class Capabilities:
                     f"sizes[{name!r}] is {allowed!r}, must be a sequence of positive integers, at most {LARGEST}"
                 )
         object.__setattr__(self, "sizes", {name: tuple(allowed) for name, allowed in self.sizes.items()})
+        if self.initial_state == "shared" and 1 not in self.sizes.get("batch", (1,)):
+            raise CapabilityError(
+                f"initial_state is 'shared', which is tested with one row only by this version, but sizes['batch'] is "
+                f"{self.sizes['batch']!r}"
+            )
         for name in FLAGS:
             one_of(name, getattr(self, name), (True, False))
         layers = self.max_layers

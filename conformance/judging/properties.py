@@ -117,11 +117,14 @@ class Property:
             # one column of many shows only where few digits are rounded away
             fine = tuple(dtype for dtype in capabilities.dtypes if PRECISION[dtype] >= PRECISION["float32"])
             draws |= {
-                "max_layers": min(taken(capabilities).max_layers, most),
+                "max_layers": most,
                 "dtypes": fine or capabilities.dtypes,
             }
         asked = forms(capabilities, besides=self.needs)  # what a property is about it asks itself
-        return drawn(capabilities, **({"forms": asked} | draws | self.draws))
+        draws = {"forms": asked} | draws | self.draws
+        if "max_layers" in draws:
+            draws["max_layers"] = min(draws["max_layers"], taken(capabilities).max_layers)
+        return drawn(capabilities, **draws)
 
     def judge(self, subject: Subject, case: Case) -> None:
         """Judges a case: the property sees it plain, and whatever it asks is asked in the form that the case has."""

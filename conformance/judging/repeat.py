@@ -152,17 +152,22 @@ class Repeating:
         meant, form = self.taken_apart(case)
         form = simplest(form, lambda simpler: fails(simpler.ask(meant)))
         runs = max(self.left - RESERVED, 0)
-        return form.ask(shrink(meant, lambda c: fails(form.ask(c)), self.admits, runs=runs, seconds=self.seconds))
+        least = shrink(meant, lambda c: fails(form.ask(c)), self.admits, runs=runs, seconds=self.seconds)
+        return simplest(form, lambda simpler: fails(simpler.ask(least))).ask(least)  # the smallest may need less
 
     def taken_apart(self, case: Case) -> tuple[Case, Form]:
         """A case without the form in which it is asked, and this form."""
         return self.prop.allowed(self.subject.capabilities).taken_apart(case)
 
     def shown(self, case: Case, failure: Failure, made: Made, before: int) -> Counterexample:
-        """What shows a failure; if it takes a form, the message says which."""
+        """What shows a failure; if it takes the form that the case has, the message says so."""
         found = counterexample(self.prop.id, case, failure, self.subject, made, before)
-        form = self.taken_apart(case)[1]
-        return replace(found, message=f"{found.message}; only {form}") if form != PLAIN else found
+        meant, form = self.taken_apart(case)
+        if form == PLAIN:
+            return found
+        self.failure = failure
+        otherwise = self.fails(meant, found.calls[:before])
+        return found if otherwise else replace(found, message=f"{found.message}; only {form}")
 
     def fewest(self, case: Case, before: Sequence[Case | Call]) -> list[Call]:
         """The calls before the one that fails of which none can be left out."""

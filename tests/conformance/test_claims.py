@@ -193,3 +193,27 @@ def test_trace_asks_what_is_claimed(tmp_path):
     command = [sys.executable, "-m", "conformance", "trace", str(tmp_path / "mine.py")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 and "every number agrees" in done.stdout, done.stdout + done.stderr
+
+
+def test_no_more_layers_are_asked_than_are_claimed():
+    def seen(case):
+        assert case.config.num_layers <= 2, "asked for more layers than are claimed"
+
+    ids = ["dropout.mask", "equivalence.sizes", "layers"]
+    assert conformance.check(target(seen, max_layers=2), properties=ids, diagnosis=False).verdict == "conforms"
+
+
+def test_where_a_shape_is_dear_forms_are_not_drawn():
+    shapes = set()
+
+    def seen(case):
+        shapes.add((case.x.shape, case.config.num_layers, case.config.bidirectional, case.h_0 is None))
+
+    ids = ["equivalence", "time", "batch"]
+    conformance.check(target(seen, recompiles=True, bidirectional=True), properties=ids, diagnosis=False)
+    assert len(shapes) <= 24
+
+
+def test_a_shared_state_with_other_numbers_of_rows_alone_is_one_clear_line():
+    with pytest.raises(CapabilityError, match="tested with one row only"):
+        Capabilities(initial_state="shared", sizes={"batch": (3, 4)})
