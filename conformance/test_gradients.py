@@ -26,10 +26,11 @@ from conformance.judging.gradients import (
 )
 from conformance.judging.judgement import first, index
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import batch_first, mirror, rows, states, steps, unbatched
+from conformance.judging.transforms import mirror, rows, states, steps
 from reference_rnn import Result, gradients
 from strategies import relaid
 from strategies.covering import PAST
+from strategies.forms import BATCH_FIRST, UNBATCHED
 
 
 @prop(needs="gradients")
@@ -166,7 +167,7 @@ def test_reversal(target, case):
 def test_batch_first(target, case):
     """With batch_first, the gradient of x is (N, T, I) and nothing else changes."""
     all_taken(target)
-    d, swapped = taken(target, cotangents(case)), batch_first(case)
+    d, swapped = taken(target, cotangents(case)), BATCH_FIRST.ask(case)
     run = gradient_run(target, case, d)
     expected = run.map(swapped, lambda result: result.map(lambda name, a: a.swapaxes(0, 1) if name == "x" else a))
     agree(gradient_run(target, swapped, d | {"d_output": d["d_output"].swapaxes(0, 1).copy()}), expected)
@@ -176,7 +177,8 @@ def test_batch_first(target, case):
 def test_unbatched(target, case):
     """Without a batch axis the gradients are those of a batch of one."""
     applicable(case.num_rows > 0)
-    row, alone = rows(case, [0]), unbatched(case)
+    row = rows(case, [0])
+    alone = UNBATCHED.ask(row)
     d = taken(target, cotangents(row))
     choose = lambda name, a: a[:, 0] if name in ("x", "h_0", "c_0") else a  # noqa: E731
     expected = gradient_run(target, row, d).map(alone, lambda result: result.map(choose))

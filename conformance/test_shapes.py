@@ -7,10 +7,11 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.judging.properties import Failure, NotApplicable, agree, applicable, fail, prop, steps_agree
-from conformance.judging.transforms import batch_first, negative, part, rows, unbatched
+from conformance.judging.transforms import negative, part, rows
 from reference_rnn import parameter_shapes
 from reference_rnn.case import kind_of
 from strategies import relaid
+from strategies.forms import BATCH_FIRST, UNBATCHED
 
 
 @prop()
@@ -88,7 +89,7 @@ def test_default_state(target, case):
 @prop(needs="batch_first")
 def test_batch_first(target, case):
     """With batch_first, x and output are (N, T, ...) and nothing else changes."""
-    run, swapped = target(case), target(batch_first(case))
+    run, swapped = target(case), target(BATCH_FIRST.ask(case))
     well_shaped(swapped)
     swap = lambda name, array: array.swapaxes(0, 1) if name == "output" else array  # noqa: E731
     agree(swapped, part(run, swapped.case, swap))
@@ -98,7 +99,8 @@ def test_batch_first(target, case):
 def test_unbatched(target, case):
     """Without a batch axis the result is that of a batch of one."""
     applicable(case.num_rows > 0)
-    row, alone = rows(case, [0]), unbatched(case)
+    row = rows(case, [0])
+    alone = UNBATCHED.ask(row)
     expected = part(target(row), alone, lambda name, array: array[:, 0])
     # batch_first means nothing without a batch
     for form in (alone, alone.replace(batch_first=True)) if target.capabilities.batch_first else (alone,):

@@ -50,9 +50,10 @@ class Form:
     def ask(self, case: Case) -> Case:
         """A case in this form, as far as it can have it; what a case says otherwise already stays as it is.
 
-        >>> case = Case(Config(), {}, np.zeros((5, 2, 1)))
-        >>> Form(batch_first=True, unbatched=True).ask(case).x.shape
-        (2, 5, 1)
+        >>> from reference_rnn import case
+        >>> two_rows = case("RNN_TANH", T=5, N=2, I=1, H=1)
+        >>> Form(batch_first=True, unbatched=True, no_state=True).ask(two_rows)
+        case('RNN_TANH', T=5, N=2, I=1, H=1, batch_first=True)
         """
         if self == PLAIN:
             return case
@@ -74,7 +75,7 @@ class Form:
         return case
 
 
-PLAIN = Form()
+PLAIN, BATCH_FIRST, UNBATCHED = Form(), Form(batch_first=True), Form(unbatched=True)
 WORDS = {
     "batch_first": "with batch_first",
     "unbatched": "without an axis of rows",

@@ -1,5 +1,7 @@
 """The examples run, and what they show is true."""
 
+import doctest
+import importlib
 import importlib.util
 from pathlib import Path
 
@@ -8,6 +10,13 @@ import pytest
 from conformance.faults import FAULTS, FaultyReference
 
 ITERATIONS = 40
+HOME = Path(__file__).parent.parent
+IN_DOCSTRINGS = sorted(
+    ".".join(file.relative_to(HOME).with_suffix("").parts)
+    for package in ("reference_rnn", "strategies", "conformance")
+    for file in (HOME / package).rglob("*.py")
+    if ">>> " in file.read_text()
+)
 
 
 @pytest.fixture
@@ -53,3 +62,13 @@ def test_the_plot_is_written(char_rnn, tmp_path, capsys, monkeypatch):
     char_rnn.main(["--iterations", "5", "--plot", str(file)])
     assert file.read_bytes().startswith(b"\x89PNG")
     assert "never further apart than" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("module", IN_DOCSTRINGS)
+def test_examples_in_docstrings_are_true(module):
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.attempted and not found.failed
+
+
+def test_there_are_examples_in_docstrings():
+    assert {"reference_rnn.cell", "strategies.forms"} <= set(IN_DOCSTRINGS)

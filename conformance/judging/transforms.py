@@ -6,12 +6,11 @@ read: the target of the changed case is the changed target of the case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from conformance.claims.capabilities import Capabilities
 from reference_rnn import Case, Result
 from reference_rnn.case import gate_rows
 from reference_rnn.recurrence import time_major
@@ -115,31 +114,6 @@ def rows(case: Case, chosen: Any) -> Case:
     lengths = None if case.lengths is None else case.lengths[chosen]
     states = {name: None if s is None else s[:, chosen] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
     return case.replace(x=case.x[:, chosen], lengths=lengths, **states)
-
-
-def unbatched(case: Case) -> Case:
-    """The first row of a time-major case without its batch axis."""
-    return rows(case, [0]).map(lambda name, array: array[:, 0] if name in ("x", "h_0", "c_0") else array)
-
-
-def batch_first(case: Case) -> Case:
-    """A time-major case with its batch first."""
-    return case.replace(x=case.x.swapaxes(0, 1), batch_first=True)
-
-
-def forms(case: Case, claims: Capabilities) -> Iterator[Case]:
-    """A case as it is and, if it is time-major, in the other forms that are claimed."""
-    yield case
-    if case.unbatched or case.config.batch_first:
-        return
-    if claims.batch_first:
-        yield batch_first(case)
-    if claims.default_state and claims.initial_state:
-        yield case.replace(h_0=None, c_0=None)
-    if claims.dropout:  # which does nothing outside training
-        yield case.replace(dropout=0.5)
-    if claims.unbatched and case.lengths is None and case.num_rows:
-        yield unbatched(case)
 
 
 def steps(case: Case, start: int, stop: int) -> Case:

@@ -15,16 +15,14 @@ from conformance.claims.capabilities import Capabilities
 from conformance.harness.answer import Answer
 from conformance.harness.load import Target, TargetError
 from conformance.harness.local import Cotangents
-from conformance.judging.coverage import covered
+from conformance.judging.coverage import ASKED, covered
 from conformance.judging.gradients import cotangents, gradient_run
 from conformance.judging.judge import each_block
 from conformance.judging.judgement import Failure, Run
 from conformance.judging.properties import NotApplicable, NotRun, Property, agree
 from conformance.judging.repeat import DEATH_RUNS, DEATH_SECONDS, DEATHS, SHRINK_RUNS, SHRINK_SECONDS
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import forms
 from reference_rnn import ORDERS, Case, joined
-from reference_rnn.recurrence import time_major
 from strategies import shrink
 from strategies.cases import Allowed, from_block
 from strategies.covering import covering
@@ -239,7 +237,7 @@ class Comparing:
 
 
 def compare(old: Target, new: Target, properties: Mapping[str, Property], count: int, seed: int = 0) -> Comparison:
-    """Compares two versions on the covering cases, in every form that both claim, and on so many random ones.
+    """Compares two versions on the covering cases and so many random ones, in the forms that both claim.
 
     properties: by id, those of the catalogue
 
@@ -251,12 +249,11 @@ def compare(old: Target, new: Target, properties: Mapping[str, Property], count:
     except Failure as failure:
         raise TargetError(failure.message) from None
     claims = comparing.new.capabilities
-    allowed = drawn(claims, forms=())
+    allowed = drawn(claims)
     if not allowed.possible:
         raise TargetError("what both claim leaves no case")
     for case in covering(allowed, every_cell=True):
-        for form in forms(case, claims):
-            comparing.one(form)
+        comparing.one(case)
     each_block(count, seed, lambda block: comparing.one(from_block(block, allowed)))
     comparing.found.areas = comparing.where()
     if comparing.found.differences:
@@ -290,9 +287,8 @@ def told(found: dict[str, Failure], id: str) -> str:
 
 
 def exercised(case: Case) -> set[str]:
-    """What a case exercises, and the form that it has."""
-    forms = {"batch_first": case.config.batch_first, "unbatched": case.unbatched, "no h_0": case.h_0 is None}
-    return {*covered(time_major(case)), *(name for name, has in forms.items() if has)}
+    """What a case exercises, and the forms that it has."""
+    return {*covered(case), *(name for name, area in ASKED.items() if area.covers(case))}
 
 
 def kinds(found: dict[str, Failure]) -> dict[str, str]:

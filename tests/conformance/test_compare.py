@@ -158,7 +158,7 @@ def test_other_forms_are_compared_where_both_claim_them(both, right):
     given = right.replace("case.parameters, case.h_0[0], []", "case.parameters, initial(case), []")
     found = both(given + STATE.format("0"), given + STATE.format("1"))
     assert found.status == 1 and all(difference.case.h_0 is None for difference in found.differences)
-    assert found.areas[found.differences[0].sort] == ["no h_0"]
+    assert found.areas[found.differences[0].sort] == ["no initial state"]
 
 
 def test_gradients_are_compared_where_both_claim_them(both, right):
