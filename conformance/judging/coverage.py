@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -114,14 +114,19 @@ AREAS = {
 }
 
 
+def asked(*names: str, sizes: Sequence[str] = ()) -> Callable[[Capabilities], bool]:
+    """Whether these capabilities are claimed, with these sizes free, and forms are asked: not where each is dear."""
+    return lambda c: claimed(*names)(c) and free(*sizes)(c)
+
+
 # The forms in which a case may be asked.
 ASKED = {
-    "batch first": Area(lambda c: c.config.batch_first, claimed("batch_first")),
-    "no axis of rows": Area(lambda c: c.unbatched, claimed("unbatched")),
-    "no initial state": Area(lambda c: c.h_0 is None, claimed("default_state", "initial_state")),
-    "lengths of T": Area(lambda c: form_of(c).all_lengths, claimed("lengths")),
-    "dropout in evaluation": Area(lambda c: c.config.dropout > 0 and not c.training, claimed("dropout")),
-    "training with p = 0": Area(lambda c: c.training and not c.config.dropout, claimed("dropout")),
+    "batch first": Area(lambda c: c.config.batch_first, asked("batch_first")),
+    "no axis of rows": Area(lambda c: c.unbatched, asked("unbatched", sizes=["batch"])),
+    "no initial state": Area(lambda c: c.h_0 is None, asked("default_state", "initial_state")),
+    "lengths of T": Area(lambda c: form_of(c).all_lengths, asked("lengths")),
+    "dropout in evaluation": Area(lambda c: c.config.dropout > 0 and not c.training, asked("dropout")),
+    "training with p = 0": Area(lambda c: c.training and not c.config.dropout, asked("dropout")),
 }
 # What each of them meets, beside the others.
 MET = ("L >= 2", "D = 2", "ragged, unsorted", "no bias", "projections")
@@ -133,10 +138,7 @@ NEVER = (
 
 def both(one: Area, other: Area) -> Area:
     """Two areas at once."""
-    return Area(
-        lambda c: one.covers(c) and other.covers(c),
-        lambda c: one.claimed(c) and other.claimed(c) and free("batch")(c),
-    )
+    return Area(lambda c: one.covers(c) and other.covers(c), lambda c: one.claimed(c) and other.claimed(c))
 
 
 # Every pair of forms, and of a form and what it meets, that a case can have.

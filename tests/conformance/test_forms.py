@@ -1,5 +1,7 @@
 """Every property asks in every form: a mistake that shows in one form, or where two things meet, is found."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -130,3 +132,25 @@ def test_only_is_not_said_where_the_smallest_case_fails_without_the_form_too():
 
     for result in conformance.check(Target, diagnosis=False, properties=["equivalence.steps", "shapes.shapes"]).results:
         assert "only" not in result.message
+
+
+RESTRICTED = [
+    {"batch": (4,)}, {"batch": (1,)}, {"batch": (1, 3)}, {"steps": (1,)}, {"steps": (2, 5)}, {"num_layers": (1,)},
+    {"num_layers": (3,)}, {"hidden_size": (1,)}, {"hidden_size": (37,)}, {"input_size": (1,)},
+    {"input_size": (100,), "hidden_size": (5,), "batch": (2,), "steps": (3,), "num_layers": (2,)},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", RESTRICTED, ids=str)
+def test_restricted_sizes_are_asked_in_every_form_too(sizes):
+    """And whoever is right conforms: each pair that these sizes leave is met."""
+
+    class Target:
+        capabilities = replace(reference.capabilities, sizes=sizes, dtypes=("float32",), options=())
+        forward = staticmethod(reference.forward)
+        gradients = staticmethod(reference.gradients)
+
+    for seed in range(2):
+        report = conformance.check(Target, seed=seed, properties=["equivalence.steps"], diagnosis=False)
+        assert report.verdict == "conforms", report.reasons
+        assert {"batch first, no initial state", "batch first, D = 2"} <= set(report.coverage)
