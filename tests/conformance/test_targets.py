@@ -20,6 +20,7 @@ WRONG = {
     "keeps_state": ("shapes.repeatable", "something is kept between calls"),
     "keeps_weights": ("shapes.calls_are_independent", ""),
     "layers_by_directions": ("shapes.shapes", "layers and directions are separate axes"),
+    "needs_a_state_batch_first": ("equivalence.steps", "; only with batch_first and without an initial state"),
     "no_layer_axis": ("shapes.shapes", "the axis of layers and directions is missing"),
     "question": ("shapes.shapes", "it has a trailing axis of size 1"),
     "raises_bidirectional": ("directions.reversal", "the target raised ValueError"),
