@@ -116,10 +116,7 @@ class Property:
             most = max(sketch.num_layers for sketch in self.sketches)
             # one column of many shows only where few digits are rounded away
             fine = tuple(dtype for dtype in capabilities.dtypes if PRECISION[dtype] >= PRECISION["float32"])
-            draws |= {
-                "max_layers": most,
-                "dtypes": fine or capabilities.dtypes,
-            }
+            draws |= {"max_layers": most, "dtypes": fine or capabilities.dtypes}
         asked = forms(capabilities, besides=self.needs)  # what a property is about it asks itself
         draws = {"forms": asked} | draws | self.draws
         if "max_layers" in draws:
@@ -146,6 +143,7 @@ def prop(
     needs  capabilities, as Capabilities.claims reads them;  cells  those that it is about, None for all
     about  whether it says anything about a cell, for what follows from its equations
     draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
+    sketches  covering cases of its own, in place of all others
     """
 
     def decorate(function: Callable[..., None]) -> Property:
