@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from conformance.claims.capabilities import Capabilities, CapabilityError
+from conformance.claims.capabilities import BIASES, DIMENSIONS, Capabilities, CapabilityError
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.judgement import Failure
 from conformance.judging.subject import Subject
 from conformance.trial import vectors as engine
+from conformance.trial.chosen import MOST, choose, mistakes
 from conformance.trial.loop import stopping
 from conformance.trial.options import UsageError, known
 from conformance.trial.plan import limits_of
-from reference_rnn import CELLS, DTYPES, ORDERS, PROFILES, joined
+from reference_rnn import CELLS, DTYPES, ORDERS, PROFILES
 
 from .cell import cell_named
 from .check import NOTHING
 from .options import trial_options
+
+DIRECTIONS: dict[str, bool | str] = {"1": False, "2": "only", "both": True}
+FEATURES = dict.fromkeys(("lengths", "empty", "projections", "no_bias", "initial_state"), True)
 
 
 @click.group()
@@ -38,43 +43,88 @@ def vectors():
 @click.option(
     "--dtype", "dtypes", multiple=True, default=("float32",), show_default=True, help=f"Of {', '.join(DTYPES)}."
 )
+@click.option("--layers", type=click.IntRange(1), help="At most so many.  [default: any number]")
+@click.option("--directions", type=click.Choice(list(DIRECTIONS)), default="both", show_default=True,
+              help="One direction, always two, or both.")  # fmt: skip
+@click.option("--biases", type=click.Choice(BIASES), default="two", show_default=True, help="How many there are.")
+@click.option("--without", multiple=True, metavar="NAME,...", help=f"What is not claimed, of {', '.join(FEATURES)}.")
+@click.option(
+    "--size", "sizes", multiple=True, metavar="NAME=N,...", help=f"The only sizes of {', '.join(DIMENSIONS)}."
+)
 @click.option(
     "--arithmetic", default="strict", show_default=True, help=f"Of {', '.join(PROFILES)}, as claimed; joined by +."
 )
 @click.option(
     "--order", type=click.Choice(list(ORDERS)), default="steps", show_default=True, help="Of linear recurrences."
 )
-@click.option("--count", type=click.IntRange(1, engine.MOST), default=engine.MOST, show_default=True,
-              help="Cases for each cell and dtype.")  # fmt: skip
-def write(folder, cells, dtypes, arithmetic, order, count):
-    """Writes test vectors to DIR: the same files, byte for byte, every time.
+@click.option("--count", type=click.IntRange(1), default=MOST, show_default=True,
+              help="At most so many for each cell and dtype.")  # fmt: skip
+@click.option("--format", type=click.Choice(list(engine.FORMATS)), default="json", show_default=True,
+              help="JSON, or text for languages that have none.")  # fmt: skip
+def write(folder, count, format, **said):
+    """Writes test vectors to DIR for a target that claims so much: the same files, byte for byte, every time.
 
-    A number y of a result is right if abs(y - mid) <= rad, in double precision.
+    Those that tell known mistakes apart come first; index.json says which mistake is told by which. A number y of a
+    result is right if abs(y - data) <= rad, in double precision.
     """
-    for dtype in dtypes:
-        known("dtype", dtype, DTYPES)
-    try:
-        arithmetic = joined(arithmetic)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    cells = list(dict.fromkeys(map(cell_named, cells)))
-    try:
-        Capabilities.of(Capabilities(cells=tuple(cells), order=order))
-    except CapabilityError as error:
-        raise UsageError(str(error)) from None
+    claims = claims_of(**said)
     folder.mkdir(parents=True, exist_ok=True)
-    written = void = 0
-    for cell in cells:
-        for dtype in dict.fromkeys(dtypes):
-            for name, vector in engine.vectors(cell, dtype, count, arithmetic, order):
-                if vector is None:
-                    void += 1
-                else:
-                    written += 1
-                    engine.write(folder, name, vector)
+    chosen = {(cell, dtype): choose(claims, cell, dtype, count) for cell in claims.cells for dtype in claims.dtypes}
+    for found in chosen.values():
+        for name, vector in found.vectors.items():
+            engine.write(folder, name, vector, format)
+    index = [entry for key, found in chosen.items() for entry in told(*key, found)]
+    data = {"schema": 1, "claims": plain(claims), "mistakes": index}
+    (folder / engine.INDEX).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    written, void = (sum(len(found.vectors) for found in chosen.values()), sum(found.void for found in chosen.values()))
     left = f"; {void} cases are left out, since rounding may do anything to them" if void else ""
     click.echo(f"{written} test vectors are in {folder}{left}")
+    apart = sum(entry["told_by"] is not None for entry in index)
+    click.echo(f"they tell {apart} of {len(index)} known mistakes apart, see {engine.INDEX}")
     return 0 if written else NOTHING
+
+
+def claims_of(cells, dtypes, layers, directions, biases, without, sizes, arithmetic, order):
+    """What is said on the command line, as claims; raises UsageError."""
+    for dtype in dtypes:
+        known("dtype", dtype, DTYPES)
+    own = dict.fromkeys(map(cell_named, cells))
+    left = [name for names in without for name in names.split(",")]
+    for name in left:
+        known("feature", name, FEATURES)
+    try:
+        return Capabilities.of(Capabilities(
+            cells=tuple(own), dtypes=tuple(dict.fromkeys(dtypes)), max_layers=layers, biases=biases,
+            bidirectional=DIRECTIONS[directions], sizes=dict(map(size_of, sizes)), arithmetic=arithmetic, order=order,
+            **FEATURES | dict.fromkeys(left, False),
+        ))  # fmt: skip
+    except CapabilityError as error:
+        raise UsageError(str(error)) from None
+
+
+def size_of(text):
+    """The name and the sizes in NAME=N,...; raises UsageError."""
+    name, _, numbers = text.partition("=")
+    if not numbers or not all(number.isdecimal() for number in numbers.split(",")):
+        raise UsageError(f"--size {text!r} must be like hidden_size=16 or batch=1,2")
+    return name, tuple(map(int, numbers.split(",")))
+
+
+def plain(claims):
+    """Claims as the index says them."""
+    return {
+        "cells": list(map(str, claims.cells)), "dtypes": list(claims.dtypes), "layers": claims.max_layers,
+        "bidirectional": claims.bidirectional, "biases": claims.biases, "arithmetic": claims.arithmetic,
+        "order": claims.order, "sizes": {name: list(sizes) for name, sizes in claims.sizes.items()},
+        **{name: bool(getattr(claims, name)) for name in FEATURES},
+    }  # fmt: skip
+
+
+def told(cell, dtype, chosen):
+    """The entries of the index for one cell and dtype."""
+    titles = {fault.id: fault.title for fault in mistakes(cell)}
+    for id, name in chosen.told.items():
+        yield {"cell": str(cell), "dtype": dtype, "mistake": id, "title": titles[id], "told_by": name}
 
 
 @vectors.command("check")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.harness.call import FORMS, Call
-from conformance.harness.command import WORDS, word
+from conformance.harness.command import WORDS, tensor, word
 from conformance.harness.text import short, visible
 from reference_rnn import Case, Cell, Config, cell_of
 from reference_rnn.cell import known
@@ -36,14 +36,7 @@ def case_to_data(case: Case) -> dict[str, Any]:
         "config": case.config.as_dict() | {"cell": case.config.cell.crossing},
         "training": case.training,
         "lengths": None if case.lengths is None else np.asarray(case.lengths).tolist(),
-        "arrays": {
-            name: {
-                "shape": list(array.shape),
-                "memory": layout_of(array),
-                "numbers": [word(float(v)) for v in array.ravel()],
-            }
-            for name, array in case.arrays()
-        },
+        "arrays": {name: tensor(array) | {"memory": layout_of(array)} for name, array in case.arrays()},
     }
 
 
@@ -91,7 +84,7 @@ def array_from_data(name: str, entry: dict[str, Any], config: Config) -> np.ndar
     """One array in its memory layout."""
     if entry["memory"] not in LAYOUTS:
         raise ValueError(f"memory is {entry['memory']!r}, must be one of {', '.join(LAYOUTS)}")
-    numbers = [number_from_data(name, number) for number in exact(name, entry["numbers"], list)]
+    numbers = [number_from_data(name, number) for number in exact(name, data_of(entry), list)]
     shape = [exact(f"shape of {name}", size, int) for size in exact(f"shape of {name}", entry["shape"], list)]
     if len(shape) > 3 or any(size < 0 for size in shape) or math.prod(shape) != len(numbers):
         raise ValueError(f"{name} has {len(numbers)} numbers, which do not fit its shape {shape}")
@@ -100,6 +93,11 @@ def array_from_data(name: str, entry: dict[str, Any], config: Config) -> np.ndar
     if np.isinf(array).sum() > sum(map(math.isinf, numbers)):
         raise ValueError(f"{name} has a number that is too large for {config.dtype}")
     return relaid(array.reshape(shape), entry["memory"])
+
+
+def data_of(entry: dict[str, Any]) -> Any:
+    """The numbers of an array, in C order; files of before call them numbers."""
+    return entry["data"] if "data" in entry else entry["numbers"]
 
 
 def number_from_data(name: str, number: Any) -> float:
@@ -118,7 +116,7 @@ def exact(name: str, value: Any, kind: type) -> Any:
 
 def array_to_data(array: np.ndarray) -> dict[str, Any]:
     """One array, its numbers with as few digits as its dtype needs."""
-    return {"shape": list(array.shape), "memory": layout_of(array), "numbers": [digits(v) for v in array.ravel()]}
+    return {"shape": list(array.shape), "memory": layout_of(array), "data": [digits(v) for v in array.ravel()]}
 
 
 def digits(number: Any) -> float | str:
@@ -188,7 +186,7 @@ def call_to_data(call: Call, expected: Any) -> dict[str, Any]:
 
 def bounds_to_data(mid: np.ndarray, room: np.ndarray) -> dict[str, Any]:
     """What the numbers of one result must be, and how far from that each may be."""
-    return {"shape": list(mid.shape), "numbers": [word(v) for v in mid.ravel().tolist()],
+    return {"shape": list(mid.shape), "data": [word(v) for v in mid.ravel().tolist()],
             "room": [word(v) for v in room.ravel().tolist()]}  # fmt: skip
 
 
@@ -249,8 +247,8 @@ def bounds_from_data(data: dict[str, Any]) -> Bounds:
     """What the numbers of one result must be, and how far from that each may be."""
     shape = [exact("shape", size, int) for size in exact("shape", data["shape"], list)]
     mid, room = (
-        np.array([number_from_data(name, v) for v in exact(name, data[name], list)]).reshape(shape)
-        for name in ("numbers", "room")
+        np.array([number_from_data("expected", v) for v in exact("expected", numbers, list)]).reshape(shape)
+        for numbers in (data_of(data), data["room"])
     )
     return mid, room
 

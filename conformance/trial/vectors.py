@@ -1,15 +1,14 @@
 """Test vectors: a case, its results, and how far each of their numbers may be off, as data for any language.
 
-A number y is right if ``abs(y - mid) <= rad``, computed in double precision. Nothing in a file is ever executed.
+A number y is right if ``abs(y - data) <= rad``, computed in double precision. Nothing in a file is ever executed.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,20 @@ import numpy as np
 
 from conformance.claims.allowed import taken
 from conformance.claims.capabilities import Capabilities
+from conformance.harness.command import request, tensor
 from conformance.harness.files import read_json
-from conformance.judging.data import case_from_data, case_to_data
+from conformance.judging.data import case_from_data
 from conformance.judging.gradients import EXACT
 from conformance.judging.judgement import Failure, fail, void_layers, within
 from conformance.judging.subject import Subject
-from reference_rnn import ORDERS, Arithmetic, Ball, Case, Result, arithmetic, forward, joined, result_shapes
-from strategies.cases import EMPTIES, Allowed, held
-from strategies.covering import COVERING, covering
+from reference_rnn import ORDERS, Arithmetic, Ball, Case, Result, forward, joined, result_shapes
+from strategies.cases import held
 from strategies.integers import representable
 
 from .counterexamples import LARGEST
 
-SCHEMA = 1
-MOST = len(COVERING)  # cases for each cell and dtype
+SCHEMA = 2  # 1 is still read
+INDEX = "index.json"
 
 
 class VectorError(ValueError):
@@ -47,17 +46,6 @@ class Vector:
     order: str = "steps"
 
 
-def vectors(
-    cell: str, dtype: str, count: int = MOST, profile: str = "strict", order: str = "steps"
-) -> Iterator[tuple[str, Vector | None]]:
-    """Name and vector for each of the first covering cases; None in place of one whose balls verify nothing."""
-    allowed = Allowed(cells=(cell,), dtypes=(dtype,), projections=True, empty=EMPTIES)
-    for number, case in enumerate(islice(covering(allowed), count)):
-        balls = certain(case, arithmetic(dtype, profile, order))
-        name = f"{cell.lower()}-{dtype}-{number:02}"
-        yield name, None if balls is None else Vector(case, balls, joined(profile), order)
-
-
 @np.errstate(all="ignore")
 def certain(case: Case, allowed: Arithmetic) -> Result | None:
     """The balls of the results of a case; None if they verify nothing."""
@@ -70,27 +58,51 @@ def certain(case: Case, allowed: Arithmetic) -> Result | None:
 
 
 def to_data(vector: Vector) -> dict[str, Any]:
-    """A vector as plain data."""
+    """A vector as plain data; the case is what the line protocol asks, so that one reader does for both."""
+    case = request("forward", vector.case, {})
+    case["config"]["cell"] = vector.case.config.cell.crossing
+    del case["do"]
     return {
         "schema": SCHEMA,
         "arithmetic": vector.arithmetic,
-        **({} if vector.order == "steps" else {"order": vector.order}),
-        "case": case_to_data(vector.case),
+        "order": vector.order,
+        "case": case,
         "expected": {
-            name: {"shape": list(ball.shape), "mid": ball.mid.ravel().tolist(), "rad": ball.rad.ravel().tolist()}
-            for name, ball in vector.balls.items()
+            name: tensor(ball.mid) | {"rad": ball.rad.ravel().tolist()} for name, ball in vector.balls.items()
         },
     }
 
 
+def to_text(vector: Vector) -> str:
+    """A vector for languages without JSON: cell, dtype, arithmetic and order; then a line with the name, the number of
+    axes and the sizes of each array, and a line of its numbers, nan, inf and -inf among them. By how much the numbers
+    of ``output`` may be off stands under ``output.rad``.
+    """
+    case, config = vector.case, vector.case.config
+    counts = {
+        name: np.array(int(getattr(config, name)))
+        for name in ("input_size", "hidden_size", "num_layers", "num_directions", "bias", "proj_size")
+    }
+    lengths = {} if case.lengths is None else {"lengths": np.asarray(case.lengths)}
+    balls = {
+        name + part: getattr(ball, part[1:] or "mid") for name, ball in vector.balls.items() for part in ("", ".rad")
+    }
+    lines = [f"vector {SCHEMA} {config.cell} {config.dtype} {vector.arithmetic} {vector.order}"]
+    for name, array in (counts | lengths | dict(case.arrays()) | balls).items():
+        lines.append(" ".join([name, str(array.ndim), *map(str, array.shape)]))
+        lines.append(" ".join(map(repr, array.ravel().tolist())))
+    return "\n".join(lines) + "\n"
+
+
 def from_data(data: Any) -> Vector:
-    """The vector that ``to_data`` described. Raises ValueError."""
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise VectorError(f"it is not a test vector of schema {SCHEMA}")
+    """The vector that ``to_data`` described, in either schema. Raises ValueError."""
+    if not isinstance(data, dict) or data.get("schema") not in (1, SCHEMA):
+        raise VectorError(f"it is not a test vector of schema 1 or {SCHEMA}")
     for name in ("arithmetic", "case", "expected"):
         if name not in data:
             raise VectorError(f"it has no {name!r}")
-    case, expected = case_from_data(data["case"]), data["expected"]
+    data = data if data["schema"] == SCHEMA else as_written_now(data)
+    case, expected = case_from_data(as_saved(data["case"])), data["expected"]
     profile, order = joined(data["arithmetic"]), data.get("order", "steps")
     if order not in list(ORDERS):
         raise VectorError(f"order is {order!r}, must be one of {', '.join(ORDERS)}")
@@ -101,28 +113,61 @@ def from_data(data: Any) -> Vector:
     return Vector(case, Result(**balls), profile, order)
 
 
+def as_written_now(old: Any) -> dict[str, Any]:
+    """A vector of schema 1 in today's."""
+    try:
+        arrays = {name: {"shape": e["shape"], "data": e["numbers"]} for name, e in old["case"]["arrays"].items()}
+        states = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
+        case = {name: old["case"][name] for name in ("config", "training", "lengths")}
+        expected = {
+            name: {"data" if key == "mid" else key: value for key, value in entry.items()}
+            for name, entry in old["expected"].items()
+        }
+        return old | {"case": case | states | {"parameters": arrays}, "expected": expected}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise VectorError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+
+
+def as_saved(asked: Any) -> Any:
+    """A request of the line protocol as a case is saved."""
+    try:
+        states = {name: asked[name] for name in ("x", "h_0", "c_0") if asked[name] is not None}
+        config = {name: value for name, value in asked["config"].items() if name != "num_directions"}
+        arrays = {name: entry | {"memory": "C"} for name, entry in (asked["parameters"] | states).items()}
+        return {"config": config, "arrays": arrays, "training": asked["training"], "lengths": asked["lengths"]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise VectorError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+
+
 def ball_from_data(name: str, entry: Any, shape: tuple[int, ...]) -> Ball:
     """The balls of one result. Raises VectorError, naming it."""
-    if not isinstance(entry, dict) or entry.keys() != {"shape", "mid", "rad"}:
-        raise VectorError(f"{name} must be an object with shape, mid, rad")
+    if not isinstance(entry, dict) or entry.keys() != {"shape", "data", "rad"}:
+        raise VectorError(f"{name} must be an object with shape, data, rad")
     if entry["shape"] != list(shape):
         raise VectorError(f"{name} has shape {entry['shape']!r}, must be {list(shape)} for its case")
-    for part in ("mid", "rad"):
+    for part in ("data", "rad"):
         numbers = entry[part]
         if not isinstance(numbers, list) or len(numbers) != math.prod(shape):
             raise VectorError(f"{part} of {name} must be a list of {math.prod(shape)} numbers")
         if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
             raise VectorError(f"{part} of {name} must hold finite numbers only")
-    mid, rad = (np.array(entry[part], dtype=np.float64).reshape(shape) for part in ("mid", "rad"))
+    mid, rad = (np.array(entry[part], dtype=np.float64).reshape(shape) for part in ("data", "rad"))
     if (rad < 0).any():
         raise VectorError(f"rad of {name} must not be negative")
     return Ball(mid, rad, EXACT)
 
 
-def write(folder: Path, name: str, vector: Vector) -> Path:
+FORMATS = {
+    "json": lambda vector: json.dumps(to_data(vector), separators=(",", ":"), allow_nan=False) + "\n",
+    "text": to_text,
+}
+ENDINGS = {"json": ".json", "text": ".txt"}
+
+
+def write(folder: Path, name: str, vector: Vector, format: str = "json") -> Path:
     """Writes a vector; the same vector is the same bytes."""
-    file = folder / f"{name}.json"
-    file.write_text(json.dumps(to_data(vector), separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")
+    file = folder / (name + ENDINGS[format])
+    file.write_text(FORMATS[format](vector), encoding="utf-8")
     return file
 
 
@@ -138,9 +183,10 @@ def read_all(folder: Path) -> dict[str, Vector]:
     """All vectors of a folder by file name. Raises VectorError if there are none, or one cannot be read."""
     if not folder.is_dir():
         raise VectorError(f"there is no folder {str(folder)!r}")
-    files = sorted(folder.glob("*.json"))
+    files = [file for file in sorted(folder.glob("*.json")) if file.name != INDEX]
     if not files:
-        raise VectorError(f"{str(folder)!r} has no test vectors; rnn-conformance vectors write {folder}")
+        text = " in JSON, only as text" if any(folder.glob("*.txt")) else ""
+        raise VectorError(f"{str(folder)!r} has no test vectors{text}; rnn-conformance vectors write {folder}")
     return {file.name: read(file) for file in files}
 
 

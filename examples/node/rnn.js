@@ -79,14 +79,19 @@ function answer(request) {
   return { error: `unknown request ${request.do}` };
 }
 
-readline.createInterface({ input: process.stdin }).on("line", (line) => {
-  const request = JSON.parse(line);
-  if (request.do === "stop") process.exit(0);
-  let reply;
-  try {
-    reply = answer(request);
-  } catch (error) {
-    reply = { error: String(error) };
-  }
-  process.stdout.write(JSON.stringify(reply) + "\n");
-});
+function serve() {
+  readline.createInterface({ input: process.stdin }).on("line", (line) => {
+    const request = JSON.parse(line);
+    if (request.do === "stop") process.exit(0);
+    let reply;
+    try {
+      reply = answer(request);
+    } catch (error) {
+      reply = { error: String(error) };
+    }
+    process.stdout.write(JSON.stringify(reply) + "\n");
+  });
+}
+
+module.exports = { forward };
+if (require.main === module) serve();

@@ -147,7 +147,7 @@ def saved(tmp_path, monkeypatch):
 
 def test_a_saved_counterexample_follows_its_schema(saved):
     jsonschema.validate(saved, COUNTEREXAMPLE)
-    assert {"NaN", "Infinity", "-Infinity"} < set(saved["case"]["x"]["numbers"])
+    assert {"NaN", "Infinity", "-Infinity"} < set(saved["case"]["x"]["data"])
     optional = case("LSTM", peepholes=True, clip=0.5, activations=("hard_sigmoid", "tanh", "softsign"))
     for other in (case(T=0, N=0), optional):
         plain = data.case_to_data_2(other)
@@ -190,8 +190,8 @@ def test_a_counterexample_of_the_first_schema_is_still_read(tmp_path):
         (["case", "x", "dtype"], "float32"),
         (["case", "x", "memory"], "sparse"),
         (["case", "x", "shape"], [1.5]),
-        (["case", "x", "numbers"], [1.0, "infinity"]),
-        (["case", "x", "numbers"], [[1.0]]),
+        (["case", "x", "data"], [1.0, "infinity"]),
+        (["case", "x", "data"], [[1.0]]),
     ],
 )
 def test_what_is_no_counterexample_does_not_follow_the_schema(saved, path, value):
