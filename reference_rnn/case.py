@@ -15,6 +15,7 @@ import numpy as np
 from .cell import ACTIVATIONS, kinds_of
 from .cells import cell_of
 from .expression import expression
+from .layouts import suffix
 
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid")  # a gate lies between 0 and 1
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -225,11 +226,6 @@ def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     bits = array.astype(np.float32).view(np.uint32)
     even = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)  # to nearest, ties to even
     return np.where(np.isnan(array), np.float32(np.nan), even.astype(np.uint32).view(np.float32))
-
-
-def suffix(layer: int, direction: int) -> str:
-    """The ending of a parameter's name: ``_l0``, ``_l0_reverse`` and so on."""
-    return f"_l{layer}" + ("_reverse" if direction else "")
 
 
 def kind_of(name: str) -> str:

@@ -14,9 +14,10 @@ import numpy as np
 
 from .arithmetic import Arithmetic
 from .ball import Ball, exact, settled, summing
-from .case import Case, check_shape, result_shapes, suffix
+from .case import Case, check_shape, result_shapes
 from .cell import Parameters
 from .functions import select
+from .layouts import suffix
 from .recurrence import (
     Step,
     as_float64,

@@ -5,17 +5,18 @@ All of them start from and return to PyTorch's: a dict of ``weight_ih_l0`` (G*H,
 r, z, n (GRU) and i, f, g, o (LSTM). What differs: the order of the gates, transposition, one bias or two, and
 whether z keeps the state or lets it go. Where a layout has one bias, the two are added up on the way there, and
 bias_hh is zero on the way back.
+
+This file needs NumPy and Python 3.8, and nothing of ours: it goes with a target into any interpreter.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .case import suffix
-
-Parameters = dict[str, np.ndarray]
+if TYPE_CHECKING:
+    Parameters = dict[str, np.ndarray]
 # Written out, since a script of ``reproduce`` holds what an adapter uses of this module, and no cells.
 GATES = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "rzn", "GRU_RESET_BEFORE": "rzn", "LSTM": "ifgo"}
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -23,6 +24,11 @@ KERAS = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "zrn", "GRU_RESET_BEFORE": "zr
 PEEPHOLES, ONNX_PEEPHOLES = "ifo", "iof"
 ONNX = {"RNN_TANH": "h", "RNN_RELU": "h", "GRU": "zrn", "GRU_RESET_BEFORE": "zrn", "LSTM": "iofg"}
 BLOCK_LSTM = "igfo"
+
+
+def suffix(layer: int, direction: int) -> str:
+    """The ending of a parameter's name: ``_l0``, ``_l0_reverse`` and so on."""
+    return f"_l{layer}" + ("_reverse" if direction else "")
 
 
 def to_keras(parameters: Parameters, cell: str = "RNN_TANH", layer: int = 0, direction: int = 0) -> list[np.ndarray]:
@@ -70,7 +76,7 @@ def from_onnx(node: dict[str, Any], cell: str = "RNN_TANH", layer: int = 0) -> P
     parameters: Parameters = {}
     for d in range(len(node["W"])):
         biases = np.split(node["B"][d], 2) if "B" in node else []
-        parameters |= named([node["W"][d], node["R"][d], *biases], layer, d, ONNX[cell], GATES[cell])
+        parameters.update(named([node["W"][d], node["R"][d], *biases], layer, d, ONNX[cell], GATES[cell]))
         if "P" in node:
             parameters["weight_ch" + suffix(layer, d)] = reordered(node["P"][d], ONNX_PEEPHOLES, PEEPHOLES)
     return parameters
@@ -117,7 +123,7 @@ def to_flax(parameters: Parameters, cell: str = "LSTM", layer: int = 0, directio
     found: dict[str, Any] = {}
     for gate, W, R, b, c in zip(gates, *(np.split(array, len(gates)) for array in (W_ih, W_hh, b_ih, b_hh))):
         name = "" if gates == "h" else gate
-        found |= {"i" + name: {"kernel": W.T}, "h" + name: {"kernel": R.T}}
+        found.update({"i" + name: {"kernel": W.T}, "h" + name: {"kernel": R.T}})
         if gate == "n":
             found["in"]["bias"], found["hn"]["bias"] = b, c
         else:

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, Config, ShapeError, suffix
+from .case import Case, Config, ShapeError
+from .layouts import suffix
 from .recurrence import forward
 
 

@@ -14,9 +14,10 @@ import numpy as np
 
 from .arithmetic import Arithmetic
 from .ball import Ball, exact, stored, summing
-from .case import Case, Config, Result, parameter_shape, suffix
+from .case import Case, Config, Result, parameter_shape
 from .cell import Parameters, kinds_of, options_of
 from .functions import join, returned, select
+from .layouts import suffix
 
 Step = Callable[[Any, tuple, Parameters], tuple]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from reference_rnn import PRECISION, Case
-from reference_rnn.case import suffix
+from reference_rnn.layouts import suffix
 
 # Non-zero entries in a row of W_ih and of W_hh; sparser networks grow more slowly.
 SPARSITIES = ((2, 1), (1, 1), (1, 0))

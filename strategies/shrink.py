@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from reference_rnn import Case, parameter_shapes
-from reference_rnn.case import kind_of, suffix
+from reference_rnn.case import kind_of
+from reference_rnn.layouts import suffix
 
 from .integers import valid_steps
 from .memory import layout_of, relaid

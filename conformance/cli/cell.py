@@ -16,9 +16,9 @@ from conformance.kills import kills
 from conformance.trial.options import UsageError
 from conformance.trial.pool import cores
 from reference_rnn import CELLS, CellError, Config, parameter_shapes
-from reference_rnn.case import suffix
 from reference_rnn.derivatives import derivatives
 from reference_rnn.equations import arguments, written_out
+from reference_rnn.layouts import suffix
 
 from .console import verbatim
 

@@ -7,7 +7,7 @@ import json
 import click
 
 from conformance.chapters import catalogue
-from conformance.harness.load import open_target
+from conformance.harness.load import TargetError, open_target
 from conformance.judging.data import case_to_data
 from conformance.report.files import write
 from conformance.report.terminal import wrapped
@@ -43,7 +43,7 @@ def compare(old, new, options):
     cache_elsewhere()
     console = verbatim()
     profile, seed, limits = options.profile, options.seed, limits_of(options)
-    with stopping(open_target(old, limits=limits)) as before, stopping(open_target(new, limits=limits)) as after:
+    with stopping(opened("OLD", old, limits)) as before, stopping(opened("NEW", new, limits)) as after:
         found = compare_targets(before, after, catalogue(), options.random_cases, seed)
     share = f"{len(found.differences)} of {found.cases:,} cases differ, {profile}, seed {seed}"
     lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
@@ -53,6 +53,14 @@ def compare(old, new, options):
     for loss in losses:
         click.echo(f"rnn-conformance: {loss}", err=True)
     return found.status or (NOTHING if losses else 0)
+
+
+def opened(side, target, limits):
+    """One of the two targets; raises TargetError, saying which."""
+    try:
+        return open_target(target, limits=limits)
+    except TargetError as error:
+        raise TargetError(f"{side}: {error}") from None
 
 
 def headline(found, old, new):

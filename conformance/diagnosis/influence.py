@@ -15,8 +15,8 @@ import numpy as np
 
 from conformance.judging.judgement import Failure, NotApplicable
 from reference_rnn import Case, Config, parameter_shapes
-from reference_rnn.case import suffix
 from reference_rnn.cell import kinds_of
+from reference_rnn.layouts import suffix
 
 from .asking import Bench, mapped, right
 from .sentences import At, Element, Pairs, sentences

@@ -1,14 +1,15 @@
 """Holds a target and calls it: in this process, or as the child process that a crash may take down.
 
 One file, standard library and NumPy only, Python 3.8 or later, so that any interpreter can run it:
-it imports nothing of ours, and the target's own modules may have any name. As a program it reads
-frames from standard input and answers each with one on standard output. A frame is a JSON header
-and one ``.npy`` array with the bytes of all arrays in it.
+it imports nothing of ours, and the target's own modules may have any name. As a program it takes the file
+that is ``reference_rnn.layouts`` to the target, reads frames from standard input and answers each with one on
+standard output. A frame is a JSON header and one ``.npy`` array with the bytes of all arrays in it.
 """
 
 import contextlib
 import copy
 import importlib
+import importlib.machinery
 import importlib.util
 import inspect
 import io
@@ -605,6 +606,21 @@ def serve(source, sink):
         sink.flush()
 
 
+class Finder:
+    """Finds one module where it is said: in a file, or as an empty package."""
+
+    def __init__(self, name, file=None):
+        self.name, self.file = name, file
+
+    def find_spec(self, name, path=None, target=None):
+        """What ``import`` asks."""
+        if name != self.name:
+            return None
+        if self.file:
+            return importlib.util.spec_from_file_location(name, self.file)
+        return importlib.machinery.ModuleSpec(name, None, is_package=True)
+
+
 def main():
     """Keeps the channel for itself: whatever the target prints goes to standard error."""
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
@@ -619,6 +635,9 @@ def main():
         # another interpreter, without us: what a target says of itself is a dict anyway
         sys.modules["conformance"] = types.ModuleType("conformance")
         sys.modules["conformance"].Capabilities = dict
+    # the layouts of this kit, whatever is installed beside the target
+    sys.meta_path.insert(0, Finder("reference_rnn.layouts", sys.argv[1]))
+    sys.meta_path.append(Finder("reference_rnn"))
     try:
         serve(source, sink)
     except BaseException:  # the target took away what this file needs

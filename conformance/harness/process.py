@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.claims.capabilities import Capabilities
-from reference_rnn import Case, result_shapes
+from reference_rnn import Case, layouts, result_shapes
 
 from . import frame
 from .answer import Answer, Problem
@@ -217,8 +217,8 @@ class ChildTarget(ProcessTarget):
         super().__init__(name, limits)
 
     def command(self) -> list[str]:
-        """The interpreter, and the harness."""
-        return [self.python, str(CHILD)]
+        """The interpreter, the harness, and what goes with it."""
+        return [self.python, str(CHILD), layouts.__file__]
 
     def load(self) -> dict[str, Any]:
         """What the target declares; raises LoadError."""

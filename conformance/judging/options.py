@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from reference_rnn import Case
-from reference_rnn.case import GATE_ACTIVATIONS, suffix
+from reference_rnn.case import GATE_ACTIVATIONS
 from reference_rnn.cell import ACTIVATIONS
+from reference_rnn.layouts import suffix
 
 CLIPS = (0.5, 0.125, 1.0, 2.0)
 

@@ -194,8 +194,8 @@ def test_the_seed_decides_what_is_found(both, right):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["old.py", "absent.py"], "there is no file 'absent.py'; '.' has new.py, old.py"),
-        (["absent.py", "new.py"], "there is no file 'absent.py'"),
+        (["old.py", "absent.py"], "NEW: there is no file 'absent.py'; '.' has new.py, old.py"),
+        (["absent.py", "new.py"], "OLD: there is no file 'absent.py'"),
         (["old.py"], "Missing argument 'NEW'; usage: "),
         (["old.py", "new.py", "--profile", "slow"], "there is no profile 'slow'; there are quick, standard, thorough"),
         (["old.py", "new.py", "--json", "no/such/file"], "no/such/file cannot be written: No such file or directory"),

@@ -1,5 +1,6 @@
 """Targets that live in another interpreter, where nothing of ours is installed."""
 
+import ast
 import subprocess
 import sys
 import sysconfig
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from reference_rnn import layouts
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 
@@ -96,6 +99,41 @@ def test_an_interpreter_needs_one_target(run, other):
 
 def test_an_interpreter_needs_numpy(run, bare):
     refused(run("check", f"python={bare}/bin/python my_rnn.py"), "No module named 'numpy'")
+
+
+KERAS = """
+from reference_rnn.layouts import to_keras
+
+def forward(case):
+    kernel, recurrent, bias = to_keras(case.parameters)
+    h, output = case.h_0[0], []
+    for x in case.x:
+        h = np.tanh(x @ kernel + h @ recurrent + bias)
+        output.append(h)
+    return np.array(output), h[None]
+"""
+
+
+@pytest.mark.parametrize("installed", [None, "raise SystemError('an older one')", "to_keras = None"])
+def test_the_layouts_go_with_the_target(installed, tmp_path, other):
+    """Whatever version of them is installed there."""
+    (tmp_path / "my_rnn.py").write_text("import numpy as np\n" + KERAS)
+    if installed:
+        (tmp_path / "reference_rnn").mkdir()
+        (tmp_path / "reference_rnn" / "__init__.py").touch()
+        (tmp_path / "reference_rnn" / "layouts.py").write_text(installed)
+    words = (f"python={other}/bin/python my_rnn.py", "--property", "equivalence.steps")
+    done = subprocess.run([RNN, "check", *words], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_layouts_need_numpy_and_an_old_python_only():
+    tree = ast.parse(Path(layouts.__file__).read_text(), feature_version=(3, 8))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert modules == {"__future__", "typing"} and names == {"numpy"}
+    # what 3.8 parses, and does not run
+    assert not any(isinstance(n, ast.AugAssign) and isinstance(n.op, ast.BitOr) for n in ast.walk(tree))
 
 
 def refused(done, message):
