@@ -269,11 +269,31 @@ def error_map(answered: Sequence[Answered]) -> dict[str, Any] | None:
     ball = anchored(case, output, a.arithmetic).output
     shares = time_major_output(case, abs(output - ball.mid) / np.maximum(ball.rad, a.arithmetic.eta))
     row = int(np.argmax(np.nan_to_num(shares).max((0, 2), initial=0)))
+    given, right = (time_major_output(case, array)[:, row].tolist() for array in (output, ball.mid))
     return {
         "case": repr(case)[:2000],
         "row": row,
         "shares": [[number(s) for s in step] for step in shares[:, row].tolist()],
+        "given": [[number(v, 9) for v in step] for step in given],
+        "right": [[number(v, 9) for v in step] for step in right],
+        "first": first_wrong(shares[:, row], case.config.num_directions),
     }
+
+
+def first_wrong(shares: np.ndarray, directions: int) -> list[int] | None:
+    """Step and unit of the first error that rounding does not explain, in the order in which they are computed.
+
+    shares: (T, D*H) errors of one row as shares of what rounding explains
+    """
+    wrong = ~(shares <= 1)
+    forward, *reverse = np.split(wrong, directions, axis=1)
+    if forward.any():
+        step, unit = np.argwhere(forward)[0]
+        return [int(step), int(unit)]
+    if reverse and reverse[0].any():  # which begins at the end
+        step = int(np.argwhere(reverse[0].any(1))[-1][0])
+        return [step, forward.shape[1] + int(np.argmax(reverse[0][step]))]
+    return None
 
 
 def telling(a: Answered) -> bool:
@@ -283,6 +303,6 @@ def telling(a: Answered) -> bool:
     return output is not None and output.shape == shape and output.size > 0 and not case.training
 
 
-def number(share: float) -> float | None:
-    """A share as JSON can hold it."""
-    return float(f"{share:.3g}") if np.isfinite(share) else None
+def number(value: float, digits: int = 3) -> float | None:
+    """A number as JSON can hold it, in so many digits."""
+    return float(f"{value:.{digits}g}") if np.isfinite(value) else None

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
+from conformance.claims.capabilities import Capabilities
 from conformance.events import PropertyResult
 from conformance.trial.verdict import Report
 from conformance.trial.verdict import environment as installed
@@ -27,31 +30,70 @@ VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive":
 COLOURS = {"conforms": "passed", "fails": "failed", "inconclusive": "inconclusive"}
 
 
+SIGNS = {"passed": "✓", "failed": "✗", "expected_failure": "!", "inconclusive": "?", "not_claimed": "–", "not_run": "–"}
+WORST_FIRST = ("failed", "inconclusive", "expected_failure", "passed", "not_run", "not_claimed")
+BREAKS = re.compile(r"(?<=[/\\._:,=-])(?=[^/\\._:,=-])(?!py\b)")  # where a name may go on in the next line
+
+
 @dataclass
 class Square:
-    """One chapter of one target: how many of its properties hold, and the worst of their statuses."""
+    """One column of one target: the worst status in it, and how many of so many properties hold."""
 
-    chapter: str
-    held: int
-    judged: int
     status: str
+    held: int = 0
+    judged: int = 0
 
     @property
     def text(self) -> str:
-        """What stands in the square."""
-        return f"{self.held} of {self.judged}" if self.judged else "–"
+        """What stands in the square, beside its sign."""
+        return f"{self.held}/{self.judged}" if self.judged else ""
+
+
+@dataclass
+class Columns:
+    """What the table of several targets shows: the cells and chapters that somebody claims; the others by name."""
+
+    cells: list[str]
+    chapters: list[str]
+    unclaimed: list[str]
+
+    @classmethod
+    def of(cls, reports: Sequence[Report]) -> Columns:
+        """The columns for some reports."""
+        cells = dict.fromkeys([*CELLS, *(cell for report in reports for cell in report.cells)])
+        names = dict.fromkeys(result.id.partition(".")[0] for report in reports for result in report.results)
+        claimed = {cell for report in reports for cell in report.cells}
+        judged = {chapter for chapter in names for r in reports if chapter_of(r, chapter).status != "not_claimed"}
+        return cls(
+            [cell for cell in cells if cell in claimed], [chapter for chapter in names if chapter in judged],
+            [*(cell for cell in cells if cell not in claimed), *(name for name in names if name not in judged)],
+        )  # fmt: skip
 
 
 def page(reports: Sequence[Report], missing: Sequence[tuple[str, str]] = ()) -> str:
     """The page of some reports; missing: targets that could not be judged, each with the reason."""
     source = resources.files("conformance.report").joinpath("templates/matrix.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(squares=squares, words=WORDS, verdicts=VERDICTS, colours=COLOURS, shade=shade)
-    environment.globals.update(worst_first=worst_first, claims=claims, share=share, versions=versions)
-    cells = dict.fromkeys([*CELLS, *(cell for report in reports for cell in report.cells)])
-    return environment.from_string(source).render(
-        reports=reports, chapters=chapters(reports), cells=list(cells), missing=missing
+    environment.globals.update(
+        words=WORDS, signs=SIGNS, verdicts=VERDICTS, colours=COLOURS, columns=Columns.of(reports)
     )
+    environment.globals.update(cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure)
+    environment.globals.update(worst_first=worst_first, versions=versions, breakable=breakable, summary=summary)
+    return environment.from_string(source).render(reports=reports, missing=missing)
+
+
+def summary(reports: Sequence[Report], missing: Sequence[tuple[str, str]]) -> str:
+    """The verdicts in a sentence."""
+    if len(reports) == 1 and not missing:
+        return f"{reports[0].name} {VERDICTS[reports[0].verdict]}"
+    count = Counter(report.verdict for report in reports)
+    count["inconclusive"] += len(missing)
+    told = {
+        "conforms": ("conforms", "conform"),
+        "fails": ("does not conform", "do not conform"),
+        "inconclusive": ("could not be judged",) * 2,
+    }
+    return ", ".join(f"{count[v]} {words[count[v] > 1]}" for v, words in told.items() if count[v])
 
 
 def versions() -> str:
@@ -59,22 +101,22 @@ def versions() -> str:
     return ", ".join(f"{name} {version}" for name, version in installed().items() if version)
 
 
-def chapters(reports: Sequence[Report]) -> list[str]:
-    """The chapters of some reports, in their order."""
-    return list(dict.fromkeys(result.id.partition(".")[0] for report in reports for result in report.results))
+def breakable(name: str) -> Markup:
+    """A name that may go on in the next line behind a separator, and not in the middle of a word."""
+    return Markup("<wbr>").join(BREAKS.split(name))
 
 
-def squares(report: Report, names: Sequence[str]) -> list[Square]:
-    """One square for each of these chapters."""
-    found = []
-    for chapter in names:
-        mine = [result for result in report.results if result.id.startswith(chapter + ".")]
-        judged = [result for result in mine if result.status in ("passed", "failed", "expected_failure")]
-        held = sum(result.status == "passed" for result in judged)
-        order = ("failed", "inconclusive", "expected_failure", "passed", "not_run", "not_claimed")
-        status = min((result.status for result in mine), key=order.index, default="not_claimed")
-        found.append(Square(chapter, held, len(judged), status))
-    return found
+def cell_of(report: Report, cell: str) -> Square:
+    """What is known of one cell of a target."""
+    return Square(report.cells.get(cell, "not_claimed"))
+
+
+def chapter_of(report: Report, chapter: str) -> Square:
+    """What is known of one chapter of a target."""
+    mine = [result for result in report.results if result.id.startswith(chapter + ".")]
+    judged = [result for result in mine if result.status in ("passed", "failed", "expected_failure")]
+    held = sum(result.status == "passed" for result in judged)
+    return Square(min((r.status for r in mine), key=WORST_FIRST.index, default="not_claimed"), held, len(judged))
 
 
 def worst_first(results: Sequence[PropertyResult]) -> list[PropertyResult]:
@@ -86,17 +128,22 @@ def worst_first(results: Sequence[PropertyResult]) -> list[PropertyResult]:
 
 def claims(report: Report) -> str:
     """What a target claims, in a few words; what is left at its default is left out."""
+    defaults = Capabilities().as_dict()
     said = []
     for name, value in report.capabilities.items():
-        if value is True:
-            said.append(name)
-        elif isinstance(value, list) and value:
-            said.append(f"{name}: {', '.join(map(str, value))}")
-        elif name == "max_layers":
+        if name == "max_layers":
             said.append(
                 "any number of layers" if value is None else f"up to {value} layers" if value > 1 else "one layer"
             )
-        elif value and value not in ("two", "strict"):
+        elif value == defaults[name] and name not in ("cells", "dtypes"):
+            continue
+        elif isinstance(value, bool):
+            said.append(name if value else f"no {name}")
+        elif isinstance(value, list):
+            said.append(f"{name}: {', '.join(map(str, value)) or 'none'}")
+        elif isinstance(value, dict):
+            said.append(f"{name}: " + ", ".join(f"{key} {entry}" for key, entry in value.items()))
+        else:
             said.append(f"{name}: {value}")
     return "; ".join(said)
 
@@ -108,6 +155,6 @@ def shade(value: float | None) -> int:
     return 0 if value <= 1 else min(9, 1 + int(math.log10(value)))
 
 
-def share(value: Any) -> str:
-    """An error for people."""
-    return "no number" if value is None else f"{value:.2g}"
+def figure(value: float | None) -> str:
+    """A number for people, of few digits."""
+    return "no number" if value is None else f"{value:.4g}"
