@@ -28,6 +28,7 @@ from conformance.trial.here import judged_here, opened
 from conformance.trial.interrupts import SIGNALS, Interrupted, Interrupts
 from conformance.trial.loop import again, concluded
 from conformance.trial.options import Options, UsageError
+from conformance.trial.place import place_of
 from conformance.trial.plan import Plan
 from conformance.trial.verdict import Report
 
@@ -182,7 +183,8 @@ class Plugin:
             return 2
         plan = self.plan.only(self.collected)
         reopen = partial(again, self.name, plan)
-        self.report = listen(concluded(plan, self.name, self.gathered(), reopen, Interrupts()), self.writers)
+        events = concluded(plan, self.name, self.gathered(), reopen, Interrupts(), place_of(self.name))
+        self.report = listen(events, self.writers)
         if self.others_failed:
             return 1
         return self.report.status or (2 if self.files.losses else 0)

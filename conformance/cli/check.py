@@ -9,12 +9,14 @@ from pathlib import Path
 import click
 
 from conformance.chapters import catalogue
-from conformance.harness.load import SHIPPED
+from conformance.harness.load import SHIPPED, TargetError
+from conformance.harness.text import LINE, visible
 from conformance.report import github
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Listener, Writer, listen
 from conformance.report.terminal import Terminal, console
+from conformance.report.together import Together
 from conformance.trial.loop import trial
 
 from .options import trial_options
@@ -37,11 +39,27 @@ Exit status: 0 it conforms, 1 it does not, 2 could not tell.
 def check(target, options):
     """Judges a target, and shows, writes and keeps what was found."""
     cache_elsewhere()
+    told = Together()
+    try:
+        return judged(target, options, told)
+    finally:
+        if (told.reports or told.missing) and (loss := github.tell_step(told)):
+            click.echo(f"rnn-conformance: {loss}", err=True)
+
+
+def judged(target, options, told):
+    """Judges one target, and adds what came of it to the rest; its exit status."""
     files = Files(options)
     writers: list[Writer] = [Keeper(options), files]
-    annotations: list[Listener] = [github.Annotations(click.echo)] if "GITHUB_ACTIONS" in os.environ else []
-    with Terminal(console(), writers) as terminal:
-        report = listen(trial(target, options, catalogue), [*writers, terminal, *annotations])
+    annotations: list[Listener] = [github.Annotations(click.echo)] if github.RUNS in os.environ else []
+    try:
+        with Terminal(console(), writers) as terminal:
+            report = listen(trial(target, options, catalogue), [*writers, terminal, *annotations])
+    except TargetError as error:
+        told.missing.append((visible(target, LINE), str(error)))
+        files.refused(*told.missing[-1])
+        raise
+    told.reports.append(report)
     return report.status or (NOTHING if files.losses else 0)
 
 

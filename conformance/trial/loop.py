@@ -27,6 +27,7 @@ from .expectations import apply
 from .here import judged_here, opened
 from .interrupts import Interrupted, Interrupts, noted
 from .options import Options, UsageError
+from .place import Place, place_of
 from .plan import Catalogue, Plan
 from .pool import cores, judged_by_processes
 from .verdict import Report
@@ -45,6 +46,7 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
     if not options.in_process and not isinstance(target, str):
         raise UsageError(f"{target!r} is an object of this process: leave out in_process=False, or give its name")
     workers = min(options.workers or cores(), len(plan.properties))
+    place = place_of(target)
     with noted() as interrupts:
         if options.in_process or workers == 1:
             with interrupts.armed():
@@ -52,10 +54,11 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
             reopen = (lambda: held) if options.in_process else partial(again, target, plan)
             name = target if isinstance(target, str) else held.name
             with stopping(held):
-                yield from concluded(plan, name, judged_here(name, held, plan, interrupts), reopen, interrupts)
+                events = judged_here(name, held, plan, interrupts)
+                yield from concluded(plan, name, events, reopen, interrupts, place)
         else:
             events = judged_by_processes(target, plan, workers, interrupts)
-            yield from concluded(plan, target, events, partial(again, target, plan), interrupts)
+            yield from concluded(plan, target, events, partial(again, target, plan), interrupts, place)
 
 
 @contextlib.contextmanager
@@ -74,11 +77,12 @@ def again(target: str, plan: Plan) -> Target:
 
 
 def concluded(
-    plan: Plan, name: str, events: Iterable[Event], reopen: Callable[[], Target], interrupts: Interrupts
-) -> Iterator[Event]:
+    plan: Plan, name: str, events: Iterable[Event], reopen: Callable[[], Target], interrupts: Interrupts,
+    place: Place | None = None,
+) -> Iterator[Event]:  # fmt: skip
     """The events of judging as they come; then the diagnosis and the report that follow from them.
 
-    reopen: the target for the diagnosis; it is stopped afterwards.
+    reopen: the target for the diagnosis; it is stopped afterwards.  place: where its text begins
     """
     progress = Progress(plan)
     try:
@@ -106,7 +110,7 @@ def concluded(
         name, claims, results, options.profile, options.seed, options.require, diagnosis, missed, options.strict,
         budget=options.budget, interruption=progress.told(results), notes=progress.notes,
     )  # fmt: skip
-    report.interrupted = str(progress.interruption or "")
+    report.interrupted, report.place = str(progress.interruption or ""), place
     yield Finished(report)
 
 

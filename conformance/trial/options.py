@@ -145,6 +145,9 @@ class Options:
     json: Path | None = option("Write the report there as JSON.", file, metavar="FILE")
     junitxml: Path | None = option("The same as JUnit XML.", file, metavar="FILE")
     html: Path | None = option("The same as a page.", file, metavar="FILE")
+    summary: Path | None = option("The same as Markdown, for the summary of a job.", file, metavar="FILE")
+    sarif: Path | None = option("The failures as SARIF 2.1.0, for code scanning.", file, metavar="FILE")
+    badge: Path | None = option("The verdict as JSON for a badge of shields.", file, metavar="FILE")
 
     def __post_init__(self) -> None:
         for given in fields(self):

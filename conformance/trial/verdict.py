@@ -17,6 +17,8 @@ from conformance.judging.coverage import expected
 from conformance.judging.data import cell_from_data
 from reference_rnn import described
 
+from .place import Place
+
 SCHEMA = 1
 STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}
 # What a verdict may depend on: always these, and of the others those that are installed.
@@ -26,7 +28,10 @@ PACKAGES = ("onnx", "onnxruntime", "openvino", "keras", "jax", "flax", "equinox"
 
 @dataclass
 class Report:
-    """What is known about a target after a run; keys of its JSON are its fields."""
+    """What is known about a target after a run; keys of its JSON are its fields.
+
+    place: where the target's text begins, if it has one that is the user's
+    """
 
     target: str
     verdict: str
@@ -43,6 +48,7 @@ class Report:
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     interrupted: str = ""
+    place: Place | None = None
 
     @classmethod
     def of(
