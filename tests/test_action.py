@@ -32,6 +32,7 @@ SCHEMAS = {
     ".github/workflows/ci.yml": "vendor.github-workflows",
     ".github/workflows/nightly.yml": "vendor.github-workflows",
     "examples/ci/github.yml": "vendor.github-workflows",
+    "examples/ci/pull-request.yml": "vendor.github-workflows",
     "examples/ci/gitlab.yml": "vendor.gitlab-ci",
 }
 
@@ -77,6 +78,7 @@ def runner(tmp_path):
 @pytest.mark.parametrize(
     ("text", "status", "verdict"),
     [(RIGHT, 0, "conforms"), (WRONG, 1, "fails"), ("import absent", 2, "inconclusive")],
+    ids=["conforms", "fails", "inconclusive"],
 )
 def test_the_step_that_checks(runner, text, status, verdict):
     (runner.workspace / "sub").mkdir()
@@ -102,6 +104,14 @@ def test_the_step_that_checks(runner, text, status, verdict):
     for one in results:
         assert one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "sub/my%20rnn.py"
     assert ("::error file=sub/my rnn.py,line=" in done.stdout) == (status == 1)
+
+
+def test_the_step_takes_a_baseline(runner):
+    (runner.workspace / "mine.py").write_text(WRONG)
+    (runner.workspace / "pyproject.toml").write_text("[tool.rnn-conformance]\nproperty = 'equivalence.steps'\n")
+    assert runner("Check", target="mine.py", name="first")[0].returncode == 1
+    done, files = runner("Check", target="mine.py", baseline=str(runner.temporary / "first.json"))
+    assert done.returncode == 0 and "Compared with `" in files["GITHUB_STEP_SUMMARY"]
 
 
 def test_what_is_asked_wrongly_fails_the_step_and_tells_nothing_else(runner):

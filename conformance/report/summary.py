@@ -75,6 +75,12 @@ def exercised(report: Report) -> Iterator[str]:
         yield from ("<details><summary>What was exercised</summary>", "", "| cases with | |", "|---|---:|")
         yield from (f"| {plain(area)} | {count:,} |" for area, count in areas)
         yield from ("", "</details>", "")
+    if report.baseline:
+        yield from (f"Compared with {code(report.baseline)}", "")
+    if report.mended:
+        yield from (f"Mended: {', '.join(map(code, report.mended))}", "")
+    if report.configuration:
+        yield from (f"Configured by {code(report.configuration)}", "")
     known = [result for result in report.results if result.status == "expected_failure"]
     yield from listed(f"{code(result.id)} failed as expected: {code(result.message)}" for result in known)
     for status, label in (("not_claimed", "Not claimed"), ("not_run", "Not run")):

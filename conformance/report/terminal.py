@@ -122,6 +122,12 @@ def table(report: Report) -> Iterator[str]:
         held = sum(result.status == "passed" for result in results)
         cases = sum(result.examples for result in results)
         yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} cases"
+    if report.baseline:
+        yield from wrapped(f"baseline     {report.baseline}", "  ")
+    if report.mended:
+        yield from wrapped(f"mended       {', '.join(report.mended)}", "  ")
+    if report.configuration:
+        yield f"  configured   by {report.configuration}"
     yield from wrapped(f"allowed      {report.arithmetic}", "  ")
     if report.coverage:
         areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in PAIRS)
