@@ -24,10 +24,12 @@ from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Writer, listen
 from conformance.report.terminal import console, details, show
+from conformance.trial.configuration import found
 from conformance.trial.here import judged_here, opened
 from conformance.trial.interrupts import SIGNALS, Interrupted, Interrupts
 from conformance.trial.loop import again, concluded
-from conformance.trial.options import Options, UsageError
+from conformance.trial.options import Revision, UsageError
+from conformance.trial.place import place_of
 from conformance.trial.plan import Plan
 from conformance.trial.verdict import Report
 
@@ -43,7 +45,6 @@ class Plugin:
 
     def __init__(self, config: pytest.Config, target: str, options: dict[str, Any]) -> None:
         self.config = config
-        self.name = target
         self.target: Target | None = None
         self.refusal: str | None = None
         self.collected: set[str] = set()
@@ -53,8 +54,12 @@ class Plugin:
         self.handled: list[int] = []
         self.report: Report | None = None
         try:
-            chosen = Options(**options, stop_on_first=config.getoption("maxfail", 0) == 1)
-            self.plan = Plan.of(chosen, catalogue)
+            asked = found(Path.cwd()).asked(target, options)
+            here = {"stop_on_first": config.getoption("maxfail", 0) == 1, "workers": None}  # by pytest's own options
+            self.name, chosen = asked.target, replace(asked.options, **here)
+            self.plan = Plan.of(chosen, catalogue).with_stored_baseline(self.name)
+            if isinstance(chosen.baseline, Revision):
+                raise UsageError(f"baseline: pytest takes a stored report, not {chosen.baseline}")
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
         self.files = Files(chosen)
@@ -182,7 +187,8 @@ class Plugin:
             return 2
         plan = self.plan.only(self.collected)
         reopen = partial(again, self.name, plan)
-        self.report = listen(concluded(plan, self.name, self.gathered(), reopen, Interrupts()), self.writers)
+        events = concluded(plan, self.name, self.gathered(), reopen, Interrupts(), place_of(self.name))
+        self.report = listen(events, self.writers)
         if self.others_failed:
             return 1
         return self.report.status or (2 if self.files.losses else 0)
@@ -228,7 +234,7 @@ class PropertyItem(pytest.Item):
             self.session.shouldstop = str(error)
             raise PropertyFailed(str(error)) from None
         result = next(event.result for event in self.events if isinstance(event, Judged))
-        if any(one.fits(result) for one in plugin.plan.expected):
+        if result.status == "failed" and plugin.plan.expects(Judged(result)):
             pytest.xfail(f"expected: {result.message}")
         if result.status == "failed":
             raise PropertyFailed("\n".join([self.prop.statement, *details(result)]))

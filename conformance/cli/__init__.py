@@ -12,7 +12,7 @@ import click
 
 from conformance.harness.child import said
 from conformance.harness.load import TargetError
-from conformance.report import output
+from conformance.report import github, output
 from conformance.trial.interrupts import SIGNALS, Interrupted
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
@@ -88,8 +88,11 @@ def details(error: Exception) -> str:
 
 
 def complain(message: str) -> int:
-    """One line on standard error, and the status of not being able to tell."""
-    click.echo(f"rnn-conformance: {' '.join(message.split())}", err=True)
+    """One line on standard error, an annotation where GitHub runs us, and the status of not being able to tell."""
+    line = " ".join(message.split())
+    click.echo(f"rnn-conformance: {line}", err=True)
+    if github.RUNS in os.environ:
+        click.echo(github.command("error", "rnn-conformance", line))
     return 2
 
 

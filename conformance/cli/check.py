@@ -9,15 +9,21 @@ from pathlib import Path
 import click
 
 from conformance.chapters import catalogue
-from conformance.harness.load import SHIPPED
+from conformance.harness.load import SHIPPED, TargetError
+from conformance.harness.text import LINE, visible
 from conformance.report import github
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Listener, Writer, listen
 from conformance.report.terminal import Terminal, console
+from conformance.report.together import Together
+from conformance.report.wording import headline
+from conformance.trial.configuration import SHARED, TOOL, found
+from conformance.trial.interrupts import Interrupted
 from conformance.trial.loop import trial
+from conformance.trial.verdict import STATUS
 
-from .options import trial_options
+from .options import trial_values
 
 NOTHING = 2  # what was asked for could not be done
 
@@ -25,24 +31,83 @@ NOTHING = 2  # what was asked for could not be done
 HELP = f"""Does TARGET conform?
 
 TARGET is a Python file, package.module, file.py:name, a shipped name ({", ".join(SHIPPED)}), or one of these behind
-python=INTERPRETER; or "cmd: COMMAND", for any language.
+python=INTERPRETER; or "cmd: COMMAND", for any language; or a name that the project's configuration has, [tool.{TOOL}]
+in {SHARED}. Without TARGET, all of those are judged.
 
 Exit status: 0 it conforms, 1 it does not, 2 could not tell.
 """
 
 
 @click.command(help=HELP)
-@click.argument("target")
-@trial_options()
-def check(target, options):
-    """Judges a target, and shows, writes and keeps what was found."""
+@click.argument("target", required=False)
+@trial_values()
+def check(target, given):
+    """Judges a target, or all that have a name, and shows, writes and keeps what was found."""
     cache_elsewhere()
-    files = Files(options)
-    writers: list[Writer] = [Keeper(options), files]
-    annotations: list[Listener] = [github.Annotations(click.echo)] if "GITHUB_ACTIONS" in os.environ else []
-    with Terminal(console(), writers) as terminal:
-        report = listen(trial(target, options, catalogue), [*writers, terminal, *annotations])
-    return report.status or (NOTHING if files.losses else 0)
+    configuration = found(Path.cwd())
+    todo = configuration.every(given) if target is None else [configuration.asked(target, given)]
+    judging = Judging()
+    try:
+        if len(todo) == 1:
+            return judging.one(todo[0])
+        return judging.several(todo)
+    finally:
+        judging.tell_step()
+
+
+class Judging:
+    """Judges some targets; told: what came of them so far."""
+
+    def __init__(self):
+        self.told = Together()
+        self.shelf = {}
+        self.losses = []
+
+    def one(self, asked):
+        """Judges one of them; its exit status. Raises TargetError where that cannot be done."""
+        files = Files(asked.options, self.shelf)
+        writers: list[Writer] = [Keeper(asked.options), files]
+        annotations: list[Listener] = [github.Annotations(click.echo)] if github.RUNS in os.environ else []
+        try:
+            with Terminal(console(), writers) as terminal:
+                events = trial(asked.target, asked.options, catalogue)
+                report = listen(events, [*writers, terminal, *annotations])
+        except TargetError as error:
+            self.told.missing.append((visible(asked.target, LINE), str(error)))
+            files.refused(*self.told.missing[-1])
+            raise
+        finally:
+            self.losses += files.losses
+        self.told.reports.append(report)
+        return report.status or (NOTHING if files.losses else 0)
+
+    def several(self, todo):
+        """Judges all of them, and says the verdict on each at the end; the exit status that follows."""
+        for asked in todo:
+            try:
+                self.one(asked)
+            except TargetError as error:
+                click.echo(f"{self.told.missing[-1][0]} could not be judged: {error}")
+            except Interrupted as interruption:
+                why = f"interrupted by {interruption} while it was loaded"
+                self.told.missing.append((visible(asked.target, LINE), why))
+                break
+            if self.told.reports and self.told.reports[-1].interrupted:
+                break
+            click.echo()
+        for report in self.told.reports:
+            click.echo(headline(report))
+        for name, _ in self.told.missing:
+            click.echo(f"{name} could not be judged")
+        if left := todo[len(self.told.reports) + len(self.told.missing) :]:
+            self.told.missing += [(visible(asked.target, LINE), "interrupted before it was judged") for asked in left]
+            click.echo(f"not judged: {', '.join(name for name, _ in self.told.missing[-len(left) :])}")
+        return STATUS[self.told.verdict] or (NOTHING if self.losses else 0)
+
+    def tell_step(self):
+        """Gives the verdict to the steps of a workflow that follow."""
+        if (self.told.reports or self.told.missing) and (loss := github.tell_step(self.told)):
+            click.echo(f"rnn-conformance: {loss}", err=True)
 
 
 def cache_elsewhere():

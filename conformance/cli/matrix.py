@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +10,16 @@ import click
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError
 from conformance.harness.text import LINE, visible
-from conformance.report import html, terminal
-from conformance.report.files import write
+from conformance.report import wording
+from conformance.report.files import FORMATS, write
 from conformance.report.listening import listen
+from conformance.report.together import Together
 from conformance.trial.interrupts import Interrupted
 from conformance.trial.loop import trial
 
 from .check import NOTHING, cache_elsewhere
 from .console import verbatim
 from .options import trial_options
-
-SCHEMA = 1
 
 
 @click.command()
@@ -42,7 +40,7 @@ def matrix(targets, html_file, options):
     for target in list(spread(targets)):
         try:
             reports.append(judged(target, options))
-            console.print(terminal.headline(reports[-1]), soft_wrap=True)
+            console.print(wording.headline(reports[-1]), soft_wrap=True)
         except TargetError as error:
             missing.append((visible(target, LINE), str(error)))
             console.print(f"{missing[-1][0]} could not be judged: {error}", soft_wrap=True)
@@ -51,8 +49,8 @@ def matrix(targets, html_file, options):
             break
         if reports and reports[-1].interrupted:
             break
-    plain = {"schema": SCHEMA, "reports": [r.as_dict() for r in reports], "missing": dict(missing)}
-    losses = write({html_file: html.page(reports, missing), options.json: json.dumps(plain, indent=1)})
+    told = Together(reports, missing)
+    losses = write({html_file: FORMATS["html"](told), options.json: told.all_to_json()})
     for loss in losses:
         click.echo(f"rnn-conformance: {loss}", err=True)
     if not losses:

@@ -11,12 +11,24 @@ from conformance.trial import options as declared
 
 def trial_options(*chosen):
     """Adds options of a trial to a command, those with these names, or all; the command gets them as ``options``."""
+
+    def decorate(function):
+        def command(*arguments, given, **others):
+            return function(*arguments, options=declared.Options(**given), **others)
+
+        return trial_values(*chosen)(functools.update_wrapper(command, function))
+
+    return decorate
+
+
+def trial_values(*chosen):
+    """The same, but the command gets what was given, as fields of Options, as ``given``."""
     fields = [one for one in declared.declared() if not chosen or declared.spelled(one) in chosen]
 
     def decorate(function):
-        def command(*arguments, **given):
-            texts = {declared.spelled(one): given.pop(parameter(one)) for one in fields}
-            return function(*arguments, options=declared.Options(**declared.values(texts)), **given)
+        def command(*arguments, **words):
+            texts = {declared.spelled(one): words.pop(parameter(one)) for one in fields}
+            return function(*arguments, given=declared.values(texts), **words)
 
         functools.update_wrapper(command, function)
         for one in reversed(fields):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from conformance.judging.counterexample import told
 from conformance.judging.data import CounterexampleError
 from conformance.judging.judgement import Failure, NotRun
 from conformance.trial.counterexamples import load, replayed
+from conformance.trial.names import Names
 
 SKIP = 125  # what git bisect understands as: this version cannot be tested
 UNREPEATABLE = "this cannot be repeated: when it was found, a fresh process was right"
@@ -44,6 +46,10 @@ def again(file, target):
         found = load(file)
         if found.repeatable is False:
             raise NotRun(UNREPEATABLE)
+        names = Names(catalogue())
+        found = replace(found, property=names.current(found.property))
+        for line in names.said:
+            click.echo(line)
         now = replayed(found, opened, catalogue())
     finally:
         opened.stop()

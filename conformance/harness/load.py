@@ -101,6 +101,42 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
     return python, {"module": text, "name": name}
 
 
+def moved(text: str, folder: Path) -> str:
+    """A target that is named as seen from a folder, as seen from the working directory.
+
+    Of a command, those words that are files there are moved. Raises ValueError for what cannot be read.
+    """
+    if text.startswith("cmd:"):
+        words = shlex.split(text.removeprefix("cmd:"))
+        return "cmd: " + shlex.join(seen(word, folder) if (folder / word).is_file() else word for word in words)
+    if text.startswith("python="):
+        python, *rest = shlex.split(text.removeprefix("python="))
+        python = seen(python, folder) if os.sep in python else python
+        return "python=" + shlex.join([python, *(moved(word, folder) for word in rest)])
+    file, name = split_name(text)
+    if not (file.endswith(".py") or os.sep in file):
+        return text
+    return seen(file, folder) + (f":{name}" if name else "")
+
+
+def rebased(text: str, old: Path, new: Path) -> str:
+    """A target whose file lies in one folder, as the file at the same place in another one; a module stays as it is."""
+    if text.startswith("python="):
+        python, *rest = shlex.split(text.removeprefix("python="))
+        python = os.path.abspath(python) if os.sep in python else python
+        return "python=" + shlex.join([python, *(rebased(word, old, new) for word in rest)])
+    file, name = split_name(text)
+    place = Path(file).resolve()
+    if not (file.endswith(".py") or os.sep in file) or not place.is_relative_to(old):
+        return text
+    return str(new / place.relative_to(old)) + (f":{name}" if name else "")
+
+
+def seen(path: str, folder: Path) -> str:
+    """A path in a folder, as seen from the working directory."""
+    return path if os.path.isabs(path) or folder == Path.cwd() else os.path.relpath(folder / path)
+
+
 def split_name(text: str) -> tuple[str, str | None]:
     """``file.py:name`` as its two parts; a drive letter's colon belongs to the file."""
     head, colon, tail = text.rpartition(":")

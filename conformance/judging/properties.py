@@ -67,6 +67,7 @@ class Property:
     every_cell  whether each covering case is judged for each cell
     about_memory  whether it is about what happens in memory, which not every target lets us see
     sketches    its covering cases; if they are its own, there are no random ones
+    formerly    ids that it had in the last release, under which it is still accepted
     rank        its place among those that find most mistakes soonest, 0 for the first
     """
 
@@ -78,6 +79,7 @@ class Property:
     about: Callable[[Cell], bool] = lambda cell: True
     every_cell: bool = False
     about_memory: bool = False
+    formerly: tuple[str, ...] = ()
     rank: int = 0
     sketches: tuple[Sketch, ...] = COVERING
     draws: dict[str, Any] = field(default_factory=dict)
@@ -136,6 +138,7 @@ def prop(
     every_cell: bool = False,
     about_memory: bool = False,
     sketches: tuple[Sketch, ...] = COVERING,
+    formerly: Sequence[str] = (),
     **draws: Any,
 ) -> Callable[[Callable[..., None]], Property]:
     """Makes a property of a function ``test_name(target, case)`` of a chapter; its docstring is the statement.
@@ -143,7 +146,7 @@ def prop(
     needs  capabilities, as Capabilities.claims reads them;  cells  those that it is about, None for all
     about  whether it says anything about a cell, for what follows from its equations
     draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
-    sketches  covering cases of its own, in place of all others
+    sketches  covering cases of its own, in place of all others;  formerly  ids that it had in the last release
     """
 
     def decorate(function: Callable[..., None]) -> Property:
@@ -153,7 +156,17 @@ def prop(
         id = f"{chapter}.{function.__name__.removeprefix('test_')}"
         own = None if cells is None else tuple(cells)
         return Property(
-            id, statement, wanted, function, own, about, every_cell, about_memory, sketches=sketches, draws=draws
+            id,
+            statement,
+            wanted,
+            function,
+            own,
+            about,
+            every_cell,
+            about_memory,
+            formerly=tuple(formerly),
+            sketches=sketches,
+            draws=draws,
         )
 
     return decorate

@@ -10,32 +10,60 @@ from pathlib import Path
 
 from conformance.events import Event, Finished
 from conformance.trial.options import Options
-from conformance.trial.verdict import Report
 
-from . import junit
+from . import badge, junit, sarif, summary
+from .together import Together
 
 
-def page(report: Report) -> str:
-    """The report as a page; what makes pages is imported only where one is asked for."""
+def page(told: Together) -> str:
+    """The reports as a page; what makes pages is imported only where one is asked for."""
     from . import html
 
-    return html.page([report])
+    return html.page(told.reports, told.missing)
 
 
-FORMATS: dict[str, Callable[[Report], str]] = {"json": Report.to_json, "junitxml": junit.document, "html": page}
+FORMATS: dict[str, Callable[[Together], str]] = {
+    "json": Together.to_json,
+    "junitxml": junit.document,
+    "html": page,
+    "summary": summary.document,
+    "sarif": sarif.document,
+    "badge": badge.document,
+}
+Shelf = dict[tuple[str, Path], Together]  # what each file is about, by its format and its path
 
 
 class Files:
-    """Writes the report into the files that the options name."""
+    """Writes the report into the files that the options name.
 
-    def __init__(self, options: Options) -> None:
-        self.wanted = {name: getattr(options, name) for name in FORMATS}
+    shelf: what was written before; a file that several trials name is about all of them
+    """
+
+    def __init__(self, options: Options, shelf: Shelf | None = None) -> None:
+        self.wanted = [(name, file) for name in FORMATS if (file := getattr(options, name))]
+        self.shelf: Shelf = {} if shelf is None else shelf
         self.losses: list[str] = []
 
     def __call__(self, event: Event) -> None:
         """Writes all files at the end of the trial; what cannot be written is among the losses."""
         if isinstance(event, Finished):
-            self.losses = write({file: FORMATS[name](event.report) for name, file in self.wanted.items() if file})
+            for told in self.mine():
+                told.reports.append(event.report)
+            self.write()
+
+    def refused(self, target: str, reason: str) -> None:
+        """Writes all files for a target that could not be judged."""
+        for told in self.mine():
+            told.missing.append((target, reason))
+        self.write()
+
+    def mine(self) -> list[Together]:
+        """What each of the files is about."""
+        return [self.shelf.setdefault(key, Together()) for key in self.wanted]
+
+    def write(self) -> None:
+        """Writes all files; what cannot be written is among the losses."""
+        self.losses = write({file: FORMATS[name](self.shelf[name, file]) for name, file in self.wanted})
 
     def said(self) -> list[str]:
         """What could not be written."""

@@ -1,11 +1,19 @@
-"""Annotations for GitHub Actions: one line for each property that failed."""
+"""What GitHub's runner reads: annotations at the lines of a target, and the output of a step."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 from conformance.events import Event, Finished
+from conformance.trial.place import Place
 from conformance.trial.verdict import Report
+
+from .together import Together
+from .wording import alike, described
+
+RUNS = "GITHUB_ACTIONS"  # what the runner sets in the environment
+OUTPUT = "GITHUB_OUTPUT"
 
 
 class Annotations:
@@ -22,13 +30,21 @@ class Annotations:
 
 
 def workflow_commands(report: Report) -> Iterator[str]:
-    """Workflow commands; see https://docs.github.com/actions/reference/workflow-commands-for-github-actions"""
-    for result in report.results:
-        if result.status == "failed":
-            text = f"{result.message}\n{result.counterexample}"
-            yield f"::error title={of_property(f'{report.name}: {result.id}')}::{escaped(text)}"
+    """Workflow commands; see https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+
+    Failures in the same words are one annotation, since the runner shows ten of a step.
+    """
+    for failure, *same in alike(report):
+        ids = ", ".join(result.id for result in (failure, *same))
+        yield command("error", f"{report.name}: {ids}", described(report, failure), report.place)
     for reason in report.reasons:
-        yield f"::warning title={of_property(report.name)}::{escaped(reason)}"
+        yield command("warning", report.name, reason, report.place)
+
+
+def command(kind: str, title: str, text: str, place: Place | None = None) -> str:
+    """One workflow command: an error, a warning or a notice, at the place where it belongs."""
+    where = f"file={of_property(place.from_root)},line={place.line}," if place else ""
+    return f"::{kind} {where}title={of_property(title)}::{escaped(text)}"
 
 
 def escaped(text: str) -> str:
@@ -39,3 +55,16 @@ def escaped(text: str) -> str:
 def of_property(text: str) -> str:
     """The text as a workflow command takes it as the value of a property."""
     return escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def tell_step(told: Together) -> str | None:
+    """Gives the verdict to the steps that follow, as the output ``verdict``; why that cannot be done, if it cannot."""
+    file = os.environ.get(OUTPUT)
+    if not file:
+        return None
+    try:
+        with open(file, "a", encoding="utf-8") as stream:
+            stream.write(f"verdict={told.verdict}\n")
+    except (OSError, ValueError) as error:
+        return f"{OUTPUT} cannot be written: {getattr(error, 'strerror', None) or error}"
+    return None

@@ -1,4 +1,4 @@
-"""The report as JUnit XML: a suite for each chapter, a test case for each property."""
+"""Reports as JUnit XML: a suite for each chapter, a test case for each property."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ from xml.etree import ElementTree as ET
 from conformance.events import PropertyResult
 from conformance.trial.verdict import Report
 
+from .together import Together
 
-def document(report: Report) -> str:
-    """The report as a whole document."""
-    suites = ET.Element("testsuites", name=f"rnn-conformance {report.name}")
+
+def document(told: Together) -> str:
+    """All of it as a whole document."""
+    names = [report.name for report in told.reports] + [name for name, _ in told.missing]
+    suites = ET.Element("testsuites", name=printable(f"rnn-conformance {', '.join(names)}"))
+    for report in told.reports:
+        add(suites, report)
+    for name, reason in told.missing:
+        suite = ET.SubElement(suites, "testsuite", name=printable(name), tests="1", errors="1")
+        element = ET.SubElement(suite, "testcase", classname=printable(name), name="judged")
+        ET.SubElement(element, "error", message=printable(reason))
+    ET.indent(suites)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
+
+
+def add(suites: ET.Element, report: Report) -> None:
+    """The suites of one report."""
     chapters: dict[str, list[PropertyResult]] = {}
     for result in report.results:
         chapters.setdefault(result.id.partition(".")[0], []).append(result)
@@ -26,8 +41,6 @@ def document(report: Report) -> str:
                 failure.text = printable(f"{result.message}\n{result.counterexample}")
             elif result.status != "passed":
                 ET.SubElement(element, "skipped", message=printable(f"{result.status}: {result.message}"))
-    ET.indent(suites)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
 
 def printable(text: str) -> str:

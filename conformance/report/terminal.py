@@ -10,17 +10,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from conformance.events import MEASURED, Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
 from conformance.judging.coverage import PAIRS, met
 from conformance.trial.verdict import Report
 
 from .listening import Writer
+from .wording import PLACES, alike, cases, chapters, headline, kind_of, short_ids, title_of
 
-VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not be judged"}
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
 WIDTH = 100
 NOTES = 6
-LONGEST_CASE = 800
 
 
 def console(**options: Any) -> Console:
@@ -86,7 +85,7 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     for reason in report.reasons:
         yield "yellow", "  " + reason
     yield from diagnosis(report)
-    for failure, *same in alike([result for result in report.results if result.status == "failed"]):
+    for failure, *same in alike(report):
         yield "", ""
         yield "bold", f"  {failure.id}: {failure.statement}"
         yield from (("", line) for line in details(failure))
@@ -97,56 +96,20 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     yield from (("", line) for line in table(report))
 
 
-def headline(report: Report) -> str:
-    """The verdict, and how much stands behind it."""
-    judged = [result for result in report.results if result.status in ("passed", "failed")]
-    failed = sum(result.status == "failed" for result in judged)
-    cases = sum(result.examples for result in judged)
-    held = f"{failed} of {len(judged)} properties failed" if failed else f"{len(judged)} properties held"
-    expected = sum(result.status == "expected_failure" for result in report.results)
-    held += f", {expected} failed as expected" if expected else ""
-    counted = f"{cases:,} cases"
-    if report.budget is not None:
-        counted += f", {sum(result.random for result in judged):,} of them random within {report.budget:g} s"
-    return f"{report.name} {VERDICTS[report.verdict]} ({held}, {counted}, {report.profile}, seed {report.seed})"
-
-
-def alike(failures: list[PropertyResult]) -> list[list[PropertyResult]]:
-    """Failures grouped by what they say; the one that says most about the numbers speaks for its group."""
-    groups: dict[str, list[PropertyResult]] = {}
-    for failure in failures:
-        groups.setdefault(failure.message, []).append(failure)
-    return [sorted(group, key=lambda failure: failure.id != "equivalence.steps") for group in groups.values()]
-
-
 def details(failure: PropertyResult) -> Iterator[str]:
     """What is wrong, and the smallest case that shows it."""
-    yield from wrapped(failure.message, "    ")
-    for case in (failure.counterexample or "").splitlines():
-        if len(case) > LONGEST_CASE:
-            case = case[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
-        yield from wrapped(case, "    ")
+    for line in (failure.message, *cases(failure)):
+        yield from wrapped(line, "    ")
 
 
 def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
     """The mistakes that were recognised, and what else is known."""
     for finding in report.diagnosis:
         yield "", ""
-        share = f"explains {finding.explains} of {finding.telling} wrong answers"
-        if finding.exact and finding.patch:
-            yield "bold", f"  diagnosis: your numbers are those of the reference with this change ({share})"
-        elif finding.fault_class == MEASURED:
-            yield "bold", "  diagnosis: no known mistake gives your numbers; experiments on your code show this"
-        elif finding.exact:
-            yield "bold", "  diagnosis: a shape was recognised, and looked through"
-        elif finding.explains:
-            yield "bold", "  diagnosis: the reference with this change fails in the same words"
-        else:
-            yield "bold", "  diagnosis: no known mistake gives your numbers; this one is wrong in the same way"
-        with_others = f" (together with {', '.join(finding.together)})" if finding.together else ""
-        yield from (("", line) for line in wrapped(finding.title + with_others, "    "))
+        yield "bold", f"  diagnosis: {kind_of(finding)}"
+        yield from (("", line) for line in wrapped(title_of(finding), "    "))
         yield from (("", "      " + line) for line in finding.patch.splitlines())
-        yield from (("", f"    made by others: {url}") for url in finding.seen[:3])
+        yield from (("", f"    made by others: {url}") for url in finding.seen[:PLACES])
     if report.known:
         yield "", ""
         yield "bold", "  what is known about it"
@@ -155,14 +118,16 @@ def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
 
 def table(report: Report) -> Iterator[str]:
     """What was exercised, chapter by chapter, and what was not."""
-    chapters: dict[str, list[PropertyResult]] = {}
-    for result in report.results:
-        if result.status in ("passed", "failed"):
-            chapters.setdefault(result.id.partition(".")[0], []).append(result)
-    for chapter, results in chapters.items():
+    for chapter, results in chapters(report).items():
         held = sum(result.status == "passed" for result in results)
         cases = sum(result.examples for result in results)
         yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} cases"
+    if report.baseline:
+        yield from wrapped(f"baseline     {report.baseline}", "  ")
+    if report.mended:
+        yield from wrapped(f"mended       {', '.join(report.mended)}", "  ")
+    if report.configuration:
+        yield f"  configured   by {report.configuration}"
     yield from wrapped(f"allowed      {report.arithmetic}", "  ")
     if report.coverage:
         areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in PAIRS)
@@ -174,25 +139,14 @@ def table(report: Report) -> Iterator[str]:
         if result.status == "expected_failure":
             yield from wrapped(f"expected     {result.id}: {result.message}", "  ")
     for status, label in (("not_claimed", "not claimed  "), ("not_run", "not run      ")):
-        ids = [result.id for result in report.results if result.status == status]
-        if ids:
-            yield from wrapped(label + ", ".join(by_chapter(ids, report)), "  ")
+        if ids := short_ids(report, status):
+            yield from wrapped(label + ", ".join(ids), "  ")
     for message in dict.fromkeys(result.message for result in report.results if result.status == "not_run"):
         yield from wrapped("             " + message, "  ")
     for note in report.notes[:NOTES]:
         yield f"  note         {note}"
     if len(report.notes) > NOTES:
         yield f"  note         and {len(report.notes) - NOTES} more"
-
-
-def by_chapter(ids: list[str], report: Report) -> list[str]:
-    """The ids; the name of the chapter alone where all its properties are among them."""
-    short: dict[str, None] = {}
-    for id in ids:
-        chapter = id.partition(".")[0]
-        whole = all(result.id in ids for result in report.results if result.id.startswith(chapter + "."))
-        short.setdefault(chapter if whole else id)
-    return list(short)
 
 
 def wrapped(text: str, indent: str) -> list[str]:

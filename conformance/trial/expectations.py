@@ -9,7 +9,7 @@ A file in TOML, one table for each exception:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from conformance.judging.data import CounterexampleError, case_from_data
 from conformance.trial.options import UsageError, known
 
 from .counterexamples import LARGEST, claimed_by, load
+from .names import Names
 
 KEYS = ("property", "counterexample", "reason")
 
@@ -37,8 +38,8 @@ class Expectation:
         return failed and (self.case is None or (bool(result.case) and self.case == repr(case_from_data(result.case))))
 
 
-def read(file: Path, ids: Collection[str]) -> list[Expectation]:
-    """The expectations in a file, of properties with these ids.
+def read(file: Path, names: Names) -> list[Expectation]:
+    """The expectations in a file, of properties with these names.
 
     Raises UsageError, naming the file and the entry, if one is not understood.
     """
@@ -49,10 +50,10 @@ def read(file: Path, ids: Collection[str]) -> list[Expectation]:
     entries = data.get("expected", [])
     if set(data) - {"expected"} or not isinstance(entries, list):
         raise UsageError(f"{file} must hold [[expected]] tables and nothing else")
-    return [expectation(file, number, entry, ids) for number, entry in enumerate(entries, 1)]
+    return [expectation(file, number, entry, names) for number, entry in enumerate(entries, 1)]
 
 
-def expectation(file: Path, number: int, entry: object, ids: Collection[str]) -> Expectation:
+def expectation(file: Path, number: int, entry: object, names: Names) -> Expectation:
     """One entry; raises UsageError."""
     where = f"{file}, entry {number}"
     if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
@@ -64,15 +65,14 @@ def expectation(file: Path, number: int, entry: object, ids: Collection[str]) ->
     if ("property" in entry) == ("counterexample" in entry):
         raise UsageError(f"{where}: must have either property or counterexample")
     if "property" in entry:
-        known("property", entry["property"], ids)
-        return Expectation(entry["property"], entry["reason"])
+        return Expectation(names.known(entry["property"]), entry["reason"])
     try:
         saved = file.parent / entry["counterexample"]
         claimed_by(saved)
         found = load(saved)
     except CounterexampleError as error:
         raise UsageError(f"{where}: {error}") from None
-    return Expectation(found.property, entry["reason"], repr(found.case))
+    return Expectation(names.current(found.property), entry["reason"], repr(found.case))
 
 
 def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) -> list[str]:

@@ -26,9 +26,11 @@ from .counterexamples import confirmed
 from .expectations import apply
 from .here import judged_here, opened
 from .interrupts import Interrupted, Interrupts, noted
-from .options import Options, UsageError
+from .options import Options, Revision, UsageError
+from .place import Place, place_of
 from .plan import Catalogue, Plan
 from .pool import cores, judged_by_processes
+from .revision import judged_at
 from .verdict import Report
 
 DIAGNOSIS_CALL = 2.0  # seconds for one call; who takes longer is not diagnosed
@@ -41,21 +43,27 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
     Raises UsageError for options that name what does not exist or fit, TargetError if the target cannot be loaded or
     built, Interrupted if a signal came before it was.
     """
-    plan = Plan.of(options, catalogue)
+    plan = Plan.of(options, catalogue).with_stored_baseline(target)
     if not options.in_process and not isinstance(target, str):
         raise UsageError(f"{target!r} is an object of this process: leave out in_process=False, or give its name")
     workers = min(options.workers or cores(), len(plan.properties))
-    with noted() as interrupts:
+    place = place_of(target)
+    with noted() as interrupts, contextlib.ExitStack() as before:
+        if isinstance(options.baseline, Revision):
+            with interrupts.armed():
+                there = before.enter_context(judged_at(options.baseline, target, options, catalogue, trial))
+            plan = replace(plan, baseline=there)
         if options.in_process or workers == 1:
             with interrupts.armed():
                 held = opened(target, plan)
             reopen = (lambda: held) if options.in_process else partial(again, target, plan)
             name = target if isinstance(target, str) else held.name
             with stopping(held):
-                yield from concluded(plan, name, judged_here(name, held, plan, interrupts), reopen, interrupts)
+                events = judged_here(name, held, plan, interrupts)
+                yield from concluded(plan, name, events, reopen, interrupts, place)
         else:
             events = judged_by_processes(target, plan, workers, interrupts)
-            yield from concluded(plan, target, events, partial(again, target, plan), interrupts)
+            yield from concluded(plan, target, events, partial(again, target, plan), interrupts, place)
 
 
 @contextlib.contextmanager
@@ -74,13 +82,15 @@ def again(target: str, plan: Plan) -> Target:
 
 
 def concluded(
-    plan: Plan, name: str, events: Iterable[Event], reopen: Callable[[], Target], interrupts: Interrupts
-) -> Iterator[Event]:
+    plan: Plan, name: str, events: Iterable[Event], reopen: Callable[[], Target], interrupts: Interrupts,
+    place: Place | None = None,
+) -> Iterator[Event]:  # fmt: skip
     """The events of judging as they come; then the diagnosis and the report that follow from them.
 
-    reopen: the target for the diagnosis; it is stopped afterwards.
+    reopen: the target for the diagnosis; it is stopped afterwards.  place: where its text begins
     """
     progress = Progress(plan)
+    baseline = plan.baseline
     try:
         for event in events:
             progress.take(event)
@@ -101,12 +111,19 @@ def concluded(
     except Interrupted as interruption:
         progress.interruption = interruption
         progress.notes.append(f"interrupted by {interruption} when everything had been judged")
+    if baseline:
+        baseline.apply(results, diagnosis, plan.options.strict)
     options, claims = plan.options, progress.claims
     report = Report.of(
         name, claims, results, options.profile, options.seed, options.require, diagnosis, missed, options.strict,
         budget=options.budget, interruption=progress.told(results), notes=progress.notes,
+        narrower=baseline.narrower(claims) if baseline and progress.start else (),
     )  # fmt: skip
-    report.interrupted = str(progress.interruption or "")
+    if baseline:
+        report.baseline, report.mended = baseline.name, baseline.mended(results)
+    report.asked = list(options.properties)
+    report.interrupted, report.place = str(progress.interruption or ""), place
+    report.configuration = None if options.configuration is None else str(options.configuration)
     yield Finished(report)
 
 
@@ -133,7 +150,7 @@ class Progress:
         self.found: dict[str, PropertyResult] = {}
         self.start: Started | None = None
         self.interruption: Interrupted | None = None
-        self.notes: list[str] = []
+        self.notes: list[str] = list(plan.names.said)
 
     def take(self, event: Event) -> None:
         """Notes what an event says; a failure that is found counts, whatever becomes of its counterexample."""

@@ -94,6 +94,28 @@ def file(text: str) -> Path:
     return Path(text)
 
 
+@dataclass(frozen=True)
+class Revision:
+    """A commit of a repository, by a name that git knows it by."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return GIT + self.name
+
+
+GIT = "git:"
+
+
+def baseline(text: str) -> Path | Revision:
+    """The path of a stored report, or ``git:REV``."""
+    if not text.startswith(GIT):
+        return file(text)
+    if text == GIT:
+        raise UsageError("git: names no revision, must be like git:main")
+    return Revision(text.removeprefix(GIT))
+
+
 def option(
     help: str,
     read: Callable[[str], Any] | None = None,
@@ -139,20 +161,27 @@ class Options:
     stop_on_first: bool = option("Stop at the first failure.", default=False, short="x", elsewhere="-x")
     expected_failures: Path | None = option("TOML: what is known to fail, and why.", file, metavar="FILE")
     strict: bool = option("What is expected to fail must fail.", default=False)
+    baseline: Path | Revision | None = option(
+        "What failed in this report (JSON), or at git:REV, is no new failure.", baseline, metavar="FILE|git:REV"
+    )
     diagnosis: bool = option("Do not look for the mistake that gives the target's numbers.", default=True)
     saved: bool = option("Neither judge nor keep counterexamples in .rnn-conformance.", default=True)
     in_process: bool = option("Call the target in this process: faster to debug, not protected.", default=False)
     json: Path | None = option("Write the report there as JSON.", file, metavar="FILE")
     junitxml: Path | None = option("The same as JUnit XML.", file, metavar="FILE")
     html: Path | None = option("The same as a page.", file, metavar="FILE")
+    summary: Path | None = option("The same as Markdown, for the summary of a job.", file, metavar="FILE")
+    sarif: Path | None = option("The failures as SARIF 2.1.0, for code scanning.", file, metavar="FILE")
+    badge: Path | None = option("The verdict as JSON for a badge of shields.", file, metavar="FILE")
+    configuration: Path | None = None  # no option itself: the file that some of them come from
 
     def __post_init__(self) -> None:
-        for given in fields(self):
+        for given in declared():
             value = getattr(self, given.name)
             if given.metadata["many"]:
                 value = several(given.name, value)
-            elif given.metadata["read"] is file and value is not None:
-                value = file(str(value))
+            elif given.metadata["read"] in (file, baseline) and value is not None:
+                value = given.metadata["read"](str(value))
             object.__setattr__(self, given.name, value)
         known("profile", self.profile, PROFILES)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
@@ -190,7 +219,7 @@ class Options:
 
 def declared() -> Iterator[Field[Any]]:
     """The options, as they are declared."""
-    yield from fields(Options)
+    yield from (one for one in fields(Options) if "help" in one.metadata)
 
 
 def spelled(one: Field[Any]) -> str:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from conformance.claims.capabilities import capability_names
 from conformance.events import FailureFound, Judged
 from conformance.harness.process import Limits
 from conformance.judging.properties import Property
 
+from .baseline import Baseline, stored
 from .expectations import Expectation, read
+from .names import Names
 from .options import CALL_LIMIT, MEMORY_LIMIT, Options, known
 
 Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
@@ -21,7 +25,8 @@ class Plan:
     """The options of a trial, and what follows from them.
 
     properties  by id, those that are asked for, in the order of reports;  expected  the failures that are known
-    shares      into how many parts the budget is divided
+    shares      into how many parts the budget is divided;  names  what the properties are and were called
+    baseline    what is known from before, if anything is
     """
 
     options: Options
@@ -29,22 +34,29 @@ class Plan:
     properties: dict[str, Property]
     expected: list[Expectation]
     shares: float
+    names: Names
+    baseline: Baseline | None = None
 
     @classmethod
     def of(cls, options: Options, catalogue: Catalogue) -> Plan:
         """The plan for some options; raises UsageError if they name what does not exist."""
         everything = catalogue()
+        names = Names(everything)
         chapters = dict.fromkeys(id.partition(".")[0] for id in everything)
-        for name in options.properties:
-            known("property", name, [*chapters, *everything])
+        asked = {names.known(name, chapters) for name in options.properties}
         for name in options.require:
             known("capability", name, capability_names())
-        asked = set(options.properties)
         chosen = {
             id: prop for id, prop in everything.items() if not asked or id in asked or id.partition(".")[0] in asked
         }
-        listed = read(options.expected_failures, everything) if options.expected_failures else []
-        return cls(options, catalogue, chosen, [one for one in listed if one.property in chosen], len(chosen))
+        listed = read(options.expected_failures, names) if options.expected_failures else []
+        expected = [one for one in listed if one.property in chosen]
+        return cls(options, catalogue, chosen, expected, len(chosen), names)
+
+    def with_stored_baseline(self, target: Any) -> Plan:
+        """The same plan, with the baseline that the options name a file of. Raises UsageError."""
+        file = self.options.baseline
+        return replace(self, baseline=stored(file, target, self.names)) if isinstance(file, Path) else self
 
     @property
     def limits(self) -> Limits:
@@ -69,6 +81,8 @@ class Plan:
     def expects(self, event: FailureFound | Judged) -> bool:
         """Whether a failure is known; one whose counterexample is not small yet may be any that is."""
         mine = [one for one in self.expected if one.property == event.result.id]
+        if self.baseline and self.baseline.may_know(event.result.id):
+            return True
         return bool(mine) if isinstance(event, FailureFound) else any(one.fits(event.result) for one in mine)
 
     def stops(self, event: FailureFound | Judged) -> bool:

@@ -17,6 +17,8 @@ from conformance.judging.coverage import expected
 from conformance.judging.data import cell_from_data
 from reference_rnn import described
 
+from .place import Place
+
 SCHEMA = 1
 STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}
 # What a verdict may depend on: always these, and of the others those that are installed.
@@ -26,7 +28,12 @@ PACKAGES = ("onnx", "onnxruntime", "openvino", "keras", "jax", "flax", "equinox"
 
 @dataclass
 class Report:
-    """What is known about a target after a run; keys of its JSON are its fields."""
+    """What is known about a target after a run; keys of its JSON are its fields.
+
+    baseline, mended: what is known from before, and the properties that failed there and hold now
+    asked: the properties or chapters that were asked for, empty for all
+    configuration: the file that options came from.  place: where the target's text begins, if it is the user's
+    """
 
     target: str
     verdict: str
@@ -43,18 +50,24 @@ class Report:
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     interrupted: str = ""
+    configuration: str | None = None
+    baseline: str | None = None
+    mended: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    place: Place | None = None
 
     @classmethod
     def of(
         cls, target: str, capabilities: Capabilities, results: list[PropertyResult], profile: str, seed: int,
         required: tuple[str, ...] = (), diagnosis: Diagnosis | None = None, missed: Sequence[str] = (),
         strict: bool = False, budget: float | None = None, interruption: str = "", notes: Sequence[str] = (),
+        narrower: Sequence[str] = (),
     ) -> Report:  # fmt: skip
         """The verdict that follows from results.
 
         required: capabilities that must be claimed.  missed: failures that were expected and did not happen, which
         count as failures if strict.  budget: seconds for random cases.  interruption: that
-        not everything was judged, in words
+        not everything was judged, in words.  narrower: what a baseline claims and the target does not
         """
         coverage: Counter[str] = Counter()
         void: Counter[str] = Counter()
@@ -67,7 +80,7 @@ class Report:
         unverified = too_large(capabilities, coverage, void)
         doubts = [interruption] if interruption else doubtful(capabilities, results, coverage, unverified)
         failed = any(result.status == "failed" for result in results)
-        wrong = unclaimed + (list(missed) if strict else [])
+        wrong = unclaimed + list(narrower) + (list(missed) if strict else [])
         said = [
             *capabilities.untested,
             *said_of_sizes(capabilities, coverage, unverified),
@@ -105,6 +118,7 @@ class Report:
         return first | {
             "target": self.target, "verdict": self.verdict, "reasons": self.reasons,
             "capabilities": self.capabilities, "profile": self.profile, "seed": self.seed, "budget": self.budget,
+            "configuration": self.configuration, "asked": self.asked, "baseline": self.baseline, "mended": self.mended,
             "results": [asdict(result) for result in self.results], "cells": self.cells,
             "diagnosis": [asdict(finding) for finding in self.diagnosis], "known": self.known,
             "error_map": self.error_map,

@@ -1,0 +1,71 @@
+"""Reports as SARIF 2.1.0, which code scanning reads: a rule for each property, a result for each that failed.
+
+What was expected to fail is no result: those who read SARIF would raise an alert for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from conformance.events import PropertyResult
+from conformance.trial.place import Place
+from conformance.trial.verdict import Report, kit_version
+
+from .together import Together
+from .wording import described
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def document(told: Together) -> str:
+    """All of it as one run of one tool."""
+    rules = {result.id: rule(result) for report in told.reports for result in report.results}
+    order = list(rules)
+    driver = {"name": "rnn-conformance", "version": kit_version(), "rules": list(rules.values())}
+    results = [
+        result(report, failure, order.index(failure.id))
+        for report in told.reports
+        for failure in report.results
+        if failure.status == "failed"
+    ]
+    run = {"tool": {"driver": driver}, "invocations": [invocation(told)], "results": results}
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
+
+
+def rule(result: PropertyResult) -> dict[str, Any]:
+    """A property as a rule."""
+    return {"id": result.id, "shortDescription": {"text": result.statement or result.id}}
+
+
+def result(report: Report, failure: PropertyResult, rule_index: int) -> dict[str, Any]:
+    """A failure: what is wrong, the smallest case, the diagnosis, and where the target's text begins."""
+    logical = {"fullyQualifiedName": report.name, "kind": "module"}
+    location = {"logicalLocations": [logical]} | (physical(report.place) if report.place else {})
+    same = hashlib.sha256(f"{report.target}\0{failure.id}".encode(errors="replace")).hexdigest()
+    return {
+        "ruleId": failure.id,
+        "ruleIndex": rule_index,
+        "level": "error",
+        "message": {"text": described(report, failure).replace("](", "] (")},  # which would be a link
+        "locations": [location],
+        "partialFingerprints": {"targetAndProperty/v1": same},
+    }
+
+
+def physical(place: Place) -> dict[str, Any]:
+    """A file and a line; the file as seen from the root of its repository."""
+    shown = place.from_root
+    uri = Path(shown).as_uri() if Path(shown).is_absolute() else quote(shown)
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": place.line}}}
+
+
+def invocation(told: Together) -> dict[str, Any]:
+    """Whether everything could be judged, and why not."""
+    said = [f"{report.name}: {reason}" for report in told.reports for reason in report.reasons]
+    said += [f"{name} could not be judged: {reason}" for name, reason in told.missing]
+    told_of = [{"level": "warning", "message": {"text": text}} for text in said]
+    return {"executionSuccessful": told.verdict != "inconclusive", "toolExecutionNotifications": told_of}

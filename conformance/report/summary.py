@@ -1,0 +1,122 @@
+"""Reports in Markdown, for the summary of a job.
+
+Whatever a target may have said stands in code, where neither markup nor mentions nor links are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from conformance.events import PropertyResult
+from conformance.judging.coverage import PAIRS
+from conformance.trial.verdict import Report
+
+from .together import Together
+from .wording import PLACES, VERDICTS, alike, cases, chapters, counted, kind_of, short_ids, title_of
+
+FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
+NOTES = 20
+
+
+def document(told: Together) -> str:
+    """All reports, one after the other."""
+    lines = [line for report in told.reports for line in of_report(report)]
+    for name, reason in told.missing:
+        lines += [f"## {code(name)} could not be judged", "", *block([reason]), ""]
+    return "\n".join(lines)
+
+
+def of_report(report: Report) -> Iterator[str]:
+    """One report."""
+    yield from (f"## {code(report.name)} {VERDICTS[report.verdict]}", "", plain(counted(report)), "")
+    yield from listed(code(reason) for reason in report.reasons)
+    yield from diagnosis(report)
+    groups = alike(report)
+    for failure, *same in groups[:FAILURES]:
+        yield from failed(failure, same)
+    if left := [failure.id for group in groups[FAILURES:] for failure in group]:
+        yield from (f"{len(left)} more failed: {', '.join(map(code, left))}", "")
+    yield from exercised(report)
+
+
+def diagnosis(report: Report) -> Iterator[str]:
+    """The mistakes that were named, with their diffs, and what else is known."""
+    for finding in report.diagnosis:
+        yield from (f"**Diagnosis**: {plain(kind_of(finding))}", "", code(title_of(finding)), "")
+        if finding.patch:
+            yield from (*block(finding.patch.splitlines(), "diff"), "")
+        yield from listed(f"made by others: <{url}>" for url in finding.seen[:PLACES])
+    if report.known:
+        yield from ("What is known about it:", "")
+        yield from listed(map(code, report.known))
+
+
+def failed(failure: PropertyResult, same: Sequence[PropertyResult]) -> Iterator[str]:
+    """One failure with its smallest case, and the properties that fail alike."""
+    yield from (f"### {code(failure.id)}", "", plain(failure.statement), "")
+    yield from (*block([failure.message, *cases(failure)]), "")
+    if same:
+        yield from ("The same in " + ", ".join(code(result.id) for result in same), "")
+
+
+def exercised(report: Report) -> Iterator[str]:
+    """What the verdict stands on, and what was left out."""
+    held = chapters(report)
+    if held:
+        yield from ("| chapter | held | judged | cases |", "|---|---:|---:|---:|")
+        for chapter, results in held.items():
+            passed = sum(result.status == "passed" for result in results)
+            count = sum(result.examples for result in results)
+            yield f"| {chapter} | {passed} | {len(results)} | {count:,} |"
+        yield ""
+    areas = [(area, count) for area, count in report.coverage.items() if area not in PAIRS]
+    if areas:
+        yield from ("<details><summary>What was exercised</summary>", "", "| cases with | |", "|---|---:|")
+        yield from (f"| {plain(area)} | {count:,} |" for area, count in areas)
+        yield from ("", "</details>", "")
+    if report.baseline:
+        yield from (f"Compared with {code(report.baseline)}", "")
+    if report.mended:
+        yield from (f"Mended: {', '.join(map(code, report.mended))}", "")
+    if report.configuration:
+        yield from (f"Configured by {code(report.configuration)}", "")
+    known = [result for result in report.results if result.status == "expected_failure"]
+    yield from listed(f"{code(result.id)} failed as expected: {code(result.message)}" for result in known)
+    for status, label in (("not_claimed", "Not claimed"), ("not_run", "Not run")):
+        if ids := short_ids(report, status):
+            yield from (f"{label}: {', '.join(map(code, ids))}", "")
+    if report.notes:
+        yield from ("<details><summary>Notes</summary>", "")
+        yield from listed(map(code, report.notes[:NOTES]))
+        yield from ("</details>", "")
+
+
+def listed(items: Iterator[str] | map[str]) -> list[str]:
+    """A list, with an empty line behind it; nothing for no items."""
+    lines = [f"- {item}" for item in items]
+    return [*lines, ""] if lines else []
+
+
+def plain(text: str) -> str:
+    """Text of our own, of which nothing is markup."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """A line of text as code, between as many backticks as none of its own runs has."""
+    text = " ".join(text.split())
+    fence = "`" * (longest_run(text) + 1)
+    room = " " if text.startswith("`") or text.endswith("`") or not text else ""
+    return f"{fence}{room}{text}{room}{fence}"
+
+
+def block(lines: Sequence[str], language: str = "text") -> list[str]:
+    """Lines as a block of code, whatever they hold."""
+    fence = "`" * max(3, longest_run("\n".join(lines)) + 1)
+    return [fence + language, *lines, fence]
+
+
+def longest_run(text: str) -> int:
+    """The length of the longest run of backticks."""
+    return max(map(len, re.findall("`+", text)), default=0)

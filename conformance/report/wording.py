@@ -1,0 +1,110 @@
+"""What every face says of a report in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from conformance.events import MEASURED, Finding, PropertyResult
+from conformance.trial.verdict import Report
+
+VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not be judged"}
+LONGEST_CASE = 800
+PLACES = 3  # where others made a mistake
+
+
+def headline(report: Report) -> str:
+    """The verdict, and how much stands behind it."""
+    return f"{report.name} {VERDICTS[report.verdict]} ({counted(report)})"
+
+
+def counted(report: Report) -> str:
+    """How much stands behind a verdict."""
+    judged = [result for result in report.results if result.status in ("passed", "failed")]
+    failed = sum(result.status == "failed" for result in judged)
+    cases = sum(result.examples for result in judged)
+    held = f"{failed} of {len(judged)} properties failed" if failed else f"{len(judged)} properties held"
+    expected = sum(result.status == "expected_failure" for result in report.results)
+    held += f", {expected} failed as expected" if expected else ""
+    counts = f"{cases:,} cases"
+    if report.budget is not None:
+        counts += f", {sum(result.random for result in judged):,} of them random within {report.budget:g} s"
+    return f"{held}, {counts}, {report.profile}, seed {report.seed}"
+
+
+def alike(report: Report) -> list[list[PropertyResult]]:
+    """The failures, grouped by what they say; the one that says most about the numbers speaks for its group."""
+    groups: dict[str, list[PropertyResult]] = {}
+    for failure in report.results:
+        if failure.status == "failed":
+            groups.setdefault(failure.message, []).append(failure)
+    return [sorted(group, key=lambda failure: failure.id != "equivalence.steps") for group in groups.values()]
+
+
+def cases(failure: PropertyResult) -> Iterator[str]:
+    """The calls that show a failure, a line each; of a long one, its beginning."""
+    for case in (failure.counterexample or "").splitlines():
+        if len(case) > LONGEST_CASE:
+            case = case[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
+        yield case
+
+
+def kind_of(finding: Finding) -> str:
+    """What a finding is, in a sentence; what it is about stands in its title."""
+    if finding.exact and finding.patch:
+        share = f"explains {finding.explains} of {finding.telling} wrong answers"
+        return f"your numbers are those of the reference with this change ({share})"
+    if finding.fault_class == MEASURED:
+        return "no known mistake gives your numbers; experiments on your code show this"
+    if finding.exact:
+        return "a shape was recognised, and looked through"
+    if finding.explains:
+        return "the reference with this change fails in the same words"
+    return "no known mistake gives your numbers; this one is wrong in the same way"
+
+
+def title_of(finding: Finding) -> str:
+    """The mistake, and what it needs to explain the numbers."""
+    return finding.title + (f" (together with {', '.join(finding.together)})" if finding.together else "")
+
+
+def diagnosed(report: Report) -> list[str]:
+    """The diagnosis as plain lines, for what has neither colours nor headings."""
+    lines = []
+    for finding in report.diagnosis:
+        lines += [f"diagnosis: {kind_of(finding)}", title_of(finding)]
+        lines += ["  " + line for line in finding.patch.splitlines()]
+        lines += [f"made by others: {url}" for url in finding.seen[:PLACES]]
+    return [*lines, *report.known]
+
+
+def described(report: Report, failure: PropertyResult) -> str:
+    """One failure as plain lines: what is wrong, the smallest case, and the diagnosis."""
+    return "\n".join([failure.message, *cases(failure), *diagnosed(report)])
+
+
+def chapters(report: Report) -> dict[str, list[PropertyResult]]:
+    """The results that were judged, by chapter."""
+    found: dict[str, list[PropertyResult]] = {}
+    for result in report.results:
+        if result.status in ("passed", "failed"):
+            found.setdefault(result.id.partition(".")[0], []).append(result)
+    return found
+
+
+def short_ids(report: Report, status: str) -> list[str]:
+    """The ids of a status; the name of the chapter alone where all its properties have it."""
+    ids = [result.id for result in report.results if result.status == status]
+    short: dict[str, None] = {}
+    for id in ids:
+        chapter = id.partition(".")[0]
+        whole = all(result.id in ids for result in report.results if result.id.startswith(chapter + "."))
+        short.setdefault(chapter if whole else id)
+    return list(short)
+
+
+def worst(reports: Sequence[Report], missing: Sequence[object] = ()) -> str:
+    """The verdict on all of them: none may fail, and all must have been judged."""
+    if any(report.verdict == "fails" for report in reports):
+        return "fails"
+    judged = not missing and reports and all(report.verdict == "conforms" for report in reports)
+    return "conforms" if judged else "inconclusive"

@@ -1,0 +1,131 @@
+"""What is known to fail from an earlier report, so that only what is new counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities, CapabilityError
+from conformance.events import Diagnosis, Finding, PropertyResult
+from conformance.harness.files import FileError, read_json
+from conformance.harness.load import TargetError
+
+from .compare import beyond, common
+from .names import Names
+from .options import UsageError
+from .verdict import SCHEMA, kit_version
+
+LARGEST = 2**28  # bytes of a report
+FAILED = ("failed", "expected_failure")
+NEW, KNOWN = "new in kit", "baseline"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An earlier report, as far as it matters.
+
+    name     how it was given;  statuses  by today's id of the property
+    mistakes the ids of those that were named;  claims  what the target claimed, None where that cannot be read
+    kit      the version that wrote it, empty if none did;  asked  the properties or chapters that it was asked for, empty for all
+    shows    whether the earlier version fails on a counterexample too; None where it cannot be asked
+    """
+
+    name: str
+    statuses: Mapping[str, str]
+    mistakes: frozenset[str] = frozenset()
+    claims: Capabilities | None = None
+    kit: str = ""
+    asked: Sequence[str] = ()
+    shows: Callable[[dict[str, Any]], bool] | None = None
+
+    def may_know(self, id: str) -> bool:
+        """Whether a failure of a property may be known; what mistake it is shows later."""
+        return self.statuses.get(id) in FAILED
+
+    def apply(self, results: Sequence[PropertyResult], diagnosis: Diagnosis | None, strict: bool) -> None:
+        """Marks the failures that are known; strict: those that only this version of the kit looks for are not."""
+        named = mistakes(diagnosis.findings if diagnosis else [])
+        other = bool(named and self.mistakes and not named <= self.mistakes)
+        for result in results:
+            if result.status != "failed":
+                continue
+            if self.may_know(result.id) and not other:
+                expect(result, KNOWN)
+            elif self.is_new_property(result.id) and not strict:
+                expect(result, f"{NEW} {kit_version()}")
+            elif not other and self.shows and result.found and self.shows(result.found):
+                expect(result, KNOWN)
+
+    def is_new_property(self, id: str) -> bool:
+        """Whether the kit that wrote it did not have a property; what was not asked for is not known to be right."""
+        return id not in self.statuses and not self.asked and self.kit not in ("", kit_version())
+
+    def mended(self, results: Sequence[PropertyResult]) -> list[str]:
+        """The properties that failed and hold now."""
+        return [result.id for result in results if result.status == "passed" and self.may_know(result.id)]
+
+    def narrower(self, claims: Capabilities) -> list[str]:
+        """What was claimed and is no more, in a sentence."""
+        if self.claims is None:
+            return []
+        try:
+            less = beyond(self.claims, common(self.claims, claims))
+        except TargetError as error:
+            return [f"narrower than {self.name}: {error}"]
+        return [f"narrower than {self.name}, which claims {'; '.join(less)}"] if less else []
+
+
+def expect(result: PropertyResult, reason: str) -> None:
+    """Marks a failure as known."""
+    result.status = "expected_failure"
+    result.message += f"; expected: {reason}"
+
+
+def mistakes(findings: Sequence[Finding]) -> frozenset[str]:
+    """The ids of the mistakes that give the target's numbers."""
+    return frozenset(id for one in findings if one.exact and one.patch for id in (one.fault, *one.together))
+
+
+def stored(file: Path, target: Any, names: Names) -> Baseline:
+    """The baseline in a report that was stored as JSON; of several, the one of this target. Raises UsageError."""
+    try:
+        data = read_json(file, LARGEST)
+    except FileError as error:
+        raise UsageError(f"baseline: {file} cannot be read: {error}") from None
+    reports = data.get("reports") if isinstance(data, dict) else None
+    if isinstance(reports, list):
+        mine = [one for one in reports if isinstance(one, dict) and one.get("target") == target]
+        if not mine:
+            raise UsageError(f"baseline: {file} has no report on {target!r}")
+        data = mine[0]
+    return of_report(data, str(file), names)
+
+
+def of_report(data: Any, name: str, names: Names, **others: Any) -> Baseline:
+    """The baseline that a report as plain data is. Raises UsageError if it is none."""
+    try:
+        if data["schema"] != SCHEMA:
+            raise UsageError(f"baseline: {name} is a report of schema {data['schema']!r}, must be {SCHEMA}")
+        statuses = names.keyed({one["id"]: one["status"] for one in data["results"]})
+        keys = {field.name for field in fields(Finding)}
+        findings = [Finding(**{k: v for k, v in one.items() if k in keys}) for one in data["diagnosis"]]
+        told = dict(data["capabilities"]), mistakes(findings), str(data["kit_version"]), list(data.get("asked", []))
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(
+            f"baseline: {name} is no report ({type(error).__name__}: {error}); write one with "
+            "rnn-conformance check TARGET --json FILE"
+        ) from None
+    claims, named, kit, asked = told
+    return Baseline(name, statuses, named, claimed(claims), kit, asked, **others)
+
+
+def claimed(plain: dict[str, Any]) -> Capabilities | None:
+    """What was claimed; None where it names what does not exist any more, such as a cell's file."""
+    try:
+        return Capabilities.of({name: value for name, value in plain.items() if name != "modes"})
+    except (CapabilityError, TypeError, ValueError):
+        return None

@@ -1,0 +1,301 @@
+"""Only what is new counts: against a stored report, and against another revision."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import conformance
+from conformance.chapters import catalogue
+from conformance.cli import cli
+from conformance.events import Diagnosis, Finding, PropertyResult
+from conformance.trial.baseline import Baseline
+from conformance.trial.names import Names
+from conformance.trial.options import UsageError
+from conformance.trial.plan import Plan
+
+ASKED = ("equivalence.steps", "shapes.dtype", "time.split")
+NO_MEMORY = ("h @ p", "case.h_0[0] @ p")
+WIDE = ("(output)", "(output).astype(np.float64)")
+
+
+@pytest.fixture
+def target(right):
+    """Writes mine.py, right but for some replacements; or another text."""
+
+    def write(*mistakes, before=""):
+        text = right
+        for old, new in mistakes:
+            text = text.replace(old, new)
+        Path("mine.py").write_text(before + text)
+        return "mine.py"
+
+    return write
+
+
+def check(target, **options):
+    """The report of Python's face."""
+    return conformance.check(target, properties=ASKED, saved=False, **options)
+
+
+def statuses(report):
+    """The status of each property that was judged."""
+    return {result.id: result.status for result in report.results}
+
+
+def store(report, **changes):
+    """Stores a report, or one that differs in some keys."""
+    Path("base.json").write_text(json.dumps(json.loads(report.to_json()) | changes))
+    return "base.json"
+
+
+def test_what_failed_before_is_known_and_what_is_mended_is_said(target):
+    base = store(check(target(NO_MEMORY)))
+    report = check(target(NO_MEMORY), baseline=base)
+    assert (report.verdict, report.baseline, report.mended) == ("conforms", "base.json", [])
+    assert statuses(report)["equivalence.steps"] == "expected_failure"
+    assert report.results[1].message.endswith("; expected: baseline")
+    mended = check(target(), baseline=base)
+    assert mended.verdict == "conforms" and mended.mended == ["equivalence.steps", "time.split"]
+    again = check(target(NO_MEMORY), baseline=store(report))  # a report made with a baseline is one itself
+    assert again.verdict == "conforms"
+
+
+def test_what_is_new_fails(target):
+    base = store(check(target(NO_MEMORY), diagnosis=False))
+    report = check(target(NO_MEMORY, WIDE), baseline=base)
+    assert report.status == 1
+    assert [id for id, status in statuses(report).items() if status == "failed"] == ["shapes.dtype"]
+
+
+def test_the_first_new_failure_is_what_a_trial_stops_at(target):
+    base = store(check(target(NO_MEMORY)))
+    report = check(target(NO_MEMORY, WIDE), baseline=base, stop_on_first=True)
+    assert statuses(report)["shapes.dtype"] == "failed"
+
+
+def test_another_mistake_behind_the_same_property_is_new(target):
+    base = store(check(target(NO_MEMORY)))
+    assert json.loads(Path(base).read_text())["diagnosis"][0]["patch"]
+    report = check(target(("+ h @", "- h @")), baseline=base)
+    assert report.diagnosis and report.status == 1
+    assert check(target(("+ h @", "- h @")), baseline=base, diagnosis=False).status == 0  # then it has no name
+
+
+def test_a_narrower_claim_fails(target):
+    wide = 'capabilities = {"dtypes": ("float32", "float64")}\n'
+    base = store(check(target(before=wide)))
+    report = check(target(), baseline=base)
+    assert report.status == 1 and report.reasons == ["narrower than base.json, which claims dtypes float64"]
+    assert check(target(before=wide), baseline=store(check(target()))).status == 0
+
+
+def result(id):
+    """A failure."""
+    return PropertyResult(id, "failed", message="wrong", found={"property": id})
+
+
+def found(fault, patch="-a"):
+    """A diagnosis that names one mistake."""
+    return Diagnosis([Finding(fault, "title", patch, 1, 1)], [])
+
+
+@pytest.mark.parametrize(
+    ("baseline", "diagnosis", "strict", "status", "reason"),
+    [
+        ({"statuses": {"a.a": "failed"}}, None, False, "expected_failure", "baseline"),
+        ({"statuses": {"a.a": "expected_failure"}}, None, True, "expected_failure", "baseline"),
+        ({"statuses": {"a.a": "passed"}, "kit": "0"}, None, False, "failed", ""),
+        ({"statuses": {"a.a": "not_run"}, "kit": "0"}, None, False, "failed", ""),
+        ({"statuses": {}, "kit": "0"}, None, False, "expected_failure", "new in kit"),
+        ({"statuses": {}, "kit": "0"}, None, True, "failed", ""),
+        ({"statuses": {}}, None, False, "failed", ""),
+        ({"statuses": {}, "kit": "0", "asked": ["b"]}, None, False, "failed", ""),
+        (
+            {"statuses": {"a.a": "failed"}, "mistakes": frozenset("m")},
+            found("m"),
+            False,
+            "expected_failure",
+            "baseline",
+        ),
+        ({"statuses": {"a.a": "failed"}, "mistakes": frozenset("m")}, found("n"), False, "failed", ""),
+        ({"statuses": {"a.a": "failed"}, "mistakes": frozenset("m")}, found("n", ""), False, "expected_failure", ""),
+        ({"statuses": {"a.a": "failed"}}, found("n"), False, "expected_failure", "baseline"),
+        ({"statuses": {"a.a": "passed"}, "shows": lambda found: True}, None, False, "expected_failure", "baseline"),
+        ({"statuses": {"a.a": "passed"}, "shows": lambda found: False}, None, False, "failed", ""),
+    ],
+)
+def test_what_is_known(baseline, diagnosis, strict, status, reason):
+    one = result("a.a")
+    Baseline("base", **baseline).apply([one], diagnosis, strict)
+    assert one.status == status and reason in one.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "baseline: base.json cannot be read: No such file"),
+        ("[", "baseline: base.json cannot be read: it is no JSON"),
+        ("[]", "baseline: base.json is no report .*; write one with rnn-conformance check TARGET --json FILE"),
+        ("{}", "baseline: base.json is no report"),
+        ('{"schema": 7}', "baseline: base.json is a report of schema 7, must be 1"),
+        ('{"reports": [], "schema": 1}', "baseline: base.json has no report on 'mine.py'"),
+        ('{"schema": 1, "results": [1]}', "baseline: base.json is no report"),
+    ],
+)
+def test_what_is_no_baseline_is_one_clear_line(target, text, message):
+    if text is not None:
+        Path("base.json").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        check(target(), baseline="base.json")
+
+
+def test_pytest_takes_a_stored_one(target):
+    base = store(check(target(NO_MEMORY)))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--pyargs",
+        "conformance",
+        "--rnn",
+        "mine.py",
+    ]
+    command += [f"--rnn-property={id}" for id in ASKED] + ["--rnn-no-saved", "--rnn-baseline"]
+    done = subprocess.run([*command, base], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "2 xfailed" in done.stdout
+    done = subprocess.run([*command, "git:main"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 4 and "baseline: pytest takes a stored report, not git:main" in done.stderr
+
+
+# ---------------------------------------------------------------- another revision
+
+
+def git(*words):
+    """Runs git here."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    return subprocess.run(["git", *who, *words], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def repository(target):
+    """A repository whose first revision has no memory."""
+    git("init", "-q")
+    target(NO_MEMORY)
+    git("add", "mine.py")
+    git("commit", "-qm", "first")
+
+
+def test_a_revision_is_judged_in_a_worktree(target, repository):
+    target(NO_MEMORY, WIDE)
+    report = check("mine.py", baseline="git:HEAD")
+    found = statuses(report)
+    assert report.status == 1 and report.baseline == "git:HEAD"
+    assert found == {
+        "equivalence.steps": "expected_failure",
+        "shapes.dtype": "failed",
+        "time.split": "expected_failure",
+    }
+    assert git("worktree", "list").count("\n") == 1 and git("status", "--porcelain") == " M mine.py\n"
+    target()
+    assert check("mine.py", baseline="git:HEAD").mended == ["equivalence.steps", "time.split"]
+
+
+def test_what_a_target_imports_is_that_of_the_revision_too(target, repository, monkeypatch):
+    Path("src/package").mkdir(parents=True)
+    target(NO_MEMORY)
+    os.replace("mine.py", "src/package/__init__.py")
+    Path("tests").mkdir()
+    Path("tests/adapter.py").write_text("from package import forward\n")
+    git("add", ".")
+    git("commit", "-qm", "a package")
+    target()
+    os.replace("mine.py", "src/package/__init__.py")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path("src").absolute()), os.environ["PYTHONPATH"]]))
+    command = [sys.executable, "-m", "conformance", "check", str(Path("tests/adapter.py").absolute())]
+    command += ["--property", "equivalence.steps", "--no-saved", "--baseline", "git:HEAD", "--json", "r.json"]
+    assert subprocess.run(command, timeout=120).returncode == 0
+    assert json.loads(Path("r.json").read_text())["mended"] == ["equivalence.steps"]
+
+
+def test_a_revision_is_asked_before_a_failure_is_called_new(target, repository, monkeypatch):
+    def blind(data, name, names, **others):
+        return Baseline(name, {"equivalence.steps": "passed"}, **others)
+
+    monkeypatch.setattr("conformance.trial.revision.of_report", blind)
+    report = conformance.check("mine.py", properties=ASKED[:1], saved=False, baseline="git:HEAD")
+    assert statuses(report) == {"equivalence.steps": "expected_failure"}
+
+
+def test_where_there_was_nothing_all_is_new(target, repository):
+    git("mv", "mine.py", "other.py")
+    git("commit", "-qm", "moved")
+    report = check(target(NO_MEMORY), baseline="git:HEAD")
+    assert report.status == 1
+    assert report.baseline.startswith("git:HEAD, where it cannot be judged: there is no file")
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "message"),
+    [
+        ("mine.py", "git:absent", "there is no such revision: 'absent'"),
+        ("mine.py", "git:--help", "there is no such revision: '--help'"),
+        ("mine.py", "git:", "git: names no revision"),
+        ("torch", "git:HEAD", "baseline: torch comes with this kit, and has no revisions"),
+        ("cmd: node mine.js", "git:HEAD", "baseline: git: needs a target that is a file or a module"),
+        (len, "git:HEAD", "baseline: git: needs a target that is a file or a module"),
+    ],
+)
+def test_what_has_no_revision(target, repository, name, revision, message):
+    with pytest.raises(UsageError, match=message):
+        check(name, baseline=revision, in_process=not isinstance(name, str))
+
+
+def test_what_is_in_no_repository(target):
+    with pytest.raises(UsageError, match="baseline: git: fatal: not a git repository"):
+        check(target(), baseline="git:HEAD")
+
+
+# ---------------------------------------------------------------- names that were others once
+
+
+def renamed():
+    """The catalogue, in which one property had another name."""
+    return {
+        id: replace(prop, formerly=("time.halves",) if id == "time.split" else ()) for id, prop in catalogue().items()
+    }
+
+
+def test_an_old_name_is_accepted_and_said(target):
+    Path("known.toml").write_text('[[expected]]\nproperty = "time.halves"\nreason = "known"\n')
+    plan = Plan.of(conformance.Options(properties=("time.halves",), expected_failures="known.toml"), renamed)
+    assert list(plan.properties) == ["time.split"] == [one.property for one in plan.expected]
+    assert list(plan.names.said) == [
+        "time.halves is called time.split now; the old name is accepted until the next release"
+    ]
+    base = json.loads(check(target(NO_MEMORY)).to_json())
+    base["results"][2]["id"] = "time.halves"
+    Path("base.json").write_text(json.dumps(base))
+    known = Plan.of(conformance.Options(baseline="base.json"), renamed).with_stored_baseline("mine.py").baseline
+    assert known.may_know("time.split") and not known.may_know("time.halves")
+
+
+def test_a_counterexample_of_an_old_name_is_replayed(target, monkeypatch, capsys):
+    conformance.check(target(NO_MEMORY), properties=["time.split"], diagnosis=False)
+    (file,) = Path(".rnn-conformance").rglob("*.json")
+    file.write_text(file.read_text().replace("time.split", "time.halves"))
+    monkeypatch.setattr(sys.modules["conformance.cli.replay"], "catalogue", renamed)
+    assert cli.main(["replay", str(file), "mine.py"], standalone_mode=False) == 1
+    assert "time.halves is called time.split now" in capsys.readouterr().out
+
+
+def test_no_name_means_two_properties():
+    names = [name for prop in catalogue().values() for name in (prop.id, *prop.formerly)]
+    assert len(names) == len(set(names)) and Names(catalogue()).current("a.b") == "a.b"
