@@ -26,7 +26,7 @@ from conformance.judging.gradients import (
 )
 from conformance.judging.judgement import first, index
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import mirror, rows, states, steps
+from conformance.judging.transforms import mirror, rows, states, steps, with_padding
 from reference_rnn import Result, gradients
 from strategies import relaid
 from strategies.covering import PAST
@@ -133,6 +133,18 @@ def test_padding_has_none(target, case):
         at = first(ended[..., None] & (d_x != 0))
         place = list(index(run, "x", at))
         fail("padding:x", f"the gradient of x{place} is {d_x[at]:g}, must be zero: row {at[1]} has ended")
+
+
+@prop(needs=("gradients", "lengths"))
+def test_padding_is_not_read(target, case):
+    """What stands past the end of a row, NaN and infinity included, changes no gradient; 0 times NaN is NaN."""
+    ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
+    claimed(case.num_steps > 1 or target.capabilities.claims("empty.length"))
+    applicable(ended.any())
+    d = taken(target, cotangents(case))
+    expected = gradient_run(target, with_padding(case, 0), d)
+    for padding in (np.nan, np.inf):
+        agree(gradient_run(target, with_padding(case, padding), d), expected)
 
 
 @prop(needs="gradients", bidirectional=False, min_steps=2)

@@ -47,6 +47,7 @@ NETWORKS: dict[str, Callable[[Case], Case]] = {
     "dense": lambda case: case, "integer": integer_network, "linear": linear_network, "automaton": automaton
 }  # fmt: skip
 PADDINGS = ("zero", "garbage", "nan", "infinity")
+UNBOUNDED = PADDINGS[2:]
 # Tables for x and states, and for weights and biases. Two thirds keep units off saturation.
 MODES = (
     ("ones", "dyadic"), ("signs", "signs"), ("dyadic", "dyadic"), ("uniform", "uniform"),
@@ -86,6 +87,7 @@ class Allowed:
     empty: Collection[str] = ()
     initial_state: bool = True
     network: str | None = None
+    finite_padding: bool = False
     memory: bool = True
     min_steps: int = 0
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
@@ -126,7 +128,7 @@ class Allowed:
     def admits(self, case: Case) -> bool:
         """Whether a case, made smaller, is still one that may be drawn."""
         meant = self.taken_apart(case)[0]
-        finite = bool(np.isfinite(valid_steps(meant)).all())
+        finite = bool(np.isfinite(meant.x if self.finite_padding else valid_steps(meant)).all())
         return finite and not self.lacks(meant) and self.admits_network(meant)
 
     def taken_apart(self, case: Case) -> tuple[Case, Form]:
@@ -302,7 +304,7 @@ def build(sketch: Sketch, allowed: Allowed) -> Case:
     case = Case(config, {}, x, lengths=lengths)
     network = network_of(sketch, allowed, config.cell)
     case = NETWORKS[network](filled(case, sketch, allowed, network))
-    case = padded(case, sketch.padding)
+    case = padded(case, "garbage" if allowed.finite_padding and sketch.padding in UNBOUNDED else sketch.padding)
     case = relaid_case(case, sketch) if allowed.memory else case
     return sketch.form.only(allowed.forms).ask(case)
 

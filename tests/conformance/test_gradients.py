@@ -118,8 +118,8 @@ def test_a_right_target_has_all_properties(judged, in_process):
     claimed = {id for id, status in statuses.items() if status != "not_claimed"}
     assert {statuses[id] for id in claimed} == {"passed"}
     assert {"shapes", "back_propagation", "one_step", "each_result", "none_is_zero", "linear", "split"} <= claimed
-    unclaimed = {"integer_networks", "padding_has_none", "reversal", "batch_first", "unbatched", "default_state"}
-    assert set(statuses) - claimed == unclaimed | {"dropout"}
+    unclaimed = {"integer_networks", "padding_has_none", "padding_is_not_read", "reversal"}
+    assert set(statuses) - claimed == unclaimed | {"batch_first", "unbatched", "default_state", "dropout"}
 
 
 @BOTH
@@ -313,6 +313,11 @@ DEEP = {
         "(t < plain.row_lengths)[:, None], 0.0)",
         "(t < plain.row_lengths)[:, None], 1.0)",
     ),
+    "padding_is_not_read": (
+        "gradients",
+        "plain = without_padding(time_major(case.check()))",
+        "plain = time_major(case.check())",
+    ),
     "reversal": (
         "run",
         "output, state = scan(step, p, x, state, lengths, reverse)",
@@ -372,6 +377,22 @@ def test_padding_with_a_gradient_is_named_by_step_and_row():
 
     assert message.startswith("the gradient of x[0, 0, 0] is 1, must be zero")
     assert "must be zero: row " in message and message.endswith(" has ended")
+
+
+def test_nan_in_the_padding_hides_no_finite_mistake():
+    """Of a mistake in numbers and NaN out of the padding each is found, and only one property is about the NaN."""
+    nan = Fault("nan", "", "", "gradients", *DEEP["padding_is_not_read"][1:], ())
+    doubled = "d_x, found = [2 * d for d in d_x], {}"
+    factor = Fault("factor", "", "", "by_name", "found: dict[str, Any] = {}", doubled, ())
+    failed = {}
+    for name, faults in {"nan": [nan], "both": [nan, factor]}.items():
+        report = check(FaultyTarget(*faults), properties=["gradients"], diagnosis=False)
+        failed[name] = {result.id: result.message for result in report.results if result.status == "failed"}
+
+    assert list(failed["nan"]) == ["gradients.padding_is_not_read"]
+    assert {"gradients.back_propagation", "gradients.padding_is_not_read"} < set(failed["both"])
+    said = {id for id, message in failed["both"].items() if "nan" in message}
+    assert said == {"gradients.padding_is_not_read"}
 
 
 # What is left open
