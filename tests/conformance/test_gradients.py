@@ -274,6 +274,7 @@ FAR = [
     ("back_propagation", 'd_z @ p["weight_hh_l0"]', 'd_z @ p["weight_hh_l0"].T'),
     ("back_propagation", "output[t - 1] if t else case.h_0[0]", "output[max(t - 1, 0)]"),
     ("one_step", "output[t - 1] if t else case.h_0[0]", "output[t]"),
+    ("back_propagation", "reversed(range(len(output)))", "reversed(range(1, len(output)))"),
     ("one_step", "(d_h + d_output[t])", "d_output[t]"),
     ("each_result", "(d_h + d_output[t])", "(d_h + d_output[t] + 0.25)"),
     ("none_is_zero", "np.zeros_like(output) if d_output is None", "np.ones_like(output) if d_output is None"),
@@ -289,6 +290,14 @@ def test_a_wrong_gradient_is_rejected_by_the_property_that_is_about_it(judged, p
     result = judged(changed(old, new), property)[property]
 
     assert result.status == "failed" and result.message
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("old, new", [
+    ("output[t - 1] if t else case.h_0[0]", "output[t]"), ("range(len(output))", "range(1, len(output))"),
+], ids=["W_hh of the same step", "first step without"])  # fmt: skip
+def test_a_mistake_of_one_step_is_found_at_every_seed(judged, old, new, seed):
+    assert judged(changed(old, new), "back_propagation", seed=seed)["back_propagation"].status == "failed"
 
 
 def test_a_wrong_gradient_is_named_with_the_right_one(judged):
