@@ -25,6 +25,7 @@ from conformance.judging.gradients import (
     taken,
 )
 from conformance.judging.judgement import first, index
+from conformance.judging.masks import gradients_through_masks, passes
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop
 from conformance.judging.transforms import mirror, rows, states, steps, with_padding
 from reference_rnn import Result, gradients
@@ -216,6 +217,13 @@ def test_dropout(target, case):
     if target.capabilities.dropout is True:  # p = 1 is claimed too
         dropped = case.replace(dropout=1.0, training=True)
         gradients_within(target, gradient_run(target, dropped, d), gradients(dropped, **d, arithmetic=run.arithmetic))
+
+
+@prop(needs=("gradients", "dropout", "layers"), about=passes, max_layers=2, bias=True, projections=False, memory=False)
+def test_training(target, case):
+    """In training, gradients flow back through what was kept in their own run, scaled up like it."""
+    claimed("d_output" in target.capabilities.cotangents)
+    gradients_through_masks(target, case, (0.5, 0.75)[case.config.hidden_size % 2])
 
 
 @prop(needs="gradients", about_memory=True)

@@ -119,7 +119,7 @@ def test_a_right_target_has_all_properties(judged, in_process):
     assert {statuses[id] for id in claimed} == {"passed"}
     assert {"shapes", "back_propagation", "one_step", "each_result", "none_is_zero", "linear", "split"} <= claimed
     unclaimed = {"integer_networks", "padding_has_none", "padding_is_not_read", "reversal"}
-    assert set(statuses) - claimed == unclaimed | {"batch_first", "unbatched", "default_state", "dropout"}
+    assert set(statuses) - claimed == unclaimed | {"batch_first", "unbatched", "default_state", "dropout", "training"}
 
 
 @BOTH
@@ -341,6 +341,7 @@ DEEP = {
         "for name, _ in case.arrays() if case.h_0 is not None}",
     ),
     "dropout": ("run", "[mask * x_t for", "[passed_back(mask * x_t, (x_t, lambda d: d)) for"),
+    "training": ("run", "[mask * x_t for", "[passed_back(mask * x_t, (x_t, lambda d, m=mask: d * (m > 0))) for"),
     "memory_layout": ("cotangents", '"output": d_output,', '"output": d_output.ravel("K").reshape(d_output.shape),'),
     "back_propagation": ("gru", "r * q", "passed_back(r * q, (r, lambda d: d * q.value), (q, lambda d: d))"),
     "one_step": (
