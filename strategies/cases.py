@@ -18,7 +18,7 @@ from hypothesis.errors import InvalidArgument
 from reference_rnn import DTYPES, Case, Cell, CellError, Config, cell_of, parameter_shapes, rounded, state_shapes
 from reference_rnn.case import kind_of
 
-from .forms import PLAIN, Form, form_of, plain
+from .forms import LENGTHS, PLAIN, Form, form_of, plain
 from .integers import (
     automaton,
     integer_network,
@@ -68,7 +68,9 @@ DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 EMPTIES = ("time", "batch", "length")
 BIASES = ("two", "one", "no b_hn")
 # Of each field of a form; few have one row, and without a state there is less to see.
-CHANCES = ((False, False, True, False), (False, True), *(((False,) * 7 + (True,),) * 4))
+CHANCES = (
+    (False, False, True, False), (False, True), *(((False,) * 7 + (True,),) * 4), (*[""] * len(LENGTHS), *LENGTHS),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
