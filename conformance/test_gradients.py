@@ -25,8 +25,9 @@ from conformance.judging.gradients import (
     taken,
 )
 from conformance.judging.judgement import first, index
+from conformance.judging.masks import gradients_through_masks, passes
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import mirror, rows, states, steps
+from conformance.judging.transforms import mirror, rows, states, steps, with_padding
 from reference_rnn import Result, gradients
 from strategies import relaid
 from strategies.covering import PAST
@@ -135,6 +136,18 @@ def test_padding_has_none(target, case):
         fail("padding:x", f"the gradient of x{place} is {d_x[at]:g}, must be zero: row {at[1]} has ended")
 
 
+@prop(needs=("gradients", "lengths"))
+def test_padding_is_not_read(target, case):
+    """What stands past the end of a row, NaN and infinity included, changes no gradient; 0 times NaN is NaN."""
+    ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
+    claimed(case.num_steps > 1 or target.capabilities.claims("empty.length"))
+    applicable(ended.any())
+    d = taken(target, cotangents(case))
+    expected = gradient_run(target, with_padding(case, 0), d)
+    for padding in (np.nan, np.inf):
+        agree(gradient_run(target, with_padding(case, padding), d), expected)
+
+
 @prop(needs="gradients", bidirectional=False, min_steps=2)
 def test_split(target, case):
     """Gradients of a run that is split and continued: those of the second part's states go into the first part."""
@@ -204,6 +217,13 @@ def test_dropout(target, case):
     if target.capabilities.dropout is True:  # p = 1 is claimed too
         dropped = case.replace(dropout=1.0, training=True)
         gradients_within(target, gradient_run(target, dropped, d), gradients(dropped, **d, arithmetic=run.arithmetic))
+
+
+@prop(needs=("gradients", "dropout", "layers"), about=passes, max_layers=2, bias=True, projections=False, memory=False)
+def test_training(target, case):
+    """In training, gradients flow back through what was kept in their own run, scaled up like it."""
+    claimed("d_output" in target.capabilities.cotangents)
+    gradients_through_masks(target, case, (0.5, 0.75)[case.config.hidden_size % 2])
 
 
 @prop(needs="gradients", about_memory=True)

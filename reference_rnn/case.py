@@ -134,10 +134,10 @@ class Case:
 
     @property
     def row_lengths(self) -> np.ndarray:
-        """(N,) the steps of each row, T where no lengths are given."""
+        """(N,) int64, the steps of each row, T where no lengths are given."""
         if self.lengths is None:
             return np.full(self.num_rows, self.num_steps)
-        return np.asarray(self.lengths)
+        return np.asarray(self.lengths, dtype=np.int64)
 
     def replace(self, **changes: Any) -> Case:
         """This case with other fields; names of Config's fields change the configuration."""

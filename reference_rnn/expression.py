@@ -22,7 +22,9 @@ def expression(subject: Any) -> str:
     parts = [repr(c.cell), *(f"{name}={size}" for name, size in sizes.items())]
     parts += [f"{name}={value!r}" for name, value in others.items() if value != usual[name]]
     if subject.lengths is not None:
-        parts.append(f"lengths={np.asarray(subject.lengths).tolist()}")
+        lengths = np.asarray(subject.lengths)
+        parts.append(f"lengths={lengths.tolist()}")
+        parts += [f"lengths_dtype='{lengths.dtype}'"] if lengths.dtype != np.int64 else []
     for name, array in subject.arrays():
         if name in ("h_0", "c_0") or told(array).any():
             parts.append(f"{name}={entries(array)}")

@@ -26,6 +26,7 @@ def case(
     training: bool = False,
     dtype: str = "float32",
     lengths: Any = None,
+    lengths_dtype: str = "int64",
     peepholes: bool = False,
     coupled_gates: bool = False,
     clip: float = 0.0,
@@ -43,7 +44,7 @@ def case(
     config = Config(cell, I, H, L, D == 2, bias, batch_first, dropout, P, dtype, *options)
     shape = (T, I) if unbatched else (N, T, I) if batch_first else (T, N, I)
     x = np.zeros(shape, config.numpy_dtype)
-    built = Case(config, {}, x, None, None, None if lengths is None else np.asarray(lengths, int), training)
+    built = Case(config, {}, x, None, None, None if lengths is None else np.array(lengths, lengths_dtype), training)
     shapes = {**parameter_shapes(config), **state_shapes(built)}
     for name in arrays.keys() - shapes.keys():
         raise ValueError(f"{name} is not an array of this case; it has {', '.join(shapes)}")

@@ -18,7 +18,7 @@ from hypothesis.errors import InvalidArgument
 from reference_rnn import DTYPES, Case, Cell, CellError, Config, cell_of, parameter_shapes, rounded, state_shapes
 from reference_rnn.case import kind_of
 
-from .forms import PLAIN, Form, form_of, plain
+from .forms import LENGTHS, PLAIN, Form, form_of, plain
 from .integers import (
     automaton,
     integer_network,
@@ -47,6 +47,7 @@ NETWORKS: dict[str, Callable[[Case], Case]] = {
     "dense": lambda case: case, "integer": integer_network, "linear": linear_network, "automaton": automaton
 }  # fmt: skip
 PADDINGS = ("zero", "garbage", "nan", "infinity")
+UNBOUNDED = PADDINGS[2:]
 # Tables for x and states, and for weights and biases. Two thirds keep units off saturation.
 MODES = (
     ("ones", "dyadic"), ("signs", "signs"), ("dyadic", "dyadic"), ("uniform", "uniform"),
@@ -67,7 +68,9 @@ DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 EMPTIES = ("time", "batch", "length")
 BIASES = ("two", "one", "no b_hn")
 # Of each field of a form; few have one row, and without a state there is less to see.
-CHANCES = ((False, False, True, False), (False, True), *(((False,) * 7 + (True,),) * 4))
+CHANCES = (
+    (False, False, True, False), (False, True), *(((False,) * 7 + (True,),) * 4), (*[""] * len(LENGTHS), *LENGTHS),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class Allowed:
     empty: Collection[str] = ()
     initial_state: bool = True
     network: str | None = None
+    finite_padding: bool = False
     memory: bool = True
     min_steps: int = 0
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
@@ -126,7 +130,7 @@ class Allowed:
     def admits(self, case: Case) -> bool:
         """Whether a case, made smaller, is still one that may be drawn."""
         meant = self.taken_apart(case)[0]
-        finite = bool(np.isfinite(valid_steps(meant)).all())
+        finite = bool(np.isfinite(meant.x if self.finite_padding else valid_steps(meant)).all())
         return finite and not self.lacks(meant) and self.admits_network(meant)
 
     def taken_apart(self, case: Case) -> tuple[Case, Form]:
@@ -302,7 +306,7 @@ def build(sketch: Sketch, allowed: Allowed) -> Case:
     case = Case(config, {}, x, lengths=lengths)
     network = network_of(sketch, allowed, config.cell)
     case = NETWORKS[network](filled(case, sketch, allowed, network))
-    case = padded(case, sketch.padding)
+    case = padded(case, "garbage" if allowed.finite_padding and sketch.padding in UNBOUNDED else sketch.padding)
     case = relaid_case(case, sketch) if allowed.memory else case
     return sketch.form.only(allowed.forms).ask(case)
 

@@ -19,19 +19,25 @@ from .forms import Form
 
 S = Sketch
 COVERING = (
-    S(T=2, N=3, I=4, H=5, projection=2),
-    S(T=3, N=2, I=4, H=3, bidirectional=True, seed=1, mode=4),
-    S(T=4, N=3, I=2, H=3, num_layers=2, lengths=(2, 0, 1), seed=2, padding="nan", form=Form(evaluation=True)),
+    S(T=2, N=3, I=4, H=5, projection=2, form=Form(batch_first=True)),
+    S(T=3, N=2, I=4, H=3, bidirectional=True, seed=1, mode=4, form=Form(no_state=True)),
+    S(
+        T=4, N=3, I=2, H=3, num_layers=2, lengths=(2, 0, 1), seed=2, padding="nan",
+        form=Form(evaluation=True, lengths="int32"),
+    ),
     S(
         T=5, N=4, I=3, H=2, num_layers=3, bidirectional=True, lengths=(3, 0, 5, 1), seed=3, projection=1, mode=3,
-        padding="garbage", form=Form(training=True),
+        padding="garbage", form=Form(training=True, lengths="uint8"),
     ),
     S(
         T=3, N=2, I=3, H=4, num_layers=3, seed=4, projection=1, network="integer",
         form=Form(batch_first=True, no_state=True, all_lengths=True, evaluation=True),
     ),
     S(T=1, N=2, I=3, H=4, seed=5, mode=4, memory="read-only", relay=2, form=Form(evaluation=True)),
-    S(T=34, N=2, I=3, H=2, seed=6, gain=0.5, lengths=(4, 0), padding="infinity", form=Form(training=True)),
+    S(
+        T=34, N=2, I=3, H=2, seed=6, gain=0.5, lengths=(4, 0), padding="infinity",
+        form=Form(no_state=True, training=True, lengths="strided"),
+    ),
     S(
         T=9, N=1, I=2, H=3, bidirectional=True, seed=7, projection=2, mode=8,
         form=Form(batch_first=True, unbatched=True, no_state=True, evaluation=True),
@@ -39,15 +45,15 @@ COVERING = (
     S(T=3, N=2, I=17, H=33, seed=8, mode=3, gain=2.0, form=Form(all_lengths=True, training=True)),
     S(
         T=4, N=18, I=9, H=17, bidirectional=True, lengths=(0, 3, 1, 2, 4), seed=9, projection=2, padding="nan",
-        form=Form(batch_first=True, evaluation=True),
+        form=Form(batch_first=True, evaluation=True, lengths="uint64"),
     ),
     S(
         T=3, N=2, I=6, H=6, num_layers=2, bias=False, seed=10, memory="F", relay=2,
-        form=Form(all_lengths=True, evaluation=True),
+        form=Form(no_state=True, all_lengths=True, evaluation=True, lengths="uint32"),
     ),
     S(
         T=3, N=4, I=6, H=3, num_layers=2, bidirectional=True, relation="D*H=I", seed=11, memory="negative", relay=2,
-        form=Form(evaluation=True),
+        form=Form(batch_first=True, no_state=True, evaluation=True),
     ),
     S(
         T=4, N=4, I=1, H=1, relation="N=T", bidirectional=True, seed=24, memory="read-only", relay=2,
@@ -56,22 +62,22 @@ COVERING = (
     S(T=5, N=4, I=2, H=1, num_layers=2, bidirectional=True, relation="N=L*D", seed=13, memory="strided", relay=2),
     S(
         T=12, N=3, I=2, H=5, num_layers=2, bidirectional=True, lengths=(1, 9, 0), seed=14, projection=2,
-        network="integer", form=Form(batch_first=True, training=True),
+        network="integer", form=Form(batch_first=True, training=True, lengths="negative"),
     ),
     S(T=6, N=2, I=3, H=4, num_layers=4, bidirectional=True, seed=15, network="linear", form=Form(all_lengths=True)),
     S(
         T=7, N=3, I=5, H=7, seed=16, lengths=(0, 6, 2), network="automaton", padding="infinity",
-        form=Form(training=True),
+        form=Form(training=True, lengths="int16"),
     ),
     S(T=0, N=2, I=2, H=3, num_layers=2, bidirectional=True, seed=17),
     S(T=3, N=0, I=2, H=3, seed=18),
     S(
-        T=2, N=1, I=8, H=5, num_layers=3, bias=False, seed=19,
+        T=2, N=1, I=8, H=5, num_layers=3, bidirectional=True, bias=False, seed=19,
         form=Form(batch_first=True, unbatched=True, no_state=True, training=True),
     ),
     S(
         T=5, N=3, I=7, H=9, bidirectional=True, bias=False, lengths=(4, 2, 0), seed=20, mode=7, padding="nan",
-        form=Form(batch_first=True, no_state=True, evaluation=True),
+        form=Form(batch_first=True, no_state=True, evaluation=True, lengths="int8"),
     ),
     S(
         T=8, N=5, I=4, H=8, seed=21, projection=1, mode=14,
@@ -79,7 +85,7 @@ COVERING = (
     ),
     S(
         T=4, N=2, I=3, H=6, bidirectional=True, seed=22, mode=11, gain=4.0,
-        form=Form(batch_first=True, no_state=True, all_lengths=True, training=True),
+        form=Form(batch_first=True, no_state=True, all_lengths=True, training=True, lengths="uint8"),
     ),
     S(T=10, N=2, I=3, H=3, num_layers=3, bidirectional=True, lengths=(2, 10), seed=23, padding="nan"),
 )  # fmt: skip

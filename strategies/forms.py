@@ -10,7 +10,7 @@ import numpy as np
 
 from reference_rnn import Case
 
-from .memory import layout_of, relaid
+from .memory import LAYOUTS, layout_of, relaid
 
 WITH_ROWS = ("x", "h_0", "c_0", "output", "h_n", "c_n", "d_output", "d_h_n", "d_c_n")
 BY_STEP = ("x", "output", "d_output")
@@ -25,6 +25,11 @@ class Form:
     no_state      h_0 and c_0 are not given where they are zero
     all_lengths   lengths are given where every row has T steps
     evaluation    with dropout, outside training;  training: with dropout of p = 0
+    lengths       one of LENGTHS: the dtype or the memory layout that lengths have where they are given; int64 and C
+                  without it, and where they do not fit
+
+    No bias and a bias of zero are two cases and not two forms of one: they differ in their parameters, and so in their
+    gradients. That they agree is a property of its own, ``shapes.no_bias``, which is asked in every form.
     """
 
     batch_first: bool = False
@@ -33,19 +38,23 @@ class Form:
     all_lengths: bool = False
     evaluation: bool = False
     training: bool = False
+    lengths: str = ""
 
     def names(self) -> list[str]:
         """The fields that are true."""
         return [field.name for field in fields(self) if getattr(self, field.name)]
 
     def __str__(self) -> str:
-        return " and ".join(WORDS[name] for name in self.names())
+        said = self.names()
+        if self.lengths:  # whatever they are of, they are given: that they are all T goes without saying
+            said = [name for name in said if name != "all_lengths"]
+        return " and ".join(WORDS.get(name) or LENGTHS[self.lengths] for name in said)
 
     def only(self, names: Collection[str]) -> Form:
         """The form with these fields, those of them that it has."""
         if self == PLAIN:
             return self
-        return Form(**{name: True for name in self.names() if name in names})
+        return Form(**{name: getattr(self, name) for name in self.names() if name in names})
 
     def ask(self, case: Case) -> Case:
         """A case in this form, as far as it can have it; what a case says otherwise already stays as it is.
@@ -70,6 +79,8 @@ class Form:
             return case.map(without_rows).replace(batch_first=self.batch_first)
         if self.all_lengths and case.lengths is None and case.num_steps:
             case = case.replace(lengths=np.full(case.num_rows, case.num_steps))
+        if self.lengths and case.lengths is not None:
+            case = case.replace(lengths=of_kind(case.row_lengths, self.lengths))
         if self.batch_first:
             return case.replace(x=swapped(case.x), batch_first=True)
         return case
@@ -84,6 +95,16 @@ WORDS = {
     "evaluation": "with dropout, outside training",
     "training": "in training, with p = 0",
 }
+LENGTHS = {
+    "int32": "with lengths of int32",
+    "uint8": "with lengths of uint8",
+    "uint64": "with lengths of uint64",
+    "strided": "with lengths that are strided",
+    "int8": "with lengths of int8",
+    "uint32": "with lengths of uint32",
+    "negative": "with lengths that lie backwards in memory",
+    "int16": "with lengths of int16",
+}
 
 
 def form_of(case: Case) -> Form:
@@ -92,8 +113,24 @@ def form_of(case: Case) -> Form:
     dropout, training = case.config.dropout, case.training
     return Form(
         case.config.batch_first, case.unbatched, case.h_0 is None, whole, dropout > 0 and not training,
-        training and dropout == 0,
+        training and dropout == 0, kind_of_lengths(case.lengths),
     )  # fmt: skip
+
+
+def kind_of_lengths(lengths: np.ndarray | None) -> str:
+    """Which of LENGTHS these are; none for int64 in C order."""
+    if lengths is None:
+        return ""
+    layout = layout_of(lengths)
+    kind = layout if lengths.dtype == np.int64 and layout != "C" else lengths.dtype.name
+    return kind if kind in LENGTHS else ""
+
+
+def of_kind(lengths: np.ndarray, kind: str) -> np.ndarray:
+    """The same lengths, as one of LENGTHS; as they are where it cannot hold them."""
+    if kind in LAYOUTS:
+        return relaid(lengths, kind)
+    return lengths.astype(kind) if lengths.max(initial=0) <= np.iinfo(kind).max else lengths
 
 
 def plain(case: Case, form: Form) -> Case:
@@ -109,6 +146,8 @@ def plain(case: Case, form: Form) -> Case:
         sizes = {"h_0": c.state_size, "c_0": c.hidden_size} if c.num_states == 2 else {"h_0": c.state_size}
         zeros = {name: np.zeros((entries, case.num_rows, size), case.x.dtype) for name, size in sizes.items()}
         case = case.replace(**zeros)
+    if form.lengths:
+        case = case.replace(lengths=relaid(case.row_lengths, "C"))
     if form.all_lengths:
         case = case.replace(lengths=None)
     if form.evaluation or form.training:

@@ -8,14 +8,15 @@ LAYOUTS = ("C", "F", "strided", "negative", "read-only")
 
 
 def relaid(array: np.ndarray, layout: str) -> np.ndarray:
-    """A copy of the array in one of the LAYOUTS; gaps between its numbers hold NaN.
+    """A copy of the array in one of the LAYOUTS; gaps between its numbers hold NaN, or the largest integer.
 
     An array too small to have that layout (one element, no axis) comes back in C order.
     """
     if layout == "F":
         return np.array(array, order="F")
     if layout == "strided" and array.ndim:
-        wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), np.nan, array.dtype)
+        nothing = np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).max
+        wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), nothing, array.dtype)
         wide[..., ::2] = array
         return wide[..., ::2]
     if layout == "negative" and array.ndim:

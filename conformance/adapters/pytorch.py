@@ -50,7 +50,7 @@ def gradients(case, d_output, d_h_n, d_c_n):
 def run(case, module, x, states):
     """output, and the final states as a tuple; x is packed by lengths where there are any."""
     if case.lengths is not None:
-        lengths = torch.as_tensor(case.lengths)
+        lengths = torch.as_tensor(case.lengths.astype("int64"))
         x = pack_padded_sequence(x, lengths, case.config.batch_first, enforce_sorted=False)
     output, final = module(x, tuple(states) if len(states) == 2 else states[0] if states else None)
     if case.lengths is not None:

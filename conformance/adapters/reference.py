@@ -41,8 +41,10 @@ def gradients_of(package):
     """The gradients of a reference and the results that they are the slopes of, rounded in the same way."""
 
     def gradients(case, d_output, d_h_n, d_c_n):
-        found = package.gradients(as_case(case), d_output, d_h_n, d_c_n)
-        own = dict(package.forward(as_case(case)).items())
+        asked = as_case(case)
+        kept = masks(asked)
+        found = package.gradients(asked, d_output, d_h_n, d_c_n, masks=kept)
+        own = dict(package.forward(asked, masks=kept).items())
         return {name: rounded(array, case.config.dtype) for name, array in (found | own).items()}
 
     return gradients

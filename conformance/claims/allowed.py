@@ -13,7 +13,7 @@ ANY = 2**16  # layers
 # What must be claimed for a case to be asked in a form.
 CLAIMS = {
     "batch_first": "batch_first", "unbatched": "unbatched", "no_state": "default_state", "all_lengths": "lengths",
-    "evaluation": "dropout", "training": "dropout",
+    "evaluation": "dropout", "training": "dropout", "lengths": "lengths",
 }  # fmt: skip
 
 
@@ -38,7 +38,9 @@ def forms(claims: Capabilities, besides: Collection[str] = ()) -> list[str]:
     """The forms in which a target may be asked, none where each is dear; besides: claims that are left out."""
     if claims.recompiles:
         return []
-    claimed = [name for name, claim in CLAIMS.items() if claim not in besides and claims.claims(claim)]
+    # of what dtype lengths are says nothing about them: that is asked of properties of lengths too
+    own = [name for name, claim in CLAIMS.items() if claim in besides and name != "lengths"]
+    claimed = [name for name, claim in CLAIMS.items() if name not in own and claims.claims(claim)]
     return [name for name in claimed if name != "no_state" or claims.initial_state]
 
 

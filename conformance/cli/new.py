@@ -18,7 +18,7 @@ capabilities = Capabilities(
     bidirectional=False,    # True: parameters named ..._reverse, output (T, N, 2H)
     max_layers=1,           # None: any number
     no_bias=False,          # True: case.config.bias may be False
-    lengths=False,          # True: case.lengths (N,), rows end early
+    lengths=False,          # True: case.lengths (N,) integers of any dtype, rows end early
     default_state=False,    # True: case.h_0 may be None
     batch_first=False,      # True: case.x may be (N, T, I)
 )

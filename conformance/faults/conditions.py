@@ -449,7 +449,47 @@ FAULTS = [
     ),
     Fault(
         "mask-missing-in-gradient", "what was dropped has a gradient all the same", "dropout", "run",
-        DROPPED, DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d: d))"), ("gradients.dropout",),
+        DROPPED, DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d: d))"),
+        ("gradients.dropout", "gradients.training"),
+    ),
+    Fault(
+        "mask-not-scaled-in-gradient", "what was kept is scaled up on its way, and not on the way back", "dropout",
+        "run", DROPPED,
+        DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * (mask > 0)))"),
+        ("gradients.training",),
+    ),
+    Fault(
+        "another-mask-in-gradient", "a mask is drawn anew on the way back", "dropout", "run", DROPPED,
+        DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * np.roll(mask, 1)))"),
+        ("gradients.training",),
+    ),
+    Fault(
+        "mask-on-states-in-gradient", "on the way back, the mask also falls on what flows into the states", "dropout",
+        "run", DROPPED,
+        f"{DROPPED}\n"
+        "            m = masks[0][-1][:, : masks[0][-1].shape[1] // len(directions)] if x else 1.0\n"
+        "            final = [tuple(passed_back(s, (s, lambda d, m=m: d * m)) for s in entry) for entry in final]",
+        ("gradients.training",),
+    ),
+    Fault(
+        "dropout-on-hidden-states", "dropout also falls on the hidden states, from step to step", "dropout", "run",
+        "output, state = scan(step, p, x, state, lengths, reverse)",
+        "m = masks[-1][0][:, : state[0].shape[1]] if masks and x else 1.0\n"
+        "            through = lambda x_t, s, p, m=m: step(x_t, (m * s[0], *s[1:]), p)\n"
+        "            output, state = scan(through, p, x, state, lengths, reverse)",
+        ("dropout.lowest_layer_stays",),
+    ),
+    Fault(
+        "dropout-on-hidden-states-above", "above the lowest layer, dropout also falls on the hidden states", "dropout",
+        "run", "output, state = scan(step, p, x, state, lengths, reverse)",
+        "m = masks[-1][0][:, : state[0].shape[1]] if masks and x and len(final) >= len(directions) else 1.0\n"
+        "            through = lambda x_t, s, p, m=m: step(x_t, (m * s[0], *s[1:]), p)\n"
+        "            output, state = scan(through, p, x, state, lengths, reverse)",
+        ("dropout.lowest_layer_stays",),
+    ),
+    Fault(
+        "dropout-above-the-lowest-layer-only", "there is dropout above the lowest layer, and above no other", "dropout",
+        "run", "if final and masks:", "if len(final) == len(directions) and masks:", ("dropout.mask",),
     ),
     Fault(
         "everything-dropped-in-evaluation", "with p = 1 everything is dropped outside training too", "dropout",

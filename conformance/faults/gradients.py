@@ -387,7 +387,7 @@ FAULTS = [
         "gradient-of-nan-in-padding", "zero times the NaN in the padding is NaN", "padding", "gradients",
         PLAIN,
         "plain = time_major(case.check())",
-        (BPTT,), ("https://github.com/tensorflow/tensorflow/issues/6209",),
+        ("gradients.padding_is_not_read",), ("https://github.com/tensorflow/tensorflow/issues/6209",),
     ),
     Fault(
         "truncated-after-eight", "gradients flow back over eight steps at most", "back-propagation", "scan",

@@ -98,7 +98,7 @@ def copied(case: Case) -> Case:
     for name, array in arrays.items():
         if layout := unusual(array):
             made[name] = child.rebuilt(made[name], *layout)
-    lengths = None if case.lengths is None else case.lengths.copy()
+    lengths = None if case.lengths is None else alike(case.lengths)
     top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0")}
     return Case(copy.copy(case.config), made, lengths=lengths, training=case.training, **top)
 

@@ -214,6 +214,8 @@ def notes(call: Call) -> list[str]:
         given.append(f"its gradients, with {cotangents_expression(call.cotangents)}")
     layouts: dict[str, list[str]] = {}
     arrays = dict(call.arrays())
+    if call.case.lengths is not None and layout_of(call.case.lengths) != "C":
+        arrays["lengths"] = call.case.lengths
     for name, array in arrays.items():
         if array.size and layout_of(array) != "C":
             layouts.setdefault(layout_of(array), []).append(name)

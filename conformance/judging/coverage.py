@@ -11,7 +11,8 @@ import numpy as np
 from conformance.claims.capabilities import Capabilities
 from reference_rnn import Case
 from strategies.cases import LARGEST, weights_of_layer
-from strategies.forms import form_of, plain
+from strategies.forms import LENGTHS, form_of, plain
+from strategies.memory import LAYOUTS
 
 
 @dataclass(frozen=True)
@@ -127,35 +128,51 @@ ASKED = {
     "lengths of T": Area(lambda c: form_of(c).all_lengths, asked("lengths")),
     "dropout in evaluation": Area(lambda c: c.config.dropout > 0 and not c.training, asked("dropout")),
     "training with p = 0": Area(lambda c: c.training and not c.config.dropout, asked("dropout")),
+    "other lengths": Area(lambda c: form_of(c).lengths != "", asked("lengths")),
+}
+# Which others: a dtype that holds all steps, a layout that takes two rows.
+KINDS = {
+    words.removeprefix("with "): Area(
+        lambda c, kind=kind: form_of(c).lengths == kind,  # type: ignore[misc]
+        asked("lengths", sizes=["batch" if kind in LAYOUTS else "steps"]),
+    )
+    for kind, words in LENGTHS.items()
 }
 # What each of them meets, beside the others.
 MET = ("L >= 2", "D = 2", "ragged, unsorted", "no bias", "projections")
 NEVER = (
     {"no axis of rows", "lengths of T"}, {"no axis of rows", "ragged, unsorted"}, {"lengths of T", "ragged, unsorted"},
-    {"dropout in evaluation", "training with p = 0"},
+    {"dropout in evaluation", "training with p = 0"}, {"no axis of rows", "other lengths"},
 )  # fmt: skip
+# Three that one function has to get right together: where rows, steps and entries are is worked out from all of them.
+TRIPLES = (
+    ("batch first", "no initial state", "ragged, unsorted"),
+    ("batch first", "no initial state", "lengths of T"),
+    ("batch first", "no initial state", "other lengths"),
+    ("no axis of rows", "L >= 2", "D = 2"),
+)
 
 
-def both(one: Area, other: Area) -> Area:
-    """Two areas at once."""
-    return Area(lambda c: one.covers(c) and other.covers(c), lambda c: one.claimed(c) and other.claimed(c))
+def together(areas: Sequence[Area]) -> Area:
+    """Some areas at once."""
+    return Area(lambda c: all(a.covers(c) for a in areas), lambda c: all(a.claimed(c) for a in areas))
 
 
-# Every pair of forms, and of a form and what it meets, that a case can have.
+# Every pair of forms, and of a form and what it meets, that a case can have; and these triples.
 NAMES = {
-    f"{one}, {other}": (one, other)
-    for one, other in combinations((*ASKED, *MET), 2)
-    if one in ASKED and {one, other} not in NEVER
+    ", ".join(parts): parts
+    for parts in (*combinations((*ASKED, *MET), 2), *TRIPLES)
+    if parts[0] in ASKED and set(parts) not in NEVER
 }
-PAIRS = {name: both(ASKED[one], (ASKED | AREAS)[other]) for name, (one, other) in NAMES.items()}
+MEETINGS = {name: together([(ASKED | AREAS)[part] for part in parts]) for name, parts in NAMES.items()}
 
 
 def met(coverage: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """For each form that was asked, how often it met the other forms and the rest."""
     table: dict[str, dict[str, int]] = {}
-    for name, (one, other) in NAMES.items():
+    for name, (one, *others) in NAMES.items():
         if name in coverage:
-            table.setdefault(one, {})[other] = coverage[name]
+            table.setdefault(one, {})[" and ".join(others)] = coverage[name]
     return table
 
 
@@ -167,11 +184,11 @@ def covered(case: Case) -> list[str]:
         str(case.config.cell),
         case.config.dtype,
         *areas,
-        *(name for name, pair in PAIRS.items() if pair.covers(case)),
+        *(name for name, area in (MEETINGS | KINDS).items() if area.covers(case)),
     ]
 
 
 def expected(capabilities: Capabilities) -> list[str]:
     """The areas that must be exercised for these capabilities."""
-    areas = [name for name, area in (AREAS | PAIRS).items() if area.claimed(capabilities)]
+    areas = [name for name, area in (AREAS | MEETINGS | KINDS).items() if area.claimed(capabilities)]
     return [*capabilities.cells, *capabilities.dtypes, *areas]

@@ -15,6 +15,7 @@ from conformance.harness.text import short, visible
 from reference_rnn import Case, Cell, Config, cell_of
 from reference_rnn.cell import known
 from strategies import layout_of, relaid
+from strategies.forms import LENGTHS, kind_of_lengths, of_kind
 from strategies.memory import LAYOUTS
 
 from .counterexample import DEMANDS, Bounds, Counterexample
@@ -35,7 +36,7 @@ def case_to_data(case: Case) -> dict[str, Any]:
     return {
         "config": case.config.as_dict() | {"cell": case.config.cell.crossing},
         "training": case.training,
-        "lengths": None if case.lengths is None else np.asarray(case.lengths).tolist(),
+        "lengths": lengths_to_data(case.lengths),
         "arrays": {name: tensor(array) | {"memory": layout_of(array)} for name, array in case.arrays()},
     }
 
@@ -73,11 +74,26 @@ def cell_from_data(data: Any) -> Cell:
     return cell_of(exact("cell", data, str))
 
 
+def lengths_to_data(lengths: np.ndarray | None) -> Any:
+    """The lengths of the rows as a list, with their dtype and memory layout where these are not the usual ones."""
+    if lengths is None:
+        return None
+    numbers, kind = np.asarray(lengths).tolist(), kind_of_lengths(lengths)
+    return {"kind": kind, "numbers": numbers} if kind else numbers
+
+
 def lengths_from_data(data: Any) -> np.ndarray | None:
     """The lengths of the rows, or None."""
     if data is None:
         return None
-    return np.array([exact("lengths", length, int) for length in exact("lengths", data, list)], dtype=np.int64)
+    kind = ""
+    if isinstance(data, dict):
+        kind, data = data["kind"], data["numbers"]
+        if kind not in LENGTHS:
+            raise ValueError(f"kind of lengths is {short(kind)}, must be one of {', '.join(LENGTHS)}")
+    numbers = [exact("lengths", length, int) for length in exact("lengths", data, list)]
+    lengths = np.array(numbers, dtype=np.int64)
+    return of_kind(lengths, kind) if kind else lengths
 
 
 def array_from_data(name: str, entry: dict[str, Any], config: Config) -> np.ndarray:
@@ -133,7 +149,7 @@ def case_to_data_2(case: Case) -> dict[str, Any]:
         "cell": case.config.cell.crossing,
         "config": {name: value for name, value in config.items() if name != "cell"},
         "training": case.training,
-        "lengths": None if case.lengths is None else np.asarray(case.lengths).tolist(),
+        "lengths": lengths_to_data(case.lengths),
         "x": arrays["x"],
         "states": {name: arrays[name] for name in ("h_0", "c_0") if name in arrays},
         "parameters": {name: arrays[name] for name in case.parameters},

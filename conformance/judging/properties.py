@@ -43,6 +43,8 @@ DRAWS: dict[str, dict[str, Any]] = {
     "layers": {"min_layers": 2},
     "projections": {"projections": True},
     "options": {"projections": False},
+    # 0 times NaN is NaN in all gradients that meet it: one property is about that, so that it hides no other mistake
+    "gradients": {"finite_padding": True},
 }
 
 

@@ -122,6 +122,12 @@ def steps(case: Case, start: int, stop: int) -> Case:
     return case.replace(x=case.x[start:stop], lengths=lengths)
 
 
+def with_padding(case: Case, value: float) -> Case:
+    """The case with one number in the place of all that stands past the end of a row."""
+    ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
+    return case.replace(x=np.where(ended[..., None], value, case.x).astype(case.x.dtype))
+
+
 def other_numbers(array: np.ndarray) -> np.ndarray:
     """Numbers that differ from these everywhere and need no more digits."""
     return np.where(array == 0, 1, -array).astype(array.dtype)

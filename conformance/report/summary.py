@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from conformance.events import PropertyResult
-from conformance.judging.coverage import PAIRS
+from conformance.judging.coverage import KINDS, MEETINGS
 from conformance.trial.verdict import Report
 
 from .together import Together
@@ -70,7 +70,7 @@ def exercised(report: Report) -> Iterator[str]:
             count = sum(result.examples for result in results)
             yield f"| {chapter} | {passed} | {len(results)} | {count:,} |"
         yield ""
-    areas = [(area, count) for area, count in report.coverage.items() if area not in PAIRS]
+    areas = [(area, count) for area, count in report.coverage.items() if area not in MEETINGS | KINDS]
     if areas:
         yield from ("<details><summary>What was exercised</summary>", "", "| cases with | |", "|---|---:|")
         yield from (f"| {plain(area)} | {count:,} |" for area, count in areas)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
-from conformance.judging.coverage import PAIRS, met
+from conformance.judging.coverage import KINDS, MEETINGS, met
 from conformance.trial.verdict import Report
 
 from .listening import Writer
@@ -130,7 +130,7 @@ def table(report: Report) -> Iterator[str]:
         yield f"  configured   by {report.configuration}"
     yield from wrapped(f"allowed      {report.arithmetic}", "  ")
     if report.coverage:
-        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in PAIRS)
+        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in MEETINGS | KINDS)
         yield from wrapped("exercised    " + areas, "  ")
     for form, others in met(report.coverage).items():
         counts = "; ".join(f"{other}: {count}" for other, count in others.items())

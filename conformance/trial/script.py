@@ -203,7 +203,8 @@ def instance_of(name: str) -> str:
 
 def layouts(found: Counterexample) -> Iterator[str]:
     """The function that lays arrays out in memory, if any of them lies there in another way than usual."""
-    if any(layout_of(array) != "C" for call in found.calls for _, array in call.arrays()):
+    lengths = [call.case.lengths for call in found.calls if call.case.lengths is not None]
+    if any(layout_of(array) != "C" for array in (*lengths, *(a for call in found.calls for _, a in call.arrays()))):
         yield inspect.getsource(relaid)
 
 
@@ -225,8 +226,7 @@ def cases(found: Counterexample) -> Iterator[str]:
         for key in ("x", "h_0", "c_0"):
             array = getattr(case, key)
             yield f"    {key}={'None' if array is None else literal(array)},"
-        lengths = None if case.lengths is None else np.asarray(case.lengths).tolist()
-        yield f"    lengths={'None' if lengths is None else f'np.array({lengths}, int)'},"
+        yield f"    lengths={'None' if case.lengths is None else lengths_literal(case.lengths)},"
         yield f"    training={case.training},"
         yield ")"
         if call.do == "gradients":
@@ -321,6 +321,13 @@ def expectation(expected: Any) -> str:
     """What must be, and its room, as a dict in the script."""
     rows = [f"    {name!r}: ({literal(mid)}, {literal(room)})," for name, (mid, room) in expected.items()]
     return "\n".join(["{", *rows, "}"])
+
+
+def lengths_literal(lengths: np.ndarray) -> str:
+    """The expression that makes lengths, in their dtype and memory layout."""
+    dtype, layout = "int" if lengths.dtype == np.int64 else repr(str(lengths.dtype)), layout_of(lengths)
+    text = f"np.array({lengths.tolist()}, {dtype})"
+    return text if layout == "C" else f"relaid({text}, {layout!r})"
 
 
 def literal(array: np.ndarray) -> str:

@@ -17,12 +17,14 @@ import pytest
 
 from conformance.harness.call import FORMS, Call
 from conformance.judging import data
-from conformance.judging.counterexample import DEMANDS, Counterexample
+from conformance.judging.counterexample import DEMANDS, Counterexample, notes
 from conformance.report import html
 from conformance.trial import counterexamples
+from conformance.trial.script import lengths_literal
 from reference_rnn import CELLS, DTYPES, Config, case
 from reference_rnn.case import ACTIVATIONS
 from strategies import layout_of, relaid
+from strategies.forms import LENGTHS, kind_of_lengths, of_kind
 from strategies.memory import LAYOUTS
 
 TARGETS = Path(__file__).parent.parent / "targets"
@@ -117,6 +119,28 @@ def test_a_case_survives_being_data():
         after = data.case_from_data(json.loads(json.dumps(data.case_to_data(before))))
         assert repr(after) == repr(before)
         assert layout_of(after.x) == layout_of(before.x) == name
+
+
+@pytest.mark.parametrize("kind", ["", *LENGTHS])
+def test_lengths_survive_being_data_printed_and_in_a_script(kind):
+    before = case(T=2, N=3, lengths=[2, 0, 1])
+    before = before.replace(lengths=of_kind(before.lengths, kind) if kind else before.lengths)
+    written = json.loads(json.dumps(data.case_to_data_2(before)))
+    jsonschema.validate(written, COUNTEREXAMPLE | {"oneOf": [{"$ref": "#/$defs/case"}]})
+    older = json.loads(json.dumps(data.case_to_data(before)))
+    for after in (data.case_from_data_2(written), data.case_from_data(older)):
+        assert after.lengths.tolist() == [2, 0, 1] and kind_of_lengths(after.lengths) == kind
+    printed = eval(repr(before), {"case": case})
+    assert printed.lengths.dtype == before.lengths.dtype
+    told = " ".join(notes(Call("forward", before)))
+    assert ("lengths" in told) == (kind in ("strided", "negative"))
+    assert kind_of_lengths(eval(lengths_literal(before.lengths), {"np": np, "relaid": relaid})) == kind
+
+
+def test_a_kind_of_lengths_that_there_is_not_is_one_clear_line():
+    written = data.case_to_data_2(case(T=2, N=1, lengths=[2])) | {"lengths": {"kind": "float", "numbers": [2]}}
+    with pytest.raises(data.CounterexampleError, match="kind of lengths is 'float', must be one of int32, uint8"):
+        data.case_from_data_2(written)
 
 
 @pytest.fixture

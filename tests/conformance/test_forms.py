@@ -7,11 +7,14 @@ import pytest
 
 import conformance
 from conformance.adapters import reference
-from conformance.judging.coverage import ASKED, PAIRS
+from conformance.judging.coverage import ASKED, KINDS, MEETINGS, NAMES
 from conformance.judging.data import case_from_data
-from strategies.forms import WORDS, form_of
+from strategies.cases import Allowed
+from strategies.covering import covering
+from strategies.forms import LENGTHS, WORDS, form_of
 
 FORM_OF = dict(zip(ASKED, WORDS))
+MEETINGS_OF = NAMES | {name: (name,) for name in ASKED}
 
 
 def wrong_where(area, gradients=False):
@@ -34,17 +37,21 @@ def wrong_where(area, gradients=False):
 
 
 def forms_in(name):
-    """The forms among the two things that a pair's name says, in words."""
-    return [WORDS[FORM_OF[part]] for part in sorted(ASKED, key=list(ASKED).index) if part in name.split(", ")]
+    """The forms among the things that a name says, in words; of lengths, any kind may be found first."""
+    parts = MEETINGS_OF[name]
+    forms = [WORDS[FORM_OF[part]] for part in ASKED if part in parts and part in FORM_OF]
+    if "other lengths" not in parts:
+        return [forms]
+    return [[form for form in forms if form != WORDS["all_lengths"]] + [kind] for kind in LENGTHS.values()]
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_a_mistake_where_two_things_meet_is_found_and_its_form_is_said(name):
-    [result] = conformance.check(wrong_where(PAIRS[name]), properties=["equivalence.steps"], diagnosis=False).results
+@pytest.mark.parametrize("name", MEETINGS)
+def test_a_mistake_where_things_meet_is_found_and_its_form_is_said(name):
+    [result] = conformance.check(wrong_where(MEETINGS[name]), properties=["equivalence.steps"], diagnosis=False).results
 
     assert result.status == "failed"
     first_line = result.message.splitlines()[0]
-    assert first_line.endswith("; only " + " and ".join(forms_in(name))), first_line
+    assert first_line.endswith(tuple("; only " + " and ".join(forms) for forms in forms_in(name))), first_line
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -52,7 +59,73 @@ def test_a_mistake_of_gradients_in_one_form_is_found(name):
     ids = ["gradients.back_propagation"]
     [result] = conformance.check(wrong_where(ASKED[name], True), properties=ids, diagnosis=False).results
 
-    assert result.status == "failed" and result.message.endswith(f"; only {WORDS[FORM_OF[name]]}")
+    assert result.status == "failed"
+    assert result.message.endswith(tuple("; only " + " and ".join(forms) for forms in forms_in(name)))
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_a_mistake_with_one_kind_of_lengths_is_found_by_properties_of_lengths_too(kind):
+    ids = ["equivalence.steps", "lengths.padded_row_is_row_alone"]
+    area = KINDS[LENGTHS[kind].removeprefix("with ")]
+    for result in conformance.check(wrong_where(area), properties=ids, diagnosis=False).results:
+        assert result.status == "failed" and result.message.endswith(f"; only {LENGTHS[kind]}"), result.message
+
+
+UNSIGNED = """
+import numpy as np
+from conformance import Capabilities
+from conformance.adapters import reference
+
+capabilities = Capabilities(lengths=True, bidirectional=True)
+
+def forward(case):
+    lengths = case.lengths
+    if lengths is not None and (lengths - 1 - np.array(case.x.shape[0], lengths.dtype) > 0).any():
+        lengths = np.full_like(lengths, len(case.x))
+    asked = reference.as_case(case)
+    return reference.forward(asked.replace(lengths=lengths))
+"""
+BYTES = UNSIGNED.replace(
+    "(lengths - 1 - np.array(case.x.shape[0], lengths.dtype) > 0).any()",
+    "not np.array_equal(np.ndarray(len(lengths), lengths.dtype, memory(lengths)), lengths)",
+).replace(
+    "def forward",
+    """
+def memory(array):
+    import ctypes
+    size = (len(array) - 1) * abs(array.strides[0]) + array.itemsize
+    return (ctypes.c_char * size).from_address(array.ctypes.data - (array.strides[0] < 0) * (size - array.itemsize))
+
+def forward""",
+)
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize("text, kinds", [(UNSIGNED, ("uint",)), (BYTES, ("strided", "backwards"))])
+def test_mistakes_with_lengths_as_people_make_them(tmp_path, text, kinds, in_process):
+    """lengths - 1 - t in a dtype without signs; memory that is read as if it had no gaps."""
+    (tmp_path / "target.py").write_text(text)
+    report = conformance.check(
+        tmp_path / "target.py", properties=["equivalence.steps"], in_process=in_process, diagnosis=False
+    )
+    [result] = report.results
+    assert result.status == "failed"
+    assert any(kind in result.message.partition("; only ")[2] for kind in kinds), result.message
+    said = result.counterexample
+    assert "lengths_dtype='uint" in said or "lengths is strided" in said or "lengths lies backwards in memory" in said
+
+
+def test_the_covering_cases_meet_what_is_asked_together():
+    """batch_first x state x lengths, each with each; every kind of lengths."""
+    cases = list(covering(Allowed(forms=("batch_first", "no_state", "unbatched", "all_lengths", "lengths"))))
+    seen = {
+        (c.config.batch_first, c.h_0 is None, form_of(c).all_lengths, c.lengths is None)
+        for c in cases
+        if not c.unbatched and c.num_steps and c.num_rows
+    }
+    assert len(seen) == 12
+    assert {form_of(c).lengths for c in cases} == {"", *LENGTHS}
+    assert any(c.unbatched and c.config.num_layers > 1 and c.config.bidirectional for c in cases)
 
 
 def test_the_commonest_call_of_all():
@@ -118,7 +191,7 @@ def test_an_unclaimed_form_is_never_asked():
             return reference.forward(case)
 
     assert conformance.check(Target, diagnosis=False, properties=["equivalence.steps", "batch"]).verdict == "conforms"
-    assert {name for form in seen for name in form.names()} == {"all_lengths"}
+    assert {name for form in seen for name in form.names()} == {"all_lengths", "lengths"}
 
 
 def test_only_is_not_said_where_the_smallest_case_fails_without_the_form_too():

@@ -118,8 +118,8 @@ def test_a_right_target_has_all_properties(judged, in_process):
     claimed = {id for id, status in statuses.items() if status != "not_claimed"}
     assert {statuses[id] for id in claimed} == {"passed"}
     assert {"shapes", "back_propagation", "one_step", "each_result", "none_is_zero", "linear", "split"} <= claimed
-    unclaimed = {"integer_networks", "padding_has_none", "reversal", "batch_first", "unbatched", "default_state"}
-    assert set(statuses) - claimed == unclaimed | {"dropout"}
+    unclaimed = {"integer_networks", "padding_has_none", "padding_is_not_read", "reversal"}
+    assert set(statuses) - claimed == unclaimed | {"batch_first", "unbatched", "default_state", "dropout", "training"}
 
 
 @BOTH
@@ -274,6 +274,7 @@ FAR = [
     ("back_propagation", 'd_z @ p["weight_hh_l0"]', 'd_z @ p["weight_hh_l0"].T'),
     ("back_propagation", "output[t - 1] if t else case.h_0[0]", "output[max(t - 1, 0)]"),
     ("one_step", "output[t - 1] if t else case.h_0[0]", "output[t]"),
+    ("back_propagation", "reversed(range(len(output)))", "reversed(range(1, len(output)))"),
     ("one_step", "(d_h + d_output[t])", "d_output[t]"),
     ("each_result", "(d_h + d_output[t])", "(d_h + d_output[t] + 0.25)"),
     ("none_is_zero", "np.zeros_like(output) if d_output is None", "np.ones_like(output) if d_output is None"),
@@ -289,6 +290,14 @@ def test_a_wrong_gradient_is_rejected_by_the_property_that_is_about_it(judged, p
     result = judged(changed(old, new), property)[property]
 
     assert result.status == "failed" and result.message
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("old, new", [
+    ("output[t - 1] if t else case.h_0[0]", "output[t]"), ("range(len(output))", "range(1, len(output))"),
+], ids=["W_hh of the same step", "first step without"])  # fmt: skip
+def test_a_mistake_of_one_step_is_found_at_every_seed(judged, old, new, seed):
+    assert judged(changed(old, new), "back_propagation", seed=seed)["back_propagation"].status == "failed"
 
 
 def test_a_wrong_gradient_is_named_with_the_right_one(judged):
@@ -313,6 +322,11 @@ DEEP = {
         "(t < plain.row_lengths)[:, None], 0.0)",
         "(t < plain.row_lengths)[:, None], 1.0)",
     ),
+    "padding_is_not_read": (
+        "gradients",
+        "plain = without_padding(time_major(case.check()))",
+        "plain = time_major(case.check())",
+    ),
     "reversal": (
         "run",
         "output, state = scan(step, p, x, state, lengths, reverse)",
@@ -327,6 +341,7 @@ DEEP = {
         "for name, _ in case.arrays() if case.h_0 is not None}",
     ),
     "dropout": ("run", "[mask * x_t for", "[passed_back(mask * x_t, (x_t, lambda d: d)) for"),
+    "training": ("run", "[mask * x_t for", "[passed_back(mask * x_t, (x_t, lambda d, m=mask: d * (m > 0))) for"),
     "memory_layout": ("cotangents", '"output": d_output,', '"output": d_output.ravel("K").reshape(d_output.shape),'),
     "back_propagation": ("gru", "r * q", "passed_back(r * q, (r, lambda d: d * q.value), (q, lambda d: d))"),
     "one_step": (
@@ -372,6 +387,22 @@ def test_padding_with_a_gradient_is_named_by_step_and_row():
 
     assert message.startswith("the gradient of x[0, 0, 0] is 1, must be zero")
     assert "must be zero: row " in message and message.endswith(" has ended")
+
+
+def test_nan_in_the_padding_hides_no_finite_mistake():
+    """Of a mistake in numbers and NaN out of the padding each is found, and only one property is about the NaN."""
+    nan = Fault("nan", "", "", "gradients", *DEEP["padding_is_not_read"][1:], ())
+    doubled = "d_x, found = [2 * d for d in d_x], {}"
+    factor = Fault("factor", "", "", "by_name", "found: dict[str, Any] = {}", doubled, ())
+    failed = {}
+    for name, faults in {"nan": [nan], "both": [nan, factor]}.items():
+        report = check(FaultyTarget(*faults), properties=["gradients"], diagnosis=False)
+        failed[name] = {result.id: result.message for result in report.results if result.status == "failed"}
+
+    assert list(failed["nan"]) == ["gradients.padding_is_not_read"]
+    assert {"gradients.back_propagation", "gradients.padding_is_not_read"} < set(failed["both"])
+    said = {id for id, message in failed["both"].items() if "nan" in message}
+    assert said == {"gradients.padding_is_not_read"}
 
 
 # What is left open

@@ -9,11 +9,16 @@ import pytest
 from reference_rnn import CELLS, forward, gradients
 from strategies import layout_of
 from strategies.cases import BLOCK_SIZE, Allowed, Sketch, build, from_block
-from strategies.forms import PLAIN, WORDS, Form, answered, form_of, given, plain
+from strategies.forms import LENGTHS, PLAIN, WORDS, Form, answered, form_of, given, kind_of_lengths, plain
 from strategies.memory import LAYOUTS
 
 NAMES = [field.name for field in fields(Form)]
-FORMS = [Form(*chosen) for chosen in product((False, True), repeat=len(NAMES)) if not all(chosen[-2:])]
+FORMS = [
+    Form(*chosen, kind)
+    for chosen in product((False, True), repeat=len(NAMES) - 1)
+    for kind in ("", "uint8")
+    if not all(chosen[-2:]) and (chosen[3] or not kind)
+]
 ANYTHING = Allowed(CELLS, forms=NAMES, projections=True, empty=("time", "batch", "length"))
 ONE_ROW = Sketch(T=3, N=1, I=2, H=3, num_layers=2, bidirectional=True, cell=4, projection=1, mode=8)
 
@@ -25,6 +30,7 @@ def same(one, other):
         (one.config, one.training) == (other.config, other.training)
         and (one.lengths is None) == (other.lengths is None)
         and np.array_equal(one.row_lengths, other.row_lengths)
+        and kind_of_lengths(one.lengths) == kind_of_lengths(other.lengths)
         and arrays[0].keys() == arrays[1].keys()
         and all(np.array_equal(array, arrays[1][name], equal_nan=True) for name, array in arrays[0].items())
         and all(array.dtype == arrays[1][name].dtype for name, array in arrays[0].items())
@@ -36,7 +42,8 @@ def same(one, other):
 def test_a_case_is_built_in_the_form_that_it_can_have(form):
     case = build(Sketch(**{**vars(ONE_ROW), "form": form}), ANYTHING).check()
 
-    assert form_of(case).names() == [n for n in form.names() if not (n == "all_lengths" and form.unbatched)]
+    impossible = ("all_lengths", "lengths") if form.unbatched else ()
+    assert form_of(case).names() == [n for n in form.names() if n not in impossible]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -114,4 +121,23 @@ def test_a_state_that_is_not_given_comes_back_as_zeros_of_the_dtype_of_the_case(
 
 def test_a_form_says_itself_in_words():
     assert str(Form(batch_first=True, no_state=True)) == "with batch_first and without an initial state"
-    assert WORDS.keys() == set(NAMES) and str(PLAIN) == ""
+    assert {*WORDS, "lengths"} == set(NAMES) and str(PLAIN) == ""
+    assert str(Form(all_lengths=True, lengths="uint8")) == "with lengths of uint8"
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_lengths_are_the_same_numbers_in_every_kind(kind):
+    case = build(Sketch(T=3, N=4, I=2, H=3, lengths=(1, 0, 2), form=Form(lengths=kind)), ANYTHING).check()
+    meant = plain(case, form_of(case))
+
+    assert kind_of_lengths(case.lengths) == kind and kind_of_lengths(meant.lengths) == ""
+    assert case.lengths.tolist() == meant.lengths.tolist() == case.row_lengths.tolist() == [2, 3, 1, 2]
+    assert meant.lengths.dtype == np.int64
+
+
+def test_lengths_that_a_dtype_cannot_hold_stay_as_they_are():
+    long = build(Sketch(T=200, N=2, I=1, H=1, lengths=(0, 3)), ANYTHING)
+
+    assert Form(lengths="int8").ask(long).lengths.dtype == np.int64
+    assert Form(lengths="uint8").ask(long).lengths.dtype == np.uint8
+    assert Form(lengths="strided").ask(long).lengths.strides == (16,)

@@ -70,7 +70,7 @@ def run(case, along, given):
     """output (T, N, D*H), and the final states, (L*D, N, H) each."""
     config, finals = case.config, []
     T, N, _ = given["x"].shape
-    lengths = torch.full((N,), T) if case.lengths is None else torch.tensor(case.lengths)
+    lengths = torch.full((N,), T) if case.lengths is None else torch.tensor(case.lengths.astype("int64"))
     steps = torch.arange(T)[:, None]
     alive = steps < lengths
     turned = torch.where(alive, lengths - 1 - steps, steps)

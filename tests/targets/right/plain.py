@@ -37,7 +37,7 @@ def run(case, step=step, scan=scan, tanh=np.tanh):
     states = np.zeros((config.num_layers * config.num_directions, N, config.hidden_size), x.dtype)
     if case.h_0 is not None:
         states[...] = case.h_0.reshape(states.shape)
-    lengths = np.full(N, T) if case.lengths is None else case.lengths
+    lengths = np.full(N, T) if case.lengths is None else case.lengths.astype(int)
     for layer in range(config.num_layers):
         halves = []
         for reverse in range(config.num_directions):

@@ -1,0 +1,220 @@
+"""Dropout's masks made visible: networks that show what was kept, and how much chance explains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from conformance.harness.local import Cotangents
+from reference_rnn import Arithmetic, Case, Cell, forward, gradients
+from reference_rnn.case import gate_rows
+
+from .gradients import cotangents, gradients_within, recorded_run, taken
+from .judgement import Failure, Run, applicable, claimed, fail, index
+from .subject import Subject
+from .transforms import saturated
+
+# Every statistical statement may be false of a correct target once in so many cases: with at most
+# 5,024 cases of twelve statements each in a run, that is less than 1e-12 in all.
+FALSE_ALARM = 1e-17
+PROBABILITIES = (0.25, 0.3, 0.75, 0.1)  # 1 / (1 - p) is a number of few digits in one of two
+TWICE = 0.75  # where one mask and two on top of each other differ most
+ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
+FEW = 32  # numbers of which some are dropped and some are not
+CALLS = 10  # that may be made for so many, of a target whose sizes are restricted
+
+
+def passes(cell: Cell) -> bool:
+    """Whether it is known what makes a cell let its candidate through."""
+    return cell.passes is not None
+
+
+def unheard(case: Case) -> Case:
+    """The case with layers that read nothing of the one below."""
+    return case.map(
+        lambda name, array: np.zeros_like(array) if name.startswith("weight_ih") and "_l0" not in name else array
+    )
+
+
+def handing_on(case: Case, layers: Collection[int], factor: float = 1.0) -> Case:
+    """The case with some layers that give what they read, times a factor, each number by itself; nothing else does."""
+    c = case.config
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        changed, plain = np.zeros_like(array), name.removesuffix("_reverse")
+        if plain.startswith("weight_ih"):
+            offset = c.hidden_size * (plain != name and not plain.endswith("_l0"))
+            changed[gate_rows(c, c.cell.candidate, name)] = factor * np.eye(c.hidden_size, array.shape[1], k=offset)
+        return changed
+
+    def of_these(name: str, array: np.ndarray) -> np.ndarray:
+        ends = tuple(f"_l{layer}" for layer in layers)
+        return changed[name] if name.removesuffix("_reverse").endswith(ends) else array
+
+    changed = dict(saturated(case.map(change), **(c.cell.passes or {})).arrays())
+    return case.map(of_these)
+
+
+def with_candidate(case: Case, layer: int, value: float) -> Case:
+    """The case with one number as b_ih of the candidate in a layer."""
+    c = case.config
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        if not name.removesuffix("_reverse").endswith(f"bias_ih_l{layer}"):
+            return array
+        changed = array.copy()
+        changed[gate_rows(c, c.cell.candidate, name)] = value
+        return changed
+
+    return case.map(change)
+
+
+def see_through(case: Case, masks: int, p: float, restricted: Collection[str]) -> tuple[Case, float]:
+    """A case in which one layer gives a constant and all above it hand it on, plus as much again in the last one.
+
+    So the masks between them are all there is to see. Returns the case and the constant.
+    restricted: the dimensions whose sizes must stay as they are
+    """
+    c = case.config
+    if not restricted:
+        rows = max(12, ENOUGH // (12 * c.num_directions * c.hidden_size) + 1)
+        shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
+        given = (("h_0", case.h_0), ("c_0", case.c_0))
+        states = {name: None if s is None else np.zeros(shape, s.dtype) for name, s in given}
+        case = case.replace(x=np.zeros((12, rows, c.input_size), case.x.dtype), **states)
+    # small enough for tanh to be the identity
+    value = 1.0 if c.cell == "RNN_RELU" else 2.0 ** -(30 if c.dtype == "float64" else 13)
+    top = c.num_layers - 1
+    case = handing_on(handing_on(case, range(top), 0.0), range(top + 1 - masks, top + 1))
+    for layer in (top - masks, top):
+        case = with_candidate(case, layer, value)
+    return case.replace(dropout=p, training=True), value
+
+
+def kept_of(run: Run, value: float, whole: float, room: float, p: float) -> np.ndarray:
+    """Which numbers reached the output of a case that can be seen through; all others are 0, these are scaled up."""
+    output = run.result.output / value - 1
+    kept = abs(output) > whole / 2
+    wrong = np.where(kept, abs(output - whole), abs(output)) > room
+    if wrong.any():
+        at = tuple(np.argwhere(wrong)[0].tolist())
+        place = list(index(run, "output", at))
+        fail("mask:output", f"output{place} shows {output[at]:.6g} of x, must be 0 or {whole:.6g}, for p = {p}")
+    return kept
+
+
+def seen(target: Subject, case: Case, masks: int, p: float, enough: int = 0) -> np.ndarray:
+    """Which numbers one or two masks on top of each other let through; their size and frequency are judged.
+
+    enough: of so many numbers; where sizes are restricted, in more than one call
+    """
+    claimed("output" in target.capabilities.outputs)
+    visible, value = see_through(case, masks, p, target.capabilities.sizes_drawn)
+    a = target.arithmetic(visible)
+    whole = (1 - p) ** -masks  # what is kept is scaled up, once for each mask
+    room = a.u * (64 + 4 * a.ka / value) * whole
+    claimed(room < whole / 4)  # a tanh that is this rough near zero hides what is dropped
+    found: list[np.ndarray] = []
+    for _ in range(CALLS):
+        kept = kept_of(target(visible), value, whole, room, p)
+        if any(np.array_equal(kept, before) for before in found):
+            break  # who starts at the same place in every call says nothing new
+        found.append(kept)
+        if len(found) * kept.size >= enough:
+            break
+    often(np.concatenate([kept.ravel() for kept in found]), masks, p)
+    return found[0]
+
+
+def often(kept: np.ndarray, masks: int, p: float) -> None:
+    """Fails where chance does not explain how many numbers were kept."""
+    must, share = (1 - p) ** masks, float(kept.mean())
+    if 2 * math.exp(-kept.size * divergence(share, must)) < FALSE_ALARM:
+        between = "one mask" if masks == 1 else "two masks together"
+        fail(
+            "frequency:output",
+            f"{between} kept {share:.3f} of {kept.size} numbers, must be about {must:.3f}, for p = {p}: "
+            f"chance explains that less than once in {1 / FALSE_ALARM:.0e} times",
+        )
+
+
+def divergence(share: float, must: float) -> float:
+    """Kullback and Leibler's, of two coins; exp(-n) times it bounds the chance of such a share (Chernoff)."""
+    return sum(a * math.log(a / b) for a, b in ((share, must), (1 - share, 1 - must)) if a)
+
+
+def gradients_through_masks(target: Subject, case: Case, p: float) -> None:
+    """The gradients of two layers in training, of which the upper one shows what was dropped before it.
+
+    It shows in the output that comes beside the gradients; where there is none, in the gradient of x, if the lower
+    layer hands on x. So the mask is known, and the reference has the same. 1 / (1 - p) must not round.
+    """
+    case = with_candidate(handing_on(case, [1], 1 - p), 1, float(case.config.cell == "RNN_RELU"))
+    case = case.replace(dropout=p, training=True)
+    shown = Shown(case, target.arithmetic(case))
+    d = taken(target, shown.heard(cotangents(case)))
+    run, own = recorded_run(target, case, d)
+    if not own:
+        case = handing_on(case, [0], 0.5)
+        case = case.map(lambda name, array: np.zeros_like(array) if name == "weight_ih_l0_reverse" else array)
+        case = case.replace(x=np.clip(case.x, -1, 1))  # no unit is saturated: each lets its gradient through
+        shown = Shown(case, target.arithmetic(case))
+        d = {name: array * (name == "d_output") for name, array in taken(target, shown.heard(cotangents(case))).items()}
+        run, _ = recorded_run(target, case, d)
+    for left in reversed(range(-(-FEW // int(shown.clear.sum())))):  # of few numbers, none may be dropped, or all
+        kept = shown.kept(own.result.output) if own else shown.kept_by_gradient(run.result.x, d)
+        right = gradients(case, **d, arithmetic=run.arithmetic, masks=[kept / (1 - p)])
+        try:
+            gradients_within(target, run, right)
+        except Failure as failure:
+            fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
+        if left:
+            run, own = recorded_run(target, case, d)
+
+
+class Shown:
+    """What the output of two layers in training tells about the mask between them.
+
+    clear  (T, N, D*H) where a number that was kept is told from one that was dropped; elsewhere both are the same
+    """
+
+    def __init__(self, case: Case, arithmetic: Arithmetic) -> None:
+        self.case = case
+        self.all_kept, self.none_kept = (self.masks(keeps) for keeps in (True, False))
+        every = forward(case, arithmetic, masks=self.all_kept).output
+        self.every, self.none = every.mid, forward(case, masks=self.none_kept).output
+        self.clear = abs(self.every - self.none) > 8 * every.rad
+        applicable(bool(self.clear.any() and (self.clear | (self.every == self.none)).all()))
+
+    def masks(self, keeps: bool) -> list[np.ndarray]:
+        """The masks that keep everything, or nothing."""
+        c = self.case.config
+        shape = (self.case.num_steps, self.case.num_rows, c.num_directions * c.hidden_size)
+        return [np.full(shape, keeps / (1 - c.dropout))]
+
+    def heard(self, d: Mapping[str, Any]) -> Cotangents:
+        """Cotangents that are zero where it is not known what was dropped."""
+        D = self.case.config.num_directions
+        lower = (np.arange(2 * D) < D)[:, None, None]
+        return {
+            name: np.where(self.clear if name == "d_output" else lower, array, 0).astype(array.dtype)
+            for name, array in d.items()
+        }
+
+    def kept(self, output: np.ndarray) -> np.ndarray:
+        """What was kept in the run that gave this output."""
+        return ~self.clear | (abs(output - self.every) < abs(output - self.none))
+
+    def kept_by_gradient(self, d_x: np.ndarray, d: Cotangents) -> np.ndarray:
+        """What was kept in the run that gave this gradient of x; fails if it is too much for chance."""
+        most = gradients(self.case, **d, masks=self.all_kept)["x"]  # type: ignore[arg-type]
+        kept = np.ones(self.clear.shape, bool)
+        width = min(d_x.shape[-1], self.case.config.hidden_size)
+        kept[..., :width] = abs(d_x[..., :width]) >= abs(most[..., :width]) / 2
+        kept |= ~self.clear
+        if kept.all() and (1 - self.case.config.dropout) ** self.clear.sum() < FALSE_ALARM:
+            fail("frequency:x", f"in training with p = {self.case.config.dropout}, every number has a gradient")
+        return kept
