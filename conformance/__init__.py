@@ -16,6 +16,7 @@ HOMES = {
     "assert_conforms": "conformance.api",
     "check": "conformance.api",
     "from_cell": "conformance.adapters.cell",
+    "parametrize": "conformance.own_tests",
 }
 __all__ = sorted(HOMES)  # noqa: PLE0605
 
