@@ -59,6 +59,7 @@ def asked(config):
 
 def pytest_configure(config):
     """Registers the plugin proper, where a target is named."""
+    config.pluginmanager.register(OwnTests(), "rnn-conformance-own-tests")
     target = config.getoption("rnn") or config.getini("rnn")
     if not target:
         return
@@ -70,6 +71,88 @@ def pytest_configure(config):
         config.pluginmanager.register(Plugin(config, target, asked(config)), "rnn-conformance")
     except OPTIONS.UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def own_tests():
+    """What serves ``conformance.parametrize``, once somebody has used it; nothing is imported to know it."""
+    found = sys.modules.get("conformance.own_tests")
+    return found if getattr(found, "__file__", None) == str(HOME / "own_tests.py") else None
+
+
+class OwnTests:
+    """Brings together what the items of ``conformance.parametrize`` find."""
+
+    def __init__(self):
+        self.gathered = {}  # by test
+        self.trials = {}  # by test, those of this process
+        self.reports = []
+        self.advice = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem):
+        """Sees to it that a test with a check calls it."""
+        ours = own_tests()
+        check = ours.check_of(pyfuncitem) if ours else None
+        if check is None:
+            return (yield)
+        self.trials[pyfuncitem.nodeid.partition("[")[0]] = check.trial
+        check.events = None
+        result = yield
+        ours.require_called(check)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        """Lets what an item found travel with its report."""
+        report = yield
+        ours = own_tests()
+        check = ours.check_of(item) if ours and call.when == "call" else None
+        if check:
+            report.rnn_own = ours.sent(check)
+        return report
+
+    def pytest_runtest_logreport(self, report):
+        """Gathers it, also from other processes."""
+        if hasattr(report, "rnn_own"):
+            from conformance import own_tests as ours
+
+            test = report.nodeid.partition("[")[0]
+            self.gathered.setdefault(test, ours.Gathered()).take(report.rnn_own)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session):
+        """Makes a report of each test; one that does not conform fails the session."""
+        for trial in self.trials.values():
+            trial.stop()
+        if hasattr(session.config, "workerinput"):
+            return
+        for test, gathered in self.gathered.items():
+            if gathered.events:
+                self.conclude(session, test, gathered)
+
+    def conclude(self, session, test, gathered):
+        """Makes the report of one test."""
+        from conformance import own_tests as ours
+
+        trial = self.trials.get(test) or ours.trial_again(session, test)
+        if trial is None:
+            self.advice.append(f"{test}: no report, since it cannot be collected here; run pytest without -n")
+            return
+        report, writers = gathered.concluded(trial)
+        self.reports.append((test, report, writers))
+        lost = any(writer.losses for writer in writers)
+        if session.exitstatus == 0 and gathered.whole(trial) and (report.verdict != "conforms" or lost):
+            session.exitstatus = 1
+
+    def pytest_terminal_summary(self, terminalreporter):
+        """The reports, each with one diagnosis of all failures."""
+        if self.reports or self.advice:
+            from conformance import own_tests as ours
+
+            terminalreporter.section("rnn-conformance")
+            ours.write(self.reports, terminalreporter._tw._file)
+            for line in self.advice:
+                terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(tryfirst=True)

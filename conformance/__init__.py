@@ -5,17 +5,41 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what is imported lazily, for those who check types
+    from conformance.adapters.cell import from_cell as from_cell
+    from conformance.api import assert_conforms as assert_conforms
+    from conformance.api import check as check
+    from conformance.claims.capabilities import Capabilities as Capabilities
+    from conformance.claims.capabilities import CapabilityError as CapabilityError
+    from conformance.events import Finding as Finding
+    from conformance.events import PropertyResult as PropertyResult
+    from conformance.harness.load import TargetError as TargetError
+    from conformance.harness.process import Limits as Limits
+    from conformance.own_tests import Check as Check
+    from conformance.own_tests import PropertyFailed as PropertyFailed
+    from conformance.own_tests import parametrize as parametrize
+    from conformance.trial.options import Options as Options
+    from conformance.trial.options import UsageError as UsageError
+    from conformance.trial.verdict import Report as Report
 
 HOMES = {
     "Capabilities": "conformance.claims.capabilities",
+    "CapabilityError": "conformance.claims.capabilities",
+    "Check": "conformance.own_tests",
+    "Finding": "conformance.events",
+    "Limits": "conformance.harness.process",
     "Options": "conformance.trial.options",
+    "PropertyFailed": "conformance.own_tests",
+    "PropertyResult": "conformance.events",
     "Report": "conformance.trial.verdict",
     "TargetError": "conformance.harness.load",
     "UsageError": "conformance.trial.options",
     "assert_conforms": "conformance.api",
     "check": "conformance.api",
     "from_cell": "conformance.adapters.cell",
+    "parametrize": "conformance.own_tests",
 }
 __all__ = sorted(HOMES)  # noqa: PLE0605
 

@@ -28,7 +28,8 @@ class Baseline:
 
     name     how it was given;  statuses  by today's id of the property
     mistakes the ids of those that were named;  claims  what the target claimed, None where that cannot be read
-    kit      the version that wrote it, empty if none did;  asked  the properties or chapters that it was asked for, empty for all
+    kit      the version that wrote it, empty if none did
+    asked    the properties or chapters that it was asked for, empty for all
     shows    whether the earlier version fails on a counterexample too; None where it cannot be asked
     """
 

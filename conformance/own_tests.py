@@ -1,0 +1,239 @@
+"""The properties in one's own tests: ``@conformance.parametrize(MyRNN)`` makes an item of each.
+
+    @conformance.parametrize(MyRNN)
+    def test_my_rnn(check):
+        check()
+
+What the items found comes together at the end of the session, in one report with one diagnosis.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from conformance.chapters import catalogue
+from conformance.events import Event, Judged, PropertyResult, from_data, to_data
+from conformance.harness.load import Target, TargetError, open_target
+from conformance.report.files import Files
+from conformance.report.keeping import Keeper
+from conformance.report.listening import Writer, listen
+from conformance.report.terminal import console, details, line, show
+from conformance.report.wording import headline
+from conformance.trial.here import judged_here, opened
+from conformance.trial.interrupts import Interrupts
+from conformance.trial.loop import again, concluded
+from conformance.trial.options import Options, Revision, UsageError
+from conformance.trial.place import place_of
+from conformance.trial.plan import Plan
+from conformance.trial.verdict import Report
+
+ARGUMENT = "check"
+
+
+class PropertyFailed(AssertionError):
+    """A property does not hold; the message is what a report says of it."""
+
+
+class ExpectedFailure(PropertyFailed):
+    """A property does not hold, as it is known not to."""
+
+
+def parametrize(target: Any, **options: Any) -> pytest.MarkDecorator:
+    """A decorator that makes a test, or a method, an item for each property; its argument ``check`` judges it.
+
+    target: as ``conformance.check`` takes it
+    options: those of ``conformance.check`` but for workers and stop_on_first, for which pytest has -n and -x
+
+    ``check()`` raises AssertionError with the report where the property does not hold, and skips what is not claimed.
+    Ids are those of the properties. The target is called in this process unless ``in_process=False``. What is expected
+    to fail is ``xfail(strict)``, so that ``strict`` is always on. The report, with one diagnosis of all failures, is
+    in pytest's summary. Raises UsageError for what cannot be asked.
+
+    >>> import conformance
+    >>> @conformance.parametrize("my_rnn.py", seed=3)
+    ... def test_my_rnn(check):
+    ...     check()
+    """
+    trial = OwnTrial(target, options)
+    items = []
+    for id in trial.plan.properties:
+        expected = [one for one in trial.plan.expected if one.property == id]
+        marks = [pytest.mark.xfail(raises=ExpectedFailure, strict=True, reason=one.reason) for one in expected[:1]]
+        items.append(pytest.param(Check(trial, id), id=id, marks=marks))
+    return pytest.mark.parametrize(ARGUMENT, items)
+
+
+class OwnTrial:
+    """A target and its options: what the items of one test share."""
+
+    def __init__(self, target: Any, options: dict[str, Any]) -> None:
+        for name, instead in (("workers", "-n"), ("stop_on_first", "-x")):
+            if name in options:
+                raise UsageError(f"{name} is pytest's own: leave it out, and say pytest {instead}")
+        target = os.fspath(target) if isinstance(target, os.PathLike) else target
+        chosen = Options(**{"in_process": True, **options, "strict": True})
+        if isinstance(chosen.baseline, Revision):
+            raise UsageError(f"baseline: pytest takes a stored report, not {chosen.baseline}")
+        if not isinstance(target, str):
+            if not chosen.in_process:
+                raise UsageError(f"{target!r} is an object of this process: leave out in_process=False")
+            chosen = chosen.without_saved()
+        self.asked = target
+        self.plan = Plan.of(chosen, catalogue).with_stored_baseline(target)
+        self.held: Target | None = None
+        self.refusal = ""
+
+    @property
+    def name(self) -> str:
+        """What reports call the target."""
+        return self.asked if isinstance(self.asked, str) else open_target(self.asked).name
+
+    def target(self) -> Target:
+        """The target; its process is started once. Raises TargetError, the same each time."""
+        if self.refusal:
+            raise TargetError(self.refusal)
+        try:
+            found = self.held or opened(self.asked, self.plan)
+        except TargetError as error:
+            self.refusal = str(error)
+            raise
+        if not self.plan.options.in_process:
+            self.held = found
+        return found
+
+    def judged(self, id: str) -> list[Event]:
+        """The events of judging one property. Within this process, nothing of the target stays between two tests."""
+        shares = len(self.plan.properties) / int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+        plan = replace(self.plan.only([id]), shares=shares)
+        target = self.target()
+        try:
+            return list(judged_here(self.name, target, plan, Interrupts()))
+        finally:
+            if self.held is None:
+                target.stop()
+
+    def reopened(self) -> Target:
+        """The target once more, for the diagnosis."""
+        return again(self.asked, self.plan) if isinstance(self.asked, str) else open_target(self.asked)
+
+    def stop(self) -> None:
+        """Ends the target's process, if it has one."""
+        if self.held is not None:
+            self.held.stop()
+            self.held = None
+
+
+class Check:
+    """What a test calls to judge one property; events: what came of it, None as long as it has not been called."""
+
+    def __init__(self, trial: OwnTrial, id: str) -> None:
+        self.trial = trial
+        self.id = id
+        self.events: list[Event] | None = None
+
+    def __repr__(self) -> str:
+        return f"<check of {self.id}>"
+
+    def __call__(self) -> None:
+        """Judges the property; raises PropertyFailed with the report where it does not hold."""
+        __tracebackhide__ = True
+        self.events = []
+        try:
+            self.events += self.trial.judged(self.id)
+        except TargetError as error:
+            raise PropertyFailed(str(error)) from None
+        result = next(event.result for event in self.events if isinstance(event, Judged))
+        tell(self.trial.plan, result)
+
+
+def tell(plan: Plan, result: PropertyResult) -> None:
+    """Ends an item as the result of its property is: raises PropertyFailed, or pytest's way of skipping."""
+    __tracebackhide__ = True
+    said = "\n".join([f"{result.id}: {result.statement}", *details(result)])
+    if any(one.fits(result) for one in plan.expected):
+        raise ExpectedFailure(said)
+    if result.status == "failed" and plan.expects(Judged(result)):
+        pytest.xfail(f"expected: {result.message}")
+    if result.status == "failed":
+        raise PropertyFailed(said)
+    if result.status != "passed":
+        pytest.skip(f"{result.status.replace('_', ' ')}: {result.message}")
+
+
+# ---------------------------------------------------------------- called by the plugin
+
+
+def check_of(item: pytest.Item) -> Check | None:
+    """What an item was given to judge; None for any other item."""
+    given = getattr(getattr(item, "callspec", None), "params", {}).get(ARGUMENT)
+    return given if isinstance(given, Check) else None
+
+
+def require_called(check: Check) -> None:
+    """Raises PropertyFailed if a test ended well without having judged anything."""
+    if check.events is None:
+        raise PropertyFailed(f"{check.id} was not judged: the test must call {ARGUMENT}()")
+
+
+def sent(check: Check) -> dict[str, Any]:
+    """What came of an item, as its report carries it to the main process."""
+    return {"id": check.id, "events": [to_data(event) for event in check.events or []]}
+
+
+class Gathered:
+    """What the items of one test found, wherever they ran."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[Event]] = {}
+
+    def take(self, data: dict[str, Any]) -> None:
+        """Notes what came of an item; of several that judge the same property, a failure counts."""
+        events = [from_data(one) for one in data["events"]]
+        if events and not any(failed(event) for event in self.events.get(data["id"], [])):
+            self.events[data["id"]] = events
+
+    def concluded(self, trial: OwnTrial) -> tuple[Report, list[Writer]]:
+        """The report on all of it, with the diagnosis, and what was written."""
+        plan = trial.plan.only(self.events)
+        everything = [event for id in plan.strongest_first for event in self.events[id]]
+        writers: list[Writer] = [Keeper(plan.options), Files(plan.options)]
+        place = place_of(trial.asked)
+        events = concluded(plan, trial.name, everything, trial.reopened, Interrupts(), place)
+        return listen(events, writers), writers
+
+    def whole(self, trial: OwnTrial) -> bool:
+        """Whether all properties were judged, and none left out by -k, -x or a given id."""
+        return self.events.keys() == trial.plan.properties.keys()
+
+
+def failed(event: Event) -> bool:
+    """Whether an event is the end of a property that does not hold."""
+    return isinstance(event, Judged) and event.result.status == "failed"
+
+
+def trial_again(session: pytest.Session, test: str) -> OwnTrial | None:
+    """The trial of a test that other processes ran, by collecting it here too; None if that does not work."""
+    items, count = session.items, session.testscollected
+    try:
+        found = [check_of(item) for item in session.perform_collect([test])]
+    except (Exception, pytest.UsageError):
+        found = []
+    finally:
+        session.items, session.testscollected = items, count
+    return next((check.trial for check in found if check), None)
+
+
+def write(reports: Iterable[tuple[str, Report, list[Writer]]], stream: Any) -> None:
+    """The reports in pytest's summary: whole where something is wrong, else a line."""
+    there = console(file=stream)
+    for test, report, writers in reports:
+        line(there, test)
+        if report.verdict == "conforms" and not any(writer.losses for writer in writers):
+            line(there, headline(report))
+        else:
+            show(report, there, writers)

@@ -1,0 +1,199 @@
+"""``@conformance.parametrize`` in other people's tests: items, ids, fixtures, marks, processes, one report."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import conformance
+from conformance.chapters import catalogue
+from conformance.trial.options import UsageError
+
+MODULE = """
+import numpy as np
+import conformance
+import pytest
+
+
+class MyRNN:
+    capabilities = {"bidirectional": False}
+
+    def forward(self, case):
+        p, h, output = case.parameters, case.h_0[0], []
+        for x in case.x:
+            h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
+            output.append(h)
+        return np.stack(output), h[None].copy()
+
+
+@conformance.parametrize(MyRNN, OPTIONS)
+def test_my_rnn(check):
+    check()
+"""
+IDS = ["shapes.shapes", "equivalence.steps", "time.split", "layers.in_a_row"]
+FEW = f"properties={IDS}, json='own.json'"
+WRONG = ("h @ p", "case.h_0[0] @ p")
+
+
+@pytest.fixture
+def run(pytester):
+    """Writes test_mine.py and runs pytest on it."""
+
+    def tests(*words, options=FEW, change=("", ""), more="", diagnosis=True):
+        text = MODULE.replace("OPTIONS", options + ("" if diagnosis else ", diagnosis=False"))
+        text = text.replace(*change) if change[0] else text
+        pytester.makepyfile(test_mine=text + more)
+        return pytester.run(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words, timeout=240)
+
+    return tests
+
+
+def own():
+    """The report that was written."""
+    return json.loads(Path("own.json").read_text())
+
+
+def told(report):
+    """What must be the same, whoever says it."""
+    results = [(r["id"], r["status"], r["message"], r["counterexample"], r["examples"]) for r in report["results"]]
+    return report["verdict"], results, report["reasons"], report["coverage"], report["diagnosis"]
+
+
+def test_a_right_class(run):
+    done = run("-v")
+    done.assert_outcomes(passed=3, skipped=1)
+    assert done.ret == 0
+    done.stdout.fnmatch_lines(["test_mine.py::test_my_rnn[[]equivalence.steps[]] PASSED*", "MyRNN conforms (*"])
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["here", "two"])
+def test_it_says_what_check_says(run, pytester, words):
+    done = run(*words, change=WRONG)
+    assert done.ret == 1
+    text = done.stdout.str()
+    assert text.count("diagnosis: your numbers are those of the reference with this change") == 1
+    assert "found        " not in text and "conformance/own_tests.py" not in text
+    sys.path.insert(0, str(pytester.path))
+    try:
+        import test_mine
+
+        here = conformance.check(test_mine.MyRNN, properties=IDS)
+    finally:
+        sys.path.remove(str(pytester.path))
+        sys.modules.pop("test_mine", None)
+    assert told(own()) == told(json.loads(here.to_json()))
+    assert own()["target"] == "MyRNN" and own()["verdict"] == "fails"
+
+
+def test_a_named_target_in_a_process_of_its_own(run, right):
+    Path("mine.py").write_text(right.replace(*WRONG))
+    done = run("-n", "2", change=("MyRNN, ", "'mine.py', in_process=False, seed=4, "))
+    assert done.ret == 1
+    here = conformance.check("mine.py", seed=4, properties=IDS, in_process=False, saved=False)
+    assert told(own())[:2] == told(json.loads(here.to_json()))[:2]
+
+
+def test_an_id_can_be_pasted_back(run):
+    done = run("test_mine.py::test_my_rnn[time.split]", change=WRONG, diagnosis=False)
+    done.assert_outcomes(failed=1)
+    assert "FAILED test_mine.py::test_my_rnn[time.split] - " in done.stdout.str()
+    done = run("test_mine.py::test_my_rnn[layers.in_a_row]")
+    assert done.ret == 0  # not claimed, and no verdict on the rest
+
+
+def test_methods_fixtures_and_marks(run):
+    more = """
+class TestMine:
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("number", [1, 2])
+    @conformance.parametrize(MyRNN, properties=["shapes.dtype", "time.split"])
+    def test_it(self, tmp_path, check, number, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        check()
+        assert tmp_path.exists() and number
+"""
+    done = run("-k", "TestMine", "-n", "2", more=more)
+    done.assert_outcomes(passed=4)
+    done.stdout.fnmatch_lines(["MyRNN conforms (2 properties held*"])
+
+
+def test_a_check_that_is_not_called_is_no_success(run):
+    done = run(change=("    check()", "    pass"))
+    done.assert_outcomes(failed=4)
+    assert "time.split was not judged: the test must call check()" in done.stdout.str()
+
+
+def expected(*ids):
+    """Writes known.toml, by which these are known to fail."""
+    entries = [f'[[expected]]\nproperty = "{id}"\nreason = "as documented"\n' for id in ids]
+    Path("known.toml").write_text("".join(entries))
+    return FEW + ", expected_failures='known.toml'"
+
+
+def test_what_is_expected_to_fail(run):
+    options = expected("equivalence.steps", "time.split")
+    done = run(options=options, change=WRONG)
+    done.assert_outcomes(passed=1, xfailed=2, skipped=1)
+    assert done.ret == 0
+    done = run(options=options)
+    done.assert_outcomes(passed=1, failed=2, skipped=1)
+    assert "[XPASS(strict)] as documented" in done.stdout.str()
+    assert own()["reasons"][0].startswith("equivalence.steps was expected to fail and did not")
+
+
+def test_a_failure_on_another_case_than_the_expected_one_is_no_expected_failure(run, right):
+    Path("other.py").write_text(right.replace('+ p["bias_hh_l0"]', ""))
+    assert conformance.check("other.py", properties=["equivalence.steps"], diagnosis=False).status == 1
+    (file,) = Path(".rnn-conformance").rglob("*.json")
+    Path("known.toml").write_text(f'[[expected]]\ncounterexample = "{file}"\nreason = "one case"\n')
+    done = run(options=FEW + ", expected_failures='known.toml'", change=WRONG)
+    done.assert_outcomes(passed=1, failed=2, skipped=1)
+
+
+def test_a_baseline(run):
+    run(change=WRONG, diagnosis=False)
+    Path("own.json").rename("base.json")
+    done = run(options=FEW + ", baseline='base.json'", change=WRONG, diagnosis=False)
+    done.assert_outcomes(passed=1, xfailed=2, skipped=1)
+    assert done.ret == 0 and own()["verdict"] == "conforms"
+
+
+def test_a_verdict_that_no_item_shows_fails_the_session(run):
+    done = run(options="properties=['layers'], json='own.json'")
+    assert done.ret == 1 and own()["verdict"] == "inconclusive"
+    assert "nothing was exercised" in done.stdout.str()
+
+
+def test_a_target_that_does_not_load(run):
+    done = run(change=("MyRNN, ", "'absent.py', "))
+    done.assert_outcomes(failed=4)
+    assert "there is no file 'absent.py'" in done.stdout.str()
+
+
+def test_an_interrupted_session_still_reports(run):
+    done = run("-x", change=WRONG)
+    assert done.ret == 1
+    done.stdout.fnmatch_lines(["MyRNN does not conform (1 of *"])
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        (object, {"workers": 2}, "workers is pytest's own: leave it out, and say pytest -n"),
+        (object, {"stop_on_first": True}, "stop_on_first is pytest's own: leave it out, and say pytest -x"),
+        (object, {"in_process": False}, "is an object of this process"),
+        (object, {"profile": "fast"}, "there is no profile 'fast'"),
+        (object, {"properties": ["time.splits"]}, "did you mean time.split"),
+        ("mine.py", {"baseline": "git:HEAD"}, "pytest takes a stored report"),
+    ],
+)
+def test_what_cannot_be_asked(target, options, message):
+    with pytest.raises(UsageError, match=message):
+        conformance.parametrize(target, **options)
+
+
+def test_an_item_for_each_property():
+    mark = conformance.parametrize(object).mark
+    assert [one.id for one in mark.args[1]] == list(catalogue())
+    assert mark.args[0] == "check"
