@@ -16,7 +16,7 @@ from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Listener, Writer, listen
 from conformance.report.terminal import Terminal, console
-from conformance.report.together import Together
+from conformance.report.together import Refused, Together
 from conformance.report.wording import headline
 from conformance.trial.configuration import SHARED, TOOL, found
 from conformance.trial.interrupts import Interrupted
@@ -73,12 +73,13 @@ class Judging:
                 events = trial(asked.target, asked.options, catalogue)
                 report = listen(events, [*writers, terminal, *annotations])
         except TargetError as error:
-            self.told.missing.append((visible(asked.target, LINE), str(error)))
-            files.refused(*self.told.missing[-1])
+            refused = Refused(visible(asked.target, LINE), str(error))
+            self.told.entries.append(refused)
+            files.refused(refused)
             raise
         finally:
             self.losses += files.losses
-        self.told.reports.append(report)
+        self.told.entries.append(report)
         return report.status or (NOTHING if files.losses else 0)
 
     def several(self, todo):
@@ -90,7 +91,7 @@ class Judging:
                 click.echo(f"{self.told.missing[-1][0]} could not be judged: {error}")
             except Interrupted as interruption:
                 why = f"interrupted by {interruption} while it was loaded"
-                self.told.missing.append((visible(asked.target, LINE), why))
+                self.told.entries.append(Refused(visible(asked.target, LINE), why))
                 break
             if self.told.reports and self.told.reports[-1].interrupted:
                 break
@@ -99,14 +100,14 @@ class Judging:
             click.echo(headline(report))
         for name, _ in self.told.missing:
             click.echo(f"{name} could not be judged")
-        if left := todo[len(self.told.reports) + len(self.told.missing) :]:
-            self.told.missing += [(visible(asked.target, LINE), "interrupted before it was judged") for asked in left]
-            click.echo(f"not judged: {', '.join(name for name, _ in self.told.missing[-len(left) :])}")
+        if left := [visible(asked.target, LINE) for asked in todo[len(self.told.entries) :]]:
+            self.told.entries += [Refused(name, "interrupted before it was judged") for name in left]
+            click.echo(f"not judged: {', '.join(left)}")
         return STATUS[self.told.verdict] or (NOTHING if self.losses else 0)
 
     def tell_step(self):
         """Gives the verdict to the steps of a workflow that follow."""
-        if (self.told.reports or self.told.missing) and (loss := github.tell_step(self.told)):
+        if self.told.entries and (loss := github.tell_step(self.told)):
             click.echo(f"rnn-conformance: {loss}", err=True)
 
 

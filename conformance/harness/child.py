@@ -40,11 +40,12 @@ class LoadError(Exception):
 def load(spec):
     """The object that a spec names, and the module whose ``capabilities`` speak for it.
 
-    spec: ``{"file": path}`` or ``{"module": name}``; ``"name"``, which may be None; and for an adapter of
-    the kit ``"extra"``, which installs what it needs.
+    spec: ``{"file": path}`` or ``{"module": name}``; ``"name"``, which may be None; for an adapter of the kit
+    ``"extra"``, which installs what it needs; and ``"forbid"``, names of modules that it may not import.
     Raises LoadError.
     """
     label = spec.get("file") or spec["module"]
+    FORBIDDEN.names = frozenset(spec.get("forbid") or ())
     try:
         with redirected() as printed:
             module = import_file(spec["file"]) if spec.get("file") else importlib.import_module(spec["module"])
@@ -90,7 +91,8 @@ def adapted(target):
         return target
     if names != ["xs", "h", "w0", "w", "b"]:
         return target
-    return importlib.import_module("conformance.adapters.question").adapt(target)
+    with FORBIDDEN.lifted():
+        return importlib.import_module("conformance.adapters.question").adapt(target)
 
 
 def import_file(path):
@@ -606,11 +608,55 @@ def serve(source, sink):
         sink.flush()
 
 
-class Finder:
-    """Finds one module where it is said: in a file, or as an empty package."""
+class Forbidden:
+    """Refuses to find what a target may not import; names: of packages, with all that is in them.
 
-    def __init__(self, name, file=None):
-        self.name, self.file = name, file
+    Of the kit itself ``from conformance import Capabilities`` is left, which is a dict then.
+    """
+
+    names = frozenset()
+
+    def find_spec(self, name, path=None, target=None):
+        """What ``import`` asks."""
+        package = name.partition(".")[0]
+        if package not in self.names:
+            return None
+        if name == "conformance":
+            return importlib.machinery.ModuleSpec(name, Stub())
+        raise ImportError("{} may not be imported here".format(package))
+
+    @contextlib.contextmanager
+    def lifted(self):
+        """A block in which everything may be imported, and the kit is itself."""
+        names, self.names = self.names, frozenset()
+        stub = sys.modules.pop("conformance", None) if "conformance" in names else None
+        try:
+            yield
+        finally:
+            self.names = names
+            if stub is not None:
+                sys.modules["conformance"] = stub
+
+
+class Stub:
+    """Makes a ``conformance`` of nothing but what a target needs to say what it claims: a dict."""
+
+    def create_module(self, spec):
+        """The usual empty module."""
+
+    def exec_module(self, module):
+        """Fills it."""
+        module.Capabilities = dict
+
+
+FORBIDDEN = Forbidden()
+
+
+class Finder:
+    """Finds one module where it is said: in a file, by a loader, or as an empty package."""
+
+    def __init__(self, name, file=None, loader=None):
+        self.name, self.file, self.loader = name, file, loader
 
     def find_spec(self, name, path=None, target=None):
         """What ``import`` asks."""
@@ -618,7 +664,7 @@ class Finder:
             return None
         if self.file:
             return importlib.util.spec_from_file_location(name, self.file)
-        return importlib.machinery.ModuleSpec(name, None, is_package=True)
+        return importlib.machinery.ModuleSpec(name, self.loader, is_package=self.loader is None)
 
 
 def main():
@@ -633,8 +679,8 @@ def main():
     warnings.simplefilter("default")
     if importlib.util.find_spec("conformance") is None:
         # another interpreter, without us: what a target says of itself is a dict anyway
-        sys.modules["conformance"] = types.ModuleType("conformance")
-        sys.modules["conformance"].Capabilities = dict
+        sys.meta_path.append(Finder("conformance", loader=Stub()))
+    sys.meta_path.insert(0, FORBIDDEN)
     # the layouts of this kit, whatever is installed beside the target
     sys.meta_path.insert(0, Finder("reference_rnn.layouts", sys.argv[1]))
     sys.meta_path.append(Finder("reference_rnn"))

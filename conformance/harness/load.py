@@ -12,6 +12,7 @@ from conformance.claims.capabilities import Capabilities, CapabilityError
 
 from .child import LoadError, declared, said
 from .command import CommandTarget
+from .forbidden import forbidden_import
 from .local import LocalTarget
 from .process import ChildTarget, Limits
 from .text import visible
@@ -58,6 +59,8 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
         if text.startswith("cmd:"):
             return CommandTarget(text.removeprefix("cmd:"), text, limits or Limits())
         python, spec = spec_of(text)
+        if "file" in spec and limits and (said := forbidden_import(Path(spec["file"]), limits.forbid)):
+            raise LoadError(said)
         if in_process:
             return LocalTarget.load(spec, text)
         return ChildTarget(spec, text, python=python, limits=limits or Limits())

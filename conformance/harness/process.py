@@ -29,12 +29,14 @@ class Limits:
     """What one call may take: seconds, seconds to load, bytes of memory beyond those of the loaded target.
 
     Memory is that of the whole family of processes.
+    forbid  modules that a Python target may not import
     """
 
     call: float = 10.0
     load: float = 120.0
     memory: int = 2 * GIBIBYTE
     least: float = 1.0  # after a hang, calls get fifty times the slowest answer, but at least this
+    forbid: tuple[str, ...] = ()
 
 
 class ProcessTarget:
@@ -210,7 +212,7 @@ class ChildTarget(ProcessTarget):
     """A Python target, held by ``child.py`` in any interpreter; messages are binary frames."""
 
     def __init__(self, spec: dict[str, Any], name: str, *, python: str, limits: Limits) -> None:
-        self.spec = spec
+        self.spec = spec | {"forbid": limits.forbid}
         self.python = python
         self.number = 0
         self.asked: tuple[str, list[str] | None] = ("load", None)

@@ -14,7 +14,7 @@ LABEL = "rnn-conformance"
 def document(told: Together) -> str:
     """The badge of all that was judged."""
     text, colour = VERDICTS[told.verdict], COLOURS[told.verdict]
-    count = len(told.reports) + len(told.missing)
+    count = len(told.entries)
     if count > 1:
         text = f"{sum(report.verdict == 'conforms' for report in told.reports)} of {count} conform"
     known = sum(result.status == "expected_failure" for report in told.reports for result in report.results)

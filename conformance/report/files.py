@@ -12,14 +12,14 @@ from conformance.events import Event, Finished
 from conformance.trial.options import Options
 
 from . import badge, junit, sarif, summary
-from .together import Together
+from .together import Refused, Together
 
 
 def page(told: Together) -> str:
     """The reports as a page; what makes pages is imported only where one is asked for."""
     from . import html
 
-    return html.page(told.reports, told.missing)
+    return html.page(told)
 
 
 FORMATS: dict[str, Callable[[Together], str]] = {
@@ -48,13 +48,13 @@ class Files:
         """Writes all files at the end of the trial; what cannot be written is among the losses."""
         if isinstance(event, Finished):
             for told in self.mine():
-                told.reports.append(event.report)
+                told.entries.append(event.report)
             self.write()
 
-    def refused(self, target: str, reason: str) -> None:
+    def refused(self, target: Refused) -> None:
         """Writes all files for a target that could not be judged."""
         for told in self.mine():
-            told.missing.append((target, reason))
+            told.entries.append(target)
         self.write()
 
     def mine(self) -> list[Together]:

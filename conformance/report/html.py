@@ -18,6 +18,8 @@ from conformance.trial.verdict import Report
 from conformance.trial.verdict import environment as installed
 from reference_rnn import CELLS
 
+from .together import Together
+
 WORDS = {
     "passed": "holds",
     "failed": "fails",
@@ -70,30 +72,31 @@ class Columns:
         )  # fmt: skip
 
 
-def page(reports: Sequence[Report], missing: Sequence[tuple[str, str]] = ()) -> str:
-    """The page of some reports; missing: targets that could not be judged, each with the reason."""
+def page(told: Together) -> str:
+    """The page of some reports, and of targets that could not be judged."""
     source = resources.files("conformance.report").joinpath("templates/matrix.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.globals.update(
-        words=WORDS, signs=SIGNS, verdicts=VERDICTS, colours=COLOURS, columns=Columns.of(reports)
+        words=WORDS, signs=SIGNS, verdicts=VERDICTS, colours=COLOURS, columns=Columns.of(told.reports)
     )
     environment.globals.update(cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure)
     environment.globals.update(worst_first=worst_first, versions=versions, breakable=breakable, summary=summary)
-    return environment.from_string(source).render(reports=reports, missing=missing)
+    environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")
+    return environment.from_string(source).render(told=told)
 
 
-def summary(reports: Sequence[Report], missing: Sequence[tuple[str, str]]) -> str:
+def summary(told: Together) -> str:
     """The verdicts in a sentence."""
-    if len(reports) == 1 and not missing:
-        return f"{reports[0].name} {VERDICTS[reports[0].verdict]}"
-    count = Counter(report.verdict for report in reports)
-    count["inconclusive"] += len(missing)
-    told = {
+    if told.is_one:
+        return f"{told.reports[0].name} {VERDICTS[told.reports[0].verdict]}"
+    count = Counter(report.verdict for report in told.reports)
+    count["inconclusive"] += len(told.missing)
+    words = {
         "conforms": ("conforms", "conform"),
         "fails": ("does not conform", "do not conform"),
         "inconclusive": ("could not be judged",) * 2,
     }
-    return ", ".join(f"{count[v]} {words[count[v] > 1]}" for v, words in told.items() if count[v])
+    return ", ".join(f"{count[v]} {forms[count[v] > 1]}" for v, forms in words.items() if count[v])
 
 
 def versions() -> str:

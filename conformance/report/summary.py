@@ -12,7 +12,7 @@ from conformance.events import PropertyResult
 from conformance.judging.coverage import KINDS, MEETINGS
 from conformance.trial.verdict import Report
 
-from .together import Together
+from .together import Refused, Together
 from .wording import PLACES, VERDICTS, alike, cases, chapters, counted, kind_of, short_ids, title_of
 
 FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
@@ -21,10 +21,15 @@ NOTES = 20
 
 def document(told: Together) -> str:
     """All reports, one after the other."""
-    lines = [line for report in told.reports for line in of_report(report)]
-    for name, reason in told.missing:
-        lines += [f"## {code(name)} could not be judged", "", *block([reason]), ""]
-    return "\n".join(lines)
+    return "\n".join(line for entry in told.entries for line in of_entry(entry))
+
+
+def of_entry(entry: Report | Refused) -> Iterator[str]:
+    """One report, or why there is none."""
+    if isinstance(entry, Report):
+        yield from of_report(entry)
+    else:
+        yield from (f"## {code(entry.name)} could not be judged", "", *block([entry.reason]), "")
 
 
 def of_report(report: Report) -> Iterator[str]:

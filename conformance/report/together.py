@@ -12,12 +12,34 @@ from .wording import worst
 SCHEMA = 1
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A target that could not be judged, by its name, and why."""
+
+    name: str
+    reason: str
+
+
 @dataclass
 class Together:
-    """Reports in their order; missing: the names of targets that could not be judged, each with the reason."""
+    """Reports, and targets that could not be judged, in the order in which they were asked for."""
 
-    reports: list[Report] = field(default_factory=list)
-    missing: list[tuple[str, str]] = field(default_factory=list)
+    entries: list[Report | Refused] = field(default_factory=list)
+
+    @property
+    def reports(self) -> list[Report]:
+        """Those that were judged."""
+        return [entry for entry in self.entries if isinstance(entry, Report)]
+
+    @property
+    def missing(self) -> list[tuple[str, str]]:
+        """The names of those that were not, each with the reason."""
+        return [(entry.name, entry.reason) for entry in self.entries if isinstance(entry, Refused)]
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there is just one report."""
+        return len(self.entries) == len(self.reports) == 1
 
     @property
     def verdict(self) -> str:
@@ -26,7 +48,7 @@ class Together:
 
     def to_json(self) -> str:
         """The report itself where there is just one; else what ``all_to_json`` gives."""
-        if len(self.reports) == 1 and not self.missing:
+        if self.is_one:
             return self.reports[0].to_json()
         return self.all_to_json()
 

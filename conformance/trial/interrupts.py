@@ -8,15 +8,18 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-# A closed terminal and a scheduler's request end a trial like Ctrl-C; not every system has all of them.
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# A closed terminal, a scheduler's request and the time limit end a trial like Ctrl-C; not every system has all of them.
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 class Interrupted(Exception):
     """The trial is to end now; ``number`` is that of the signal."""
 
     def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
+        name = signal.Signals(number).name
+        self.out_of_time = name == "SIGALRM"
+        super().__init__("its time limit" if self.out_of_time else name)
         self.number = number
 
 
@@ -57,8 +60,11 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def noted() -> Iterator[Interrupts]:
-    """Signals are noted within the block; outside of the main thread, where they cannot be, there are none."""
+def noted(seconds: float | None = None) -> Iterator[Interrupts]:
+    """Signals are noted within the block; outside of the main thread, where they cannot be, there are none.
+
+    seconds: after which the block is interrupted too, where the system has an alarm
+    """
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
@@ -68,8 +74,13 @@ def noted() -> Iterator[Interrupts]:
     ours = [n for n, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
     for number in ours:
         signal.signal(number, interrupts.handle)
+    alarm = seconds is not None and hasattr(signal, "SIGALRM") and signal.SIGALRM in ours
     try:
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, seconds or 0)
         yield interrupts
     finally:
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for number in ours:
             signal.signal(number, before[number])

@@ -48,7 +48,7 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
         raise UsageError(f"{target!r} is an object of this process: leave out in_process=False, or give its name")
     workers = min(options.workers or cores(), len(plan.properties))
     place = place_of(target)
-    with noted() as interrupts, contextlib.ExitStack() as before:
+    with noted(options.time_limit) as interrupts, contextlib.ExitStack() as before:
         if isinstance(options.baseline, Revision):
             with interrupts.armed():
                 there = before.enter_context(judged_at(options.baseline, target, options, catalogue, trial))
@@ -122,7 +122,8 @@ def concluded(
     if baseline:
         report.baseline, report.mended = baseline.name, baseline.mended(results)
     report.asked = list(options.properties)
-    report.interrupted, report.place = str(progress.interruption or ""), place
+    came = progress.interruption
+    report.interrupted, report.place = str(came) if came and not came.out_of_time else "", place
     report.configuration = None if options.configuration is None else str(options.configuration)
     yield Finished(report)
 

@@ -147,6 +147,9 @@ class Options:
     )
     seed: int = option("Of the random cases.", whole, default=0, metavar="N")
     budget: float | None = option("Time for random cases and the diagnosis: 60s, 2m.", seconds, metavar="TIME")
+    time_limit: float | None = option(
+        "Time for all of it; what was found until then is the verdict.", seconds, metavar="TIME"
+    )
     call_limit: float | None = option(
         f"Time for one call of the target; {CALL_LIMIT:.0f}s if not given.", seconds, metavar="TIME"
     )
@@ -154,6 +157,9 @@ class Options:
         f"Memory for the target beyond what it takes once loaded; {MEMORY_LIMIT // 2**30}G if not given.", memory,
         metavar="SIZE",
     )  # fmt: skip
+    forbid: tuple[str, ...] = option(
+        "A module that the target may not import; may be repeated.", str, default=(), metavar="MODULE", many=True
+    )
     properties: tuple[str, ...] = option(
         "Only this property or chapter; may be repeated.", str, default=(), name="property", metavar="ID", many=True
     )
@@ -186,7 +192,7 @@ class Options:
         known("profile", self.profile, PROFILES)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise UsageError(f"seed is {self.seed!r}, must be a whole number")
-        for name in ("workers", "budget", "call_limit", "memory_limit"):
+        for name in ("workers", "budget", "time_limit", "call_limit", "memory_limit"):
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise UsageError(f"{name} is {value!r}, must be a positive number")
@@ -199,6 +205,7 @@ class Options:
             "more than one worker": self.workers not in (None, 1),
             "a call limit": self.call_limit not in (None, CALL_LIMIT),
             "a memory limit": self.memory_limit not in (None, MEMORY_LIMIT),
+            "a forbidden module": bool(self.forbid),
         }
         for what, given in asked.items():
             if given:

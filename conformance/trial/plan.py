@@ -98,4 +98,4 @@ class Plan:
 
 def limits_of(options: Options) -> Limits:
     """What one call of a target may take."""
-    return Limits(call=options.call_limit or CALL_LIMIT, memory=options.memory_limit or MEMORY_LIMIT)
+    return Limits(options.call_limit or CALL_LIMIT, memory=options.memory_limit or MEMORY_LIMIT, forbid=options.forbid)

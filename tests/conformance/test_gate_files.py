@@ -12,7 +12,7 @@ import conformance
 from conformance.cli import cli
 from conformance.events import Finding, PropertyResult
 from conformance.report import badge, files, github, junit, sarif, summary
-from conformance.report.together import Together
+from conformance.report.together import Refused, Together
 from conformance.trial.options import Options
 from conformance.trial.place import Place, place_of
 from conformance.trial.verdict import Report
@@ -95,7 +95,8 @@ def test_badges(results, verdict, message, color):
 
 
 def test_several_targets_in_one_file():
-    both = Together([*told(failure()).reports, *told(verdict="conforms").reports], [("c.py", "it is gone")])
+    reports = [*told(failure()).reports, *told(verdict="conforms").reports]
+    both = Together([*reports, Refused("c.py", "it is gone")])
     assert json.loads(badge.document(both))["message"] == "1 of 3 conform"
     assert "## `c.py` could not be judged\n\n```text\nit is gone\n```" in summary.document(both)
     run = json.loads(sarif.document(both))["runs"][0]
@@ -215,5 +216,5 @@ def test_an_output_that_cannot_be_written_takes_no_verdict_away(right, capsys, m
 
 def test_files_that_cannot_be_written_are_said(wrong):
     made = files.Files(Options(summary="no/such.md", sarif="no/s.sarif"))
-    made.refused("a.py", "because")
+    made.refused(Refused("a.py", "because"))
     assert [loss.partition(" cannot")[0] for loss in made.losses] == ["no/such.md", "no/s.sarif"]

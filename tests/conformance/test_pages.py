@@ -11,6 +11,7 @@ import pytest
 
 from conformance import check
 from conformance.report import html
+from conformance.report.together import Refused, Together
 from reference_rnn import CELLS
 
 BROWSER = Path(__file__).parents[1] / "browser"
@@ -36,9 +37,14 @@ def reports():
     ]
 
 
-def seen(page, tmp_path):
+def page(entries):
+    """The page of some reports, and of what could not be judged."""
+    return html.page(Together(list(entries)))
+
+
+def seen(text, tmp_path):
     """What a browser shows at each width and in each scheme of colours."""
-    (tmp_path / "page.html").write_text(page)
+    (tmp_path / "page.html").write_text(text)
     done = subprocess.run([*map(str, LOOK), tmp_path / "page.html"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -52,17 +58,18 @@ def seen(page, tmp_path):
 def test_a_browser_has_nothing_to_complain_about(reports, tmp_path):
     many = [replace(reports[number % 3], target=f"students/s{number:02}.py") for number in range(50)]
     many[7] = replace(many[7], target=LONG)
-    missing = [("no_such_package", "there is no file and no module " + "no_such_package" * 20), (LONG, LONG)]
-    for view in [*seen(html.page(many, missing), tmp_path), *seen(html.page(reports[1:2]), tmp_path)]:
+    many[3:3] = [Refused("no_such_package", "there is no file and no module " + "no_such_package" * 20)]
+    many.append(Refused(LONG, LONG))
+    for view in [*seen(page(many), tmp_path), *seen(page(reports[1:2]), tmp_path)]:
         assert view["scrollWidth"] == view["clientWidth"] and view["violations"] == [], view
 
 
 @in_a_browser
 def test_a_browser_complains_where_there_is_something_to_complain_about(reports, tmp_path):
-    page = html.page(reports)
-    wide = page.replace("</main>", "<p style='width: 90rem'>wide</p></main>")
+    text = page(reports)
+    wide = text.replace("</main>", "<p style='width: 90rem'>wide</p></main>")
     assert all(view["scrollWidth"] > view["clientWidth"] for view in seen(wide, tmp_path))
-    faint = page.replace("--soft: #55555c", "--soft: #ccccdd")
+    faint = text.replace("--soft: #55555c", "--soft: #ccccdd")
     assert {
         view["colorScheme"]: any("color-contrast" in violation for violation in view["violations"])
         for view in seen(faint, tmp_path)
@@ -70,14 +77,14 @@ def test_a_browser_complains_where_there_is_something_to_complain_about(reports,
 
 
 def test_one_target_has_no_table_of_targets(reports):
-    text = html.page(reports[1:2])
+    text = page(reports[1:2])
     assert "Verdicts by target" not in text and "reads_forward_twice.py does not conform</h1>" in text
-    assert "Verdicts by target" in html.page(reports)
-    assert "Verdicts by target" in html.page(reports[:1], [("absent", "there is no such file")])
+    assert "Verdicts by target" in page(reports)
+    assert "Verdicts by target" in page([reports[0], Refused("absent", "there is no such file")])
 
 
 def test_the_mistake_stands_before_everything_else(reports):
-    text = html.page(reports[1:2])
+    text = page(reports[1:2])
     marks = [
         "does not conform</h1>",
         "both directions read the input forwards",
@@ -93,7 +100,7 @@ def test_the_first_wrong_number_is_marked(reports):
     assert error_map["shares"][step][unit] > 1 and unit == 1 and step == len(error_map["shares"]) - 1
     assert error_map["given"][step][unit] != error_map["right"][step][unit]
     assert error_map["given"][step][0] == pytest.approx(error_map["right"][step][0], rel=1e-5)
-    text = html.page(reports[1:2])
+    text = page(reports[1:2])
     assert text.count("(the first wrong number)") == 1 and text.count(' first"') == 1
     assert f"{error_map['given'][step][unit]:.4g}" in text and f"{error_map['right'][step][unit]:.4g}" in text
 
@@ -103,7 +110,7 @@ def test_what_nobody_claims_is_folded(reports):
     assert columns.cells == ["RNN_TANH", "RNN_RELU"] and columns.chapters == ["equivalence", "lengths"]
     assert columns.unclaimed == [cell for cell in CELLS if cell not in columns.cells]
     alone = html.Columns.of(reports[1:2])
-    assert "lengths" in alone.unclaimed and "Nobody claims" in html.page(reports)
+    assert "lengths" in alone.unclaimed and "Nobody claims" in page(reports)
 
 
 def test_names_break_behind_separators_only():

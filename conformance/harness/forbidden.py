@@ -1,0 +1,50 @@
+"""What a file imports that it may not: read off its text, so that an import in a function counts before it runs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+ALLOWED = ("conformance", "Capabilities")  # which a target says what it claims by
+
+
+def forbidden_import(file: Path, forbid: Collection[str], seen: frozenset[Path] = frozenset()) -> str:
+    """Where a file, or one beside it that it imports, imports a forbidden package; empty if it does not, or cannot be
+    read, which others say better.
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    for line, name in imports(tree):
+        if name.partition(".")[0] in forbid:
+            return f"{file.name} imports {name.partition('.')[0]} in line {line}, which is forbidden here"
+        beside = file.with_name(name.partition(".")[0] + ".py")
+        if (
+            beside.is_file()
+            and beside not in seen
+            and (said := forbidden_import(beside, forbid, seen | {file, beside}))
+        ):
+            return said
+    return ""
+
+
+def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of each module that some code imports, by a statement or by its name as a text."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            if [(node.module, alias.name) for alias in node.names] != [ALLOWED]:
+                yield node.lineno, node.module
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, node.module or alias.name) for alias in node.names)
+        elif isinstance(node, ast.Call) and called(node) in ("__import__", "import_module"):
+            texts = [one.value for one in node.args[:1] if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            yield from ((node.lineno, text) for text in texts)
+
+
+def called(node: ast.Call) -> str:
+    """The name of what is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

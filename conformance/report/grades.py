@@ -1,0 +1,162 @@
+"""Points for what holds: a rubric in TOML, grades as CSV and as Gradescope reads them.
+
+    [[criterion]]
+    name = "Shapes"
+    properties = ["shapes", "batch.permutation"]
+    points = 10
+    partial = true               # points for the share that holds; else all of them or none
+    require = ["bidirectional"]  # what must be claimed for any points
+
+Gradescope's format: https://gradescope-autograders.readthedocs.io/en/latest/specs/
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities, capability_names
+from conformance.events import PropertyResult
+from conformance.harness.files import FileError, read_toml
+from conformance.trial.options import UsageError, known
+from conformance.trial.verdict import Report
+
+from .feedback import by_student
+from .together import Refused
+
+LARGEST = 2**20  # bytes of a rubric
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for one
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One line of a rubric."""
+
+    name: str
+    properties: tuple[str, ...]
+    points: float
+    partial: bool = True
+    require: tuple[str, ...] = ()
+
+    def asked(self, report: Report) -> list[PropertyResult]:
+        """The results that it is about; what is not claimed is not asked."""
+        mine = [r for r in report.results if r.id in self.properties or r.id.partition(".")[0] in self.properties]
+        return [result for result in mine if result.status != "not_claimed"]
+
+    def score(self, entry: Report | Refused) -> float:
+        """The points: none for what could not be judged, or does not claim what it must."""
+        if isinstance(entry, Refused) or any(not claimed(entry, name) for name in self.require):
+            return 0.0
+        asked = self.asked(entry)
+        held = sum(result.status == "passed" for result in asked)
+        if not asked or (held < len(asked) and not self.partial):
+            return 0.0
+        return round(self.points * held / len(asked), 2)
+
+    def said(self, entry: Report | Refused) -> str:
+        """Why it is so many points."""
+        if isinstance(entry, Refused):
+            return entry.reason
+        if left := [name for name in self.require if not claimed(entry, name)]:
+            return f"not claimed: {', '.join(left)}"
+        asked = self.asked(entry)
+        wrong = [result.id for result in asked if result.status != "passed"]
+        return f"{len(asked) - len(wrong)} of {len(asked)} hold" + (f"; not {', '.join(wrong)}" if wrong else "")
+
+
+def claimed(report: Report, name: str) -> bool:
+    """Whether a report's target claims something."""
+    return Capabilities.of(report.capabilities).claims(name)
+
+
+def rubric(file: Path | None, properties: Collection[str]) -> tuple[Criterion, ...]:
+    """The criteria in a file; without one, a hundred points for the share of what is claimed.
+
+    properties: all ids. Raises UsageError, naming the file and the entry.
+    """
+    chapters = tuple(dict.fromkeys(id.partition(".")[0] for id in properties))
+    if file is None:
+        return (Criterion("everything that is claimed", chapters, 100.0),)
+    try:
+        data = read_toml(file, LARGEST)
+    except FileError as error:
+        raise UsageError(f"{file} cannot be read: {error}") from None
+    entries = data.get("criterion")
+    if data.keys() != {"criterion"} or not isinstance(entries, list) or not entries:
+        raise UsageError(f"{file} must hold [[criterion]] tables and nothing else")
+    names = (*chapters, *properties)
+    return tuple(criterion(f"{file}, criterion {n}", entry, names) for n, entry in enumerate(entries, 1))
+
+
+def criterion(place: str, entry: Any, names: Sequence[str]) -> Criterion:
+    """One entry of a rubric. Raises UsageError, saying where it stands."""
+    if not isinstance(entry, dict):
+        raise UsageError(f"{place}: must be a table")
+    for key in entry:
+        known(f"key of {place}", key, [one.name for one in fields(Criterion)])
+    given: dict[str, Any] = {"properties": [], "require": []} | entry
+    if not isinstance(given.get("name"), str) or not given["name"]:
+        raise UsageError(f"{place}: a name is required")
+    for key, values in (("properties", names), ("require", capability_names())):
+        if not isinstance(given[key], list) or not all(isinstance(one, str) for one in given[key]):
+            raise UsageError(f"{place}: {key} must be a list of names")
+        for one in given[key]:
+            known(f"{key} of {place}", one, values)
+    if not given["properties"]:
+        raise UsageError(f"{place}: properties must name at least one property or chapter")
+    points = given.get("points")
+    if isinstance(points, bool) or not isinstance(points, int | float) or not 0 < points < 1e6:
+        raise UsageError(f"{place}: points is {points!r}, must be a positive number")
+    if not isinstance(given.get("partial", True), bool):
+        raise UsageError(f"{place}: partial is {given['partial']!r}, must be true or false")
+    lists = {key: tuple(given[key]) for key in ("properties", "require")}
+    return Criterion(**{**given, **lists, "points": float(points)})
+
+
+def as_csv(entries: Sequence[Report | Refused], criteria: Sequence[Criterion]) -> str:
+    """A line a student: verdict, points in all and by criterion, the named mistakes, and why there is no verdict."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [one.name for one in criteria]
+    writer.writerow(["student", "file", "verdict", "score", "max_score", *names, "mistakes", "reason"])
+    for student, entry in by_student(entries).items():
+        scores = [one.score(entry) for one in criteria]
+        most = sum(one.points for one in criteria)
+        verdict, reason = (
+            ("", entry.reason) if isinstance(entry, Refused) else (entry.verdict, "; ".join(entry.reasons))
+        )
+        mistakes = "" if isinstance(entry, Refused) else "; ".join(finding.title for finding in entry.diagnosis)
+        row = [student, entry.name, verdict or "inconclusive", round(sum(scores), 2), most, *scores, mistakes, reason]
+        writer.writerow([harmless(value) for value in row])
+    return text.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    """A value that no spreadsheet takes for a formula."""
+    return "'" + value if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+def gradescope(
+    entries: Sequence[Report | Refused], criteria: Sequence[Criterion], folder: Path
+) -> dict[Path | None, str]:
+    """The text of each student's results.json, by its file."""
+    texts: dict[Path | None, str] = {}
+    for student, entry in by_student(entries).items():
+        tests = [
+            {"name": one.name, "score": one.score(entry), "max_score": one.points, "output": one.said(entry)}
+            for one in criteria
+        ]
+        mistakes = [] if isinstance(entry, Refused) else [finding.title for finding in entry.diagnosis]
+        said = f"could not be judged: {entry.reason}" if isinstance(entry, Refused) else entry.verdict
+        data = {
+            "score": round(sum(one.score(entry) for one in criteria), 2),
+            "output": "\n".join([said, *mistakes]),
+            "tests": tests,
+        }
+        texts[folder / student / "results.json"] = json.dumps(data, indent=1)
+    return texts

@@ -1,0 +1,205 @@
+"""A class: a folder of files, a page and points for each, no solution given away, and nothing that stops the others."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance import check
+from conformance.report import feedback, grades
+from conformance.report.together import Refused
+
+RNN = Path(sys.executable).with_name("rnn-conformance")
+TARGETS = Path(__file__).parents[1] / "targets"
+FEW = ("--property", "equivalence.steps", "--property", "shapes.shapes")
+STUDENTS = {
+    "amy": None,
+    "bob": ('h @ p["weight_hh_l0"].T', 'h @ p["weight_hh_l0"]'),
+    "cat": ("import numpy as np", "from reference_rnn import rnn"),
+    "dan": ("def forward(case):", "def forward(case):\n    import importlib; importlib.import_module('to' + 'rch')"),
+    "eve": ("import numpy as np", "import numpy as np\nwhile True: pass"),
+    "fay": ("import numpy as np", "import numpy as np\nfor _ in range(9999): print('=' * 99)"),
+    "gus": ("def forward", "def MyRNN"),
+    "hal": ("import numpy as np", "import numpy as"),
+    "ida": ("import numpy as np", "import numpy as np, pathlib, shutil\nshutil.rmtree(pathlib.Path(__file__).parent)"),
+}
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory, right):
+    """A folder of students, and what ``matrix`` made of it."""
+    folder = tmp_path_factory.mktemp("room")
+    (folder / "students").mkdir()
+    for name, change in STUDENTS.items():
+        assert change is None or change[0] in right
+        (folder / "students" / f"{name}.py").write_text(right.replace(*change) if change else right)
+    (folder / "rubric.toml").write_text(
+        '[[criterion]]\nname = "Numbers"\nproperties = ["equivalence"]\npoints = 6\npartial = false\n'
+        '[[criterion]]\nname = "Shapes"\nproperties = ["shapes.shapes"]\npoints = 2\n'
+        '[[criterion]]\nname = "Both ways"\nproperties = ["equivalence"]\npoints = 2\nrequire = ["bidirectional"]\n'
+    )
+    words = (
+        "students",
+        "--names",
+        "forward,MyRNN",
+        "--time-limit",
+        "6s",
+        "--rubric",
+        "rubric.toml",
+        "--json",
+        "all.json",
+    )
+    files = ("--feedback", "pages", "--no-solution", "--grades", "grades.csv", "--gradescope", "scopes")
+    return folder, matrix(folder, *words, *files, *FEW)
+
+
+def matrix(folder, *words):
+    return subprocess.run([RNN, "matrix", *words], cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def test_everybody_stands_in_the_order_with_a_verdict_or_a_reason(room):
+    folder, done = room
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("students/")]
+    assert [re.match(r"students/(\w+)\.py", line)[1] for line in lines] == list(STUDENTS)
+    said = dict(zip(STUDENTS, lines))
+    assert "amy.py conforms" in said["amy"] and "bob.py does not conform" in said["bob"]
+    assert "cat.py imports reference_rnn in line 2, which is forbidden here" in said["cat"]
+    assert "eve.py could not be judged" in said["eve"] and "interrupted by its time limit" in done.stdout
+    assert "fay.py conforms" in said["fay"] and "gus.py:MyRNN conforms" in said["gus"]
+    assert "hal.py has a syntax error at line" in said["hal"]
+    assert "ida.py" in said["ida"] and "conforms" in said["ida"]
+    page = (folder / "matrix.html").read_text()
+    places = [page.index(f"<wbr>{name}.py") for name in STUDENTS]
+    assert places == sorted(places)
+
+
+def test_what_is_imported_on_the_way_is_forbidden_too(tmp_path, right):
+    (tmp_path / "dan.py").write_text(right.replace(*STUDENTS["dan"]))
+    (tmp_path / "helper.py").write_text("import torch\n")
+    (tmp_path / "joe.py").write_text("def forward(case):\n    import helper\n")
+    done = subprocess.run(
+        [RNN, "check", "dan.py", "--forbid", "torch", *FEW], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "ImportError: torch may not be imported here" in done.stdout
+    done = subprocess.run(
+        [RNN, "check", "joe.py", "--forbid", "torch", *FEW], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2 and "helper.py imports torch in line 1, which is forbidden here" in done.stderr
+
+
+def test_claims_may_be_said_with_the_kits_own_word(tmp_path, right):
+    claimed = right.replace("import numpy as np", "import numpy as np\nfrom conformance import Capabilities")
+    (tmp_path / "students").mkdir()
+    (tmp_path / "students" / "amy.py").write_text(claimed + "\ncapabilities = Capabilities(cells=('RNN_TANH',))\n")
+    (tmp_path / "students" / "q.py").write_text((TARGETS / "wrong" / "question.py").read_text())
+    done = matrix(tmp_path, "students", *FEW, "--no-diagnosis")
+    assert "amy.py conforms" in done.stdout and "q.py does not conform" in done.stdout, done.stdout
+
+
+def test_points_follow_the_rubric(room):
+    folder, _ = room
+    rows = {row["student"]: row for row in csv.DictReader((folder / "grades.csv").open())}
+    assert list(rows) == list(STUDENTS)
+    assert {name: float(row["score"]) for name, row in rows.items()} | {"ida": 8.0} == {
+        "amy": 8.0, "bob": 2.0, "cat": 0.0, "dan": 0.0, "eve": 0.0, "fay": 8.0, "gus": 8.0, "hal": 0.0, "ida": 8.0,
+    }  # fmt: skip
+    assert {row["max_score"] for row in rows.values()} == {"10.0"}
+    assert "W_hh is applied transposed" in rows["bob"]["mistakes"] and "forbidden" in rows["cat"]["reason"]
+    bob = json.loads((folder / "scopes" / "bob" / "results.json").read_text())
+    assert bob["score"] == 2.0 and [test["score"] for test in bob["tests"]] == [0.0, 2.0, 0.0]
+    assert bob["tests"][0]["output"] == "0 of 1 hold; not equivalence.steps"
+    assert bob["tests"][2]["output"] == "not claimed: bidirectional"
+    assert json.loads((folder / "scopes" / "hal" / "results.json").read_text())["score"] == 0
+
+
+def test_no_page_gives_the_solution_away(room):
+    folder, _ = room
+    bob = next(r for r in json.loads((folder / "all.json").read_text())["reports"] if "bob" in r["target"])
+    patch = [line[1:].strip() for finding in bob["diagnosis"] for line in finding["patch"].splitlines()]
+    numbers = [word(v) for r in bob["results"] if r["found"] for c in r["found"]["calls"]
+               for e in c["expected"].values() for v in e["data"]]  # fmt: skip
+    numbers += [word(v) for step in bob["error_map"]["right"] for v in step]
+    numbers += re.findall(r"must be (-?[\d.]+)", json.dumps(bob))
+    given = {word(v) for step in bob["error_map"]["given"] for v in step}
+    telling = [number for number in numbers if len(number.strip("-0.")) > 3 and number not in given]
+    assert patch and telling
+    written = [file for file in (*folder.glob("pages/*"), *folder.glob("scopes/*/*")) if "bob" in str(file)]
+    assert len(written) == 3
+    for file in written:
+        text = file.read_text()
+        assert not [line for line in patch if line in text] and not [number for number in telling if number in text]
+    assert "W_hh is applied transposed" in (folder / "pages" / "bob.html").read_text()
+    assert "W_hh is applied transposed" in (folder / "pages" / "bob.md").read_text().replace("\\", "")
+
+
+def word(number):
+    """A number in the digits in which pages and messages show it, without the last, which may be rounded."""
+    return f"{number:.4g}" if isinstance(number, float) else str(number)
+
+
+def test_with_the_solution_the_page_has_it(right):
+    report = check(
+        str(TARGETS / "wrong" / "reads_forward_twice.py"), properties=("equivalence.steps",), in_process=True
+    )
+    texts = list(feedback.files_of([report], Path("pages"), solution=True).values())
+    assert all("for t in steps:" in text for text in texts)
+    assert not any("for t in steps:" in text for text in feedback.files_of([report], Path(), solution=False).values())
+
+
+def test_files_of_one_name_are_told_apart():
+    entries = [Refused("a/rnn.py", "x"), Refused("b/rnn.py:forward", "y"), Refused("c.py", "z")]
+    assert list(feedback.by_student(entries)) == ["a-rnn", "b-rnn", "c"]
+
+
+def test_no_spreadsheet_computes_what_a_student_says():
+    criteria = grades.rubric(None, ("shapes.shapes",))
+    text = grades.as_csv([Refused("=cmd|'/c calc'!A1.py", "=1+1")], criteria)
+    assert all(not value.startswith("=") for row in csv.reader(text.splitlines()) for value in row)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x = 1", "must hold [[criterion]] tables and nothing else"),
+        ("[[criterion]]\npoints = 1", "criterion 1: a name is required"),
+        ("[[criterion]]\nname = 'a'\npoints = 1", "properties must name at least one property or chapter"),
+        ("[[criterion]]\nname = 'a'\nproperties = ['shape']\npoints = 1", "'shape'"),
+        ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 0", "points is 0, must be a positive number"),
+        ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\npartial = 2", "must be true or false"),
+        ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\nweight = 2", "'weight'"),
+        ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\nrequire = ['wings']", "'wings'"),
+        ("[[criterion]", "rubric.toml cannot be read"),
+    ],
+)
+def test_a_rubric_that_is_not_understood_is_one_line(tmp_path, text, words):
+    (tmp_path / "rubric.toml").write_text(text)
+    done = matrix(tmp_path, "absent.py", "--rubric", "rubric.toml")
+    assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_the_time_for_all_ends_all(tmp_path, right):
+    shutil.copytree(TARGETS / "right", tmp_path / "students", ignore=lambda *_: {"__pycache__"})
+    done = matrix(tmp_path, "students", "--total-limit", "3s", "--json", "all.json")
+    assert done.returncode == 2
+    data = json.loads((tmp_path / "all.json").read_text())
+    assert "the time for all targets was over before it was judged" in data["missing"].values()
+    assert len(data["missing"]) + len(data["reports"]) == len(list((tmp_path / "students").glob("*.py")))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--no-solution",), "--no-solution is about the pages of --feedback DIR"),
+        (("--names", "a b"), "--names has 'a b', must be names"),
+        (("--total-limit", "soon"), "'soon' is not a duration like 90s or 2m"),
+    ],
+)
+def test_what_cannot_be_is_one_line(tmp_path, words, said):
+    done = matrix(tmp_path, "absent.py", *words)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
