@@ -60,8 +60,8 @@ COVERING = (
         form=Form(batch_first=True, no_state=True, evaluation=True),
     ),
     S(
-        T=4, N=4, I=1, H=1, relation="N=T", bidirectional=True, seed=24, memory="read-only", relay=2,
-        form=Form(all_lengths=True, evaluation=True),
+        T=4, N=4, I=1, H=1, relation="N=T", bidirectional=True, seed=117, memory="read-only", relay=2,
+        form=Form(batch_first=True, all_lengths=True, evaluation=True),
     ),
     S(T=5, N=4, I=2, H=1, num_layers=2, bidirectional=True, relation="N=L*D", seed=13, memory="strided", relay=2),
     S(
