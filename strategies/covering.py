@@ -68,7 +68,7 @@ COVERING = (
         T=12, N=3, I=2, H=5, num_layers=2, bidirectional=True, lengths=(1, 9, 0), seed=14, projection=2,
         network="integer", form=Form(batch_first=True, training=True, lengths="negative"),
     ),
-    S(T=6, N=2, I=3, H=4, num_layers=4, bidirectional=True, seed=15, network="linear", form=Form(all_lengths=True)),
+    S(T=6, N=2, I=3, H=4, num_layers=4, bidirectional=True, lengths=(1,), seed=15, network="linear"),
     S(
         T=7, N=3, I=5, H=7, seed=16, lengths=(0, 6, 2), network="automaton", padding="infinity",
         form=Form(training=True, lengths="int16"),
