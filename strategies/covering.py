@@ -18,6 +18,10 @@ from .cases import Allowed, Sketch, build, fitted
 from .forms import Form
 
 S = Sketch
+# Sizes and numbers are chosen by hand, each row for a mistake; forms were given to them by a greedy search, with no row
+# added. A library for covering arrays (covertable 3.2, strength 3 for batch_first x state x lengths) needs 12 rows for
+# forms and claims, but with these rows as presets it leaves their forms plain and adds 10 more: each is 4 % of every
+# property. What must meet is said in the kit's coverage, is tested, and is drawn where it is not met.
 COVERING = (
     S(T=2, N=3, I=4, H=5, projection=2, form=Form(batch_first=True)),
     S(T=3, N=2, I=4, H=3, bidirectional=True, seed=1, mode=4, form=Form(no_state=True)),
@@ -56,15 +60,15 @@ COVERING = (
         form=Form(batch_first=True, no_state=True, evaluation=True),
     ),
     S(
-        T=4, N=4, I=1, H=1, relation="N=T", bidirectional=True, seed=24, memory="read-only", relay=2,
-        form=Form(all_lengths=True, evaluation=True),
+        T=4, N=4, I=1, H=1, relation="N=T", bidirectional=True, seed=117, memory="read-only", relay=2,
+        form=Form(batch_first=True, all_lengths=True, evaluation=True),
     ),
     S(T=5, N=4, I=2, H=1, num_layers=2, bidirectional=True, relation="N=L*D", seed=13, memory="strided", relay=2),
     S(
         T=12, N=3, I=2, H=5, num_layers=2, bidirectional=True, lengths=(1, 9, 0), seed=14, projection=2,
         network="integer", form=Form(batch_first=True, training=True, lengths="negative"),
     ),
-    S(T=6, N=2, I=3, H=4, num_layers=4, bidirectional=True, seed=15, network="linear", form=Form(all_lengths=True)),
+    S(T=6, N=2, I=3, H=4, num_layers=4, bidirectional=True, lengths=(1,), seed=15, network="linear"),
     S(
         T=7, N=3, I=5, H=7, seed=16, lengths=(0, 6, 2), network="automaton", padding="infinity",
         form=Form(training=True, lengths="int16"),

@@ -176,7 +176,7 @@ class Capabilities:
             "input_size": (inputs,),
             "hidden_size": (5,),
             "num_layers": (1, 2),
-            "batch": (3,),
+            "batch": (3, 1) if self.unbatched else (3,),  # without an axis of rows there is one
             "steps": (4,),
         }
         return few | dict(self.sizes)

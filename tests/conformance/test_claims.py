@@ -203,15 +203,29 @@ def test_no_more_layers_are_asked_than_are_claimed():
     assert conformance.check(target(seen, max_layers=2), properties=ids, diagnosis=False).verdict == "conforms"
 
 
-def test_where_a_shape_is_dear_forms_are_not_drawn():
+@pytest.mark.parametrize("unbatched", [False, True])
+def test_where_a_shape_is_dear_forms_are_not_drawn(unbatched):
+    """But who claims calls without an axis of rows is asked for them, in a few shapes."""
     shapes = set()
 
     def seen(case):
         shapes.add((case.x.shape, case.config.num_layers, case.config.bidirectional, case.h_0 is None))
 
-    ids = ["equivalence", "time", "batch"]
-    conformance.check(target(seen, recompiles=True, bidirectional=True), properties=ids, diagnosis=False)
+    ids = ["equivalence", "time", "batch", "shapes.unbatched"]
+    dear = target(seen, recompiles=True, bidirectional=True, unbatched=unbatched, default_state=False)
+    results = conformance.check(dear, properties=ids, diagnosis=False).results
     assert len(shapes) <= 24
+    assert {len(x) for x, *_ in shapes} == ({2, 3} if unbatched else {3})
+    assert {r.status for r in results if r.id == "shapes.unbatched"} == {"passed" if unbatched else "not_claimed"}
+
+
+def test_a_mistake_without_an_axis_of_rows_is_found_where_a_shape_is_dear():
+    def seen(case):
+        assert case.x.ndim == 3, "too few axes"
+
+    dear = target(seen, recompiles=True, unbatched=True)
+    [result] = conformance.check(dear, properties=["shapes.unbatched"], diagnosis=False).results
+    assert result.status == "failed" and "too few axes" in result.message
 
 
 def test_a_shared_state_with_other_numbers_of_rows_alone_is_one_clear_line():

@@ -1,5 +1,7 @@
 """Every fault is found, and every property finds one."""
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,11 @@ from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.smallest import smallest
+from conformance.events import PropertyResult
 from conformance.faults import CLASSES, FAULTS, Fault, FaultyReference, PatchError
+from conformance.harness.load import open_target
+from conformance.judging.judge import Found, Judging
+from conformance.judging.subject import Subject
 from reference_rnn import CELLS, case, forward, gradients
 from strategies.cases import Allowed
 from strategies.covering import covering
@@ -25,6 +31,26 @@ def test_every_fault_is_rejected_by_each_property_that_is_to_kill_it(fault, seed
     survived = [result.id for result in report.results if result.status not in ("failed", "not_run")]
     assert not survived
     assert report.verdict == "fails"
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.sample(every=4)
+def test_every_fault_is_shown_by_a_covering_case_so_that_no_seed_matters(fault):
+    assert any(shown_by_covering(fault, catalogue()[id]) for id in fault.killed_by)
+
+
+def shown_by_covering(fault, prop):
+    """Whether the covering cases of a property alone find a fault."""
+    target = open_target(FaultyTarget(fault, cells=fault.cells))
+    judging = Judging(prop, Subject(target), PropertyResult(prop.id, "inconclusive", prop.statement))
+    judging.restart()
+    try:
+        judging.each(covering(judging.allowed, zlib.crc32(prop.id.encode()), prop.every_cell, prop.sketches))
+    except Found:
+        return True
+    finally:
+        target.stop()
+    return False
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

@@ -125,6 +125,7 @@ def test_the_covering_cases_meet_what_is_asked_together():
     }
     assert len(seen) == 12
     assert {form_of(c).lengths for c in cases} == {"", *LENGTHS}
+    assert any(len(set(c.row_lengths)) == 1 and 0 < c.row_lengths[0] < c.num_steps for c in cases if c.num_rows > 1)
     assert any(c.unbatched and c.config.num_layers > 1 and c.config.bidirectional for c in cases)
 
 
