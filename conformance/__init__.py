@@ -57,7 +57,9 @@ def require_own(*packages: str) -> None:
             )
 
 
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module 'conformance' has no attribute {name!r}; it has {', '.join(__all__)}")
-    return getattr(importlib.import_module(HOMES[name]), name)
+if not TYPE_CHECKING:  # for which it would be true of any name
+
+    def __getattr__(name: str) -> Any:
+        if name not in HOMES:
+            raise AttributeError(f"module 'conformance' has no attribute {name!r}; it has {', '.join(__all__)}")
+        return getattr(importlib.import_module(HOMES[name]), name)

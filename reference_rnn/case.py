@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
 from .cell import ACTIVATIONS, kinds_of
 from .cells import cell_of
 from .expression import expression
+from .functions import N
 from .layouts import suffix
 
 GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid")  # a gate lies between 0 and 1
@@ -181,24 +182,24 @@ CONFIG_FIELDS = frozenset(Config.__dataclass_fields__)
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Generic[N]):
     """What a case leads to: arrays, balls or bounds.
 
     output    like x, with D*H as its last axis; zero past the end of a row
     h_n, c_n  (L*D, N, H), or (L*D, H) unbatched; c_n for cells of two states
     """
 
-    output: Any
-    h_n: Any
-    c_n: Any = field(default=None)
+    output: N
+    h_n: N
+    c_n: N | None = field(default=None)
 
-    def items(self) -> Iterator[tuple[str, Any]]:
+    def items(self) -> Iterator[tuple[str, N]]:
         """Name and value of each part that is there."""
         for name in ("output", "h_n", "c_n"):
             if getattr(self, name) is not None:
                 yield name, getattr(self, name)
 
-    def map(self, change: Any) -> Result:
+    def map(self, change: Any) -> Result[Any]:
         """The result of ``change(name, value)`` on every part."""
         return Result(**{name: change(name, value) for name, value in self.items()})
 

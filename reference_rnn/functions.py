@@ -8,187 +8,208 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import singledispatch
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+# What an arithmetic computes with: arrays, complex arrays, balls, tapes. What goes in comes out.
+N = TypeVar("N", bound=Any)
+F = TypeVar("F", bound=Callable[..., Any])
+G = TypeVar("G", bound=Callable[..., Any])
 
-@singledispatch
-def affine(x: Any, W_x: Any, h: Any, W_h: Any, b_x: Any, b_h: Any) -> Any:
+
+class Dispatched(Generic[F]):
+    """The type of a function of every arithmetic, which the type of its first argument chooses; ``register`` adds one.
+
+    ``singledispatch`` has a type of its own, which forgets in some versions what goes in and comes out.
+    """
+
+    __call__: F
+
+    def register(self, function: G) -> G:
+        """Adds the function of another arithmetic."""
+        raise NotImplementedError
+
+
+generic: Callable[[F], Dispatched[F]] = singledispatch  # type: ignore[assignment]
+
+
+@generic
+def affine(x: N, W_x: Any, h: N, W_h: Any, b_x: Any, b_h: Any) -> N:
     """W_x x + W_h h + b_x + b_h for every row; one sum, in any order."""
     return x @ W_x.T + h @ W_h.T + b_x + b_h
 
 
-@singledispatch
-def affine_peephole(x: Any, W_x: Any, h: Any, W_h: Any, b_x: Any, b_h: Any, w: Any, c: Any) -> Any:
+@generic
+def affine_peephole(x: N, W_x: Any, h: N, W_h: Any, b_x: Any, b_h: Any, w: Any, c: N) -> N:
     """W_x x + W_h h + b_x + b_h + w c for every row, w c unit by unit; one sum, in any order."""
     return affine(x, W_x, h, W_h, b_x, b_h) + w * c
 
 
-@singledispatch
-def linear(x: Any, W: Any, b: Any) -> Any:
+@generic
+def linear(x: N, W: Any, b: Any) -> N:
     """W x + b for every row."""
     return x @ W.T + b
 
 
-@singledispatch
-def tanh(z: Any) -> Any:
+@generic
+def tanh(z: N) -> N:
     """The hyperbolic tangent."""
     return np.tanh(z)
 
 
-@singledispatch
-def sigmoid(z: Any) -> Any:
+@generic
+def sigmoid(z: N) -> N:
     """1 / (1 + exp(-z)), written so that it neither overflows nor needs a branch."""
     return 0.5 + 0.5 * np.tanh(0.5 * z)
 
 
-@singledispatch
-def relu(z: Any) -> Any:
+@generic
+def relu(z: N) -> N:
     """max(z, 0); not a number stays not a number."""
     return np.maximum(z, 0)
 
 
-@singledispatch
-def hard_sigmoid(z: Any) -> Any:
+@generic
+def hard_sigmoid(z: N) -> N:
     """max(0, min(1, 0.2 z + 0.5))."""
     return np.clip(0.2 * z + 0.5, 0, 1)
 
 
-@singledispatch
-def softsign(z: Any) -> Any:
+@generic
+def softsign(z: N) -> N:
     """z / (1 + |z|)."""
     return z / (1 + abs(z))
 
 
-@singledispatch
-def clip(z: Any, bound: float) -> Any:
+@generic
+def clip(z: N, bound: float) -> N:
     """z, but neither below -bound nor above bound."""
     return np.clip(z, -bound, bound)
 
 
-@singledispatch
-def exp(z: Any) -> Any:
+@generic
+def exp(z: N) -> N:
     """The exponential function."""
     return np.exp(z)
 
 
-@singledispatch
-def softplus(z: Any) -> Any:
+@generic
+def softplus(z: N) -> N:
     """log(1 + exp(z)), written so that it does not overflow."""
     return np.logaddexp(0, z)
 
 
-@singledispatch
-def sqrt(z: Any) -> Any:
+@generic
+def sqrt(z: N) -> N:
     """The square root."""
     return np.sqrt(z)
 
 
-def silu(z: Any) -> Any:
+def silu(z: N) -> N:
     """z / (1 + exp(-z))."""
     return z * sigmoid(z)
 
 
-@singledispatch
-def maximum(a: Any, b: Any) -> Any:
+@generic
+def maximum(a: N, b: N) -> N:
     """The larger of two; not a number if one of them is none."""
     return np.maximum(a, b)
 
 
-@singledispatch
-def divide(a: Any, b: Any) -> Any:
+@generic
+def divide(a: N, b: N) -> N:
     """a / b."""
     return a / b
 
 
-@singledispatch
-def mean(x: Any) -> Any:
+@generic
+def mean(x: N) -> N:
     """The mean over the units of each row, for every one of them."""
     return np.broadcast_to(x.mean(-1, keepdims=True), x.shape)
 
 
-def normalised(x: Any, epsilon: float = 1e-5) -> Any:
+def normalised(x: N, epsilon: float = 1e-5) -> N:
     """(x - mean) / sqrt(variance + epsilon) over the units of each row: the mean first, then that of the squares."""
     deviation = x - mean(x)
     return divide(deviation, sqrt(epsilon + mean(deviation * deviation)))
 
 
-@singledispatch
-def mix(z: Any, n: Any, h: Any) -> Any:
+@generic
+def mix(z: N, n: N, h: N) -> N:
     """(1 - z) n + z h."""
     return (1 - z) * n + z * h
 
 
-@singledispatch
-def tanh_slope(y: Any) -> Any:
+@generic
+def tanh_slope(y: N) -> N:
     """The derivative of tanh where it is y."""
     return 1 - y * y
 
 
-@singledispatch
-def sigmoid_slope(s: Any) -> Any:
+@generic
+def sigmoid_slope(s: N) -> N:
     """The derivative of sigmoid where it is s."""
     return s * (1 - s)
 
 
-@singledispatch
-def relu_slope(z: Any) -> Any:
+@generic
+def relu_slope(z: N) -> N:
     """The derivative of max(z, 0); 0 at 0, where any number from 0 to 1 is right."""
     return np.where(z > 0, 1.0, 0.0)
 
 
-@singledispatch
-def softsign_slope(y: Any) -> Any:
+@generic
+def softsign_slope(y: N) -> N:
     """The derivative of softsign where it is y: 1 / (1 + |z|)**2."""
     return (1 - abs(y)) * (1 - abs(y))
 
 
-@singledispatch
-def hard_sigmoid_slope(z: Any) -> Any:
+@generic
+def hard_sigmoid_slope(z: N) -> N:
     """The derivative of hard_sigmoid; 0 at its kinks, where any number from 0 to 0.2 is right."""
     y = 0.2 * z + 0.5
     return np.where((y > 0) & (y < 1), 0.2, 0.0)
 
 
-@singledispatch
-def clip_slope(z: Any, bound: float) -> Any:
+@generic
+def clip_slope(z: N, bound: float) -> N:
     """The derivative of clip; 0 at its kinks, where any number from 0 to 1 is right."""
     return np.where(abs(z) < bound, 1.0, 0.0)
 
 
-@singledispatch
-def maximum_slope(a: Any, b: Any) -> Any:
+@generic
+def maximum_slope(a: N, b: N) -> N:
     """The derivative of maximum with respect to a; 0 where both are the same, where any number from 0 to 1 is right."""
     return np.where(a > b, 1.0, 0.0)
 
 
-@singledispatch
-def outer(d: Any, x: Any) -> Any:
+@generic
+def outer(d: N, x: N) -> N:
     """d^T x: the sum over all rows of the products of each row of d with the same row of x."""
     return d.T @ x
 
 
-@singledispatch
-def total(first: Any, *others: Any) -> Any:
+@generic
+def total(first: N, *others: N) -> N:
     """The sum of all, in any order."""
     return sum(others, first)
 
 
-@singledispatch
-def select(new: Any, alive: Any, old: Any) -> Any:
+@generic
+def select(new: N, alive: Any, old: Any) -> N:
     """New where alive, elsewhere old."""
     return np.where(alive, new, old)
 
 
-@singledispatch
-def returned(state: Any, own: Any, alive: Any) -> Any:
+@generic
+def returned(state: N, own: Any, alive: Any) -> N:
     """The state as an implementation returned it, where alive: a number in place of another, whose gradient it has."""
     return np.where(alive, own, state)
 
 
-@singledispatch
-def join(first: Any, *others: Any) -> Any:
+@generic
+def join(first: N, *others: N) -> N:
     """The two halves of a bidirectional layer, side by side."""
     return np.concatenate([first, *others], axis=-1)
 

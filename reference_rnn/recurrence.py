@@ -8,7 +8,7 @@ neither a branch nor a flip.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -22,8 +22,12 @@ from .layouts import suffix
 Step = Callable[[Any, tuple, Parameters], tuple]
 
 
+@overload
+def forward(case: Case, arithmetic: None = None, masks: list | None = None) -> Result[np.ndarray]: ...
+@overload
+def forward(case: Case, arithmetic: Arithmetic, masks: list | None = None) -> Result[Ball]: ...
 @np.errstate(all="ignore")
-def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None = None) -> Result:
+def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None = None) -> Result[Any]:
     """The result of a case: float64 arrays, or balls if an arithmetic is given.
 
     masks  (T, N, D*H) for each layer but the last, 0 or 1 / (1 - p): which numbers dropout keeps. Needed
@@ -41,7 +45,7 @@ def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None
 
 
 @np.errstate(all="ignore")
-def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result:
+def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result[Ball]:
     """Balls of every step of the top layer, each from the implementation's own previous step.
 
     ``output`` is what the implementation returned for this case. Rounding cannot pile up here: a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -19,7 +19,16 @@ CLAIMS = {
 }
 
 
-def from_cell(step: Callable[..., Any], cell: Any = "RNN_TANH", **claims: Any) -> Any:
+class FromCell(Protocol):
+    """A target: what it claims, and the results for a case."""
+
+    capabilities: Capabilities
+
+    def __call__(self, case: Any) -> tuple[Any, Any]:
+        """The output, and the final states."""
+
+
+def from_cell(step: Callable[..., Any], cell: Any = "RNN_TANH", **claims: Any) -> FromCell:
     """A target made of one step: ``step(x, h, parameters)`` returns the next h.
 
     For LSTM, the pair of h and c takes the place of h: ``step(x, (h, c), parameters)`` returns the next pair.
@@ -47,7 +56,7 @@ def from_cell(step: Callable[..., Any], cell: Any = "RNN_TANH", **claims: Any) -
         return x, ((h_n, *c_n) if c_n else h_n)
 
     forward.capabilities = Capabilities(**({"cells": (cell,)} | CLAIMS | claims))  # type: ignore[attr-defined]
-    return forward
+    return cast(FromCell, forward)
 
 
 def initial_states(case: Any) -> list[tuple]:

@@ -1,0 +1,122 @@
+"""The wheel has types: ``mypy --strict`` on a user's file, outside the checkout, and no public result is Any."""
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import typing
+import venv
+from pathlib import Path
+
+import pytest
+
+import conformance
+import reference_rnn
+import strategies
+
+ROOT = Path(__file__).parent.parent
+USER = ROOT / "tests" / "typing" / "user.py"
+OURS = ("reference_rnn", "strategies", "conformance")
+REVEALED = [
+    "reference_rnn.case.Case", "numpy.ndarray", "dict[str, Any]", "reference_rnn.ball.Ball", "numpy.ndarray",
+    "reference_rnn.ball.Ball", "conformance.trial.verdict.Report", "str | None", "str", "reference_rnn.cell.Cell",
+    "pathlib.Path | None", "int",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, built from a copy of what it is made of."""
+    place = tmp_path_factory.mktemp("wheel")
+    for name in (*OURS, "pytest_rnn_conformance.py", "pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, place / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, place / "source" / name)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", place, place / "source"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return next(place.glob("*.whl"))
+
+
+def test_a_source_distribution_is_complete(tmp_path):
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True).stdout.split("\0")
+    files = [file for file in tracked if file and (ROOT / file).is_file()]
+    if not files:
+        pytest.skip("this is no checkout")
+    for file in files:
+        (tmp_path / "source" / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / "source" / file)
+    code = "import sys; from setuptools.build_meta import build_sdist; print(build_sdist(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path / "source", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    own = {file for file in files if not file.startswith((".ci/", ".github/")) and file != ".gitignore"}
+    assert own - held == set()
+
+
+@pytest.fixture(scope="module")
+def python(wheel, tmp_path_factory):
+    """An interpreter that has the wheel, beside what this one has."""
+    place = tmp_path_factory.mktemp("environment")
+    venv.create(place)
+    library = sysconfig.get_path("purelib", "venv", {"base": str(place), "platbase": str(place)})
+    shutil.unpack_archive(wheel, library, "zip")
+    (Path(library) / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return place / "bin" / "python"
+
+
+@pytest.fixture
+def checked(python, tmp_path):
+    """What mypy says of a file in an empty folder, and its status; what it knows of the packages is kept."""
+
+    def mypy(text):
+        (tmp_path / "user.py").write_text(text)
+        command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, "user.py"]
+        command += ["--cache-dir", python.parent.parent / "mypy"]
+        # without what would put the checkout before the wheel
+        env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH")}
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=400)
+        return done.stdout + done.stderr, done.returncode
+
+    return mypy
+
+
+def test_a_users_file_is_typed(checked):
+    said, status = checked(USER.read_text())
+    assert status == 0, said
+    for given, wanted in zip(re.findall(r'Revealed type is "(.*)"', said), REVEALED, strict=True):
+        assert re.match(re.escape(wanted) + r"($|\[)", given), (given, wanted)
+
+
+def test_a_wrong_use_is_found(checked):
+    said, _ = checked(
+        "import conformance\nconformance.check('a.py', seed='x')\nconformance.Options(seeds=1)\n"
+        "conformance.chekc\nconformance.check('a.py').verdit\n"
+    )
+    assert [int(line) for line in re.findall(r"user.py:(\d+): error", said)] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("package", [reference_rnn, strategies, conformance], ids=lambda package: package.__name__)
+def test_no_public_result_is_any(package):
+    for name in package.__all__:
+        function = getattr(package, name)
+        if inspect.isclass(function) or not callable(function):
+            continue
+        function = inspect.unwrap(function)
+        hints = typing.get_type_hints(function) if hasattr(function, "__annotations__") else {}
+        assert hints.get("return", None) is not typing.Any, name
+        assert "return" in hints or not inspect.isfunction(function), name
+
+
+def test_what_is_lazy_is_what_types_say():
+    text = Path(conformance.__file__).read_text()
+    named = {name: home for home, name in re.findall(r"    from ([\w.]+) import (\w+) as \2", text)}
+    assert named == conformance.HOMES
+    assert all(getattr(conformance, name) is not None for name in conformance.__all__)
