@@ -20,13 +20,22 @@ myst_heading_anchors = 4
 smartquotes = False  # what stands in the code stands on its page
 html_theme = "furo"
 html_title = project
+html_static_path = ["static"]
+html_css_files = ["pages.css"]
+pygments_style, pygments_dark_style = "default", "monokai"
 html_copy_source = False
 html_show_sphinx = False
 
 
 def setup(app):
     """What a page leaves to the build: what the code says, the names of files, and links out of this folder."""
+    app.connect("env-get-outdated", outdated)
     app.connect("source-read", read)
+
+
+def outdated(_, env, *__):
+    """Pages that the code has a part in are always read again: it may have changed."""
+    return [name for name in env.found_docs if reference.MARK.search(Path(env.doc2path(name)).read_text())]
 
 
 def read(_, name, text):

@@ -100,8 +100,8 @@ def described(one: Property) -> str:
         parts.append(f"Needs {', '.join(map(code, one.requirements()))}.")
     found = sorted((fault for fault in FAULTS.values() if one.id in fault.killed_by), key=seldom)
     if found:
-        several = f", one of the {len(found)} that the kit's tests demand of it" if len(found) > 1 else ""
-        parts += [f"Finds, for example{several}:", quoted(mistake(found[0]))]
+        many = f"One of the {len(found)} mistakes" if len(found) > 1 else "The mistake"
+        parts += [f"{many} that the kit's tests demand of it:", quoted(mistake(found[0]))]
     else:
         parts.append("No change to the equations can break this: it is about what code does with memory and types.")
     return "\n\n".join(parts)
@@ -113,10 +113,13 @@ def seldom(fault: Fault) -> tuple[int, bool]:
 
 
 def mistake(fault: Fault) -> str:
-    """A mistake with its diff, and the smallest network that shows it."""
-    said = f"{plain(fault.title)} ({code(fault.id)}; shows with {smallest(fault)})"
-    where = "\n".join(f"Made by others: <{url}>" for url in fault.seen[:1])
-    return f"{said}\n\n```diff\n{fault.patch()}\n```\n\n{where}".rstrip()
+    """A mistake with its diff, the smallest case that shows it, and where somebody made it."""
+    said = [
+        f"{code(fault.id)}: {plain(fault.title)}",
+        f"```diff\n{fault.patch()}\n```",
+        f"Smallest case: {smallest(fault)}.",
+    ]
+    return "\n\n".join(said + [f"Made by others: <{url}>" for url in fault.seen[:1]])
 
 
 def classes() -> str:

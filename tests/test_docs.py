@@ -11,6 +11,7 @@ How a block is marked, in comments that no reader sees, and what becomes of it:
     <!-- not run: REASON               it is never run
 """
 
+import ast
 import doctest
 import html
 import importlib.util
@@ -20,6 +21,8 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field, fields
+from fnmatch import fnmatch
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -224,6 +227,51 @@ def test_a_page_is_followed(tmp_path):
     for block in run:
         Folder(tmp_path).follow(block)
     assert last.marks == {"not run": ["it never ends"]}
+
+
+# ---------------------------------------------------------------- architecture
+
+
+@cache
+def layers():
+    """The rows of the table of the inner packages, from the top: patterns of paths."""
+    table = (DOCS / "architecture.md").read_text().partition("| in `conformance` |")[2].partition("\n\n")[0]
+    return [re.findall(r"`([^`]+)`", line.split("|")[1]) for line in table.splitlines()[2:]]
+
+
+def layer(parts):
+    """The row of a module, given as the parts of its name below conformance."""
+    names = {f"{parts[0]}/", f"{parts[0]}.py"}
+    found = [i for i, row in enumerate(layers()) for pattern in row if any(fnmatch(name, pattern) for name in names)]
+    assert len(found) == 1, (
+        f"docs/architecture.md has {parts[0]} in {len(found)} rows of its table of layers, must be one"
+    )
+    return found[0]
+
+
+def imported(file):
+    """What a file imports of conformance: the parts of each name below it."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1:] for name in names if name.startswith("conformance."))
+
+
+def test_imports_go_down_the_table_of_layers():
+    package = HOME / "conformance"
+    up = [
+        f"{file.relative_to(HOME)} imports {'.'.join(parts)}"
+        for file in package.rglob("*.py")
+        for parts in imported(file)
+        if (package / parts[0]).with_suffix(".py").exists() or (package / parts[0]).is_dir()
+        if file.name != "__init__.py" or file.parent != package
+        if layer(parts) < layer(file.relative_to(package).with_suffix("").parts)
+    ]
+    assert up == []
 
 
 # ---------------------------------------------------------------- links
