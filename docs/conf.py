@@ -25,6 +25,7 @@ html_css_files = ["pages.css"]
 pygments_style, pygments_dark_style = "default", "monokai"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False
 
 
 def setup(app):
