@@ -123,10 +123,12 @@ def mistake(fault: Fault) -> str:
 
 
 def classes() -> str:
-    """The classes of mistakes, and how many there are of each."""
+    """The classes of mistakes, how many there are of each, and how many were really made."""
     counts = Counter(fault.fault_class for fault in FAULTS.values())
     rows = [(code(name), plain(CLASSES[name]), str(counts[name])) for name in CLASSES]
-    return table(["class", "", "mistakes"], [*rows, ("in all", "", str(len(FAULTS)))])
+    made = sum(bool(fault.seen) for fault in FAULTS.values())
+    sources = f"{made} of the {len(FAULTS)} come with the address of a report in which somebody made the same mistake."
+    return f"{table(['class', '', 'mistakes'], rows)}\n\n{sources}"
 
 
 def quoted(text: str) -> str:
