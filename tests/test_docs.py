@@ -336,11 +336,17 @@ def test_the_readme_of_the_package_has_links_that_work_elsewhere(address, tmp_pa
 # ---------------------------------------------------------------- the site
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The site, built without network, with warnings as errors."""
+def test_the_site_is_whole(tmp_path):
+    """Built once, since that takes a while: without a warning; then all that is demanded of its pages."""
     pytest.importorskip("sphinx", reason="the extra docs is not installed")
-    place = tmp_path_factory.mktemp("site")
+    site = built(tmp_path)
+    it_loads_nothing_from_elsewhere(site)
+    every_link_within_it_leads_somewhere(site)
+    the_reference_has_all_that_the_code_has(site)
+
+
+def built(place):
+    """The folder of the site; warnings are errors."""
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-d", place / "trees"]
     command += [DOCS, place / "html"]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=WHOLE_CASE)
@@ -367,7 +373,8 @@ class Page(HTMLParser):
             self.loaded.append(given.get("src") or "")
 
 
-def test_the_site_loads_nothing_from_elsewhere(site):
+def it_loads_nothing_from_elsewhere(site):
+    """No page needs a network."""
     pages = list(site.rglob("*.html"))
     assert len(pages) > 10
     for page in pages:
@@ -376,7 +383,8 @@ def test_the_site_loads_nothing_from_elsewhere(site):
         assert not re.search(r"url\(['\"]?(https?:)?//|@import", style.read_text()), style
 
 
-def test_every_link_within_the_site_leads_somewhere(site):
+def every_link_within_it_leads_somewhere(site):
+    """Anchors too."""
     pages = {page: Page(page) for page in site.rglob("*.html")}
     for page, read in pages.items():
         for address in read.led:
@@ -388,7 +396,8 @@ def test_every_link_within_the_site_leads_somewhere(site):
             assert not place or other not in pages or place in pages[other].places, f"{page.name}: {address}"
 
 
-def test_the_reference_has_all_that_the_code_has(site):
+def the_reference_has_all_that_the_code_has(site):
+    """Every property, command, option and capability."""
     said = {page.stem: html.unescape(page.read_text()) for page in (site / "reference").glob("*.html")}
     assert [one.id for one in catalogue().values() if one.statement not in said["properties"]] == []
     assert [name for name in cli.commands if f"rnn-conformance {name}" not in said["commands"]] == []
