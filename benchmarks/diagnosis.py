@@ -1,4 +1,4 @@
-"""How often the mistake is named: python benchmarks/diagnosis.py [PAIRS]. Prints the table of the README.
+"""How often the mistake is named: python benchmarks/diagnosis.py [PAIRS]. Prints the table of docs/how-strong.md.
 
 Every fault of the catalogue, alone and in random pairs whose patches fit together, is diagnosed within the time that
 a check gives it. "named": its id is among the findings; "class": at least a fault of the same class is, or the same

@@ -1,8 +1,8 @@
 """Whether anything correct is ever rejected: python benchmarks/false_alarms.py [PROFILE] [SEED ...] [--sizes [N ...]].
 
-Judges every target of tests/targets/right, correct but odd ones, and prints a line for the README. With --sizes also
-every cell at each size (quick), of units or of features, of the reference or of PyTorch, in turn from size to size,
-cell to cell and seed to seed, and prints a table of these.
+Judges every target of tests/targets/right, correct but odd ones, and prints a line for docs/how-strong.md. With
+--sizes also every cell at each size (quick), of units or of features, of the reference or of PyTorch, in turn from size
+to size, cell to cell and seed to seed, and prints a table of these.
 Exit status: 0 none is rejected, 1 some are.
 """
 

@@ -1,4 +1,4 @@
-"""How strong the kit is: python benchmarks/kill.py [SEED ...] [--derived]. Prints the table of the README.
+"""How strong the kit is: python benchmarks/kill.py [SEED ...] [--derived]. Prints the table of docs/how-strong.md.
 
 Every fault is judged by all properties in their order until the first failure. With --derived also the mistakes that
 follow from the equations of the kit's own cells, and from the loops around them, on a line of their own.

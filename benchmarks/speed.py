@@ -1,4 +1,4 @@
-"""How fast the kit is: python benchmarks/speed.py [TARGET[=PROFILE]]... Prints the tables of the README.
+"""How fast the kit is: python benchmarks/speed.py [TARGET[=PROFILE]]... Prints the table of docs/how-strong.md.
 
 Machines are noisy: in brackets everything is a multiple of the reference alone, within the same run.
 """

@@ -136,7 +136,7 @@ def test_the_gate_of_flax_is_not_that_of_the_paper(tmp_path):
 
 def test_the_page_is_followed_to_a_verdict(tmp_path):
     page = (HOME / "docs" / "your-own-cell.md").read_text()
-    spec, target = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    spec, target = re.findall(r"```python title=[^\n]*\n(.*?)```", page, re.DOTALL)
     (tmp_path / "spec.py").write_text(spec)
     wrong = target.replace("(1 - f) * h + f * n", "(1 - f) * n + f * h")
     for text, verdict in ((target, "conforms"), (wrong, "fails")):
