@@ -90,6 +90,8 @@ def test_counter(target, case):
 @prop(cells=[*PLAIN, "GRU", "LSTM"], empty=())
 def test_pytorch(target, case):
     """The result is PyTorch's, but for the rounding of both."""
+    if target.module == "conformance.adapters.pytorch":
+        raise NotRun("the target is PyTorch as it is installed here, which is no second judge of itself")
     try:
         from conformance.adapters import pytorch
     except ImportError:

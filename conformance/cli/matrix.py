@@ -11,7 +11,7 @@ import click
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError
 from conformance.harness.text import LINE, visible
-from conformance.report import html, terminal
+from conformance.report import terminal
 from conformance.report.files import write
 from conformance.report.listening import listen
 from conformance.trial.interrupts import Interrupted
@@ -36,6 +36,8 @@ def matrix(targets, html_file, options):
     all of it, and what was judged until then is on the page.
     Exit status: 0 all conform, 1 some do not, 2 some could not be judged.
     """
+    from conformance.report import html  # what makes pages is imported only where one is asked for
+
     cache_elsewhere()
     console = verbatim()
     reports, missing = [], []

@@ -18,7 +18,7 @@ from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Case
 from strategies.cases import BLOCK_SIZE, BLOCKS, calm_from_block, from_block
-from strategies.covering import COVERING, covering
+from strategies.covering import covering
 
 from .counterexample import Counterexample, counterexample, told
 from .coverage import covered, expected
@@ -46,7 +46,7 @@ def judge(
     The verdict depends on the seed, and not on what is judged before or beside it. Where the kit itself makes a
     mistake it is inconclusive, or remains the failure that was found before.
 
-    count: how many random cases.  seconds: how long they may be drawn; the covering cases are always run
+    count: how many random cases a profile has.  seconds: how long they may be drawn; the covering cases are always run
     first: the counterexample of an earlier run, to begin with
     """
     began = time.monotonic()
@@ -158,7 +158,7 @@ class Judging:
         self.again(first)
         self.each(covering(self.allowed, number, self.prop.every_cell, self.prop.sketches))
         before = self.result.examples
-        self.random(count if self.prop.sketches is COVERING else 0, number ^ base_seed, deadline)
+        self.random(self.prop.random_cases(count), number ^ base_seed, deadline)
         self.result.random = self.result.examples - before
         self.complete(number ^ base_seed)
 
