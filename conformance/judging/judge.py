@@ -10,10 +10,12 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 from conformance.events import FailureFound, Judged, PropertyResult
+from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Case
@@ -140,7 +142,7 @@ class Judging:
         self.result = result
         self.refused = False
         self.failure: Failure | None = None
-        self.found: Counterexample | None = None
+        self.seen: tuple[Case, list[tuple[Call, Answer]]] | None = None  # what failed, and the calls that show it
         self.earlier: list[Call] = []  # made by the instance that failed, before the case it failed on
 
     def restart(self) -> None:
@@ -187,9 +189,16 @@ class Judging:
         except Failure as failure:
             self.result.examples += 1
             self.failure = failure
-            made, self.earlier = list(self.subject.record.made), list(self.subject.record.earlier)
-            self.found = counterexample(self.prop.id, case, failure, self.subject, made, 0)
+            self.seen, self.earlier = (case, list(self.subject.record.made)), list(self.subject.record.earlier)
             raise Found from None
+
+    @cached_property
+    def found(self) -> Counterexample | None:
+        """The counterexample as it was seen; None if there is none, since the target could not even be built."""
+        if self.seen is None or self.failure is None:
+            return None
+        case, made = self.seen
+        return counterexample(self.prop.id, case, self.failure, self.subject, made, 0)
 
     def random(self, count: int, number: int, deadline: float | None) -> None:
         """Judges random cases."""

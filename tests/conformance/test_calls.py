@@ -13,9 +13,10 @@ from conformance.judging.judgement import Failure, agree
 from conformance.judging.properties import FEWEST
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import UNUSUAL, in_turn
-from conformance.trial.options import PROFILES
+from conformance.trial.options import PROFILES, Options
+from conformance.trial.plan import Plan
 from reference_rnn import case
-from strategies.covering import COVERING
+from strategies.covering import COVERING, RICH
 from strategies.memory import layout_of
 
 
@@ -107,3 +108,40 @@ def test_pytorch_is_no_second_judge_of_itself():
         assert result.status == "not_run" and "no second judge of itself" in result.message
     [result] = conformance.check("reference", properties=("equivalence.pytorch",)).results
     assert result.status == "passed"
+
+
+def test_a_first_look_sees_forward_and_backward():
+    def worse(results):
+        return {name: array + np.float32(1e-3) for name, array in results.items()}
+
+    class Backwards(Recorded):
+        def gradients(self, case, *cotangents):
+            found = reference.gradients(case, *cotangents)
+            return found | worse({"weight_hh_l0": found["weight_hh_l0"]})
+
+    class Forwards(Recorded):
+        def forward(self, case):
+            output, final = reference.forward(case)
+            return output + np.float32(1e-3), final
+
+    for target, kind in (
+        (Backwards([]), "gradient:weight_hh_l0"),
+        (Forwards([]), "value:output"),
+        (Recorded([]), None),
+    ):
+        [result] = conformance.check(target, properties=("equivalence.first_look",), diagnosis=False).results
+        assert result.kind == (kind or result.kind) and result.status == ("failed" if kind else "passed")
+
+
+def test_a_first_look_fits_those_who_claim_little():
+    class Little:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",), max_layers=1, sizes={"hidden_size": (3,)})
+        forward = staticmethod(reference.forward)
+
+    [result] = conformance.check(Little, properties=("equivalence.first_look",), diagnosis=False).results
+    assert (result.status, result.examples) == ("passed", len(RICH))
+
+
+def test_the_first_look_comes_first():
+    plan = Plan.of(Options(), catalogue)
+    assert plan.longest_first[0] == plan.strongest_first[0] == "equivalence.first_look"
