@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.gradients import Gradients, cotangents, gradient_run, gradients_within, taken
 from conformance.judging.judgement import void_layers
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
-from reference_rnn import PRECISION, Case, rounded
-from strategies.covering import LARGE
+from reference_rnn import PRECISION, Case, gradients, rounded
+from strategies.covering import LARGE, RICH
+
+
+@prop(every_cell=True, sketches=RICH)
+def test_first_look(target, case):
+    """Of rich cases, no result and no gradient is far from what it must be."""
+    run = target(case)
+    if far(run.result, target.expected(case).result, run.arithmetic):
+        steps_agree(run)
+    if target.capabilities.gradients:
+        d = taken(target, cotangents(case))
+        slopes = gradient_run(target, case, d)
+        if far(slopes.result, Gradients(gradients(case, **d)), run.arithmetic):
+            gradients_within(target, slopes, gradients(case, **d, arithmetic=run.arithmetic))
 
 
 @prop(every_cell=True)
@@ -90,6 +104,8 @@ def test_counter(target, case):
 @prop(cells=[*PLAIN, "GRU", "LSTM"], empty=())
 def test_pytorch(target, case):
     """The result is PyTorch's, but for the rounding of both."""
+    if target.module == "conformance.adapters.pytorch":
+        raise NotRun("the target is PyTorch as it is installed here, which is no second judge of itself")
     try:
         from conformance.adapters import pytorch
     except ImportError:
@@ -97,6 +113,20 @@ def test_pytorch(target, case):
             "PyTorch is not installed; pip install 'rnn-conformance[torch]' adds it as a second judge"
         ) from None
     agree(target(case), target.second_opinion(pytorch.forward, case, "PyTorch"))
+
+
+FAR = 64  # u; balls are computed beyond that, since they take several times as long
+
+
+@np.errstate(all="ignore")
+def far(result, expected, arithmetic):
+    """Whether some number is so far from what is expected that its ball must be looked at."""
+    for name, array in result.items():
+        must = getattr(expected, name)
+        room = FAR * arithmetic.u * max(1.0, abs(must).max(initial=0.0))
+        if not (abs(array - must) <= room).all():
+            return True
+    return False
 
 
 def sweep(case: Case) -> Case:

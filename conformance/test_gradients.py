@@ -27,7 +27,7 @@ from conformance.judging.gradients import (
 from conformance.judging.judgement import first, index
 from conformance.judging.masks import gradients_through_masks, passes
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import mirror, rows, states, steps, with_padding
+from conformance.judging.transforms import in_turn, mirror, rows, states, steps, with_padding
 from reference_rnn import Result, gradients
 from strategies import relaid
 from strategies.covering import PAST
@@ -231,8 +231,8 @@ def test_memory_layout(target, case):
     """Where the cotangents lie in memory does not matter."""
     d = taken(target, cotangents(case))
     run = gradient_run(target, case, d)
-    for layout in ("F", "strided", "negative"):
-        agree(gradient_run(target, case, {name: relaid(array, layout) for name, array in d.items()}), run)
+    relaid_d = {name: relaid(array, layout) for (name, array), layout in zip(d.items(), in_turn(case))}
+    agree(gradient_run(target, case, relaid_d), run)
 
 
 @prop(needs="gradients", lengths=False)

@@ -39,18 +39,18 @@ def test_isolation(target, case):
 @prop(needs="nonfinite", min_steps=1)
 def test_propagation(target, case):
     """A NaN or an infinity in the input or in a state shows in everything that depends on it."""
-    applicable(case.num_rows > 0 and case.row_lengths.any())
-    poisons = {
-        "NaN is in x": poison(case, np.nan),
-        "infinity is in x": poison(case, np.inf),
-        "-infinity is in x": poison(case, -np.inf),
-        "infinities of both signs are in x": poison(case, np.inf, -np.inf),
-    }
+    alive = np.flatnonzero(case.row_lengths)
+    applicable(len(alive) > 0)
+    poisons = dict(IN_X)
     if case.h_0 is not None:
         for name in (final[0] + "_0" for final, _ in states(case)):
-            poisons[f"NaN is in {name}"] = poison(case, 0.5).map(poison_state(name, np.nan))
-            poisons[f"infinity is in {name}"] = poison(case, 0.5).map(poison_state(name, np.inf))
-    for where, poisoned in poisons.items():
+            poisons |= {f"NaN is in {name}": (name, np.nan), f"infinity is in {name}": (name, np.inf)}
+    names = list(poisons)
+    for start in range(0, len(names), len(alive)):
+        dealt = dict(zip(alive.tolist(), names[start : start + len(alive)]))  # to each row one
+        poisoned = case.replace(x=np.nan_to_num(case.x, nan=0.5, posinf=2, neginf=-2))
+        for row, where in dealt.items():
+            poisoned = poison_row(poisoned, row, *poisons[where])
         run = target(poisoned)
         for name, must in reached(poisoned, run.arithmetic).items():
             has = getattr(run.result, name)
@@ -58,26 +58,30 @@ def test_propagation(target, case):
             if wrong.any():
                 at = first(wrong)
                 place, given, wanted = index(run, name, at), float(has[at]), float(must.mid[at])
+                where = dealt.get(at[1], f"nothing is in row {at[1]}")
                 text = f"{name}{list(place)} is {given:g}, must be {wanted:g}: {where}"
                 fail(f"mask:{name}", text, run, name=name, at=place, given=given, must=wanted, room=0.0)
 
 
-def poison_state(state, value):
-    """Puts a value in the first unit of every initial state of the first row, in h_0 or in c_0."""
-
-    def change(name, array):
-        if name != state:
-            return array
-        poisoned = array.copy()
-        poisoned[:, 0, 0] = value
-        return poisoned
-
-    return change
+IN_X = {
+    "NaN is in x": ("x", np.nan),
+    "infinity is in x": ("x", np.inf),
+    "-infinity is in x": ("x", -np.inf),
+    "infinities of both signs are in x": ("x", np.inf, -np.inf),
+}
 
 
-def poison(case, *values):
-    """The case with the first numbers of one row's middle valid step replaced."""
-    row = int(np.argmax(case.row_lengths))
-    x = np.nan_to_num(case.x, nan=0.5, posinf=2, neginf=-2)
-    x[(case.row_lengths[row] - 1) // 2, row, : len(values)] = values[: case.config.input_size]
-    return case.replace(x=x)
+def poison_row(case, row, name, *values):
+    """The case with the first numbers of a row replaced: in x of its middle valid step, in a state of every layer."""
+    array = getattr(case, name).copy()
+    if name == "x":
+        array[(case.row_lengths[row] - 1) // 2, row, : len(values)] = values[: case.config.input_size]
+    else:
+        array[:, row, : len(values)] = values
+    return case.replace(**{name: array})
+
+
+def poison(case, value):
+    """The case with the first number of the middle valid step of its longest row replaced."""
+    finite = case.replace(x=np.nan_to_num(case.x, nan=0.5, posinf=2, neginf=-2))
+    return poison_row(finite, int(np.argmax(case.row_lengths)), "x", value)

@@ -34,7 +34,7 @@ from .probes import Answered, Arrays, answers
 from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, PATIENCE, Work
 
 # Where these fail, they fail in the same words whatever the mistake is; probes tell more.
-SAME_WORDS = {"equivalence.steps", "gradients.back_propagation"}
+SAME_WORDS = {"equivalence.first_look", "equivalence.steps", "gradients.back_propagation"}
 PAIRS = 0.7  # the share of what is left for pairs, so that what is only alike has its turn
 ODD = 10  # wrong answers of which one may be off, since a wrong target rounds in its own way
 NUMBERS = 0.85  # of the evaluations, for what gives the target's numbers; the rest for what fails alike

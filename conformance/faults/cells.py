@@ -36,7 +36,7 @@ FAULTS = [
     ),
     *both(
         "recurrent-weights-transposed", "W_hh is applied transposed", "gate-order", Z_TANH,
-        "z = affine(x, H.W_ih, h, H.W_hh.T, H.b_ih, H.b_hh)", (STEPS,),
+        "z = affine(x, H.W_ih, h, H.W_hh.T, H.b_ih, H.b_hh)", (STEPS, "equivalence.first_look"),
     ),
     *both(
         "recurrence-dropped", "the state is not used", "recurrence", Z_TANH,

@@ -26,6 +26,7 @@ class LocalTarget:
     """Calls a function, a class or an object in this process, each time in surroundings of its own."""
 
     observes_memory = True
+    module = ""  # that it is, if it was named
 
     def __init__(
         self, target: Any, name: str, capabilities: Capabilities, surroundings: Surroundings | None = None
@@ -52,6 +53,7 @@ class LocalTarget:
             surroundings.leave()
             raise
         local = cls(target, name, claims, surroundings)
+        local.module = spec.get("module", "")
         local.session.note(printed, [])
         return local
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class ProcessTarget:
     """
 
     observes_memory = True
+    module = ""  # that it is, as this interpreter would import it
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = visible(name, LINE)
@@ -214,6 +216,7 @@ class ChildTarget(ProcessTarget):
     def __init__(self, spec: dict[str, Any], name: str, *, python: str, limits: Limits) -> None:
         self.spec = spec | {"forbid": limits.forbid}
         self.python = python
+        self.module = spec.get("module", "") if python == sys.executable else ""
         self.number = 0
         self.asked: tuple[str, list[str] | None] = ("load", None)
         super().__init__(name, limits)

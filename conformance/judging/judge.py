@@ -10,15 +10,17 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 from conformance.events import FailureFound, Judged, PropertyResult
+from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Case
 from strategies.cases import BLOCK_SIZE, BLOCKS, calm_from_block, from_block
-from strategies.covering import COVERING, covering
+from strategies.covering import covering
 
 from .counterexample import Counterexample, counterexample, told
 from .coverage import covered, expected
@@ -46,7 +48,7 @@ def judge(
     The verdict depends on the seed, and not on what is judged before or beside it. Where the kit itself makes a
     mistake it is inconclusive, or remains the failure that was found before.
 
-    count: how many random cases.  seconds: how long they may be drawn; the covering cases are always run
+    count: how many random cases a profile has.  seconds: how long they may be drawn; the covering cases are always run
     first: the counterexample of an earlier run, to begin with
     """
     began = time.monotonic()
@@ -140,7 +142,7 @@ class Judging:
         self.result = result
         self.refused = False
         self.failure: Failure | None = None
-        self.found: Counterexample | None = None
+        self.seen: tuple[Case, list[tuple[Call, Answer]]] | None = None  # what failed, and the calls that show it
         self.earlier: list[Call] = []  # made by the instance that failed, before the case it failed on
 
     def restart(self) -> None:
@@ -158,7 +160,7 @@ class Judging:
         self.again(first)
         self.each(covering(self.allowed, number, self.prop.every_cell, self.prop.sketches))
         before = self.result.examples
-        self.random(count if self.prop.sketches is COVERING else 0, number ^ base_seed, deadline)
+        self.random(self.prop.random_cases(count), number ^ base_seed, deadline)
         self.result.random = self.result.examples - before
         self.complete(number ^ base_seed)
 
@@ -187,9 +189,16 @@ class Judging:
         except Failure as failure:
             self.result.examples += 1
             self.failure = failure
-            made, self.earlier = list(self.subject.record.made), list(self.subject.record.earlier)
-            self.found = counterexample(self.prop.id, case, failure, self.subject, made, 0)
+            self.seen, self.earlier = (case, list(self.subject.record.made)), list(self.subject.record.earlier)
             raise Found from None
+
+    @cached_property
+    def found(self) -> Counterexample | None:
+        """The counterexample as it was seen; None if there is none, since the target could not even be built."""
+        if self.seen is None or self.failure is None:
+            return None
+        case, made = self.seen
+        return counterexample(self.prop.id, case, self.failure, self.subject, made, 0)
 
     def random(self, count: int, number: int, deadline: float | None) -> None:
         """Judges random cases."""

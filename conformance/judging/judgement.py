@@ -140,13 +140,24 @@ def agree(one: Run, other: Run) -> None:
         slack = 32 * one.arithmetic.u * np.maximum(size(a), size(b))
         if np.array_equal(a, b, equal_nan=True) or (one.rounds and (abs(a - b) <= slack).all()):
             continue  # no need to know how far apart they might be
-        room = sum((abs(getattr(run.rad, name)) for run in (one, other) if run.rad), np.zeros(a.shape))
-        if one.rad or other.rad:
-            room = room * (1 + 8 * one.arithmetic.u) + slack
-        near = (a == b) | (abs(a - b) <= room) | np.isinf(room) | (np.isnan(a) & np.isnan(b))
-        if not near.all():
+        for room in rooms(one, other, name, slack):
+            near = (a == b) | (abs(a - b) <= room) | np.isinf(room) | (np.isnan(a) & np.isnan(b))
+            if near.all():
+                break
+        else:
             at = first(~near)
             disagree(one, other, name, at, float(room[at]))
+
+
+def rooms(one: Run, other: Run, name: str, slack: np.ndarray) -> Iterator[np.ndarray]:
+    """How far apart two runs may be: by what is known of one of them, which is often enough, then by all there is."""
+    summed: Any = np.zeros(slack.shape)
+    for run in (other, one):
+        if run.rad:
+            summed = summed + abs(getattr(run.rad, name))
+            yield summed * (1 + 8 * run.arithmetic.u) + slack
+    if not (one.rad or other.rad):
+        yield summed
 
 
 def disagree(one: Run, other: Run, name: str, at: tuple[int, ...], room: float) -> NoReturn:

@@ -48,6 +48,8 @@ DRAWS: dict[str, dict[str, Any]] = {
 }
 
 
+FEWEST = 10  # random cases
+
 # What a property may draw alone, in words.
 KINDS = {
     ("bidirectional", True): "bidirectional",
@@ -71,6 +73,7 @@ class Property:
     sketches    its covering cases; if they are its own, there are no random ones
     formerly    ids that it had in the last release, under which it is still accepted
     rank        its place among those that find most mistakes soonest, 0 for the first
+    share       of the random cases of a profile, what it needs of them
     """
 
     id: str
@@ -83,6 +86,7 @@ class Property:
     about_memory: bool = False
     formerly: tuple[str, ...] = ()
     rank: int = 0
+    share: float = 1.0
     sketches: tuple[Sketch, ...] = COVERING
     draws: dict[str, Any] = field(default_factory=dict)
 
@@ -106,6 +110,10 @@ class Property:
     def weight(self) -> int:
         """About how long it takes, in units of a property that calls one cell forward."""
         return (len(self.cells or CELLS) if self.every_cell else 1) * (3 if "gradients" in self.needs else 1)
+
+    def random_cases(self, count: int) -> int:
+        """How many random cases it is judged on, of so many of a profile: none if its covering cases are its own."""
+        return max(round(self.share * count), min(count, FEWEST)) if self.sketches is COVERING else 0
 
     def requirements(self) -> list[str]:
         """What the property needs, in words."""

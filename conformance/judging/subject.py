@@ -54,6 +54,11 @@ class Subject:
         if problem:
             raise Failure(problem.kind, told(problem))
 
+    @property
+    def module(self) -> str:
+        """The module that the target is, as this interpreter imports it; empty for what is none."""
+        return self.target.module
+
     def arithmetic(self, case: Case) -> Arithmetic:
         """What rounding is allowed to the target in this case."""
         return arithmetic(case.config.dtype, self.capabilities.arithmetic, self.capabilities.order)

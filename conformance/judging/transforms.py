@@ -6,7 +6,8 @@ read: the target of the changed case is the changed target of the case.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from reference_rnn.case import gate_rows
 from reference_rnn.recurrence import time_major
 
 from .judgement import Run
+
+UNUSUAL = ("F", "strided", "negative")  # memory layouts
 
 
 def transform(on_result: Callable[[Case, Result], Result]) -> Callable[[Callable[..., Case]], Callable[[Any], Any]]:
@@ -154,6 +157,12 @@ def saturated(case: Case, **gates: float) -> Case:
         return array
 
     return case.map(change)
+
+
+def in_turn(case: Case) -> Iterator[str]:
+    """Memory layouts for arrays, all of them one after the other; from case to case another one is the first."""
+    first = sum(case.x.shape) % len(UNUSUAL)
+    return islice(cycle(UNUSUAL), first, None)
 
 
 def states(case: Case) -> list[tuple[str, np.ndarray]]:

@@ -70,8 +70,11 @@ class Plan:
 
     @property
     def longest_first(self) -> list[str]:
-        """The ids, those first that take longest, so that no process ends much later than the others."""
-        return sorted(self.properties, key=lambda id: -self.properties[id].weight)
+        """The ids, those first that take longest, so that no process ends much later than the others.
+
+        Before them the strongest of all: what is wrong shows soon.
+        """
+        return sorted(self.properties, key=lambda id: (self.properties[id].rank > 0, -self.properties[id].weight))
 
     def only(self, ids: Collection[str]) -> Plan:
         """The plan for some of the properties; what each may take stays the same."""

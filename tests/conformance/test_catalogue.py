@@ -58,7 +58,7 @@ def test_faults_are_found(run):
     status, out, _ = run("gates-zrn-before", "reverse-runs-forward")
     assert status == 0
     assert "2 of 2 faults are found (quick, seed 0)" in out and "to the first failure" in out
-    assert out.count("equivalence.steps") == 2
+    assert out.count("equivalence.first_look") == 2
 
 
 def test_what_survives_is_said(run, monkeypatch):

@@ -1,0 +1,147 @@
+"""How much is asked: no more calls than a property needs, and never fewer cases than tell something."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import conformance
+from conformance.adapters import reference
+from conformance.chapters import catalogue
+from conformance.harness.load import open_target
+from conformance.judging.judgement import Failure, agree
+from conformance.judging.properties import FEWEST
+from conformance.judging.subject import Subject
+from conformance.judging.transforms import UNUSUAL, in_turn
+from conformance.trial.options import PROFILES, Options
+from conformance.trial.plan import Plan
+from reference_rnn import case
+from strategies.covering import COVERING, RICH
+from strategies.memory import layout_of
+
+
+class Recorded:
+    """A right target that notes what it is given."""
+
+    capabilities = conformance.Capabilities(cells=("LSTM",), max_layers=2, lengths=True, nonfinite=True, gradients=True)
+
+    def __init__(self, cases):
+        self.cases = cases
+
+    def forward(self, case):
+        self.cases.append(case)
+        return reference.forward(case)
+
+    def gradients(self, case, *cotangents):
+        self.cases.append(case)
+        return reference.gradients(case, *cotangents)
+
+
+def test_every_property_has_some_random_cases():
+    for prop in catalogue().values():
+        for count in PROFILES.values():
+            drawn = prop.random_cases(count)
+            assert FEWEST <= drawn <= count if prop.sketches is COVERING else drawn == 0
+    assert catalogue()["equivalence.steps"].random_cases(100) == 100
+    assert catalogue()["shapes.dtype"].random_cases(3) == 3  # a profile of fewer has no more
+
+
+def test_memory_layouts_take_turns_over_arrays_and_cases():
+    seen = Counter()
+    for T in range(1, 4):
+        layouts = in_turn(case("RNN_TANH", T=T, N=2, I=2, H=2))
+        seen.update((place, next(layouts)) for place in range(3))
+    assert set(seen) == {(place, layout) for place in range(3) for layout in UNUSUAL}
+
+
+@pytest.mark.parametrize("name", ["x", "h_0", "weight_hh_l0"])
+@pytest.mark.parametrize("layout", UNUSUAL)
+def test_each_array_is_given_in_each_memory_layout(name, layout):
+    cases = []
+    report = conformance.check(Recorded(cases), properties=("shapes.memory_layout",), diagnosis=False)
+    assert report.results[0].status == "passed" and len(cases) == 2 * report.results[0].examples
+    assert layout in {layout_of(dict(reference.as_case(one).arrays())[name]) for one in cases}
+
+
+def test_rows_share_the_calls_in_which_numbers_are_not_finite():
+    cases = []
+    report = conformance.check(Recorded(cases), properties=("nonfinite.propagation",), diagnosis=False)
+    assert report.results[0].status == "passed"
+    odd = Counter()
+    for one in cases:
+        rows = [{np.isnan(one.x[:, row]).any(), np.isinf(one.x[:, row]).any()} for row in range(one.x.shape[1])]
+        odd[sum(True in row for row in rows)] += 1
+    assert max(odd) >= 4  # all that may stand in x, at once
+    assert len(cases) < 5 * report.results[0].examples
+
+
+def test_as_much_is_known_of_two_runs_as_it_takes():
+    subject, asked = Subject(open_target(reference)), []
+    one = subject(case("RNN_TANH", T=2, x=1, weight_ih_l0=1))
+
+    def told(name, factor):
+        def bounds():
+            asked.append(name)
+            return one.result.map(lambda _, array: np.full(array.shape, factor))
+
+        return bounds
+
+    def pair(of_one, of_other):
+        asked.clear()
+        first = one.map(one.case, lambda result: result.map(lambda _, array: array + 1e-3))
+        first.bounds, other = told("one", of_one), one.map(one.case, lambda result: result)
+        other.bounds = told("other", of_other)
+        return first, other
+
+    agree(*pair(0.0, 2e-3))
+    assert asked == ["other"]
+    agree(*pair(0.7e-3, 0.7e-3))
+    assert asked == ["other", "one"]
+    with pytest.raises(Failure):
+        agree(*pair(0.4e-3, 0.4e-3))
+
+
+def test_pytorch_is_no_second_judge_of_itself():
+    pytest.importorskip("torch")
+    for in_process in (True, False):
+        [result] = conformance.check("torch", properties=("equivalence.pytorch",), in_process=in_process).results
+        assert result.status == "not_run" and "no second judge of itself" in result.message
+    [result] = conformance.check("reference", properties=("equivalence.pytorch",)).results
+    assert result.status == "passed"
+
+
+def test_a_first_look_sees_forward_and_backward():
+    def worse(results):
+        return {name: array + np.float32(1e-3) for name, array in results.items()}
+
+    class Backwards(Recorded):
+        def gradients(self, case, *cotangents):
+            found = reference.gradients(case, *cotangents)
+            return found | worse({"weight_hh_l0": found["weight_hh_l0"]})
+
+    class Forwards(Recorded):
+        def forward(self, case):
+            output, final = reference.forward(case)
+            return output + np.float32(1e-3), final
+
+    for target, kind in (
+        (Backwards([]), "gradient:weight_hh_l0"),
+        (Forwards([]), "value:output"),
+        (Recorded([]), None),
+    ):
+        [result] = conformance.check(target, properties=("equivalence.first_look",), diagnosis=False).results
+        assert result.kind == (kind or result.kind) and result.status == ("failed" if kind else "passed")
+
+
+def test_a_first_look_fits_those_who_claim_little():
+    class Little:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",), max_layers=1, sizes={"hidden_size": (3,)})
+        forward = staticmethod(reference.forward)
+
+    [result] = conformance.check(Little, properties=("equivalence.first_look",), diagnosis=False).results
+    assert (result.status, result.examples) == ("passed", len(RICH))
+
+
+def test_the_first_look_comes_first():
+    plan = Plan.of(Options(), catalogue)
+    assert plan.longest_first[0] == plan.strongest_first[0] == "equivalence.first_look"
