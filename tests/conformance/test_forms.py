@@ -133,7 +133,7 @@ def test_the_commonest_call_of_all():
     """A batch-first network without a state."""
 
     class Target:
-        capabilities = reference.capabilities
+        capabilities = replace(reference.capabilities, gradients=False)
 
         def forward(self, case):
             if case.config.batch_first and case.h_0 is None:
