@@ -11,22 +11,31 @@ import multiprocessing
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from statistics import median
+from typing import Any
 
 import reference_rnn
+from conformance import Capabilities
 from conformance.adapters import reference
 from conformance.api import check
 from conformance.chapters import catalogue
-from conformance.diagnosis.diagnosis import diagnose, stateful
+from conformance.claims.allowed import drawn
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
-from conformance.diagnosis.probes import Answered, Probe, probes
+from conformance.diagnosis.probes import Answered, Probe, asked, probes
+from conformance.diagnosis.search import rounding, stateful
 from conformance.faults import FAULTS, Fault, FaultyReference, PatchError
 from conformance.harness.load import open_target
+from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.subject import Subject
 from conformance.trial.pool import cores
-from reference_rnn import arithmetic
+from reference_rnn import Case, arithmetic
+from strategies.cases import build, decode
+
+FRESH = 400  # cases that a named mistake must give the numbers of
 
 
 def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
@@ -74,6 +83,42 @@ def both_show(one: Fault, other: Fault) -> bool:
         if all(apart.values()):
             return True
     return False
+
+
+def contradicted(target: Any, named: Mapping[str, Sequence[Fault]], seed: int = 2) -> list[str]:
+    """The cells for which mistakes are named that are not made: a fresh case tells their numbers from the target's."""
+    subject = Subject(open_target(target))
+    references = {cell: FaultyReference(*faults) for cell, faults in named.items()}
+    wrong = set()
+    subject.restart()
+    for case in drawn_cases(subject.capabilities, seed):
+        cell = str(case.config.cell)
+        if cell in references and not agrees(subject, references[cell], case):
+            wrong.add(cell)
+    return sorted(wrong)
+
+
+def drawn_cases(capabilities: Capabilities, seed: int) -> Iterator[Case]:
+    """Random cases within what is claimed."""
+    generator, allowed = random.Random(seed), drawn(capabilities)
+    for _ in range(FRESH):
+        yield build(decode(generator.randbytes(48)), allowed)
+
+
+def agrees(subject: Subject, named: FaultyReference, case: Case) -> bool:
+    """Whether the numbers of a mistake are the target's, but for rounding."""
+    probe = Probe(case)
+    try:
+        given = asked(subject, probe)
+    except NotApplicable:
+        return True
+    except Failure:
+        given = None
+    mine = Answered(probe, given, probe.ask(reference_rnn), subject.arithmetic(case))
+    theirs = answer(named, probe)
+    if given is None or theirs is None:
+        return given is theirs
+    return mine.agreeing(theirs, rounding(lambda other: answer(named, other), mine)) == len(given)
 
 
 def answer(faulty: FaultyReference, probe: Probe) -> dict | None:
