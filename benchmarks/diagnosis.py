@@ -2,7 +2,8 @@
 
 Every fault of the catalogue, alone and in random pairs whose patches fit together, is diagnosed within the time that
 a check gives it. "named": its id is among the findings; "class": at least a fault of the same class is, or the same
-mistake in another cell; for pairs, both.
+mistake in another cell; for pairs, both. Then the slips of ``unseen``: named with a diff, or stated in a sentence that
+was measured; a name is wrong if a case of many fresh ones tells its numbers from the target's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from statistics import median
 from typing import Any
+
+from unseen import PAIRS, SINGLE, network
 
 import reference_rnn
 from conformance import Capabilities
@@ -36,6 +39,31 @@ from reference_rnn import Case, arithmetic
 from strategies.cases import build, decode
 
 FRESH = 400  # cases that a named mistake must give the numbers of
+
+
+def unseen(names: tuple[str, ...]) -> tuple[bool, bool, bool, float]:
+    """Of slips in another network: whether a change gives its numbers, or a sentence states it, or a name is wrong."""
+    target = network(*names)
+    report = check(target, properties=("equivalence.steps",), diagnosis=False)
+    failed = [result for result in report.results if result.status == "failed"]
+    began = time.monotonic()
+    reasons = diagnose(open_target(target), catalogue(), failed)
+    seconds = time.monotonic() - began
+    stated = any(finding.fault.startswith("measured.") for finding in reasons.findings)
+    wrong = bool(contradicted(target, reasons.named))
+    return bool(reasons.named) and not wrong, stated, wrong, seconds
+
+
+def unseen_line(name: str, cases: list[tuple[str, ...]], pool: ProcessPoolExecutor) -> None:
+    """Prints a line of the table of slips."""
+    found = list(pool.map(unseen, cases))
+    for names, (named, stated, wrong, _) in zip(cases, found):
+        if not named:
+            print("wrong:" if wrong else "stated:" if stated else "missed:", " + ".join(names), file=sys.stderr)
+    seconds = [result[3] for result in found]
+    counts = [sum(result[k] for result in found) for k in range(3)]
+    missed = len(found) - sum(counts)
+    print(f"| {name} | {len(cases)} | {' | '.join(map(str, counts))} | {missed} | {median(seconds):.1f} |", flush=True)
 
 
 def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
@@ -148,6 +176,9 @@ def main() -> None:
     with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
         line("one fault", [(id,) for id in FAULTS], pool)
         line("two faults", list(pairs(int(sys.argv[1]) if sys.argv[1:] else 100)), pool)
+        print("\n| | tried | with a diff | stated | wrong | missed | median s |\n|---|---:|---:|---:|---:|---:|---:|")
+        unseen_line("one slip", [(name,) for name in SINGLE], pool)
+        unseen_line("two slips", list(PAIRS), pool)
 
 
 if __name__ == "__main__":

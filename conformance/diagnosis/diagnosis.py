@@ -21,10 +21,10 @@ from conformance.judging.judge import judge_case
 from conformance.judging.judgement import Failure
 from conformance.judging.properties import Property
 from conformance.judging.subject import Subject
-from reference_rnn import Cell
+from reference_rnn import Case, Cell
 
 from .faulty import FaultyTarget
-from .localisation import error_map, left_out, right_alone, what_is_known
+from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Sentences, findings_of, measured
 from .probes import Answered, answers, fresh
 from .search import Search
@@ -88,8 +88,11 @@ def diagnose(
     findings += findings_of(sentences, answered)
     if not known:  # else neither conditions nor likeness mean anything: it depends on the calls before
         findings += places_to_look(search for search in in_vain if not findings or search.cell in stated)
-        known = what_is_known(answered, unexplained, subject, calls, stated)
+        known = what_is_known(answered, unexplained, subject, calls, stated, shown(failed))
+    known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
+    if time.monotonic() > deadline:
+        known.append("the diagnosis ended with its time, before all was tried")
     wrong = [str(a.probe.case.config.cell) for a in answered if not a.right]
     named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
     return Diagnosis([*shapes, *findings], known, list(dict.fromkeys(wrong)), error_map(answered), named)
@@ -100,6 +103,11 @@ def searches_of(subject: Subject, answered: Sequence[Answered], passed: Collecti
     cells = list(dict.fromkeys(a.probe.case.config.cell for a in answered if not a.right))
     parts = [Work(work.left / len(cells), work.deadline) for _ in cells]
     return [Search(answered, cell, passed, part, partial(fresh, subject)) for cell, part in zip(cells, parts)]
+
+
+def shown(failed: Sequence[PropertyResult]) -> list[Case]:
+    """The cases that the report shows to be wrong by the equations alone: those of two calls say not which is wrong."""
+    return [case_from_data(result.case) for result in failed if result.case and result.id in SAME_WORDS]
 
 
 def cells_of(failed: Sequence[PropertyResult]) -> list[Cell]:
@@ -129,15 +137,15 @@ def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:
 
 def by_numbers(explained: Mapping[Search, Sequence[Fault]]) -> list[Finding]:
     """The mistakes that give the target's numbers; what explains several cells is said once."""
-    found: dict[tuple[Fault, ...], list[Search]] = {}
+    found: dict[Fault, Finding] = {}
     for search, faults in explained.items():
-        if faults:
-            found.setdefault(tuple(faults), []).append(search)
-    findings = []
-    for faults, searches in found.items():
-        telling = sum(search.telling for search in searches)
-        others = {fault: [other for other in faults if other is not fault] for fault in faults}
-        findings += [finding_of(fault, telling, telling, True, others[fault]) for fault in faults]
+        for fault in faults:
+            finding = found.setdefault(fault, finding_of(fault, 0, 0, True))
+            finding.explains += search.telling
+            finding.telling += search.telling
+            others = [other.id for other in faults if other is not fault]
+            finding.together = list(dict.fromkeys([*finding.together, *others]))
+    findings = found.values()
     return sorted(findings, key=lambda finding: -finding.explains)
 
 

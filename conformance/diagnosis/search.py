@@ -75,8 +75,10 @@ class Search:
 
     @cached_property
     def fresh(self) -> list[Answered]:
-        """Answers to cases by which nothing was found."""
-        return self.ask_fresh(self.cell, self.forward_wrong)
+        """Answers to cases by which nothing was found; without those that are none, where these are left out."""
+        found = self.ask_fresh(self.cell, self.forward_wrong)
+        heard = all(a.given is not None for a in self.climbed)
+        return [a for a in found if a.given is not None or not heard]
 
     @cached_property
     def faults(self) -> list[Fault]:

@@ -211,7 +211,7 @@ def drawn(cell: str, inputs: int, units: int, layers: int, directions: int) -> C
     normal = np.random.default_rng(inputs).standard_normal
     config = Config(cell, inputs, units, layers, directions == 2, dtype="float64")
     parameters = {name: normal(shape.sizes) for name, shape in parameter_shapes(config).items()}
-    case = Case(config, parameters, normal((4, 3, inputs)), lengths=np.array([4, 2, 3]))
+    case = Case(config, parameters, normal((4, 3, inputs)), lengths=np.array([3, 2, 4]))
     states = {name: normal(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"}
     return case.replace(**states)
 

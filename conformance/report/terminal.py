@@ -142,10 +142,14 @@ def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
         elif finding.explains:
             yield "bold", "  diagnosis: the reference with this change fails in the same words"
         else:
-            yield "bold", "  diagnosis: no known mistake gives your numbers; this one is wrong in the same way"
+            yield (
+                "bold",
+                "  a place to look: this known mistake is wrong in the same places, but does not give your numbers",
+            )
         with_others = f" (together with {', '.join(finding.together)})" if finding.together else ""
         yield from (("", line) for line in wrapped(finding.title + with_others, "    "))
-        yield from (("", "      " + line) for line in finding.patch.splitlines())
+        if finding.exact or finding.explains:
+            yield from (("", "      " + line) for line in finding.patch.splitlines())
         yield from (("", f"    made by others: {url}") for url in finding.seen[:3])
     if report.known:
         yield "", ""

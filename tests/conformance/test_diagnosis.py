@@ -1,6 +1,7 @@
 """The mistake is named: single faults, pairs, shapes, what is random; else what is known is said."""
 
 import re
+import runpy
 import time
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 from conformance import Capabilities, check, from_cell
-from conformance.adapters import reference
+from conformance.adapters import question, reference
 from conformance.chapters import catalogue
 from conformance.diagnosis.diagnosis import diagnose, without_numbers
 from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.localisation import condition
 from conformance.diagnosis.probes import answers, fresh
 from conformance.diagnosis.search import Search
 from conformance.diagnosis.work import Work
@@ -19,7 +21,10 @@ from conformance.faults import FAULTS
 from conformance.harness.load import open_target
 from conformance.judging.judge import PropertyResult
 from conformance.judging.subject import Subject
+from reference_rnn import Case, Config
+from reference_rnn.cell import KINDS
 
+PARAMETERS = {f"{kind}_l0": np.ones((1, 1)[: 2 - kind.startswith("b")]) for kind in KINDS[:4]}
 RIGHT = Path(__file__).parent.parent / "targets" / "right"
 
 # A sample over every file of the catalogue; benchmarks/diagnosis.py tries them all.
@@ -216,7 +221,8 @@ def test_what_is_random_is_recognised_by_what_fails(id):
 def test_it_keeps_to_its_time():
     slow = from_cell(lambda x, s, p: (time.sleep(0.02), lstm(x, s, p, leak=0.1))[1], "LSTM")
     began = time.monotonic()
-    diagnose(open_target(slow), catalogue(), seconds=2.0)
+    known = diagnose(open_target(slow), catalogue(), seconds=2.0).known
+    assert known[-1] == "the diagnosis ended with its time, before all was tried"
     assert time.monotonic() - began < 20  # of which 2 are its own, on a machine that does nothing else
 
 
@@ -275,3 +281,21 @@ def test_nan_times_zero_is_no_wrong_answer(target):
     opened = open_target(str(RIGHT / f"{target}.py"))
     given = answers(Subject(opened), Work(1000, time.monotonic() + 60))
     assert len(given) > 100 and all(answered.right for answered in given)
+
+
+def test_a_condition_holds_for_what_is_shown_elsewhere():
+    def case(T, h):
+        return Case(Config("RNN_TANH", 1, 1), PARAMETERS, np.zeros((T, 1, 1)), h * np.ones((1, 1, 1)))
+
+    wrong, right = [case(2, 1), case(3, 1)], [case(1, 0), case(2, 0), case(1, 0)]
+    assert condition(wrong, right) == "wrong where the initial state is not zero, right elsewhere"
+    assert "initial state" not in condition(wrong, right, shown=[case(2, 0)])
+
+
+def test_the_function_of_the_question_has_each_of_its_mistakes_named_once():
+    wrong = runpy.run_path(str(RIGHT.parent / "wrong" / "question.py"))["rnn"]
+    report = check(question.adapt(wrong), properties=["shapes.shapes", "equivalence.steps"])
+    assert [finding.fault for finding in report.diagnosis if finding.exact] == [
+        "shape-of-output", "every-step-from-the-start", "tanh-for-relu",
+    ]  # fmt: skip
+    assert any("no result at all" in fact and "there are two directions" in fact for fact in report.known)
