@@ -2,7 +2,8 @@
 
 Every fault of the catalogue, alone and in random pairs whose patches fit together, is diagnosed within the time that
 a check gives it. "named": its id is among the findings; "class": at least a fault of the same class is, or the same
-mistake in another cell; for pairs, both.
+mistake in another cell; for pairs, both. Then the slips of ``unseen``: named with a diff, or stated in a sentence that
+was measured; a name is wrong if a case of many fresh ones tells its numbers from the target's.
 """
 
 from __future__ import annotations
@@ -11,22 +12,58 @@ import multiprocessing
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from statistics import median
+from typing import Any
+
+from unseen import PAIRS, SINGLE, network
 
 import reference_rnn
+from conformance import Capabilities
 from conformance.adapters import reference
 from conformance.api import check
 from conformance.chapters import catalogue
-from conformance.diagnosis.diagnosis import diagnose, stateful
+from conformance.claims.allowed import drawn
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
-from conformance.diagnosis.probes import Answered, Probe, probes
+from conformance.diagnosis.probes import Answered, Probe, asked, probes
+from conformance.diagnosis.search import rounding, stateful
 from conformance.faults import FAULTS, Fault, FaultyReference, PatchError
 from conformance.harness.load import open_target
+from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.subject import Subject
 from conformance.trial.pool import cores
-from reference_rnn import arithmetic
+from reference_rnn import Case, arithmetic
+from strategies.cases import build, decode
+
+FRESH = 400  # cases that a named mistake must give the numbers of
+
+
+def unseen(names: tuple[str, ...]) -> tuple[bool, bool, bool, float]:
+    """Of slips in another network: whether a change gives its numbers, or a sentence states it, or a name is wrong."""
+    target = network(*names)
+    report = check(target, properties=("equivalence.steps",), diagnosis=False)
+    failed = [result for result in report.results if result.status == "failed"]
+    began = time.monotonic()
+    reasons = diagnose(open_target(target), catalogue(), failed)
+    seconds = time.monotonic() - began
+    stated = any(finding.fault.startswith("measured.") for finding in reasons.findings)
+    wrong = bool(contradicted(target, reasons.named))
+    return bool(reasons.named) and not wrong, stated, wrong, seconds
+
+
+def unseen_line(name: str, cases: list[tuple[str, ...]], pool: ProcessPoolExecutor) -> None:
+    """Prints a line of the table of slips."""
+    found = list(pool.map(unseen, cases))
+    for names, (named, stated, wrong, _) in zip(cases, found):
+        if not named:
+            print("wrong:" if wrong else "stated:" if stated else "missed:", " + ".join(names), file=sys.stderr)
+    seconds = [result[3] for result in found]
+    counts = [sum(result[k] for result in found) for k in range(3)]
+    missed = len(found) - sum(counts)
+    print(f"| {name} | {len(cases)} | {' | '.join(map(str, counts))} | {missed} | {median(seconds):.1f} |", flush=True)
 
 
 def diagnosed(ids: tuple[str, ...]) -> tuple[bool, bool, float]:
@@ -76,6 +113,42 @@ def both_show(one: Fault, other: Fault) -> bool:
     return False
 
 
+def contradicted(target: Any, named: Mapping[str, Sequence[Fault]], seed: int = 2) -> list[str]:
+    """The cells for which mistakes are named that are not made: a fresh case tells their numbers from the target's."""
+    subject = Subject(open_target(target))
+    references = {cell: FaultyReference(*faults) for cell, faults in named.items()}
+    wrong = set()
+    subject.restart()
+    for case in drawn_cases(subject.capabilities, seed):
+        cell = str(case.config.cell)
+        if cell in references and not agrees(subject, references[cell], case):
+            wrong.add(cell)
+    return sorted(wrong)
+
+
+def drawn_cases(capabilities: Capabilities, seed: int) -> Iterator[Case]:
+    """Random cases within what is claimed."""
+    generator, allowed = random.Random(seed), drawn(capabilities)
+    for _ in range(FRESH):
+        yield build(decode(generator.randbytes(48)), allowed)
+
+
+def agrees(subject: Subject, named: FaultyReference, case: Case) -> bool:
+    """Whether the numbers of a mistake are the target's, but for rounding."""
+    probe = Probe(case)
+    try:
+        given = asked(subject, probe)
+    except NotApplicable:
+        return True
+    except Failure:
+        given = None
+    mine = Answered(probe, given, probe.ask(reference_rnn), subject.arithmetic(case))
+    theirs = answer(named, probe)
+    if given is None or theirs is None:
+        return given is theirs
+    return mine.agreeing(theirs, rounding(lambda other: answer(named, other), mine)) == len(given)
+
+
 def answer(faulty: FaultyReference, probe: Probe) -> dict | None:
     """What a faulty reference answers; None where it fails."""
     try:
@@ -103,6 +176,9 @@ def main() -> None:
     with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
         line("one fault", [(id,) for id in FAULTS], pool)
         line("two faults", list(pairs(int(sys.argv[1]) if sys.argv[1:] else 100)), pool)
+        print("\n| | tried | with a diff | stated | wrong | missed | median s |\n|---|---:|---:|---:|---:|---:|---:|")
+        unseen_line("one slip", [(name,) for name in SINGLE], pool)
+        unseen_line("two slips", list(PAIRS), pool)
 
 
 if __name__ == "__main__":

@@ -62,12 +62,16 @@ class Finding:
 
 @dataclass
 class Diagnosis:
-    """The mistakes that were recognised, and what else is known about what is wrong."""
+    """The mistakes that were recognised, and what else is known about what is wrong.
+
+    named  by cell: the changes of the reference that give its numbers, as ``faults.patching.Fault``
+    """
 
     findings: list[Finding]
     known: list[str]
     wrong_cells: list[str] = field(default_factory=list)
     error_map: dict[str, Any] | None = None
+    named: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

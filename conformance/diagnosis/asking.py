@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from conformance.claims.allowed import drawn
+from conformance.faults.patching import Fault
 from conformance.judging.judgement import NotRun
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, rounded
@@ -19,12 +20,16 @@ from .work import Work
 
 @dataclass
 class Bench:
-    """One cell of a target in one dtype, and the calls that are left."""
+    """One cell of a target in one dtype, and the calls that are left.
+
+    leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
+    """
 
     subject: Subject
     cell: Cell
     dtype: str
     calls: Work
+    leads: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.allowed = drawn(self.subject.capabilities)

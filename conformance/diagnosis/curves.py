@@ -6,14 +6,18 @@ number that the bias gives comes out as one that x gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from conformance.faults import operators
+from conformance.faults.patching import Fault
 from conformance.judging.judgement import Failure, NotApplicable
-from reference_rnn import Case, Config
+from reference_rnn import Case, Cell, Config
 from reference_rnn.cell import ACTIVATIONS
+from reference_rnn.equations import written_out
 
 from .asking import Bench
 from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, relied_on, settings
@@ -29,50 +33,40 @@ SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of
 Curve = Callable[[np.ndarray], np.ndarray]
 
 
-def sigmoid(z: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-z))."""
-    return 0.5 + 0.5 * np.tanh(0.5 * z)
+def clipped(activation: str, *bounds: int) -> dict[str, str]:
+    """An activation of what is cut off at both ends, for some bounds."""
+    return {f"{activation} of what is clipped at {b}": f"{activation}(np.clip(z, -{b}, {b}))" for b in bounds}
 
 
-def clipped(curve: Curve, bound: float) -> Curve:
-    """A curve of what is cut off at both ends."""
-    return lambda z: curve(np.clip(z, -bound, bound))
-
-
-def leaky(slope: float) -> Curve:
-    """A ReLU that lets some of what is below zero through."""
-    return lambda z: np.where(z > 0, z, slope * z)
-
-
-# What stands in for an activation, by the name of that.
-STANDING_IN: dict[str, dict[str, Curve]] = {
+# What stands in for an activation, by the name of that: what it is called, and its text.
+STANDING_IN: dict[str, dict[str, str]] = {
     "tanh": {
-        **{f"tanh of what is clipped at {bound}": clipped(np.tanh, bound) for bound in (1, 2, 3, 4, 5, 6)},
-        "the quotient z (27 + z²) / (27 + 9 z²)": lambda z: np.clip(z * (27 + z * z) / (27 + 9 * z * z), -1, 1),
-        "the quotient z (27 + z²) / (27 + 9 z²), not clipped": lambda z: z * (27 + z * z) / (27 + 9 * z * z),
-        "the quotient z (15 + z²) / (15 + 6 z²)": lambda z: np.clip(z * (15 + z * z) / (15 + 6 * z * z), -1, 1),
-        "hard tanh, z between -1 and 1": lambda z: np.clip(z, -1, 1),
-        "z - z³ / 3": lambda z: z - z**3 / 3,
-        "1.7159 tanh(2 z / 3)": lambda z: 1.7159 * np.tanh(2 * z / 3),
-        "atan": np.arctan,
-        "z / sqrt(1 + z²)": lambda z: z / np.sqrt(1 + z * z),
+        **clipped("tanh", 1, 2, 3, 4, 5, 6),
+        "the quotient z (27 + z²) / (27 + 9 z²)": "np.clip(z * (27 + z * z) / (27 + 9 * z * z), -1, 1)",
+        "the quotient z (27 + z²) / (27 + 9 z²), not clipped": "z * (27 + z * z) / (27 + 9 * z * z)",
+        "the quotient z (15 + z²) / (15 + 6 z²)": "np.clip(z * (15 + z * z) / (15 + 6 * z * z), -1, 1)",
+        "hard tanh, z between -1 and 1": "np.clip(z, -1, 1)",
+        "z - z³ / 3": "z - z**3 / 3",
+        "1.7159 tanh(2 z / 3)": "1.7159 * tanh(2 * z / 3)",
+        "atan": "np.arctan(z)",
+        "z / sqrt(1 + z²)": "z / np.sqrt(1 + z * z)",
     },
     "sigmoid": {
-        "a hard sigmoid, z / 5 + 1/2": lambda z: np.clip(z / 5 + 0.5, 0, 1),
-        "a hard sigmoid, z / 6 + 1/2": lambda z: np.clip(z / 6 + 0.5, 0, 1),
-        "a hard sigmoid, z / 4 + 1/2": lambda z: np.clip(z / 4 + 0.5, 0, 1),
-        "(1 + softsign(z)) / 2": lambda z: 0.5 + 0.5 * z / (1 + abs(z)),
-        "1 - sigmoid(z)": lambda z: sigmoid(-z),
-        **{f"sigmoid of what is clipped at {bound}": clipped(sigmoid, bound) for bound in (2, 3, 4, 5, 6, 8, 10)},
+        "a hard sigmoid, z / 5 + 1/2": "np.clip(z / 5 + 0.5, 0, 1)",
+        "a hard sigmoid, z / 6 + 1/2": "np.clip(z / 6 + 0.5, 0, 1)",
+        "a hard sigmoid, z / 4 + 1/2": "np.clip(z / 4 + 0.5, 0, 1)",
+        "(1 + softsign(z)) / 2": "0.5 + 0.5 * z / (1 + abs(z))",
+        "1 - sigmoid(z)": "sigmoid(-z)",
+        **clipped("sigmoid", 2, 3, 4, 5, 6, 8, 10),
     },
     "relu": {
-        "relu6": lambda z: np.clip(z, 0, 6),
-        **{f"a leaky ReLU, slope {slope}": leaky(slope) for slope in (0.01, 0.1, 0.2)},
-        "|z|": np.abs,
-        "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
-        "softplus": lambda z: np.logaddexp(0, z),
-        "silu": lambda z: z * sigmoid(z),
-        "gelu": lambda z: 0.5 * z * (1 + np.tanh(0.7978845608028654 * (z + 0.044715 * z**3))),
+        "relu6": "np.clip(z, 0, 6)",
+        **{f"a leaky ReLU, slope {slope}": f"np.where(z > 0, z, {slope} * z)" for slope in (0.01, 0.1, 0.2)},
+        "|z|": "abs(z)",
+        "elu": "np.where(z > 0, z, np.expm1(np.minimum(z, 0)))",
+        "softplus": "np.logaddexp(0, z)",
+        "silu": "z * sigmoid(z)",
+        "gelu": "0.5 * z * (1 + tanh(0.7978845608028654 * (z + 0.044715 * z**3)))",
     },
 }
 # Of a curve that is f(a z + b), z as the curve's own numbers say it.
@@ -80,6 +74,11 @@ INVERSE: dict[str, Curve] = {
     "tanh": np.arctanh, "sigmoid": lambda y: np.log(y) - np.log1p(-y), "relu": lambda y: np.where(y > 0, y, np.nan)
 }  # fmt: skip
 ANY: dict[str, Curve] = {**{name: curve for name, curve in ACTIVATIONS.items()}, "z itself": lambda z: z}
+
+
+def curve_of(text: str) -> Curve:
+    """A curve from its text."""
+    return eval(f"lambda z: {text}", {"np": np, **ACTIVATIONS})
 
 
 @dataclass(frozen=True)
@@ -144,11 +143,17 @@ class Curves:
         """The curve of a setting; None if there is no answer, or none of numbers."""
         try:
             own = reading(self.bench, setting, GRID)
-            if not own.right.all():  # then each number alone: rows may be what is wrong
+            if not own.right.all() and not self.rows_are_apart(own):
                 own = reading(self.bench, setting, GRID, rows=1)
         except (Failure, NotApplicable):
             return None
         return own if own.sound else None
+
+    def rows_are_apart(self, own: Read) -> bool:
+        """Whether numbers come out alone as they do beside others: rows may be what is wrong."""
+        alone = reading(self.bench, own.setting, COARSE, rows=1)
+        here = np.isin(own.z, alone.z)
+        return bool((abs(alone.theirs - own.theirs[here]) <= SLACK * (alone.rad + own.rad[here])).all())
 
     def held(self, setting: Setting) -> bool:
         """Whether all is right that a setting relies on."""
@@ -171,7 +176,7 @@ class Curves:
 
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
-        named: dict[tuple[str, str], list[Setting]] = {}
+        named: dict[tuple[str, str, str], list[Setting]] = {}
         others = []
         for own in self.curves.values():
             if not self.held(own.setting):
@@ -183,26 +188,28 @@ class Curves:
                 continue
             elif self.leans(own):
                 others.append(f"{own.setting.name} moves with a state that it must not see")
-            elif name := self.named(own):
-                named.setdefault((name, own.setting.activation), []).append(own.setting)
+            elif curve := self.named(own):
+                named.setdefault((*curve, own.setting.activation), []).append(own.setting)
             elif own.times == 1 and own.setting.alone and np.ptp(own.theirs):
                 others.append(unknown(self.bench, own))
         others += [
             f"{own.setting.result} moves with {name} where no weight and no gate lets it through{seen(own.setting)}"
             for own in self.curves.values() for name, field in STATES.items() if self.moves(own, name, field)
         ]  # fmt: skip
+        for (name, text, _), mine in named.items():
+            self.bench.leads += with_curve(self.bench.cell, mine, name, text)
         return [
             f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
-            for (name, activation), mine in named.items()
+            for (name, _, activation), mine in named.items()
         ] + others
 
-    def named(self, own: Read) -> str:
-        """The name of a curve; "" if it has none, or something else is to blame."""
+    def named(self, own: Read) -> tuple[str, str] | None:
+        """The name of a curve, and its text; None if it has none, or something else is to blame."""
         activation, room = own.setting.activation, own.room + SAME * self.bench.unit
-        name = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
-        if name or own.times == 1 or own.setting.gates:
-            return name
-        return f"{own.times:.5g} {activation}(z)"
+        curve = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
+        if curve or own.times == 1 or own.setting.gates:
+            return curve
+        return f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"
 
     def terms(self, own: Read) -> list[Read]:
         """A few numbers of a curve, given by each term that its gate reads."""
@@ -280,19 +287,53 @@ def given(mine: list[Setting]) -> str:
     return ", ".join([f"z = {' or '.join(numbers)}", *(states if len(mine) == 1 else [])])
 
 
-@np.errstate(all="ignore")
-def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> str:
-    """The name of a curve that stands in for an activation; "" if it has none."""
-    for name, curve in {**STANDING_IN.get(activation, {}), **ANY}.items():
-        if name != activation and (abs(y - curve(z)) <= room * (1 + abs(curve(z)))).all():
-            return name if name not in ACTIVATIONS else f"{name}(z)"
+def with_curve(cell: Cell, mine: list[Setting], name: str, text: str) -> Iterator[Fault]:
+    """The cell with another curve where some settings read an activation off; nothing if its text does not show it."""
+    letters = dict(zip(cell.gates, operators.gate_names(cell)))
+    reads = [f"{letters[s.swept]}.W_ih" if s.gates and s.swept in letters else STATES.get(s.swept, "z") for s in mine]
+    lines = written_out(cell).splitlines()
+    others = [drawn(line, mine[0].activation, reads, text) for line in lines]
+    changed = {k: other for k, other in enumerate(others) if other}
+    if len(changed) != len(mine):
+        return
+    span = range(min(changed), max(changed) + 1)
+    old, new = "\n".join(lines[k] for k in span), "\n".join(changed.get(k, lines[k]) for k in span)
+    id = "-".join(["curve", cell.lower().replace("_", "-"), *(setting.swept for setting in mine)])
+    function = cell if cell.own else cell.step.__name__
+    title = f"{together(mine)} is {name} ({cell})"
+    yield Fault(id, title, "cell-variant", function, old, new, (operators.STEPS,))
+
+
+def drawn(line: str, activation: str, reads: list[str], text: str) -> str:
+    """A line of equations with another curve for an activation of what some settings read; "" if it has none."""
+    if line.endswith(":"):
+        return ""
+    for node, _, with_text in operators.places(line):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == activation:
+            inner = ", ".join(ast.unparse(argument) for argument in node.args)
+            if any(read == inner or ("." in read and read in inner) for read in reads):
+                return with_text(f"(lambda z: {text})({inner})")
     return ""
 
 
-def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> str:
-    """The activation of a z + b, where that is what a curve is; else ""."""
+@np.errstate(all="ignore")
+def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tuple[str, str] | None:
+    """The name of a curve that stands in for an activation, and its text; None if it has none."""
+    others = {f"{name}(z)": f"{name}(z)" for name in ACTIVATIONS if name != activation} | {"z itself": "z"}
+    for name, text in (STANDING_IN.get(activation, {}) | others).items():
+        curve = curve_of(text)(z)
+        if (abs(y - curve) <= room * (1 + abs(curve))).all():
+            return name, text
+    return None
+
+
+def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tuple[str, str] | None:
+    """The activation of a z + b, where that is what a curve is, and its text; else None."""
     shift = fit(activation, z, y, room)
-    return "" if shift in (None, (1, 0)) else f"{activation}({linear(*shift, 'z')})"
+    if shift is None or shift == (1, 0):
+        return None
+    a, b = shift
+    return f"{activation}({linear(a, b, 'z')})", f"{activation}({a!r} * z + {b!r})"
 
 
 @np.errstate(all="ignore")

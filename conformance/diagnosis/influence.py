@@ -23,7 +23,8 @@ from .sentences import At, Element, Pairs, sentences
 
 STEP = 0.25  # how far an element is changed: numbers lie between 0.1 and 1
 FAR = (8.0, -8.0)  # the same where nothing moved: a unit may be saturated, or below the kink of a ReLU
-ELEMENTS = 36  # of one array, at most, and fewer where there are several layers and directions
+ELEMENTS = 36  # of one array, at most
+FEW = 48  # of all arrays, where another rung has shown that an element of each kind is read alone
 CLEAR = 64.0  # times what rounding explains: what must move, moves by so much
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 FAINT = 2.0**-8  # of what it must: who moves by less than that in long runs forgets sooner, and does see
@@ -61,6 +62,9 @@ MORE: Ladder = {
 }
 
 
+LADDER = ONE_STEP | MORE
+WHOLE = ("one step of one unit", "one step")  # on these rungs each element is changed
+
 # What else a rung may be than its sizes.
 WAYS = {
     "last": "all but the last feature of x and the last unit of h_0 zero",
@@ -78,8 +82,11 @@ def influence(bench: Bench, ladder: Ladder) -> list[str]:
             continue  # other sizes are claimed, and these were asked for before
         tried.add(size)
         try:
-            experiment = Experiment(bench, case)
+            experiment = Experiment(bench, case, few=name not in WHOLE)
             pairs = experiment.pairs()
+            if pairs is not None and pairs.differ.any():  # then all of it
+                experiment = Experiment(bench, case)
+                pairs = experiment.pairs()
         except (Failure, NotApplicable):  # it has no answer, or not for what is changed
             continue
         if pairs is None:
@@ -96,8 +103,7 @@ def independent(bench: Bench) -> bool:
 
     Raises Failure and NotApplicable where there is no answer.
     """
-    ladder = [*ONE_STEP.values(), *MORE.values()]
-    case = next((case for rung in ladder if (case := built(bench, rung)) is not None), None)
+    case = next((case for rung in LADDER.values() if (case := built(bench, rung)) is not None), None)
     if case is None:
         return False
     bench.restart()
@@ -162,13 +168,14 @@ def last_alone(array: np.ndarray) -> np.ndarray:
     return np.where(np.arange(array.shape[-1]) == array.shape[-1] - 1, array, array.dtype.type(0))
 
 
-def sources(case: Case, generator: np.random.Generator) -> Iterator[Element]:
-    """The elements that are changed: of each array all, or some of them."""
-    named, several = dict(case.arrays()), case.config.num_layers * case.config.num_directions
+def sources(case: Case, generator: np.random.Generator, few: bool) -> Iterator[Element]:
+    """The elements that are changed: of each array all, or some of them, or a few."""
+    named = dict(case.arrays())
+    most = max(2, FEW // len(named)) if few else ELEMENTS
     for name, place in places(case.config).items():
         if name in named:
             array = named[name]
-            for number in sorted(generator.permutation(array.size)[: ELEMENTS // several].tolist()):
+            for number in sorted(generator.permutation(array.size)[:most].tolist()):
                 index = tuple(map(int, np.unravel_index(number, array.shape)))
                 if place["array"] != "bias_hh" or array[index]:  # those that do not exist are zero
                     yield Element(name, index, place | where(case.config, place, index))
@@ -217,10 +224,10 @@ class Experiment:
     """
 
     @np.errstate(all="ignore")
-    def __init__(self, bench: Bench, case: Case) -> None:
+    def __init__(self, bench: Bench, case: Case, few: bool = False) -> None:
         self.bench = bench
         self.case = case
-        self.sources = list(sources(case, np.random.default_rng(0)))
+        self.sources = list(sources(case, np.random.default_rng(0), few))
         self.results = list(results(case))
         self.changed = [self.moved(source, STEP) for source in self.sources]
         self.mid, self.rad = bench.ball(case)

@@ -76,16 +76,18 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 @np.errstate(all="ignore")
 def what_is_known(
     answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None,
-    stated: Collection[str] = (),
+    stated: Collection[str] = (), shown: Sequence[Case] = (),
 ) -> list[str]:  # fmt: skip
     """Sentences about where these cells are wrong, and which cells are right.
 
     subject  the target, to be asked for its lower layers by these calls
     stated   cells about which more is said than how many probes are wrong: that alone is left out
+    shown    the cases that are shown to be wrong elsewhere: what is said of all wrong answers holds for them, too
     """
     lines = []
     asked = dict.fromkeys(a.probe.case.config.cell for a in answered)
     right = [cell for cell in asked if all(a.right for a in answered if a.probe.case.config.cell == cell)]
+    right = [cell for cell in right if cell not in stated]
     if cells and right:
         lines.append(f"{', '.join(right)} {'is' if len(right) == 1 else 'are'} right in every probe")
     told: dict[tuple[str, str], list[str]] = {}
@@ -93,7 +95,8 @@ def what_is_known(
         mine = [a for a in answered if a.probe.case.config.cell == cell]
         for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
             if any(not a.right for a in group):
-                for fact in (*facts(group, cell in stated), *depth(group, subject, calls)):
+                mine_shown = [case for case in shown if case.config.cell == cell]
+                for fact in (*facts(group, cell in stated, mine_shown), *depth(group, subject, calls)):
                     told.setdefault((label, fact), []).append(cell)
     return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
 
@@ -119,6 +122,17 @@ def right_alone(subject: Subject, answered: Sequence[Answered], calls: Work) -> 
     ]
 
 
+def silent(answered: Sequence[Answered], cells: Collection[str]) -> list[str]:
+    """Where cells of which the mistakes are named give no result at all: that is something else."""
+    mine = [a for a in answered if a.probe.case.config.cell in cells]
+    none = [a.probe.case for a in mine if a.given is None]
+    heard = [a.probe.case for a in mine if a.given is not None]
+    if not none or not heard:
+        return []
+    where = condition(none, heard).replace("wrong where", "there where").replace("right elsewhere", "and only there")
+    return [f"{len(none)} of {len(mine)} probes give no result at all" + (f": {where}" if where else "")]
+
+
 def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
     """What could not be compared, since the results that it builds on are wrong."""
     wrong = any(not a.right and a.probe.d is None for a in answered)
@@ -133,7 +147,7 @@ def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
     return [] if forward_wrong else [a for a in answered if a.probe.d is not None]
 
 
-def facts(answered: Sequence[Answered], stated: bool = False) -> Iterator[str]:
+def facts(answered: Sequence[Answered], stated: bool = False, shown: Sequence[Case] = ()) -> Iterator[str]:
     """When it is wrong, and in what part of the results; stated: how many probes are wrong is of no interest."""
     wrong = [a for a in answered if not a.right]
     right = [a for a in answered if a.right]
@@ -142,7 +156,7 @@ def facts(answered: Sequence[Answered], stated: bool = False) -> Iterator[str]:
         yield f"{len(silent)} of {len(answered)} probes give no result at all"
     if len(silent) == len(answered):
         return
-    where = condition([a.probe.case for a in wrong], [a.probe.case for a in right])
+    where = condition([a.probe.case for a in wrong], [a.probe.case for a in right], shown)
     if where or not stated:
         yield where or (f"{len(wrong)} of {len(answered)} probes are wrong" if right else "every probe is wrong")
     heard = [a for a in wrong if a.given is not None]
@@ -153,12 +167,16 @@ def facts(answered: Sequence[Answered], stated: bool = False) -> Iterator[str]:
             yield from places(steps)
 
 
-def condition(wrong: Sequence[Case], right: Sequence[Case]) -> str:
-    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one; or ""."""
+def condition(wrong: Sequence[Case], right: Sequence[Case], shown: Sequence[Case] = ()) -> str:
+    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one; or "".
+
+    shown  other cases that are wrong, not counted: no condition is said that does not hold for them
+    """
     if not right:
         return ""
     bad, good = (
-        {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()} for cases in (wrong, right)
+        {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()}
+        for cases in ([*wrong, *shown], right)
     )
     if either := cover(bad, good, 0.0):
         return f"wrong where {either}, right elsewhere"

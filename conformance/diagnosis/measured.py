@@ -11,38 +11,49 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from conformance.events import MEASURED, Finding
+from conformance.faults.patching import Fault
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 from reference_rnn import Cell
 
 from .asking import Bench
 from .curves import curves
+from .history import history
 from .influence import MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered
 from .work import Work
 
 MOST = 3  # sentences about one cell
-EXPERIMENTS: tuple[tuple[str, Callable[[Bench], list[str]]], ...] = (
+Experiments = tuple[tuple[str, Callable[[Bench], list[str]]], ...]
+EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=ONE_STEP)),
     ("precision", precision),
     ("curve", curves),
     ("influence", partial(influence, ladder=MORE)),
 )
+AFTER_OTHERS: Experiments = (("history", history),)
 
 
 Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that they are about
 
 
-def measured(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work) -> Sentences:
-    """What experiments show about those cells that give wrong numbers."""
+def measured(
+    subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work, alone: bool = False
+) -> tuple[Sentences, dict[Cell, list[Fault]]]:
+    """What experiments show about those cells that give wrong numbers, and mistakes that would explain it.
+
+    alone  whether a new instance gets right what is wrong
+    """
     wrong = wrong_dtypes(subject, answered, cells)
     found: Sentences = {}
+    leads = {}
     for number, (cell, dtype) in enumerate(wrong.items()):
         bench = Bench(subject, cell, dtype, calls.part(1 / (len(wrong) - number)))
-        for kind, sentence in shown(bench):
+        for kind, sentence in shown(bench, AFTER_OTHERS if alone else EXPERIMENTS):
             found.setdefault((kind, sentence), []).append(cell)
-    return found
+        leads[cell] = bench.leads
+    return found, leads
 
 
 def findings_of(sentences: Sentences, answered: Sequence[Answered]) -> Iterator[Finding]:
@@ -53,21 +64,20 @@ def findings_of(sentences: Sentences, answered: Sequence[Answered]) -> Iterator[
 
 
 def wrong_dtypes(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell]) -> Mapping[Cell, str]:
-    """The cells that give wrong numbers, each with the first dtype in which it does."""
-    found: dict[Cell, str] = {}
-    heard = [a.probe.case.config for a in answered if a.probe.d is None and a.given is not None and not a.right]
+    """Some cells, each with the first dtype in which it gives wrong numbers, or the first one if it gives none."""
+    found = {}
+    wrong = [a.probe.case.config for a in answered if a.probe.d is None and a.given is not None and not a.right]
     for cell in cells:
-        dtypes = {config.dtype for config in heard if config.cell == cell}
-        if dtypes:
-            found[cell] = next(dtype for dtype in subject.capabilities.dtypes if dtype in dtypes)
+        dtypes = {config.dtype for config in wrong if config.cell == cell}
+        found[cell] = next(dtype for dtype in subject.capabilities.dtypes if dtype in dtypes or not dtypes)
     return found
 
 
-def shown(bench: Bench) -> list[tuple[str, str]]:
+def shown(bench: Bench, experiments: Experiments = EXPERIMENTS) -> list[tuple[str, str]]:
     """The kind of the first experiment that shows something, with its sentences."""
     try:
-        if independent(bench):
-            for kind, experiment in EXPERIMENTS:
+        if experiments is AFTER_OTHERS or independent(bench):
+            for kind, experiment in experiments:
                 if sentences := experiment(bench):
                     return [(kind, sentence) for sentence in sentences[:MOST]]
     except (Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that

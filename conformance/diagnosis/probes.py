@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, takewhile
 from typing import Any
 
 import numpy as np
@@ -21,16 +23,19 @@ from conformance.judging.gradients import cotangents
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.options import WITH
 from conformance.judging.subject import Subject
-from reference_rnn import Arithmetic, Case, forward, gradients, reached
+from reference_rnn import Arithmetic, Case, Cell, forward, gradients, reached
 from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
 
+from .ladder import rungs
 from .work import Work
 
 Arrays = dict[str, np.ndarray]
 DRAWN = 16  # random cases for each cell
+FRESH, DEAR_FRESH = 200, 20  # the same, which a mistake must give before it is named; few where a shape is dear
 FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, many rows, many steps, no bias
 UNKNOWN = 2.0**8  # in units of roundoff
+MAGNIFIED = 2.0**-8  # of the largest number: rounding that leads farther is taken for a mistake
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 
 
@@ -40,12 +45,17 @@ class Probe:
 
     case: Case
     d: dict[str, Any] | None = None
+    rung: bool = False  # of the ladder
 
     def ask(self, reference: Any) -> Arrays:
         """What a reference, faulty or not, answers; no exception of a faulty one is of interest."""
         if self.d is not None:
             return reference.gradients(self.case, **self.d)
         return dict(reference.forward(self.case).items())
+
+    def turned(self, change: Callable[[np.ndarray], np.ndarray]) -> Probe:
+        """The same call with other numbers."""
+        return replace(self, case=self.case.map(lambda _, array: change(array.astype(np.float64))))
 
     @property
     def size(self) -> int:
@@ -78,19 +88,39 @@ class Answered:
                 room[name] = np.where(reach.maybe, np.inf, room[name])  # NaN may have met a factor of zero
         return room
 
-    @np.errstate(all="ignore")
+    def widest(self, name: str) -> float:
+        """The largest room of an array, among those that are finite."""
+        room = self.room.get(name, np.zeros(0))
+        return float(room.max(initial=0, where=np.isfinite(room)))
+
     def same(self, answer: Arrays | None) -> bool:
         """Whether the target's answer is this one, but for rounding; None: none at all."""
-        if self.given is None or answer is None:
-            return self.given is answer
-        return all(self.close(name, array, answer.get(name)).all() for name, array in self.given.items())
+        return self.given is answer if self.given is None else self.agreeing(answer) == len(self.given)
 
     @np.errstate(all="ignore")
-    def close(self, name: str, a: np.ndarray, b: Any) -> np.ndarray:
+    def agreeing(self, answer: Arrays | None, more: Arrays | None = None) -> int:
+        """How many arrays of the target's answer are those of this one, up to the first that is not.
+
+        more  how far rounding may lead beside what is usual
+        """
+        pairs = ((name, array, (answer or {}).get(name)) for name, array in (self.given or {}).items())
+        return len(list(takewhile(lambda pair: self.close(*pair, more).all(), pairs)))
+
+    @np.errstate(all="ignore")
+    def alike(self, answer: Arrays) -> bool:
+        """Whether all that is apart is so little that it may be rounding, in a network that magnifies it."""
+        for name, a in (self.given or {}).items():
+            b = answer.get(name, np.array(None))
+            if b.shape != a.shape or (abs(a - b) > MAGNIFIED * (abs(a).max(initial=0) + 1)).any():
+                return False
+        return True
+
+    @np.errstate(all="ignore")
+    def close(self, name: str, a: np.ndarray, b: Any, more: Arrays | None = None) -> np.ndarray:
         """Where two arrays are the same, but for rounding."""
         if np.shape(b) != a.shape:
             return np.array(False)
-        usual = self.room.get(name, np.array(0.0))
+        usual = self.room.get(name, np.array(0.0)) + (more or {}).get(name, 0.0)
         rounding = 32 * self.arithmetic.u * np.nan_to_num(abs(a)) + 4 * self.arithmetic.eta
         room = (usual if usual.shape == a.shape else 0.0) + rounding
         return (a == b) | (abs(a - b) <= room) | (np.isnan(a) & np.isnan(b)) | np.isinf(room)
@@ -214,19 +244,38 @@ def answers(subject: Subject, calls: Work) -> list[Answered]:
     """What the target answers to the probes, as many as it may be called for."""
     found = []
     subject.restart()
-    for probe in probes(subject.capabilities):
+    ladder = (Probe(case, rung=True) for case in rungs(subject, calls))
+    for probe in chain(ladder, probes(subject.capabilities)):
         if calls.over:
             break
         calls.spend()
-        given: Arrays | None
-        try:
-            given = asked(subject, probe)
-        except NotApplicable:
-            continue
-        except Failure:
-            given = unread(subject, probe)
-        found.append(Answered(probe, given, probe.ask(Reference), subject.arithmetic(probe.case)))
+        with suppress(NotApplicable):
+            found.append(answered(subject, probe))
     return found
+
+
+def fresh(subject: Subject, cell: Cell, forward_wrong: bool) -> list[Answered]:
+    """What the target answers to random cases of a cell, or to how they are differentiated where forward is right."""
+    generator, allowed = random.Random(1), allowed_cases(subject.capabilities)
+    place = allowed.cells.index(cell)
+    few = subject.capabilities.recompiles
+    found = []
+    for _ in range(DEAR_FRESH if few else FRESH):
+        case = build(replace(decode(generator.randbytes(48)), cell=place), allowed)
+        probe = Probe(case, None if forward_wrong else cotangents(case))
+        with suppress(NotApplicable):
+            found.append(answered(subject, probe))
+    return found
+
+
+def answered(subject: Subject, probe: Probe) -> Answered:
+    """What the target answers to one probe; raises NotApplicable if it claims no such call."""
+    given: Arrays | None
+    try:
+        given = asked(subject, probe)
+    except Failure:
+        given = unread(subject, probe)
+    return Answered(probe, given, probe.ask(Reference), subject.arithmetic(probe.case))
 
 
 def unread(subject: Subject, probe: Probe) -> Arrays | None:

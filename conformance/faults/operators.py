@@ -212,11 +212,24 @@ def activated(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
 
 
 def inverted(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
-    """1 - z for z, of what earlier lines computed."""
-    computed = set(values(cell, lines[: lines.index(line)])) - set(arguments(cell))
+    """1 - z for z, or for another gate, of what earlier lines computed."""
+    computed = [name for name in values(cell, lines[: lines.index(line)]) if name not in arguments(cell)]
     for node, text, with_text in places(line):
         if isinstance(node, ast.Name) and node.id in computed:
-            yield Change("invert", f"1 - {node.id} stands where {node.id} should", line, with_text(f"(1 - {text})"))
+            for name in computed:
+                title = f"1 - {name} stands where {node.id} should"
+                yield Change("invert", title, line, with_text(f"(1 - {name})"))
+
+
+def added(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
+    """A state, or what was computed before, added to what an activation reads."""
+    known = values(cell, lines[: lines.index(line)])
+    for node, text, with_text in places(line):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ACTIVATIONS:
+            inner = text[len(node.func.id) + 1 : -1]
+            for name in known:
+                title = f"{place_of(line)} reads {name} beside what it should"
+                yield Change("add", title, line, with_text(f"{node.func.id}({inner} + {name})"))
 
 
 def mixed(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
@@ -248,7 +261,7 @@ def early(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
                     yield Change("early", f"the {state} of the step before is read, not the new one", old, new)
 
 
-OPERATORS = (terms, exchanged, transposed, activated, inverted, mixed, early)
+OPERATORS = (terms, exchanged, transposed, activated, inverted, mixed, early, added)
 
 
 def values(cell: Cell, lines: list[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 Each changes one place of their text, as a slip does: another entry of a list (the first, the last, the one before), the
 first layer, direction, row or step for all, another name of the same kind, a weight transposed, a parameter not read,
-one side of a choice for both. What gives the reference's numbers on every case of a small search, or those of another
-mistake, is left out, and so is what never runs.
+one side of a choice for both; a result taken from another place, a row that ends elsewhere. Many are made everywhere,
+in layer 0 only, in upper layers only, or in one direction. What gives the reference's numbers on every case of a small
+search, or those of another mistake, is left out, and so is what never runs.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain, permutations
 
 import numpy as np
 
-from reference_rnn import CELLS, Case, Config, parameter_shapes, result_shapes, state_shapes
+from reference_rnn import CELLS, Case, Cell, Config, parameter_shapes, result_shapes, state_shapes
 
 from .operators import STEPS, Change, places
 from .patching import Fault, FaultyReference, PatchError, place_of
@@ -23,9 +25,125 @@ LOOPS = ("run", "scan", "layer_parameters")
 COUNTERS = ("layer", "direction", "reverse", "t")
 ALIKE = (("state", "before", "new"), ("n", "s"))
 ROWS = {"x[t]": "(0 * x[t] + x[t][:1])", "before": "tuple(0 * s + s[:1] for s in before)"}
-KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+KINDS: dict[str, tuple[str, ...]] = {
+    **{kind: (kind,) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")},
+    "each bias": ("bias_ih", "bias_hh"), "each weight": ("weight_ih", "weight_hh"),
+}  # fmt: skip
 PARAMETER = "plain.parameters.get(kind + end, absent.get(kind))"
-ENDS = (("the forward direction", "end.removesuffix('_reverse')"), ("the first layer and direction", "'_l0'"))
+ENDS = {
+    "layer 0": "'_l0' + '_reverse' * end.endswith('_reverse')",
+    "the forward direction": "end.removesuffix('_reverse')",
+    "the first layer and direction": "'_l0'",
+    "layer 1 at most": "f'_l{min(int(end[2:].split(chr(95))[0]), 1)}' + '_reverse' * end.endswith('_reverse')",
+}
+# What else may be read of a parameter. An array of another size stays as it is.
+RELAID = {
+    "each gate's {} is applied transposed": "a.reshape(-1, a.shape[1], a.shape[1]).swapaxes(1, 2).reshape(a.shape)",
+    "{} is reshaped where it should be transposed": "a.reshape(a.shape[::-1]).T",
+    "the gates of {} lie unit by unit": (
+        "a.reshape(config.hidden_size, -1, *a.shape[1:]).swapaxes(0, 1).reshape(a.shape)"
+    ),
+}
+# Where a change may be made alone, by the names that a loop knows.
+ONLY = {
+    "run": {
+        "in layer 0 only": "not final[reverse:]", "in upper layers only": "final[reverse:]",
+        "in the reverse direction only": "reverse", "in the forward direction only": "not reverse",
+    },
+    "scan": {"in the reverse direction only": "reverse", "in the forward direction only": "not reverse"},
+}  # fmt: skip
+HALVES = (("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",))
+LAYER = "len(final) // len(directions)"
+# What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
+INSTEAD: dict[str, dict[str, dict[str, str]]] = {
+    "run": {
+        "initial[len(final)]": {
+            "{} starts from the state of the forward direction": "initial[len(final) - reverse]",
+            "{} starts from the state of the other direction": (
+                "initial[len(final) + (1 - 2 * reverse) * (len(directions) - 1)]"
+            ),
+            "{} starts from the state of layer 0": "initial[reverse]",
+            "{} starts from the state of the last layer": "initial[reverse - len(directions)]",
+            "{} starts from the states in reversed order": "initial[-1 - len(final)]",
+            "{} starts from the states as if they lay by direction": f"initial[reverse * len(layers) + {LAYER}]",
+            "{} starts from zero": "tuple(0 * s for s in initial[len(final)])",
+            "{} starts from h = 0": "(0 * initial[len(final)][0], *initial[len(final)][1:])",
+            "{} starts from c = 0": "(initial[len(final)][0], *(0 * s for s in initial[len(final)][1:]))",
+            "{} starts from h in place of c": "initial[len(final)][:1] * len(initial[len(final)])",
+            "{} starts from c in place of h": "initial[len(final)][-1:] * len(initial[len(final)])",
+            "{} starts from h and c exchanged": "initial[len(final)][::-1]",
+            "{} starts from the final state of the layer or direction before": "(final or initial)[-1]",
+            "{} starts each row from the state of the first row": (
+                "tuple(0 * s + s[:1] for s in initial[len(final)])"
+            ),
+        },
+        "scan(step, p, x, state, lengths, reverse)": {
+            "{} reads the output of the forward direction": (
+                "scan(step, p, halves[0] if halves and halves[0][:1] and halves[0][0].shape == x[0].shape else x,"
+                " state, lengths, reverse)"
+            ),
+            "{} goes forwards": "scan(step, p, x, state, lengths, 0)",
+            "{} goes the other way": "scan(step, p, x, state, lengths, 1 - reverse)",
+            "{} reads x with its steps in reversed order": "scan(step, p, x[::-1], state, lengths, reverse)",
+        },
+        "halves.append(output)": {
+            "{} lays its output down in reversed order": "halves.append(output[::-1])",
+            "{} lays down the output of the direction before": "halves.append((halves or [output])[0])",
+            "{} adds what it reads to what it gives": (
+                "halves.append([o + i if np.shape(o) == np.shape(i) else o for o, i in zip(output, x)])"
+            ),
+        },
+        "final.append(state)": {
+            "{} hands out the final states of directions exchanged": "final.insert(len(final) - reverse, state)",
+            "{} hands out its initial state": "final.append(initial[len(final)])",
+            "{} hands out the last step of its output": "final.append((output[-1], *state[1:]))",
+            "{} hands out the first step of its output": "final.append((output[0], *state[1:]))",
+            "{} hands out the first step that it computed": (
+                "final.append((output[-1 if reverse else 0], *state[1:]))"
+            ),
+            "{} hands out h in place of c": "final.append(state[:1] * len(state))",
+            "{} hands out c in place of h": "final.append(state[-1:] * len(state))",
+            "{} hands out h and c exchanged": "final.append(state[::-1])",
+            "{} hands out the state that went before it": "final.append((final or [state])[-1])",
+        },
+        "join(*both)": {
+            "the halves lie unit beside unit": "np.stack(both, -1).reshape(join(*both).shape)",
+            "the forward half stands in the place of both": "join(*both[:1] * len(both))",
+            "the reverse half stands in the place of both": "join(*both[-1:] * len(both))",
+            "the reverse half comes first": "join(*both[::-1])",
+            "each half is the sum of both": "join(*[sum(both)] * len(both))",
+            "each half is the mean of both": "join(*[sum(both) / len(both)] * len(both))",
+        },
+    },
+    "scan": {
+        "(t < lengths)[:, None]": {
+            "a row ends a step late": "(t <= lengths)[:, None]",
+            "a row ends a step early": "(t < lengths - 1)[:, None]",
+            "rows end where the first does": "(t < lengths[:1] + 0 * lengths)[:, None]",
+            "rows end where the shortest does": "(t < lengths.min() + 0 * lengths)[:, None]",
+            "rows never end": "(t < len(x) + 0 * lengths)[:, None]",
+            "rows have the lengths of those in reversed order": "(t < lengths[::-1])[:, None]",
+            "rows have the lengths in descending order": "(t < np.sort(lengths)[::-1])[:, None]",
+        },
+        "select(state[0], alive, 0.0)": {
+            "the padding of the output repeats the state": "state[0]",
+            "the padding of the output goes on": "new[0]",
+            "the output is the state before the step": "select(before[0], alive, 0.0)",
+            "the output is c": "select(state[-1], alive, 0.0)",
+        },
+        "select(n, alive, s)": {
+            "padding is masked by zeros in the state": "select(n, alive, 0.0)",
+        },
+        "output[t] =": {
+            "steps are laid down in the order of computing": "output[len(x) - 1 - t if reverse else t] =",
+            "steps are laid down in reversed order": "output[len(x) - 1 - t] =",
+        },
+        "before = state if": {
+            "every step starts from h of the step before and the initial c": "before = (state[0], *before[1:]) if",
+            "every step starts from c of the step before and the initial h": "before = (before[0], *state[1:]) if",
+        },
+    },
+}  # fmt: skip
 SHAPES = ((6, 3, 3, 2), (3, 3, 3, 1))  # I, H, layers, directions: every weight of a layer fits into every other layer
 
 
@@ -35,7 +153,7 @@ def wiring() -> dict[str, Fault]:
     right = answers(FaultyReference())
     found, seen = dict[str, Fault](), {right}
     for function in LOOPS:
-        for number, change in enumerate(changes_of(function)):
+        for number, change in enumerate(chain(changes_of(function), replaced(function))):
             id = f"wiring.{function.replace('_', '-')}.{change.operator}.{number}"
             fault = Fault(id, change.title, "recurrence", function, change.old, change.new, (STEPS,))
             try:
@@ -45,6 +163,22 @@ def wiring() -> dict[str, Fault]:
             if given and given not in seen:
                 found[id] = fault
                 seen.add(given)
+    return found
+
+
+@lru_cache(maxsize=64)
+def packed(cell: Cell) -> dict[str, Fault]:
+    """The mistakes in the order in which gates are packed that are made in one half of the parameters alone, by id."""
+    found = {}
+    for kinds in HALVES:
+        gates = cell.packing(kinds[0])
+        for number, order in enumerate(permutations(range(len(gates)))):  # the first is the right one
+            if number and {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:
+                new = f"a.reshape({len(gates)}, -1, *a.shape[1:])[{list(order)}].reshape(a.shape)"
+                said = f"gates are packed in the order {', '.join(gates[place] for place in order)}"
+                change = relaid(f"{said} in {' and '.join(kinds)} ({cell})", new, kinds)
+                id = f"wiring.pack.{cell.lower()}.{'-'.join(kinds)}.{number}"
+                found[id] = Fault(id, change.title, "gate-order", "layer_parameters", change.old, change.new, (STEPS,))
     return found
 
 
@@ -77,7 +211,7 @@ def drawn(cell: str, inputs: int, units: int, layers: int, directions: int) -> C
     normal = np.random.default_rng(inputs).standard_normal
     config = Config(cell, inputs, units, layers, directions == 2, dtype="float64")
     parameters = {name: normal(shape.sizes) for name, shape in parameter_shapes(config).items()}
-    case = Case(config, parameters, normal((4, 3, inputs)), lengths=np.array([4, 2, 3]))
+    case = Case(config, parameters, normal((4, 3, inputs)), lengths=np.array([3, 2, 4]))
     states = {name: normal(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"}
     return case.replace(**states)
 
@@ -117,17 +251,37 @@ def instead(operator: str, old: str, new: str) -> Change:
 
 def parameters() -> Iterator[Change]:
     """One kind of parameter read from elsewhere, or as another one."""
-    for kind in KINDS:
-        for where, end in (("layer 0", "('_l0' + '_reverse' * end.endswith('_reverse'))"), *ENDS):
-            new = f"plain.parameters.get(kind + ({end} if kind == '{kind}' else end), absent.get(kind))"
-            yield Change("parameter", f"{kind} is that of {where} everywhere", PARAMETER, new)
-        yield Change("parameter", f"{kind} is not read", PARAMETER, f"({PARAMETER} * (kind != '{kind}'))")
-        first = f"({PARAMETER} * (kind != '{kind}' or end.startswith('_l0')))"
-        yield Change("parameter", f"{kind} is read in layer 0 only", PARAMETER, first)
-        if kind.startswith("weight"):
-            square = "a.reshape(-1, config.hidden_size, config.hidden_size).swapaxes(1, 2).reshape(a.shape)"
-            turned = f"(lambda a: {square} if kind == '{kind}' else a)({PARAMETER})"
-            yield Change("transpose", f"each gate's {kind} is applied transposed", PARAMETER, turned)
+    for name, kinds in KINDS.items():
+        for where, end in ENDS.items():
+            new = f"plain.parameters.get(kind + ({end} if kind in {kinds} else end), absent.get(kind))"
+            yield Change("parameter", f"{name} is that of {where} everywhere", PARAMETER, new)
+        yield Change("parameter", f"{name} is not read", PARAMETER, f"({PARAMETER} * (kind not in {kinds}))")
+        for where, there in (("layer 0", "end.startswith('_l0')"), ("the forward direction", "'_r' not in end")):
+            only = f"({PARAMETER} * (kind not in {kinds} or {there}))"
+            yield Change("parameter", f"{name} is read in {where} only", PARAMETER, only)
+    for name in ("weight_ih", "weight_hh"):
+        for how, new in RELAID.items():
+            yield relaid(how.format(name), new, (name,))
+    every = sum(KINDS.values(), ())
+    yield relaid("the gates of each parameter lie unit by unit", RELAID["the gates of {} lie unit by unit"], every)
+
+
+def relaid(title: str, new: str, kinds: tuple[str, ...]) -> Change:
+    """Some kinds of parameters, as an expression of ``a`` makes them."""
+    square = " and a.size % a.shape[1] ** 2 == 0" if "a.shape[1], a.shape[1]" in new else ""
+    return Change("relaid", title, PARAMETER, f"(lambda a: {new} if kind in {kinds}{square} else a)({PARAMETER})")
+
+
+def replaced(function: str) -> Iterator[Change]:
+    """What else may stand in the place of a text, everywhere or in some layers or directions only."""
+    source = place_of(function).source
+    for old, others in INSTEAD.get(function, {}).items():
+        (line,) = (line for line in source.splitlines() if old in line)
+        for title, new in others.items():
+            yield Change("instead", title.format("each layer"), line, line.replace(old, new))
+            for where, when in ONLY[function].items() if old.endswith(")") or old.endswith("]") else ():
+                text = line.replace(old, f"({new} if {when} else {old})")
+                yield Change("instead", f"{title.format('each layer')}, {where}", line, text)
 
 
 def places_of(line: str) -> Iterator:

@@ -13,7 +13,7 @@ from conformance.judging.coverage import KINDS, MEETINGS
 from conformance.trial.verdict import Report
 
 from .together import Refused, Together
-from .wording import PLACES, VERDICTS, alike, cases, chapters, counted, kind_of, short_ids, title_of
+from .wording import PLACES, VERDICTS, alike, cases, chapters, counted, kind_of, label_of, short_ids, title_of
 
 FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
 NOTES = 20
@@ -48,7 +48,7 @@ def of_report(report: Report) -> Iterator[str]:
 def diagnosis(report: Report) -> Iterator[str]:
     """The mistakes that were named, with their diffs, and what else is known."""
     for finding in report.diagnosis:
-        yield from (f"**Diagnosis**: {plain(kind_of(finding))}", "", code(title_of(finding)), "")
+        yield from (f"**{label_of(finding).capitalize()}**: {plain(kind_of(finding))}", "", code(title_of(finding)), "")
         if finding.patch:
             yield from (*block(finding.patch.splitlines(), "diff"), "")
         yield from listed(f"made by others: <{url}>" for url in finding.seen[:PLACES])

@@ -15,7 +15,7 @@ from conformance.judging.coverage import KINDS, MEETINGS, met
 from conformance.trial.verdict import Report
 
 from .listening import Writer
-from .wording import PLACES, alike, cases, chapters, headline, kind_of, short_ids, title_of
+from .wording import PLACES, alike, cases, chapters, headline, kind_of, label_of, short_ids, title_of
 
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
 WIDTH = 100
@@ -106,7 +106,7 @@ def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
     """The mistakes that were recognised, and what else is known."""
     for finding in report.diagnosis:
         yield "", ""
-        yield "bold", f"  diagnosis: {kind_of(finding)}"
+        yield "bold", f"  {label_of(finding)}: {kind_of(finding)}"
         yield from (("", line) for line in wrapped(title_of(finding), "    "))
         yield from (("", "      " + line) for line in finding.patch.splitlines())
         yield from (("", f"    made by others: {url}") for url in finding.seen[:PLACES])

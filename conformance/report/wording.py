@@ -48,6 +48,11 @@ def cases(failure: PropertyResult) -> Iterator[str]:
         yield case
 
 
+def label_of(finding: Finding) -> str:
+    """Whether it is a mistake, or only a place to look."""
+    return "diagnosis" if finding.exact or finding.explains else "a place to look"
+
+
 def kind_of(finding: Finding) -> str:
     """What a finding is, in a sentence; what it is about stands in its title."""
     if finding.exact and finding.patch:
@@ -59,7 +64,7 @@ def kind_of(finding: Finding) -> str:
         return "a shape was recognised, and looked through"
     if finding.explains:
         return "the reference with this change fails in the same words"
-    return "no known mistake gives your numbers; this one is wrong in the same way"
+    return "this known mistake is wrong in the same places, but does not give your numbers"
 
 
 def title_of(finding: Finding) -> str:
@@ -71,7 +76,7 @@ def diagnosed(report: Report) -> list[str]:
     """The diagnosis as plain lines, for what has neither colours nor headings."""
     lines = []
     for finding in report.diagnosis:
-        lines += [f"diagnosis: {kind_of(finding)}", title_of(finding)]
+        lines += [f"{label_of(finding)}: {kind_of(finding)}", title_of(finding)]
         lines += ["  " + line for line in finding.patch.splitlines()]
         lines += [f"made by others: {url}" for url in finding.seen[:PLACES]]
     return [*lines, *report.known]

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from math import inf
 from typing import Any
 
 from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.diagnosis import diagnose
-from conformance.diagnosis.work import PATIENCE
 from conformance.events import Diagnosing, Diagnosis, Event, FailureFound, Finished, Judged, PropertyResult, Started
 from conformance.harness.child import said
 from conformance.harness.load import Target, TargetError, open_target
@@ -200,7 +200,7 @@ class Progress:
     def seconds_left(self) -> float:
         """The time for the diagnosis."""
         budget = self.plan.options.budget
-        return PATIENCE if budget is None else min(PATIENCE, self.began + budget - time.monotonic())
+        return inf if budget is None else self.began + budget - time.monotonic()
 
 
 def explain(

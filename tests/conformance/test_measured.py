@@ -13,6 +13,7 @@ from conformance.chapters import catalogue
 from conformance.diagnosis.asking import Bench
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.history import history
 from conformance.diagnosis.measured import shown
 from conformance.diagnosis.settings import settings
 from conformance.diagnosis.work import DEAR_EXPERIMENTS, EXPERIMENTS, Work
@@ -438,10 +439,10 @@ def test_it_ends_when_no_calls_are_left():
 
 
 def test_a_sentence_stands_before_what_is_only_alike_and_a_name_alone():
-    report = check(planted(forward_states, cells=("RNN_TANH", "RNN_RELU")), properties=["equivalence.steps"])
+    report = check(planted(told=leaking, cells=("RNN_TANH", "RNN_RELU")), properties=["equivalence.steps"])
     first, *others = report.diagnosis
     assert (first.fault, first.patch, first.exact) == ("measured.influence", "", True)
-    assert first.title.startswith("RNN_TANH, RNN_RELU: h_0 of the reverse direction is not read")
+    assert first.title.startswith("RNN_TANH, RNN_RELU: output of row 2 reads numbers of row 0")
     assert first.telling > 0 and not any(other.exact for other in others)
     named = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
     assert [finding.fault for finding in named.diagnosis] == ["gates-igfo"]
@@ -464,3 +465,66 @@ def test_the_report_says_that_it_was_measured():
     assert "diagnosis: no known mistake gives your numbers; experiments on your code show this" in text
     assert "weight_ih in column 2 is not read" in text
     assert "probes are wrong" not in text  # which says less
+
+
+class Keeps:
+    """The reference with a memory: what a call keeps reaches those after it."""
+
+    capabilities = Capabilities(**CLAIMS, default_state=True)
+
+    def __init__(self):
+        self.memory = {}
+
+    def forward(self, case):
+        return self.answer(as_case(case))
+
+    def kept(self, case, *names):
+        """The case with the arrays of the first call of its sizes in place of some."""
+        return case.map(
+            lambda name, array: (
+                self.memory.setdefault((case.x.shape, case.config, name), array.copy())
+                if name.startswith(names)
+                else array
+            )
+        )
+
+
+class KeepsWeights(Keeps):
+    def answer(self, case):
+        return reference.forward(self.kept(case, "weight_hh", "bias_ih"))
+
+
+class KeepsStates(Keeps):
+    def answer(self, case):
+        key = case.config, case.x.shape[1]
+        output, h_n = reference.forward(case.replace(h_0=self.memory.get(key)) if case.h_0 is None else case)
+        self.memory[key] = h_n
+        return output, h_n
+
+
+class KeepsPadding(Keeps):
+    def answer(self, case):
+        output, h_n = reference.forward(case)
+        ended = (np.arange(case.num_steps)[:, None] >= case.row_lengths)[..., None]
+        kept = np.where(ended, self.memory.get(output.shape, output), output)
+        self.memory[output.shape] = kept
+        return kept.copy(), h_n
+
+
+HISTORY = {
+    KeepsWeights: "weight_hh and bias_ih of an earlier call of the same sizes are used again",
+    KeepsStates: "a call without an initial state starts from the final state of the call before",
+    KeepsPadding: "behind the end of a row the output still holds what the call before put there",
+}
+
+
+@pytest.mark.parametrize("target", HISTORY)
+def test_what_is_kept_between_calls(target):
+    bench = Bench(Subject(open_target(target)), cell_of("RNN_TANH"), "float32", Work(200, time.monotonic() + 300))
+    assert history(bench) == [HISTORY[target]]
+
+
+@pytest.mark.parametrize("target", [reference, planted(without("bias_ih"))], ids=["right", "wrong every time"])
+def test_nothing_is_said_of_what_keeps_nothing(target):
+    bench = Bench(Subject(open_target(target)), cell_of("RNN_TANH"), "float32", Work(600, time.monotonic() + 300))
+    assert history(bench) == []

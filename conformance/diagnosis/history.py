@@ -1,0 +1,129 @@
+"""History: an answer that another call before it changes, and what of that call it depends on.
+
+One call, then another that is right in a new instance. The first differs from it in one thing alone: so what the second
+gets wrong is what was kept. If its numbers are those for the thing of the call before, that is said; else that it
+depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from reference_rnn import Case, forward
+
+from .asking import Bench
+from .influence import LADDER, SLACK, built
+
+KEPT = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h_0", "c_0")
+
+
+@np.errstate(all="ignore")
+def history(bench: Bench) -> list[str]:
+    """What an answer depends on beside its own call; nothing if that was not found out."""
+    for rung in reversed(LADDER.values()):
+        case = built(bench, rung)
+        if case is not None:
+            try:
+                if said := list(History(bench, case).said()):
+                    return said
+            except (Failure, NotApplicable):  # it has no answer to this
+                continue
+            except NotRun:
+                return []
+    return []
+
+
+class History:
+    """Pairs of calls, of which the second is a certain one in some form."""
+
+    def __init__(self, bench: Bench, case: Case) -> None:
+        self.bench = bench
+        self.case = case
+
+    def said(self) -> Iterator[str]:
+        """Sentences about what is kept; of several forms the first that shows it."""
+        if not self.right(self.case):  # then history is not what is wrong with it
+            return
+        kept = [name for name in KEPT if self.kept(name)]
+        if kept:
+            yield f"{listed(kept)} of an earlier call of the same sizes {'are' if len(kept) > 1 else 'is'} used again"
+            return
+        for found in (self.state(), self.padding(), self.again(), self.sizes()):
+            if found:
+                yield found
+                return
+
+    def kept(self, name: str) -> bool:
+        """Whether an answer is that for an array of the call before."""
+        other = self.case.map(lambda own, array: -array if own.startswith(name) else array)
+        return not self.right(self.case, other) and self.is_that_of(other, self.case, other)
+
+    def state(self) -> str:
+        """What becomes of a state that is not given."""
+        if not self.bench.subject.capabilities.claims("default_state") or self.case.h_0 is None:
+            return ""
+        without = self.case.replace(h_0=None, c_0=None)
+        final = forward(self.case)
+        carried = self.case.replace(**{
+            name: self.bench.rounded(array) for name, array in (("h_0", final.h_n), ("c_0", final.c_n))
+            if array is not None
+        })  # fmt: skip
+        if self.right(without, self.case):
+            return ""
+        if self.is_that_of(carried, without, self.case):
+            return "a call without an initial state starts from the final state of the call before"
+        return "a call without an initial state gives other numbers after another call"
+
+    def padding(self) -> str:
+        """What stands behind the end of a row."""
+        c = self.case
+        if not self.bench.subject.capabilities.lengths or c.num_rows < 2 or c.num_steps < 2:
+            return ""
+        ragged = c.replace(lengths=np.array([c.num_steps - 1 - row % 2 for row in range(c.num_rows)]))
+        full = ragged.replace(lengths=np.full(c.num_rows, c.num_steps))
+        if self.right(ragged, full):
+            return ""
+        given, wanted, before = self.bench.ask(ragged), *(self.bench.ball(case)[0] for case in (ragged, full))
+        ended = np.arange(c.num_steps)[:, None] >= ragged.row_lengths
+        behind = np.zeros(len(wanted), bool)
+        behind[: ended.size * c.config.num_directions * c.config.state_size] = np.repeat(
+            ended.ravel(), c.config.num_directions * c.config.state_size
+        )
+        off = abs(given - wanted) > self.room(ragged)
+        if not (off & ~behind).any() and not (abs(given - before) > self.room(full))[behind].any():
+            return "behind the end of a row the output still holds what the call before put there"
+        return "rows that end before others give other numbers after a call in which they did not"
+
+    def again(self) -> str:
+        """The same call twice."""
+        return "" if self.right(self.case, self.case) else "the same call gives other numbers the second time"
+
+    def sizes(self) -> str:
+        """Calls of other sizes before."""
+        for rung in LADDER.values():
+            other = built(self.bench, rung)
+            if other is not None and other.config != self.case.config and not self.right(self.case, other):
+                return f"an answer is another one after a call of other sizes (that one has {other.config})"
+        return ""
+
+    def right(self, case: Case, *before: Case) -> bool:
+        """Whether a new instance gives right numbers after some calls."""
+        return self.is_that_of(case, case, *before)
+
+    def is_that_of(self, wanted: Case, case: Case, *before: Case) -> bool:
+        """Whether a new instance gives, after some calls, the numbers that are right for another case."""
+        self.bench.restart()
+        *_, given = (self.bench.ask(each) for each in (*before, case))
+        return bool((abs(given - self.bench.ball(wanted)[0]) <= self.room(wanted)).all())
+
+    def room(self, case: Case) -> np.ndarray:
+        """How far rounding may lead from what is right."""
+        return SLACK * self.bench.ball(case)[1] + self.bench.arithmetic(case).eta
+
+
+def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,316 @@
+"""The search for the mistakes of one cell: which changes of the reference give the target's numbers.
+
+Answers are climbed like a ladder, the smallest network first, and in each answer output before final states. A mistake
+that gives the first wrong array is kept as long as it gives those above it too; where it ends, another is looked for
+that, beside it, gives the next. So two mistakes are found one after the other, wherever one of them shows first.
+
+Nothing is named that does not give every answer, and those to cases that no part of the search has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache, cached_property
+from itertools import chain, combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from conformance.faults import FAULTS
+from conformance.faults.operators import derived
+from conformance.faults.patching import Fault, FaultyReference, PatchError
+from conformance.faults.wiring import packed, wiring
+from reference_rnn import Cell
+
+from .probes import Answered, Arrays, Probe
+from .work import Work
+
+Faults = tuple[Fault, ...]
+# No mistake alone, and what a mistake about padding shows depends on it.
+HABIT = Fault(
+    "padding-read-as-zero", "the padding of x is read as zero, which by itself is no mistake", "padding", "forward",
+    "plain = time_major(case.check())", "plain = without_padding(time_major(case.check()))", (),
+)  # fmt: skip
+DEPTH = 3  # mistakes at once
+BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
+DRAWS = 3  # draws of the last bit of all that goes in, which show how far rounding leads
+ROUNDING = 32.0  # times what one draw moves: as many roundings as a step of these networks has
+ALIKE = 0.9  # how nearly parallel deviations are of mistakes that look the same, and how well their places agree
+
+
+class Place(NamedTuple):
+    """How far mistakes lead: up to an answer, and in that up to an array."""
+
+    rung: int
+    array: int
+
+
+class Search:
+    """The search for the mistakes of one cell.
+
+    answered  all answers, in the order in which they were asked for, those of the ladder before others
+    passed    the properties that the target passes
+    fresh     asks the target for answers to cases that nothing here was found by; called once, if at all
+    """
+
+    def __init__(
+        self, answered: Sequence[Answered], cell: Cell, passed: Collection[str], work: Work,
+        fresh: Callable[[Cell, bool], list[Answered]],
+    ) -> None:  # fmt: skip
+        self.passed = set(passed)
+        self.sequence = answered
+        self.work = work
+        self.cell = cell
+        mine = [a for a in answered if a.probe.case.config.cell == cell]
+        self.forward_wrong = any(not a.right for a in mine if a.probe.d is None)
+        # where forward is wrong, gradients are those of another function
+        mine = [a for a in mine if a.probe.d is None or not self.forward_wrong]
+        heard = [a for a in mine if a.given is not None]
+        # what gives no result tells something only where all that is wrong is that
+        mine = mine if all(a.right for a in heard) else heard
+        rungs = [a for a in mine if a.probe.rung]
+        self.climbed = [*rungs, *sorted((a for a in mine if not a.probe.rung), key=lambda a: a.probe.size)]
+        self.telling = sum(not a.right for a in mine)
+        self.ask_fresh = fresh
+
+    @cached_property
+    def fresh(self) -> list[Answered]:
+        """Answers to cases by which nothing was found; without those that are none, where these are left out."""
+        found = self.ask_fresh(self.cell, self.forward_wrong)
+        heard = all(a.given is not None for a in self.climbed)
+        return [a for a in found if a.given is not None or not heard]
+
+    @cached_property
+    def faults(self) -> list[Fault]:
+        """What may be the mistake: those with a story, then those that follow from the equations and the loops."""
+        families = FAULTS, derived(self.cell), wiring(), packed(self.cell)
+        everything = chain.from_iterable(family.values() for family in families)
+        return [
+            fault for fault in everything
+            if fault.about(self.cell) and fault.backward_only == (not self.forward_wrong)
+            # no number shows that inputs are changed, and the answers are needed again
+            and fault.fault_class != "changed-inputs" and not self.passed & set(fault.killed_by)
+        ]  # fmt: skip
+
+    def found(self, likely: Sequence[Fault] = ()) -> Faults:
+        """The mistakes that give all answers; likely ones are tried first. () if there are none."""
+        first = self.end(())
+        if first == self.top:
+            return ()
+        self.budget = self.work.left
+        likely = [fault for fault in likely if fault.about(self.cell)]
+        for fault in (*likely, *self.faults):
+            if stateful(fault) and self.explains_in_sequence(fault):
+                return (fault,)
+        level: list[tuple[Faults, Place]] = [((), first)]
+        for _ in range(DEPTH):
+            reached: list[tuple[Faults, Place]] = []
+            for begun, at in self.with_habits(level):
+                for faults in self.beginnings(begun, at, likely):
+                    end = self.end(faults)
+                    if end == self.top and self.holds(faults):
+                        return faults
+                    if at < end < self.top:
+                        reached.append((faults, end))
+            level = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
+        return ()
+
+    def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
+        """Some beginnings, and the same with a habit that counts where rows end before others."""
+        for begun, at in level:
+            yield begun, at
+            if self.climbed[at.rung].probe.case.lengths is not None and HABIT not in begun:
+                yield (*begun, HABIT), at
+
+    def again(self, leads: Sequence[Fault]) -> Faults:
+        """The same with as much work again, and with mistakes that nobody has written down."""
+        self.work = Work(self.budget, self.work.deadline)
+        return self.found(leads)
+
+    def beginnings(self, begun: Faults, at: Place, likely: Sequence[Fault]) -> Iterator[Faults]:
+        """The longer ones; where there are none at first, those of two at once, which show on one rung together."""
+        none = True
+        for faults in self.longer(begun, at, likely):
+            none = False
+            yield faults
+        if none and not begun:
+            active = [fault for fault in self.faults if not stateful(fault) and self.acts(fault, at.rung)]
+            for pair in combinations(active, 2):
+                if self.work.over:
+                    return
+                if self.leads_on(pair, at):
+                    yield pair
+
+    def longer(self, begun: Faults, at: Place, likely: Sequence[Fault]) -> Iterator[Faults]:
+        """Some mistakes and another one that give a certain array."""
+        for fault in dict.fromkeys((*likely, *self.faults)):
+            if self.work.over:
+                return
+            if fault in begun or stateful(fault) or (begun and not self.acts(fault, at.rung)):
+                continue
+            if self.leads_on((*begun, fault), at):
+                yield (*begun, fault)
+
+    def leads_on(self, faults: Faults, at: Place) -> bool:
+        """Whether these mistakes give a certain array, and those before it of the same answer."""
+        return self.given(faults, self.climbed[at.rung]) > at.array
+
+    def acts(self, fault: Fault, rung: int) -> bool:
+        """Whether a mistake, alone, changes a certain answer."""
+        key = fault, rung
+        if key not in self.acting:
+            answered = self.climbed[rung]
+            answer = self.answer((fault,), answered)
+            self.acting[key] = answer is None or not same_numbers(answer, answered.expected)
+        return self.acting[key]
+
+    @cached_property
+    def acting(self) -> dict[tuple[Fault, int], bool]:
+        """What is known of which mistake changes which answer."""
+        return {}
+
+    @property
+    def top(self) -> Place:
+        """The place above all answers."""
+        return Place(len(self.climbed), 0)
+
+    def end(self, faults: Faults) -> Place:
+        """The place of the first array that these mistakes do not give; the top if they give all."""
+        for rung, answered in enumerate(self.climbed):
+            if self.work.over:
+                return Place(0, 0)
+            if (given := self.given(faults, answered)) < len(answered.given or "-"):
+                return Place(rung, given)
+        return self.top
+
+    def holds(self, faults: Faults) -> bool:
+        """Whether they give the answers to fresh cases, too."""
+        return all(self.given(faults, answered) == len(answered.given or "-") for answered in self.fresh)
+
+    def given(self, faults: Faults, answered: Answered) -> int:
+        """How many arrays of an answer these mistakes give, but for rounding, up to the first that they do not.
+
+        Where there is no answer: 1 if these mistakes give none either, else 0.
+        """
+        if not faults and answered.right:
+            return len(answered.given or "-")
+        answer = self.answer(faults, answered)
+        if answered.given is None or answer is None:
+            return int(answered.given is answer)
+        given = answered.agreeing(answer)
+        if given < len(answered.given) and answered.alike(answer):
+            given = answered.agreeing(answer, self.rounding(faults, answered))
+        return given
+
+    @np.errstate(all="ignore")
+    def rounding(self, faults: Faults, answered: Answered) -> Arrays:
+        """How far the last bits of all that goes in move what these mistakes give."""
+        return rounding(lambda probe: self.answer(faults, Answered(probe, None, {}, answered.arithmetic)), answered)
+
+    def explains_in_sequence(self, fault: Fault) -> bool:
+        """Whether a mistake that depends on the calls before gives all answers: asked for in the target's order."""
+        try:
+            reference = FaultyReference(fault)
+        except PatchError:
+            return False
+        mine = set(map(id, self.climbed))
+        for answered in self.sequence:
+            if self.work.over:
+                return False
+            answer = self.ask(reference, answered)
+            if id(answered) in mine and not answered.same(answer):
+                return False
+        return True
+
+    def answer(self, faults: Faults, answered: Answered) -> Arrays | None:
+        """What a reference with these mistakes answers; None where they do not fit, or it fails."""
+        try:
+            return self.ask(reference_with(faults), answered)
+        except PatchError:
+            return None
+
+    @np.errstate(all="ignore")
+    def ask(self, reference: FaultyReference, answered: Answered) -> Arrays | None:
+        """What a faulty reference answers; None where it fails: a mistake may not work for every case."""
+        self.work.spend()
+        try:
+            return answered.probe.ask(reference)
+        except Exception:
+            return None
+
+    def alike(self) -> list[Fault]:
+        """Up to two known mistakes that are wrong in the answers and places in which the target is, and as much."""
+        scores = []
+        for fault in self.faults:
+            if self.work.over:
+                return []
+            if fault.id in FAULTS and not stateful(fault) and (score := self.likeness(fault)) >= ALIKE:
+                scores.append((score, fault))
+        return [fault for _, fault in sorted(scores, key=lambda scored: -scored[0])[:2]]
+
+    def likeness(self, fault: Fault) -> float:
+        """How nearly parallel the deviations of a mistake and of the target are, or how well their places agree.
+
+        The less of both counts; 0 if there is an answer that one gets right and the other does not.
+        """
+        cosines, places = [], []
+        for answered in self.climbed:
+            answer = self.answer((fault,), answered)
+            if answer is None:
+                return 0.0
+            mine, theirs = deviation(answered, answered.given), deviation(answered, answer)
+            here, there = mine != 0, theirs != 0
+            if here.any() != there.any():
+                return 0.0
+            if here.any():
+                cosines.append(float(mine @ theirs / (np.linalg.norm(mine) * np.linalg.norm(theirs))))
+                places.append(float((here & there).sum() / (here | there).sum()))
+        return min(float(np.mean(cosines)), float(np.mean(places))) if cosines else 0.0
+
+
+@np.errstate(all="ignore")
+def rounding(ask: Callable[[Probe], Arrays | None], answered: Answered) -> Arrays:
+    """How far rounding may lead a network that is not the reference, and so has no ball.
+
+    As far as the last bits of all that goes in move it, as often as a step rounds; and as far as the reference's
+    rounding leads anywhere, since the same numbers may be rounded in another place.
+    """
+    probe, u = answered.probe, answered.arithmetic.u
+    base = ask(probe) or {}
+    moved = {name: np.zeros(np.shape(array)) for name, array in base.items()}
+    for seed in range(DRAWS):
+        generator = np.random.default_rng(seed)
+        turned = probe.turned(lambda a: a * (1 + u * generator.choice([-1.0, 1.0], a.shape)))
+        for name, array in (ask(turned) or {}).items():
+            if np.shape(array) == moved[name].shape:
+                moved[name] = np.maximum(moved[name], abs(array - base[name]))
+    return {name: ROUNDING * np.nan_to_num(array, posinf=0) + answered.widest(name) for name, array in moved.items()}
+
+
+@cache
+def reference_with(faults: Faults) -> FaultyReference:
+    """The reference with some mistakes; raises PatchError if they do not fit."""
+    return FaultyReference(*faults)
+
+
+@np.errstate(all="ignore")
+def deviation(answered: Answered, answer: Arrays | None) -> np.ndarray:
+    """How far an answer is from what is expected, where that is more than rounding."""
+    parts = []
+    for name, expected in answered.expected.items():
+        value = (answer or {}).get(name)
+        if value is None or np.shape(value) != expected.shape:
+            value = expected
+        apart = np.where(answered.close(name, np.asarray(value), expected), 0.0, value - expected)
+        parts.append(np.clip(np.nan_to_num(apart), -10, 10).ravel())
+    return np.concatenate(parts)
+
+
+def same_numbers(one: Arrays, other: Arrays) -> bool:
+    """Whether two answers are the same, bit for bit."""
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k], equal_nan=True) for k in one)
+
+
+def stateful(fault: Fault) -> bool:
+    """Whether a mistake depends on the calls before: it keeps something on a function."""
+    return "__dict__" in fault.new
