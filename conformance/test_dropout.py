@@ -10,9 +10,10 @@ from conformance.judging.properties import agree, claimed, fail, prop
 
 @prop(needs="dropout")
 def test_off_in_evaluation(target, case):
-    """Outside training, dropout does nothing."""
+    """Outside training, dropout does nothing, whatever was done in training just before."""
     run = target(case)
     for p in (0.5, 1.0) if target.capabilities.dropout is True else (0.5,):
+        target.answer(case.replace(dropout=p, training=True))
         agree(target(case.replace(dropout=p, training=False)), run)
 
 
@@ -26,6 +27,7 @@ def test_nothing_at_zero(target, case):
 def test_everything_at_one(target, case):
     """With p = 1 nothing that lies between layers gets through, and the final states of the lowest layer stay."""
     claimed(target.capabilities.dropout is True)
+    target.answer(case.replace(dropout=1.0, training=False))  # after which it may not stay outside training
     agree(target(case.replace(dropout=1.0, training=True)), target(unheard(case)))
 
 

@@ -55,7 +55,7 @@ def test_repeatable(target, case):
 
 @prop()
 def test_calls_are_independent(target, case):
-    """What was called before does not matter: other weights, all or of one kind, zero states, another configuration."""
+    """What was called before does not matter, not even if one thing alone was different: weights, a state, lengths."""
     before = target.answer(case)
     try:
         steps_agree(target.read(case, before))
@@ -64,6 +64,9 @@ def test_calls_are_independent(target, case):
     others = case.map(lambda name, array: negative(array) if name.startswith(("weight", "bias")) else array)
     steps_agree(target(others))
     steps_agree(target(case.map(one_kind_changed(case))))
+    steps_agree(target(case.map(one_array_changed(case))))
+    if target.capabilities.lengths and case.num_steps > 1 and case.num_rows:
+        steps_agree(target(one_step_less(case)))
     if case.h_0 is not None:
         steps_agree(target(case.map(without_state)))
     if case.num_rows > 1 and target.takes(rows(case, [0])):
@@ -123,6 +126,20 @@ def one_kind_changed(case):
     kinds = sorted({kind_of(name) for name in case.parameters})
     chosen = kinds[sum(case.x.shape) % len(kinds)]
     return lambda name, array: negative(array) if name in case.parameters and kind_of(name) == chosen else array
+
+
+def one_array_changed(case):
+    """Other numbers for x or one of the states, in turn."""
+    names = [name for name, _ in case.arrays() if name in ("x", "h_0", "c_0")]
+    chosen = names[sum(case.x.shape) % len(names)]
+    return lambda name, array: negative(array) if name == chosen else array
+
+
+def one_step_less(case):
+    """The case with its longest row one step shorter, where that leaves a step, and nothing else changed."""
+    lengths = np.array(case.row_lengths)
+    lengths[np.argmax(lengths)] -= lengths.max() > 1
+    return case.replace(lengths=lengths)
 
 
 def without_state(name, array):

@@ -32,6 +32,42 @@ def test_parameters_of_one_kind_that_are_kept_are_found(kind):
     assert result.status == "failed"
 
 
+@pytest.mark.parametrize("left_out", ["lengths", "x", "h_0", "c_0"])
+def test_answers_that_are_kept_under_too_short_a_key_are_found(left_out):
+    class Target:
+        capabilities = conformance.Capabilities(cells=("LSTM",), lengths=True)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            key = (case.config, case.x.shape, *(array.tobytes() for name, array in case.arrays() if name != left_out))
+            key += () if left_out == "lengths" else (tuple(case.row_lengths),)
+            output, states = self.kept.setdefault(key, reference.forward(case))
+            return output.copy(), tuple(state.copy() for state in states)
+
+    [result] = conformance.check(Target, properties=["shapes.calls_are_independent"], diagnosis=False).results
+    assert result.status == "failed"
+
+
+@pytest.mark.parametrize("sticks", [False, True])
+def test_a_mode_that_sticks_is_found(sticks):
+    """Whoever has once been told to train, or not to, stays there."""
+
+    class Target:
+        capabilities = conformance.Capabilities(max_layers=2, dropout=True)
+        stuck = False
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            self.stuck = self.stuck or (case.config.dropout > 0 and case.training is sticks)
+            return reference.forward(case.replace(training=sticks) if self.stuck else case)
+
+    results = conformance.check(Target, properties=["dropout"], diagnosis=False).results
+    assert any(result.status == "failed" for result in results)
+
+
 @pytest.mark.parametrize(("cell", "state"), [("RNN_RELU", "h_0"), ("LSTM", "c_0")])
 def test_an_infinite_state_that_is_cut_off_is_found(cell, state):
     class Target:
