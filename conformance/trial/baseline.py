@@ -45,6 +45,10 @@ class Baseline:
         """Whether a failure of a property may be known; what mistake it is shows later."""
         return self.statuses.get(id) in FAILED
 
+    def may_expect(self, id: str, strict: bool) -> bool:
+        """Whether a failure of a property may be no new one; strict: also where the older kit did not have it."""
+        return self.may_know(id) or (self.is_new_property(id) and not strict)
+
     def apply(self, results: Sequence[PropertyResult], diagnosis: Diagnosis | None, strict: bool) -> None:
         """Marks the failures that are known; strict: those that only this version of the kit looks for are not."""
         named = mistakes(diagnosis.findings if diagnosis else [])
