@@ -9,6 +9,8 @@ from typing import Any
 
 from conformance.chapters import catalogue
 from conformance.events import Event, Judged, PropertyResult
+from conformance.harness.load import TargetError
+from conformance.harness.text import LINE, visible
 from conformance.report import terminal
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
@@ -34,7 +36,8 @@ def check(
     in_process: False holds the target in child processes, within limits of time and memory
     progress: called with each result, as soon as it is known
     options: the other fields of ``conformance.Options``: properties, workers, budget, call_limit, memory_limit,
-    require, expected_failures, strict, diagnosis, saved, json, junitxml, html
+    require, expected_failures, strict, baseline, diagnosis, saved, and the files to write: json, junitxml, html,
+    summary, sarif, badge
 
     Raises TargetError if the target cannot be loaded or built, UsageError for what cannot be asked, and
     KeyboardInterrupt after Ctrl-C, when what was found until then has been saved and written.
@@ -48,8 +51,13 @@ def check(
         if isinstance(event, Judged):
             progress(event.result)
 
-    writers: list[Writer] = [Keeper(chosen), Files(chosen)]
-    report = listen(trial(name, chosen, catalogue), [heard, *writers])
+    files = Files(chosen)
+    writers: list[Writer] = [Keeper(chosen), files]
+    try:
+        report = listen(trial(name, chosen, catalogue), [heard, *writers])
+    except TargetError as error:
+        files.refused(visible(name, LINE), str(error))
+        raise
     for writer in writers:
         for loss in writer.losses:
             warnings.warn(loss, stacklevel=2)

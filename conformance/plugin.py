@@ -19,6 +19,7 @@ import pytest
 from conformance.chapters import catalogue
 from conformance.events import Event, Judged, from_data, to_data
 from conformance.harness.load import Target, TargetError
+from conformance.harness.text import LINE, visible
 from conformance.judging.properties import Property
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
@@ -183,6 +184,8 @@ class Plugin:
 
     def concluded(self) -> int:
         """Makes the report, and writes what is to be written; the exit status that follows."""
+        if self.refusal:
+            self.files.refused(visible(self.name, LINE), self.refusal)
         if self.refusal or not self.collected or not (self.events or self.interruption):
             return 2
         plan = self.plan.only(self.collected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ class Baseline:
     """An earlier report, as far as it matters.
 
     name     how it was given;  statuses  by today's id of the property
-    mistakes the ids of those that were named;  claims  what the target claimed, None where that cannot be read
+    mistakes the ids of those that were named;  claims  what the target claimed, as data
     kit      the version that wrote it, empty if none did
     asked    the properties or chapters that it was asked for, empty for all
     shows    whether the earlier version fails on a counterexample too; None where it cannot be asked
@@ -36,7 +36,7 @@ class Baseline:
     name: str
     statuses: Mapping[str, str]
     mistakes: frozenset[str] = frozenset()
-    claims: Capabilities | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
     kit: str = ""
     asked: Sequence[str] = ()
     shows: Callable[[dict[str, Any]], bool] | None = None
@@ -44,6 +44,10 @@ class Baseline:
     def may_know(self, id: str) -> bool:
         """Whether a failure of a property may be known; what mistake it is shows later."""
         return self.statuses.get(id) in FAILED
+
+    def may_expect(self, id: str, strict: bool) -> bool:
+        """Whether a failure of a property may be no new one; strict: also where the older kit did not have it."""
+        return self.may_know(id) or (self.is_new_property(id) and not strict)
 
     def apply(self, results: Sequence[PropertyResult], diagnosis: Diagnosis | None, strict: bool) -> None:
         """Marks the failures that are known; strict: those that only this version of the kit looks for are not."""
@@ -68,14 +72,25 @@ class Baseline:
         return [result.id for result in results if result.status == "passed" and self.may_know(result.id)]
 
     def narrower(self, claims: Capabilities) -> list[str]:
-        """What was claimed and is no more, in a sentence."""
-        if self.claims is None:
-            return []
+        """What was claimed and is no more, in a sentence. Cells are those of their names, whatever file they are in."""
+        now = {cell_name(cell.crossing): cell for cell in claims.cells}
+        before = [cell_name(cell) for cell in self.claims.get("cells", ())]
+        less = [f"cells {name}" for name in before if name not in now]
+        same = {"cells": tuple(now[name] for name in before if name in now) or claims.cells}
+        still = {one.name for one in fields(Capabilities)} - {"cells", "modes"}
         try:
-            less = beyond(self.claims, common(self.claims, claims))
+            old = Capabilities.of({name: value for name, value in self.claims.items() if name in still} | same)
+            less += beyond(old, common(old, claims))
         except TargetError as error:
             return [f"narrower than {self.name}: {error}"]
-        return [f"narrower than {self.name}, which claims {'; '.join(less)}"] if less else []
+        except (CapabilityError, TypeError, ValueError):
+            pass  # another version had claims that say nothing now
+        return [f"narrower than {self.name}, which claims {'; '.join(less)}"] if less and self.claims else []
+
+
+def cell_name(cell: Any) -> str:
+    """The name of a cell as reports have it: itself, or that in a file."""
+    return str(cell["name"]) if isinstance(cell, dict) else str(cell)
 
 
 def expect(result: PropertyResult, reason: str) -> None:
@@ -110,7 +125,7 @@ def of_report(data: Any, name: str, names: Names, **others: Any) -> Baseline:
         if data["schema"] != SCHEMA:
             raise UsageError(f"baseline: {name} is a report of schema {data['schema']!r}, must be {SCHEMA}")
         statuses = names.keyed({one["id"]: one["status"] for one in data["results"]})
-        keys = {field.name for field in fields(Finding)}
+        keys = {one.name for one in fields(Finding)}
         findings = [Finding(**{k: v for k, v in one.items() if k in keys}) for one in data["diagnosis"]]
         told = dict(data["capabilities"]), mistakes(findings), str(data["kit_version"]), list(data.get("asked", []))
     except (KeyError, TypeError, ValueError) as error:
@@ -121,12 +136,4 @@ def of_report(data: Any, name: str, names: Names, **others: Any) -> Baseline:
             "rnn-conformance check TARGET --json FILE"
         ) from None
     claims, named, kit, asked = told
-    return Baseline(name, statuses, named, claimed(claims), kit, asked, **others)
-
-
-def claimed(plain: dict[str, Any]) -> Capabilities | None:
-    """What was claimed; None where it names what does not exist any more, such as a cell's file."""
-    try:
-        return Capabilities.of({name: value for name, value in plain.items() if name != "modes"})
-    except (CapabilityError, TypeError, ValueError):
-        return None
+    return Baseline(name, statuses, named, claims, kit, asked, **others)

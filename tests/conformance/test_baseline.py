@@ -94,6 +94,18 @@ def test_a_narrower_claim_fails(target):
     assert check(target(before=wide), baseline=store(check(target()))).status == 0
 
 
+def test_a_claim_is_compared_by_what_it_says():
+    now = conformance.Capabilities(cells=("GRU",))
+    told = conformance.Capabilities(cells=("GRU", "LSTM"), bidirectional=True, arithmetic="lenient").as_dict()
+    told |= {"cells": ["GRU", {"file": "/gone/spec.py", "name": "mgu", "sha256": "0"}], "of another version": 1}
+    (said,) = Baseline("base", {}, claims=told).narrower(now)
+    assert said == "narrower than base, which claims cells mgu; bidirectional"
+    assert Baseline("base", {}).narrower(now) == []
+    assert Baseline("base", {}, claims=now.as_dict()).narrower(now) == []
+    weaker = Baseline("base", {}, claims=now.as_dict()).narrower(replace(now, arithmetic="lenient"))
+    assert weaker == ["narrower than base, which claims arithmetic strict (both: lenient)"]
+
+
 def result(id):
     """A failure."""
     return PropertyResult(id, "failed", message="wrong", found={"property": id})

@@ -206,6 +206,15 @@ def test_a_target_that_does_not_load_is_told_in_all_files(capsys, monkeypatch):
     assert Path("out").read_text() == "verdict=inconclusive\n"
 
 
+def test_all_faces_tell_of_a_target_that_does_not_load():
+    with pytest.raises(conformance.TargetError):
+        conformance.check("absent.py", summary="python.md")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "conformance"]
+    command += ["--rnn", "absent.py", "--rnn-summary", "pytest.md"]
+    assert subprocess.run(command, capture_output=True, timeout=60).returncode == 2
+    assert Path("pytest.md").read_text() == Path("python.md").read_text() != ""
+
+
 def test_an_output_that_cannot_be_written_takes_no_verdict_away(right, capsys, monkeypatch):
     Path("mine.py").write_text(right)
     monkeypatch.setenv("GITHUB_OUTPUT", str(Path("no/such").absolute()))

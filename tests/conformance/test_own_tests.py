@@ -159,6 +159,19 @@ def test_a_baseline(run):
     assert done.ret == 0 and own()["verdict"] == "conforms"
 
 
+def test_a_property_that_the_older_kit_did_not_have(run):
+    run(change=WRONG, diagnosis=False)
+    base = own()
+    base |= {"kit_version": "0", "asked": [], "results": [r for r in base["results"] if r["id"] != "time.split"]}
+    Path("base.json").write_text(json.dumps(base))
+    options = FEW + ", baseline='base.json'"
+    run(options=options, change=WRONG, diagnosis=False).assert_outcomes(passed=1, xfailed=2, skipped=1)
+    assert own()["verdict"] == "conforms"
+    options += ", strict=True"
+    run(options=options, change=WRONG, diagnosis=False).assert_outcomes(passed=1, xfailed=1, failed=1, skipped=1)
+    assert own()["verdict"] == "fails"
+
+
 def test_a_verdict_that_no_item_shows_fails_the_session(run):
     done = run(options="properties=['layers'], json='own.json'")
     assert done.ret == 1 and own()["verdict"] == "inconclusive"
