@@ -15,6 +15,7 @@ from conformance.report import terminal
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Writer, listen
+from conformance.report.together import Refused
 from conformance.trial.loop import trial
 from conformance.trial.options import Options
 from conformance.trial.verdict import Report
@@ -56,7 +57,7 @@ def check(
     try:
         report = listen(trial(name, chosen, catalogue), [heard, *writers])
     except TargetError as error:
-        files.refused(visible(name, LINE), str(error))
+        files.refused(Refused(visible(name, LINE), str(error)))
         raise
     for writer in writers:
         for loss in writer.losses:

@@ -24,10 +24,11 @@ from conformance.judging.properties import Property
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Writer, listen
+from conformance.report.together import Refused
 from conformance.report.terminal import console, details, show
 from conformance.trial.configuration import found
 from conformance.trial.here import judged_here, opened
-from conformance.trial.interrupts import SIGNALS, Interrupted, Interrupts
+from conformance.trial.interrupts import ALARM, SIGNALS, Interrupted, Interrupts, alarm_in
 from conformance.trial.loop import again, concluded
 from conformance.trial.options import Revision, UsageError
 from conformance.trial.place import place_of
@@ -133,13 +134,18 @@ class Plugin:
         """Other requests to end are like Ctrl-C, which pytest knows."""
         if hasattr(self.config, "workerinput") or threading.current_thread() is not threading.main_thread():
             return
-        for number in set(SIGNALS) - {signal.SIGINT}:
+        limit = self.plan.options.time_limit
+        for number in set(SIGNALS) - ({signal.SIGINT} if limit else {signal.SIGINT, ALARM}):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self.interrupt)
                 self.handled.append(number)
+        if ALARM in self.handled:
+            alarm_in(limit)
 
     def pytest_unconfigure(self) -> None:
         """The signals mean again what they meant before."""
+        if ALARM in self.handled:
+            alarm_in(0)
         for number in self.handled:
             signal.signal(number, signal.SIG_DFL)
 
@@ -185,7 +191,7 @@ class Plugin:
     def concluded(self) -> int:
         """Makes the report, and writes what is to be written; the exit status that follows."""
         if self.refusal:
-            self.files.refused(visible(self.name, LINE), self.refusal)
+            self.files.refused(Refused(visible(self.name, LINE), self.refusal))
         if self.refusal or not self.collected or not (self.events or self.interruption):
             return 2
         plan = self.plan.only(self.collected)

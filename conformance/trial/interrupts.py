@@ -11,6 +11,7 @@ from typing import Any
 # A closed terminal, a scheduler's request and the time limit end a trial like Ctrl-C; not every system has all of them.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+ALARM = getattr(signal, "SIGALRM", None)
 
 
 class Interrupted(Exception):
@@ -59,6 +60,13 @@ class Interrupts:
         self.check()
 
 
+def alarm_in(seconds: float | None) -> bool:
+    """Has the alarm come after so many seconds, or, for 0, not any more; whether it was asked for."""
+    if seconds is not None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+    return seconds is not None
+
+
 @contextlib.contextmanager
 def noted(seconds: float | None = None) -> Iterator[Interrupts]:
     """Signals are noted within the block; outside of the main thread, where they cannot be, there are none.
@@ -74,13 +82,11 @@ def noted(seconds: float | None = None) -> Iterator[Interrupts]:
     ours = [n for n, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
     for number in ours:
         signal.signal(number, interrupts.handle)
-    alarm = seconds is not None and hasattr(signal, "SIGALRM") and signal.SIGALRM in ours
+    limited = alarm_in(seconds) if ALARM in ours else False
     try:
-        if alarm:
-            signal.setitimer(signal.ITIMER_REAL, seconds or 0)
         yield interrupts
     finally:
-        if alarm:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if limited:
+            alarm_in(0)
         for number in ours:
             signal.signal(number, before[number])

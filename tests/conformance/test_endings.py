@@ -343,3 +343,28 @@ def test_a_target_that_loads_only_once_loses_nothing(run, tmp_path, right):
     assert process.returncode == 1, complaints
     statuses = [result["status"] for result in report(tmp_path)["results"]]
     assert "failed" in statuses and "inconclusive" not in statuses
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_time_limit_ends_a_trial_with_what_was_found(run, tmp_path, workers):
+    process = run("check", "slow.py", "--time-limit", "9s", "--json", "r.json", "-n", workers, "--profile", "thorough")
+    assert process.wait(60) == 1
+    assert "interrupted by its time limit" in process.stdout.read() and report(tmp_path)["verdict"] == "fails"
+
+
+def test_the_time_limit_ends_a_session_of_pytest(run, tmp_path):
+    words = ["-m", "pytest", "--pyargs", "conformance", "--rnn", "slow.py", "--rnn-time-limit", "15s", "-q"]
+    process = run(
+        command=[
+            sys.executable,
+            *words,
+            "--rnn-json",
+            "r.json",
+            "--rnn-property",
+            "equivalence",
+            "--rnn-profile",
+            "thorough",
+        ]
+    )
+    assert process.wait(60) == 1
+    assert "interrupted by its time limit" in process.stdout.read() and report(tmp_path)["verdict"] == "fails"
