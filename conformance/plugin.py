@@ -24,8 +24,8 @@ from conformance.judging.properties import Property
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Writer, listen
-from conformance.report.together import Refused
 from conformance.report.terminal import console, details, show
+from conformance.report.together import Refused
 from conformance.trial.configuration import found
 from conformance.trial.here import judged_here, opened
 from conformance.trial.interrupts import ALARM, SIGNALS, Interrupted, Interrupts, alarm_in
