@@ -64,7 +64,8 @@ class Finding:
 class Diagnosis:
     """The mistakes that were recognised, and what else is known about what is wrong.
 
-    named  by cell: the changes of the reference that give its numbers, as ``faults.patching.Fault``
+    named      by cell: the changes of the reference that give its numbers, as ``faults.patching.Fault``
+    explained  the ids of properties that fail on the same case in the same words where only these changes were made
     """
 
     findings: list[Finding]
@@ -72,6 +73,7 @@ class Diagnosis:
     wrong_cells: list[str] = field(default_factory=list)
     error_map: dict[str, Any] | None = None
     named: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    explained: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,8 @@ def diagnose(
         known.append("the diagnosis ended with its time, before all was tried")
     wrong = [str(a.probe.case.config.cell) for a in answered if not a.right]
     named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
-    return Diagnosis([*shapes, *findings], known, list(dict.fromkeys(wrong)), error_map(answered), named)
+    same = explained_by(named, properties, failed, Work(JUDGEMENTS, deadline))
+    return Diagnosis([*shapes, *findings], known, list(dict.fromkeys(wrong)), error_map(answered), named, same)
 
 
 def searches_of(subject: Subject, answered: Sequence[Answered], passed: Collection[str], work: Work) -> list[Search]:
@@ -161,15 +162,30 @@ def by_properties(
             continue
         if work.over:
             break
-        if all(fails_alike(fault, properties[result.id], result, work) for result in failed[:6]):
+        if all(fails_alike((fault,), properties[result.id], result, work) for result in failed[:6]):
             found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
     return found[:3]
 
 
-def fails_alike(fault: Fault, prop: Property, result: PropertyResult, work: Work) -> bool:
+def explained_by(
+    named: Mapping[str, Sequence[Fault]],
+    properties: Mapping[str, Property],
+    failed: Sequence[PropertyResult],
+    work: Work,
+) -> list[str]:
+    """The properties that fail, as far as is seen, only because of the mistakes that were named for a cell."""
+    found = []
+    for result in failed:
+        faults = named.get(str(case_from_data(result.case).config.cell)) if result.case else None
+        if faults and not work.over and fails_alike(faults, properties[result.id], result, work):
+            found.append(result.id)
+    return found
+
+
+def fails_alike(faults: Sequence[Fault], prop: Property, result: PropertyResult, work: Work) -> bool:
     """Whether a faulty reference fails a property on the same case in the same words; numbers may differ."""
     work.spend(JUDGING)
-    target = open_target(FaultyTarget(fault))
+    target = open_target(FaultyTarget(*faults))
     verdict = judge_case(prop, target, case_from_data(result.case))
     return verdict.status == "failed" and without_numbers(verdict.message) == without_numbers(result.message)
 

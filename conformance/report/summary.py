@@ -13,7 +13,7 @@ from conformance.judging.coverage import KINDS, MEETINGS
 from conformance.trial.verdict import Report
 
 from .together import Refused, Together
-from .wording import PLACES, VERDICTS, alike, cases, chapters, counted, kind_of, label_of, short_ids, title_of
+from .wording import PLACES, VERDICTS, alike, cases, chapters, counted, folded, kind_of, label_of, short_ids, title_of
 
 FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
 NOTES = 20
@@ -42,6 +42,8 @@ def of_report(report: Report) -> Iterator[str]:
         yield from failed(failure, same)
     if left := [failure.id for group in groups[FAILURES:] for failure in group]:
         yield from (f"{len(left)} more failed: {', '.join(map(code, left))}", "")
+    if more := folded(report):
+        yield from (f"The same mistake explains why these fail too: {', '.join(map(code, more))}", "")
     yield from exercised(report)
 
 

@@ -15,7 +15,7 @@ from conformance.judging.coverage import KINDS, MEETINGS, met
 from conformance.trial.verdict import Report
 
 from .listening import Writer
-from .wording import PLACES, alike, cases, chapters, headline, kind_of, label_of, short_ids, title_of
+from .wording import PLACES, alike, cases, chapters, folded, headline, kind_of, label_of, short_ids, title_of
 
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
 WIDTH = 100
@@ -92,6 +92,10 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
         if same:
             others = ", ".join(result.id for result in same)
             yield from (("", line) for line in wrapped(f"the same in {others}", "    "))
+    if more := folded(report):
+        yield "", ""
+        told = f"the same mistake explains why these fail too: {', '.join(more)}"
+        yield from (("", line) for line in wrapped(told, "  "))
     yield "", ""
     yield from (("", line) for line in table(report))
 

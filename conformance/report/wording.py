@@ -9,6 +9,7 @@ from conformance.trial.verdict import Report
 
 VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not be judged"}
 LONGEST_CASE = 800
+SPEAKERS = ("equivalence.steps", "gradients.back_propagation")  # what says most about the numbers
 PLACES = 3  # where others made a mistake
 
 
@@ -32,12 +33,22 @@ def counted(report: Report) -> str:
 
 
 def alike(report: Report) -> list[list[PropertyResult]]:
-    """The failures, grouped by what they say; the one that says most about the numbers speaks for its group."""
+    """The failures, grouped by what they say; the one that says most about the numbers speaks for its group.
+
+    Of those that the named mistake explains, the first stands for all: see ``folded``.
+    """
     groups: dict[str, list[PropertyResult]] = {}
+    left_out = folded(report)
     for failure in report.results:
-        if failure.status == "failed":
+        if failure.status == "failed" and failure.id not in left_out:
             groups.setdefault(failure.message, []).append(failure)
     return [sorted(group, key=lambda failure: failure.id != "equivalence.steps") for group in groups.values()]
+
+
+def folded(report: Report) -> list[str]:
+    """The properties that fail only because of the named mistake, but for the one that says most about the numbers."""
+    shown = next((id for id in SPEAKERS if id in report.explained), next(iter(report.explained), None))
+    return [id for id in report.explained if id != shown]
 
 
 def cases(failure: PropertyResult) -> Iterator[str]:

@@ -45,6 +45,7 @@ class Report:
     cells: dict[str, str] = field(default_factory=dict)
     diagnosis: list[Finding] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
     error_map: dict[str, Any] | None = None
     budget: float | None = None
     reasons: list[str] = field(default_factory=list)
@@ -92,7 +93,7 @@ class Report:
         found = diagnosis or Diagnosis([], [])
         return cls(
             target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
-            cells=by_cell(capabilities, results, found.wrong_cells), diagnosis=found.findings, known=found.known,
+            cells=by_cell(capabilities, results, found.wrong_cells), diagnosis=found.findings, known=found.known, explained=found.explained,
             error_map=found.error_map, budget=budget, reasons=wrong + doubts, notes=list(dict.fromkeys(said)),
         )  # fmt: skip
 
@@ -121,6 +122,7 @@ class Report:
             "configuration": self.configuration, "asked": self.asked, "baseline": self.baseline, "mended": self.mended,
             "results": [asdict(result) for result in self.results], "cells": self.cells,
             "diagnosis": [asdict(finding) for finding in self.diagnosis], "known": self.known,
+            "explained": self.explained,
             "error_map": self.error_map,
             "arithmetic": self.arithmetic, "coverage": self.coverage, "notes": self.notes,
             "environment": environment(),

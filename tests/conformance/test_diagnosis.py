@@ -21,6 +21,7 @@ from conformance.faults import FAULTS
 from conformance.harness.load import open_target
 from conformance.judging.judge import PropertyResult
 from conformance.judging.subject import Subject
+from conformance.report import terminal, wording
 from reference_rnn import Case, Config
 from reference_rnn.cell import KINDS
 
@@ -299,3 +300,50 @@ def test_the_function_of_the_question_has_each_of_its_mistakes_named_once():
         "shape-of-output", "every-step-from-the-start", "tanh-for-relu",
     ]  # fmt: skip
     assert any("no result at all" in fact and "there are two directions" in fact for fact in report.known)
+
+
+class ReadsForwardTwice:
+    """A mistake with a name, and one beside it that this name does not explain."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), bidirectional=True)
+    forgets = False
+
+    def __init__(self):
+        self.forward_of_reference = FaultyTarget(FAULTS["reverse-runs-forward"]).forward
+
+    def forward(self, case):
+        output, states = self.forward_of_reference(case)
+        if self.forgets:
+            case.parameters["bias_hh_l0"][...] = 0
+        return output, states
+
+
+class ReadsForwardTwiceAndForgets(ReadsForwardTwice):
+    forgets = True
+
+
+@pytest.mark.parametrize(
+    ("target", "others"), [(ReadsForwardTwice, set()), (ReadsForwardTwiceAndForgets, {"shapes.inputs_untouched"})]
+)
+def test_what_the_named_mistake_explains_is_folded(target, others):
+    chosen = (
+        "shapes.inputs_untouched",
+        "equivalence.steps",
+        "equivalence.linear_regime",
+        "directions",
+        "time.no_future",
+    )
+    report = check(target, properties=chosen)
+    failed = {result.id for result in report.results if result.status == "failed"}
+    assert report.diagnosis[0].fault == "reverse-runs-forward" and others < failed
+    assert set(report.explained) == failed - others and "time.no_future" in failed
+    shown = {failure.id for group in wording.alike(report) for failure in group}
+    assert shown == {"equivalence.steps"} | others and shown | set(wording.folded(report)) == failed
+    lines = [text for _, text in terminal.styled(report)]
+    assert any(line.startswith("  the same mistake explains why these fail too: ") for line in lines)
+    assert not any(line.startswith("  time.no_future: ") for line in lines)
+
+
+def test_nothing_is_folded_where_nothing_is_named(right):
+    report = check(str(RIGHT / "plain.py"), properties=("equivalence.steps",), in_process=True)
+    assert report.explained == wording.folded(report) == []
