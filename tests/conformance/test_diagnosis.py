@@ -336,9 +336,10 @@ def test_what_the_named_mistake_explains_is_folded(target, others):
     report = check(target, properties=chosen)
     failed = {result.id for result in report.results if result.status == "failed"}
     assert report.diagnosis[0].fault == "reverse-runs-forward" and others < failed
-    assert set(report.explained) == failed - others and "time.no_future" in failed
+    assert "time.no_future" in report.explained and not others & set(report.explained)
+    assert others or set(report.explained) == failed
     shown = {failure.id for group in wording.alike(report) for failure in group}
-    assert shown == {"equivalence.steps"} | others and shown | set(wording.folded(report)) == failed
+    assert shown >= {"equivalence.steps"} | others and shown | set(wording.folded(report)) == failed
     lines = [text for _, text in terminal.styled(report)]
     assert any(line.startswith("  the same mistake explains why these fail too: ") for line in lines)
     assert not any(line.startswith("  time.no_future: ") for line in lines)
