@@ -94,7 +94,8 @@ class Report:
         return cls(
             target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
             cells=by_cell(capabilities, results, found.wrong_cells), diagnosis=found.findings, known=found.known,
-            explained=found.explained, error_map=found.error_map, budget=budget, reasons=wrong + doubts, notes=list(dict.fromkeys(said)),
+            explained=found.explained, error_map=found.error_map, budget=budget, reasons=wrong + doubts,
+            notes=list(dict.fromkeys(said)),
         )  # fmt: skip
 
     @property
