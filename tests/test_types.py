@@ -32,7 +32,7 @@ REVEALED = [
 def wheel(tmp_path_factory):
     """The wheel, built from a copy of what it is made of."""
     place = tmp_path_factory.mktemp("wheel")
-    for name in (*OURS, "pytest_rnn_conformance.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in (*OURS, "docs", "setup.py", "pytest_rnn_conformance.py", "pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, place / "source" / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:

@@ -1,5 +1,6 @@
 """Targets that mean harm, and a look at what they leave behind."""
 
+import re
 import time
 from contextlib import suppress
 
@@ -63,7 +64,8 @@ def lives(process):
     """Whether a process is neither gone nor a zombie of somebody else's."""
     try:
         words = " ".join(process.cmdline())
-        return process.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in words
+        # what multiprocessing keeps for the workers of other tests is nothing of a target
+        return process.status() != psutil.STATUS_ZOMBIE and not re.search("resource_tracker|forkserver", words)
     except psutil.Error:
         return False
 
