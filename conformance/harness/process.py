@@ -59,7 +59,11 @@ class ProcessTarget:
         self.last = Printed()
         self.slowest = 0.0
         self.hung = False
-        self.capabilities = Capabilities.of(self.launch())
+        try:
+            self.capabilities = Capabilities.of(self.launch())
+        except BaseException:  # nobody else will have this target, to stop it
+            self.end()
+            raise
 
     def command(self) -> list[str]:
         """The words that start the process."""

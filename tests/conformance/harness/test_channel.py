@@ -222,7 +222,7 @@ def test_an_answer_too_many_is_noticed(speaker, asked):
 @pytest.mark.parametrize(
     "text", ["{}", '{"cells": [["x"]]}', '{"cells": 5}', '{"max_layers": 1e400}', '{"x": {"y": []}}']
 )
-def test_claims_that_cannot_be_are_one_clear_line(tmp_path, text):
+def test_claims_that_cannot_be_are_one_clear_line(tmp_path, text, left):
     file = tmp_path / "claims.py"
     file.write_text(
         f"print({json.dumps(json.dumps({'capabilities': 0}).replace('0', text))}, flush=True)\ninput(); input()"
@@ -234,6 +234,7 @@ def test_claims_that_cannot_be_are_one_clear_line(tmp_path, text):
     with pytest.raises(TargetError) as error:
         open_target(target, limits=Limits(load=20))
     assert "\n" not in str(error.value) and len(str(error.value)) < 1100
+    left()
 
 
 def test_what_is_sent_and_not_read_keeps_nobody_waiting(tmp_path, asked):
