@@ -21,7 +21,10 @@ STUDENTS = {
     "amy": None,
     "bob": ('h @ p["weight_hh_l0"].T', 'h @ p["weight_hh_l0"]'),
     "cat": ("import numpy as np", "from reference_rnn import rnn"),
-    "dan": ("def forward(case):", "def forward(case):\n    import importlib; importlib.import_module('to' + 'rch')"),
+    "dan": (
+        "def forward(case):",
+        "def forward(case):\n    import importlib; importlib.import_module('reference' + '_rnn')",
+    ),
     "eve": ("import numpy as np", "import numpy as np\nwhile True: pass"),
     "fay": ("import numpy as np", "import numpy as np\nfor _ in range(9999): print('=' * 99)"),
     "gus": ("def forward", "def MyRNN"),
@@ -84,9 +87,9 @@ def test_what_is_imported_on_the_way_is_forbidden_too(tmp_path, right):
     (tmp_path / "helper.py").write_text("import torch\n")
     (tmp_path / "joe.py").write_text("def forward(case):\n    import helper\n")
     done = subprocess.run(
-        [RNN, "check", "dan.py", "--forbid", "torch", *FEW], cwd=tmp_path, capture_output=True, text=True
+        [RNN, "check", "dan.py", "--forbid", "reference_rnn", *FEW], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode == 1 and "ImportError: torch may not be imported here" in done.stdout
+    assert done.returncode == 1 and "ImportError: reference_rnn may not be imported here" in done.stdout
     done = subprocess.run(
         [RNN, "check", "joe.py", "--forbid", "torch", *FEW], cwd=tmp_path, capture_output=True, text=True
     )
