@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from conformance.chapters import catalogue
+from conformance.harness.forbidden import parsed
 from conformance.harness.load import TargetError
 from conformance.harness.text import LINE, visible
 from conformance.report import grades, wording
@@ -154,11 +155,8 @@ def wanted(names):
 
 def named(file, names):
     """A file as a target: with the first of the names that it defines, or alone where it has none of them."""
-    try:
-        body = ast.parse(file.read_bytes()).body
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return str(file)  # what is wrong with it is said when it is loaded
-    defined = {name for statement in body for name in bound(statement)}
+    tree = parsed(file)  # what is wrong with it is said when it is loaded
+    defined = {name for statement in (tree.body if tree else []) for name in bound(statement)}
     name = next((name for name in names if name in defined), "forward")
     return str(file) if name == "forward" else f"{file}:{name}"
 

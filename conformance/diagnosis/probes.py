@@ -141,7 +141,7 @@ class Answered:
 
 def probes(capabilities: Capabilities) -> Iterator[Probe]:
     """The calls for what a target claims."""
-    claimed_cases = allowed_cases(capabilities)
+    claimed_cases = allowed_cases(capabilities, forms=())  # forms are asked below, one at a time
     cells = len(claimed_cases.cells)
     cases = list(covering(claimed_cases, every_cell=True))
     plain, square, stacked = (cases[place * cells : place * cells + cells] for place in (0, 12, 3))
@@ -256,7 +256,7 @@ def answers(subject: Subject, calls: Work) -> list[Answered]:
 
 def fresh(subject: Subject, cell: Cell, forward_wrong: bool) -> list[Answered]:
     """What the target answers to random cases of a cell, or to how they are differentiated where forward is right."""
-    generator, allowed = random.Random(1), allowed_cases(subject.capabilities)
+    generator, allowed = random.Random(1), allowed_cases(subject.capabilities, forms=())
     place = allowed.cells.index(cell)
     few = subject.capabilities.recompiles
     found = []

@@ -6,6 +6,9 @@ import ast
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from .files import FileError, read_text
+
+LARGEST = 2**24  # bytes of a file of code
 ALLOWED = ("conformance", "Capabilities")  # which a target says what it claims by
 
 
@@ -13,9 +16,8 @@ def forbidden_import(file: Path, forbid: Collection[str], seen: frozenset[Path] 
     """Where a file, or one beside it that it imports, imports a forbidden package; empty if it does not, or cannot be
     read, which others say better.
     """
-    try:
-        tree = ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed(file)
+    if tree is None:
         return ""
     for line, name in imports(tree):
         if name.partition(".")[0] in forbid:
@@ -28,6 +30,14 @@ def forbidden_import(file: Path, forbid: Collection[str], seen: frozenset[Path] 
         ):
             return said
     return ""
+
+
+def parsed(file: Path) -> ast.Module | None:
+    """The tree of a regular file; None where it cannot be read, which others say better."""
+    try:
+        return ast.parse(read_text(file, LARGEST))
+    except (FileError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:

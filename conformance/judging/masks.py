@@ -79,12 +79,13 @@ def see_through(case: Case, masks: int, p: float, restricted: Collection[str]) -
     restricted: the dimensions whose sizes must stay as they are
     """
     c = case.config
+    steps, rows = case.num_steps, case.num_rows
     if not restricted:
-        rows = max(12, ENOUGH // (12 * c.num_directions * c.hidden_size) + 1)
-        shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
-        given = (("h_0", case.h_0), ("c_0", case.c_0))
-        states = {name: None if s is None else np.zeros(shape, s.dtype) for name, s in given}
-        case = case.replace(x=np.zeros((12, rows, c.input_size), case.x.dtype), **states)
+        steps, rows = 12, max(12, ENOUGH // (12 * c.num_directions * c.hidden_size) + 1)
+    shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
+    given = (("h_0", case.h_0), ("c_0", case.c_0))  # of which a gate that is all but shut would let a trace through
+    states = {name: None if s is None else np.zeros(shape, s.dtype) for name, s in given}
+    case = case.replace(x=np.zeros((steps, rows, c.input_size), case.x.dtype), **states)
     # small enough for tanh to be the identity
     value = 1.0 if c.cell == "RNN_RELU" else 2.0 ** -(30 if c.dtype == "float64" else 13)
     top = c.num_layers - 1

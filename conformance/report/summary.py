@@ -50,7 +50,12 @@ def of_report(report: Report) -> Iterator[str]:
 def diagnosis(report: Report) -> Iterator[str]:
     """The mistakes that were named, with their diffs, and what else is known."""
     for finding in report.diagnosis:
-        yield from (f"**{label_of(finding).capitalize()}**: {plain(kind_of(finding))}", "", code(title_of(finding)), "")
+        yield from (
+            f"**{label_of(finding).capitalize()}**: {plain(kind_of(finding))}",
+            "",
+            code(title_of(report, finding)),
+            "",
+        )
         if finding.patch:
             yield from (*block(finding.patch.splitlines(), "diff"), "")
         yield from listed(f"made by others: <{url}>" for url in finding.seen[:PLACES])

@@ -111,7 +111,7 @@ def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
     for finding in report.diagnosis:
         yield "", ""
         yield "bold", f"  {label_of(finding)}: {kind_of(finding)}"
-        yield from (("", line) for line in wrapped(title_of(finding), "    "))
+        yield from (("", line) for line in wrapped(title_of(report, finding), "    "))
         yield from (("", "      " + line) for line in finding.patch.splitlines())
         yield from (("", f"    made by others: {url}") for url in finding.seen[:PLACES])
     if report.known:

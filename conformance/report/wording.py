@@ -78,16 +78,18 @@ def kind_of(finding: Finding) -> str:
     return "this known mistake is wrong in the same places, but does not give your numbers"
 
 
-def title_of(finding: Finding) -> str:
-    """The mistake, and what it needs to explain the numbers."""
-    return finding.title + (f" (together with {', '.join(finding.together)})" if finding.together else "")
+def title_of(report: Report, finding: Finding) -> str:
+    """The mistake, and those of the report that it needs to explain the numbers."""
+    titles = {other.fault: other.title for other in report.diagnosis}
+    others = "; ".join(titles.get(id, id) for id in finding.together)
+    return finding.title + (f" (together with: {others})" if others else "")
 
 
 def diagnosed(report: Report) -> list[str]:
     """The diagnosis as plain lines, for what has neither colours nor headings."""
     lines = []
     for finding in report.diagnosis:
-        lines += [f"{label_of(finding)}: {kind_of(finding)}", title_of(finding)]
+        lines += [f"{label_of(finding)}: {kind_of(finding)}", title_of(report, finding)]
         lines += ["  " + line for line in finding.patch.splitlines()]
         lines += [f"made by others: {url}" for url in finding.seen[:PLACES]]
     return [*lines, *report.known]

@@ -56,5 +56,5 @@ int main(int argc, char **argv) {
         bad += wrong(argv[n], "output", "output.rad") || wrong(argv[n], "h_n", "h_n.rad") ||
                wrong(argv[n], "c_n", "c_n.rad");
     }
-    return printf("%d of %d test vectors hold\n", argc - 1 - bad, argc - 1), bad > 0;
+    return printf("%d of %d test vectors hold\n", argc - 1 - bad, argc - 1), bad > 0 || argc < 2;
 }

@@ -146,6 +146,23 @@ def test_a_counterexample_of_some_results_can_be_replayed(outputs, tmp_path, mon
     assert again.results[0].examples == 1, "what was saved is judged first"
 
 
+@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize("outputs", RETURNED)
+def test_a_right_target_that_shows_some_results_conforms(outputs, in_process, tmp_path, monkeypatch):
+    """It rounds in its own way, so that what it does not show is not what the reference makes of what it shows."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        f"capabilities = dict(outputs={outputs!r})\n"
+        "def forward(case):\n    p, h, steps, late = case.parameters, case.h_0[0], [], 0\n    for x in case.x:\n"
+        "        z = (p['bias_hh_l0'] + h @ p['weight_hh_l0'].T) + (x @ p['weight_ih_l0'].T + p['bias_ih_l0'])\n"
+        "        h = np.tanh(z)\n        steps.append(h)\n    output, h_n = np.stack(steps), h[None].copy()\n"
+        f"    return {RETURNED[outputs]}\n"
+    )
+    report = conformance.check("mine.py", properties=["shapes.shapes", "equivalence", "time"], in_process=in_process)
+    assert report.verdict == "conforms", [result.message for result in report.results if result.status == "failed"]
+
+
 @pytest.mark.parametrize(
     ("claims", "said"),
     [

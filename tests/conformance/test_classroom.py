@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -206,3 +207,13 @@ def test_the_time_for_all_ends_all(tmp_path, right):
 def test_what_cannot_be_is_one_line(tmp_path, words, said):
     done = matrix(tmp_path, "absent.py", *words)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_what_is_no_file_keeps_nobody_waiting(tmp_path, right):
+    (tmp_path / "students").mkdir()
+    os.mkfifo(tmp_path / "students" / "fifo.py")
+    (tmp_path / "students" / "zero.py").symlink_to("/dev/zero")
+    (tmp_path / "students" / "zoe.py").write_text(right)
+    done = matrix(tmp_path, "students", *FEW)
+    assert done.returncode == 2 and "zoe.py conforms" in done.stdout, done.stdout
+    assert "fifo.py could not be judged" in done.stdout and "zero.py could not be judged" in done.stdout

@@ -348,3 +348,12 @@ def test_what_the_named_mistake_explains_is_folded(target, others):
 def test_nothing_is_folded_where_nothing_is_named(right):
     report = check(str(RIGHT / "plain.py"), properties=("equivalence.steps",), in_process=True)
     assert report.explained == wording.folded(report) == []
+
+
+def test_a_batch_that_may_come_first_is_diagnosed_too():
+    class Target:
+        capabilities = Capabilities(batch_first=True, default_state=True, unbatched=True, lengths=True)
+        forward = staticmethod(FaultyTarget(FAULTS["recurrent-bias-dropped-tanh"]).forward)
+
+    report = check(Target, properties=("equivalence.steps",))
+    assert [finding.fault for finding in report.diagnosis] == ["recurrent-bias-dropped-tanh"], report.known
