@@ -68,7 +68,7 @@ CHECK = ("check", "wrong.py", "--json", "r.json", "--no-diagnosis", "--property"
 
 def test_a_reader_that_wants_one_line(run, tmp_path):
     process = run(*CHECK)
-    assert process.stdout.readline().startswith("found        equivalence.steps: output[")
+    assert process.stdout.readline().startswith("found        equivalence.first_look: output[")
     process.stdout.close()
     assert process.wait(60) == 1
     assert "Error" not in process.stderr.read()
@@ -108,14 +108,14 @@ def test_a_terminal_without_columns(run):
     process = run(*CHECK, env={"COLUMNS": "0"})
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert said.startswith("found        equivalence.steps: ") and "wrong.py does not conform" in said
+    assert said.startswith("found        equivalence.first_look: ") and "wrong.py does not conform" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("words", [("-n", "2"), ("-n", "1"), ("--in-process",)], ids=["two", "one", "in process"])
 def test_a_signal_after_the_first_failure(run, tmp_path, number, words):
     process = run("check", "slow.py", "--json", "r.json", "--profile", "thorough", *words)
-    assert process.stdout.readline().startswith("found        equivalence.steps: ")
+    assert process.stdout.readline().startswith("found        equivalence.first_look: ")
     process.send_signal(number)
     said, complaints = process.communicate(timeout=30)
     assert process.returncode == 1, complaints
@@ -124,7 +124,7 @@ def test_a_signal_after_the_first_failure(run, tmp_path, number, words):
     share = f"{len(left)} of {len(found['results'])}"
     assert found["reasons"] == [f"interrupted by {signal.Signals(number).name}: {share} properties were not judged"]
     assert found["reasons"][0] in said and "saved        " in said
-    assert list((tmp_path / ".rnn-conformance").rglob("equivalence.steps.json"))
+    assert list((tmp_path / ".rnn-conformance").rglob("equivalence.first_look.json"))
 
 
 @pytest.mark.parametrize("words", [("-n", "2"), ("--in-process",)], ids=["two", "in process"])

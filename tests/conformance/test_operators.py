@@ -121,7 +121,7 @@ def test_the_loops_have_their_mistakes_too():
 
 @pytest.mark.parametrize("id", [*wiring()][::9])  # the whole of them: benchmarks/kill.py --derived
 def test_a_mistake_in_the_loops_is_found(id):
-    assert kill(wiring()[id]).property == "equivalence.steps"
+    assert kill(wiring()[id]).property in ("equivalence.first_look", "equivalence.steps")
 
 
 def test_a_mistake_in_the_loops_is_named_where_nobody_has_written_it_down():
