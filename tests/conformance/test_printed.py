@@ -134,7 +134,7 @@ def test_every_call_of_every_property_is_rebuilt_from_its_expression_and_its_dat
     for one in islice(covering(allowed, 3), 4):
         try:
             subject.restart()
-            prop.check(subject, one)
+            prop.judge(subject, one)
         except (Failure, NotApplicable, NotRun):
             pass
         calls += [call for call, _ in subject.record.made]
@@ -259,7 +259,7 @@ def test_gradients_are_shown_with_their_cotangents():
         (lambda d: d.update(compared=[-1]), "compared has -1, must be the number of a call"),
         (lambda d: d.update(compared={}), "compared has {}, must be of type list"),
         (lambda d: d.pop("calls"), "calls"),
-        (lambda d: d["calls"][0]["expected"]["output"].update(numbers=["x"]), "must be of type float"),
+        (lambda d: d["calls"][0]["expected"]["output"].update(data=["x"]), "must be of type float"),
     ],
 )
 def test_a_file_that_is_odd_is_refused(tmp_path, change, said):
