@@ -230,7 +230,7 @@ def test_what_a_target_imports_is_that_of_the_revision_too(target, repository, m
     git("commit", "-qm", "a package")
     target()
     os.replace("mine.py", "src/package/__init__.py")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path("src").absolute()), os.environ["PYTHONPATH"]]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path("src").absolute()), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "conformance", "check", str(Path("tests/adapter.py").absolute())]
     command += ["--property", "equivalence.steps", "--no-saved", "--baseline", "git:HEAD", "--json", "r.json"]
     assert subprocess.run(command, timeout=120).returncode == 0
