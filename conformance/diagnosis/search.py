@@ -185,7 +185,9 @@ class Search:
 
     def holds(self, faults: Faults) -> bool:
         """Whether they give the answers to fresh cases, too, of which there must be some."""
-        return bool(self.fresh) and all(self.given(faults, answered) == len(answered.given or "-") for answered in self.fresh)
+        return bool(self.fresh) and all(
+            self.given(faults, answered) == len(answered.given or "-") for answered in self.fresh
+        )
 
     def given(self, faults: Faults, answered: Answered) -> int:
         """How many arrays of an answer these mistakes give, but for rounding, up to the first that they do not.
