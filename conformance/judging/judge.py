@@ -32,7 +32,7 @@ from .subject import Subject
 
 MORE = 3000  # cases looked at, for what neither the covering nor the random ones have exercised
 MORE_NUMBERS = 2**27  # in these cases: where they are large, few are looked at
-MORE_JUDGED = 150  # of them, since a target may be slow
+MORE_JUDGED = 400  # of them, since a target may be slow
 
 
 def judge(
