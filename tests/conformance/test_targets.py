@@ -106,7 +106,8 @@ def test_what_takes_its_process_down_is_a_finding(name):
     ids = ["shapes.shapes", "equivalence.steps"]
     call_limit = 3 if name in ("hangs", "forks") else 60
     report = check(TARGETS / "wrong" / f"{name}.py", properties=ids, in_process=False, workers=1, call_limit=call_limit)
-    assert [result.status for result in report.results] == ["failed", "failed"]
+    # a property of few calls does not come to the hundredth
+    assert [result.status for result in report.results] == ["passed" if name == "dies_late" else "failed", "failed"]
     assert DEADLY[name] in report.results[1].message
     # What dies on its hundredth call dies of no case alone (tests/conformance/test_hostile.py).
     first = "first: " if name == "dies_late" else "smallest case: "

@@ -247,7 +247,7 @@ def test_what_is_not_claimed_is_not_run(folder):
         ("rnn_tanh-float32-000.json", {"arithmetic": "lenient"}, ["strict arithmetic"]),
         ("rnn_tanh-float32-000.json", {"initial_state": False}, ["initial_state"]),
         ("rnn_tanh-float32-002.json", {}, ["2 layers", "lengths"]),
-        ("rnn_tanh-float32-010.json", {"max_layers": None}, ["no_bias"]),
+        ("rnn_tanh-float32-004.json", {"max_layers": None}, ["no_bias"]),
         ("rnn_tanh-float32-017.json", {"max_layers": 2, "bidirectional": True}, ["empty.time"]),
         ("rnn_tanh-float32-018.json", {}, ["empty.batch"]),
     ):
