@@ -44,7 +44,7 @@ def test_shapes(target, case):
             if not expected_from(target, case, name):
                 continue
             fail(f"missing:{name}", f"the gradient of {name} is missing; there are {', '.join(answer.arrays)}")
-        given = answer.arrays[name]
+        given = target.shaped(answer, name, array.shape)
         if given.shape != array.shape:
             fail(f"shape:{name}", f"the gradient of {name} has shape {given.shape}, must be {array.shape} like {name}")
         if answer.dtypes[name] not in wanted:

@@ -53,7 +53,7 @@ def test_repeatable(target, case):
     same_bits(target.answer(case), target.answer(case))
 
 
-@prop()
+@prop(about_history=True)
 def test_calls_are_independent(target, case):
     """What was called before does not matter, not even if one thing alone was different: weights, a state, lengths."""
     before = target.answer(case)

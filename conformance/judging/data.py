@@ -79,7 +79,7 @@ def lengths_to_data(lengths: np.ndarray | None) -> Any:
     if lengths is None:
         return None
     numbers, kind = np.asarray(lengths).tolist(), kind_of_lengths(lengths)
-    return {"kind": kind, "numbers": numbers} if kind else numbers
+    return {"kind": kind, "data": numbers} if kind else numbers
 
 
 def lengths_from_data(data: Any) -> np.ndarray | None:
@@ -88,7 +88,7 @@ def lengths_from_data(data: Any) -> np.ndarray | None:
         return None
     kind = ""
     if isinstance(data, dict):
-        kind, data = data["kind"], data["numbers"]
+        kind, data = data["kind"], data_of(data)
         if kind not in LENGTHS:
             raise ValueError(f"kind of lengths is {short(kind)}, must be one of {', '.join(LENGTHS)}")
     numbers = [exact("lengths", length, int) for length in exact("lengths", data, list)]

@@ -130,7 +130,7 @@ def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) ->
     found, asked = {}, target.asked(case)
     own = held(case.config, target.capabilities.biases)
     for name, array in asked.arrays():
-        value = answer.arrays.get(name)
+        value = target.shaped(answer, name, array.shape) if name in answer.arrays else None
         if value is None and not expected_from(target, case, name):
             value = np.zeros(array.shape)
         if value is None or value.shape != array.shape:

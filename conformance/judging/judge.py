@@ -30,6 +30,7 @@ from .properties import NotApplicable, NotRun, Property
 from .repeat import Repeating, Unrepeatable
 from .subject import Subject
 
+LEAST_CALLS = 60  # of one instance: what happens at the fiftieth call is seen by every property
 MORE = 3000  # cases looked at, for what neither the covering nor the random ones have exercised
 MORE_NUMBERS = 2**27  # in these cases: where they are large, few are looked at
 MORE_JUDGED = 400  # of them, since a target may be slow
@@ -163,6 +164,7 @@ class Judging:
         self.random(self.prop.random_cases(count), number ^ base_seed, deadline)
         self.result.random = self.result.examples - before
         self.complete(number ^ base_seed)
+        self.outlast(number ^ base_seed, deadline)
 
     def each(self, cases: Iterable[Case]) -> None:
         """Judges cases in turn; raises Found at the first counterexample."""
@@ -228,6 +230,15 @@ class Judging:
             numbers += sum(array.size for _, array in case.arrays())
             if not missing.isdisjoint(covered(case)):
                 self.one(case)
+
+    def outlast(self, number: int, deadline: float | None) -> None:
+        """Judges more random cases, if the property has any, until the instance has had LEAST_CALLS calls."""
+        generator = random.Random(~number)
+        for _ in range(LEAST_CALLS if self.result.random else 0):
+            late = deadline is not None and time.monotonic() > deadline
+            if late or self.subject.record.count >= LEAST_CALLS:
+                return
+            self.one(from_block(generator.randbytes(BLOCK_SIZE), self.allowed))
 
     def verdict_is(self, status: str, message: str = "") -> None:
         """Notes what became of the property."""

@@ -70,6 +70,7 @@ class Property:
     draws       which cases it is about; sizes are never restricted beyond what the target says
     every_cell  whether each covering case is judged for each cell
     about_memory  whether it is about what happens in memory, which not every target lets us see
+    about_history  whether it is about what an answer keeps of the calls before it
     sketches    its covering cases; if they are its own, there are no random ones
     formerly    ids that it had in the last release, under which it is still accepted
     rank        its place among those that find most mistakes soonest, 0 for the first
@@ -84,6 +85,7 @@ class Property:
     about: Callable[[Cell], bool] = lambda cell: True
     every_cell: bool = False
     about_memory: bool = False
+    about_history: bool = False
     formerly: tuple[str, ...] = ()
     rank: int = 0
     share: float = 1.0
@@ -147,6 +149,7 @@ def prop(
     about: Callable[[Cell], bool] = lambda cell: True,
     every_cell: bool = False,
     about_memory: bool = False,
+    about_history: bool = False,
     sketches: tuple[Sketch, ...] = COVERING,
     formerly: Sequence[str] = (),
     **draws: Any,
@@ -174,6 +177,7 @@ def prop(
             about,
             every_cell,
             about_memory,
+            about_history,
             formerly=tuple(formerly),
             sketches=sketches,
             draws=draws,

@@ -160,8 +160,10 @@ class Repeating:
         return self.prop.allowed(self.subject.capabilities).taken_apart(case)
 
     def shown(self, case: Case, failure: Failure, made: Made, before: int) -> Counterexample:
-        """What shows a failure; if it takes the form that the case has, the message says so."""
+        """What shows a failure; the message says if it takes the form that the case has, and if no call before it."""
         found = counterexample(self.prop.id, case, failure, self.subject, made, before)
+        if self.prop.about_history and len(found.calls) == 1:
+            found = replace(found, message=f"{found.message}; it is wrong without any call before, too")
         meant, form = self.taken_apart(case)
         if form == PLAIN:
             return found

@@ -111,11 +111,8 @@ class Subject:
     def read(self, case: Case, answer: Answer) -> Run:
         """An answer as a run of the case that was meant; shapes that can be made out are put right."""
         parts, misread, asked = {}, [], self.asked(case)
-        for name, array in answer.arrays.items():
-            must = result_shapes(asked)[name].sizes
-            listed = answer.dtypes.get(name) is None and self.target.observes_memory
-            if listed and array.size == 0 == math.prod(must):
-                array = array.reshape(must)  # a list without elements cannot say more about its shape
+        for name in answer.arrays:
+            array = self.shaped(answer, name, result_shapes(asked)[name].sizes)
             try:
                 parts[name], sentence = self.reader.read(name, array, asked)
             except ValueError as error:
@@ -132,6 +129,12 @@ class Subject:
             unseen=unseen,
         )  # fmt: skip
         return self.meant(run, case)
+
+    def shaped(self, answer: Answer, name: str, must: tuple[int, ...]) -> np.ndarray:
+        """An array of an answer; a list without elements cannot say its shape, and has the one that it must have."""
+        array = answer.arrays[name]
+        listed = answer.dtypes.get(name) is None and self.target.observes_memory
+        return array.reshape(must) if listed and array.size == 0 == math.prod(must) else array
 
     def unseen(self, case: Case, parts: Collection[str]) -> tuple[str, ...]:
         """The results that the target does not show; raises Failure if one is missing that it shows."""

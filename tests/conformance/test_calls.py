@@ -9,6 +9,7 @@ import conformance
 from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.harness.load import open_target
+from conformance.judging.judge import LEAST_CALLS
 from conformance.judging.judgement import Failure, agree
 from conformance.judging.properties import FEWEST
 from conformance.judging.subject import Subject
@@ -44,6 +45,24 @@ def test_every_property_has_some_random_cases():
             assert FEWEST <= drawn <= count if prop.sketches is COVERING else drawn == 0
     assert catalogue()["equivalence.steps"].random_cases(100) == 100
     assert catalogue()["shapes.dtype"].random_cases(3) == 3  # a profile of fewer has no more
+
+
+def test_an_instance_lives_for_sixty_calls():
+    lives = []
+
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",))
+
+        def __init__(self):
+            lives.append(0)
+
+        def forward(self, case):
+            lives[-1] += 1
+            return reference.forward(case)
+
+    report = conformance.check(Target, diagnosis=False)
+    judged = [r for r in report.results if r.status == "passed" and catalogue()[r.id].sketches is COVERING]
+    assert len(judged) > 20 and sum(calls >= LEAST_CALLS for calls in lives) >= len(judged)
 
 
 def test_memory_layouts_take_turns_over_arrays_and_cases():

@@ -138,7 +138,7 @@ def test_lengths_survive_being_data_printed_and_in_a_script(kind):
 
 
 def test_a_kind_of_lengths_that_there_is_not_is_one_clear_line():
-    written = data.case_to_data_2(case(T=2, N=1, lengths=[2])) | {"lengths": {"kind": "float", "numbers": [2]}}
+    written = data.case_to_data_2(case(T=2, N=1, lengths=[2])) | {"lengths": {"kind": "float", "data": [2]}}
     with pytest.raises(data.CounterexampleError, match="kind of lengths is 'float', must be one of int32, uint8"):
         data.case_from_data_2(written)
 

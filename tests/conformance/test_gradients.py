@@ -242,10 +242,10 @@ def test_what_does_not_look_like_gradients_is_named(judged, mistake, in_process)
 
 @BOTH
 def test_more_names_lists_and_no_values_for_them_do_no_harm(judged, in_process):
-    """What is not an array of the case is not looked at; a list has no dtype, so it has no wrong one."""
+    """What is not an array of the case is not looked at; a list has no dtype, and an empty one no wrong shape."""
     text = changed(
         '"h_0": d_h[None]}',
-        '"h_0": d_h[None].tolist() if d_h.size else d_h[None], "c_0": None, "loss": np.zeros((7, 7))}',
+        '"h_0": d_h[None].tolist(), "c_0": None, "loss": np.zeros((7, 7))}',
     )
 
     results = judged(text, "shapes", "back_propagation", in_process=in_process)

@@ -119,7 +119,8 @@ def test_the_loops_have_their_mistakes_too():
     assert len(set(numbers)) == len(numbers) and wired(FaultyReference()) not in numbers
 
 
-@pytest.mark.parametrize("id", [*wiring()][::9])  # the whole of them: benchmarks/kill.py --derived
+@pytest.mark.sample(every=9)
+@pytest.mark.parametrize("id", wiring())
 def test_a_mistake_in_the_loops_is_found(id):
     assert kill(wiring()[id]).property in ("equivalence.first_look", "equivalence.steps")
 

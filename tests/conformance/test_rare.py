@@ -51,6 +51,19 @@ def test_answers_that_are_kept_under_too_short_a_key_are_found(left_out):
     assert result.status == "failed"
 
 
+def test_what_is_wrong_without_any_call_before_is_told_so():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",))
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            output, h_n = reference.forward(case)
+            return (output, h_n) if case.h_0.any() else (output + 1, h_n)
+
+    [result] = conformance.check(Target, properties=["shapes.calls_are_independent"], diagnosis=False).results
+    assert "; it is wrong without any call before, too" in result.message and result.counterexample.count("case(") == 1
+
+
 @pytest.mark.parametrize("sticks", [False, True])
 def test_a_mode_that_sticks_is_found(sticks):
     """Whoever has once been told to train, or not to, stays there."""
