@@ -48,7 +48,9 @@ def catalogue() -> dict[str, Property]:
     for chapter in CHAPTERS:
         module = importlib.import_module(f"conformance.test_{chapter}")
         found |= {p.id: p for p in vars(module).values() if isinstance(p, Property)}
-    return {id: replace(p, rank=rank(id), share=share(id)) for id, p in found.items()}
+    found = {id: replace(p, rank=rank(id), share=share(id)) for id, p in found.items()}
+    dear = sorted((p for p in found.values() if p.models), key=lambda p: p.rank)
+    return found | {p.id: replace(p, before=tuple(dear[:place])) for place, p in enumerate(dear)}
 
 
 def rank(id: str) -> int:

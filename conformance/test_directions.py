@@ -8,20 +8,20 @@ from conformance.judging.properties import agree, prop
 from conformance.judging.transforms import layer, mirror, negative, part
 
 
-@prop(needs="bidirectional")
+@prop(needs="bidirectional", models=1)
 def test_reversal(target, case):
     """Reversing time and swapping the directions reverses the output and swaps its halves."""
     agree(target(mirror(case)), mirror(target(case)))
 
 
-@prop(needs="bidirectional", max_layers=1)
+@prop(needs="bidirectional", max_layers=1, models=1)
 def test_two_runs(target, case):
     """The forward half of a bidirectional layer is a one-directional run."""
     forward = forward_half(case)
     agree(target(forward), part(target(case), forward, forward_part(case)))
 
 
-@prop(needs="bidirectional", max_layers=1)
+@prop(needs="bidirectional", max_layers=1, models=1)
 def test_reverse_is_forward_on_reversed_time(target, case):
     """The reverse half of a bidirectional layer is a forward run over reversed time."""
     mirrored = mirror(case)
@@ -29,7 +29,7 @@ def test_reverse_is_forward_on_reversed_time(target, case):
     agree(target(forward), part(mirror(target(case)), forward, forward_part(case)))
 
 
-@prop(needs="bidirectional", max_layers=1)
+@prop(needs="bidirectional", max_layers=1, models=2)
 def test_halves_are_independent(target, case):
     """Each half of a bidirectional layer ignores the weights and states of the other."""
     run = target(case)

@@ -8,7 +8,7 @@ from conformance.judging.masks import ENOUGH, FALSE_ALARM, PROBABILITIES, TWICE,
 from conformance.judging.properties import agree, claimed, fail, prop
 
 
-@prop(needs="dropout")
+@prop(needs="dropout", models=1)
 def test_off_in_evaluation(target, case):
     """Outside training, dropout does nothing, whatever was done in training just before."""
     run = target(case)
@@ -23,7 +23,7 @@ def test_nothing_at_zero(target, case):
     agree(target(case.replace(dropout=0.0, training=True)), target(case))
 
 
-@prop(needs=("dropout", "layers"))
+@prop(needs=("dropout", "layers"), models=2)
 def test_everything_at_one(target, case):
     """With p = 1 nothing that lies between layers gets through, and the final states of the lowest layer stay."""
     claimed(target.capabilities.dropout is True)
@@ -31,13 +31,13 @@ def test_everything_at_one(target, case):
     agree(target(case.replace(dropout=1.0, training=True)), target(unheard(case)))
 
 
-@prop(needs="dropout", max_layers=1, bidirectional=False, empty=(), lengths=False, memory=False)
+@prop(needs="dropout", max_layers=1, bidirectional=False, empty=(), lengths=False, memory=False, models=2)
 def test_not_on_the_last_layer(target, case):
     """What leaves the last layer is not dropped, so with one layer there is nothing to drop."""
     agree(target(case.replace(dropout=0.5, training=True)), target(case))
 
 
-@prop(needs=("dropout", "layers"))
+@prop(needs=("dropout", "layers"), models=2)
 def test_lowest_layer_stays(target, case):
     """Only what goes from layer to layer is dropped: layers that read nothing of it are as in evaluation."""
     alone = unheard(case)
@@ -48,7 +48,7 @@ def test_lowest_layer_stays(target, case):
 
 @prop(
     needs=("dropout", "layers"), about=passes, max_layers=3, bias=True, projections=False, empty=(), lengths=False,
-    memory=False,
+    memory=False, models=1,
 )  # fmt: skip
 def test_mask(target, case):
     """Between layers a number is 0 or x / (1 - p), with the right frequency, and at random wherever it stands."""

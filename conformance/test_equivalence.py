@@ -39,31 +39,31 @@ def test_sizes(target, case):
     steps_agree(target(case))
 
 
-@prop(cells=["RNN_RELU"], network="integer")
+@prop(cells=["RNN_RELU"], network="integer", models=1)
 def test_integer_networks(target, case):
     """A ReLU network of integers is computed exactly."""
     steps_agree(target(case))
 
 
-@prop(cells=["RNN_TANH"], network="linear")
+@prop(cells=["RNN_TANH"], network="linear", models=1)
 def test_linear_regime(target, case):
     """Where all numbers are tiny, tanh is the identity and the network is linear."""
     steps_agree(target(case))
 
 
-@prop(cells=["RNN_TANH", *GRUS], network="automaton", memory=False)
+@prop(cells=["RNN_TANH", *GRUS], network="automaton", memory=False, models=1)
 def test_automata(target, case):
     """Saturated units are a finite automaton: every state is -1 or 1, however long the sequence."""
     steps_agree(target(case))
 
 
-@prop(lengths=False, empty=(), memory=False)
+@prop(lengths=False, empty=(), memory=False, models=1)
 def test_activation(target, case):
     """The activation is right from -12 to 12, and near zero to the last digits."""
     steps_agree(target(sweep(case)))
 
 
-@prop(cells=PLAIN, memory=False)
+@prop(cells=PLAIN, memory=False, models=1)
 def test_no_recurrent_weight(target, case):
     """Without recurrent weights there is no memory: every step is that of an initial state of zero."""
     memoryless = case.map(lambda name, array: np.zeros_like(array) if name.startswith("weight_hh") else array)
@@ -73,7 +73,7 @@ def test_no_recurrent_weight(target, case):
     agree(run, other)
 
 
-@prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
+@prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False, models=1)
 def test_delay_line(target, case):
     """Units that hand on what the one before them held are a delay line: unit k shows the input of k steps ago."""
     line = delay_line(case)
@@ -84,7 +84,7 @@ def test_delay_line(target, case):
                 fail("value:output", f"unit {unit} of step {t} does not hold the input of step {t - unit}")
 
 
-@prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False)
+@prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False, models=1)
 def test_counter(target, case):
     """A unit that adds one to itself counts the steps."""
     applicable(case.num_steps < 2 ** PRECISION[case.config.dtype])

@@ -15,7 +15,7 @@ from reference_rnn.case import gate_rows
 OPEN, CLOSED = 40.0, -40.0
 
 
-@prop(cells=GRUS, bias=True, memory=False)
+@prop(cells=GRUS, bias=True, memory=False, models=1)
 def test_update_gate_holds(target, case):
     """With the update gate at 1, a GRU copies its state."""
     holding = saturated(case, z=OPEN)
@@ -23,7 +23,7 @@ def test_update_gate_holds(target, case):
     agree(run, run.like(holding_result(holding)))
 
 
-@prop(cells=GRUS, bias=True, memory=False)
+@prop(cells=GRUS, bias=True, memory=False, models=1)
 def test_update_gate_renews(target, case):
     """With the update gate at 0, a GRU takes the candidate: without recurrent weights, no state is left."""
     keep_rows_without_steps_apart(case)
@@ -31,7 +31,7 @@ def test_update_gate_renews(target, case):
     agree(target(renewing), target(renewing.map(without_states)))
 
 
-@prop(cells=GRUS, bias=True, memory=False)
+@prop(cells=GRUS, bias=True, memory=False, models=2)
 def test_reset_gate_hides_the_state(target, case):
     """With the reset gate at 0, the candidate of a GRU does not see the state, nor b_hn if it is reset with it."""
     hiding = saturated(case, r=CLOSED)
@@ -47,7 +47,7 @@ def test_reset_gate_hides_the_state(target, case):
     agree(target(hiding), target(hiding.map(unread)))
 
 
-@prop(cells=GRUS, bias=True, memory=False)
+@prop(cells=GRUS, bias=True, memory=False, models=1)
 def test_open_gru_is_a_plain_rnn(target, case):
     """With the reset gate at 1 and the update gate at 0, a GRU is a tanh RNN."""
     keep_rows_without_steps_apart(case)
@@ -59,7 +59,7 @@ def test_open_gru_is_a_plain_rnn(target, case):
     agree(run, run.like(expected.result))
 
 
-@prop(cells=["LSTM"], bias=True, memory=False)
+@prop(cells=["LSTM"], bias=True, memory=False, models=1)
 def test_forget_gate_holds(target, case):
     """With the forget gate at 1 and the input gate at 0, an LSTM holds its cell state."""
     run = target(saturated(case, f=OPEN, i=CLOSED))
@@ -67,7 +67,7 @@ def test_forget_gate_holds(target, case):
     agree(cell_state(run), cell_state(run.like(Result(None, None, c_0))))
 
 
-@prop(cells=["LSTM"], bias=True, memory=False)
+@prop(cells=["LSTM"], bias=True, memory=False, models=1)
 def test_forget_gate_forgets(target, case):
     """With the forget gate at 0, the initial cell state of an LSTM does not matter."""
     keep_rows_without_steps_apart(case)
@@ -75,7 +75,7 @@ def test_forget_gate_forgets(target, case):
     agree(target(forgetting), target(forgetting.map(lambda name, array: negative(array) if name == "c_0" else array)))
 
 
-@prop(cells=["LSTM"], bias=True, memory=False)
+@prop(cells=["LSTM"], bias=True, memory=False, models=1)
 def test_output_gate_silences(target, case):
     """With the output gate at 0, the output of an LSTM is zero, whatever its cell state."""
     keep_rows_without_steps_apart(case)
@@ -84,7 +84,7 @@ def test_output_gate_silences(target, case):
     agree(run, run.like(silent))
 
 
-@prop(cells=["LSTM"], bias=True, memory=False)
+@prop(cells=["LSTM"], bias=True, memory=False, models=1)
 def test_cell_state_counts(target, case):
     """With the input and forget gates at 1 and a candidate of 1, the cell state of an LSTM counts the steps."""
     counting = saturated(case, i=OPEN, f=OPEN, g=OPEN)

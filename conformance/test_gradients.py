@@ -90,7 +90,7 @@ def test_one_step(target, case):
     gradients_within(target, gradient_run(target, first, d), balls)
 
 
-@prop(needs="gradients", cells=["RNN_RELU"], network="integer", bias=True)
+@prop(needs="gradients", cells=["RNN_RELU"], network="integer", bias=True, models=1)
 def test_integer_networks(target, case):
     """The gradients of a ReLU network of integers are exact."""
     d = exact_cotangents(target, case)
@@ -148,7 +148,7 @@ def test_padding_is_not_read(target, case):
         agree(gradient_run(target, with_padding(case, padding), d), expected)
 
 
-@prop(needs="gradients", bidirectional=False, min_steps=2)
+@prop(needs="gradients", bidirectional=False, min_steps=2, models=1)
 def test_split(target, case):
     """Gradients of a run that is split and continued: those of the second part's states go into the first part."""
     all_taken(target)
@@ -166,7 +166,7 @@ def test_split(target, case):
     agree(chained(earlier, later, whole), whole)
 
 
-@prop(needs=("gradients", "bidirectional"))
+@prop(needs=("gradients", "bidirectional"), models=1)
 def test_reversal(target, case):
     """Reversing time and swapping the directions does the same to the gradients."""
     all_taken(target)
@@ -176,7 +176,7 @@ def test_reversal(target, case):
     agree(gradient_run(target, mirror(case), mirrored(run, d)), expected)
 
 
-@prop(needs=("gradients", "batch_first"))
+@prop(needs=("gradients", "batch_first"), models=1)
 def test_batch_first(target, case):
     """With batch_first, the gradient of x is (N, T, I) and nothing else changes."""
     all_taken(target)
@@ -208,7 +208,7 @@ def test_default_state(target, case):
     agree(gradient_run(target, without, d), expected)
 
 
-@prop(needs=("gradients", "dropout", "layers"))
+@prop(needs=("gradients", "dropout", "layers"), models=2)
 def test_dropout(target, case):
     """With p = 1 in training, nothing flows back through what was dropped; outside training, dropout does nothing."""
     d = taken(target, cotangents(case))
@@ -219,7 +219,15 @@ def test_dropout(target, case):
         gradients_within(target, gradient_run(target, dropped, d), gradients(dropped, **d, arithmetic=run.arithmetic))
 
 
-@prop(needs=("gradients", "dropout", "layers"), about=passes, max_layers=2, bias=True, projections=False, memory=False)
+@prop(
+    needs=("gradients", "dropout", "layers"),
+    about=passes,
+    max_layers=2,
+    bias=True,
+    projections=False,
+    memory=False,
+    models=1,
+)
 def test_training(target, case):
     """In training, gradients flow back through what was kept in their own run, scaled up like it."""
     claimed("d_output" in target.capabilities.cotangents)
@@ -235,7 +243,7 @@ def test_memory_layout(target, case):
     agree(gradient_run(target, case, relaid_d), run)
 
 
-@prop(needs="gradients", lengths=False)
+@prop(needs="gradients", lengths=False, models=2)
 def test_central_differences(target, case):
     """Gradients are the slopes of the target's own results."""
     applicable(case.x.size > 0)

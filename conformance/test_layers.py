@@ -9,7 +9,7 @@ from conformance.judging.transforms import layer, part
 from reference_rnn import Result
 
 
-@prop(needs="layers")
+@prop(needs="layers", models=2)
 def test_in_a_row(target, case):
     """L layers are L one-layer runs in a row."""
     runs, _ = one_by_one(target, case)
@@ -18,7 +18,7 @@ def test_in_a_row(target, case):
     agree(whole.joined(Result(chained, chained[:0]), *runs), whole)
 
 
-@prop(needs="layers")
+@prop(needs="layers", models=2)
 def test_final_states(target, case):
     """Final states are layer-major and direction-minor: entry l*D + d is that of layer l, direction d."""
     runs, finals = one_by_one(target, case)

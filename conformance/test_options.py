@@ -9,19 +9,19 @@ from conformance.judging.options import WITH, with_activations, with_clip, with_
 from conformance.judging.properties import prop, steps_agree
 
 
-@prop(needs="options.peepholes", about=lambda cell: bool(cell.packing("weight_ch")))
+@prop(needs="options.peepholes", about=lambda cell: bool(cell.packing("weight_ch")), models=1)
 def test_peepholes(target, case):
     """With peepholes the gates see the cell state: i and f the one before, o the one after."""
     steps_agree(target(with_peepholes(case)))
 
 
-@prop(needs="options.coupled_gates", about=lambda cell: cell.couples)
+@prop(needs="options.coupled_gates", about=lambda cell: cell.couples, models=1)
 def test_coupled_gates(target, case):
     """With coupled gates the forget gate is 1 - i, whatever the weights of the forget gate say."""
     steps_agree(target(case.replace(coupled_gates=True)))
 
 
-@prop(needs="options.clip", about=lambda cell: bool(cell.activations))
+@prop(needs="options.clip", about=lambda cell: bool(cell.activations), models=1)
 def test_clip(target, case):
     """With a clip, whatever an activation reads is first cut off at both ends."""
     steps_agree(target(with_clip(case)))
@@ -33,7 +33,7 @@ def test_activations(target, case):
     steps_agree(target(with_activations(case)))
 
 
-@prop(needs="options", about=lambda cell: bool(cell.activations))
+@prop(needs="options", about=lambda cell: bool(cell.activations), models=1)
 def test_together(target, case):
     """All options that are claimed work together."""
     for name in target.capabilities.options:

@@ -29,7 +29,7 @@ def test_dtype(target, case):
             fail(f"dtype:{name}", f"{name} has dtype {dtype}, must be {case.config.dtype} like the case")
 
 
-@prop(about_memory=True)
+@prop(about_memory=True, models=1)
 def test_inputs_untouched(target, case):
     """Nothing that was passed in is changed."""
     training = [case.replace(dropout=0.5, training=True)] if target.capabilities.dropout else []
@@ -53,7 +53,7 @@ def test_repeatable(target, case):
     same_bits(target.answer(case), target.answer(case))
 
 
-@prop(about_history=True)
+@prop(about_history=True, models=2)
 def test_calls_are_independent(target, case):
     """What was called before does not matter, not even if one thing alone was different: weights, a state, lengths."""
     before = target.answer(case)
@@ -89,7 +89,7 @@ def test_default_state(target, case):
     agree(target(case.replace(h_0=None, c_0=None)), target(case.map(without_state)))
 
 
-@prop(needs="batch_first")
+@prop(needs="batch_first", models=1)
 def test_batch_first(target, case):
     """With batch_first, x and output are (N, T, ...) and nothing else changes."""
     run, swapped = target(case), target(BATCH_FIRST.ask(case))
@@ -98,7 +98,7 @@ def test_batch_first(target, case):
     agree(swapped, part(run, swapped.case, swap))
 
 
-@prop(needs="unbatched", lengths=False)
+@prop(needs="unbatched", lengths=False, models=1)
 def test_unbatched(target, case):
     """Without a batch axis the result is that of a batch of one."""
     applicable(case.num_rows > 0)
@@ -112,7 +112,7 @@ def test_unbatched(target, case):
         agree(run, expected)
 
 
-@prop(needs="no_bias", bias=False)
+@prop(needs="no_bias", bias=False, models=2)
 def test_no_bias(target, case):
     """No bias is a bias of zero."""
     with_zeros = case.replace(bias=True)

@@ -15,7 +15,7 @@ from strategies.shrink import axes
 TINY = {"float64": 2.0**-600, "float32": 2.0**-80, "bfloat16": 2.0**-80, "float16": 0.25}
 
 
-@prop(about=lambda cell: cell.exchangeable)
+@prop(about=lambda cell: cell.exchangeable, models=1)
 def test_permuted_units(target, case):
     """Permuting hidden units consistently permutes output and states."""
     H = case.config.hidden_size
@@ -31,7 +31,7 @@ def test_permuted_units(target, case):
     agree(target(permuted), part(target(case), permuted, change))
 
 
-@prop()
+@prop(models=1)
 def test_permuted_inputs(target, case):
     """Permuting input features and the columns that read them changes nothing."""
     applicable(case.config.input_size > 1)
@@ -44,14 +44,14 @@ def test_permuted_inputs(target, case):
     agree(target(permuted), target(case))
 
 
-@prop(cells=["RNN_TANH"])
+@prop(cells=["RNN_TANH"], models=1)
 def test_odd(target, case):
     """tanh is odd: turning all signs of inputs, states and biases turns all signs of the result."""
     turned = case.map(lambda name, array: array if name.startswith("weight") else negative(array))
     agree(target(turned), part(target(case), turned, lambda name, array: -array))
 
 
-@prop(cells=["RNN_RELU"])
+@prop(cells=["RNN_RELU"], models=2)
 def test_scale(target, case):
     """ReLU scales: four times the inputs, states and biases give four times the result, and so does a tiny part."""
     run = target(case)
@@ -61,7 +61,7 @@ def test_scale(target, case):
         agree(target(scaled), part(run, scaled, lambda name, array, by=factor: by * array))
 
 
-@prop(bias=True, about=lambda cell: bool(cell.sums))
+@prop(bias=True, about=lambda cell: bool(cell.sums), models=1)
 def test_bias_moved(target, case):
     """Only the sum of the two biases matters where a gate reads it: not for a GRU that is reset after the product."""
     claimed(target.capabilities.biases != "one")
@@ -81,7 +81,7 @@ def test_bias_moved(target, case):
     agree(target(moved), target(case))
 
 
-@prop()
+@prop(models=1)
 def test_unused_input(target, case):
     """An input feature that no weight reads changes nothing."""
     applicable(case.config.input_size > 1)

@@ -32,7 +32,7 @@ def test_final_state_is_last_output(target, case):
     agree(run.map(case, from_states), run.map(case, from_output))
 
 
-@prop(bidirectional=False, min_steps=2)
+@prop(bidirectional=False, min_steps=2, models=1)
 def test_split(target, case):
     """A run split at any step and continued from its state is the run."""
     claimed(case.h_0 is not None)
@@ -60,7 +60,7 @@ def test_no_future(target, case):
         agree(part(target(changed), changed, future(middle, H)), part(run, changed, future(middle, H)))
 
 
-@prop(about=holds, max_layers=1, lengths=False, bias=True, empty=(), min_steps=2, memory=False)
+@prop(about=holds, max_layers=1, lengths=False, bias=True, empty=(), min_steps=2, memory=False, models=1)
 def test_memory(target, case):
     """The first step can matter to the last one."""
     held = remembering(case)

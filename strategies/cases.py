@@ -66,6 +66,7 @@ CONTRACTION = 0.75
 MEMORIES = ("C",) * 13 + ("F", "strided", "negative", "read-only")
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 EMPTIES = ("time", "batch", "length")
+SHARED: dict[str, Any] = {"mode": 8, "gain": 1.0, "contract": True, "seed": 0, "levels": b"\x03"}
 BIASES = ("two", "one", "no b_hn")
 # Of each field of a form; few have one row, and without a state there is less to see.
 CHANCES = (
@@ -94,6 +95,7 @@ class Allowed:
     min_steps: int = 0
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
     forms: Collection[str] = ()
+    shared_parameters: bool = False  # those of one configuration are the same in all cases
 
     def __post_init__(self) -> None:
         for argument, values in {"cells": self.cells, "dtypes": self.dtypes}.items():
@@ -131,7 +133,8 @@ class Allowed:
         """Whether a case, made smaller, is still one that may be drawn."""
         meant = self.taken_apart(case)[0]
         finite = bool(np.isfinite(meant.x if self.finite_padding else valid_steps(meant)).all())
-        return finite and not self.lacks(meant) and self.admits_network(meant)
+        shares = not self.shared_parameters or self.network is not None or shares_parameters(meant, self)
+        return finite and not self.lacks(meant) and shares and self.admits_network(meant)
 
     def taken_apart(self, case: Case) -> tuple[Case, Form]:
         """A case without the form in which it is asked, and this form; what is not drawn stays part of the case."""
@@ -313,7 +316,7 @@ def build(sketch: Sketch, allowed: Allowed) -> Case:
 
 def network_of(sketch: Sketch, allowed: Allowed, cell: Cell) -> str:
     """The kind of network that a case becomes; with ReLU, linear ones are integers and nothing saturates."""
-    network = allowed.network or sketch.network
+    network = allowed.network or ("dense" if allowed.shared_parameters else sketch.network)
     return {"linear": "integer", "automaton": "dense"}.get(network, network) if cell == "RNN_RELU" else network
 
 
@@ -380,19 +383,21 @@ def fitted_lengths(sketch: Sketch, allowed: Allowed, T: int, N: int) -> np.ndarr
 
 def filled(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
     """The case with numbers in all its arrays, rounded to its dtype."""
-    config, (inputs, weights) = case.config, MODES[sketch.mode]
-    shapes = {**state_shapes(case), **parameter_shapes(config)}
+    config = case.config
+    states, parameters = state_shapes(case), parameter_shapes(config)
+    shared = replace(sketch, **SHARED) if allowed.shared_parameters else sketch
     arrays: dict[str, Any] = {}
-    for salt, (name, shape) in enumerate(shapes.items()):
-        table = weights if name.startswith(("weight", "bias")) else inputs
+    for salt, (name, shape) in enumerate({**states, **parameters}.items()):
+        own = shared if name in parameters else sketch
+        table = MODES[own.mode][name.startswith(("weight", "bias"))]
         if table == "saturating" and config.dtype in ("float16", "bfloat16"):
             table = "gauss"
         array = cut(
-            table, sketch.levels[salt % len(sketch.levels)], sketch.seed, salt, shape.sizes,
+            table, own.levels[salt % len(own.levels)], own.seed, salt, shape.sizes,
             gates=len(config.cell.packing(kind_of(name))) or 1 if name.startswith(PACKED) else 1, dtype=config.dtype,
-            scale=scale(sketch, name, shape.sizes[-1]) if network == "dense" else 1.0,
+            scale=scale(own, name, shape.sizes[-1]) if network == "dense" else 1.0,
         )  # fmt: skip
-        if name.startswith("weight_hh") and sketch.contract and config.num_layers > 1 and network == "dense":
+        if name.startswith("weight_hh") and own.contract and config.num_layers > 1 and network == "dense":
             array = contractive(array)
         if name.startswith("bias_hh") and allowed.biases != "two":
             array *= held(config, allowed.biases)
@@ -401,8 +406,16 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
         arrays |= {"h_0": None, "c_0": None}
     elif sketch.form.no_state and "no_state" in allowed.forms:
         arrays |= {name: np.zeros_like(arrays[name]) for name in ("h_0", "c_0") if name in arrays}
-    states = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
-    return case.replace(parameters=arrays, **states)
+    given = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
+    return case.replace(parameters=arrays, **given)
+
+
+def shares_parameters(case: Case, allowed: Allowed) -> bool:
+    """Whether the parameters of a case are those that all cases of its configuration share."""
+    shared = filled(case, Sketch(), replace(allowed, shared_parameters=True), "dense").parameters
+    return shared.keys() == case.parameters.keys() and all(
+        np.array_equal(shared[name], array) for name, array in case.parameters.items()
+    )
 
 
 def scale(sketch: Sketch, name: str, columns: int) -> float:

@@ -58,4 +58,5 @@ def fields(claims: Capabilities) -> dict[str, Any]:
         "empty": claims.empty,
         "initial_state": bool(claims.initial_state),
         "sizes": claims.sizes_drawn,
+        "shared_parameters": claims.recompiles == "model",
     }

@@ -15,6 +15,7 @@ DTYPES = ("float32", "float64", "float16", "bfloat16")
 BIASES = ("two", "one", "no b_hn")
 EMPTIES = ("time", "batch", "length")
 OPTIONS = ("peepholes", "coupled_gates", "clip", "activations")
+MODELS = 24  # a run, where each is dear
 LARGEST = 2**16  # size; arrays of more could not be held by anybody
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 FLAGS = ("default_state", "lengths", "nonfinite", "batch_first", "unbatched", "projections", "gradients")
@@ -51,7 +52,8 @@ class Capabilities:
     gradients          by name; output, h_n and c_n of the run that was recorded for them may stand beside them
     options            of ONNX' operators: "peepholes", "coupled_gates", "clip", "activations"; see reference_rnn.Config
     sizes              allowed values by dimension, for code with compile-time shapes
-    recompiles         a new shape is dear; "model": so are new parameters
+    recompiles         a new shape is dear: at most MODELS of them a run;  "model": a new configuration with its
+                       parameters is, and takes all numbers of rows and steps
     modes              several algorithms of one target, by name
     arithmetic         "strict": sums accumulated in float32 or wider, tanh and sigmoid to a few units, subnormal inputs
                        read as they are;  "lenient": tanh and sigmoid right in absolute terms only;  "half-sums": sums
@@ -171,6 +173,8 @@ class Capabilities:
             return replace(self, initial_state=True).sizes_drawn | {"batch": (1,)}
         if not self.recompiles:
             return dict(self.sizes)
+        if self.recompiles == "model":  # which takes every number of rows and steps
+            return {"input_size": (2,), "hidden_size": (3,), "num_layers": (1, 2)} | dict(self.sizes)
         inputs = 10 if self.bidirectional else 5  # as wide as what a layer gives, so that layers look alike
         few: dict[str, Collection[int]] = {
             "input_size": (inputs,),
@@ -196,7 +200,6 @@ class Capabilities:
             "an initial state that rows share is tested with one row only by this version": self.initial_state
             == "shared",
             "modes are not tested by this version": bool(self.modes),
-            "new parameters are not counted by this version, only new shapes": self.recompiles == "model",
         }
         return [sentence for sentence, holds in found.items() if holds]
 

@@ -41,11 +41,16 @@ def load(spec):
     """The object that a spec names, and the module whose ``capabilities`` speak for it.
 
     spec: ``{"file": path}`` or ``{"module": name}``; ``"name"``, which may be None; for an adapter of the kit
-    ``"extra"``, which installs what it needs; and ``"forbid"``, names of modules that it may not import.
-    Raises LoadError.
+    ``"extra"``, which installs what it needs, and ``"stages"``, specs with labels of what it is made of; and
+    ``"forbid"``, names of modules that it may not import.  Raises LoadError.
     """
-    label = spec.get("file") or spec["module"]
     FORBIDDEN.names = frozenset(spec.get("forbid") or ())
+    return loaded(spec)
+
+
+def loaded(spec):
+    """The same of a part of a target: what it may import stays as it is."""
+    label = spec.get("file") or spec["module"]
     try:
         with redirected() as printed:
             module = import_file(spec["file"]) if spec.get("file") else importlib.import_module(spec["module"])
@@ -80,6 +85,8 @@ def chosen(module, spec, label):
         raise LoadError(text.format(label, defined(module), label))
     if not callable(target) and not callable(getattr(target, "forward", None)):
         raise LoadError("{}:{} is a {}, not something to call".format(label, spec["name"], type(target).__name__))
+    if "stages" in spec:
+        return target([(stage["label"], loaded(stage)[0]) for stage in spec["stages"]])
     return target
 
 
@@ -232,6 +239,8 @@ class Session:
                 problem = {"kind": error.kind, "message": str(error)}
             except BaseException as error:
                 problem = {"kind": "raised", "message": "raised " + said(error), "where": where(error)}
+                if getattr(error, "refused", False) is True:  # an adapter's way to say that there is no answer
+                    problem = {"kind": "refused", "message": str(error)}
         self.note(printed, warned)
         if problem:
             return {"problem": problem}

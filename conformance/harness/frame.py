@@ -23,7 +23,7 @@ LARGEST_HEADER = 2**20
 LARGEST_BODY = child.LARGEST_ANSWER + 2**20
 DTYPES = {np.dtype(name).str for name in ("f2", "f4", "f8")}  # in this machine's order of bytes
 MOST_AXES = 32
-KINDS = ("raised", "arity", "array")  # of problems that a child may report; all others are seen from outside
+KINDS = ("raised", "arity", "array", "refused")  # of problems that a child may report; all others are seen from outside
 
 # The keys of each kind of reply besides "id", "notes" and "arrays", and in their place what refuses.
 KEYS = {

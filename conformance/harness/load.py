@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from conformance.claims.capabilities import Capabilities, CapabilityError
 
@@ -34,6 +36,33 @@ SHIPPED = {
 }
 
 
+class Stage(NamedTuple):
+    """A tool in a chain: where its function is, what installs it, what it takes and what it gives.
+
+    takes, gives: "case"; "program" and "session", which can be run; "model", which it takes a runtime to run
+    """
+
+    module: str
+    name: str
+    extra: str
+    takes: str
+    gives: str
+
+
+TORCH, ONNX = "conformance.adapters.torch_stages", "conformance.adapters.onnx_stages"
+STAGES = {
+    "torch": Stage(TORCH, "program", "torch", "case", "program"),
+    "torch-export": Stage(TORCH, "export", "torch", "program", "program"),
+    "jit": Stage(TORCH, "script", "torch", "program", "program"),
+    "onnx": Stage(TORCH, "onnx", "onnx", "program", "model"),
+    "onnx-dynamo": Stage(TORCH, "onnx_dynamo", "onnx", "program", "model"),
+    "onnx-script": Stage(TORCH, "onnx_script", "onnx", "program", "model"),
+    "onnxruntime": Stage(ONNX, "onnxruntime", "onnxruntime", "model", "session"),
+    "onnx-reference": Stage(ONNX, "onnx_reference", "onnx", "model", "session"),
+    "openvino": Stage(ONNX, "openvino", "openvino", "model", "session"),
+}
+
+
 class TargetError(Exception):
     """There is no verdict to be had about this target: exit status 2."""
 
@@ -45,8 +74,8 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
     """The target that a name, a class, a function or an object stands for.
 
     A name is a file, ``package.module``, ``file.py:name``, a shipped name, or one of these behind
-    ``python=INTERPRETER``; or ``cmd:`` and a command that speaks the line protocol. Only names can be held by
-    a child process; ``in_process`` keeps them here.
+    ``python=INTERPRETER``; a chain of stages, ``torch > onnx > onnxruntime``; or ``cmd:`` and a command that speaks
+    the line protocol. Only names can be held by a child process; ``in_process`` keeps them here.
 
     Raises TargetError if it cannot be found or loaded, or declares what does not exist.
     """
@@ -64,6 +93,14 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
         if in_process:
             return LocalTarget.load(spec, text)
         return ChildTarget(spec, text, python=python, limits=limits or Limits())
+    except (LoadError, CapabilityError) as error:
+        raise TargetError(visible(error)) from None
+
+
+def open_chain(stages: Sequence[str], limits: Limits) -> Target:
+    """The target that a chain of stages is, also one of a single stage. Raises TargetError."""
+    try:
+        return ChildTarget(chain_spec(stages), " > ".join(stages), python=sys.executable, limits=limits)
     except (LoadError, CapabilityError) as error:
         raise TargetError(visible(error)) from None
 
@@ -91,6 +128,8 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
         if len(rest) != 1:
             raise LoadError(f"{text!r} must name an interpreter and one target: python=OTHER/bin/python my_rnn.py")
         (text,) = rest
+    if stages := stages_of(text):
+        return python, chain_spec(stages)
     text, name = split_name(text)
     if text in SHIPPED:
         return python, {"module": SHIPPED[text], "name": name, "extra": text.partition("-")[0]}
@@ -102,6 +141,40 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
     if not all(part.isidentifier() for part in text.split(".")):
         raise LoadError(f"{text!r} is neither a Python file nor a module; shipped targets: {', '.join(SHIPPED)}")
     return python, {"module": text, "name": name}
+
+
+def stages_of(text: str) -> list[str]:
+    """The stages of a chain: ``torch > onnx > onnxruntime``; none of a target that is no chain."""
+    return [] if ">" not in text or Path(text).is_file() else [stage.strip() for stage in text.split(">")]
+
+
+def chain_spec(stages: Sequence[str]) -> dict[str, Any]:
+    """The spec of a chain of stages, each of STAGES or ``file.py:name``. Raises LoadError."""
+    specs = [stage_spec(stage) for stage in stages]
+    for before, after in pairwise(stages):
+        given, wanted = STAGES.get(before), STAGES.get(after)
+        if given and wanted and given.gives != wanted.takes:
+            raise LoadError(f"{before} gives a {given.gives}, but {after} takes a {wanted.takes}")
+    first, last = STAGES.get(stages[0]), STAGES.get(stages[-1])
+    if first and first.takes != "case":
+        raise LoadError(f"{stages[0]} takes a {first.takes}, so it cannot come first; a chain begins with torch")
+    if last and last.gives == "model":
+        runtimes = [name for name, stage in STAGES.items() if stage.takes == last.gives]
+        raise LoadError(f"{stages[-1]} gives a model, which does not run by itself: > {', > '.join(runtimes)}")
+    return {"module": "conformance.adapters.chain", "name": "Chain", "stages": specs}
+
+
+def stage_spec(text: str) -> dict[str, Any]:
+    """The spec of one stage, with its label. Raises LoadError."""
+    if text in STAGES:
+        stage = STAGES[text]
+        return {"label": text, "module": stage.module, "name": stage.name, "extra": stage.extra}
+    file, name = split_name(text)
+    if not name or not file.endswith(".py"):
+        raise LoadError(f"{text!r} is no stage of a chain, must be file.py:name or one of {', '.join(STAGES)}")
+    if not Path(file).is_file():
+        raise LoadError(f"there is no file {file!r}{alternatives(Path(file))}")
+    return {"label": text, "file": file, "name": name}
 
 
 def moved(text: str, folder: Path) -> str:

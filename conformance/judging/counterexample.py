@@ -164,11 +164,16 @@ def far(arrays: Mapping[str, np.ndarray], expected: Mapping[str, Bounds], option
             continue
         if value is None or np.squeeze(value).shape != np.squeeze(mid).shape:
             return True
-        value = np.asarray(value, np.float64).reshape(mid.shape)
-        near = (value == mid) | (abs(value - mid) <= rad) | (rad == np.inf) | (np.isnan(value) & np.isnan(mid))
-        if not near.all():
+        if not near(np.asarray(value, np.float64).reshape(mid.shape), (mid, rad)).all():
             return True
     return False
+
+
+@np.errstate(all="ignore")
+def near(value: np.ndarray, bounds: Bounds) -> np.ndarray:
+    """Elementwise: is a number within its room of what it must be, or are both none?"""
+    mid, rad = bounds
+    return (value == mid) | (abs(value - mid) <= rad) | (rad == np.inf) | (np.isnan(value) & np.isnan(mid))
 
 
 def told(found: Counterexample) -> list[str]:

@@ -25,7 +25,7 @@ from strategies.covering import covering
 from .counterexample import Counterexample, counterexample, told
 from .coverage import covered, expected
 from .data import case_to_data, counterexample_to_data
-from .judgement import Failure, Refused
+from .judgement import CannotTell, Failure, Refused
 from .properties import NotApplicable, NotRun, Property
 from .repeat import Repeating, Unrepeatable
 from .subject import Subject
@@ -66,6 +66,8 @@ def judge(
                 judging.failed(judging.found)
                 yield FailureFound(copy.copy(result))
                 judging.failed(judging.smallest())
+    except CannotTell as refusal:
+        result.status, result.message = "inconclusive", str(refusal)
     except NotRun as missing_piece:
         result.status, result.message = "not_run", str(missing_piece)
     except Exception as error:
@@ -102,6 +104,8 @@ def judge_case(prop: Property, target: Target, case: Case) -> PropertyResult:
         judging.one(case)
     except Found:
         judging.failed(judging.found)
+    except CannotTell as refusal:
+        judging.verdict_is("inconclusive", str(refusal))
     except NotRun as missing_piece:
         judging.verdict_is("not_run", str(missing_piece))
     else:
@@ -139,6 +143,7 @@ class Judging:
     def __init__(self, prop: Property, subject: Subject, result: PropertyResult) -> None:
         self.prop = prop
         self.subject = subject
+        subject.spare = prop.spare(subject.capabilities)
         self.allowed = prop.allowed(subject.capabilities)
         self.result = result
         self.refused = False

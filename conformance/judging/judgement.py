@@ -50,6 +50,10 @@ class NotRun(Exception):
     """A property cannot be judged here; the message says what is missing."""
 
 
+class CannotTell(NotRun):
+    """The target says that it has no answer, by a way that is open to adapters alone; the message says why."""
+
+
 def fail(kind: str, message: str, *about: Any, **number: Any) -> NoReturn:
     """The property does not hold.
 

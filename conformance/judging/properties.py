@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.claims.allowed import drawn, forms, taken
-from conformance.claims.capabilities import Capabilities
+from conformance.claims.capabilities import MODELS, Capabilities
 from reference_rnn import CELLS, PRECISION, Case, Cell
 from strategies.cases import Allowed, Sketch
 from strategies.covering import COVERING
@@ -72,6 +73,8 @@ class Property:
     about_memory  whether it is about what happens in memory, which not every target lets us see
     about_history  whether it is about what an answer keeps of the calls before it
     sketches    its covering cases; if they are its own, there are no random ones
+    models      how many sets of parameters it takes beside those that all cases of a configuration share
+    before      those that come before it where a new set is dear
     formerly    ids that it had in the last release, under which it is still accepted
     rank        its place among those that find most mistakes soonest, 0 for the first
     share       of the random cases of a profile, what it needs of them
@@ -86,6 +89,8 @@ class Property:
     every_cell: bool = False
     about_memory: bool = False
     about_history: bool = False
+    models: int = 0
+    before: tuple[Property, ...] = ()
     formerly: tuple[str, ...] = ()
     rank: int = 0
     share: float = 1.0
@@ -116,6 +121,14 @@ class Property:
     def random_cases(self, count: int) -> int:
         """How many random cases it is judged on, of so many of a profile: none if its covering cases are its own."""
         return max(round(self.share * count), min(count, FEWEST)) if self.sketches is COVERING else 0
+
+    def spare(self, capabilities: Capabilities) -> float:
+        """How many sets of parameters it may ask beside those that all cases of a configuration share."""
+        if capabilities.recompiles != "model":
+            return math.inf
+        shared = len(capabilities.cells) * len(capabilities.dtypes) * len(capabilities.sizes_drawn["num_layers"])
+        taken = sum(prop.models for prop in self.before if not prop.missing(capabilities))
+        return self.models if shared + taken + self.models <= MODELS else 0
 
     def requirements(self) -> list[str]:
         """What the property needs, in words."""
@@ -150,6 +163,7 @@ def prop(
     every_cell: bool = False,
     about_memory: bool = False,
     about_history: bool = False,
+    models: int = 0,
     sketches: tuple[Sketch, ...] = COVERING,
     formerly: Sequence[str] = (),
     **draws: Any,
@@ -158,6 +172,7 @@ def prop(
 
     needs  capabilities, as Capabilities.claims reads them;  cells  those that it is about, None for all
     about  whether it says anything about a cell, for what follows from its equations
+    models  how many sets of parameters it takes beside those of the case
     draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
     sketches  covering cases of its own, in place of all others;  formerly  ids that it had in the last release
     """
@@ -178,6 +193,7 @@ def prop(
             every_cell,
             about_memory,
             about_history,
+            models,
             formerly=tuple(formerly),
             sketches=sketches,
             draws=draws,

@@ -7,21 +7,23 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from conformance.claims.allowed import taken
+from conformance.claims.allowed import drawn, taken
 from conformance.claims.capabilities import Capabilities
 from conformance.harness.answer import Answer, Problem
 from conformance.harness.call import Call
 from conformance.harness.child import parts
 from conformance.harness.load import Target
 from conformance.harness.local import Cotangents, copied
-from reference_rnn import Arithmetic, Case, Result, arithmetic, forward, result_shapes
+from reference_rnn import Arithmetic, Case, Config, Result, arithmetic, forward, result_shapes
+from strategies.cases import shares_parameters
 from strategies.forms import PLAIN, answered, given
 
 from .coverage import covered
-from .judgement import Failure, Refused, Run, fail, free_bounds
+from .judgement import CannotTell, Failure, Refused, Run, fail, free_bounds
 from .readings import Reader
 from .record import Record
 
@@ -32,6 +34,7 @@ class Subject:
     claims  of the target's, those that count; all of them if not given
     record  what this instance was given, and what it answered;  by: its name, where there are several
     form    in which it is asked: properties know nothing of it
+    spare   how many sets of parameters it may be asked that are not shared, see Property;  others: those that it was
     """
 
     by = ""
@@ -45,6 +48,8 @@ class Subject:
         self.void_areas: Counter[str] = Counter()
         self.record = Record()
         self.form = PLAIN
+        self.spare: float = 0 if self.capabilities.recompiles == "model" else math.inf
+        self.others: set[tuple[Any, ...]] = set()
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
@@ -65,7 +70,22 @@ class Subject:
 
     def takes(self, case: Case) -> bool:
         """Whether the target claims to run a case of this kind; what else it claims, a property asks for."""
-        return not self.allowed.lacks_sizes(case) and self.allowed.admits_kind(case)
+        return not self.allowed.lacks_sizes(case) and self.allowed.admits_kind(case) and self.takes_parameters(case)
+
+    def takes_parameters(self, case: Case) -> bool:
+        """Whether its parameters are those that all cases of a configuration share, or among the few others."""
+        if self.spare == math.inf or self.is_shared(case):
+            return True
+        own = (case.config, *(array.tobytes() for array in case.parameters.values()))
+        if len(self.others) < self.spare:
+            self.others.add(own)
+        return own in self.others
+
+    def is_shared(self, case: Case) -> bool:
+        """Whether a case has one of the configurations that are drawn, with the parameters that all its cases share."""
+        c = case.config
+        plain = Config(c.cell, c.input_size, c.hidden_size, c.num_layers, c.bidirectional, c.bias, dtype=c.dtype)
+        return c == plain and drawn(self.capabilities).admits_kind(case) and shares_parameters(case, self.allowed)
 
     def flushed(self, case: Case) -> float:
         """How large a number may be that the target is allowed to read as zero."""
@@ -176,7 +196,9 @@ class Subject:
 
 
 def usable(answer: Answer) -> Answer:
-    """An answer; raises Failure if it is a problem."""
+    """An answer; raises Failure if it is a problem, CannotTell if it is a refusal."""
+    if answer.problem and answer.problem.kind == "refused":
+        raise CannotTell(answer.problem.message)
     if answer.problem:
         fail(answer.problem.kind, told(answer.problem))
     return answer

@@ -1,0 +1,130 @@
+"""Which stage of a chain is to blame: the chain is run up to each stage, and its model by other runtimes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
+from conformance.harness.answer import Answer
+from conformance.harness.load import STAGES, TargetError, open_chain
+from conformance.harness.process import Limits
+from conformance.judging.counterexample import Bounds, Counterexample, near
+from conformance.judging.data import counterexample_from_data
+from conformance.judging.judgement import first
+from conformance.judging.words import show_both
+
+SHOWN = 3  # failures that are looked into: one cause may show in all of them
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a chain made of one call: its arrays where they have the shapes that they must have; what is wrong of it."""
+
+    arrays: Mapping[str, np.ndarray]
+    wrong: str = ""
+
+    def alike(self, other: Outcome, expected: Mapping[str, Bounds]) -> bool:
+        """Whether another one is wrong in the same way: with the same numbers, but for rounding, or with none."""
+        if not (self.arrays and other.arrays):
+            return not self.arrays and not other.arrays
+        return all(
+            np.all(abs(self.arrays[name] - other.arrays[name]) <= 2 * np.where(np.isfinite(rad), rad, math.inf))
+            for name, (_, rad) in expected.items()
+        )
+
+
+def blame(stages: Sequence[str], failed: Sequence[PropertyResult], limits: Limits) -> Diagnosis:
+    """What is known of the stages of a chain that fails; no more than the calls that failed show.
+
+    Two runtimes that run a model wrongly and alike convict what made it; one that runs it rightly convicts the others.
+    """
+    sentences: dict[str, int] = {}
+    found = [counterexample_from_data(result.found) for result in failed if result.found]
+    for one in [one for one in found if one.calls][:SHOWN]:
+        sentence = Trial(stages, one, limits).sentence()
+        sentences[sentence] = sentences.get(sentence, 0) + 1
+    telling = sum(sentences.values())
+    return Diagnosis(
+        [Finding("measured.stage", said, "", count, telling, MEASURED) for said, count in sentences.items()], []
+    )
+
+
+class Trial:
+    """One call that failed, made of parts of a chain."""
+
+    def __init__(self, stages: Sequence[str], found: Counterexample, limits: Limits) -> None:
+        number = found.compared[-1] if found.compared else len(found.calls) - 1
+        self.stages = list(stages)
+        self.call = found.calls[number]
+        self.expected = {name: bounds for name, bounds in found.expected[number].items() if bounds[0].size}
+        self.limits = limits
+
+    def sentence(self) -> str:
+        """Who is to blame, or why it cannot be told."""
+        right = 0  # so many stages are
+        for count in range(1, len(self.stages) + 1):
+            last = STAGES.get(self.stages[count - 1])
+            if last and last.gives == "model":
+                continue
+            outcome = self.outcome(self.stages[:count])
+            if outcome is None or not outcome.wrong:
+                right = count
+                continue
+            suspects = self.stages[right:count]
+            if len(suspects) == 1:
+                given = "what it is given is right, and it" if right else "it"
+                return f"{suspects[0]} is to blame: {given} {outcome.wrong}"
+            return self.between(self.stages[:right], suspects, outcome)
+        return "which stage is to blame cannot be told: none of them fails in this call alone"
+
+    def between(self, before: list[str], suspects: list[str], outcome: Outcome) -> str:
+        """Who of those that made a model and the runtime that runs it."""
+        runtime, makers = suspects[-1], " > ".join(suspects[:-1])
+        said = f"{runtime} {outcome.wrong}"
+        for name in [name for name, stage in STAGES.items() if stage.takes == "model" and name != runtime]:
+            other = self.outcome([*before, *suspects[:-1], name])
+            if other is None:
+                continue
+            if not other.wrong:
+                return f"{runtime} is to blame: {name} runs the same model rightly, and {said}"
+            if outcome.alike(other, self.expected):
+                return (
+                    f"{makers} is to blame: two runtimes run its model wrongly and alike: {said}, {name} {other.wrong}"
+                )
+            said += f", {name} {other.wrong}"
+        if "," not in said:
+            said += "; no other runtime is installed here"
+        return f"whether {makers} or {runtime} is to blame cannot be told: {said}"
+
+    def outcome(self, stages: Sequence[str]) -> Outcome | None:
+        """What a chain makes of the call; None if it cannot be had here."""
+        try:
+            target = open_chain(stages, self.limits)
+        except TargetError:
+            return None
+        try:
+            target.start()
+            return judged(self.call.make(target), self.expected)
+        finally:
+            target.stop()
+
+
+@np.errstate(all="ignore")
+def judged(answer: Answer, expected: Mapping[str, Bounds]) -> Outcome:
+    """An answer, and the first thing that is wrong of it."""
+    if answer.problem:
+        return Outcome({}, answer.problem.message)
+    for name, bounds in expected.items():
+        value, mid = answer.arrays.get(name), bounds[0]
+        if value is None or value.shape != mid.shape:
+            return Outcome({}, f"gives {name} of shape {getattr(value, 'shape', None)}, must be {mid.shape}")
+        wrong = ~near(value, bounds)
+        if wrong.any():
+            at = first(wrong)
+            given, must = show_both(float(value[at]), float(mid[at]))
+            return Outcome(answer.arrays, f"gives {given} for {name}{list(at)}, must be {must}")
+    return Outcome(answer.arrays)
