@@ -9,6 +9,8 @@ STATUSES = ("passed", "failed", "inconclusive", "not_claimed", "not_run", "expec
 
 MEASURED = "measured"  # the class of a finding that is a sentence: experiments on the target show it, without a patch
 
+STAGE = "stage"  # the class of a finding about the stages of a chain; its fault is "measured.stage"
+
 
 @dataclass
 class PropertyResult:

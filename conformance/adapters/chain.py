@@ -31,7 +31,7 @@ class Chain:
     def forward(self, case):
         """output and h_n, or output and (h_n, c_n), of one case."""
         weights = ((name, array.tobytes()) for name, array in sorted(case.parameters.items()))
-        key = (*sorted(vars(case.config).items()), *weights)
+        key = (repr(case.config), *weights)
         if key not in self.made:
             self.made[key] = self.make(case)
         run, inputs = self.made[key], {"x": case.x, "h_0": case.h_0, "c_0": case.c_0}
@@ -47,10 +47,10 @@ class Chain:
             try:
                 given = stage(given)
             except Exception as error:
-                return Refused(f"{label} raised {type(error).__name__}: {error}")
+                return Refused(f"raised {type(error).__name__}: {error} (in its stage {label})")
         if callable(given):
             return given
-        return Refused(f"{label} gave a {type(given).__name__}, which cannot be called with arrays")
+        return Refused(f"has a stage {label} that gave a {type(given).__name__}, which cannot be called with arrays")
 
 
 class Refused(Exception):

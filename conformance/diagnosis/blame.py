@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
+from conformance.events import STAGE, Diagnosis, Finding, PropertyResult
 from conformance.harness.answer import Answer
 from conformance.harness.load import STAGES, TargetError, open_chain
 from conformance.harness.process import Limits
@@ -28,13 +27,15 @@ class Outcome:
     wrong: str = ""
 
     def alike(self, other: Outcome, expected: Mapping[str, Bounds]) -> bool:
-        """Whether another one is wrong in the same way: with the same numbers, but for rounding, or with none."""
+        """Whether another one is wrong in the same way: with the same numbers, but for rounding, or with none.
+
+        Never where something is not finite: that a maximum swallows NaN is a habit that runtimes share.
+        """
+        if not all(np.isfinite(mid).all() for mid, _ in expected.values()):
+            return False
         if not (self.arrays and other.arrays):
             return not self.arrays and not other.arrays
-        return all(
-            np.all(abs(self.arrays[name] - other.arrays[name]) <= 2 * np.where(np.isfinite(rad), rad, math.inf))
-            for name, (_, rad) in expected.items()
-        )
+        return all(near(self.arrays[name], (other.arrays[name], 2 * rad)).all() for name, (_, rad) in expected.items())
 
 
 def blame(stages: Sequence[str], failed: Sequence[PropertyResult], limits: Limits) -> Diagnosis:
@@ -49,7 +50,7 @@ def blame(stages: Sequence[str], failed: Sequence[PropertyResult], limits: Limit
         sentences[sentence] = sentences.get(sentence, 0) + 1
     telling = sum(sentences.values())
     return Diagnosis(
-        [Finding("measured.stage", said, "", count, telling, MEASURED) for said, count in sentences.items()], []
+        [Finding("measured.stage", said, "", count, telling, STAGE) for said, count in sentences.items()], []
     )
 
 
@@ -71,7 +72,9 @@ class Trial:
             if last and last.gives == "model":
                 continue
             outcome = self.outcome(self.stages[:count])
-            if outcome is None or not outcome.wrong:
+            if outcome is None:
+                continue
+            if not outcome.wrong:
                 right = count
                 continue
             suspects = self.stages[right:count]
@@ -84,31 +87,30 @@ class Trial:
     def between(self, before: list[str], suspects: list[str], outcome: Outcome) -> str:
         """Who of those that made a model and the runtime that runs it."""
         runtime, makers = suspects[-1], " > ".join(suspects[:-1])
-        said = f"{runtime} {outcome.wrong}"
+        seen = [f"{runtime} {outcome.wrong}"]
         for name in [name for name, stage in STAGES.items() if stage.takes == "model" and name != runtime]:
             other = self.outcome([*before, *suspects[:-1], name])
             if other is None:
                 continue
             if not other.wrong:
-                return f"{runtime} is to blame: {name} runs the same model rightly, and {said}"
+                return f"{runtime} is to blame: {name} runs the same model rightly, and {seen[0]}"
+            seen.append(f"{name} {other.wrong}")
             if outcome.alike(other, self.expected):
-                return (
-                    f"{makers} is to blame: two runtimes run its model wrongly and alike: {said}, {name} {other.wrong}"
-                )
-            said += f", {name} {other.wrong}"
-        if "," not in said:
-            said += "; no other runtime is installed here"
-        return f"whether {makers} or {runtime} is to blame cannot be told: {said}"
+                return f"{makers} is to blame: its model is wrong in two runtimes alike: {seen[0]}, and {seen[-1]}"
+        alone = "" if len(seen) > 1 else "; no other runtime that is installed here runs it"
+        return f"whether {makers} or {runtime} is to blame cannot be told: {', '.join(seen)}{alone}"
 
     def outcome(self, stages: Sequence[str]) -> Outcome | None:
-        """What a chain makes of the call; None if it cannot be had here."""
+        """What a chain makes of the call; None if it cannot be had, or makes nothing of it."""
         try:
             target = open_chain(stages, self.limits)
         except TargetError:
             return None
         try:
             target.start()
-            return judged(self.call.make(target), self.expected)
+            answer = self.call.make(target)
+            refused = answer.problem is not None and answer.problem.kind == "refused"
+            return None if refused else judged(answer, self.expected)
         finally:
             target.stop()
 

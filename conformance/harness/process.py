@@ -27,13 +27,15 @@ SHOWN_LINES = 5  # of what a process printed behind our back
 
 @dataclass(frozen=True)
 class Limits:
-    """What one call may take: seconds, seconds to load, bytes of memory beyond those of the loaded target.
+    """What one call may take: seconds, those where it may compile, seconds to load, bytes of memory beyond those of
+    the loaded target.
 
     Memory is that of the whole family of processes.
     forbid  modules that a Python target may not import
     """
 
     call: float = 10.0
+    dear: float = 120.0
     load: float = 120.0
     memory: int = 2 * GIBIBYTE
     least: float = 1.0  # after a hang, calls get fifty times the slowest answer, but at least this
@@ -136,9 +138,8 @@ class ProcessTarget:
 
     def patience(self) -> float:
         """Seconds for the next call; fewer once a call has hung, so that one hang is not paid for often."""
-        if not self.hung:
-            return self.limits.call
-        return min(max(50 * self.slowest, self.limits.least), self.limits.call)
+        most = self.limits.dear if self.capabilities.recompiles else self.limits.call
+        return min(max(50 * self.slowest, self.limits.least), most) if self.hung else most
 
     def exchange(self, message: Any, seconds: float) -> Any:
         """Sends a message and reads the reply; a Problem in its place if the process dies or talks nonsense.

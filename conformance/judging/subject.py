@@ -198,7 +198,7 @@ class Subject:
 def usable(answer: Answer) -> Answer:
     """An answer; raises Failure if it is a problem, CannotTell if it is a refusal."""
     if answer.problem and answer.problem.kind == "refused":
-        raise CannotTell(answer.problem.message)
+        raise CannotTell(told(answer.problem))
     if answer.problem:
         fail(answer.problem.kind, told(answer.problem))
     return answer

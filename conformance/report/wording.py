@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from conformance.events import MEASURED, Finding, PropertyResult
+from conformance.events import MEASURED, STAGE, Finding, PropertyResult
 from conformance.trial.verdict import Report
 
 VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not be judged"}
@@ -69,6 +69,8 @@ def kind_of(finding: Finding) -> str:
     if finding.exact and finding.patch:
         share = f"explains {finding.explains} of {finding.telling} wrong answers"
         return f"your numbers are those of the reference with this change ({share})"
+    if finding.fault_class == STAGE:
+        return "the chain was run stage by stage, on the case of a failure"
     if finding.fault_class == MEASURED:
         return "no known mistake gives your numbers; experiments on your code show this"
     if finding.exact:

@@ -16,6 +16,7 @@ from typing import Any
 # Random cases for each property, after the covering set.
 PROFILES = {"quick": 100, "standard": 500, "thorough": 5000}
 CALL_LIMIT = 10.0
+COMPILING = 12  # times as long may a call take that compiles
 MEMORY_LIMIT = 2 * 2**30
 
 
@@ -151,8 +152,9 @@ class Options:
         "Time for all of it; what was found until then is the verdict.", seconds, metavar="TIME"
     )
     call_limit: float | None = option(
-        f"Time for one call of the target; {CALL_LIMIT:.0f}s if not given.", seconds, metavar="TIME"
-    )
+        f"Time for one call of the target, {CALL_LIMIT:.0f}s if not given; {COMPILING} times that where it recompiles.",
+        seconds, metavar="TIME",
+    )  # fmt: skip
     memory_limit: int | None = option(
         f"Memory for the target beyond what it takes once loaded; {MEMORY_LIMIT // 2**30}G if not given.", memory,
         metavar="SIZE",

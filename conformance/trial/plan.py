@@ -15,7 +15,7 @@ from conformance.judging.properties import Property
 from .baseline import Baseline, stored
 from .expectations import Expectation, read
 from .names import Names
-from .options import CALL_LIMIT, MEMORY_LIMIT, Options, known
+from .options import CALL_LIMIT, COMPILING, MEMORY_LIMIT, Options, known
 
 Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
 
@@ -101,4 +101,5 @@ class Plan:
 
 def limits_of(options: Options) -> Limits:
     """What one call of a target may take."""
-    return Limits(options.call_limit or CALL_LIMIT, memory=options.memory_limit or MEMORY_LIMIT, forbid=options.forbid)
+    call = options.call_limit or CALL_LIMIT
+    return Limits(call, COMPILING * call, memory=options.memory_limit or MEMORY_LIMIT, forbid=options.forbid)
