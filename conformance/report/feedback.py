@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
-from conformance.events import MEASURED, PropertyResult
+from conformance.events import PropertyResult
+from conformance.harness.load import split_name
 from conformance.trial.verdict import Report
 
 from . import html, summary
@@ -14,6 +19,8 @@ from .together import Refused, Together
 
 NOT_SHOWN = "(the change is not shown)"
 NUMBERS = ("numbers", "bits", "property")  # what a counterexample demands of numbers, and says which they must be
+TELL_NUMBERS = ("measured.curve",)  # findings whose sentences say which numbers would be right
+LONGEST_NAME = 200  # bytes; with an ending, and a number, it is still one of a file
 WRONG_NUMBERS = "The numbers are wrong on this case."
 
 
@@ -23,21 +30,47 @@ def files_of(entries: Sequence[Report | Refused], folder: Path, solution: bool) 
     solution: whether they show the reference's text and the numbers that are right
     """
     texts: dict[Path | None, str] = {}
-    for student, entry in by_student(entries).items():
+    for student, entry in by_student(entries):
         shown = entry if solution or isinstance(entry, Refused) else without_solution(entry)
         told = Together([shown])
         texts |= {folder / f"{student}.md": summary.document(told), folder / f"{student}.html": html.page(told)}
     return texts
 
 
-def by_student(entries: Sequence[Report | Refused]) -> dict[str, Report | Refused]:
-    """The entries by the names of their files; with more of the path where two files have one name."""
-    places = [
-        Path(entry.name.rpartition(".py:")[0] + ".py" if ".py:" in entry.name else entry.name) for entry in entries
+def by_student(entries: Sequence[Report | Refused]) -> list[tuple[str, Report | Refused]]:
+    """The entries in their order, each with a name of its own, by which its files can be called.
+
+    That is the name of its file; with more of the path where two files have one name, and a number where that does not
+    tell them apart.
+    """
+    files = [split_name(entry.name)[0].removesuffix(".py") for entry in entries]
+    stems = [plain(Path(file).name) for file in files]
+    often = Counter(map(on_disk, stems))
+    names = [
+        stem if often[on_disk(stem)] == 1 else plain("-".join(Path(file).parts)) for stem, file in zip(stems, files)
     ]
-    stems = [place.stem for place in places]
-    names = [s if stems.count(s) == 1 else "-".join(p.with_suffix("").parts) for p, s in zip(places, stems)]
-    return dict(zip(names, entries))
+    return list(zip(numbered(names), entries))
+
+
+def plain(text: str) -> str:
+    """The text as the beginning of a file's name: of letters, digits, spaces and ``_.-``, and neither hidden nor empty."""
+    name = re.sub(r"[^\w .-]+", "_", unicodedata.normalize("NFC", text)).strip(" .-")
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip(" .") or "_"
+
+
+def on_disk(name: str) -> str:
+    """The same text for names that are one file's where a disk tells neither case nor kinds of accents apart."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def numbered(names: Sequence[str]) -> Iterator[str]:
+    """The names, each once: behind one that was there before stands a number."""
+    taken: set[str] = set()
+    for name in names:
+        tries = chain([name], (f"{name}-{number}" for number in count(2)))
+        own = next(one for one in tries if on_disk(one) not in taken)
+        taken.add(on_disk(own))
+        yield own
 
 
 def without_solution(report: Report) -> Report:
@@ -45,7 +78,7 @@ def without_solution(report: Report) -> Report:
     findings = [
         replace(finding, patch=NOT_SHOWN if finding.patch else "")
         for finding in report.diagnosis
-        if finding.fault_class != MEASURED or not any(sign.isdigit() for sign in finding.title)
+        if finding.fault not in TELL_NUMBERS
     ]
     drawn = report.error_map and report.error_map | {"right": None}
     results = [without_numbers(result) for result in report.results]

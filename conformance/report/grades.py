@@ -124,7 +124,7 @@ def as_csv(entries: Sequence[Report | Refused], criteria: Sequence[Criterion]) -
     writer = csv.writer(text, lineterminator="\n")
     names = [one.name for one in criteria]
     writer.writerow(["student", "file", "verdict", "score", "max_score", *names, "mistakes", "reason"])
-    for student, entry in by_student(entries).items():
+    for student, entry in by_student(entries):
         scores = [one.score(entry) for one in criteria]
         most = sum(one.points for one in criteria)
         verdict, reason = (
@@ -146,7 +146,7 @@ def gradescope(
 ) -> dict[Path | None, str]:
     """The text of each student's results.json, by its file."""
     texts: dict[Path | None, str] = {}
-    for student, entry in by_student(entries).items():
+    for student, entry in by_student(entries):
         tests = [
             {"name": one.name, "score": one.score(entry), "max_score": one.points, "output": one.said(entry)}
             for one in criteria

@@ -1,18 +1,24 @@
 """A class: a folder of files, a page and points for each, no solution given away, and nothing that stops the others."""
 
 import csv
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conformance import check
+from conformance.cli.matrix import made_room
+from conformance.events import MEASURED, Finding
 from conformance.report import feedback, grades
+from conformance.report.files import write
 from conformance.report.together import Refused
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
@@ -52,7 +58,7 @@ def room(tmp_path_factory, right):
         "--names",
         "forward,MyRNN",
         "--time-limit",
-        "6s",
+        "15s",
         "--rubric",
         "rubric.toml",
         "--json",
@@ -156,9 +162,62 @@ def test_with_the_solution_the_page_has_it(right):
     assert not any("for t in steps:" in text for text in feedback.files_of([report], Path(), solution=False).values())
 
 
-def test_files_of_one_name_are_told_apart():
-    entries = [Refused("a/rnn.py", "x"), Refused("b/rnn.py:forward", "y"), Refused("c.py", "z")]
-    assert list(feedback.by_student(entries)) == ["a-rnn", "b-rnn", "c"]
+@pytest.mark.parametrize(
+    ("targets", "names"),
+    [
+        (["a/rnn.py", "b/rnn.py:forward", "c.py"], ["a-rnn", "b-rnn", "c"]),
+        (["a/rnn.py", "a/rnn.py:MyRNN", "a-rnn.py"], ["a-rnn", "a-rnn-2", "a-rnn-3"]),
+        (["pack.amy", "pack.bob:RNN"], ["pack.amy", "pack.bob"]),
+        (["s/Amy.py", "s/amy.py", "S/AMY.py"], ["s-Amy", "s-amy-2", "S-AMY-3"]),
+        (["s/Jose\u0301.py", "s/Jos\u00e9.py"], ["s-Jos\u00e9", "s-Jos\u00e9-2"]),
+        (["/tmp/x/rnn.py", "../rnn.py", "rnn.py"], ["_-tmp-x-rnn", "rnn", "rnn-2"]),
+        (["s/amy lee.py", "s/.hidden.py", "s/...py", "s/a\\b:c?.py"], ["amy lee", "hidden", "_", "a_b_c_"]),
+        (["cmd: ./rnn <x", "cmd: ../rnn >y"], ["rnn _x", "rnn _y"]),
+        (["s/" + "\u00fc" * 120 + "1.py", "s/" + "\u00fc" * 120 + "2.py"], ["\u00fc" * 100, "\u00fc" * 98 + "-2"]),
+    ],
+)
+def test_each_entry_has_a_name_of_its_own_that_a_file_can_have(tmp_path, targets, names):
+    entries = [Refused(target, "x") for target in targets]
+    pairs = feedback.by_student(entries)
+    assert [entry for _, entry in pairs] == entries
+    assert [name for name, _ in pairs] == names or names[0].startswith("\u00fc")
+    assert len({feedback.on_disk(name) for name, _ in pairs}) == len(targets)
+    texts = feedback.files_of(entries, tmp_path, solution=True)
+    texts |= grades.gradescope(entries, grades.rubric(None, ("shapes.shapes",)), tmp_path)
+    assert len(texts) == 3 * len(targets) and made_room(texts) + write(texts) == []
+    assert all(tmp_path in file.resolve().parents and file.is_file() for file in texts)
+    rows = list(csv.DictReader(io.StringIO(grades.as_csv(entries, grades.rubric(None, ("shapes.shapes",))))))
+    assert [row["student"].lstrip("'") for row in rows] == [name for name, _ in pairs]
+
+
+def test_two_students_of_one_name_both_get_a_page(tmp_path, right):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "an rnn.py").write_text(right)
+    (tmp_path / "two" / "an rnn.py").write_text("import nothing_there\n")
+    done = matrix(tmp_path, "one", "two", "one", *FEW, "--feedback", "pages", "--gradescope", "scopes")
+    assert done.returncode == 2, done.stdout + done.stderr
+    names = ["one-an rnn", "one-an rnn-2", "two-an rnn"]
+    assert sorted(file.name for file in tmp_path.glob("scopes/*")) == names
+    assert "`one/an rnn.py` conforms" in (tmp_path / "pages" / "one-an rnn-2.md").read_text()
+    assert "could not be judged" in (tmp_path / "pages" / "two-an rnn.md").read_text()
+
+
+def test_without_the_solution_only_sentences_that_tell_right_numbers_are_left_out(right):
+    entry = check(reads_the_first_state, properties=("shapes.shapes",))
+    told = [
+        Finding("measured.curve", "h' is another curve: it must give tanh(z) = 0.4621172", "", 0, 1, MEASURED),
+        Finding("measured.precision", "h' is rounded to 11 significant bits", "", 0, 1, MEASURED),
+        Finding("measured.influence", "h_n does not read h_0, with one step (T = 1)", "", 0, 1, MEASURED),
+        Finding("measured.curve", "h' is sigmoid(z), must be tanh(z)", "", 0, 1, MEASURED),
+    ]
+    shown = feedback.without_solution(replace(entry, diagnosis=told)).diagnosis
+    assert [finding.fault for finding in shown] == ["measured.precision", "measured.influence"]
+
+
+def reads_the_first_state(case):
+    """A target of any numbers."""
+    return np.zeros((*case.x.shape[:2], case.h_0.shape[2]), case.x.dtype), case.h_0.copy()
 
 
 def test_no_spreadsheet_computes_what_a_student_says():
