@@ -16,6 +16,7 @@ from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Writer, listen
 from conformance.report.together import Refused
+from conformance.trial.interrupts import Interrupted
 from conformance.trial.loop import trial
 from conformance.trial.options import Options
 from conformance.trial.verdict import Report
@@ -36,12 +37,15 @@ def check(
     target: a file, ``package.module``, ``file.py:name``, a shipped name, a class, a function, an object
     in_process: False holds the target in child processes, within limits of time and memory
     progress: called with each result, as soon as it is known
-    options: the other fields of ``conformance.Options``: properties, workers, budget, call_limit, memory_limit,
-    require, expected_failures, strict, baseline, diagnosis, saved, and the files to write: json, junitxml, html,
-    summary, sarif, badge
+    options: the other fields of ``conformance.Options``: properties, workers, budget, time_limit, call_limit,
+    memory_limit, forbid, require, expected_failures, strict, baseline, diagnosis, saved, and the files to write: json,
+    junitxml, html, summary, sarif, badge
 
-    Raises TargetError if the target cannot be loaded or built, UsageError for what cannot be asked, and
-    KeyboardInterrupt after Ctrl-C, when what was found until then has been saved and written.
+    time_limit is for all of it, needs the main thread and an alarm, and what was found until then is the verdict.
+    call_limit, memory_limit and forbid (names of modules that the target may not import) need in_process=False.
+
+    Raises TargetError if the target cannot be loaded or built, also within its time limit; UsageError for what cannot
+    be asked; and KeyboardInterrupt after Ctrl-C, when what was found until then has been saved and written.
     """
     name = os.fspath(target) if isinstance(target, os.PathLike) else target
     chosen = Options(profile=profile, seed=seed, stop_on_first=stop_on_first, in_process=in_process, **options)
@@ -59,6 +63,10 @@ def check(
     except TargetError as error:
         files.refused(Refused(visible(name, LINE), str(error)))
         raise
+    except Interrupted as interruption:
+        why = f"interrupted by {interruption} while it was loaded"
+        files.refused(Refused(visible(name, LINE), why))
+        raise KeyboardInterrupt(why) from None
     for writer in writers:
         for loss in writer.losses:
             warnings.warn(loss, stacklevel=2)

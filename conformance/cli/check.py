@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -20,7 +21,7 @@ from conformance.report.together import Refused, Together
 from conformance.report.wording import headline
 from conformance.trial.configuration import SHARED, TOOL, found
 from conformance.trial.interrupts import Interrupted
-from conformance.trial.loop import trial
+from conformance.trial.loop import planned, trial
 from conformance.trial.verdict import STATUS
 
 from .options import trial_values
@@ -64,7 +65,7 @@ class Judging:
         self.losses = []
 
     def one(self, asked):
-        """Judges one of them; its exit status. Raises TargetError where that cannot be done."""
+        """Judges one of them; its exit status. Raises TargetError or Interrupted where that cannot be done."""
         files = Files(asked.options, self.shelf)
         writers: list[Writer] = [Keeper(asked.options), files]
         annotations: list[Listener] = [github.Annotations(click.echo)] if github.RUNS in os.environ else []
@@ -73,25 +74,35 @@ class Judging:
                 events = trial(asked.target, asked.options, catalogue)
                 report = listen(events, [*writers, terminal, *annotations])
         except TargetError as error:
-            refused = Refused(visible(asked.target, LINE), str(error))
-            self.told.entries.append(refused)
-            files.refused(refused)
+            self.refused(asked, str(error))
+            raise
+        except Interrupted as interruption:
+            self.refused(asked, f"interrupted by {interruption} while it was loaded")
             raise
         finally:
             self.losses += files.losses
         self.told.entries.append(report)
         return report.status or (NOTHING if files.losses else 0)
 
+    def refused(self, asked, reason):
+        """Notes that a target could not be judged, also in the files that were asked for."""
+        refused = Refused(visible(asked.target, LINE), reason)
+        self.told.entries.append(refused)
+        files = Files(asked.options, self.shelf)
+        files.refused(refused)
+        self.losses += files.losses
+
     def several(self, todo):
         """Judges all of them, and says the verdict on each at the end; the exit status that follows."""
+        for asked in todo:
+            with contextlib.suppress(TargetError):  # that stops no other, and is said where its turn comes
+                planned(asked.target, asked.options, catalogue)
         for asked in todo:
             try:
                 self.one(asked)
             except TargetError as error:
                 click.echo(f"{self.told.missing[-1][0]} could not be judged: {error}")
-            except Interrupted as interruption:
-                why = f"interrupted by {interruption} while it was loaded"
-                self.told.entries.append(Refused(visible(asked.target, LINE), why))
+            except Interrupted:
                 break
             if self.told.reports and self.told.reports[-1].interrupted:
                 break
@@ -100,9 +111,10 @@ class Judging:
             click.echo(headline(report))
         for name, _ in self.told.missing:
             click.echo(f"{name} could not be judged")
-        if left := [visible(asked.target, LINE) for asked in todo[len(self.told.entries) :]]:
-            self.told.entries += [Refused(name, "interrupted before it was judged") for name in left]
-            click.echo(f"not judged: {', '.join(left)}")
+        if left := todo[len(self.told.entries) :]:
+            for asked in left:
+                self.refused(asked, "interrupted before it was judged")
+            click.echo(f"not judged: {', '.join(visible(asked.target, LINE) for asked in left)}")
         return STATUS[self.told.verdict] or (NOTHING if self.losses else 0)
 
     def tell_step(self):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from conformance.chapters import catalogue
-from conformance.harness.forbidden import parsed
+from conformance.harness.files import FileError, read_bytes
+from conformance.harness.forbidden import LARGEST, parsed
 from conformance.harness.load import TargetError
 from conformance.harness.text import LINE, visible
 from conformance.report import grades, wording
@@ -20,6 +21,7 @@ from conformance.report.together import Refused, Together
 from conformance.trial.interrupts import Interrupted
 from conformance.trial.loop import trial
 from conformance.trial.options import UsageError, seconds
+from conformance.trial.source import bound
 from conformance.trial.verdict import STATUS, Report
 
 from .check import NOTHING, cache_elsewhere
@@ -62,7 +64,8 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
     cache_elsewhere()
     criteria = grades.rubric(rubric, catalogue())
     deadline = None if total_limit is None else time.monotonic() + seconds(total_limit)
-    told = Together(list(judged(list(spread(targets, options, wanted(names))), deadline, verbatim())))
+    todo = list(spread(targets, options, wanted(names)))
+    told = Together(list(judged(todo, handed_in(targets), deadline, verbatim())))
     texts = {html_file: FORMATS["html"](told), options.json: told.all_to_json() if options.json else ""}
     if feedback:
         from conformance.report.feedback import files_of
@@ -81,9 +84,13 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
     return STATUS[told.verdict] or (NOTHING if losses else 0)
 
 
-def judged(todo, deadline, console):
-    """The report on each target, or why there is none, in their order; the verdicts are shown as they come."""
+def judged(todo, files, deadline, console):
+    """The report on each target, or why there is none, in their order; the verdicts are shown as they come.
+
+    files: what must be there for each of them, whatever those before have deleted
+    """
     for place, (target, options) in enumerate(todo):
+        bring_back(files)
         name = visible(target, LINE)
         entry: Report | Refused
         try:
@@ -91,10 +98,11 @@ def judged(todo, deadline, console):
         except TargetError as error:
             entry = Refused(name, str(error))
         except Interrupted as interruption:
-            entry = Refused(name, f"interrupted by {interruption} while it was loaded")
-            if not interruption.out_of_time:
-                yield from (entry, *left_out(todo[place + 1 :]))
-                return
+            yield from (
+                Refused(name, f"interrupted by {interruption} while it was loaded"),
+                *left_out(todo[place + 1 :]),
+            )
+            return
         for line in shown(entry):
             console.print(line, soft_wrap=True)
         yield entry
@@ -128,9 +136,9 @@ def left_out(todo):
 def spread(targets, options, names):
     """Each target with its options; the Python files of a folder in its place. Raises TargetError for one without any.
 
-    The files that the options name are for all of them.
+    The files that the options name are for all of them; and what was saved of one is not asked of it alone.
     """
-    each = replace(options, json=None)
+    each = replace(options, json=None, saved=False)
     for target in targets:
         if not Path(target).is_dir():
             yield target, each
@@ -140,6 +148,25 @@ def spread(targets, options, names):
             raise TargetError(f"{target!r} has no Python files")
         strict = replace(each, forbid=tuple(dict.fromkeys([*OURS, *each.forbid])))
         yield from ((named(file, names), strict) for file in files)
+
+
+def handed_in(targets):
+    """The bytes of the files in those targets that are folders, by their paths."""
+    files = [file for target in targets if Path(target).is_dir() for file in Path(target).iterdir()]
+    handed = {}
+    for file in files:
+        with contextlib.suppress(FileError):
+            handed[file] = read_bytes(file, LARGEST)
+    return handed
+
+
+def bring_back(files):
+    """Writes those files again that are not there any more: a target may delete the others, and even itself."""
+    for file, data in files.items():
+        with contextlib.suppress(OSError):
+            if not file.exists():
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
 
 
 def wanted(names):
@@ -159,17 +186,6 @@ def named(file, names):
     defined = {name for statement in (tree.body if tree else []) for name in bound(statement)}
     name = next((name for name in names if name in defined), "forward")
     return str(file) if name == "forward" else f"{file}:{name}"
-
-
-def bound(statement):
-    """The names that a statement at the top of a file defines."""
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return [statement.name]
-    if isinstance(statement, ast.Assign):
-        return [target.id for target in statement.targets if isinstance(target, ast.Name)]
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return [alias.asname or alias.name for alias in statement.names]
-    return []
 
 
 def made_room(texts):

@@ -618,7 +618,7 @@ def serve(source, sink):
 
 
 class Forbidden:
-    """Refuses to find what a target may not import; names: of packages, with all that is in them.
+    """Refuses to find what a target may not import; names: of modules, with all that is in them.
 
     Of the kit itself ``from conformance import Capabilities`` is left, which is a dict then.
     """
@@ -627,8 +627,8 @@ class Forbidden:
 
     def find_spec(self, name, path=None, target=None):
         """What ``import`` asks."""
-        package = name.partition(".")[0]
-        if package not in self.names:
+        package = forbidden_package(name, self.names)
+        if not package:
             return None
         if name == "conformance":
             return importlib.machinery.ModuleSpec(name, Stub())
@@ -645,6 +645,11 @@ class Forbidden:
             self.names = names
             if stub is not None:
                 sys.modules["conformance"] = stub
+
+
+def forbidden_package(name, forbid):
+    """The forbidden module that a module is, or is in, as torch.nn is in torch; empty if there is none."""
+    return next((one for one in sorted(forbid) if name == one or name.startswith(one + ".")), "")
 
 
 class Stub:

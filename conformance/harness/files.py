@@ -36,20 +36,30 @@ def read_toml(file: Path, largest: int) -> dict[str, Any]:
 
 def read_text(file: Path, largest: int) -> str:
     """The text of a regular file of at most so many bytes. Raises FileError."""
+    return decoded(read_bytes(file, largest))
+
+
+def read_bytes(file: Path, largest: int) -> bytes:
+    """The bytes of a regular file, at most so many. Raises FileError."""
     try:
-        return text_of(os.open(file, os.O_RDONLY | QUIETLY), largest)
+        return bytes_of(os.open(file, os.O_RDONLY | QUIETLY), largest)
     except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
         raise reason(error) from None
 
 
-def text_of(descriptor: int, largest: int) -> str:
-    """The text of what has just been opened, which is closed again. Raises FileError or OSError."""
+def bytes_of(descriptor: int, largest: int) -> bytes:
+    """The bytes of what has just been opened, which is closed again. Raises FileError or OSError."""
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise FileError("it is no regular file")
         data = file.read(largest + 1)
     if len(data) > largest:
         raise FileError(f"it is too large: more than {largest:,} bytes")
+    return data
+
+
+def decoded(data: bytes) -> str:
+    """The text that some bytes are. Raises FileError."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -134,7 +144,7 @@ class Folder:
         try:
             with self.opened(parts[:-1]) as folder:
                 flags = os.O_RDONLY | QUIETLY | getattr(os, "O_NOFOLLOW", 0)
-                return json_of(text_of(os.open(parts[-1], flags, dir_fd=folder), largest))
+                return json_of(decoded(bytes_of(os.open(parts[-1], flags, dir_fd=folder), largest)))
         except (OSError, ValueError) as error:
             raise reason(error) from None
 

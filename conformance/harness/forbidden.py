@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from .child import forbidden_package
 from .files import FileError, read_text
 
 LARGEST = 2**24  # bytes of a file of code
@@ -13,15 +14,17 @@ ALLOWED = ("conformance", "Capabilities")  # which a target says what it claims 
 
 
 def forbidden_import(file: Path, forbid: Collection[str], seen: frozenset[Path] = frozenset()) -> str:
-    """Where a file, or one beside it that it imports, imports a forbidden package; empty if it does not, or cannot be
+    """Where a file, or one beside it that it imports, imports a forbidden module; empty if it does not, or cannot be
     read, which others say better.
+
+    forbid: dotted names; each stands for a module with all that is in it
     """
     tree = parsed(file)
     if tree is None:
         return ""
     for line, name in imports(tree):
-        if name.partition(".")[0] in forbid:
-            return f"{file.name} imports {name.partition('.')[0]} in line {line}, which is forbidden here"
+        if package := forbidden_package(name, forbid):
+            return f"{file.name} imports {package} in line {line}, which is forbidden here"
         beside = file.with_name(name.partition(".")[0] + ".py")
         if (
             beside.is_file()
@@ -41,13 +44,16 @@ def parsed(file: Path) -> ast.Module | None:
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and name of each module that some code imports, by a statement or by its name as a text."""
+    """Line and name of each module that some code imports, by a statement or by its name as a text.
+
+    What is imported from a module may be one in it, and has a name as if it were.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             if [(node.module, alias.name) for alias in node.names] != [ALLOWED]:
-                yield node.lineno, node.module
+                yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from ((node.lineno, node.module or alias.name) for alias in node.names)
         elif isinstance(node, ast.Call) and called(node) in ("__import__", "import_module"):

@@ -86,6 +86,8 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
             return of_object(target)
         text = os.fspath(target)
         if text.startswith("cmd:"):
+            if limits and limits.forbid:
+                raise LoadError(f"forbid: the kit cannot see what a command imports; leave it out for {text}")
             return CommandTarget(text.removeprefix("cmd:"), text, limits or Limits())
         python, spec = spec_of(text)
         if "file" in spec and limits and (said := forbidden_import(Path(spec["file"]), limits.forbid)):

@@ -53,7 +53,7 @@ def by_student(entries: Sequence[Report | Refused]) -> list[tuple[str, Report | 
 
 
 def plain(text: str) -> str:
-    """The text as the beginning of a file's name: of letters, digits, spaces and ``_.-``, and neither hidden nor empty."""
+    """The text as the beginning of a file's name: letters, digits, spaces and ``_.-``, not hidden, not empty."""
     name = re.sub(r"[^\w .-]+", "_", unicodedata.normalize("NFC", text)).strip(" .-")
     return name.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip(" .") or "_"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from conformance.claims.capabilities import Capabilities, CapabilityError
 from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.harness.files import FileError, read_json
 from conformance.harness.load import TargetError
+from conformance.harness.text import short
 
 from .compare import beyond, common
 from .names import Names
@@ -120,20 +121,57 @@ def stored(file: Path, target: Any, names: Names) -> Baseline:
 
 
 def of_report(data: Any, name: str, names: Names, **others: Any) -> Baseline:
-    """The baseline that a report as plain data is. Raises UsageError if it is none."""
+    """The baseline that a report as plain data is. Raises UsageError, saying what is wrong with it, if it is none."""
+    report = Part("it", data)
     try:
-        if data["schema"] != SCHEMA:
-            raise UsageError(f"baseline: {name} is a report of schema {data['schema']!r}, must be {SCHEMA}")
-        statuses = names.keyed({one["id"]: one["status"] for one in data["results"]})
-        keys = {one.name for one in fields(Finding)}
-        findings = [Finding(**{k: v for k, v in one.items() if k in keys}) for one in data["diagnosis"]]
-        told = dict(data["capabilities"]), mistakes(findings), str(data["kit_version"]), list(data.get("asked", []))
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, UsageError):
-            raise
+        if (schema := report["schema"].data) != SCHEMA:
+            raise UsageError(f"baseline: {name} is a report of schema {short(schema)}, must be {SCHEMA}")
+        statuses = {one["id"].of(str): one["status"].of(str) for one in report["results"]}
+        findings = [finding(one) for one in report["diagnosis"]]
+        asked = [one.of(str) for one in report["asked"]] if "asked" in data else []
+        kit, claims = report["kit_version"].of(str), report["capabilities"].of(dict)
+        for cell in report["capabilities"]["cells"] if "cells" in claims else ():
+            (cell["name"] if isinstance(cell.data, dict) else cell).of(str)
+    except Malformed as error:
         raise UsageError(
-            f"baseline: {name} is no report ({type(error).__name__}: {error}); write one with "
-            "rnn-conformance check TARGET --json FILE"
+            f"baseline: {name} is no report: {error}; write one with rnn-conformance check TARGET --json FILE"
         ) from None
-    claims, named, kit, asked = told
-    return Baseline(name, statuses, named, claims, kit, asked, **others)
+    return Baseline(name, names.keyed(statuses), mistakes(findings), claims, kit, asked, **others)
+
+
+def finding(part: Part) -> Finding:
+    """What a report says of a mistake, as far as it matters here. Raises Malformed."""
+    together = [one.of(str) for one in part["together"]]
+    fault, patch, exact = part["fault"].of(str), part["patch"].of(str), part["exact"].of(bool)
+    return Finding(fault, "", patch, 0, 0, exact=exact, together=together)
+
+
+class Malformed(ValueError):
+    """Something is no report; the message says what is missing, or of the wrong kind."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a report that somebody may have edited, and where it stands there."""
+
+    where: str
+    data: Any
+
+    def of(self, kind: type) -> Any:
+        """The data. Raises Malformed if it is of another kind."""
+        if type(self.data) is not kind:
+            raise Malformed(f"{self.where} is {short(self.data)}, must be {KINDS[kind]}")
+        return self.data
+
+    def __getitem__(self, key: str) -> Part:
+        """What stands under a key. Raises Malformed if nothing does."""
+        if key not in self.of(dict):
+            raise Malformed(f"{self.where} has no {key}")
+        return Part(key if self.where == "it" else f"{self.where}.{key}", self.data[key])
+
+    def __iter__(self) -> Iterator[Part]:
+        """The parts of a list. Raises Malformed if it is none."""
+        return iter([Part(f"{self.where}[{number}]", one) for number, one in enumerate(self.of(list))])
+
+
+KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}

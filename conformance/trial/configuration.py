@@ -184,6 +184,7 @@ SHAPES: dict[Any, dict[str, Any]] = {
     options.seconds: {"type": ["string", "number"], "pattern": r"^\d{1,9}(\.\d+)?(s|m)?$", "exclusiveMinimum": 0},
     options.memory: {"type": "string", "pattern": r"^\d{1,6}(\.\d+)?[MG]i?B?$"},
     options.processes: {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 9999}]},
+    options.module: {"type": "string", "pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"},
     options.file: {"type": "string", "minLength": 1},
     options.baseline: {"type": "string", "minLength": 1, "not": {"const": options.GIT}},
     None: {"type": "boolean"},

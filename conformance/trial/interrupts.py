@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
+
+from .options import UsageError
 
 # A closed terminal, a scheduler's request and the time limit end a trial like Ctrl-C; not every system has all of them.
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
@@ -60,33 +62,47 @@ class Interrupts:
         self.check()
 
 
-def alarm_in(seconds: float | None) -> bool:
-    """Has the alarm come after so many seconds, or, for 0, not any more; whether it was asked for."""
-    if seconds is not None:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-    return seconds is not None
+def alarm_in(seconds: float) -> None:
+    """Has the alarm come after so many seconds, or, for 0, not any more."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def needs_an_alarm(seconds: float | None) -> None:
+    """Raises UsageError for a time limit that could not strike: there is one alarm at most, in the main thread."""
+    if seconds is None:
+        return
+    if ALARM is None:
+        raise UsageError("time_limit needs an alarm, which this system does not have; leave it out")
+    if threading.current_thread() is not threading.main_thread():
+        raise UsageError("time_limit needs the main thread, where alone an alarm can strike; leave it out here")
+    if signal.getsignal(ALARM) is not signal.SIG_DFL:
+        raise UsageError("time_limit needs the alarm (SIGALRM) of this process, which something else has taken")
 
 
 @contextlib.contextmanager
-def noted(seconds: float | None = None) -> Iterator[Interrupts]:
+def noted(seconds: float | None = None, like_ours: Collection[Any] = ()) -> Iterator[Interrupts]:
     """Signals are noted within the block; outside of the main thread, where they cannot be, there are none.
 
-    seconds: after which the block is interrupted too, where the system has an alarm
+    seconds: after which the block is interrupted too.  like_ours: handlers that the block may take the place of
+    Raises UsageError if there is no alarm for the seconds.
     """
+    needs_an_alarm(seconds)
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     # what is ignored, as under nohup, or handled by somebody else, stays so
-    ours = [n for n, handler in before.items() if handler in (signal.SIG_DFL, signal.default_int_handler)]
+    free = (signal.SIG_DFL, signal.default_int_handler, *like_ours)
+    ours = [number for number, handler in before.items() if handler in free]
     for number in ours:
         signal.signal(number, interrupts.handle)
-    limited = alarm_in(seconds) if ALARM in ours else False
+    if seconds is not None:
+        alarm_in(seconds)
     try:
         yield interrupts
     finally:
-        if limited:
+        if seconds is not None:
             alarm_in(0)
         for number in ours:
             signal.signal(number, before[number])

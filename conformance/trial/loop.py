@@ -26,14 +26,15 @@ from conformance.judging.repeat import DEATHS
 from .counterexamples import confirmed
 from .expectations import apply
 from .here import judged_here, opened
-from .interrupts import Interrupted, Interrupts, noted
+from .interrupts import Interrupted, Interrupts, needs_an_alarm, noted
 from .options import Options, Revision, UsageError
 from .place import Place, place_of
 from .plan import Catalogue, Plan
 from .pool import cores, judged_by_processes
-from .revision import judged_at
+from .revision import commit_of, judged_at
 from .verdict import Report
 
+LOADED = "it was loaded"
 DIAGNOSIS_CALL = 2.0  # seconds for one call; who takes longer is not diagnosed
 
 
@@ -42,20 +43,18 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
 
     target: a name, or an object, which can be judged in this process only
     Raises UsageError for options that name what does not exist or fit, TargetError if the target cannot be loaded or
-    built, Interrupted if a signal came before it was.
+    built, or not within its time limit, Interrupted if another signal came before it was.
     """
-    plan = Plan.of(options, catalogue).with_stored_baseline(target)
-    if not options.in_process and not isinstance(target, str):
-        raise UsageError(f"{target!r} is an object of this process: leave out in_process=False, or give its name")
+    plan = planned(target, options, catalogue)
     workers = min(options.workers or cores(), len(plan.properties))
     place = place_of(target)
     with noted(options.time_limit) as interrupts, contextlib.ExitStack() as before:
         if isinstance(options.baseline, Revision):
-            with interrupts.armed():
+            with in_time(f"{options.baseline} was judged"), interrupts.armed():
                 there = before.enter_context(judged_at(options.baseline, target, options, catalogue, trial))
             plan = replace(plan, baseline=there)
         if options.in_process or workers == 1:
-            with interrupts.armed():
+            with in_time(LOADED), interrupts.armed():
                 held = opened(target, plan)
             reopen = (lambda: held) if options.in_process else partial(again, target, plan)
             name = target if isinstance(target, str) else held.name
@@ -65,6 +64,32 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
         else:
             events = judged_by_processes(target, plan, workers, interrupts)
             yield from concluded(plan, target, events, partial(again, target, plan), interrupts, place)
+
+
+def planned(target: Any, options: Options, catalogue: Catalogue) -> Plan:
+    """The plan of a trial, before anything of the target is loaded. Raises UsageError as ``trial`` does."""
+    needs_an_alarm(options.time_limit)
+    if not options.in_process and not isinstance(target, str):
+        raise UsageError(f"{target!r} is an object of this process: leave out in_process=False, or give its name")
+    if isinstance(options.baseline, Revision):
+        commit_of(options.baseline, target)
+    return Plan.of(options, catalogue).with_stored_baseline(target)
+
+
+@contextlib.contextmanager
+def in_time(doing: str) -> Iterator[None]:
+    """A block without which there is no verdict: raises TargetError where the time limit strikes in it."""
+    try:
+        yield
+    except Interrupted as interruption:
+        if interruption.out_of_time:
+            raise too_late(doing) from None
+        raise
+
+
+def too_late(doing: str) -> TargetError:
+    """That a time limit struck before there was anything to be judged."""
+    return TargetError(f"its time limit was over while {doing}")
 
 
 @contextlib.contextmanager
@@ -89,6 +114,7 @@ def concluded(
     """The events of judging as they come; then the diagnosis and the report that follow from them.
 
     reopen: the target for the diagnosis; it is stopped afterwards.  place: where its text begins
+    Raises TargetError if the time limit struck before the target was loaded.
     """
     progress = Progress(plan)
     baseline = plan.baseline
@@ -98,6 +124,8 @@ def concluded(
             if not (isinstance(event, FailureFound) and plan.expects(event)):
                 yield event
     except Interrupted as interruption:
+        if progress.start is None and interruption.out_of_time:
+            raise too_late(LOADED) from None
         progress.interruption = interruption
     results, diagnosis = progress.results(), None
     missed = apply(plan.expected, results)

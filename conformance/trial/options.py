@@ -70,6 +70,13 @@ def memory(text: str) -> int:
     return int(float(match[1]) * (2**30 if match[2] == "G" else 2**20))
 
 
+def module(text: str) -> str:
+    """The dotted name of a module."""
+    if not all(part.isidentifier() for part in text.split(".")):
+        raise UsageError(f"{text!r} is not the name of a module like torch or torch.nn")
+    return text
+
+
 def several(name: str, value: Any) -> tuple[str, ...]:
     """Texts from one or some; None stands for what was not given."""
     if value is None or isinstance(value, str):
@@ -160,7 +167,11 @@ class Options:
         metavar="SIZE",
     )  # fmt: skip
     forbid: tuple[str, ...] = option(
-        "A module that the target may not import; may be repeated.", str, default=(), metavar="MODULE", many=True
+        "A module that the target may not import, with all in it; may be repeated.",
+        module,
+        default=(),
+        metavar="MODULE",
+        many=True,
     )
     properties: tuple[str, ...] = option(
         "Only this property or chapter; may be repeated.", str, default=(), name="property", metavar="ID", many=True
@@ -191,6 +202,8 @@ class Options:
             elif given.metadata["read"] in (file, baseline) and value is not None:
                 value = given.metadata["read"](str(value))
             object.__setattr__(self, given.name, value)
+        for name in self.forbid:
+            module(name)
         known("profile", self.profile, PROFILES)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise UsageError(f"seed is {self.seed!r}, must be a whole number")

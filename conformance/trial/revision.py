@@ -30,7 +30,7 @@ from .interrupts import Interrupted
 from .names import Names
 from .options import Options, Revision, UsageError
 from .place import place_of
-from .plan import Catalogue
+from .plan import Catalogue, limits_of
 from .pool import PATIENCE, without_main
 
 Trial = Callable[[Any, Options, Catalogue], Iterator[Event]]
@@ -48,9 +48,7 @@ def judged_at(
     What cannot be judged there knows nothing: its name says why. Raises UsageError where there is no such revision, or
     the target is not of a repository.
     """
-    folder = folder_of(target)
-    root = Path(git(folder, "rev-parse", "--show-toplevel"))
-    commit = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision.name}^{{commit}}")
+    root, commit = commit_of(revision, target)
     with worktree(root, commit) as there:
         here = Path.cwd()
         inside = there / here.relative_to(root) if here.is_relative_to(root) else there
@@ -64,6 +62,13 @@ def judged_at(
             yield judge.baseline(str(revision), Names(catalogue()))
         finally:
             judge.end()
+
+
+def commit_of(revision: Revision, target: Any) -> tuple[Path, str]:
+    """The repository of a target, and the commit there. Raises UsageError as ``judged_at`` does."""
+    folder = folder_of(target)
+    root = Path(git(folder, "rev-parse", "--show-toplevel"))
+    return root, git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision.name}^{{commit}}")
 
 
 def folder_of(target: Any) -> Path:
@@ -168,7 +173,7 @@ def work(
     try:
         connection.send(report_on(trial(target, options, catalogue)))
         while (found := connection.recv()) is not None:
-            connection.send(fails_on(found, target, catalogue))
+            connection.send(fails_on(found, target, options, catalogue))
     except (EOFError, OSError, KeyboardInterrupt):
         return
 
@@ -184,10 +189,10 @@ def report_on(events: Iterator[Event]) -> dict[str, Any] | str:
     return "nothing was judged"
 
 
-def fails_on(found: dict[str, Any], target: str, catalogue: Catalogue) -> bool:
-    """Whether a fresh target fails on a counterexample; what cannot be told is no failure."""
+def fails_on(found: dict[str, Any], target: str, options: Options, catalogue: Catalogue) -> bool:
+    """Whether a fresh target, within the limits of the trial, fails on a counterexample; in doubt it does not."""
     try:
-        opened = open_target(target)
+        opened = open_target(target, limits=limits_of(options))
         try:
             return replayed(counterexample_from_data(found | {"target": target}), opened, catalogue()) is not None
         finally:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import conformance
 from conformance.chapters import catalogue
 from conformance.cli import cli
 from conformance.events import Diagnosis, Finding, PropertyResult
-from conformance.trial.baseline import Baseline
+from conformance.trial.baseline import Baseline, of_report
 from conformance.trial.names import Names
-from conformance.trial.options import UsageError
+from conformance.trial.options import Options, UsageError
 from conformance.trial.plan import Plan
+from conformance.trial.revision import fails_on
 
 ASKED = ("equivalence.steps", "shapes.dtype", "time.split")
 NO_MEMORY = ("h @ p", "case.h_0[0] @ p")
@@ -147,12 +149,65 @@ def test_what_is_known(baseline, diagnosis, strict, status, reason):
     assert one.status == status and reason in one.message
 
 
+WHOLE = {
+    "schema": 1, "kit_version": "0", "capabilities": {"cells": ["RNN_TANH"]}, "asked": [],
+    "results": [{"id": "time.split", "status": "failed"}],
+    "diagnosis": [{"fault": "m", "patch": "-a", "exact": True, "together": []}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"results": None}, "results is null, must be a list"),
+        ({"results": [{"id": "a.a"}]}, r"results\[0\] has no status"),
+        (
+            {"results": [{"id": "a.a", "status": "passed"}, {"id": [], "status": "failed"}]},
+            r"results\[1\].id is \[\], mu",
+        ),
+        ({"results": {"id": "a.a"}}, "results is {.*}, must be a list"),
+        ({"results": ["failed"]}, r"results\[0\] is 'failed', must be an object"),
+        ({"results": [{"id": "a.a", "status": 1}]}, r"results\[0\].status is 1, must be a text"),
+        ({"diagnosis": [{}]}, r"diagnosis\[0\] has no together"),
+        ({"diagnosis": [WHOLE["diagnosis"][0] | {"exact": 1}]}, r"diagnosis\[0\].exact is 1, must be true or false"),
+        (
+            {"diagnosis": [WHOLE["diagnosis"][0] | {"together": [[]]}]},
+            r"diagnosis\[0\].together\[0\] is \[\], must be a t",
+        ),
+        ({"kit_version": None}, "kit_version is null, must be a text"),
+        ({"capabilities": []}, r"capabilities is \[\], must be an object"),
+        ({"capabilities": {"cells": 5}}, "capabilities.cells is 5, must be a list"),
+        ({"capabilities": {"cells": [{"file": "x"}]}}, r"capabilities.cells\[0\] has no name"),
+        ({"asked": "shapes"}, "asked is 'shapes', must be a list"),
+        ({"asked": [3]}, r"asked\[0\] is 3, must be a text"),
+    ],
+)
+def test_what_is_wrong_in_a_report_is_said(changes, said):
+    names = Names(catalogue())
+    assert of_report(WHOLE, "base.json", names).may_know("time.split")
+    with pytest.raises(UsageError, match=f"^baseline: base.json is no report: {said}"):
+        of_report(WHOLE | changes, "base.json", names)
+    for key in WHOLE.keys() - {"asked"}:
+        with pytest.raises(UsageError, match=f"it has no {key}"):
+            of_report({name: value for name, value in WHOLE.items() if name != key}, "base.json", names)
+
+
+@pytest.mark.parametrize("odd", [None, 5, -1, "x", [], {}, [[1]], {"a": {}}, True, ["x", "x"], {"hidden_size": 3}])
+def test_odd_claims_in_a_report_are_no_traceback(odd):
+    claims = conformance.Capabilities()
+    for key in claims.as_dict().keys() - {"cells"}:
+        base = of_report(WHOLE | {"capabilities": claims.as_dict() | {key: odd}}, "base.json", Names(catalogue()))
+        assert all(said.startswith("narrower than base.json") for said in base.narrower(claims))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('""', "baseline: base.json is no report: it is '', must be an object"),
+        ("null", "baseline: base.json is no report: it is null, must be an object"),
         (None, "baseline: base.json cannot be read: No such file"),
         ("[", "baseline: base.json cannot be read: it is no JSON"),
-        ("[]", "baseline: base.json is no report .*; write one with rnn-conformance check TARGET --json FILE"),
+        ("[]", "baseline: base.json is no report: .*; write one with rnn-conformance check TARGET --json FILE"),
         ("{}", "baseline: base.json is no report"),
         ('{"schema": 7}', "baseline: base.json is a report of schema 7, must be 1"),
         ('{"reports": [], "schema": 1}', "baseline: base.json has no report on 'mine.py'"),
@@ -311,3 +366,15 @@ def test_a_counterexample_of_an_old_name_is_replayed(target, monkeypatch, capsys
 def test_no_name_means_two_properties():
     names = [name for prop in catalogue().values() for name in (prop.id, *prop.formerly)]
     assert len(names) == len(set(names)) and Names(catalogue()).current("a.b") == "a.b"
+
+
+def test_the_earlier_version_has_the_limits_of_the_trial(target):
+    found = next(one.found for one in check(target(NO_MEMORY), in_process=False).results if one.found)
+    assert fails_on(found, "mine.py", Options(), catalogue)
+    Path("mine.py").write_text("import time\n\ndef forward(case):\n    time.sleep(60)\n")
+    began = time.monotonic()
+    fails_on(found, "mine.py", Options(call_limit=0.5), catalogue)
+    assert time.monotonic() - began < 8
+    target(NO_MEMORY, before="import numpy.linalg\n")
+    assert fails_on(found, "mine.py", Options(), catalogue)
+    assert not fails_on(found, "mine.py", Options(forbid=("numpy.linalg",)), catalogue)

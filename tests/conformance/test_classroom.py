@@ -17,9 +17,11 @@ import pytest
 from conformance import check
 from conformance.cli.matrix import made_room
 from conformance.events import MEASURED, Finding
+from conformance.harness.forbidden import forbidden_import
 from conformance.report import feedback, grades
 from conformance.report.files import write
 from conformance.report.together import Refused
+from conformance.trial.options import UsageError
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 TARGETS = Path(__file__).parents[1] / "targets"
@@ -101,6 +103,55 @@ def test_what_is_imported_on_the_way_is_forbidden_too(tmp_path, right):
         [RNN, "check", "joe.py", "--forbid", "torch", *FEW], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 2 and "helper.py imports torch in line 1, which is forbidden here" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "forbid", "said"),
+    [
+        ("import torch.nn.functional as F", "torch", "torch in line 3"),
+        ("import torch.nn.functional as F", "torch.nn", "torch.nn in line 3"),
+        ("from torch.nn import *", "torch.nn", "torch.nn in line 3"),
+        ("from torch import nn", "torch.nn", "torch.nn in line 3"),
+        ("def f(): import_module('torch.nn')", "torch.nn", "torch.nn in line 3"),
+        ("import torchvision, os", "torch", ""),
+        ("import torch.nnx", "torch.nn", ""),
+        ("from torch import tensor", "torch.nn", ""),
+        ("from mine import torch", "torch", ""),
+    ],
+)
+def test_what_is_forbidden_is_a_module_with_all_in_it(tmp_path, right, line, forbid, said):
+    (tmp_path / "amy.py").write_text(f"import os\nimport sys\n{line}\n{right}")
+    told = forbidden_import(tmp_path / "amy.py", (forbid,))
+    assert told == (said and f"amy.py imports {said}, which is forbidden here")
+
+
+def test_what_is_forbidden_is_refused_as_it_runs_too(tmp_path, right):
+    for name in ("pack", "packs"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "__init__.py").write_text("")
+        (tmp_path / name / "deep" / "__init__.py").write_text("")
+    puzzle = "def forward(case):\n    import importlib; importlib.import_module('{}' + '{}')"
+    for name, parts in (("amy", ("pa", "ck")), ("bob", ("pac", "k.deep")), ("cat", ("pack", "s.deep"))):
+        (tmp_path / f"{name}.py").write_text(right.replace("def forward(case):", puzzle.format(*parts)))
+
+    def status(name, *words):
+        return subprocess.run([RNN, "check", f"{name}.py", *FEW, "-x", *words], cwd=tmp_path).returncode
+
+    assert [status(name, "--forbid", "pack") for name in ("amy", "bob", "cat")] == [1, 1, 0]
+    assert [status(name, "--forbid", "pack.deep") for name in ("amy", "bob", "cat")] == [0, 1, 0]
+
+
+def test_what_cannot_be_forbidden_is_one_line(tmp_path, right):
+    (tmp_path / "amy.py").write_text(right)
+    for words, said in (
+        (["cmd: python amy.py", "--forbid", "torch"], "forbid: the kit cannot see what a command imports"),
+        (["amy.py", "--forbid", "torch, jax"], "forbid: 'torch, jax' is not the name of a module"),
+        (["amy.py", "--forbid", ""], "forbid: '' is not the name of a module"),
+    ):
+        done = subprocess.run([RNN, "check", *words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    with pytest.raises(UsageError, match="is not the name of a module"):
+        check("amy.py", in_process=False, forbid=["a b"])
 
 
 def test_claims_may_be_said_with_the_kits_own_word(tmp_path, right):
@@ -266,6 +317,28 @@ def test_the_time_for_all_ends_all(tmp_path, right):
 def test_what_cannot_be_is_one_line(tmp_path, words, said):
     done = matrix(tmp_path, "absent.py", *words)
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_what_one_deletes_is_there_for_the_next(tmp_path, right):
+    (tmp_path / "students").mkdir()
+    (tmp_path / "students" / "amy.py").write_text(right.replace(*STUDENTS["ida"]))
+    (tmp_path / "students" / "bob.py").write_text("from weights import WEIGHTS\n" + right)
+    (tmp_path / "students" / "weights.py").write_bytes(b"\xef\xbb\xbfWEIGHTS = 1\r\n")
+    done = matrix(tmp_path, "students", *FEW)
+    assert "amy.py conforms" in done.stdout and "bob.py conforms" in done.stdout, done.stdout
+    assert (tmp_path / "students" / "weights.py").read_bytes() == b"\xef\xbb\xbfWEIGHTS = 1\r\n"
+
+
+def test_what_was_saved_of_one_is_not_asked_of_it_alone(tmp_path, right):
+    (tmp_path / "students").mkdir()
+    (tmp_path / "students" / "amy.py").write_text(right.replace(*STUDENTS["bob"]))
+    subprocess.run([RNN, "check", "students/amy.py", *FEW], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    assert list(tmp_path.glob(".rnn-conformance/*/*.json"))
+    (tmp_path / "students" / "amy.py").write_text(right)
+    (tmp_path / "students" / "bea.py").write_text(right)
+    matrix(tmp_path, "students", *FEW, "--json", "all.json")
+    amy, bea = json.loads((tmp_path / "all.json").read_text())["reports"]
+    assert [one["examples"] for one in amy["results"]] == [one["examples"] for one in bea["results"]]
 
 
 def test_what_is_no_file_keeps_nobody_waiting(tmp_path, right):

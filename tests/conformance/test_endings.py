@@ -13,8 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+import conformance
 from conformance.chapters import catalogue
-from conformance.trial.interrupts import Interrupted, Interrupts
+from conformance.trial import interrupts
+from conformance.trial.interrupts import Interrupted, Interrupts, noted
 from conformance.trial.options import Options
 from conformance.trial.plan import Plan
 from conformance.trial.pool import Pool, judged_by_processes
@@ -150,6 +152,94 @@ def test_a_signal_while_the_target_is_loaded(run, tmp_path, right):
     assert "interrupted by SIGINT" in said + complaints
 
 
+def test_a_signal_while_one_of_several_is_loaded_is_told_in_their_files(run, tmp_path, right):
+    (tmp_path / "slow.py").write_text("open('begun', 'w').close()\nimport time\ntime.sleep(60)\n" + right)
+    tables = [f"[targets.{name}]\ntarget = '{name}.py'\njson = '{name}.json'\n" for name in ("right", "slow", "wrong")]
+    (tmp_path / "rnn-conformance.toml").write_text(
+        "workers = 1\nproperty = 'shapes.shapes'\nsummary = 'all.md'\n" + "".join(tables)
+    )
+    process = run("check")
+    wait_for(tmp_path / "begun")
+    process.send_signal(signal.SIGINT)
+    said, complaints = process.communicate(timeout=30)
+    assert process.returncode == 2, said + complaints
+    assert json.loads((tmp_path / "right.json").read_text())["verdict"] == "conforms"
+    missing = [json.loads((tmp_path / f"{name}.json").read_text())["missing"] for name in ("slow", "wrong")]
+    assert missing == [
+        {"slow.py": "interrupted by SIGINT while it was loaded"},
+        {"wrong.py": "interrupted before it was judged"},
+    ]
+    assert all(f"`{name}.py`" in (tmp_path / "all.md").read_text() for name in ("right", "slow", "wrong"))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_time_limit_that_strikes_while_one_is_loaded_is_over_for_that_one(run, tmp_path, right, workers):
+    (tmp_path / "endless.py").write_text("while True: pass\n")
+    (tmp_path / "rnn-conformance.toml").write_text(
+        f"workers = {workers}\nproperty = 'shapes.shapes'\nsummary = 'all.md'\n"
+        "[targets.endless]\ntarget = 'endless.py'\ntime-limit = '3s'\njson = 'endless.json'\n"
+        "[targets.right]\ntarget = 'right.py'\njson = 'right.json'\n"
+    )
+    process = run("check")
+    said, complaints = process.communicate(timeout=60)
+    assert process.returncode == 2, said + complaints
+    assert "endless.py could not be judged: its time limit was over while it was loaded" in said
+    found = json.loads((tmp_path / "endless.json").read_text())
+    assert found["missing"] == {"endless.py": "its time limit was over while it was loaded"}
+    assert json.loads((tmp_path / "right.json").read_text())["verdict"] == "conforms"
+
+
+def test_what_one_of_several_asks_wrongly_is_told_before_any_is_judged(run, tmp_path):
+    (tmp_path / "base.json").write_text("[]")
+    for wrong, words in (
+        ("property = 'shapes.form'", "there is no property 'shapes.form'"),
+        ("baseline = 'base.json'", "baseline: base.json"),
+        ("baseline = 'git:main'", "baseline: git:"),
+    ):
+        (tmp_path / "rnn-conformance.toml").write_text(
+            f"[targets.gone]\ntarget = 'gone.py'\n[targets.right]\ntarget = 'right.py'\njson = 'r.json'\n"
+            f"[targets.wrong]\ntarget = 'wrong.py'\n{wrong}\n"
+        )
+        process = run("check")
+        said, complaints = process.communicate(timeout=60)
+        assert process.returncode == 2 and said == "" and words in complaints, said + complaints
+        assert complaints.count("\n") == 1 and not (tmp_path / "r.json").exists()
+
+
+def test_python_says_the_same_of_an_interruption_while_it_is_loaded(tmp_path):
+    (tmp_path / "me.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    with pytest.raises(KeyboardInterrupt, match="interrupted by SIGINT while it was loaded"):
+        conformance.check("me.py", json="r.json")
+    assert report(tmp_path)["missing"] == {"me.py": "interrupted by SIGINT while it was loaded"}
+    (tmp_path / "endless.py").write_text("while True: pass\n")
+    with pytest.raises(conformance.TargetError, match="its time limit was over while it was loaded"):
+        conformance.check("endless.py", json="r.json", time_limit=1)
+    assert report(tmp_path)["missing"].keys() == {"endless.py"}
+
+
+def test_a_time_limit_that_could_not_strike_is_asked_wrongly(monkeypatch):
+    asked = []
+
+    def ask():
+        with pytest.raises(conformance.UsageError, match="time_limit needs"):
+            conformance.check("right.py", time_limit=60)
+        with pytest.raises(conformance.UsageError, match="time_limit needs"), noted(60):
+            pass
+        asked.append(True)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    before = signal.signal(signal.SIGALRM, lambda number, frame: None)
+    try:
+        ask()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    monkeypatch.setattr(interrupts, "ALARM", None)
+    ask()
+    assert len(asked) == 3
+
+
 def test_a_signal_in_the_diagnosis(run, tmp_path):
     process = run("check", "slow.py", "--json", "r.json", "--property", "equivalence.steps")
     while process.stdout.readline().startswith("found"):
@@ -177,15 +267,15 @@ def test_a_signal_while_the_kit_is_imported(run, tmp_path):
 
 
 def test_a_signal_that_also_ends_what_starts_workers(monkeypatch):
-    interrupts = Interrupts()
+    came = Interrupts()
 
     def ended(pool, count):
-        interrupts.handle(signal.SIGHUP, None)
+        came.handle(signal.SIGHUP, None)
         raise EOFError
 
     monkeypatch.setattr(Pool, "hire", ended)
     with pytest.raises(Interrupted, match="SIGHUP"):
-        list(judged_by_processes("right.py", Plan.of(Options(), catalogue), 2, interrupts))
+        list(judged_by_processes("right.py", Plan.of(Options(), catalogue), 2, came))
 
 
 def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path):
