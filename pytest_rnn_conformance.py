@@ -137,12 +137,12 @@ class OwnTests:
         trial = self.trials.get(test) or ours.trial_again(session, test)
         if trial is None:
             self.advice.append(f"{test}: no report, since it cannot be collected here; run pytest without -n")
+            session.exitstatus = session.exitstatus or 1
             return
         report, writers = gathered.concluded(trial)
         self.reports.append((test, report, writers))
-        lost = any(writer.losses for writer in writers)
-        if session.exitstatus == 0 and gathered.whole(trial) and (report.verdict != "conforms" or lost):
-            session.exitstatus = 1
+        if gathered.is_no_success(trial, report, writers):
+            session.exitstatus = session.exitstatus or 1
 
     def pytest_terminal_summary(self, terminalreporter):
         """The reports, each with one diagnosis of all failures."""

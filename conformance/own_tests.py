@@ -10,29 +10,33 @@ What the items found comes together at the end of the session, in one report wit
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from conformance.chapters import catalogue
-from conformance.events import Event, Judged, PropertyResult, from_data, to_data
-from conformance.harness.load import Target, TargetError, open_target
+from conformance.events import Event, FailureFound, Judged, PropertyResult, Started, from_data, to_data
+from conformance.harness.load import Target, TargetError, name_of, open_target
+from conformance.harness.text import LINE, visible
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Writer, listen
 from conformance.report.terminal import console, details, line, show
+from conformance.report.together import Refused
 from conformance.report.wording import headline
 from conformance.trial.here import judged_here, opened
-from conformance.trial.interrupts import Interrupts
-from conformance.trial.loop import again, concluded
+from conformance.trial.interrupts import ALARM, Interrupted, Interrupts, needs_an_alarm, noted
+from conformance.trial.loop import LOADED, again, concluded, in_time
 from conformance.trial.options import Options, Revision, UsageError
 from conformance.trial.place import place_of
 from conformance.trial.plan import Plan
 from conformance.trial.verdict import Report
 
 ARGUMENT = "check"
+SOON = 0.001  # seconds: what is left where a time limit is over
 
 
 class PropertyFailed(AssertionError):
@@ -52,7 +56,9 @@ def parametrize(target: Any, **options: Any) -> pytest.MarkDecorator:
     ``check()`` raises AssertionError with the report where the property does not hold, and skips what is not claimed.
     Ids are those of the properties. The target is called in this process unless ``in_process=False``. What is expected
     to fail is ``xfail(strict)``, so that ``strict`` is on then. The report, with one diagnosis of all failures, is
-    in pytest's summary. Raises UsageError for what cannot be asked.
+    in pytest's summary. ``time_limit`` is for all items together, in each process of pytest; items that it leaves no
+    time for fail. ``forbid`` needs ``in_process=False``. Raises UsageError for what cannot be asked, as a time limit
+    where there is no alarm: on Windows, or in another thread than the main one.
 
     >>> import conformance
     >>> @conformance.parametrize("my_rnn.py", seed=3)
@@ -83,22 +89,39 @@ class OwnTrial:
             if not chosen.in_process:
                 raise UsageError(f"{target!r} is an object of this process: leave out in_process=False")
             chosen = chosen.without_saved()
+        needs_an_alarm(chosen.time_limit)
         self.asked = target
         self.plan = Plan.of(chosen, catalogue).with_stored_baseline(target)
         self.held: Target | None = None
         self.refusal = ""
+        self.deadline: float | None = None
+
+    @property
+    def called(self) -> str:
+        """What a target is called that may not even be one."""
+        return self.asked if isinstance(self.asked, str) else name_of(self.asked)
 
     @property
     def name(self) -> str:
         """What reports call the target."""
         return self.asked if isinstance(self.asked, str) else open_target(self.asked).name
 
-    def target(self) -> Target:
+    def seconds_left(self) -> float | None:
+        """The time that is left, of that which began when this was asked first; None where there is no limit."""
+        limit = self.plan.options.time_limit
+        if limit is None:
+            return None
+        if self.deadline is None:
+            self.deadline = time.monotonic() + limit
+        return max(self.deadline - time.monotonic(), SOON)
+
+    def target(self, interrupts: Interrupts) -> Target:
         """The target; its process is started once. Raises TargetError, the same each time."""
         if self.refusal:
             raise TargetError(self.refusal)
         try:
-            found = self.held or opened(self.asked, self.plan)
+            with in_time(LOADED), interrupts.armed():
+                found = self.held or opened(self.asked, self.plan)
         except TargetError as error:
             self.refusal = str(error)
             raise
@@ -106,16 +129,21 @@ class OwnTrial:
             self.held = found
         return found
 
-    def judged(self, id: str) -> list[Event]:
-        """The events of judging one property. Within this process, nothing of the target stays between two tests."""
+    def judged(self, id: str) -> Iterator[Event]:
+        """The events of judging one property. Within this process, nothing of the target stays between two tests.
+
+        Raises TargetError if it cannot be loaded, Interrupted if there is no time left.
+        """
         shares = len(self.plan.properties) / int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
         plan = replace(self.plan.only([id]), shares=shares)
-        target = self.target()
-        try:
-            return list(judged_here(self.name, target, plan, Interrupts()))
-        finally:
-            if self.held is None:
-                target.stop()
+        left = self.seconds_left()
+        with noted(left, only=() if ALARM is None else (ALARM,)) as interrupts:
+            target = self.target(interrupts)
+            try:
+                yield from judged_here(self.name, target, plan, interrupts)
+            finally:
+                if self.held is None:
+                    target.stop()
 
     def reopened(self) -> Target:
         """The target once more, for the diagnosis."""
@@ -144,11 +172,23 @@ class Check:
         __tracebackhide__ = True
         self.events = []
         try:
-            self.events += self.trial.judged(self.id)
+            self.events.extend(self.trial.judged(self.id))
         except TargetError as error:
-            raise PropertyFailed(str(error)) from None
-        result = next(event.result for event in self.events if isinstance(event, Judged))
-        tell(self.trial.plan, result)
+            self.is_not_judged(str(error))
+        except Interrupted as interruption:
+            self.is_not_judged(f"interrupted by {interruption}")
+        last = self.events[-1]
+        assert isinstance(last, FailureFound | Judged)
+        tell(self.trial.plan, last.result)
+
+    def is_not_judged(self, why: str) -> None:
+        """Raises PropertyFailed with the reason, which its result has, too; unless a failure had been found already."""
+        __tracebackhide__ = True
+        assert self.events is not None
+        if not (self.events and isinstance(self.events[-1], FailureFound)):
+            statement = self.trial.plan.properties[self.id].statement
+            self.events.append(Judged(PropertyResult(self.id, "inconclusive", statement, message=why)))
+            raise PropertyFailed(f"{self.id} could not be judged: {why}")
 
 
 def tell(plan: Plan, result: PropertyResult) -> None:
@@ -197,14 +237,27 @@ class Gathered:
         if events and not any(failed(event) for event in self.events.get(data["id"], [])):
             self.events[data["id"]] = events
 
-    def concluded(self, trial: OwnTrial) -> tuple[Report, list[Writer]]:
-        """The report on all of it, with the diagnosis, and what was written."""
+    def concluded(self, trial: OwnTrial) -> tuple[Report | Refused, list[Writer]]:
+        """The report on all of it, with the diagnosis, or why the target could not be judged; and what was written."""
         plan = trial.plan.only(self.events)
         everything = [event for id in plan.strongest_first for event in self.events[id]]
-        writers: list[Writer] = [Keeper(plan.options), Files(plan.options)]
-        place = place_of(trial.asked)
-        events = concluded(plan, trial.name, everything, trial.reopened, Interrupts(), place)
-        return listen(events, writers), writers
+        files = Files(plan.options)
+        if not any(isinstance(event, Started) for event in everything):
+            reason = next(event.result.message for event in everything if isinstance(event, Judged))
+            refused = Refused(visible(trial.called, LINE), reason)
+            files.refused(refused)
+            return refused, [files]
+        writers: list[Writer] = [Keeper(plan.options), files]
+        with noted(trial.seconds_left()) as interrupts:
+            place = place_of(trial.asked)
+            events = concluded(plan, trial.name, everything, trial.reopened, interrupts, place)
+            return listen(events, writers), writers
+
+    def is_no_success(self, trial: OwnTrial, report: Report | Refused, writers: Sequence[Writer]) -> bool:
+        """Whether a session may not end well: the target fails, or is not judged, or a verdict on all is not given."""
+        if isinstance(report, Refused) or any(writer.losses for writer in writers):
+            return True
+        return report.verdict == "fails" or (report.verdict != "conforms" and self.whole(trial))
 
     def whole(self, trial: OwnTrial) -> bool:
         """Whether all properties were judged, and none left out by -k, -x or a given id."""
@@ -228,12 +281,17 @@ def trial_again(session: pytest.Session, test: str) -> OwnTrial | None:
     return next((check.trial for check in found if check), None)
 
 
-def write(reports: Iterable[tuple[str, Report, list[Writer]]], stream: Any) -> None:
+def write(reports: Iterable[tuple[str, Report | Refused, list[Writer]]], stream: Any) -> None:
     """The reports in pytest's summary: whole where something is wrong, else a line."""
     there = console(file=stream)
     for test, report, writers in reports:
         line(there, test)
-        if report.verdict == "conforms" and not any(writer.losses for writer in writers):
+        if isinstance(report, Refused):
+            line(there, f"{report.name} could not be judged: {report.reason}")
+            for writer in writers:
+                for said in writer.said():
+                    line(there, said)
+        elif report.verdict == "conforms" and not any(writer.losses for writer in writers):
             line(there, headline(report))
         else:
             show(report, there, writers)

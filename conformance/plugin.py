@@ -6,6 +6,7 @@ reports come together, they go through the one loop of a trial like those of the
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,15 @@ from conformance.report.terminal import console, details, show
 from conformance.report.together import Refused
 from conformance.trial.configuration import found
 from conformance.trial.here import judged_here, opened
-from conformance.trial.interrupts import ALARM, SIGNALS, Interrupted, Interrupts, alarm_in
+from conformance.trial.interrupts import (
+    ALARM,
+    SIGNALS,
+    Interrupted,
+    Interrupts,
+    alarm_in,
+    needs_an_alarm,
+    noted,
+)
 from conformance.trial.loop import again, concluded
 from conformance.trial.options import Revision, UsageError
 from conformance.trial.place import place_of
@@ -51,6 +60,7 @@ class Plugin:
         self.refusal: str | None = None
         self.collected: set[str] = set()
         self.events: list[Event] = []
+        self.unreported: list[Event] = []  # of the item that is judged here now
         self.others_failed = False
         self.interruption: Interrupted | None = None
         self.handled: list[int] = []
@@ -111,7 +121,10 @@ class Plugin:
         target = self.open()
         workers = getattr(self.config, "workerinput", {}).get("workercount", 1)
         plan = replace(self.plan, properties={prop.id: prop}, shares=len(self.plan.properties) / workers)
-        yield from judged_here(self.name, target, plan, Interrupts())
+        self.unreported = []
+        for event in judged_here(self.name, target, plan, Interrupts()):
+            self.unreported.append(event)
+            yield event
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
@@ -128,26 +141,41 @@ class Plugin:
             self.others_failed |= report.failed
         elif report.when == "call":
             self.events += map(from_data, report.rnn_events)
+            self.unreported = []
             self.refusal = self.refusal or report.rnn_refusal
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that could not be collected is no success either."""
+        self.others_failed |= report.failed
+
     def pytest_sessionstart(self) -> None:
-        """Other requests to end are like Ctrl-C, which pytest knows."""
-        if hasattr(self.config, "workerinput") or threading.current_thread() is not threading.main_thread():
+        """Other requests to end are like Ctrl-C, which pytest knows. Raises pytest's UsageError without an alarm."""
+        if hasattr(self.config, "workerinput"):
             return
         limit = self.plan.options.time_limit
+        try:
+            needs_an_alarm(limit)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        if threading.current_thread() is not threading.main_thread():
+            return
         for number in set(SIGNALS) - ({signal.SIGINT} if limit else {signal.SIGINT, ALARM}):
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self.interrupt)
                 self.handled.append(number)
-        if ALARM in self.handled:
+        if limit is not None:
             alarm_in(limit)
 
     def pytest_unconfigure(self) -> None:
         """The signals mean again what they meant before."""
-        if ALARM in self.handled:
-            alarm_in(0)
+        self.no_alarm()
         for number in self.handled:
             signal.signal(number, signal.SIG_DFL)
+
+    def no_alarm(self) -> None:
+        """The time limit is over, or matters no more."""
+        if ALARM in self.handled:
+            alarm_in(0)
 
     def interrupt(self, number: int, _frame: Any) -> None:
         """Ends the run, once."""
@@ -162,13 +190,14 @@ class Plugin:
 
     # ------------------------------------------------------------ summing up
 
-    def gathered(self) -> Iterator[Event]:
+    def gathered(self, interrupts: Interrupts) -> Iterator[Event]:
         """The events of all items; after a first failure, also those of stronger properties that pytest left out."""
-        yield from self.events
+        yield from (*self.events, *self.unreported)
         if self.interruption:
             raise self.interruption
         if left := self.left_out():
-            yield from judged_here(self.name, self.open(), self.plan.only(left), Interrupts())
+            with contextlib.suppress(TargetError):  # the failure stands, whether or not it loads once more
+                yield from judged_here(self.name, self.open(), self.plan.only(left), interrupts)
 
     def left_out(self) -> list[str]:
         """The properties stronger than the first failure that were not judged, since pytest stopped there."""
@@ -183,24 +212,36 @@ class Plugin:
         try:
             sums_up = not hasattr(self.config, "workerinput") and not self.config.option.collectonly
             if sums_up and exitstatus in (0, 1, 2, 5):
-                session.exitstatus = self.concluded()
+                others = session.exitstatus if session.exitstatus != exitstatus else 0  # as other plugins say
+                session.exitstatus = self.concluded() or others or int(exitstatus == 1)
         finally:
             if self.target:
                 self.target.stop()
 
     def concluded(self) -> int:
         """Makes the report, and writes what is to be written; the exit status that follows."""
+        if not self.refusal and self.collected and (self.events or self.interruption):
+            self.sum_up()
         if self.refusal:
             self.files.refused(Refused(visible(self.name, LINE), self.refusal))
-        if self.refusal or not self.collected or not (self.events or self.interruption):
+        if self.report is None:
             return 2
-        plan = self.plan.only(self.collected)
-        reopen = partial(again, self.name, plan)
-        events = concluded(plan, self.name, self.gathered(), reopen, Interrupts(), place_of(self.name))
-        self.report = listen(events, self.writers)
         if self.others_failed:
             return 1
         return self.report.status or (2 if self.files.losses else 0)
+
+    def sum_up(self) -> None:
+        """Makes the report; what interrupts that is noted in it. A refusal, if the time limit left nothing to judge."""
+        plan = self.plan.only(self.collected)
+        reopen = partial(again, self.name, plan)
+        try:
+            with noted(like_ours=[self.interrupt]) as interrupts:
+                events = self.gathered(interrupts)
+                all_of_it = concluded(plan, self.name, events, reopen, interrupts, place_of(self.name))
+                self.report = listen(all_of_it, self.writers)
+                self.no_alarm()
+        except TargetError as error:
+            self.refusal = str(error)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report, as the command line shows it."""

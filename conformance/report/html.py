@@ -19,6 +19,7 @@ from conformance.trial.verdict import environment as installed
 from reference_rnn import CELLS
 
 from .together import Together
+from .wording import VERDICTS, figure, mapped
 
 WORDS = {
     "passed": "holds",
@@ -28,7 +29,7 @@ WORDS = {
     "not_claimed": "not claimed",
     "not_run": "not run",
 }
-VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive": "could not tell"}
+OF_SEVERAL = VERDICTS | {"conforms": "conform", "fails": "do not conform"}
 COLOURS = {"conforms": "passed", "fails": "failed", "inconclusive": "inconclusive"}
 
 
@@ -79,7 +80,9 @@ def page(told: Together) -> str:
     environment.globals.update(
         words=WORDS, signs=SIGNS, verdicts=VERDICTS, colours=COLOURS, columns=Columns.of(told.reports)
     )
-    environment.globals.update(cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure)
+    environment.globals.update(
+        cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=mapped
+    )
     environment.globals.update(worst_first=worst_first, versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")
     return environment.from_string(source).render(told=told)
@@ -91,12 +94,7 @@ def summary(told: Together) -> str:
         return f"{told.reports[0].name} {VERDICTS[told.reports[0].verdict]}"
     count = Counter(report.verdict for report in told.reports)
     count["inconclusive"] += len(told.missing)
-    words = {
-        "conforms": ("conforms", "conform"),
-        "fails": ("does not conform", "do not conform"),
-        "inconclusive": ("could not be judged",) * 2,
-    }
-    return ", ".join(f"{count[v]} {forms[count[v] > 1]}" for v, forms in words.items() if count[v])
+    return ", ".join(f"{count[v]} {(VERDICTS if count[v] == 1 else OF_SEVERAL)[v]}" for v in VERDICTS if count[v])
 
 
 def versions() -> str:
@@ -156,8 +154,3 @@ def shade(value: float | None) -> int:
     if value is None:
         return 9
     return 0 if value <= 1 else min(9, 1 + int(math.log10(value)))
-
-
-def figure(value: float | None) -> str:
-    """A number for people, of few digits."""
-    return "no number" if value is None else f"{value:.4g}"

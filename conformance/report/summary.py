@@ -6,14 +6,29 @@ Whatever a target may have said stands in code, where neither markup nor mention
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from conformance.events import PropertyResult
 from conformance.judging.coverage import KINDS, MEETINGS
 from conformance.trial.verdict import Report
 
 from .together import Refused, Together
-from .wording import PLACES, VERDICTS, alike, cases, chapters, counted, folded, kind_of, label_of, short_ids, title_of
+from .wording import (
+    PLACES,
+    VERDICTS,
+    alike,
+    cases,
+    chapters,
+    counted,
+    figure,
+    folded,
+    kind_of,
+    label_of,
+    mapped,
+    short_ids,
+    title_of,
+)
 
 FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
 NOTES = 20
@@ -62,6 +77,25 @@ def diagnosis(report: Report) -> Iterator[str]:
     if report.known:
         yield from ("What is known about it:", "")
         yield from listed(map(code, report.known))
+    if report.error_map:
+        yield from grid(report.error_map)
+
+
+def grid(drawn: Mapping[str, Any]) -> Iterator[str]:
+    """The output of one row by step and unit, as the target gave it; bold where rounding does not explain it."""
+    yield from ("### Where the output is wrong", "", mapped(drawn) + " Wrong numbers are bold.", "")
+    yield "| step |" + "".join(f" unit {unit} |" for unit in range(len(drawn["shares"][0])))
+    yield "|---:|" + "---|" * len(drawn["shares"][0])
+    for step, shares in enumerate(drawn["shares"]):
+        yield f"| {step} |" + "".join(f" {square(drawn, step, unit)} |" for unit in range(len(shares)))
+    yield from ("", f"The case: {code(drawn['case'])}", "")
+
+
+def square(drawn: Mapping[str, Any], step: int, unit: int) -> str:
+    """One number of the target, and the right one where that is shown."""
+    share, given = drawn["shares"][step][unit], figure(drawn["given"][step][unit])
+    told = given if share is not None and share <= 1 else f"**{given}**"
+    return told + (f" ({figure(drawn['right'][step][unit])})" if drawn["right"] else "")
 
 
 def failed(failure: PropertyResult, same: Sequence[PropertyResult]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from conformance.events import MEASURED, STAGE, Finding, PropertyResult
 from conformance.trial.verdict import Report
@@ -95,6 +96,22 @@ def diagnosed(report: Report) -> list[str]:
         lines += ["  " + line for line in finding.patch.splitlines()]
         lines += [f"made by others: {url}" for url in finding.seen[:PLACES]]
     return [*lines, *report.known]
+
+
+def mapped(drawn: Mapping[str, Any]) -> str:
+    """What the table of an error map shows, in words."""
+    said = (
+        f"Row {drawn['row']} of the smallest telling case. Steps go down, units to the right; in each square stands the"
+    )
+    said += " target's number" + (", then the right one from the target's own state before." if drawn["right"] else ".")
+    if drawn["first"]:
+        said += " The first wrong number is at step {}, unit {}.".format(*drawn["first"])
+    return said
+
+
+def figure(value: float | None) -> str:
+    """A number for people, of few digits."""
+    return "no number" if value is None else f"{value:.4g}"
 
 
 def described(report: Report, failure: PropertyResult) -> str:

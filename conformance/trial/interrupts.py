@@ -80,18 +80,20 @@ def needs_an_alarm(seconds: float | None) -> None:
 
 
 @contextlib.contextmanager
-def noted(seconds: float | None = None, like_ours: Collection[Any] = ()) -> Iterator[Interrupts]:
+def noted(
+    seconds: float | None = None, like_ours: Collection[Any] = (), only: Collection[int] = SIGNALS
+) -> Iterator[Interrupts]:
     """Signals are noted within the block; outside of the main thread, where they cannot be, there are none.
 
     seconds: after which the block is interrupted too.  like_ours: handlers that the block may take the place of
-    Raises UsageError if there is no alarm for the seconds.
+    only: these signals.  Raises UsageError if there is no alarm for the seconds.
     """
     needs_an_alarm(seconds)
     interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in only}
     # what is ignored, as under nohup, or handled by somebody else, stays so
     free = (signal.SIG_DFL, signal.default_int_handler, *like_ours)
     ours = [number for number, handler in before.items() if handler in free]

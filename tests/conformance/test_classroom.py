@@ -18,7 +18,7 @@ from conformance import check
 from conformance.cli.matrix import made_room
 from conformance.events import MEASURED, Finding
 from conformance.harness.forbidden import forbidden_import
-from conformance.report import feedback, grades
+from conformance.report import feedback, grades, wording
 from conformance.report.files import write
 from conformance.report.together import Refused
 from conformance.trial.options import UsageError
@@ -60,7 +60,7 @@ def room(tmp_path_factory, right):
         "--names",
         "forward,MyRNN",
         "--time-limit",
-        "15s",
+        "40s",
         "--rubric",
         "rubric.toml",
         "--json",
@@ -197,6 +197,21 @@ def test_no_page_gives_the_solution_away(room):
         assert not [line for line in patch if line in text] and not [number for number in telling if number in text]
     assert "W_hh is applied transposed" in (folder / "pages" / "bob.html").read_text()
     assert "W_hh is applied transposed" in (folder / "pages" / "bob.md").read_text().replace("\\", "")
+
+
+def test_both_pages_show_the_students_own_numbers(room):
+    folder, _ = room
+    bob = next(r for r in json.loads((folder / "all.json").read_text())["reports"] if "bob" in r["target"])
+    markdown, page = ((folder / "pages" / f"bob.{kind}").read_text() for kind in ("md", "html"))
+    drawn, rows = bob["error_map"], [line for line in markdown.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert len(rows) == len(drawn["given"])
+    for row, numbers in zip(rows, drawn["given"]):
+        assert [one.strip(" *") for one in row.split("|")[2:-1]] == [wording.figure(one) for one in numbers]
+        assert all(wording.figure(one) in page for one in numbers)
+    step, unit = drawn["first"]
+    assert rows[step].split("|")[2 + unit].strip().startswith("**")
+    said = f"The first wrong number is at step {step}, unit {unit}."
+    assert said in markdown and said in page and "the right one" not in markdown + page
 
 
 def word(number):

@@ -8,6 +8,7 @@ import pytest
 
 import conformance
 from conformance.chapters import catalogue
+from conformance.trial import interrupts
 from conformance.trial.options import UsageError
 
 MODULE = """
@@ -181,7 +182,80 @@ def test_a_verdict_that_no_item_shows_fails_the_session(run):
 def test_a_target_that_does_not_load(run):
     done = run(change=("MyRNN, ", "'absent.py', "))
     done.assert_outcomes(failed=4)
-    assert "there is no file 'absent.py'" in done.stdout.str()
+    assert "time.split could not be judged: there is no file 'absent.py'" in done.stdout.str()
+    done.stdout.fnmatch_lines(["absent.py could not be judged: there is no file 'absent.py'*"])
+    assert own()["missing"].keys() == {"absent.py"} and "there is no file" in own()["missing"]["absent.py"]
+    assert own()["reports"] == []
+
+
+def test_an_object_that_is_no_target(run):
+    done = run(change=("MyRNN, ", "[1], "))
+    done.assert_outcomes(failed=4)
+    done.stdout.fnmatch_lines(["list could not be judged: [[]1[]] is a list: neither a name nor something to call"])
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["here", "two"])
+def test_a_time_limit_is_for_all_items(run, words):
+    slow = ("for x in case.x:", "import time; time.sleep(60)\n        for x in case.x:")
+    done = run(*words, change=slow, options=f"properties={IDS[:3]}, json='own.json', time_limit=2")
+    done.assert_outcomes(failed=3)
+    assert done.ret == 1 and "interrupted by its time limit" in done.stdout.str()
+    assert own()["verdict"] == "inconclusive"
+    assert {one["message"] for one in own()["results"]} == {"interrupted by its time limit"}
+
+
+def test_a_time_limit_that_strikes_while_it_is_loaded(run):
+    Path("endless.py").write_text("while True: pass\n")
+    done = run(change=("MyRNN, ", "'endless.py', "), options=FEW + ", time_limit=2")
+    done.assert_outcomes(failed=4)
+    done.stdout.fnmatch_lines(["endless.py could not be judged: its time limit was over while it was loaded"])
+
+
+def test_a_time_limit_with_time_enough(run):
+    done = run(options=FEW + ", time_limit=600")
+    done.assert_outcomes(passed=3, skipped=1)
+    assert done.ret == 0
+
+
+def test_a_time_limit_without_an_alarm_is_asked_wrongly(monkeypatch):
+    monkeypatch.setattr(interrupts, "ALARM", None)
+    with pytest.raises(UsageError, match="time_limit needs an alarm"):
+        conformance.parametrize(object, time_limit=60)
+    conformance.parametrize(object)
+
+
+def test_a_verdict_on_a_part_that_no_item_shows_fails_the_session(run):
+    assert run("-k", "shapes").ret == 0
+    wider = own()
+    wider["capabilities"]["bidirectional"] = True
+    Path("base.json").write_text(json.dumps(wider))
+    done = run("-k", "shapes", options=FEW + ", baseline='base.json'")
+    assert done.ret == 1 and own()["verdict"] == "fails" and "failed" not in done.parseoutcomes()
+
+
+def test_a_lost_report_fails_the_session(run):
+    done = run("-k", "shapes", options=FEW.replace("own.json", "nowhere/own.json"))
+    assert done.ret == 1 and "not written" in done.stdout.str()
+
+
+def test_a_report_that_cannot_be_made_fails_the_session(run, pytester):
+    pytester.makeconftest(
+        "import builtins\ndef pytest_configure(config):\n    builtins.is_main = not hasattr(config, 'workerinput')\n"
+    )
+    done = run("-n", "1", more="\nimport builtins\nassert not builtins.is_main\n")
+    assert done.ret == 1 and "no report, since it cannot be collected here" in done.stdout.str()
+
+
+def test_what_interrupts_the_diagnosis_takes_no_verdict_away(run, pytester):
+    pytester.makeconftest(
+        "import os, signal\nimport conformance.own_tests as own\n"
+        "def reopened(trial, real=own.OwnTrial.reopened):\n"
+        "    os.kill(os.getpid(), signal.SIGINT); return real(trial)\n"
+        "own.OwnTrial.reopened = reopened\n"
+    )
+    done = run(change=WRONG)
+    assert done.ret == 1 and own()["verdict"] == "fails"
+    assert "interrupted by SIGINT when everything had been judged" in own()["notes"]
 
 
 def test_an_interrupted_session_still_reports(run):

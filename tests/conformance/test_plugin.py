@@ -110,3 +110,70 @@ def test_nothing_of_ours_is_imported_unless_it_is_asked_for(run, pytester):
     )
     assert run("test_own.py").ret == 0
     assert run("--pyargs", "test_own").ret == 0
+
+
+LATE = """
+import os, signal
+import conformance.plugin as plugin
+
+def {name}(*given, real=plugin.{name}):
+    {body}
+
+plugin.{name} = {name}
+"""
+IN_THE_DIAGNOSIS = {"name": "again", "body": "os.kill(os.getpid(), signal.{}); return real(*given)"}
+AT_THE_FIRST_FAILURE = {
+    "name": "judged_here",
+    "body": "for event in real(*given):\n        yield event\n"
+    "        if type(event).__name__ == 'FailureFound': os.kill(os.getpid(), signal.{})",
+}
+FEW = ("--rnn-property", "shapes.shapes", "--rnn-property", "equivalence.steps", "--rnn-property", "time.split")
+
+
+@pytest.mark.parametrize("number", ["SIGALRM", "SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("when", [IN_THE_DIAGNOSIS, AT_THE_FIRST_FAILURE], ids=["diagnosis", "failure"])
+def test_what_interrupts_late_takes_no_verdict_away(run, pytester, number, when):
+    pytester.makeconftest(LATE.format(**when).replace("signal.{}", f"signal.{number}"))
+    done = run("--pyargs", "conformance", "--rnn", "wrong.py", "--rnn-time-limit", "600s", "--rnn-json", "r.json", *FEW)
+    assert done.ret == 1, done.stdout.str() + done.stderr.str()
+    report = json.loads((pytester.path / "r.json").read_text())
+    assert report["verdict"] == "fails"
+    said = "its time limit" if number == "SIGALRM" else number
+    assert f"interrupted by {said}" in " ".join([*report["notes"], *report["reasons"]])
+    done.stdout.fnmatch_lines(["wrong.py does not conform (*"])
+
+
+def test_a_time_limit_that_strikes_while_it_is_loaded(run, pytester):
+    pytester.makepyfile(endless="while True: pass")
+    done = run("--pyargs", "conformance", "--rnn", "endless.py", "--rnn-time-limit", "3s", "--rnn-json", "r.json", *FEW)
+    assert done.ret == 2, done.stdout.str() + done.stderr.str()
+    done.stdout.fnmatch_lines(["*its time limit was over while it was loaded"])
+    assert json.loads((pytester.path / "r.json").read_text())["missing"].keys() == {"endless.py"}
+
+
+def test_a_time_limit_without_an_alarm_is_a_usage_error(run, pytester):
+    pytester.makeconftest("import signal\nsignal.signal(signal.SIGALRM, lambda *_: None)\n")
+    done = run("--pyargs", "conformance", "--rnn", "right.py", "--rnn-time-limit", "600s", *FEW)
+    assert done.ret == 4 and "time_limit needs the alarm" in done.stderr.str()
+
+
+OWN = """
+import conformance
+@conformance.parametrize("right.py", properties=["shapes.shapes"], baseline="base.json")
+def test_mine(check): check()
+"""
+
+
+def test_what_else_fails_in_the_session_is_no_success(run, pytester):
+    right = ("--pyargs", "conformance", "--rnn", "right.py", *FEW)
+    pytester.makepyfile(test_broken="import nothing_there")
+    assert run(*right, "test_broken.py", "--continue-on-collection-errors").ret == 1
+    assert run(*right, "test_broken.py", "--continue-on-collection-errors", "-n", "2").ret == 1
+    (pytester.path / "test_broken.py").unlink()
+    wider = json.loads(conformance.check("right.py", properties=["shapes.shapes"]).to_json())
+    wider["capabilities"]["bidirectional"] = True
+    (pytester.path / "base.json").write_text(json.dumps(wider))
+    pytester.makepyfile(test_mine=OWN)
+    done = run(*right, "test_mine.py")
+    assert done.ret == 1 and done.parseoutcomes().get("failed") is None, done.stdout.str()
+    done.stdout.fnmatch_lines(["*narrower than base.json*"])
