@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -185,7 +186,8 @@ def named(file, names):
     tree = parsed(file)  # what is wrong with it is said when it is loaded
     defined = {name for statement in (tree.body if tree else []) for name in bound(statement)}
     name = next((name for name in names if name in defined), "forward")
-    return str(file) if name == "forward" else f"{file}:{name}"
+    text = str(file) if file.name != str(file) else os.path.join(os.curdir, file)  # whatever it is called, it is a file
+    return text if name == "forward" else f"{text}:{name}"
 
 
 def made_room(texts):

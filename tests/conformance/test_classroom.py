@@ -334,6 +334,24 @@ def test_what_cannot_be_is_one_line(tmp_path, words, said):
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_the_name_of_a_file_is_neither_a_command_nor_an_interpreter(tmp_path, right):
+    names = ["cmd: touch owned #.py", "python=false x.py", "a b\n:é.py", "-x.py"]
+    for name in names:
+        (tmp_path / name).write_text(right)
+    (tmp_path / "folder.py").mkdir()
+    done = matrix(tmp_path, ".", *FEW, "--feedback", "pages", "--grades", "grades.csv")
+    assert not (tmp_path / "owned").exists() and done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout.count(" conforms (") == len(names) and "there is no file './folder.py'" in done.stdout
+    assert len(list(csv.DictReader((tmp_path / "grades.csv").open()))) == len(names) + 1
+    assert len(list(tmp_path.glob("pages/*.md"))) == len(names) + 1
+
+
+def test_a_folder_without_files_is_one_line(tmp_path):
+    (tmp_path / "students").mkdir()
+    done = matrix(tmp_path, "students", "--feedback", "pages")
+    assert done.returncode == 2 and done.stderr == "rnn-conformance: 'students' has no Python files\n"
+
+
 def test_what_one_deletes_is_there_for_the_next(tmp_path, right):
     (tmp_path / "students").mkdir()
     (tmp_path / "students" / "amy.py").write_text(right.replace(*STUDENTS["ida"]))
