@@ -87,18 +87,16 @@ class Trial:
     def between(self, before: list[str], suspects: list[str], outcome: Outcome) -> str:
         """Who of those that made a model and the runtime that runs it."""
         runtime, makers = suspects[-1], " > ".join(suspects[:-1])
-        seen = [f"{runtime} {outcome.wrong}"]
-        for name in [name for name, stage in STAGES.items() if stage.takes == "model" and name != runtime]:
-            other = self.outcome([*before, *suspects[:-1], name])
-            if other is None:
-                continue
-            if not other.wrong:
-                return f"{runtime} is to blame: {name} runs the same model rightly, and {seen[0]}"
-            seen.append(f"{name} {other.wrong}")
-            if outcome.alike(other, self.expected):
-                return f"{makers} is to blame: its model is wrong in two runtimes alike: {seen[0]}, and {seen[-1]}"
-        alone = "" if len(seen) > 1 else "; no other runtime that is installed here runs it"
-        return f"whether {makers} or {runtime} is to blame cannot be told: {', '.join(seen)}{alone}"
+        others = [name for name, stage in STAGES.items() if stage.takes == "model" and name != runtime]
+        tried = {name: self.outcome([*before, *suspects[:-1], name]) for name in others}
+        seen = {name: other for name, other in tried.items() if other is not None}
+        said = ", ".join(f"{name} {other.wrong}" for name, other in {runtime: outcome, **seen}.items() if other.wrong)
+        if right := next((name for name, other in seen.items() if not other.wrong), ""):
+            return f"{runtime} is to blame: {right} runs the same model rightly; {said}"
+        if any(outcome.alike(other, self.expected) for other in seen.values()):
+            return f"{makers} is to blame: its model is wrong in two runtimes alike; {said}"
+        alone = "" if seen else "; no other runtime that is installed here runs it"
+        return f"whether {makers} or {runtime} is to blame cannot be told: {said}{alone}"
 
     def outcome(self, stages: Sequence[str]) -> Outcome | None:
         """What a chain makes of the call; None if it cannot be had, or makes nothing of it."""
