@@ -7,7 +7,7 @@ import numpy as np
 from conformance.judging.gradients import Gradients, cotangents, gradient_run, gradients_within, taken
 from conformance.judging.judgement import void_layers
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
-from reference_rnn import PRECISION, Case, gradients, rounded
+from reference_rnn import Case, gradients, rounded
 from strategies.covering import LARGE, RICH
 
 
@@ -76,7 +76,7 @@ def test_no_recurrent_weight(target, case):
 @prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False, models=1)
 def test_delay_line(target, case):
     """Units that hand on what the one before them held are a delay line: unit k shows the input of k steps ago."""
-    line = delay_line(case)
+    line = delay_line(case, target.arithmetic(case).bits)
     output = target(line).result.output
     for t in range(case.num_steps):
         for unit in range(min(case.config.hidden_size, t + 1)):
@@ -87,7 +87,7 @@ def test_delay_line(target, case):
 @prop(cells=["RNN_RELU"], max_layers=1, bidirectional=False, lengths=False, empty=(), memory=False, models=1)
 def test_counter(target, case):
     """A unit that adds one to itself counts the steps."""
-    applicable(case.num_steps < 2 ** PRECISION[case.config.dtype])
+    applicable(case.num_steps < 2 ** target.arithmetic(case).bits)
     counter = case.map(lambda name, array: np.zeros_like(array))
     ones = case.parameters["weight_hh_l0"].dtype.type(1)
     H = case.config.hidden_size
@@ -148,13 +148,13 @@ def sweep(case: Case) -> Case:
     return case.map(change)
 
 
-def delay_line(case: Case) -> Case:
-    """The case with unit 0 reading the first input, and unit k the unit before it."""
+def delay_line(case: Case, bits: int) -> Case:
+    """The case with unit 0 reading the first input, an integer of so many bits, and unit k the unit before it."""
     line = case.map(lambda name, array: np.zeros_like(array))
     line.parameters["weight_ih_l0"][0, 0] = 1
     line.parameters["weight_hh_l0"][...] = np.eye(case.config.hidden_size, k=-1)
     steps = np.arange(case.num_steps)[:, None]
-    largest = 2 ** PRECISION[case.config.dtype] - 1  # up to here every integer is exact
+    largest = 2**bits - 1  # up to here every integer is exact
     line.x[..., 0] = 1 + (steps + 16 * np.arange(case.num_rows)) % largest
     return line
 

@@ -8,6 +8,13 @@ node to 16 bits, or to float32 first. A term of a sum of n terms is multiplied o
 additions, so n roundings of u + 2**-24 bound them all, whatever the tree; in a sequence the first term meets that many.
 Underflow costs half a subnormal spacing a term: a node is rounded below the spacing only where a product below it has
 not been rounded to it yet.
+
+TF32. The matrix units of GPUs read float32 factors with 10 fractional bits and add in float32. Whether a factor is
+rounded or cut off is not said, so it may lose 2**-10 of itself, and a product of two of them twice that and its square.
+Their additions cut off what is shifted out: 2 u each, and as much once more where several terms are lined up with the
+largest one before they are added; 4 u a term bounds both.
+Sources: https://blogs.nvidia.com/blog/tensorfloat-32-precision-format/ and Fasi, Higham, Mikaitis and Pranesh,
+Numerical behavior of NVIDIA tensor cores, PeerJ Computer Science 7 (2021), e330.
 """
 
 from __future__ import annotations
@@ -29,6 +36,9 @@ class Arithmetic:
     ks         sigmoid may be off by u * ks
     flushes    subnormal inputs may be read as zero
     half_sums  sums may be accumulated in the format that is stored, however narrow
+    tf32       float32 factors of products with matrices may be read with 10 fractional bits
+    factors    how much of itself such a factor may lose
+    bits       integers of so many bits are exact, as factors and as sums
     order      one of ORDERS: in which order a linear recurrence is computed
     """
 
@@ -41,7 +51,15 @@ class Arithmetic:
     ks: float = 0.0
     flushes: bool = False
     half_sums: bool = False
+    tf32: bool = False
+    factors: float = 0.0
+    bits: int = 0
     order: str = "steps"
+
+    @property
+    def product(self) -> float:
+        """How much of itself a product may lose where its factors are read with fewer bits."""
+        return self.factors * (2 + self.factors)
 
     @property
     def narrow(self) -> bool:
@@ -71,6 +89,7 @@ SMALLEST_NORMAL = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**
 
 # Significant bits: integers below 2**bits are exact.
 PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+TF32_BITS = 11
 
 
 # In which order a linear recurrence may be computed, and what that is.
@@ -99,6 +118,7 @@ PROFILES: dict[str, dict[str, Allowed]] = {
         "ks": Allowed(6.0, "the sigmoid of a released library is up to 4 u off; 0.5 + 0.5 tanh(z / 2) has no digits"),
         "half_sums": Allowed(False, "that loses no digits in long sums; W x, W h and biases may be stored in 16 bits"),
         "flushes": Allowed(False, "a product with a large weight may depend on them; results may always be flushed"),
+        "tf32": Allowed(False, "they have all the bits of their format"),
     },
     "lenient": {
         "ka": Allowed(8.0, "2 sigmoid(2 z) - 1 has no digits near zero, and is right in absolute terms"),
@@ -109,6 +129,9 @@ PROFILES: dict[str, dict[str, Allowed]] = {
     },
     "half-sums": {
         "half_sums": Allowed(True, "16-bit kernels that split their sums, or know no other numbers, do this"),
+    },
+    "tf32": {
+        "tf32": Allowed(True, "the matrix units of GPUs do this where it is not forbidden"),
     },
 }
 
@@ -146,8 +169,11 @@ def arithmetic(dtype: str, profile: str = "strict", order: str = "steps") -> Ari
     """
     chosen = {name: allowed.figure for name, allowed in figures(profile).items()}
     a = replace(FORMATS[dtype], order=order, **chosen)  # type: ignore[arg-type]
+    a = replace(a, bits=PRECISION[dtype])
     if a.flushes:
         a = replace(a, eta=max(a.eta, SMALLEST_NORMAL[dtype]))
+    if a.tf32 and dtype == "float32":
+        a = replace(a, factors=2.0**-10, ua=4 * a.ua, bits=TF32_BITS)
     return replace(a, ua=a.u + a.ua) if a.half_sums and a.narrow else a
 
 
@@ -159,6 +185,8 @@ def allowances(profile: str, order: str = "steps") -> dict[str, str]:
     sums = "in the format that is stored" if table["half_sums"].figure else "in float32 or wider"
     read = "read as they are or as zero" if table["flushes"].figure else "read as they are"
     other = {} if order == "steps" else {f"recurrences {ORDERS[order]}": "a parallel scan does this"}
+    if table["tf32"].figure:
+        other["factors of float32 read with 10 fractional bits"] = table["tf32"].why
     return other | {
         tanh: table["ka" if ka else "kt"].why,
         f"sigmoid within {ks:g} u": table["ks"].why,

@@ -199,6 +199,7 @@ def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -
         spread = spread + x.rad @ size
         mag = mag + abs(x.mid) @ size
     mag = mag + spread
+    spread = spread + a.product * mag
     for b in biases:
         mag = mag + abs(b)
     # each of Wx, b, Wh, b may be stored in 16 bits, and stored again after each of the three additions
@@ -441,7 +442,7 @@ def _(d: Ball, x: Ball) -> Ball:
     spread = d.rad.T @ x.mag + abs(d.mid).T @ x.rad
     mag = abs(d.mid).T @ abs(x.mid) + spread
     # one product for each row and, where sums of several steps are stored, one rounding for each of them
-    rad = spread + (len(d.mid) + 1) * a.u * mag + (len(d.mid) + 1) * a.eta
+    rad = spread + a.product * mag + (len(d.mid) + 1) * max(a.u, a.ua) * mag + (len(d.mid) + 1) * a.eta
     return Ball(outer(d.mid, x.mid), bounded(rad, mag + rad, a), a)
 
 

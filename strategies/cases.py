@@ -43,8 +43,9 @@ INPUTS = (1, 2, 3, 5, 4, 3, 2, 7, 9, 3, 8, 15, 17, 4, 16, 2)
 UNITS = (1, 2, 3, 4, 5, 3, 2, 4, 6, 7, 9, 5, 3, 8, 17, 16)
 LAYERS = (1, 1, 2, 1, 2, 3, 1, 4, 2, 3, 1, 2, 1, 3, 2, 1)
 RELATIONS = ("free",) * 12 + ("I=H", "D*H=I", "N=T", "N=L*D")
-NETWORKS: dict[str, Callable[[Case], Case]] = {
-    "dense": lambda case: case, "integer": integer_network, "linear": linear_network, "automaton": automaton
+NETWORKS: dict[str, Callable[[Case, int | None], Case]] = {
+    "dense": lambda case, bits: case, "integer": integer_network, "linear": linear_network,
+    "automaton": lambda case, bits: automaton(case),
 }  # fmt: skip
 PADDINGS = ("zero", "garbage", "nan", "infinity")
 UNBOUNDED = PADDINGS[2:]
@@ -96,6 +97,7 @@ class Allowed:
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
     forms: Collection[str] = ()
     shared_parameters: bool = False  # those of one configuration are the same in all cases
+    bits: Mapping[str, int] = field(default_factory=dict)  # of exact integers, where a dtype has more
 
     def __post_init__(self) -> None:
         for argument, values in {"cells": self.cells, "dtypes": self.dtypes}.items():
@@ -174,7 +176,7 @@ class Allowed:
     def admits_network(self, case: Case) -> bool:
         """Whether a case, made smaller, is still a network of the kind that is drawn."""
         if case.config.cell == "RNN_RELU":  # which has no units that saturate: any network stands for an automaton
-            return self.network not in ("integer", "linear") or representable(case)
+            return self.network not in ("integer", "linear") or representable(case, self.bits.get(case.config.dtype))
         kinds = {"linear": linear, "automaton": is_automaton}
         return self.network not in kinds or kinds[self.network](case)
 
@@ -308,7 +310,7 @@ def build(sketch: Sketch, allowed: Allowed) -> Case:
     x = np.zeros((T, N, config.input_size))
     case = Case(config, {}, x, lengths=lengths)
     network = network_of(sketch, allowed, config.cell)
-    case = NETWORKS[network](filled(case, sketch, allowed, network))
+    case = NETWORKS[network](filled(case, sketch, allowed, network), allowed.bits.get(config.dtype))
     case = padded(case, "garbage" if allowed.finite_padding and sketch.padding in UNBOUNDED else sketch.padding)
     case = relaid_case(case, sketch) if allowed.memory else case
     return sketch.form.only(allowed.forms).ask(case)

@@ -21,19 +21,22 @@ LIFT, LINEAR_BITS = 100, 13  # a number of at most 2**-13 is its own tanh in sin
 FINEST = 11  # fractional bits; enough to show operands rounded to 16 or fewer significant bits
 
 
-def integer_network(case: Case) -> Case:
-    """The case with its numbers rounded to sparse integers, and x and biases as fine as stays exact."""
+def integer_network(case: Case, bits: int | None = None) -> Case:
+    """The case with its numbers rounded to sparse integers, and x and biases as fine as stays exact.
+
+    bits: of exact integers, where these are fewer than its dtype has
+    """
     for sparsity in SPARSITIES:
         rounded = case.map(lambda name, array, s=sparsity: sparse_integers(name, array, s))
-        spare = PRECISION[case.config.dtype] - bits_of(growth(rounded))
+        spare = exact_bits(case, bits) - bits_of(growth(rounded))
         if spare >= 0:
             return rounded.map(lambda name, array: with_fraction(name, array, min(spare, FINEST)))
     return case.map(lambda name, array: np.sign(array) if name == "x" else np.zeros_like(array))
 
 
-def linear_network(case: Case) -> Case:
+def linear_network(case: Case, bits: int | None = None) -> Case:
     """An integer network scaled down to where tanh is the identity in single precision."""
-    network = integer_network(case)
+    network = integer_network(case, bits)
     scale = 2.0 ** -(13 + bits_of(growth(network)))
     return network.map(lambda name, array: array if name.startswith("weight") else array * array.dtype.type(scale))
 
@@ -79,8 +82,16 @@ def banded(array: np.ndarray, kept: int, first: int, change: Callable[[np.ndarra
     return sparse
 
 
-def representable(case: Case) -> bool:
-    """Whether every number that can occur in this case is exact in its dtype, in every order."""
+def exact_bits(case: Case, bits: int | None = None) -> int:
+    """The bits of exact integers: those of the dtype of a case, or fewer."""
+    return min(PRECISION[case.config.dtype], bits or PRECISION[case.config.dtype])
+
+
+def representable(case: Case, bits: int | None = None) -> bool:
+    """Whether every number that can occur in this case is exact in its dtype, in every order.
+
+    bits: of exact integers, where these are fewer than its dtype has
+    """
     if case.config.cell != "RNN_RELU" or case.config.has_options:
         return False
     arrays = dict(case.arrays())
@@ -90,7 +101,7 @@ def representable(case: Case) -> bool:
     if not np.isfinite(x).all():
         return False
     arrays["x"] = x
-    bits = 0
+    fraction = 0
     for name, array in arrays.items():
         if name.startswith("weight"):
             if (array != np.rint(array)).any():
@@ -99,9 +110,9 @@ def representable(case: Case) -> bool:
         wide = array.astype(float)
         if (wide * 2**FINEST % 1).any():
             return False
-        while (wide * 2**bits % 1).any():
-            bits += 1
-    return growth(case) * 2**bits < 2 ** PRECISION[case.config.dtype]
+        while (wide * 2**fraction % 1).any():
+            fraction += 1
+    return growth(case) * 2**fraction < 2 ** exact_bits(case, bits)
 
 
 def linear(case: Case) -> bool:

@@ -23,7 +23,7 @@ FLAGS = ("default_state", "lengths", "nonfinite", "batch_first", "unbatched", "p
 MORE = {
     "bidirectional": "only", "no_bias": "only", "initial_state": "shared", "dropout": "open", "recompiles": "model",
 }  # fmt: skip
-LATER = re.compile(r"tf32|fixed<\d+,\d+>")  # profiles of arithmetic that have a name, but no bounds yet
+LATER = re.compile(r"fixed<\d+,\d+>")  # profiles of arithmetic that have a name, but no bounds yet
 RESULTS = ("output", "h_n", "c_n")
 COTANGENTS = ("d_output", "d_h_n", "d_c_n")
 
@@ -58,7 +58,8 @@ class Capabilities:
     arithmetic         "strict": sums accumulated in float32 or wider, tanh and sigmoid to a few units, subnormal inputs
                        read as they are;  "lenient": tanh and sigmoid right in absolute terms only;  "half-sums": sums
                        accumulated in the 16 bits that are stored;  "flush-to-zero": subnormal inputs read as zero;
-                       or several joined: "half-sums+flush-to-zero"; reference_rnn.described says the figures
+                       "tf32": float32 factors read with 10 fractional bits;
+                       or several joined: "tf32+flush-to-zero"; reference_rnn.described says the figures
     order              "steps"; of linear recurrences "scan" or "chunks": in any association of the steps;  "log": as
                        sums of logarithms, judged where every term is above zero, without gradients
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_rnn import Case, result_shapes
+from reference_rnn import Case, result_shapes, rounded
 
 from .answer import Answer, Problem
 from .channel import Nonsense
@@ -162,12 +162,19 @@ def results(reply: dict[str, Any], do: str, case: Case) -> dict[str, np.ndarray]
         found = reply.get("gradients")
         if not isinstance(found, dict):
             raise Nonsense(f'it answered gradients with {short(reply)}, must be {{"gradients": {{name: array}}}}')
-        return {name: array_of(f"the gradient of {name}", value) for name, value in found.items() if value is not None}
+        given = {name: array_of(f"the gradient of {name}", value) for name, value in found.items() if value is not None}
+        return as_meant(given, case)
     names = ("output", "h_n", "c_n") if case.config.num_states == 2 else ("output", "h_n")
     for name in names:
         if name not in reply:
             raise Nonsense(f"it answered forward without {name}; it gave {', '.join(reply) or 'nothing'}")
-    return {name: array_of(name, reply[name]) for name in names if reply[name] is not None}
+    return as_meant({name: array_of(name, reply[name]) for name in names if reply[name] is not None}, case)
+
+
+@np.errstate(over="ignore")
+def as_meant(arrays: dict[str, np.ndarray], case: Case) -> dict[str, np.ndarray]:
+    """The numbers of the case's dtype that decimals stand for: nine digits are enough to tell those of float32."""
+    return {name: rounded(array, case.config.dtype).astype(np.float64) for name, array in arrays.items()}
 
 
 def array_of(name: str, value: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
-from reference_rnn import PRECISION, Arithmetic, Case, Result, forward, gradients, result_shapes, rounded
+from reference_rnn import Arithmetic, Case, Result, forward, gradients, result_shapes, rounded
 from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
@@ -75,14 +75,15 @@ def all_taken(target: Subject) -> None:
 
 def exact_cotangents(target: Subject, case: Case) -> dict[str, Any]:
     """Integers small enough for every number on the way back to be exact; NotApplicable where there are none."""
-    claimed(case.config.dtype not in ("float16", "bfloat16"))  # which have no room for the sums of a gradient
-    applicable(representable(case))
+    bits = target.arithmetic(case).bits
+    claimed(bits > FINEST)  # else there is no room for the sums of a gradient
+    applicable(representable(case, bits))
     d = taken(target, cotangents(case, "signs"))
     # the same walk with nothing but positive numbers adds up all magnitudes that may ever meet in one sum
     positive = case.map(lambda name, array: abs(np.nan_to_num(array)) + name.startswith("bias"))
     reached = gradients(positive, **{name: abs(array) for name, array in d.items()})
     largest = max(float(array.max(initial=0.0)) for array in reached.values())
-    applicable(largest * 2**FINEST < 2 ** PRECISION[case.config.dtype])
+    applicable(largest * 2**FINEST < 2**bits)
     return d
 
 

@@ -130,7 +130,7 @@ class Run:
 
 def free_bounds(case: Case, arithmetic: Arithmetic) -> Result | None:
     """The radii of a whole run; None where every number is exact."""
-    if representable(case):
+    if representable(case, arithmetic.bits):
         return None
     return forward(case, arithmetic).map(lambda name, ball: ball.rad)
 
@@ -232,7 +232,7 @@ def steps_agree(run: Run) -> Result:
     case = run.case
     hidden = "output" in run.unseen  # then there is nothing of its own to start from
     balls = forward(case, run.arithmetic) if hidden else anchored(case, run.result.output, run.arithmetic)
-    if representable(case):
+    if representable(case, run.arithmetic.bits):
         balls = balls.map(lambda name, ball: Ball(ball.mid, np.zeros(ball.shape), ball.arithmetic))
     for name, value in run.result.items():
         ball = getattr(balls, name)

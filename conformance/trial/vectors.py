@@ -53,7 +53,7 @@ def certain(case: Case, allowed: Arithmetic) -> Result | None:
     if set(void_layers(balls, case)) or not all(np.isfinite(b.mid + b.rad).all() for _, b in balls.items()):
         return None
     # what Ball.contains allows besides the radius is part of the number that others compare with
-    slack = 0.0 if representable(case) else 1 + 8 * allowed.u
+    slack = 0.0 if representable(case, allowed.bits) else 1 + 8 * allowed.u
     return balls.map(lambda name, ball: Ball(ball.mid, slack * ball.rad, EXACT))
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from conformance import check
 from conformance.cli.protocol import SCHEMA
-from conformance.harness.command import array_of, request, tensor
+from conformance.harness.command import array_of, as_meant, request, tensor
 from conformance.harness.process import Nonsense
-from reference_rnn import CELLS, case
+from reference_rnn import CELLS, case, rounded
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 NODE = Path(__file__).parent.parent.parent / "examples" / "node" / "rnn.js"
@@ -86,6 +86,15 @@ def test_requests_are_what_the_schema_says(cell):
     c = case(cell, T=2, N=2, I=2, H=3, x={(0, 0, 0): math.nan}, h_0=0, **({"c_0": 1} if cell == "LSTM" else {}))
     valid("request", request("forward", c, {}))
     valid("request", request("gradients", c, {"d_output": np.ones((2, 2, 3)), "d_h_n": None, "d_c_n": None}))
+
+
+@pytest.mark.parametrize("dtype, digits", [("float32", 9), ("float64", 17), ("float16", 5), ("bfloat16", 4)])
+def test_as_many_digits_as_tell_numbers_of_a_dtype_apart_are_enough(dtype, digits):
+    numbers = rounded(np.random.default_rng(0).normal(size=1000) * 2.0 ** np.arange(-9, 11).repeat(50), dtype)
+    told = np.array([float(f"{number:.{digits}g}") for number in numbers.tolist()])
+    assert (told != numbers).any() or dtype == "float64"
+    meant = as_meant({"output": told}, case("RNN_TANH", dtype=dtype))["output"]
+    assert meant.dtype == np.float64 and (meant == numbers).all()
 
 
 def test_arrays_come_back_as_they_went():

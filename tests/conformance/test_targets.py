@@ -83,7 +83,9 @@ def test_an_odd_arithmetic_is_not_rejected_at_another_seed(name, seed):
     assert [(result.id, result.message) for result in report.results if result.status == "failed"] == []
 
 
-@pytest.mark.parametrize(("name", "claim"), [("half_sums", "half-sums"), ("lenient_sigmoid", "lenient")])
+@pytest.mark.parametrize(
+    ("name", "claim"), [("half_sums", "half-sums"), ("lenient_sigmoid", "lenient"), ("tf32", "tf32")]
+)
 def test_an_odd_arithmetic_must_be_claimed(tmp_path, name, claim):
     text = (TARGETS / "right" / f"{name}.py").read_text()
     assert f'arithmetic="{claim}"' in text

@@ -243,6 +243,44 @@ def test_a_sum_in_which_every_term_is_lost_comes_near_the_bound(dtype):
     assert 0.5 < (lost / ball.rad).item() <= 1
 
 
+def fewer_bits(array, bits):
+    """The float32 numbers without all but so many fractional bits."""
+    kept = array.astype(np.float32).view(np.uint32) & np.uint32(0x100000000 - 2 ** (23 - bits))
+    return kept.view(np.float32).astype(float)
+
+
+def test_tf32_admits_factors_of_ten_fractional_bits_and_no_fewer():
+    rng = np.random.default_rng(0)
+    x, W = (rng.uniform(0.5, 1, shape).astype(np.float32).astype(float) for shape in ((200, 6), (4, 6)))
+    ball = f.linear(exact(x, arithmetic("float32", "tf32")), W, np.zeros(4))
+
+    assert ball.contains(fewer_bits(x, 10) @ fewer_bits(W, 10).T).all()
+    assert ball.contains(fewer_bits(x, 7) @ fewer_bits(W, 7).T).mean() < 0.02
+    strict = f.linear(exact(x, arithmetic("float32")), W, np.zeros(4))
+    assert not strict.contains(fewer_bits(x, 10) @ fewer_bits(W, 10).T).any()
+
+
+def test_a_product_that_loses_all_it_may_in_tf32_comes_near_the_bound():
+    number = np.full((1, 1), 1 + 2.0**-10 - 2.0**-23)
+    ball = f.linear(exact(number, arithmetic("float32", "tf32")), number, np.zeros(1))
+    lost = abs(fewer_bits(number, 10) ** 2 - ball.mid)
+
+    assert 0.99 < (lost / ball.rad).item() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_tf32_is_about_float32_alone(dtype):
+    tf32, strict = arithmetic(dtype, "tf32"), arithmetic(dtype)
+    assert (tf32.factors, tf32.ua, tf32.bits) == (0, strict.ua, PRECISION[dtype])
+
+
+def test_integers_of_eleven_bits_are_exact_in_tf32():
+    assert arithmetic("float32", "tf32").bits == 11 and fewer_bits(np.array([2047.0, 2049.0]), 10).tolist() == [
+        2047,
+        2048,
+    ]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_half_sums_change_nothing_where_sums_are_accumulated_as_they_are_stored(dtype):
     half, strict = arithmetic(dtype, "half-sums"), arithmetic(dtype)
