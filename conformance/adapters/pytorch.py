@@ -1,6 +1,10 @@
-"""torch.nn.RNN, GRU and LSTM. Names and layouts of the parameters are already theirs."""
+"""torch.nn.RNN, GRU and LSTM. Names and layouts of the parameters are already theirs.
 
-from functools import lru_cache
+Other forms of PyTorch prepare a case in another way: see pytorch_script.py.
+Source: https://docs.pytorch.org/docs/stable/nn.html#recurrent-layers
+"""
+
+from functools import lru_cache, partial
 
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -26,25 +30,44 @@ capabilities = Capabilities(
 )
 
 
-def forward(case):
-    """output and h_n, or output and (h_n, c_n), of one case, as NumPy arrays."""
-    with torch.no_grad():
-        output, final = run(case, load(case), *tensors(case))
-    return as_numpy(output), tuple(map(as_numpy, final)) if case.config.cell == "LSTM" else as_numpy(final[0])
+def forward_of(prepare):
+    """The forward of a form: ``prepare(case)`` returns a function of x and the states, and parameters by name."""
+
+    def forward(case):
+        """output and h_n, or output and (h_n, c_n), of one case, as NumPy arrays."""
+        call, _ = prepare(case)
+        with torch.no_grad():
+            output, final = call(*tensors(case))
+        return as_numpy(output), tuple(map(as_numpy, final)) if case.config.cell == "LSTM" else as_numpy(final[0])
+
+    return forward
 
 
-def gradients(case, d_output, d_h_n, d_c_n):
-    """The gradients of x, the states and the parameters, as autograd has them, and the results of the same run."""
-    module, (x, states) = load(case), tensors(case)
-    named = dict(module.named_parameters()) | {"x": x} | dict(zip(("h_0", "c_0"), states))
-    for tensor in named.values():
-        tensor.requires_grad_().grad = None
-    output, final = run(case, module, x, states)
-    given = [(result, d) for result, d in zip((output, *final), (d_output, d_h_n, d_c_n)) if d is not None]
-    torch.autograd.backward([result for result, _ in given], [torch.tensor(d.copy()).to(result) for result, d in given])
-    found = {name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in named.items()}
-    own = zip(("output", "h_n", "c_n"), (output, *final))
-    return {name: as_numpy(array) for name, array in (*found.items(), *own)}
+def gradients_of(prepare):
+    """The gradients of a form: ``prepare`` as in ``forward_of``."""
+
+    def gradients(case, d_output, d_h_n, d_c_n):
+        """The gradients of x, the states and the parameters, as autograd has them, and the results of the same run."""
+        (call, parameters), (x, states) = prepare(case), tensors(case)
+        named = parameters | {"x": x} | dict(zip(("h_0", "c_0"), states))
+        for tensor in named.values():
+            tensor.requires_grad_().grad = None
+        output, final = call(x, states)
+        given = [(result, d) for result, d in zip((output, *final), (d_output, d_h_n, d_c_n)) if d is not None]
+        torch.autograd.backward(
+            [result for result, _ in given], [torch.tensor(d.copy()).to(result) for result, d in given]
+        )
+        found = {name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in named.items()}
+        own = zip(("output", "h_n", "c_n"), (output, *final))
+        return {name: as_numpy(array) for name, array in (*found.items(), *own)}
+
+    return gradients
+
+
+def prepare(case):
+    """The module as it is, and its parameters."""
+    module = load(case)
+    return partial(run, case, module), dict(module.named_parameters())
 
 
 def run(case, module, x, states):
@@ -52,11 +75,16 @@ def run(case, module, x, states):
     if case.lengths is not None:
         lengths = torch.as_tensor(case.lengths.astype("int64"))
         x = pack_padded_sequence(x, lengths, case.config.batch_first, enforce_sorted=False)
-    output, final = module(x, tuple(states) if len(states) == 2 else states[0] if states else None)
+    output, final = module(x, as_state(states))
     if case.lengths is not None:
         steps = case.x.shape[1 if case.config.batch_first else 0]
         output, _ = pad_packed_sequence(output, case.config.batch_first, total_length=steps)
     return output, final if isinstance(final, tuple) else (final,)
+
+
+def as_state(states):
+    """The states as a module takes them: a pair, one, or none."""
+    return tuple(states) if len(states) == 2 else states[0] if states else None
 
 
 def load(case):
@@ -98,3 +126,6 @@ def tensor(array, dtype):
 def as_numpy(tensor):
     """The numbers as NumPy has them: bfloat16 in float32."""
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()
+
+
+forward, gradients = forward_of(prepare), gradients_of(prepare)

@@ -22,6 +22,13 @@ from .text import visible
 # Names for implementations whose adapter comes with the kit; the extra that installs one is its part before a dash.
 SHIPPED = {
     "torch": "conformance.adapters.pytorch",
+    "torch-cells": "conformance.adapters.pytorch_cells",
+    "torch-script": "conformance.adapters.pytorch_script",
+    "torch-export": "conformance.adapters.pytorch_export",
+    "torch-decomposed": "conformance.adapters.pytorch_decomposed",
+    "torch-compile": "conformance.adapters.pytorch_compile",
+    "torch-vmap": "conformance.adapters.pytorch_vmap",
+    "torch-quantizable": "conformance.adapters.pytorch_quantizable",
     "onnxruntime": "conformance.adapters.onnx_runtime",
     "onnx-reference": "conformance.adapters.onnx_reference",
     "openvino": "conformance.adapters.onnx_openvino",
@@ -32,6 +39,10 @@ SHIPPED = {
     "haiku": "conformance.adapters.haiku_cores",
     "mlx": "conformance.adapters.mlx_layers",
     "pydynet": "conformance.adapters.pydynet_layers",
+    "opacus": "conformance.adapters.opacus_layers",
+    "thinc": "conformance.adapters.thinc_lstm",
+    "snntorch": "conformance.adapters.snntorch_slstm",
+    "ncps": "conformance.adapters.ncps_lstm",
     "reference": "conformance.adapters.reference",
 }
 

@@ -1,0 +1,10 @@
+"""torch.nn.RNN, GRU and LSTM as exported graphs that are decomposed: matrix products and activations, step by step.
+
+These are the equations that backends get which have no operator for whole layers.
+Source: https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/export.html
+"""
+
+from conformance.adapters import pytorch_export
+
+capabilities = pytorch_export.capabilities
+forward, gradients = pytorch_export.forms(lambda program: program.run_decompositions())

@@ -1,0 +1,48 @@
+"""torch.ao.nn.quantizable.LSTM in floating point: a module for module rewriting of torch.nn.LSTM in linear layers.
+
+Its arguments are described as those of torch.nn.LSTM, without proj_size; it says that it ignores dropout.
+Source: https://docs.pytorch.org/docs/stable/generated/torch.ao.nn.quantizable.LSTM.html
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import torch
+
+from conformance.adapters import pytorch
+
+capabilities = replace(
+    pytorch.capabilities,
+    cells=("LSTM",),
+    dtypes=("float32", "float64"),
+    lengths=False,
+    unbatched=False,
+    dropout=False,
+    projections=False,
+)
+
+
+def prepare(case):
+    """The module of a case, and its parameters under the names of torch.nn.LSTM."""
+    c = case.config
+    module = build(c.input_size, c.hidden_size, c.num_layers, c.bias, c.batch_first, c.bidirectional, c.dtype)
+    parameters = {}
+    for name, array in case.parameters.items():
+        kind, of, end = name.split("_", 2)  # weight_ih_l0_reverse
+        layer, _, reverse = end.partition("_")
+        half = "layer_bw" if reverse else "layer_fw"
+        place = f"layers.{layer.removeprefix('l')}.{half}.cell.{of[0]}gates.{kind}"
+        parameters[name] = module.get_parameter(place)
+        parameters[name].data = pytorch.tensor(array, c.dtype)
+    return lambda x, states: module(x, pytorch.as_state(states)), parameters
+
+
+@lru_cache(maxsize=256)
+def build(input_size, hidden_size, num_layers, bias, batch_first, bidirectional, dtype):
+    """A module of this shape; its weights are set for every case."""
+    return torch.ao.nn.quantizable.LSTM(
+        input_size, hidden_size, num_layers, bias, batch_first, bidirectional=bidirectional, dtype=getattr(torch, dtype)
+    )
+
+
+forward, gradients = pytorch.forward_of(prepare), pytorch.gradients_of(prepare)
