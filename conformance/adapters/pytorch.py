@@ -73,7 +73,7 @@ def prepare(case):
 def run(case, module, x, states):
     """output, and the final states as a tuple; x is packed by lengths where there are any."""
     if case.lengths is not None:
-        lengths = torch.as_tensor(case.lengths.astype("int64"))
+        lengths = torch.as_tensor(case.lengths.astype("int64"), device="cpu")  # wherever x is
         x = pack_padded_sequence(x, lengths, case.config.batch_first, enforce_sorted=False)
     output, final = module(x, as_state(states))
     if case.lengths is not None:
@@ -92,7 +92,7 @@ def load(case):
     c = case.config
     module = build(
         c.cell, c.input_size, c.hidden_size, c.num_layers, c.bias, c.batch_first, c.dropout, c.bidirectional,
-        c.proj_size, c.dtype,
+        c.proj_size, c.dtype, torch.get_default_device(),
     )  # fmt: skip
     for name, parameter in module.named_parameters():  # as load_state_dict, in a quarter of its time
         parameter.data = tensor(case.parameters[name], c.dtype)
@@ -102,8 +102,8 @@ def load(case):
 @lru_cache(maxsize=256)
 def build(cell, *sizes_and_options):
     """A module of this shape; its weights are set for every case."""
-    *options, proj_size, dtype = sizes_and_options
-    others = {"dtype": getattr(torch, dtype)}
+    *options, proj_size, dtype, device = sizes_and_options
+    others = {"dtype": getattr(torch, dtype), "device": device}
     if cell in ("RNN_TANH", "RNN_RELU"):
         others["nonlinearity"] = cell.removeprefix("RNN_").lower()
     if cell == "LSTM":
@@ -125,7 +125,7 @@ def tensor(array, dtype):
 
 def as_numpy(tensor):
     """The numbers as NumPy has them: bfloat16 in float32."""
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy()
 
 
 forward, gradients = forward_of(prepare), gradients_of(prepare)

@@ -1,6 +1,7 @@
 """torch.compile of a plain loop over the steps. It does not take torch.nn.RNN, GRU or LSTM, which it runs as they are.
 
 ``fullgraph=True`` refuses what would stay in Python, and the loop itself refuses to run without having been compiled.
+A shape takes it many seconds: allow for them with ``--call-limit 120``.
 Source: https://docs.pytorch.org/docs/stable/generated/torch.compile.html
 """
 

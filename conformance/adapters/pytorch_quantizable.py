@@ -26,15 +26,18 @@ def prepare(case):
     """The module of a case, and its parameters under the names of torch.nn.LSTM."""
     c = case.config
     module = build(c.input_size, c.hidden_size, c.num_layers, c.bias, c.batch_first, c.bidirectional, c.dtype)
-    parameters = {}
-    for name, array in case.parameters.items():
-        kind, of, end = name.split("_", 2)  # weight_ih_l0_reverse
-        layer, _, reverse = end.partition("_")
-        half = "layer_bw" if reverse else "layer_fw"
-        place = f"layers.{layer.removeprefix('l')}.{half}.cell.{of[0]}gates.{kind}"
-        parameters[name] = module.get_parameter(place)
-        parameters[name].data = pytorch.tensor(array, c.dtype)
-    return lambda x, states: module(x, pytorch.as_state(states)), parameters
+    places = {name: place_of(name) for name in case.parameters}
+    module.load_state_dict({places[name]: pytorch.tensor(p, c.dtype) for name, p in case.parameters.items()})
+    parameters = dict(module.named_parameters())
+    own = {name: parameters[place] for name, place in places.items()}
+    return lambda x, states: module(x, pytorch.as_state(states)), own
+
+
+def place_of(name):
+    """The place of a parameter: weight_ih_l0_reverse is layers.0.layer_bw.cell.igates.weight."""
+    kind, side, layer = name.removesuffix("_reverse").split("_")
+    half = "layer_bw" if name.endswith("_reverse") else "layer_fw"
+    return f"layers.{layer[1:]}.{half}.cell.{side[0]}gates.{kind}"
 
 
 @lru_cache(maxsize=256)

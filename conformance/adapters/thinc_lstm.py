@@ -30,7 +30,7 @@ def forward(case):
     return padded(case, rows), (None, None)
 
 
-def gradients(case, d_output, d_h_n, d_c_n):
+def gradients(case, d_output, _d_h_n, _d_c_n):
     """The gradients of x and of the parameters, and the output of the same run."""
     model = load(case)
     rows, backprop = model.begin_update(sequences(case, case.x))

@@ -22,6 +22,9 @@ from .text import visible
 # Names for implementations whose adapter comes with the kit; the extra that installs one is its part before a dash.
 SHIPPED = {
     "torch": "conformance.adapters.pytorch",
+    "torch-cuda": "conformance.adapters.pytorch_cuda",
+    "torch-cuda-tf32": "conformance.adapters.pytorch_cuda_tf32",
+    "torch-mps": "conformance.adapters.pytorch_mps",
     "torch-cells": "conformance.adapters.pytorch_cells",
     "torch-script": "conformance.adapters.pytorch_script",
     "torch-export": "conformance.adapters.pytorch_export",
@@ -40,6 +43,8 @@ SHIPPED = {
     "mlx": "conformance.adapters.mlx_layers",
     "pydynet": "conformance.adapters.pydynet_layers",
     "opacus": "conformance.adapters.opacus_layers",
+    "tract": "conformance.adapters.onnx_tract",
+    "paddle": "conformance.adapters.paddle_layers",
     "thinc": "conformance.adapters.thinc_lstm",
     "snntorch": "conformance.adapters.snntorch_slstm",
     "ncps": "conformance.adapters.ncps_lstm",

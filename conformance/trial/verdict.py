@@ -23,7 +23,24 @@ SCHEMA = 1
 STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}
 # What a verdict may depend on: always these, and of the others those that are installed.
 ALWAYS = ("numpy", "hypothesis", "torch")
-PACKAGES = ("onnx", "onnxruntime", "openvino", "keras", "jax", "flax", "equinox", "dm-haiku", "mlx", "pydynet")
+PACKAGES = (
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "keras",
+    "jax",
+    "flax",
+    "equinox",
+    "dm-haiku",
+    "mlx",
+    "pydynet",
+    "paddlepaddle",
+    "opacus",
+    "tract",
+    "thinc",
+    "snntorch",
+    "ncps",
+)
 
 
 @dataclass

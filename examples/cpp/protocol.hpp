@@ -46,11 +46,11 @@ inline std::string value_of(const std::string& line, const std::string& name) {
     return line.substr(begin, line.find_first_of("\",}", begin) - begin);
 }
 
-// An array as JSON; the numbers in the digits of their type.
+// An array as JSON.
 template <class Number>
 std::string json(const std::vector<int>& shape, const std::vector<Number>& data) {
     std::ostringstream text;
-    text.precision(std::numeric_limits<Number>::max_digits10);
+    text.precision(std::numeric_limits<double>::max_digits10);  // of a float too: what is read is a double
     text << "{\"shape\": [";
     for (std::size_t k = 0; k < shape.size(); ++k) text << (k ? ", " : "") << shape[k];
     text << "], \"data\": [";

@@ -4,7 +4,7 @@
  *
  * Layers are those of an RNN network, in one direction. It starts from zero and shows the output of every step.
  * Source: https://www.mlpack.org/doc/user/methods.html and mlpack/methods/ann/layer/lstm.hpp */
-#define MLPACK_DISABLE_STB
+#define MLPACK_USE_SYSTEM_STB
 #include <mlpack.hpp>
 
 #include "../cpp/protocol.hpp"
@@ -42,7 +42,8 @@ std::string forward(const std::string& line) {
     arma::cube input(I, N, T), output;
     std::copy(x.data.begin(), x.data.end(), input.begin());  // (T, N, I) in C order is (I, N, T) in Fortran order
     network.Predict(input, output);
-    return "{\"output\": " + json({T, N, H}, std::vector<double>(output.begin(), output.end())) + "}";
+    return "{\"output\": " + json({T, N, H}, std::vector<double>(output.begin(), output.end())) +
+           ", \"h_n\": null, \"c_n\": null}";
 }
 
 int main() {
