@@ -45,6 +45,7 @@ SHIPPED = {
     "opacus": "conformance.adapters.opacus_layers",
     "tract": "conformance.adapters.onnx_tract",
     "paddle": "conformance.adapters.paddle_layers",
+    "brevitas": "conformance.adapters.brevitas_layers",
     "thinc": "conformance.adapters.thinc_lstm",
     "snntorch": "conformance.adapters.snntorch_slstm",
     "ncps": "conformance.adapters.ncps_lstm",

@@ -36,6 +36,7 @@ PACKAGES = (
     "pydynet",
     "paddlepaddle",
     "opacus",
+    "brevitas",
     "tract",
     "thinc",
     "snntorch",
