@@ -69,7 +69,9 @@ int serve(const std::string& capabilities, Forward forward) {
         const auto request = value_of(line, "do");
         if (request == "stop") break;
         try {
-            std::cout << (request == "start" ? "{\"capabilities\": " + capabilities + "}" : forward(line)) << std::endl;
+            if (request == "start") std::cout << "{\"capabilities\": " + capabilities + "}" << std::endl;
+            else if (request == "forward") std::cout << forward(line) << std::endl;
+            else throw std::runtime_error("unknown request");
         } catch (const std::exception& error) {
             std::cout << "{\"error\": \"" << error.what() << "\"}" << std::endl;
         }

@@ -2,7 +2,8 @@
  *
  *     c++ -std=c++17 -O2 -fopenmp target.cpp -o target -larmadillo && rnn-conformance check "cmd: ./target"
  *
- * Layers are those of an RNN network, in one direction. It starts from zero and shows the output of every step.
+ * In Debian it is libmlpack-dev, with libstb-dev. Layers are those of an RNN network, in one direction.
+ * It starts from zero and shows the output of every step.
  * Source: https://www.mlpack.org/doc/user/methods.html and mlpack/methods/ann/layer/lstm.hpp */
 #define MLPACK_USE_SYSTEM_STB
 #include <mlpack.hpp>

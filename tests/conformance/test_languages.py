@@ -106,6 +106,35 @@ def test_a_target_of_the_line_protocol_is_judged(language, command, tmp_path):
         assert done.returncode == status, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("library", "header", "command", "chosen"),
+    [
+        ("onednn", "oneapi/dnnl/dnnl.hpp", "c++ -std=c++17 -O2 target.cpp -o target -ldnnl", "directions"),
+        ("mlpack", "mlpack.hpp", "c++ -std=c++17 -O2 -fopenmp target.cpp -o target -larmadillo", "equivalence.steps"),
+    ],
+)
+def test_a_library_in_cpp_is_judged(library, header, command, chosen, tmp_path):
+    if not has_header(header):
+        pytest.skip(f"no {header} here")
+    shutil.copytree(EXAMPLES / "cpp", tmp_path / "cpp")
+    at = shutil.copytree(EXAMPLES / library, tmp_path / library)
+    assert command in (at / "target.cpp").read_text()
+    done = run(command.split(), at)
+    assert done.returncode == 0, done.stderr
+    assert run([RNN, "protocol", "check", "cmd: ./target"], at).returncode == 0
+    done = run([RNN, "check", "cmd: ./target", "--property", chosen], at)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def has_header(header):
+    """Whether the compiler for C++ finds a header."""
+    if shutil.which("c++") is None:
+        return False
+    words = ["c++", "-x", "c++", "-E", "-"]
+    text = f"#if !__has_include(<{header}>)\n#error missing\n#endif\n"
+    return subprocess.run(words, input=text, capture_output=True, text=True).returncode == 0
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/vectors.*")), ids=lambda file: file.name)
 def test_a_reader_is_short(file):
     assert len(file.read_text().splitlines()) <= 60
