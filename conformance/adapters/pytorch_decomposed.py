@@ -4,7 +4,9 @@ These are the equations that backends get which have no operator for whole layer
 Source: https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/export.html
 """
 
+from dataclasses import replace
+
 from conformance.adapters import pytorch_export
 
-capabilities = pytorch_export.capabilities
+capabilities = replace(pytorch_export.capabilities, batch_first=False, unbatched=False, projections=False)
 forward, gradients = pytorch_export.forms(lambda program: program.run_decompositions())
