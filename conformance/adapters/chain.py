@@ -47,7 +47,8 @@ class Chain:
             try:
                 given = stage(given)
             except Exception as error:
-                return Refused(f"raised {type(error).__name__}: {error} (in its stage {label})")
+                first = str(error).strip().partition("\n")[0]
+                return Refused(f"raised {type(error).__name__}: {first} (in its stage {label})")
         if callable(given):
             return given
         return Refused(f"has a stage {label} that gave a {type(given).__name__}, which cannot be called with arrays")

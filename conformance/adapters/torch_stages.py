@@ -82,6 +82,14 @@ def script(program):
     return Program(torch.jit.script(program.function), program.example)
 
 
+def compile(program):
+    """torch.compile as one graph; it is compiled here, so that what cannot be is refused."""
+    compiled = torch.compile(program.function, fullgraph=True, dynamic=True)
+    with torch.no_grad():
+        compiled(*program.example)
+    return Program(compiled, program.example)
+
+
 def onnx(program):
     """torch.onnx.export as it comes."""
     return exported(program, dynamic_shapes=dynamic(program))

@@ -71,6 +71,7 @@ STAGES = {
     "torch": Stage(TORCH, "program", "torch", "case", "program"),
     "torch-export": Stage(TORCH, "export", "torch", "program", "program"),
     "jit": Stage(TORCH, "script", "torch", "program", "program"),
+    "compile": Stage(TORCH, "compile", "torch", "program", "program"),
     "onnx": Stage(TORCH, "onnx", "chains", "program", "model"),
     "onnx-dynamo": Stage(TORCH, "onnx_dynamo", "chains", "program", "model"),
     "onnx-script": Stage(TORCH, "onnx_script", "chains", "program", "model"),

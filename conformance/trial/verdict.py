@@ -176,7 +176,11 @@ def doubtful(
     capabilities: Capabilities, results: list[PropertyResult], coverage: Counter[str], unverified: Collection[str] = ()
 ) -> list[str]:
     """Why a run without failures proves too little; what the target's sizes leave unverified is no doubt."""
-    doubts = [f"{result.id}: {result.message}" for result in results if result.status == "inconclusive"]
+    same: dict[str, list[str]] = {}
+    for result in results:
+        if result.status == "inconclusive":
+            same.setdefault(result.message, []).append(result.id)
+    doubts = [f"{', '.join(ids)}: {message}" for message, ids in same.items()]
     if not any(result.examples for result in results):
         doubts.append("nothing was exercised")
     if any(result.id == "equivalence.steps" and result.status == "passed" for result in results):
