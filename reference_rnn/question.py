@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, Config, ShapeError
+from .case import Case, Config, Shape, ShapeError
 from .layouts import suffix
 from .recurrence import forward
 
@@ -112,6 +112,31 @@ def to_question(parameters: dict[str, np.ndarray], config: Config) -> tuple[Any,
             if b is not None:
                 b[layer, d] = parameters["bias_ih" + end] + parameters["bias_hh" + end]
     return w0, w, b
+
+
+LAYOUT = "question"
+
+
+def as_question(case: Any) -> dict[str, Any]:
+    """The arrays of a case as the function takes them, by their names there; w and b may be None."""
+    c = case.config
+    config = Config(**{name: getattr(c, name) for name in Config.__dataclass_fields__})
+    h = case.h_0.reshape(c.num_layers, c.num_directions, -1, c.hidden_size)
+    return {"xs": case.x, "h": h} | dict(zip(("w0", "w", "b"), to_question(case.parameters, config)))
+
+
+def question_shapes(case: Case) -> dict[str, Shape]:
+    """The shapes of these arrays; those of the results are PyTorch's."""
+    c, (T, N, I) = case.config, case.x.shape  # noqa: E741
+    L, D, H = c.num_layers, c.num_directions, c.hidden_size
+    shapes = {
+        "xs": Shape((T, N, I), "T, N, I"),
+        "h": Shape((L, D, N, H), "L, D, N, H"),
+        "w0": Shape((D, 2 * H, I + H), "D, 2H, I+H"),
+    }
+    if L > 1:
+        shapes["w"] = Shape((L - 1, D, H, D * H + H), "L-1, D, H, D*H+H")
+    return shapes | ({"b": Shape((L, D, H), "L, D, H")} if c.bias else {})
 
 
 def shape(array: np.ndarray, name: str, symbols: tuple[str, ...], sizes: tuple[int, ...]) -> None:

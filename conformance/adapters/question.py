@@ -5,8 +5,7 @@ recognised when it is named: ``rnn-conformance check my_rnn.py:rnn``.
 """
 
 from conformance.claims.capabilities import Capabilities
-from reference_rnn import Config
-from reference_rnn.question import to_question
+from reference_rnn.question import LAYOUT, as_question
 
 CAPABILITIES = Capabilities(
     cells=("RNN_TANH", "RNN_RELU"), dtypes=("float32", "float64"), bidirectional=True, max_layers=None, biases="one"
@@ -18,11 +17,9 @@ def adapt(rnn):
 
     def forward(case):
         c = case.config
-        config = Config(**{name: getattr(c, name) for name in Config.__dataclass_fields__})
-        w0, w, b = to_question(case.parameters, config)
-        h = case.h_0.reshape(c.num_layers, c.num_directions, -1, c.hidden_size)
+        xs, h, w0, w, b = as_question(case).values()
         nonlinearity = c.cell.removeprefix("RNN_").lower()
-        return rnn(case.x, h, w0, w, b, c.num_layers, nonlinearity, c.dropout, c.bidirectional, case.training)
+        return rnn(xs, h, w0, w, b, c.num_layers, nonlinearity, c.dropout, c.bidirectional, case.training)
 
-    forward.capabilities = CAPABILITIES
+    forward.capabilities, forward.layout = CAPABILITIES, LAYOUT
     return forward

@@ -7,13 +7,16 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 import reference_rnn
+from conformance.harness.load import open_target
 from conformance.report.terminal import console
 from reference_rnn import CELLS, parameter_shapes, result_shapes, state_shapes
+from reference_rnn.question import LAYOUT, question_shapes
 
 from .cell import cell_named
 
 
 @click.command()
+@click.argument("target", required=False)
 @click.option("--cell", default="RNN_TANH", show_default=True, help=f"One of {', '.join(CELLS)}, or SPEC.py:NAME.")
 @click.option("-T", "--steps", type=click.IntRange(0), default=5, show_default=True)
 @click.option("-N", "--rows", type=click.IntRange(0), default=3, show_default=True)
@@ -23,10 +26,11 @@ from .cell import cell_named
 @click.option("--bidirectional", is_flag=True)
 @click.option("--batch-first", is_flag=True)
 @click.option("--no-bias", is_flag=True)
-def shapes(cell, steps, rows, input_size, hidden_size, layers, bidirectional, batch_first, no_bias):
+def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirectional, batch_first, no_bias):
     """What shape must every array have?
 
-    T steps, N rows of the batch, I input size, H hidden size, L layers, D directions.
+    T steps, N rows of the batch, I input size, H hidden size, L layers, D directions. With a TARGET: under the names
+    that it has for them, and in its layout.
     """
     case = reference_rnn.case(
         cell_named(cell), T=steps, N=rows, I=input_size, H=hidden_size, L=layers, D=2 if bidirectional else 1,
@@ -34,9 +38,18 @@ def shapes(cell, steps, rows, input_size, hidden_size, layers, bidirectional, ba
     )  # fmt: skip
     table = Table("", "array", "shape", "in symbols", box=SIMPLE)
     given = {**state_shapes(case), **parameter_shapes(case.config)}
+    if target and layout_of(target) == LAYOUT:
+        given = question_shapes(case)
     for part, arrays in (("given", given), ("returned", result_shapes(case))):
         for name, shape in arrays.items():
             table.add_row(part, name, str(shape.sizes), f"({shape.symbols})")
             part = ""
     console().print(table)
     return 0
+
+
+def layout_of(target):
+    """The layout in which a target is given its arrays; empty for the usual one. Raises TargetError."""
+    opened = open_target(target)
+    opened.stop()
+    return opened.layout

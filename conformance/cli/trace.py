@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 
 import click
 import numpy as np
@@ -20,6 +21,7 @@ from conformance.judging.transforms import lowest_layers
 from conformance.trial.counterexamples import load
 from conformance.trial.options import known
 from reference_rnn import Case, Config, forward, parameter_shapes, rounded, state_shapes
+from reference_rnn.question import LAYOUT, as_question
 from reference_rnn.recurrence import time_major, time_major_output
 from strategies.cases import held
 
@@ -94,9 +96,22 @@ def by_hand(capabilities: Capabilities) -> Case:
     return case.replace(**states)
 
 
+def given(case: Case, layout: str) -> str:
+    """What is passed in, array by array, under the names and in the layout in which the target takes it."""
+    arrays = as_question(case) if layout == LAYOUT else dict(case.arrays())
+    if case.lengths is not None:
+        arrays["lengths"] = case.lengths
+    config = [f"{name}={value!r}" for name, value in case.config.as_dict().items()]
+    lines = [", ".join(config)]
+    for name, array in arrays.items():
+        if array is not None:
+            lines += [f"{name} {array.shape}", indent(np.array2string(array, precision=8, max_line_width=100), "  ")]
+    return "\n".join(lines) + "\n"
+
+
 def show(subject: Subject, case: Case, console: Console) -> int:
     """Prints the case and its states: 0 if all numbers agree, 1 if some differ, NOTHING if there are none."""
-    console.print(f"{case!r}\n", soft_wrap=True)
+    console.print(given(case, subject.target.layout), soft_wrap=True)
     marked = False
     for layer in range(case.config.num_layers):
         below = lowest_layers(case, layer + 1)

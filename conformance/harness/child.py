@@ -590,7 +590,9 @@ def answer(session, header, arrays):
         target, module, printed = load(header["spec"])
         session = Session(target, declared(target, module))
         session.note(printed, [])
-        return session, {"capabilities": crossing(session.capabilities)}, {}
+        layout = getattr(target, "layout", None)  # that an adapter calls it in, if not the usual one
+        named = {"layout": layout} if isinstance(layout, str) else {}
+        return session, dict(named, capabilities=crossing(session.capabilities)), {}
     if header["do"] == "start":
         return session, session.start(), {}
     case, cotangents = case_of(header, arrays)

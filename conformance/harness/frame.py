@@ -27,7 +27,7 @@ KINDS = ("raised", "arity", "array", "refused")  # of problems that a child may 
 
 # The keys of each kind of reply besides "id", "notes" and "arrays", and in their place what refuses.
 KEYS = {
-    "load": ({"capabilities"}, {"refused"}),
+    "load": ({"capabilities"}, {"capabilities", "layout"}, {"refused"}),
     "start": (set(), {"problem"}),
     "forward": ({"dtypes", "changed", "shared"}, {"problem"}),
     "gradients": ({"dtypes", "changed", "shared"}, {"problem"}),
@@ -142,6 +142,7 @@ def dtypes(value: Any) -> bool:
 CHECKS: dict[str, Callable[[Any], bool]] = {
     "notes": texts,
     "capabilities": lambda value: isinstance(value, dict),
+    "layout": text,
     "refused": text,
     "problem": problem,
     "dtypes": dtypes,

@@ -27,6 +27,7 @@ class LocalTarget:
 
     observes_memory = True
     module = ""  # that it is, if it was named
+    layout = ""  # of the arrays that it is given, if an adapter changes them
 
     def __init__(
         self, target: Any, name: str, capabilities: Capabilities, surroundings: Surroundings | None = None
@@ -54,6 +55,7 @@ class LocalTarget:
             raise
         local = cls(target, name, claims, surroundings)
         local.module = spec.get("module", "")
+        local.layout = str(getattr(target, "layout", ""))
         local.session.note(printed, [])
         return local
 

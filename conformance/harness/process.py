@@ -51,6 +51,7 @@ class ProcessTarget:
 
     observes_memory = True
     module = ""  # that it is, as this interpreter would import it
+    layout = ""  # of the arrays that it is given, if an adapter changes them
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = visible(name, LINE)
@@ -239,6 +240,7 @@ class ChildTarget(ProcessTarget):
         if "refused" in header:
             self.stop()
             raise LoadError(header["refused"])
+        self.layout = header.get("layout", "")
         return header["capabilities"]
 
     def build(self) -> Problem | None:

@@ -29,6 +29,7 @@ from strategies.memory import LAYOUTS
 
 TARGETS = Path(__file__).parent.parent / "targets"
 QUESTION = str(TARGETS / "wrong" / "question.py")
+OWN = f"{QUESTION}:rnn"  # as it was asked, without an adapter
 RNN = Path(sys.executable).with_name("rnn-conformance")
 SCHEMAS = Path(html.__file__).parent / "schemas"
 SCHEMA = json.loads((SCHEMAS / "report.json").read_text())
@@ -73,6 +74,15 @@ def test_shapes_answers_the_question_that_was_asked(run):
     text = run("shapes", "-T", "5", "-N", "3", "-I", "4", "-H", "2", "-L", "2", "--bidirectional").stdout
     assert "(5, 3, 4)   (T, N, 2H)" in text and "(4, 3, 2)   (L*D, N, H)" in text
     assert "weight_ih_l1_reverse   (2, 4)      (H, 2H)" in text
+
+
+def test_shapes_and_trace_speak_the_names_of_the_question(run):
+    text = run("shapes", OWN, "--bidirectional").stdout
+    assert "w        (1, 2, 2, 6)   (L-1, D, H, D*H+H)" in text and "weight_ih" not in text
+    assert "weight_ih_l0" in run("shapes", "torch").stdout
+    text = run("trace", OWN).stdout
+    assert "xs (5, 1, 3)\n  [[[ 0.   -0.5   0.25]]" in text and "w0 (2, 4, 5)" in text and "case(" not in text
+    assert "bias_ih_l0 (2,)\n  [" in run("trace", "reference").stdout
 
 
 def test_a_counterexample_is_saved_judged_first_and_replayed(run, tmp_path):
@@ -308,7 +318,7 @@ def test_trace_shows_every_layer_and_direction(run):
 
 def test_trace_shows_any_cell(run):
     done = run("trace", "reference", "--cell", "LSTM")
-    assert done.returncode == 0 and done.stdout.startswith("case('LSTM', T=5")
+    assert done.returncode == 0 and done.stdout.startswith("cell='LSTM', input_size=3, ")
     unknown = run("trace", "reference", "--cell", "RNN")
     assert unknown.returncode == 2 and "there is no cell 'RNN'; there are RNN_TANH" in unknown.stderr
 
