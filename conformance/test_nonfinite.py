@@ -19,7 +19,7 @@ def test_isolation(target, case):
     try:
         run = target(poisoned)
     except Failure as failure:
-        if failure.kind == "raised" and not target.capabilities.nonfinite:
+        if failure.sort == "raised" and not target.capabilities.nonfinite:
             raise Refused from None
         raise
     for name, _ in run.result.items():

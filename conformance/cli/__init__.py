@@ -20,7 +20,9 @@ from conformance.trial.verdict import kit_version
 from .cell import cell
 from .check import check
 from .compare import compare
+from .corpus import corpus
 from .faults import faults
+from .hunt import hunt
 from .matrix import matrix
 from .new import new
 from .properties import properties
@@ -43,6 +45,7 @@ def cli() -> None:
 
 COMMANDS = (
     check, trace, replay, reproduce, new, shapes, cell, properties, protocol, matrix, compare, vectors, faults,
+    hunt, corpus,
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -15,15 +15,20 @@ MOST_PLACES = 3
 
 @dataclass(frozen=True)
 class Problem:
-    """Why there is no result: ``kind`` for the machine, ``message`` for a person; whatever was said is plain text."""
+    """Why there is no result: ``kind`` for the machine, ``message`` for a person; whatever was said is plain text.
+
+    where  the last places in the target's own code;  exception  the name of its type, if one was raised
+    """
 
     kind: str
     message: str
     where: list[str] = field(default_factory=list)
+    exception: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", visible(self.message, MESSAGE))
         object.__setattr__(self, "where", [visible(place, LINE) for place in self.where[-MOST_PLACES:]])
+        object.__setattr__(self, "exception", visible(self.exception, LINE))
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class Session:
             try:
                 self.instance = self.target() if inspect.isclass(self.target) else self.target
             except BaseException as error:
-                problem = {"problem": {"kind": "raised", "message": "cannot be built: " + said(error)}}
+                problem = {"problem": dict(raised(error), message="cannot be built: " + said(error))}
         self.note(printed, warned)
         return problem
 
@@ -238,7 +238,7 @@ class Session:
             except Misunderstood as error:
                 problem = {"kind": error.kind, "message": str(error)}
             except BaseException as error:
-                problem = {"kind": "raised", "message": "raised " + said(error), "where": where(error)}
+                problem = dict(raised(error), message="raised " + said(error), where=where(error))
                 if getattr(error, "refused", False) is True:  # an adapter's way to say that there is no answer
                     problem = {"kind": "refused", "message": str(error)}
         self.note(printed, warned)
@@ -417,6 +417,11 @@ def shares(a, b):
         return np.shares_memory(a, b, max_work=10000)
     except Exception:
         return False
+
+
+def raised(error):
+    """The problem that an exception is, without words."""
+    return {"kind": "raised", "exception": name_of_type(error)}
 
 
 def said(error):

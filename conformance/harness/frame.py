@@ -124,8 +124,10 @@ def texts(value: Any) -> bool:
 def problem(value: Any) -> bool:
     """Whether this is a problem as a child reports it."""
     return (
-        isinstance(value, dict) and {"kind", "message"} <= value.keys() <= {"kind", "message", "where"}
+        isinstance(value, dict)
+        and {"kind", "message"} <= value.keys() <= {"kind", "message", "where", "exception"}
         and value["kind"] in KINDS and text(value["message"]) and texts(value.get("where", []))
+        and text(value.get("exception", ""))
     )  # fmt: skip
 
 

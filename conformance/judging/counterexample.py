@@ -85,7 +85,7 @@ def counterexample(
     about = subject.record.calls_of(failure.about)
     compared = tuple(number for number, call in enumerate(calls) if call in about)
     expected = [right(subject, call) for call in calls]
-    demand = SORTS.get(failure.kind.partition(":")[0], "answer")
+    demand = SORTS.get(failure.sort, "answer")
     if demand == "numbers" and not any(
         far(made[number][1].arrays, expected[number], held_apart(made[number][0])) for number in compared
     ):

@@ -8,6 +8,7 @@ import random
 import time
 import traceback
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Case
-from strategies.cases import BLOCK_SIZE, BLOCKS, calm_from_block, from_block
+from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed, calm_from_block, from_block
 from strategies.covering import covering
 
 from .counterexample import Counterexample, counterexample, told
@@ -27,7 +28,7 @@ from .coverage import covered, expected
 from .data import case_to_data, counterexample_to_data
 from .judgement import CannotTell, Failure, Refused
 from .properties import NotApplicable, NotRun, Property
-from .repeat import Repeating, Unrepeatable
+from .repeat import DEATHS, Repeating, Unrepeatable
 from .subject import Subject
 
 LEAST_CALLS = 60  # of one instance: what happens at the fiftieth call is seen by every property
@@ -43,6 +44,8 @@ def judge(
     base_seed: int,
     seconds: float | None = None,
     first: Counterexample | None = None,
+    covers: bool = True,
+    known: Counter[str] | None = None,
 ) -> Iterator[FailureFound | Judged]:
     """Judges one property: yields the failure as it is found, and the verdict once its counterexample is small.
 
@@ -51,6 +54,8 @@ def judge(
 
     count: how many random cases a profile has.  seconds: how long they may be drawn; the covering cases are always run
     first: the counterexample of an earlier run, to begin with
+    covers: whether what is claimed must be covered; else the random cases are all there is
+    known: kinds of failures that are passed over, and counted there, so that they hide no others
     """
     began = time.monotonic()
     result = PropertyResult(prop.id, "inconclusive", prop.statement)
@@ -58,9 +63,9 @@ def judge(
         if silent := unjudged(prop, target):
             result.status, result.message = silent
         else:
-            judging = Judging(prop, Subject(target), result)
+            judging = Judging(prop, Subject(target), result, known)
             try:
-                judging.every(count, base_seed, began + seconds if seconds is not None else None, first)
+                judging.every(count, base_seed, began + seconds if seconds is not None else None, first, covers)
                 judging.held()
             except Found:
                 judging.failed(judging.found)
@@ -137,11 +142,24 @@ def each_block(count: int, number: int, body: Callable[[bytes], None]) -> None:
     )(seed(number)(given(block=BLOCKS)(drawn)))()  # fmt: skip
 
 
+def number_of(prop: Property) -> int:
+    """The number that the cases of a property follow from: its own, so that no two properties have the same cases."""
+    return zlib.crc32(prop.id.encode())
+
+
+def covering_cases(prop: Property, allowed: Allowed) -> Iterable[Case]:
+    """The covering cases of a property, whatever the seed."""
+    return covering(allowed, number_of(prop), prop.every_cell, prop.sketches)
+
+
 class Judging:
     """One property being judged on case after case, by one instance of the target."""
 
-    def __init__(self, prop: Property, subject: Subject, result: PropertyResult) -> None:
+    def __init__(
+        self, prop: Property, subject: Subject, result: PropertyResult, known: Counter[str] | None = None
+    ) -> None:
         self.prop = prop
+        self.known = Counter[str]() if known is None else known
         self.subject = subject
         subject.spare = prop.spare(subject.capabilities)
         self.allowed = prop.allowed(subject.capabilities)
@@ -159,16 +177,20 @@ class Judging:
             self.failure = failure
             raise Found from None
 
-    def every(self, count: int, base_seed: int, deadline: float | None, first: Counterexample | None) -> None:
+    def every(
+        self, count: int, base_seed: int, deadline: float | None, first: Counterexample | None, covers: bool
+    ) -> None:
         """Judges what was saved, the covering cases, random ones, and what is then still missing; raises Found."""
-        number = zlib.crc32(self.prop.id.encode())
+        number = number_of(self.prop)
         self.restart()
         self.again(first)
-        self.each(covering(self.allowed, number, self.prop.every_cell, self.prop.sketches))
+        if covers:
+            self.each(covering_cases(self.prop, self.allowed))
         before = self.result.examples
         self.random(self.prop.random_cases(count), number ^ base_seed, deadline)
         self.result.random = self.result.examples - before
-        self.complete(number ^ base_seed)
+        if covers:
+            self.complete(number ^ base_seed)
         self.outlast(number ^ base_seed, deadline)
 
     def each(self, cases: Iterable[Case]) -> None:
@@ -195,6 +217,10 @@ class Judging:
             self.refused |= isinstance(nothing, Refused)
         except Failure as failure:
             self.result.examples += 1
+            if failure.kind in self.known and failure.kind not in DEATHS:
+                self.known[failure.kind] += 1
+                self.restart()  # nobody says that an instance may be called after it has failed
+                return
             self.failure = failure
             self.seen, self.earlier = (case, list(self.subject.record.made)), list(self.subject.record.earlier)
             raise Found from None

@@ -19,7 +19,8 @@ from .words import Side, about, contrast, show_both
 class Failure(AssertionError):
     """A property does not hold.
 
-    kind               tells failures of one sort from others while shrinking: the sort, and the array, as "value:h_n"
+    kind               tells failures of one sort from others while shrinking: the sort, and the array or the type of
+                       the exception, as "value:h_n" and "raised:ValueError"
     about              the runs or answers that it is about; the last one of all if none is named
     name, at           the number that is wrong: its array and index, as the first of those calls gave it
     given, must, room  what it is, what it must be, and how far from that it may be; for two runs that do not
@@ -36,6 +37,11 @@ class Failure(AssertionError):
         self.about = about
         self.name, self.at = name, at
         self.given, self.must, self.room = given, must, room
+
+    @property
+    def sort(self) -> str:
+        """What sort of failure it is, whatever it is about."""
+        return self.kind.partition(":")[0]
 
 
 class NotApplicable(Exception):

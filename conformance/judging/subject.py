@@ -57,7 +57,7 @@ class Subject:
         self.record = Record()
         problem = self.target.start()
         if problem:
-            raise Failure(problem.kind, told(problem))
+            raise Failure(sort_of(problem), told(problem))
 
     @property
     def module(self) -> str:
@@ -200,8 +200,13 @@ def usable(answer: Answer) -> Answer:
     if answer.problem and answer.problem.kind == "refused":
         raise CannotTell(told(answer.problem))
     if answer.problem:
-        fail(answer.problem.kind, told(answer.problem))
+        fail(sort_of(answer.problem), told(answer.problem))
     return answer
+
+
+def sort_of(problem: Problem) -> str:
+    """What tells a problem from others, as the kind of a failure: "raised:ValueError"."""
+    return f"{problem.kind}:{problem.exception}" if problem.exception else problem.kind
 
 
 def told(problem: Problem) -> str:

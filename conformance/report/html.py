@@ -7,9 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from conformance.claims.capabilities import Capabilities
@@ -18,6 +16,7 @@ from conformance.trial.verdict import Report
 from conformance.trial.verdict import environment as installed
 from reference_rnn import CELLS
 
+from .rendering import templates
 from .together import Together
 from .wording import VERDICTS, figure, mapped
 
@@ -75,8 +74,7 @@ class Columns:
 
 def page(told: Together) -> str:
     """The page of some reports, and of targets that could not be judged."""
-    source = resources.files("conformance.report").joinpath("templates/matrix.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = templates()
     environment.globals.update(
         words=WORDS, signs=SIGNS, verdicts=VERDICTS, colours=COLOURS, columns=Columns.of(told.reports)
     )
@@ -85,7 +83,7 @@ def page(told: Together) -> str:
     )
     environment.globals.update(worst_first=worst_first, versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")
-    return environment.from_string(source).render(told=told)
+    return environment.get_template("matrix.html").render(told=told)
 
 
 def summary(told: Together) -> str:

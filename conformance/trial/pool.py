@@ -9,7 +9,7 @@ import signal
 import sys
 import types
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -55,10 +55,7 @@ def judged_by_processes(target: str, plan: Plan, workers: int, interrupts: Inter
 
 def work(connection: Connection, target: str, options: Options, catalogue: Catalogue, seconds: float | None) -> None:
     """What a worker does: it loads the target, then judges one property after the other, as their ids come in."""
-    for number in set(SIGNALS) - {signal.SIGTERM}:
-        signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main one ends the others
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-    die_with_parent(signal.SIGTERM)
+    obey()
     plan = Plan.of(options, catalogue)
     try:
         held = opened(target, plan)
@@ -77,10 +74,21 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
         held.stop()
 
 
-class Worker:
-    """One worker process, as the main process sees it."""
+def obey() -> None:
+    """Has this process, a worker, end when the main process says so or is gone, and for no other reason."""
+    for number in set(SIGNALS) - {signal.SIGTERM}:
+        signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main one ends the others
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    die_with_parent(signal.SIGTERM)
 
-    def __init__(self, *arguments: Any) -> None:
+
+class Worker:
+    """One worker process, as the main process sees it; it calls a function with its end of a pipe and some arguments.
+
+    id  of what it is doing, None for nothing;  loaded  whether it has said anything yet
+    """
+
+    def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
         context: Any = multiprocessing.get_context(METHOD)
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, *arguments), daemon=True)
@@ -88,10 +96,10 @@ class Worker:
             self.process.start()
         theirs.close()
         self.loaded = False
-        self.id: str | None = None  # of the property that it judges
+        self.id: str | None = None
 
     def give(self, id: str | None) -> None:
-        """Lets it judge a property; None: nothing is left."""
+        """Lets it do something; None: nothing is left."""
         self.id = id
         with contextlib.suppress(OSError):  # if it has died, that shows when its answer is read
             self.connection.send(id)
@@ -147,7 +155,7 @@ class Pool:
     def hire(self, count: int) -> None:
         """Starts workers, as many as are missing and have something to do."""
         for _ in range(min(count, self.count - len(self.workers), len(self.todo))):
-            self.workers.append(Worker(*self.arguments))
+            self.workers.append(Worker(work, *self.arguments))
 
     def heard(self, worker: Worker) -> Iterator[Event]:
         """What one worker sent, or what follows from its death."""

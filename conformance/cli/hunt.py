@@ -1,0 +1,70 @@
+"""``rnn-conformance hunt``: seeds that never repeat, and a corpus of what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from conformance.hunt.corpus import Corpus
+from conformance.hunt.engines import Cluster, Engine, Processes
+from conformance.hunt.hunting import Hunt
+from conformance.hunt.shards import Shard
+from conformance.report.hunting import Page, Watch
+from conformance.trial.interrupts import noted
+from conformance.trial.options import UsageError, processes
+from conformance.trial.pool import cores
+
+from .check import NOTHING, cache_elsewhere
+from .console import verbatim
+from .options import trial_options
+
+
+@click.command()
+@click.argument("targets", nargs=-1, required=True)
+@click.option("--corpus", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), default="corpus",
+              show_default=True, help="The folder that keeps what is found and what is done.")  # fmt: skip
+@click.option("--shard", metavar="K/N", default="1/1", help="Take the K-th of N shares of the seeds, for a CI matrix.")
+@click.option("--rounds", metavar="N", help="How many seeds of each target; without end if not given.")
+@click.option("--scheduler", metavar="ADDRESS", help="Have the workers of this Dask scheduler do it (extra: hunt).")
+@trial_options(
+    "profile", "workers", "seed", "budget", "call-limit", "memory-limit", "forbid", "property", "no-diagnosis", "html",
+)  # fmt: skip
+def hunt(targets, corpus, shard, rounds, scheduler, options):
+    """Judges every TARGET on one seed after the other, and keeps each distinct failure once, made small.
+
+    It ends with its --budget, after --rounds, or with Ctrl-C; nothing is lost, and the next hunt goes on from there.
+    Distinct is a mistake that was named, or a sentence that was measured; where there is neither, the strongest
+    property that fails, with the array or the type of the exception.
+    Exit status: 0 it is over, and nothing was seen but what is known; 1 something that is not in the corpus as known;
+    2 could not tell.
+    """
+    cache_elsewhere()
+    share, most = Shard.read(shard), rounds_of(rounds)
+    if scheduler and options.workers:
+        raise UsageError("--workers are processes of this machine, --scheduler has its own: give one of them")
+    kept = Corpus.made(corpus)
+    with noted() as interrupts:
+        with interrupts.armed():
+            engine: Engine = Cluster(scheduler) if scheduler else Processes(options.workers or cores())
+        page = Page(options.html)
+        try:
+            going = Hunt(targets, options, kept, engine, share, most, away=bool(scheduler))
+        except BaseException:
+            engine.end()
+            raise
+        with Watch(verbatim()) as watch:
+            for event in going.events(interrupts):
+                page(event)
+                watch(event)
+    for loss in page.losses:
+        click.echo(f"rnn-conformance: {loss}", err=True)
+    return going.state.status or (NOTHING if page.losses else 0)
+
+
+def rounds_of(text):
+    """How many rounds, or None for any number."""
+    try:
+        return None if text is None else processes("0" if text == "auto" else text)
+    except UsageError:
+        raise UsageError(f"rounds: {text!r} is not a number of rounds") from None

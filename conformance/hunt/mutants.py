@@ -1,0 +1,75 @@
+"""How much the cases of a hunt show: which of the mistakes that are derived from a target's cells they tell apart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities
+from conformance.faults.operators import derived
+from conformance.faults.patching import Fault, FaultyReference
+from conformance.judging.judge import covering_cases, each_block, number_of
+from conformance.judging.properties import Property
+from conformance.trial.chosen import misses
+from conformance.trial.vectors import Vector, certain
+from reference_rnn import Case, arithmetic
+from strategies.cases import from_block
+
+SEES_ALL = "equivalence.steps"  # the property whose cases are looked at: it judges every number of them
+
+
+class Over(Exception):
+    """There is nothing left to tell apart, or no time."""
+
+
+def apart(
+    claims: Capabilities, properties: Mapping[str, Property], count: int, seed: int, covers: bool,
+    alike: Sequence[str] | None, deadline: float,
+) -> tuple[int, list[str]]:  # fmt: skip
+    """How many mistakes are derived from the claimed cells, and the ids of those that are not told apart yet.
+
+    The cases are those on which a round judges the property that sees every number.
+    alike: those that were not before, None for all;  deadline: when to stop, by the monotonic clock
+    """
+    mutants = {id: fault for cell in claims.cells for id, fault in derived(cell).items()}
+    left = [fault for id, fault in mutants.items() if alike is None or id in alike]
+
+    def look(case: Case) -> None:
+        nonlocal left
+        if not left or time.monotonic() > deadline:
+            raise Over
+        left = not_told_apart(left, case, claims)
+
+    if prop := properties.get(SEES_ALL):
+        each_case(prop, claims, count, seed, covers, look)
+    return len(mutants), [fault.id for fault in left]
+
+
+def each_case(
+    prop: Property, claims: Capabilities, count: int, seed: int, covers: bool, look: Callable[[Case], None]
+) -> None:
+    """Looks at every case of a round of a property, until it is over."""
+    allowed = prop.allowed(claims)
+    try:
+        for case in covering_cases(prop, allowed) if covers else ():
+            look(case)
+        each_block(prop.random_cases(count), number_of(prop) ^ seed, lambda block: look(from_block(block, allowed)))
+    except Over:
+        return
+
+
+def not_told_apart(faults: list[Fault], case: Case, claims: Capabilities) -> list[Fault]:
+    """The mistakes that give what is right on a case, but for rounding; all of them where the case verifies nothing."""
+    balls = certain(case, arithmetic(case.config.dtype, claims.arithmetic, claims.order))
+    if balls is None:
+        return faults
+    vector = Vector(case, balls, claims.arithmetic, claims.order)
+    return [fault for fault in faults if not (fault.about(case.config.cell) and misses(wrong(fault), vector))]
+
+
+@lru_cache(maxsize=2048)
+def wrong(fault: Fault) -> Callable[..., Any]:
+    """The reference with a mistake."""
+    return FaultyReference(fault).forward

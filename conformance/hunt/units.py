@@ -1,0 +1,266 @@
+"""What a hunt has others do: units of work, as JSON there and as JSON back, the same in a process and on a machine.
+
+A unit says all that is needed: a worker keeps nothing but the targets that it has loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conformance.chapters import catalogue
+from conformance.diagnosis.consequence import consequences
+from conformance.events import Diagnosis, Judged, PropertyResult
+from conformance.harness.child import LoadError
+from conformance.harness.files import FileError, read_text
+from conformance.harness.load import Target, TargetError, moved, rebased, spec_of
+from conformance.judging.coverage import expected
+from conformance.judging.data import array_to_data, counterexample_from_data
+from conformance.judging.judge import judge
+from conformance.trial.here import opened
+from conformance.trial.loop import again, confirm, explain
+from conformance.trial.options import Options
+from conformance.trial.plan import Plan
+from conformance.trial.verdict import environment, kit_version
+
+from .distinct import defects
+from .mutants import apart
+
+OPTIONS = ("profile", "call_limit", "memory_limit", "forbid", "properties", "diagnosis")  # those that a unit carries
+LARGEST = 2**24  # bytes of a target's file
+MOST_HELD = 4  # targets that a worker keeps loaded
+ONE_AT_A_TIME = threading.Lock()  # warnings, signals and seeds belong to a whole process
+
+
+NOTHING = Diagnosis([], [])  # what is known without one
+
+
+class Refused(Exception):
+    """A unit cannot be done here, and would not be elsewhere; the message says why."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One thing to do.
+
+    do       one of WORK;  target  as it was named;  options  by name;  kit  the version that asks
+    file     of a target that is sent: how it is called there, its text and its hash
+    seed, covers  of a round: whether the covering cases come first
+    seconds  how long it may take, None for any time
+    known    by property: kinds of failures that are passed over;  first  by property: a counterexample to begin with
+    failed, held  to be explained: results as data, and the ids of properties that held
+    alike    the ids of mutants that are not told apart yet, None for all
+    """
+
+    do: str
+    target: str
+    options: dict[str, Any]
+    kit: str = field(default_factory=kit_version)
+    file: dict[str, str] | None = None
+    seed: int = 0
+    covers: bool = False
+    seconds: float | None = None
+    known: dict[str, list[str]] = field(default_factory=dict)
+    first: dict[str, Any] = field(default_factory=dict)
+    failed: list[dict[str, Any]] = field(default_factory=list)
+    held: list[str] = field(default_factory=list)
+    alike: list[str] | None = None
+
+    def to_text(self) -> str:
+        """The unit as JSON."""
+        return json.dumps(asdict(self))
+
+    @property
+    def plan(self) -> Plan:
+        """What its options ask for."""
+        options = self.options | {name: tuple(self.options[name]) for name in ("forbid", "properties")}
+        return Plan.of(Options(seed=self.seed, saved=False, **options), catalogue)
+
+    @property
+    def place(self) -> str:
+        """The target as it is named here: one that was sent lies in a folder of its own."""
+        if self.file is None:
+            return self.target
+        return moved(self.file["target"], written(self.file["name"], self.file["text"], self.file["sha256"]))
+
+
+def options_of(options: Options) -> dict[str, Any]:
+    """The options that a unit carries."""
+    return {name: getattr(options, name) for name in OPTIONS}
+
+
+def sent(target: str) -> dict[str, str] | None:
+    """The file of a target, to be sent; None where it has none. Raises TargetError where it cannot be read."""
+    if target.startswith("cmd:"):
+        return None
+    try:
+        _, spec = spec_of(target)
+        if "file" not in spec:
+            return None
+        file = Path(spec["file"]).resolve()
+        text = read_text(file, LARGEST)
+    except (LoadError, FileError, ValueError) as error:
+        raise TargetError(str(error)) from None
+    return {"target": rebased(target, file.parent, Path()), "name": file.name, "text": text, "sha256": hashed(text)}
+
+
+def hashed(text: str) -> str:
+    """The hash of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)
+def written(name: str, text: str, sha256: str) -> Path:
+    """A folder with a file that was sent. Raises Refused for one that has changed on its way."""
+    if hashed(text) != sha256:
+        raise Refused(f"{name} is not what was sent: its hash is another one")
+    folder = Path(tempfile.mkdtemp(prefix="rnn-conformance-"))
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def done(text: str) -> str:
+    """Does a unit, and says as JSON what came of it: ``{"refused": ...}`` where it cannot be done at all."""
+    with ONE_AT_A_TIME, np.errstate(all="warn", under="ignore"):
+        began = time.monotonic()
+        try:
+            unit = Unit(**json.loads(text))
+            if unit.kit != kit_version():
+                raise Refused(f"a worker has rnn-conformance {kit_version()}, must be {unit.kit}, as here")
+            answer = WORK[unit.do](unit, HELD.opened(unit))
+        except (Refused, TargetError) as error:
+            answer = {"refused": str(error)}
+        return json.dumps(answer | {"seconds": time.monotonic() - began})
+
+
+class Held:
+    """The targets that this process has loaded; those that were not asked for longest go first."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Target] = {}
+
+    def opened(self, unit: Unit) -> Target:
+        """The target of a unit. Raises TargetError."""
+        key = json.dumps([unit.place, unit.options], sort_keys=True)
+        if key not in self.targets:
+            self.targets[key] = opened(unit.place, unit.plan)
+        self.targets[key] = self.targets.pop(key)
+        while len(self.targets) > MOST_HELD:
+            self.targets.pop(next(iter(self.targets))).stop()
+        return self.targets[key]
+
+    def stop(self) -> None:
+        """Ends their processes."""
+        while self.targets:
+            self.targets.popitem()[1].stop()
+
+
+HELD = Held()
+
+
+def loaded(_: Unit, target: Target) -> dict[str, Any]:
+    """Loads a target: what is to be exercised of what it claims, and where it runs."""
+    return {"areas": expected(target.capabilities), "environment": environment()}
+
+
+def judged(unit: Unit, target: Target) -> dict[str, Any]:
+    """One round: every property on the cases of a seed. What is known is passed over, and said.
+
+    Where the time is over before all is judged, it is cut; so that others come last next time, the order turns with
+    the seed.
+    """
+    plan, began = unit.plan, time.monotonic()
+    found: dict[str, Any] = {
+        "failed": [], "held": [], "again": [], "stumbled": [], "examples": 0, "coverage": Counter(), "cut": False,
+    }  # fmt: skip
+    for id in turned(plan.strongest_first, 0 if unit.covers else unit.seed):
+        prop, left = plan.properties[id], None
+        if not unit.covers and not prop.random_cases(plan.options.random_cases) and id not in unit.first:
+            continue
+        if unit.seconds is not None and (left := began + unit.seconds - time.monotonic()) <= 0:
+            found["cut"] = True
+            break
+        known = Counter(dict.fromkeys(unit.known.get(id, ()), 0))
+        first = counterexample_from_data(unit.first[id]) if id in unit.first else None
+        events = judge(prop, target, plan.options.random_cases, unit.seed, left, first, unit.covers, known)
+        for event in events:
+            if isinstance(event, Judged) or event.result.kind in known:  # what is known need not be made small
+                noted(event.result, known, found)
+                break
+    return found
+
+
+def turned(ids: list[str], seed: int) -> list[str]:
+    """The ids, from another one on for each seed."""
+    start = 7 * seed % max(len(ids), 1)
+    return ids[start:] + ids[:start]
+
+
+def noted(result: PropertyResult, known: Counter[str], found: dict[str, Any]) -> None:
+    """Notes what became of one property in a round."""
+    found["examples"] += result.examples
+    found["coverage"].update(result.coverage)
+    found["again"] += [[result.id, kind] for kind, times in known.items() if times]
+    if result.status == "failed" and result.kind in known:
+        found["again"].append([result.id, result.kind])
+    elif result.status == "failed":
+        found["failed"].append(asdict(result))
+    elif result.status == "passed" and not any(known.values()):
+        found["held"].append(result.id)
+    if result.error:
+        found["stumbled"].append([result.id, result.message, result.error])
+
+
+def explained(unit: Unit, target: Target) -> dict[str, Any]:
+    """Which distinct defects some failures are: a fresh process confirms them, and the mistake is looked for."""
+    plan, failed = unit.plan, [PropertyResult(**one) for one in unit.failed]
+    confirm(plan, unit.place, failed)
+    diagnosis = None
+    if plan.options.diagnosis:
+        held = [PropertyResult(id, "passed") for id in unit.held]
+        diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], unit.seconds or inf)
+    found = []
+    for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target)):
+        data = asdict(defect) | {"id": defect.id, "given": given(defect.result.found, target)}
+        if defect.result.found:
+            data["result"]["found"] = defect.result.found | {"target": unit.target}
+        found.append(data)
+    return {"defects": found, "environment": environment()}
+
+
+def given(data: Mapping[str, Any] | None, target: Target) -> list[dict[str, Any]]:
+    """What a target answers now to each call of a counterexample: its arrays, none where there was no answer."""
+    if data is None or target.start() is not None:
+        return []
+    answers = [call.make(target) for call in counterexample_from_data(data).calls]
+    return [{name: array_to_data(array) for name, array in answer.arrays.items()} for answer in answers]
+
+
+def told_apart(unit: Unit, target: Target) -> dict[str, Any]:
+    """Which mutants the cases of a round tell apart."""
+    plan = unit.plan
+    of, alike = apart(
+        target.capabilities, plan.properties, plan.options.random_cases, unit.seed, unit.covers, unit.alike,
+        time.monotonic() + (unit.seconds or inf),
+    )  # fmt: skip
+    return {"mutants": of, "alike": alike}
+
+
+WORK: dict[str, Callable[[Unit, Target], dict[str, Any]]] = {
+    "open": loaded,
+    "judge": judged,
+    "explain": explained,
+    "tell apart": told_apart,
+}

@@ -1,0 +1,148 @@
+"""A report on one finding, for those who maintain the target: they need neither this kit nor its words to follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from conformance.chapters import catalogue
+from conformance.harness.child import LoadError
+from conformance.harness.files import FileError, read_text
+from conformance.harness.text import MESSAGE, visible
+from conformance.hunt.corpus import Kept
+from conformance.hunt.distinct import FAILURE, MISTAKE
+from conformance.judging.counterexample import DEMANDS, Counterexample
+from conformance.judging.data import number_from_data
+from conformance.trial.counterexamples import claimed_by, load
+from conformance.trial.place import LARGEST, place_of
+from conformance.trial.script import script
+from conformance.trial.source import NotAlone
+
+from .summary import block, code
+
+MOST_NUMBERS = 12  # in the table of what was expected and what came
+MOST_LINES = 60  # of their source
+
+
+def document(finding: Kept, file: Path, rounds: int) -> str:
+    """The report in Markdown. Raises CounterexampleError for a file that is no counterexample.
+
+    file: of the counterexample;  rounds: how many have shown the finding
+    """
+    found = None
+    if file.exists():
+        claimed_by(file)
+        found = load(file)
+    parts = [
+        *title(finding), *versions(finding, rounds), *named(finding), *shown(finding, found), *not_rounding(found),
+        *alone(found), *source(finding),
+    ]  # fmt: skip
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def title(finding: Kept) -> Iterator[str]:
+    """What is wrong, in a line, and what should hold."""
+    yield from (f"# {code(visible(finding.target))}: {code(visible(finding.title, MESSAGE))}", "")
+    if finding.statement:
+        yield from (f"This should hold and does not: {finding.statement}", "")
+    if finding.key[0] != FAILURE:
+        yield from (code(visible(finding.message, MESSAGE)), "")
+
+
+def versions(finding: Kept, rounds: int) -> Iterator[str]:
+    """With what it was seen, and how often."""
+    yield from ("## Versions", "")
+    yield from (f"- {name} {version}" for name, version in finding.environment.items() if version)
+    yield f"- found by rnn-conformance {finding.kit_version}, {finding.first_seen}, seed {finding.seed}"
+    yield from (f"- seen with {rounds} seeds" if rounds > 1 else "- seen with one seed", "")
+
+
+def named(finding: Kept) -> Iterator[str]:
+    """The mistake, where it is known."""
+    if finding.key[0] == MISTAKE and finding.patch:
+        yield from ("## The mistake", "", "The same numbers come from a textbook implementation with this change:", "")
+        yield from (*block(finding.patch.splitlines(), "diff"), "")
+
+
+def shown(finding: Kept, found: Counterexample | None) -> Iterator[str]:
+    """What was expected and what came, number by number."""
+    rows = list(wrong_numbers(finding, found)) if found else []
+    if rows:
+        yield from (
+            "## Expected and given",
+            "",
+            "| | expected | given | off by | allowed |",
+            "|---|---:|---:|---:|---:|",
+        )
+        yield from rows[:MOST_NUMBERS]
+        yield from ([f"\nand {len(rows) - MOST_NUMBERS} more", ""] if len(rows) > MOST_NUMBERS else [""])
+
+
+def wrong_numbers(finding: Kept, found: Counterexample) -> Iterator[str]:
+    """A row for each number of the compared calls that is further off than it may be."""
+    for number in found.compared if len(finding.given) == len(found.calls) else ():
+        for name, (must, room) in found.expected[number].items():
+            if (entry := finding.given[number].get(name)) is None or list(entry["shape"]) != list(must.shape):
+                continue
+            given = np.array([number_from_data(name, one) for one in entry["data"]]).reshape(must.shape)
+            with np.errstate(all="ignore"):
+                off = abs(given - must)
+                near = (given == must) | (off <= room) | np.isinf(room) | (np.isnan(given) & np.isnan(must))
+            for at in map(tuple, np.argwhere(~near)):
+                place = f"{name}[{', '.join(map(str, at))}]"
+                yield f"| `{place}` | {must[at]:.9g} | {given[at]:.9g} | {off[at]:.3g} | {room[at]:.3g} |"
+
+
+def not_rounding(found: Counterexample | None) -> Iterator[str]:
+    """Why it is a defect and no matter of precision."""
+    if found is None:
+        return
+    yield from ("## Why this is not rounding", "")
+    if found.demand == "numbers":
+        dtype = found.case.config.dtype
+        yield (
+            f"Each expected number comes with a bound: what rounding in {dtype} may do to *any* correct "
+            "implementation, in any order of summation, derived from the facts of the arithmetic and not chosen. What "
+            "is off by no more is not reported. So no order of operations and no compiler explains these numbers."
+        )
+    else:
+        yield f"No number that could be rounded is compared. What does not hold is this: {DEMANDS[found.demand]}."
+    if found.repeatable is False:
+        yield from ("", "It did not fail every time: when it was found, a fresh process was right on this case alone.")
+    yield ""
+
+
+def alone(found: Counterexample | None) -> Iterator[str]:
+    """The script that shows it without this kit, or why there is none."""
+    yield from ("## To see it", "")
+    if found is None:
+        yield from ("The target could not even be built, so no case is needed.", "")
+        return
+    try:
+        text = script(found, catalogue()[found.property].statement)
+    except (NotAlone, LoadError, KeyError, OSError, ValueError) as error:
+        yield from (f"There is no script that stands alone: {code(visible(error))}", "")
+        return
+    if found.target.startswith("cmd:"):
+        yield from ("Send these lines to the command:", "", *block(text.splitlines()), "")
+        return
+    yield from ("Save this as `shows.py` and run it; it needs NumPy and the package alone, and exits with 1.", "")
+    yield from (*block(text.splitlines(), "python"), "")
+
+
+def source(finding: Kept) -> Iterator[str]:
+    """The lines of the target's source, where they are known."""
+    place = place_of(finding.target)
+    if place is None:
+        return
+    try:
+        lines = read_text(place.file, LARGEST).splitlines()
+    except FileError:
+        return
+    last = next(
+        (n for n in range(place.line, len(lines)) if lines[n][:1].strip() and lines[n][0] not in ")]}#"), len(lines)
+    )
+    shown = lines[place.line - 1 : min(last, place.line - 1 + MOST_LINES)]
+    yield from (f"## The source, {code(place.from_root)} from line {place.line}", "", *block(shown, "python"), "")

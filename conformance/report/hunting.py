@@ -1,0 +1,129 @@
+"""A hunt, for those who watch it: lines, a display on a terminal, and a page that is written anew as it goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from conformance.harness.text import MESSAGE, visible
+from conformance.hunt.corpus import Kept
+from conformance.hunt.happenings import Begun, Found, Happening, Over, State, Target
+
+from . import files
+from .rendering import templates
+from .terminal import line
+
+REFRESH = 10.0  # seconds between two pages, where nothing was found
+SHORT = 12  # characters of an id, for people
+
+
+class Watch:
+    """Shows findings as they come, where the hunt is on a terminal, and what became of it at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> Watch:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.live:
+            self.live.stop()
+
+    def __call__(self, event: Happening) -> None:
+        """Shows what there is to show."""
+        if isinstance(event, Begun):
+            line(self.console, begun(event.state))
+        elif isinstance(event, Found):
+            line(self.console, found(event.finding), "red" if event.finding.is_new else "")
+        if isinstance(event, Over):
+            self.__exit__()
+            for text in summary(event.state):
+                line(self.console, text)
+        elif self.live:
+            self.live.update(table(event.state), refresh=True)
+
+
+class Page:
+    """Writes the page of a hunt, whenever something is found, and now and then.
+
+    losses  in a sentence each, what could not be written
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.losses: list[str] = []
+        self.last = -REFRESH
+
+    def __call__(self, event: Happening) -> None:
+        """Writes it, if it is time."""
+        now = time.monotonic()
+        if self.file and (isinstance(event, (Found, Over)) or now - self.last > REFRESH):
+            self.last = now
+            self.losses = files.write({self.file: page(event.state, over=isinstance(event, Over))})
+
+
+def begun(state: State) -> str:
+    """What is hunted, in a line."""
+    names = ", ".join(target.name for target in state.targets)
+    before = sum(target.before for target in state.targets)
+    done = f", {before:,} rounds are done already" if before else ""
+    return f"hunting      {names} (share {state.shard}, corpus {state.corpus}{done})"
+
+
+def found(finding: Kept) -> str:
+    """A finding in a line."""
+    return f"{finding.status:12} {finding.id[:SHORT]} {visible(finding.target)}: {visible(finding.title, MESSAGE)}"
+
+
+def summary(state: State) -> Iterator[str]:
+    """What became of a hunt, in lines."""
+    if state.interrupted:
+        yield f"interrupted by {state.interrupted}; what was found and done is kept, and the next hunt goes on there"
+    rounds = "1 round" if state.rounds == 1 else f"{state.rounds:,} rounds"
+    yield f"{rounds} in {state.seconds:.0f} s: {len(state.new)} new, {len(state.known)} known (corpus {state.corpus})"
+    for target in state.targets:
+        yield f"  {target.name}: {', '.join(figures(target))}"
+    if any(target.alike is not None for target in state.targets):
+        yield f"  mutants took {state.share:.1%} of the time"
+    for sentence in state.lost:
+        yield f"  could not be done: {sentence}"
+
+
+def figures(target: Target) -> Iterator[str]:
+    """How far a target has been hunted."""
+    yield f"{target.before + target.rounds:,} rounds"
+    yield f"{target.cases:,} cases"
+    yield f"{len(target.covered)} of {len(target.areas)} claims covered"
+    if target.alike is not None:
+        yield f"{target.mutants - len(target.alike):,} of {target.mutants:,} mutants told apart"
+
+
+def table(state: State) -> Table:
+    """Where a hunt is, for a terminal."""
+    made = Table(title=f"{state.rounds:,} rounds, {state.seconds:.0f} s, {state.workers} workers", expand=False)
+    for name in ("target", "rounds", "cases", "claims covered", "mutants told apart", "new", "known"):
+        made.add_column(name, justify="left" if name == "target" else "right")
+    for target in state.targets:
+        new, known = (sum(visible(one.target, 300) == target.name for one in some) for some in (state.new, state.known))
+        told = "" if target.alike is None else f"{target.mutants - len(target.alike):,}/{target.mutants:,}"
+        made.add_row(
+            Text(target.name), f"{target.rounds:,}", f"{target.cases:,}", f"{len(target.covered)}/{len(target.areas)}",
+            told, str(new), str(known),
+        )  # fmt: skip
+    made.caption = f"mutants took {state.share:.1%} of the time"
+    return made
+
+
+def page(state: State, over: bool) -> str:
+    """The page of a hunt."""
+    return templates().get_template("hunt.html").render(state=state, over=over, short=SHORT, figures=figures)
