@@ -62,13 +62,17 @@ def how(result: PropertyResult) -> Shown:
 
 def defects(
     target: str, failed: Sequence[PropertyResult], diagnosis: Diagnosis, properties: Mapping[str, Property],
-    follows: Follows,
+    follows: Follows, also: Sequence[Shown] = (),
 ) -> list[Defect]:  # fmt: skip
-    """The distinct failures among those of one round, each with what stands for it; the strongest property first."""
+    """The distinct failures among those of one round, each with what stands for it; the strongest property first.
+
+    follows  whether a failure follows from some mistakes;  also  what else failed in this round, and is known
+    """
     found: dict[tuple[str, ...], Defect] = {}
     ranked = sorted(failed, key=lambda result: properties[result.id].rank)
     named = {result.id: name_of(result, diagnosis, follows) for result in ranked}
-    unnamed = [result for result in ranked if not named[result.id]]
+    unnamed = [*also, *(how(result) for result in ranked if not named[result.id])]
+    unnamed.sort(key=lambda shown: properties[shown.id].rank)
     for result in ranked:
         key, title, patch = named[result.id] or strongest_alike(result, unnamed)
         defect = found.setdefault(key, Defect(target, key, title, patch, result))
@@ -105,8 +109,7 @@ def cell_of(result: PropertyResult) -> str:
     return str(case_from_data(result.case).config.cell) if result.case else ""
 
 
-def strongest_alike(result: PropertyResult, ranked: Sequence[PropertyResult]) -> Name:
+def strongest_alike(result: PropertyResult, ranked: Sequence[Shown]) -> Name:
     """The name of a failure that has none: the strongest property that fails about the same stands for it."""
     about = how(result).about
-    strongest = next(one for one in ranked if how(one).about == about)
-    return (FAILURE, strongest.id, about), strongest.message, ""
+    return (FAILURE, next(one.id for one in ranked if one.about == about), about), result.message, ""

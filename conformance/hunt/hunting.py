@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from conformance.chapters import catalogue
@@ -23,7 +23,7 @@ from conformance.trial.plan import Plan
 from conformance.trial.verdict import kit_version
 
 from .corpus import Corpus, Kept, read
-from .distinct import Shown, defects, how
+from .distinct import FAILURE, Shown, defects
 from .engines import Engine, Gone
 from .happenings import Begun, Found, Happening, Moved, Over, State, Target
 from .shards import Part, Shard
@@ -32,7 +32,41 @@ from .units import NOTHING, Unit, hashed, options_of, sent
 POLL = 0.1  # seconds between two looks at whether a signal came
 SHARE = 0.1  # of the time of all workers, at most, for telling mutants apart
 LOOK = 2.0  # seconds for one look at mutants, at most
+TRIES = 8  # for the properties of a round to be judged on behind what is known
 DIAGNOSIS = 60.0  # seconds to explain failures, at most, once the budget is over
+
+
+@dataclass
+class Round:
+    """One seed on one target, while it is being judged.
+
+    unit    what was given first;  judged  whether all of it is;  tries  how often some of it was given
+    failed  what fails, each way in which it shows once, with its counterexample;  again  what was known before
+    held    the properties that hold on all of its cases;  cut  whether the time was over before all was judged
+    """
+
+    unit: Unit
+    judged: bool = False
+    tries: int = 1
+    failed: dict[Shown, dict[str, Any]] = field(default_factory=dict)
+    again: dict[Shown, None] = field(default_factory=dict)
+    held: list[str] = field(default_factory=list)
+    examples: int = 0
+    coverage: dict[str, int] = field(default_factory=dict)
+    cut: bool = False
+
+    def hear(self, answer: dict[str, Any]) -> None:
+        """Notes what came back: of the whole round, or of the properties that are judged on behind what is known."""
+        self.failed |= {Shown(one["id"], one["kind"]): one for one in answer["failed"]}
+        self.again |= {shown: None for one in answer["again"] if (shown := Shown(*one)) not in self.failed}
+        if self.tries == 1:
+            self.held, self.examples, self.coverage = answer["held"], answer["examples"], answer["coverage"]
+        self.cut |= answer["cut"]
+
+    @property
+    def shows(self) -> list[Shown]:
+        """How all that fails shows."""
+        return [*self.failed, *self.again]
 
 
 @dataclass
@@ -41,9 +75,9 @@ class Quarry:
 
     part      what this shard has done;  others  what other shards have, when the hunt began
     seen      how failures show that belong to findings, with the ids of these
-    given     seeds of rounds that are being done;  rounds  given in this hunt
-    waiting   rounds with failures that show in a new way, as they came back;  explaining  the one that is looked at
-    looking   whether mutants are being told apart;  unlooked  the round whose cases are next, if there is one
+    going     the rounds that are not done, by seed;  rounds  given in this hunt;  todo  units of these, to be given
+    explaining  the round whose failures are being explained;  looking  whether mutants are being told apart
+    unlooked  the round whose cases are to be looked at next
     """
 
     target: str
@@ -54,10 +88,10 @@ class Quarry:
     seen: dict[Shown, str]
     environment: dict[str, str | None] = field(default_factory=dict)
     first: dict[str, Any] = field(default_factory=dict)
-    given: set[int] = field(default_factory=set)
+    going: dict[int, Round] = field(default_factory=dict)
     rounds: int = 0
-    waiting: list[tuple[Unit, dict[str, Any]]] = field(default_factory=list)
-    explaining: tuple[Unit, dict[str, Any]] | None = None
+    todo: list[Unit] = field(default_factory=list)
+    explaining: Round | None = None
     looking: bool = False
     unlooked: Unit | None = None
 
@@ -65,12 +99,21 @@ class Quarry:
         """What the covering cases were judged with: another file, kit or option is judged on them anew."""
         return hashed(repr((kit_version(), self.file and self.file["sha256"], sorted(options.items()))))
 
-    def known(self) -> dict[str, list[str]]:
-        """By property: the kinds of failures that are no news."""
+    def known(self, round: Round | None = None) -> dict[str, list[str]]:
+        """By property: the kinds of failures that are no news, those of a round too."""
         found: dict[str, list[str]] = {}
-        for one in self.seen:
+        for one in dict.fromkeys((*self.seen, *(round.shows if round else ()))):
             found.setdefault(one.id, []).append(one.kind)
         return found
+
+    def fresh(self, round: Round) -> list[dict[str, Any]]:
+        """Those failures of a round that show in a way that is not known."""
+        return [data for shown, data in round.failed.items() if shown not in self.seen]
+
+    def due(self) -> Round | None:
+        """The round to be explained next: in the order of seeds, so that what is found depends on nothing else."""
+        first = self.going[min(self.going)] if self.going and self.explaining is None else None
+        return first if first and first.judged and self.fresh(first) else None
 
 
 class Hunt:
@@ -150,8 +193,8 @@ class Hunt:
             interrupts.check()
             while self.engine.room > 0 and (unit := self.next()):
                 self.engine.give(unit)
-            if not self.engine.busy and self.ended:
-                return
+            if not self.engine.busy and self.engine.room > 0:
+                return  # there was nothing to give
             for unit, answer in self.engine.finished(POLL):
                 yield from self.heard(unit, answer)
 
@@ -163,19 +206,28 @@ class Hunt:
         return None if self.options.budget is None else self.began + self.options.budget - time.monotonic()
 
     @property
+    def late(self) -> bool:
+        """Whether the budget is over."""
+        return self.left is not None and self.left <= 0
+
+    @property
     def ended(self) -> bool:
-        """Whether no more rounds are to be given, or there is nothing that could be."""
-        return (self.left is not None and self.left <= 0) or all(map(self.has_enough, self.quarries))
+        """Whether no more rounds are to begin."""
+        return self.late or all(map(self.has_enough, self.quarries))
 
     def has_enough(self, quarry: Quarry) -> bool:
         """Whether a target has had all its rounds."""
         return self.limit is not None and quarry.rounds >= self.limit
 
     def next(self) -> Unit | None:
-        """The next unit: failures are explained first; mutants get their share; else a round of whoever had fewest."""
+        """The next unit: rounds are brought to their end first; mutants get their share; else another round begins, of
+        whoever had fewest.
+        """
         for quarry in self.quarries:
-            if quarry.waiting and quarry.explaining is None and (unit := self.explanation(quarry)):
-                return unit
+            if quarry.todo:
+                return quarry.todo.pop(0)
+            if round := quarry.due():
+                return self.explanation(quarry, round)
         if self.ended:
             return None
         for quarry in self.quarries:
@@ -190,26 +242,34 @@ class Hunt:
 
     def round(self, quarry: Quarry) -> Unit:
         """The next round of a target; in the first one of a hunt, what the corpus has is judged again."""
-        seed = quarry.part.skip(quarry.others, quarry.given)
+        seed = quarry.part.skip(quarry.others, quarry.going)
         covers = not quarry.rounds and quarry.part.covered != quarry.fingerprint(self.carried)
-        first = {} if quarry.rounds else quarry.first
-        quarry.given.add(seed)
+        unit = self.unit(
+            "judge", quarry, seed=seed, covers=covers, seconds=self.left, known=quarry.known(),
+            first={} if quarry.rounds else quarry.first,
+        )  # fmt: skip
+        quarry.going[seed] = Round(unit)
         quarry.rounds += 1
-        known = quarry.known()
-        return self.unit("judge", quarry, seed=seed, covers=covers, seconds=self.left, known=known, first=first)
+        return unit
 
-    def explanation(self, quarry: Quarry) -> Unit | None:
-        """The first of the rounds that wait, to be explained; those that have become clear by now are noted."""
-        while quarry.waiting:
-            unit, answer = quarry.waiting[0]
-            fresh = [one for one in answer["failed"] if how_of(one) not in quarry.seen]
-            quarry.waiting.pop(0)
-            if fresh:
-                quarry.explaining = unit, answer
-                seconds = None if self.left is None else max(self.left, DIAGNOSIS)
-                return self.unit("explain", quarry, seed=unit.seed, failed=fresh, held=answer["held"], seconds=seconds)
-            self.close(quarry, unit, answer)
-        return None
+    def explanation(self, quarry: Quarry, round: Round) -> Unit:
+        """What fails in a round in a new way, to be explained."""
+        quarry.explaining = round
+        held = [id for id in quarry.part.held or round.held if id in round.held]
+        also = [[one.id, one.kind] for one in self.without_name(quarry, round)]
+        seconds = None if self.left is None else max(self.left, DIAGNOSIS)
+        return self.unit(
+            "explain", quarry, seed=round.unit.seed, failed=quarry.fresh(round), held=held, also=also, seconds=seconds
+        )
+
+    def without_name(self, quarry: Quarry, round: Round) -> list[Shown]:
+        """How known failures show in a round of which nobody knows the mistake."""
+        known = [one for one in round.shows if one in quarry.seen]
+        return [one for one in known if self.finding(quarry.seen[one]).key[0] == FAILURE]
+
+    def finding(self, id: str) -> Kept:
+        """A finding, with the status that it had when the hunt began."""
+        return self.state.findings.get(id) or self.before.get(id) or self.corpus.finding(id)
 
     def look(self, quarry: Quarry) -> Unit | None:
         """A look at mutants, if there are any left and their share of the time allows it."""
@@ -236,14 +296,11 @@ class Hunt:
             raise Gone(refused)
         self.spent += answer.get("seconds", 0.0)
         if unit.do == "tell apart":
-            quarry.looking = False
-            self.looked += answer.get("seconds", 0.0) - (unit.seconds or 0.0)
-            if "lost" not in answer:
-                quarry.told.mutants, quarry.told.alike = answer["mutants"], answer["alike"]
+            self.looked_at(quarry, unit, answer)
         elif unit.do == "explain":
             yield from self.explained(quarry, answer)
         elif "lost" in answer:
-            quarry.given.discard(unit.seed)
+            del quarry.going[unit.seed]
             self.lose(f"seed {unit.seed} of {quarry.told.name}: {answer['lost']}")
         else:
             yield from self.judged(quarry, unit, answer)
@@ -255,100 +312,105 @@ class Hunt:
         if sentence not in self.state.lost:
             self.state.lost.append(sentence)
 
+    def looked_at(self, quarry: Quarry, unit: Unit, answer: dict[str, Any]) -> None:
+        """Notes which mutants are told apart."""
+        quarry.looking = False
+        self.looked += answer.get("seconds", 0.0) - (unit.seconds or 0.0)
+        if "lost" not in answer:
+            quarry.told.mutants, quarry.told.alike = answer["mutants"], answer["alike"]
+
     def judged(self, quarry: Quarry, unit: Unit, answer: dict[str, Any]) -> Iterator[Happening]:
-        """Notes a round; one with failures that show in a new way waits until they are explained."""
+        """Notes a round, or what came behind its first failures: where these are passed over, they hide no others."""
+        round = quarry.going[unit.seed]
+        round.hear(answer)
         for id, message, _ in answer["stumbled"]:
             self.lose(f"{id} at seed {unit.seed} of {quarry.told.name}: {message}")
-        if unit.covers or quarry.unlooked is None:
-            quarry.unlooked = unit
-        for id, kind in answer["again"]:
-            yield from self.see(quarry, quarry.seen[Shown(id, kind)])
-        if all(how_of(one) in quarry.seen for one in answer["failed"]):
-            self.close(quarry, unit, answer)
-        else:
-            quarry.waiting.append((unit, answer))
+        if answer["failed"] and round.tries < TRIES and not self.late:
+            round.tries += 1
+            only = [one["id"] for one in answer["failed"]]
+            quarry.todo.append(replace(round.unit, known=quarry.known(round), only=only, seconds=self.left))
+            return
+        round.judged = True
+        if round.unit.covers:
+            quarry.part.held = round.held
+        if round.unit.covers or quarry.unlooked is None:
+            quarry.unlooked = round.unit
+        yield from self.closed(quarry, round)
+
+    def closed(self, quarry: Quarry, round: Round) -> Iterator[Happening]:
+        """Ends a round, if all that fails in it is known by now."""
+        if round.judged and not quarry.fresh(round):
+            for shown in round.shows:
+                yield from self.see(quarry.seen[shown])
+            self.close(quarry, round)
 
     def explained(self, quarry: Quarry, answer: dict[str, Any]) -> Iterator[Happening]:
-        """Keeps the defects that some failures are."""
+        """Keeps the defects that some failures are; other rounds may be clear by that."""
         assert quarry.explaining is not None
-        (unit, round), quarry.explaining = quarry.explaining, None
+        round, quarry.explaining = quarry.explaining, None
         if "lost" in answer:  # then they are kept as they show
-            self.lose(f"what fails at seed {unit.seed} of {quarry.told.name} could not be explained: {answer['lost']}")
-            found = self.as_shown(quarry, round)
-        else:
-            found = answer["defects"]
-        yield from self.keep(quarry, unit, round, found, answer.get("environment", quarry.environment))
+            self.lose(f"what fails at seed {round.unit.seed} of {quarry.told.name}: {answer['lost']}")
+            answer = {"defects": self.as_shown(quarry, round), "environment": quarry.environment}
+        yield from self.keep(quarry, round, answer["defects"], answer["environment"])
+        for _, other in sorted(quarry.going.items()):
+            yield from self.closed(quarry, other)
 
-    def as_shown(self, quarry: Quarry, round: dict[str, Any]) -> list[dict[str, Any]]:
+    def as_shown(self, quarry: Quarry, round: Round) -> list[dict[str, Any]]:
         """The defects of a round without an explanation."""
-        failed = [PropertyResult(**one) for one in round["failed"]]
-        fresh = [one for one in failed if how(one) not in quarry.seen]
-        found = defects(quarry.target, fresh, NOTHING, self.properties, lambda *_: False)
+        failed = [PropertyResult(**one) for one in quarry.fresh(round)]
+        also = self.without_name(quarry, round)
+        found = defects(quarry.target, failed, NOTHING, self.properties, lambda *_: False, also)
         for one in found:
             one.result.found = one.result.found and one.result.found | {"target": quarry.target}
         return [asdict(one) | {"id": one.id} for one in found]
 
     def keep(
-        self, quarry: Quarry, unit: Unit, round: dict[str, Any], found: Sequence[dict[str, Any]],
-        environment: dict[str, str | None],
-    ) -> Iterator[Happening]:  # fmt: skip
-        """Keeps the findings of a round, and then that it is done."""
+        self, quarry: Quarry, round: Round, found: Sequence[dict[str, Any]], environment: dict[str, str | None]
+    ) -> Iterator[Happening]:
+        """Keeps findings, and how they show."""
         for defect in found:
-            finding = Kept.of(defect, unit.seed, environment)
+            finding = Kept.of(defect, round.unit.seed, environment)
             fresh = self.corpus.keep(finding, defect["result"]["found"])
             for shown in finding.shown:
                 quarry.seen[shown] = quarry.part.seen[shown] = finding.id
-            yield from self.see(quarry, finding.id, fresh)
-        for one in round["failed"]:
-            if (id := quarry.seen.get(how_of(one))) and id not in {defect["id"] for defect in found}:
-                yield from self.see(quarry, id)
-        self.close(quarry, unit, round)
+            yield from self.see(finding.id, fresh)
+        self.corpus.save(quarry.part)
 
-    def see(self, quarry: Quarry, id: str, fresh: bool = False) -> Iterator[Happening]:
+    def see(self, id: str, fresh: bool = False) -> Iterator[Happening]:
         """Notes that this hunt has seen a finding."""
-        first = id not in self.state.findings
-        if first:
-            self.state.findings[id] = self.before.get(id) or self.corpus.finding(id)
+        if id not in self.state.findings:
+            self.state.findings[id] = self.finding(id)
             yield Found(self.state, self.state.findings[id], fresh)
 
-    def close(self, quarry: Quarry, unit: Unit, answer: dict[str, Any]) -> None:
+    def close(self, quarry: Quarry, round: Round) -> None:
         """Keeps that a round is done; what it found is on the disk already."""
         part, told = quarry.part, quarry.told
-        shows = [how_of(one) for one in answer["failed"]] + [Shown(*one) for one in answer["again"]]
-        for id in dict.fromkeys(quarry.seen[shown] for shown in shows):
+        for id in {quarry.seen[shown]: None for shown in round.shows}:
             part.rounds[id] += 1
             self.state.again[id] = self.state.again.get(id, 0) + 1
-        for shown in shows:
-            part.seen[shown] = quarry.seen[shown]
-        part.examples += answer["examples"]
-        part.coverage.update(answer["coverage"])
+        part.seen |= {shown: quarry.seen[shown] for shown in round.shows}
+        part.examples += round.examples
+        part.coverage.update(round.coverage)
         part.mutants, part.alike = told.mutants, told.alike
-        if unit.covers and not answer["cut"]:
+        if round.unit.covers and not round.cut:
             part.covered = quarry.fingerprint(self.carried)
-        part.add(unit.seed)
-        quarry.given.discard(unit.seed)
+        part.add(round.unit.seed)
+        del quarry.going[round.unit.seed]
         told.rounds += 1
-        told.cases += answer["examples"]
-        for area, number in answer["coverage"].items():
+        told.cases += round.examples
+        for area, number in round.coverage.items():
             told.exercised[area] = told.exercised.get(area, 0) + number
         self.corpus.save(part)
 
     def unexplained(self) -> Iterator[Happening]:
-        """Keeps what has been heard of and not explained, when a hunt is interrupted."""
+        """Keeps what has been heard of and not explained when a hunt is interrupted; its rounds are not done."""
         for quarry in self.quarries:
-            rounds = [quarry.explaining] if quarry.explaining else []
-            rounds += quarry.waiting
-            quarry.explaining, quarry.waiting = None, []
-            for unit, round in rounds:
-                yield from self.keep(quarry, unit, round, self.as_shown(quarry, round), quarry.environment)
+            for _, round in sorted(quarry.going.items()):
+                if quarry.fresh(round):
+                    yield from self.keep(quarry, round, self.as_shown(quarry, round), quarry.environment)
 
     def measure(self) -> None:
         """Notes how far the hunt is."""
         self.state.seconds = time.monotonic() - self.began
         self.state.share = self.looked / self.spent if self.spent else 0.0
         self.state.workers = self.engine.workers
-
-
-def how_of(failed: dict[str, Any]) -> Shown:
-    """How a failure shows that came back as data."""
-    return Shown(failed["id"], failed["kind"])

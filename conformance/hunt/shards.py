@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -47,6 +47,7 @@ class Part:
     covered   what was judged on the covering cases: target, kit and options, as a hash
     examples  cases judged;  coverage  how many of them exercised what
     mutants   how many mistakes were derived;  alike  those of them that no case has told apart
+    held      the properties that held on the covering cases
     seen      how failures show that belong to findings;  rounds  by finding: how many showed it
     """
 
@@ -60,6 +61,7 @@ class Part:
     coverage: Counter[str] = field(default_factory=Counter)
     mutants: int = 0
     alike: list[str] | None = None
+    held: list[str] = field(default_factory=list)
     seen: dict[Shown, str] = field(default_factory=dict)
     rounds: Counter[str] = field(default_factory=Counter)
 
@@ -80,7 +82,7 @@ class Part:
             self.ahead.remove(self.next)
             self.next += 1
 
-    def skip(self, others: Collection[Part], taken: Collection[int]) -> int:
+    def skip(self, others: Collection[Part], taken: Container[int]) -> int:
         """The first seed of this shard that is neither done by any part nor taken."""
         parts = (self, *others)
         seeds = self.shard.seeds(self.seed)
@@ -94,7 +96,7 @@ class Part:
             self.target, self.seed, self.shard, max(self.next, other.next), self.ahead | other.ahead,
             further.covered, further.examples, further.coverage, further.mutants,
             [id for id in alike[0] if id in alike[-1]] if alike else None,
-            self.seen | other.seen, self.rounds | other.rounds,
+            further.held, self.seen | other.seen, self.rounds | other.rounds,
         )  # fmt: skip
         done.ahead = {place for place in done.ahead if place >= done.next}
         while done.next in done.ahead:
@@ -108,6 +110,7 @@ class Part:
             "schema": SCHEMA, "target": self.target, "seed": self.seed, "shard": str(self.shard), "next": self.next,
             "ahead": sorted(self.ahead), "covered": self.covered, "examples": self.examples,
             "coverage": dict(self.coverage), "mutants": self.mutants, "alike": self.alike,
+            "held": self.held,
             "seen": [[shown.id, shown.kind, id] for shown, id in self.seen.items()],
             "rounds": dict(self.rounds),
         }  # fmt: skip
@@ -118,9 +121,9 @@ class Part:
         if data["schema"] != SCHEMA:
             raise ValueError(f"it has schema {data['schema']!r}, must be {SCHEMA}")
         seen = {Shown(str(property), str(kind)): str(id) for property, kind, id in data["seen"]}
-        alike = data["alike"]
+        alike, held = data["alike"], list(map(str, data["held"]))
         return cls(
             str(data["target"]), int(data["seed"]), Shard.read(data["shard"]), int(data["next"]),
             set(map(int, data["ahead"])), str(data["covered"]), int(data["examples"]), Counter(data["coverage"]),
-            int(data["mutants"]), None if alike is None else list(map(str, alike)), seen, Counter(data["rounds"]),
+            int(data["mutants"]), None if alike is None else list(map(str, alike)), held, seen, Counter(data["rounds"]),
         )  # fmt: skip

@@ -35,7 +35,7 @@ from conformance.trial.options import Options
 from conformance.trial.plan import Plan
 from conformance.trial.verdict import environment, kit_version
 
-from .distinct import defects
+from .distinct import Shown, defects
 from .mutants import apart
 
 OPTIONS = ("profile", "call_limit", "memory_limit", "forbid", "properties", "diagnosis")  # those that a unit carries
@@ -60,7 +60,8 @@ class Unit:
     seed, covers  of a round: whether the covering cases come first
     seconds  how long it may take, None for any time
     known    by property: kinds of failures that are passed over;  first  by property: a counterexample to begin with
-    failed, held  to be explained: results as data, and the ids of properties that held
+    only     the properties to be judged, all if empty
+    failed, held  to be explained: results as data, and the ids of properties that held;  also  what else failed there
     alike    the ids of mutants that are not told apart yet, None for all
     """
 
@@ -74,8 +75,10 @@ class Unit:
     seconds: float | None = None
     known: dict[str, list[str]] = field(default_factory=dict)
     first: dict[str, Any] = field(default_factory=dict)
+    only: list[str] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
+    also: list[list[str]] = field(default_factory=list)
     alike: list[str] | None = None
 
     def to_text(self) -> str:
@@ -186,6 +189,8 @@ def judged(unit: Unit, target: Target) -> dict[str, Any]:
         "failed": [], "held": [], "again": [], "stumbled": [], "examples": 0, "coverage": Counter(), "cut": False,
     }  # fmt: skip
     for id in turned(plan.strongest_first, 0 if unit.covers else unit.seed):
+        if unit.only and id not in unit.only:
+            continue
         prop, left = plan.properties[id], None
         if not unit.covers and not prop.random_cases(plan.options.random_cases) and id not in unit.first:
             continue
@@ -231,8 +236,8 @@ def explained(unit: Unit, target: Target) -> dict[str, Any]:
     if plan.options.diagnosis:
         held = [PropertyResult(id, "passed") for id in unit.held]
         diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], unit.seconds or inf)
-    found = []
-    for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target)):
+    found, also = [], [Shown(*one) for one in unit.also]
+    for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target), also):
         data = asdict(defect) | {"id": defect.id, "given": given(defect.result.found, target)}
         if defect.result.found:
             data["result"]["found"] = defect.result.found | {"target": unit.target}
