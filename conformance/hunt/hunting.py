@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -31,7 +32,7 @@ from .units import NOTHING, Unit, hashed, options_of, sent
 
 POLL = 0.1  # seconds between two looks at whether a signal came
 SHARE = 0.1  # of the time of all workers, at most, for telling mutants apart
-LOOK = 2.0  # seconds for one look at mutants, at most
+LEAST, LOOK = 1.0, 5.0  # seconds of that share that one look at mutants is begun with, and that it may have
 TRIES = 8  # for the properties of a round to be judged on behind what is known
 DIAGNOSIS = 60.0  # seconds to explain failures, at most, once the budget is over
 
@@ -75,7 +76,8 @@ class Quarry:
 
     part      what this shard has done;  others  what other shards have, when the hunt began
     seen      how failures show that belong to findings, with the ids of these
-    going     the rounds that are not done, by seed;  rounds  given in this hunt;  todo  units of these, to be given
+    going     the rounds that are not done, by seed;  given  the seeds of all in this hunt
+    todo      units of rounds that have begun, to be given next
     explaining  the round whose failures are being explained;  looking  whether mutants are being told apart
     unlooked  the round whose cases are to be looked at next
     """
@@ -89,7 +91,7 @@ class Quarry:
     environment: dict[str, str | None] = field(default_factory=dict)
     first: dict[str, Any] = field(default_factory=dict)
     going: dict[int, Round] = field(default_factory=dict)
-    rounds: int = 0
+    given: set[int] = field(default_factory=set)
     todo: list[Unit] = field(default_factory=list)
     explaining: Round | None = None
     looking: bool = False
@@ -129,7 +131,7 @@ class Hunt:
     ) -> None:  # fmt: skip
         self.options, self.corpus, self.engine, self.shard = options, corpus, engine, shard
         self.carried = options_of(options)
-        self.limit, self.away = rounds, away
+        self.limit, self.away, self.name = rounds, away, uuid.uuid4().hex
         self.properties = Plan.of(options, catalogue).properties
         self.began = time.monotonic()
         self.spent = self.looked = 0.0  # seconds of workers, and of these for mutants
@@ -217,7 +219,7 @@ class Hunt:
 
     def has_enough(self, quarry: Quarry) -> bool:
         """Whether a target has had all its rounds."""
-        return self.limit is not None and quarry.rounds >= self.limit
+        return self.limit is not None and len(quarry.given) >= self.limit
 
     def next(self) -> Unit | None:
         """The next unit: rounds are brought to their end first; mutants get their share; else another round begins, of
@@ -234,22 +236,22 @@ class Hunt:
             if unit := self.look(quarry):
                 return unit
         hungry = [quarry for quarry in self.quarries if not self.has_enough(quarry)]
-        return self.round(min(hungry, key=lambda quarry: quarry.rounds))
+        return self.round(min(hungry, key=lambda quarry: len(quarry.given)))
 
     def unit(self, do: str, quarry: Quarry, **more: Any) -> Unit:
         """A unit about a target."""
-        return Unit(do, quarry.target, self.carried, file=quarry.file if self.away else None, **more)
+        return Unit(do, quarry.target, self.carried, hunt=self.name, file=quarry.file if self.away else None, **more)
 
     def round(self, quarry: Quarry) -> Unit:
         """The next round of a target; in the first one of a hunt, what the corpus has is judged again."""
-        seed = quarry.part.skip(quarry.others, quarry.going)
-        covers = not quarry.rounds and quarry.part.covered != quarry.fingerprint(self.carried)
+        seed = quarry.part.skip(quarry.others, quarry.given)
+        covers = not quarry.given and quarry.part.covered != quarry.fingerprint(self.carried)
         unit = self.unit(
             "judge", quarry, seed=seed, covers=covers, seconds=self.left, known=quarry.known(),
-            first={} if quarry.rounds else quarry.first,
+            first={} if quarry.given else quarry.first,
         )  # fmt: skip
         quarry.going[seed] = Round(unit)
-        quarry.rounds += 1
+        quarry.given.add(seed)
         return unit
 
     def explanation(self, quarry: Quarry, round: Round) -> Unit:
@@ -275,13 +277,12 @@ class Hunt:
         """A look at mutants, if there are any left and their share of the time allows it."""
         round, told = quarry.unlooked, quarry.told
         allowed = SHARE * self.spent - self.looked
-        if round is None or quarry.looking or told.alike == [] or allowed < LOOK * SHARE:
+        if round is None or quarry.looking or told.alike == [] or allowed < LEAST:
             return None
         quarry.looking, quarry.unlooked = True, None
-        self.looked += min(LOOK, allowed)  # until it is known how long it took
-        return self.unit(
-            "tell apart", quarry, seed=round.seed, covers=round.covers, alike=told.alike, seconds=min(LOOK, allowed)
-        )
+        seconds = min(LOOK, allowed) / 2  # what is begun then ends later
+        self.looked += seconds  # until it is known how long it took
+        return self.unit("tell apart", quarry, seed=round.seed, covers=round.covers, alike=told.alike, seconds=seconds)
 
     # ------------------------------------------------------------ what came of it
 
@@ -316,7 +317,7 @@ class Hunt:
         """Notes which mutants are told apart."""
         quarry.looking = False
         self.looked += answer.get("seconds", 0.0) - (unit.seconds or 0.0)
-        if "lost" not in answer:
+        if answer.get("alike") is not None:
             quarry.told.mutants, quarry.told.alike = answer["mutants"], answer["alike"]
 
     def judged(self, quarry: Quarry, unit: Unit, answer: dict[str, Any]) -> Iterator[Happening]:

@@ -27,20 +27,30 @@ class Over(Exception):
 def apart(
     claims: Capabilities, properties: Mapping[str, Property], count: int, seed: int, covers: bool,
     alike: Sequence[str] | None, deadline: float,
-) -> tuple[int, list[str]]:  # fmt: skip
-    """How many mistakes are derived from the claimed cells, and the ids of those that are not told apart yet.
+) -> tuple[int, list[str]] | None:  # fmt: skip
+    """How many mistakes are derived from the claimed cells, and the ids of those that are not told apart yet; None
+    where there was no time to derive them.
 
     The cases are those on which a round judges the property that sees every number.
     alike: those that were not before, None for all;  deadline: when to stop, by the monotonic clock
     """
-    mutants = {id: fault for cell in claims.cells for id, fault in derived(cell).items()}
+    mutants: dict[str, Fault] = {}
+    for cell in claims.cells:
+        if time.monotonic() > deadline:
+            return None
+        mutants |= derived(cell)
     left = [fault for id, fault in mutants.items() if alike is None or id in alike]
 
     def look(case: Case) -> None:
-        nonlocal left
-        if not left or time.monotonic() > deadline:
+        balls = certain(case, arithmetic(case.config.dtype, claims.arithmetic, claims.order))
+        vector = balls and Vector(case, balls, claims.arithmetic, claims.order)
+        for fault in [fault for fault in left if fault.about(case.config.cell)] if vector else ():
+            if time.monotonic() > deadline:
+                raise Over
+            if vector and misses(wrong(fault), vector):
+                left.remove(fault)
+        if not left:
             raise Over
-        left = not_told_apart(left, case, claims)
 
     if prop := properties.get(SEES_ALL):
         each_case(prop, claims, count, seed, covers, look)
@@ -58,15 +68,6 @@ def each_case(
         each_block(prop.random_cases(count), number_of(prop) ^ seed, lambda block: look(from_block(block, allowed)))
     except Over:
         return
-
-
-def not_told_apart(faults: list[Fault], case: Case, claims: Capabilities) -> list[Fault]:
-    """The mistakes that give what is right on a case, but for rounding; all of them where the case verifies nothing."""
-    balls = certain(case, arithmetic(case.config.dtype, claims.arithmetic, claims.order))
-    if balls is None:
-        return faults
-    vector = Vector(case, balls, claims.arithmetic, claims.order)
-    return [fault for fault in faults if not (fault.about(case.config.cell) and misses(wrong(fault), vector))]
 
 
 @lru_cache(maxsize=2048)

@@ -55,7 +55,8 @@ class Refused(Exception):
 class Unit:
     """One thing to do.
 
-    do       one of WORK;  target  as it was named;  options  by name;  kit  the version that asks
+    do       one of WORK;  target  as it was named;  options  by name
+    kit      the version that asks;  hunt  for which a target is loaded: another one finds it as it is by then
     file     of a target that is sent: how it is called there, its text and its hash
     seed, covers  of a round: whether the covering cases come first
     seconds  how long it may take, None for any time
@@ -69,6 +70,7 @@ class Unit:
     target: str
     options: dict[str, Any]
     kit: str = field(default_factory=kit_version)
+    hunt: str = ""
     file: dict[str, str] | None = None
     seed: int = 0
     covers: bool = False
@@ -156,7 +158,7 @@ class Held:
 
     def opened(self, unit: Unit) -> Target:
         """The target of a unit. Raises TargetError."""
-        key = json.dumps([unit.place, unit.options], sort_keys=True)
+        key = json.dumps([unit.hunt, unit.place, unit.options], sort_keys=True)
         if key not in self.targets:
             self.targets[key] = opened(unit.place, unit.plan)
         self.targets[key] = self.targets.pop(key)
@@ -256,11 +258,11 @@ def given(data: Mapping[str, Any] | None, target: Target) -> list[dict[str, Any]
 def told_apart(unit: Unit, target: Target) -> dict[str, Any]:
     """Which mutants the cases of a round tell apart."""
     plan = unit.plan
-    of, alike = apart(
+    found = apart(
         target.capabilities, plan.properties, plan.options.random_cases, unit.seed, unit.covers, unit.alike,
         time.monotonic() + (unit.seconds or inf),
     )  # fmt: skip
-    return {"mutants": of, "alike": alike}
+    return {"mutants": found[0], "alike": found[1]} if found else {"mutants": 0, "alike": None}
 
 
 WORK: dict[str, Callable[[Unit, Target], dict[str, Any]]] = {
