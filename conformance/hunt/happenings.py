@@ -38,7 +38,7 @@ class State:
     findings  those that this hunt has seen, by id, with the status that they had when it began
     again     how many rounds of it have shown each
     share     of the time of all workers, what went into telling mutants apart
-    lost      what could not be done, in a sentence each;  interrupted  by what, empty if by nothing
+    lost      what could not be done, in a sentence each;  early  why it ended before its time, empty if it did not
     """
 
     corpus: str
@@ -50,7 +50,7 @@ class State:
     share: float = 0.0
     seconds: float = 0.0
     lost: list[str] = field(default_factory=list)
-    interrupted: str = ""
+    early: str = ""
 
     @property
     def new(self) -> list[Kept]:
@@ -72,7 +72,7 @@ class State:
         """The exit status: 1 something that is not known, 2 could not tell, 0 the budget is over without."""
         if self.new:
             return 1
-        return 2 if self.interrupted or self.lost or not self.rounds else 0
+        return 2 if self.early or self.lost or not self.rounds else 0
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ class Hunt:
             try:
                 yield from self.work(interrupts)
             except (Interrupted, Gone) as end:
-                self.state.interrupted = str(end)
+                self.state.early = f"interrupted by {end}" if isinstance(end, Interrupted) else str(end)
                 yield from self.unexplained()
             self.measure()
             yield Over(self.state)

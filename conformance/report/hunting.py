@@ -87,8 +87,8 @@ def found(finding: Kept) -> str:
 
 def summary(state: State) -> Iterator[str]:
     """What became of a hunt, in lines."""
-    if state.interrupted:
-        yield f"interrupted by {state.interrupted}; what was found and done is kept, and the next hunt goes on there"
+    if state.early:
+        yield f"{state.early}; what was found and done is kept, and the next hunt goes on from there"
     rounds = "1 round" if state.rounds == 1 else f"{state.rounds:,} rounds"
     yield f"{rounds} in {state.seconds:.0f} s: {len(state.new)} new, {len(state.known)} known (corpus {state.corpus})"
     for target in state.targets:

@@ -370,7 +370,7 @@ def test_what_failed_is_kept_though_nobody_has_explained_it(files):
     options = Options(properties=STEPS)
     hunt = Hunt(["wrong.py"], options, Corpus.made(Path("corpus")), engine, Shard(), 2)
     events = list(hunt.events(interrupts))
-    assert hunt.state.interrupted == "SIGTERM" and hunt.state.status == 1
+    assert hunt.state.early == "interrupted by SIGTERM" and hunt.state.status == 1
     assert any(isinstance(event, Found) for event in events)
     assert findings() == {("failure", "equivalence.steps", "output")}
     (part,) = Corpus.there(Path("corpus")).parts()
@@ -543,7 +543,7 @@ def test_dask_finds_what_one_process_finds_though_workers_die_and_come(files, cl
     engine = Killing(cluster.scheduler_address)
     hunt = Hunt(["wrong.py", "rare.py"], options, Corpus.made(Path("corpus")), engine, Shard(), 6, away=True)
     list(hunt.events(Interrupts()))
-    assert not hunt.state.lost and not hunt.state.interrupted
+    assert not hunt.state.lost and not hunt.state.early
     assert findings() == alone
     told = lambda parts: {(part.target, part.next, tuple(part.rounds.items())) for part in parts}  # noqa: E731
     assert told(Corpus.there(Path("corpus")).parts()) == told(before)

@@ -1,0 +1,90 @@
+"""How a hunt grows with its workers: python benchmarks/hunt.py [--dask] [TARGET]. Prints the table of docs/hunting.md.
+
+Rounds a second with so many workers, as a multiple of those with one, behind the first round of each worker: these load
+the target and judge the covering cases. The second table is about a target that sleeps, and so needs no core: what is
+missing there to n is the overhead of handing out units. With --dask both are done by a scheduler of this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from conformance.hunt.corpus import Corpus
+from conformance.hunt.engines import Cluster, Engine, Processes
+from conformance.hunt.happenings import Moved
+from conformance.hunt.hunting import Hunt
+from conformance.hunt.shards import Shard
+from conformance.trial.interrupts import Interrupts
+from conformance.trial.options import Options
+
+PLAIN = """
+import time
+import numpy as np
+
+def forward(case):
+    time.sleep({sleep})
+    p, h, output = case.parameters, case.h_0[0], []
+    for x in case.x:
+        h = np.tanh(x @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
+        output.append(h)
+    return np.stack(output), h[None].copy()
+"""
+SLEEP = 0.1  # seconds of a call, against some milliseconds of judging it
+EACH = 4  # rounds for each worker that count
+
+
+@contextlib.contextmanager
+def engine_of(workers: int, dask: bool) -> Iterator[Engine]:
+    """So many workers."""
+    if not dask:
+        yield Processes(workers)
+        return
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        yield Cluster(cluster.scheduler_address)
+
+
+def speed(target: str, workers: int, dask: bool, properties: tuple[str, ...] = ()) -> float:
+    """Rounds a second."""
+    with tempfile.TemporaryDirectory() as folder, engine_of(workers, dask) as engine:
+        options, corpus = Options(properties=properties), Corpus.made(Path(folder))
+        hunt = Hunt([target], options, corpus, engine, Shard(), workers * (1 + EACH) + workers, away=dask)
+        ends: list[float] = []
+        for event in hunt.events(Interrupts()):
+            if isinstance(event, Moved) and event.state.rounds > len(ends):
+                ends.append(time.perf_counter())
+        warm, last = workers - 1, workers * (1 + EACH) - 1  # at the end some workers have nothing to do
+        return (last - warm) / (ends[last] - ends[warm])
+
+
+def table(target: str, counts: tuple[int, ...], dask: bool, properties: tuple[str, ...] = ()) -> None:
+    """Prints the speeds of some numbers of workers."""
+    print("| workers | rounds a second | times one |\n|---:|---:|---:|")
+    one = 0.0
+    for workers in counts:
+        found = speed(target, workers, dask, properties)
+        one = one or found
+        print(f"| {workers} | {found:.3f} | {found / one:.2f} |", flush=True)
+
+
+def main() -> None:
+    """Prints both tables."""
+    dask = "--dask" in sys.argv
+    named = [word for word in sys.argv[1:] if word != "--dask"]
+    with tempfile.TemporaryDirectory() as folder:
+        plain, sleeping = Path(folder) / "plain.py", Path(folder) / "sleeping.py"
+        plain.write_text(PLAIN.format(sleep=0))
+        sleeping.write_text(PLAIN.format(sleep=SLEEP))
+        table(named[0] if named else str(plain), (1, 2), dask)
+        print("\nscheduler overhead: a target that sleeps\n")
+        table(str(sleeping), (1, 2, 4, 8), dask, ("shapes.shapes",))
+
+
+if __name__ == "__main__":
+    main()
