@@ -8,11 +8,16 @@ missing there to n is the overhead of handing out units. With --dask both are do
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 from conformance.hunt.corpus import Corpus
 from conformance.hunt.engines import Cluster, Engine, Processes
@@ -36,6 +41,8 @@ def forward(case):
 """
 SLEEP = 0.1  # seconds of a call, against some milliseconds of judging it
 EACH = 4  # rounds for each worker that count
+SPIN = 2.0  # seconds
+REPEATS = 3
 
 
 @contextlib.contextmanager
@@ -46,7 +53,7 @@ def engine_of(workers: int, dask: bool) -> Iterator[Engine]:
         return
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster:
         yield Cluster(cluster.scheduler_address)
 
 
@@ -63,14 +70,30 @@ def speed(target: str, workers: int, dask: bool, properties: tuple[str, ...] = (
         return (last - warm) / (ends[last] - ends[warm])
 
 
-def table(target: str, counts: tuple[int, ...], dask: bool, properties: tuple[str, ...] = ()) -> None:
-    """Prints the speeds of some numbers of workers."""
-    print("| workers | rounds a second | times one |\n|---:|---:|---:|")
-    one = 0.0
+def spin(_: int) -> int:
+    """How often a process gets round in a few seconds that does nothing but compute."""
+    until, rounds, array = time.perf_counter() + SPIN, 0, np.ones((4, 4))
+    while time.perf_counter() < until:
+        rounds += bool((array @ array).any())
+    return rounds
+
+
+def machine(workers: int) -> float:
+    """The same of so many processes together: what others leave of the machine just now."""
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(abs, range(workers)))  # they have started
+        return float(sum(pool.map(spin, range(workers))))
+
+
+def table(target: str, counts: tuple[int, ...], dask: bool, repeats: int, properties: tuple[str, ...] = ()) -> None:
+    """Prints the speeds of some numbers of workers, and what the machine itself gave behind each, as medians."""
+    print("| workers | rounds a second | times one | the machine itself |\n|---:|---:|---:|---:|")
+    runs = [{workers: (speed(target, workers, dask, properties), machine(workers)) for workers in counts}
+            for _ in range(repeats)]  # fmt: skip
+    one, spun = (median(run[counts[0]][which] for run in runs) for which in (0, 1))
     for workers in counts:
-        found = speed(target, workers, dask, properties)
-        one = one or found
-        print(f"| {workers} | {found:.3f} | {found / one:.2f} |", flush=True)
+        found, left = (median(run[workers][which] for run in runs) for which in (0, 1))
+        print(f"| {workers} | {found:.3f} | {found / one:.2f} | {left / spun:.2f} |", flush=True)
 
 
 def main() -> None:
@@ -81,9 +104,9 @@ def main() -> None:
         plain, sleeping = Path(folder) / "plain.py", Path(folder) / "sleeping.py"
         plain.write_text(PLAIN.format(sleep=0))
         sleeping.write_text(PLAIN.format(sleep=SLEEP))
-        table(named[0] if named else str(plain), (1, 2), dask)
+        table(named[0] if named else str(plain), (1, 2), dask, REPEATS)
         print("\nscheduler overhead: a target that sleeps\n")
-        table(str(sleeping), (1, 2, 4, 8), dask, ("shapes.shapes",))
+        table(str(sleeping), (1, 2, 4, 8), dask, 1, ("shapes.shapes",))
 
 
 if __name__ == "__main__":

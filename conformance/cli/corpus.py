@@ -32,7 +32,8 @@ def merge(folders):
     made = Corpus.made(into)
     added = sum(made.add(other) for other in there)
     findings = made.findings().values()
-    click.echo(f"{into}: {len(findings)} findings, {added} of them added, {sum(f.is_new for f in findings)} new")
+    many = "1 finding" if len(findings) == 1 else f"{len(findings):,} findings"
+    click.echo(f"{into}: {many}, {added} added, {sum(finding.is_new for finding in findings)} new")
 
 
 @corpus.command()

@@ -89,8 +89,7 @@ def summary(state: State) -> Iterator[str]:
     """What became of a hunt, in lines."""
     if state.early:
         yield f"{state.early}; what was found and done is kept, and the next hunt goes on from there"
-    rounds = "1 round" if state.rounds == 1 else f"{state.rounds:,} rounds"
-    yield f"{rounds} in {state.seconds:.0f} s: {len(state.new)} new, {len(state.known)} known (corpus {state.corpus})"
+    yield f"{counted(state.rounds)} in {state.seconds:.0f} s: {len(state.new)} new, {len(state.known)} known (corpus {state.corpus})"
     for target in state.targets:
         yield f"  {target.name}: {', '.join(figures(target))}"
     if any(target.alike is not None for target in state.targets):
@@ -101,11 +100,16 @@ def summary(state: State) -> Iterator[str]:
 
 def figures(target: Target) -> Iterator[str]:
     """How far a target has been hunted."""
-    yield f"{target.before + target.rounds:,} rounds"
+    yield counted(target.before + target.rounds)
     yield f"{target.cases:,} cases"
     yield f"{len(target.covered)} of {len(target.areas)} claims covered"
     if target.alike is not None:
         yield f"{target.mutants - len(target.alike):,} of {target.mutants:,} mutants told apart"
+
+
+def counted(rounds: int) -> str:
+    """So many rounds, in words."""
+    return "1 round" if rounds == 1 else f"{rounds:,} rounds"
 
 
 def table(state: State) -> Table:

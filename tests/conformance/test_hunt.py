@@ -180,6 +180,12 @@ def test_each_distinct_failure_is_kept_once_and_small(files):
     assert findings() == {("mistake", "every-step-from-the-start")}
 
 
+def test_a_sentence_that_was_measured_makes_a_failure_distinct(files):
+    rough = Path(__file__).parent.parent / "targets" / "wrong" / "rough_tanh.py"
+    (finding,) = hunted(str(rough), rounds=1, properties=("equivalence",), diagnosis=True)[0].new
+    assert finding.key[0] == "sentence" and "another curve" in finding.title and len(finding.shown) > 3
+
+
 def test_what_is_known_hides_nothing_behind_it(files, right):
     claims = "capabilities = {'default_state': True}\n"
     raises = right.replace("p, h,", "if case.h_0 is None: raise LookupError('no state')\n    p, h,")
@@ -453,13 +459,13 @@ def test_merge_is_a_union(files):
     known = next(iter(first.findings().values()))
     first.mark(known, KNOWN)
     done = CliRunner().invoke(cli, ["corpus", "merge", "all", "part1", "part2"], standalone_mode=False)
-    assert done.exception is None and "all: 2 findings, 2 of them added, 1 new" in done.output
+    assert done.exception is None and "all: 2 findings, 2 added, 1 new" in done.output
     merged = Corpus.there(Path("all"))
     assert findings("all") == findings("part1") | findings("part2")
     assert merged.findings()[known.id].status == KNOWN
     assert merged.rounds()[known.id] == sum(Corpus.there(Path(f"part{n}")).rounds()[known.id] for n in (1, 2))
     again = CliRunner().invoke(cli, ["corpus", "merge", "all", "part1", "part2"], standalone_mode=False)
-    assert "0 of them added" in again.output and merged.rounds()[known.id] == 4
+    assert "2 findings, 0 added" in again.output and merged.rounds()[known.id] == 4
     Path("all").rename("corpus")
     _, engine = hunted("wrong.py", rounds=2)
     assert [unit.seed for unit in engine.rounds] == [4, 5]
@@ -515,7 +521,7 @@ def cluster():
     """Two worker processes of a scheduler of this machine."""
     distributed = pytest.importorskip("distributed", reason="the extra hunt is not installed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
     ) as local:
         yield local
 
