@@ -89,7 +89,8 @@ def summary(state: State) -> Iterator[str]:
     """What became of a hunt, in lines."""
     if state.early:
         yield f"{state.early}; what was found and done is kept, and the next hunt goes on from there"
-    yield f"{counted(state.rounds)} in {state.seconds:.0f} s: {len(state.new)} new, {len(state.known)} known (corpus {state.corpus})"
+    seen = f"{len(state.new)} new, {len(state.known)} known"
+    yield f"{counted(state.rounds)} in {state.seconds:.0f} s: {seen} (corpus {state.corpus})"
     for target in state.targets:
         yield f"  {target.name}: {', '.join(figures(target))}"
     if any(target.alike is not None for target in state.targets):
