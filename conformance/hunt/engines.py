@@ -195,7 +195,7 @@ class Cluster:
     @property
     def workers(self) -> int:
         """How many workers there are now."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+        return len(self.client.nthreads())
 
     @property
     def room(self) -> int:

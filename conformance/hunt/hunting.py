@@ -89,7 +89,7 @@ class Quarry:
     told: Target
     seen: dict[Shown, str]
     environment: dict[str, str | None] = field(default_factory=dict)
-    first: dict[str, Any] = field(default_factory=dict)
+    first: dict[str, list[Any]] = field(default_factory=dict)
     going: dict[int, Round] = field(default_factory=dict)
     given: set[int] = field(default_factory=set)
     todo: list[Unit] = field(default_factory=list)
@@ -136,9 +136,8 @@ class Hunt:
         self.began = time.monotonic()
         self.spent = self.looked = 0.0  # seconds of workers, and of these for mutants
         self.before = corpus.findings()
-        self.quarries = [self.quarry(target) for target in dict.fromkeys(targets)]
-        told = [quarry.told for quarry in self.quarries]
-        self.state = State(str(corpus.root), str(shard), engine.workers, told)
+        self.targets, self.quarries = list(dict.fromkeys(targets)), list[Quarry]()
+        self.state = State(str(corpus.root), str(shard), engine.workers, [])
 
     def quarry(self, target: str) -> Quarry:
         """A target, with what the corpus knows of it. Raises TargetError where its file cannot be read."""
@@ -148,8 +147,10 @@ class Hunt:
         mine = [one for one in self.before.values() if one.target == target]
         seen = {shown: id for one in (part, *others) for shown, id in one.seen.items() if id in self.before}
         seen |= {shown: one.id for one in mine for shown in one.shown}
-        files = [(one.failing, self.corpus.counterexample(one.id)) for one in mine]
-        first = {property: read(file) for property, file in files if file.exists() and property in self.properties}
+        first: dict[str, list[Any]] = {}
+        for one in mine:
+            if one.failing in self.properties and (file := self.corpus.counterexample(one.id)).exists():
+                first.setdefault(one.failing, []).append(read(file))
         alike = [one.alike for one in parts if one.alike is not None]
         told = Target(
             visible(target, LINE), exercised=dict(sum((one.coverage for one in parts), Counter())),
@@ -165,8 +166,10 @@ class Hunt:
         """
         with contextlib.ExitStack() as stack:
             stack.callback(self.engine.end)
-            for quarry in self.quarries:
-                stack.enter_context(self.corpus.alone(quarry.target, self.options.seed, self.shard))
+            for target in self.targets:  # what is done is read when nobody else can be at it
+                stack.enter_context(self.corpus.alone(target, self.options.seed, self.shard))
+            self.quarries = [self.quarry(target) for target in self.targets]
+            self.state.targets = [quarry.told for quarry in self.quarries]
             self.load(interrupts)
             yield Begun(self.state)
             try:

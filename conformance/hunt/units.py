@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from math import inf
@@ -22,7 +22,7 @@ import numpy as np
 
 from conformance.chapters import catalogue
 from conformance.diagnosis.consequence import consequences
-from conformance.events import Diagnosis, Judged, PropertyResult
+from conformance.events import Diagnosis, FailureFound, Judged, PropertyResult
 from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, read_text
 from conformance.harness.load import Target, TargetError, moved, rebased, spec_of
@@ -60,7 +60,7 @@ class Unit:
     file     of a target that is sent: how it is called there, its text and its hash
     seed, covers  of a round: whether the covering cases come first
     seconds  how long it may take, None for any time
-    known    by property: kinds of failures that are passed over;  first  by property: a counterexample to begin with
+    known    by property: kinds of failures that are passed over;  first  by property: counterexamples to begin with
     only     the properties to be judged, all if empty
     failed, held  to be explained: results as data, and the ids of properties that held;  also  what else failed there
     alike    the ids of mutants that are not told apart yet, None for all
@@ -76,7 +76,7 @@ class Unit:
     covers: bool = False
     seconds: float | None = None
     known: dict[str, list[str]] = field(default_factory=dict)
-    first: dict[str, Any] = field(default_factory=dict)
+    first: dict[str, list[Any]] = field(default_factory=dict)
     only: list[str] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
@@ -200,13 +200,18 @@ def judged(unit: Unit, target: Target) -> dict[str, Any]:
             found["cut"] = True
             break
         known = Counter(dict.fromkeys(unit.known.get(id, ()), 0))
-        first = counterexample_from_data(unit.first[id]) if id in unit.first else None
-        events = judge(prop, target, plan.options.random_cases, unit.seed, left, first, unit.covers, known)
-        for event in events:
-            if isinstance(event, Judged) or event.result.kind in known:  # what is known need not be made small
-                noted(event.result, known, found)
-                break
-    return found
+        for saved in unit.first.get(id, ()):
+            first = counterexample_from_data(saved)
+            noted(last(judge(prop, target, 0, unit.seed, left, first, False, known), known), known, found)
+        events = judge(prop, target, plan.options.random_cases, unit.seed, left, None, unit.covers, known)
+        noted(last(events, known), known, found)
+    failing = {id for id, *_ in found["again"]} | {one["id"] for one in found["failed"]}
+    return found | {"held": [id for id in dict.fromkeys(found["held"]) if id not in failing]}
+
+
+def last(events: Iterator[FailureFound | Judged], known: Counter[str]) -> PropertyResult:
+    """What became of a property; what is known need not be made small."""
+    return next(event.result for event in events if isinstance(event, Judged) or event.result.kind in known)
 
 
 def turned(ids: list[str], seed: int) -> list[str]:
@@ -224,7 +229,7 @@ def noted(result: PropertyResult, known: Counter[str], found: dict[str, Any]) ->
         found["again"].append([result.id, result.kind])
     elif result.status == "failed":
         found["failed"].append(asdict(result))
-    elif result.status == "passed" and not any(known.values()):
+    elif result.status == "passed":
         found["held"].append(result.id)
     if result.error:
         found["stumbled"].append([result.id, result.message, result.error])
