@@ -230,7 +230,7 @@ def test_a_target_that_dies_is_a_finding(files, right):
 
 
 def test_mutants_take_their_share_at_most(files, monkeypatch):
-    monkeypatch.setattr(hunting, "LEAST", 0.2)  # else it begins after ten seconds
+    monkeypatch.setattr(hunting, "LEAST", 0.05)  # else it begins after ten seconds
     derived(cell_of("LSTM"))
     (files / "gated.py").write_text("capabilities = {'cells': ['LSTM']}\nfrom reference_rnn import forward\n")
     state, engine = hunted("gated.py", rounds=6)
