@@ -29,7 +29,7 @@ from conformance.claims.allowed import drawn
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.probes import Answered, Probe, asked, probes
-from conformance.diagnosis.search import rounding, stateful
+from conformance.diagnosis.search import rounding
 from conformance.faults import FAULTS, Fault, FaultyReference, PatchError
 from conformance.harness.load import open_target
 from conformance.judging.judgement import Failure, NotApplicable
@@ -97,7 +97,7 @@ def pairs(count: int) -> Iterator[tuple[str, ...]]:
 def both_show(one: Fault, other: Fault) -> bool:
     """Whether two faults can be made together, and give other numbers than each of them alone."""
     cells = [cell for cell in one.cells if cell in other.cells]
-    if not cells or one.backward_only != other.backward_only or stateful(one) or stateful(other):
+    if not cells or one.backward_only != other.backward_only or one.stateful or other.stateful:
         return False
     try:
         together = FaultyReference(one, other)

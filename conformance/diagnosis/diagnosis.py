@@ -7,10 +7,8 @@ diagnosis explains a verdict; it never changes it.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from math import inf
 
 from conformance.events import Diagnosis, Finding, PropertyResult
@@ -27,9 +25,9 @@ from reference_rnn import Case, Cell
 from .faulty import FaultyTarget
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Sentences, findings_of, measured
-from .probes import Answered, answers, fresh
+from .probes import Answered, Fresh, answers
 from .search import Search
-from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, LIKENESS, Work
+from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, LIKENESS, Deadline, Work
 
 # Where these fail, they fail in the same words whatever the mistake is; probes tell more.
 SAME_WORDS = {"equivalence.first_look", "equivalence.steps", "gradients.back_propagation"}
@@ -49,10 +47,11 @@ def diagnose(
     properties: by their ids.  failed: those that do not hold, with their counterexamples
     passed: the ids of those that do
     """
-    deadline = time.monotonic() + seconds
+    deadline = Deadline(seconds)
     subject = Subject(target)
-    calls = Work(DEAR_CALLS if subject.capabilities.recompiles else CALLS, deadline)
-    experiments = Work(DEAR_EXPERIMENTS if subject.capabilities.recompiles else EXPERIMENTS, deadline)
+    dear = subject.capabilities.recompiles
+    calls = Work(DEAR_CALLS if dear else CALLS * len(subject.capabilities.cells), deadline)
+    experiments = DEAR_EXPERIMENTS if dear else EXPERIMENTS
     work = Work(EVALUATIONS, deadline)
     progress("asking the target")
     try:
@@ -60,7 +59,7 @@ def diagnose(
     except Failure:
         return Diagnosis([], [])
     shapes = misread(subject, answered)
-    searches = searches_of(subject, answered, passed, work)
+    searches = searches_of(answered, passed, work, Fresh(subject, answered, deadline))
     explained: dict[Search, Sequence[Fault]] = {}
     for search in searches:
         progress(f"comparing {search.cell} with faulty references")
@@ -73,7 +72,7 @@ def diagnose(
     if unexplained:
         progress("measuring")
         # where no answer is wrong, or a new instance gives it, it depends on the calls before
-        sentences, leads = measured(subject, answered, unexplained, experiments, alone=bool(known) or not searches)
+        sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known) or not searches)
         for search in in_vain:
             if leads.get(search.cell):
                 explained[search] = search.again(leads[search.cell])
@@ -92,7 +91,7 @@ def diagnose(
         known = what_is_known(answered, unexplained, subject, calls, stated, shown(failed))
     known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
-    if time.monotonic() > deadline:
+    if deadline.met:
         known.append("the diagnosis ended with its time, before all was tried")
     wrong = [str(a.probe.case.config.cell) for a in answered if not a.right]
     named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
@@ -100,11 +99,11 @@ def diagnose(
     return Diagnosis([*shapes, *findings], known, list(dict.fromkeys(wrong)), error_map(answered), named, same)
 
 
-def searches_of(subject: Subject, answered: Sequence[Answered], passed: Collection[str], work: Work) -> list[Search]:
+def searches_of(answered: Sequence[Answered], passed: Collection[str], work: Work, fresh: Fresh) -> list[Search]:
     """A search for each cell that gives a wrong answer, each with the same work."""
     cells = list(dict.fromkeys(a.probe.case.config.cell for a in answered if not a.right))
     parts = [Work(work.left / len(cells), work.deadline) for _ in cells]
-    return [Search(answered, cell, passed, part, partial(fresh, subject)) for cell, part in zip(cells, parts)]
+    return [Search(answered, cell, passed, part, fresh) for cell, part in zip(cells, parts)]
 
 
 def shown(failed: Sequence[PropertyResult]) -> list[Case]:

@@ -22,7 +22,7 @@ from .history import history
 from .influence import MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered
-from .work import Work
+from .work import Deadline, Work
 
 MOST = 3  # sentences about one cell
 Experiments = tuple[tuple[str, Callable[[Bench], list[str]]], ...]
@@ -39,17 +39,19 @@ Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that 
 
 
 def measured(
-    subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: Work, alone: bool = False
-) -> tuple[Sentences, dict[Cell, list[Fault]]]:
+    subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: float, deadline: Deadline,
+    alone: bool = False,
+) -> tuple[Sentences, dict[Cell, list[Fault]]]:  # fmt: skip
     """What experiments show about those cells that give wrong numbers, and mistakes that would explain it.
 
+    calls  how many, for each cell
     alone  whether a new instance gets right what is wrong
     """
     wrong = wrong_dtypes(subject, answered, cells)
     found: Sentences = {}
     leads = {}
-    for number, (cell, dtype) in enumerate(wrong.items()):
-        bench = Bench(subject, cell, dtype, calls.part(1 / (len(wrong) - number)))
+    for cell, dtype in wrong.items():
+        bench = Bench(subject, cell, dtype, Work(calls, deadline))
         for kind, sentence in shown(bench, AFTER_OTHERS if alone else EXPERIMENTS):
             found.setdefault((kind, sentence), []).append(cell)
         leads[cell] = bench.leads

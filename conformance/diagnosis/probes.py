@@ -8,7 +8,7 @@ instance: a mistake that depends on the call before is then repeated by a faulty
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,7 +28,7 @@ from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
 
 from .ladder import rungs
-from .work import Work
+from .work import Deadline, Work
 
 Arrays = dict[str, np.ndarray]
 DRAWN = 16  # random cases for each cell
@@ -124,6 +124,11 @@ class Answered:
         rounding = 32 * self.arithmetic.u * np.nan_to_num(abs(a)) + 4 * self.arithmetic.eta
         room = (usual if usual.shape == a.shape else 0.0) + rounding
         return (a == b) | (abs(a - b) <= room) | (np.isnan(a) & np.isnan(b)) | np.isinf(room)
+
+    @property
+    def count(self) -> int:
+        """How many arrays must be given; where there is no answer, that there is none counts as one."""
+        return 1 if self.given is None else len(self.given)
 
     @cached_property
     def right(self) -> bool:
@@ -254,18 +259,42 @@ def answers(subject: Subject, calls: Work) -> list[Answered]:
     return found
 
 
-def fresh(subject: Subject, cell: Cell, forward_wrong: bool) -> list[Answered]:
-    """What the target answers to random cases of a cell, or to how they are differentiated where forward is right."""
-    generator, allowed = random.Random(1), allowed_cases(subject.capabilities, forms=())
-    place = allowed.cells.index(cell)
-    few = subject.capabilities.recompiles
-    found = []
-    for _ in range(DEAR_FRESH if few else FRESH):
-        case = build(replace(decode(generator.randbytes(48)), cell=place), allowed)
-        probe = Probe(case, None if forward_wrong else cotangents(case))
-        with suppress(NotApplicable):
-            found.append(answered(subject, probe))
-    return found
+class Fresh:
+    """Asks an instance for answers to random cases, after all else that it was asked for.
+
+    sequence  all answers of this instance, in the order in which they were asked for
+    """
+
+    def __init__(self, subject: Subject, sequence: Sequence[Answered], deadline: Deadline) -> None:
+        self.subject = subject
+        self.sequence = list(sequence)
+        self.deadline = deadline
+
+    def __call__(self, cell: Cell, forward_wrong: bool, again: bool = False) -> list[Answered]:
+        """Answers of a cell, or how it is differentiated where forward is right; none if time leaves not all of them.
+
+        again  whether each call is followed by others of the same sizes
+        """
+        calls = Work(DEAR_FRESH if self.subject.capabilities.recompiles else FRESH, self.deadline)
+        found = []
+        for case in self.cases(cell, again):
+            if calls.over:
+                break
+            calls.spend()
+            probe = Probe(case, None if forward_wrong else cotangents(case))
+            with suppress(NotApplicable):
+                found.append(answered(self.subject, probe))
+        self.sequence += found
+        return [] if calls.left > 0 else found
+
+    def cases(self, cell: Cell, again: bool) -> Iterator[Case]:
+        """Random cases of a cell, always the same ones, without end."""
+        generator, allowed = random.Random(1), allowed_cases(self.subject.capabilities, forms=())
+        place = allowed.cells.index(cell)
+        while True:
+            case = build(replace(decode(generator.randbytes(48)), cell=place), allowed)
+            yield case
+            yield from repeats(case) if again else ()
 
 
 def answered(subject: Subject, probe: Probe) -> Answered:

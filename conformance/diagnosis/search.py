@@ -22,7 +22,7 @@ from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.wiring import packed, wiring
 from reference_rnn import Cell
 
-from .probes import Answered, Arrays, Probe
+from .probes import Answered, Arrays, Fresh, Probe
 from .work import Work
 
 Faults = tuple[Fault, ...]
@@ -48,18 +48,17 @@ class Place(NamedTuple):
 class Search:
     """The search for the mistakes of one cell.
 
-    answered  all answers, in the order in which they were asked for, those of the ladder before others
+    answered  all answers of one instance, in the order in which they were asked for, those of the ladder before others
     passed    the properties that the target passes
-    fresh     asks the target for answers to cases that nothing here was found by; called once, if at all
+    fresh     asks the same instance for answers to cases that nothing here was found by, and notes them in its sequence
     """
 
     def __init__(
-        self, answered: Sequence[Answered], cell: Cell, passed: Collection[str], work: Work,
-        fresh: Callable[[Cell, bool], list[Answered]],
-    ) -> None:  # fmt: skip
+        self, answered: Sequence[Answered], cell: Cell, passed: Collection[str], work: Work, fresh: Fresh
+    ) -> None:
         self.passed = set(passed)
-        self.sequence = answered
         self.work = work
+        self.budget = work.left
         self.cell = cell
         mine = [a for a in answered if a.probe.case.config.cell == cell]
         self.forward_wrong = any(not a.right for a in mine if a.probe.d is None)
@@ -75,8 +74,16 @@ class Search:
 
     @cached_property
     def fresh(self) -> list[Answered]:
-        """Answers to cases by which nothing was found; without those that are none, where these are left out."""
-        found = self.ask_fresh(self.cell, self.forward_wrong)
+        """Answers to cases by which nothing was found."""
+        return self.comparable(self.ask_fresh(self.cell, self.forward_wrong))
+
+    @cached_property
+    def fresh_again(self) -> list[Answered]:
+        """The same for calls of which several have the same sizes: what is kept between calls shows there."""
+        return self.comparable(self.ask_fresh(self.cell, self.forward_wrong, again=True))
+
+    def comparable(self, found: list[Answered]) -> list[Answered]:
+        """Answers without those that are none, where these are left out."""
         heard = all(a.given is not None for a in self.climbed)
         return [a for a in found if a.given is not None or not heard]
 
@@ -94,14 +101,22 @@ class Search:
 
     def found(self, likely: Sequence[Fault] = ()) -> Faults:
         """The mistakes that give all answers; likely ones are tried first. () if there are none."""
-        first = self.end(())
-        if first == self.top:
+        if self.end(()) == self.top:
             return ()
-        self.budget = self.work.left
         likely = [fault for fault in likely if fault.about(self.cell)]
         for fault in (*likely, *self.faults):
-            if stateful(fault) and self.explains_in_sequence(fault):
+            if fault.stateful and self.explains_in_sequence(fault):
                 return (fault,)
+        return self.climb(likely)
+
+    def again(self, leads: Sequence[Fault]) -> Faults:
+        """The same with as much work again, and with mistakes that nobody has written down."""
+        self.work = Work(self.budget, self.work.deadline)
+        return self.climb(leads)
+
+    def climb(self, likely: Sequence[Fault]) -> Faults:
+        """The mistakes, none of which depends on the calls before, that give all answers, one found after another."""
+        first = self.end(())
         level: list[tuple[Faults, Place]] = [((), first)]
         for _ in range(DEPTH):
             reached: list[tuple[Faults, Place]] = []
@@ -122,11 +137,6 @@ class Search:
             if self.climbed[at.rung].probe.case.lengths is not None and HABIT not in begun:
                 yield (*begun, HABIT), at
 
-    def again(self, leads: Sequence[Fault]) -> Faults:
-        """The same with as much work again, and with mistakes that nobody has written down."""
-        self.work = Work(self.budget, self.work.deadline)
-        return self.found(leads)
-
     def beginnings(self, begun: Faults, at: Place, likely: Sequence[Fault]) -> Iterator[Faults]:
         """The longer ones; where there are none at first, those of two at once, which show on one rung together."""
         none = True
@@ -134,7 +144,7 @@ class Search:
             none = False
             yield faults
         if none and not begun:
-            active = [fault for fault in self.faults if not stateful(fault) and self.acts(fault, at.rung)]
+            active = [fault for fault in self.faults if not fault.stateful and self.acts(fault, at.rung)]
             for pair in combinations(active, 2):
                 if self.work.over:
                     return
@@ -146,7 +156,7 @@ class Search:
         for fault in dict.fromkeys((*likely, *self.faults)):
             if self.work.over:
                 return
-            if fault in begun or stateful(fault) or (begun and not self.acts(fault, at.rung)):
+            if fault in begun or fault.stateful or (begun and not self.acts(fault, at.rung)):
                 continue
             if self.leads_on((*begun, fault), at):
                 yield (*begun, fault)
@@ -179,15 +189,13 @@ class Search:
         for rung, answered in enumerate(self.climbed):
             if self.work.over:
                 return Place(0, 0)
-            if (given := self.given(faults, answered)) < len(answered.given or "-"):
+            if (given := self.given(faults, answered)) < answered.count:
                 return Place(rung, given)
         return self.top
 
     def holds(self, faults: Faults) -> bool:
         """Whether they give the answers to fresh cases, too, of which there must be some."""
-        return bool(self.fresh) and all(
-            self.given(faults, answered) == len(answered.given or "-") for answered in self.fresh
-        )
+        return bool(self.fresh) and all(self.given(faults, answered) == answered.count for answered in self.fresh)
 
     def given(self, faults: Faults, answered: Answered) -> int:
         """How many arrays of an answer these mistakes give, but for rounding, up to the first that they do not.
@@ -195,7 +203,7 @@ class Search:
         Where there is no answer: 1 if these mistakes give none either, else 0.
         """
         if not faults and answered.right:
-            return len(answered.given or "-")
+            return answered.count
         answer = self.answer(faults, answered)
         if answered.given is None or answer is None:
             return int(answered.given is answer)
@@ -210,13 +218,14 @@ class Search:
         return rounding(lambda probe: self.answer(faults, Answered(probe, None, {}, answered.arithmetic)), answered)
 
     def explains_in_sequence(self, fault: Fault) -> bool:
-        """Whether a mistake that depends on the calls before gives all answers: asked for in the target's order."""
-        try:
-            reference = FaultyReference(fault)
-        except PatchError:
-            return False
-        mine = set(map(id, self.climbed))
-        for answered in self.sequence:
+        """Whether a mistake that depends on the calls before gives all answers, and those to fresh calls, too."""
+        return self.repeats(fault, self.climbed) and bool(self.fresh_again) and self.repeats(fault, self.fresh_again)
+
+    def repeats(self, fault: Fault, wanted: Sequence[Answered]) -> bool:
+        """Whether a mistake gives some answers, asked from the beginning for all that the instance was asked for."""
+        reference = FaultyReference(fault)
+        mine = set(map(id, wanted))
+        for answered in self.ask_fresh.sequence:
             if self.work.over:
                 return False
             answer = self.ask(reference, answered)
@@ -246,7 +255,7 @@ class Search:
         for fault in self.faults:
             if self.work.over:
                 return []
-            if fault.id in FAULTS and not stateful(fault) and (score := self.likeness(fault)) >= ALIKE:
+            if fault.id in FAULTS and not fault.stateful and (score := self.likeness(fault)) >= ALIKE:
                 scores.append((score, fault))
         return [fault for _, fault in sorted(scores, key=lambda scored: -scored[0])[:2]]
 
@@ -311,8 +320,3 @@ def deviation(answered: Answered, answer: Arrays | None) -> np.ndarray:
 def same_numbers(one: Arrays, other: Arrays) -> bool:
     """Whether two answers are the same, bit for bit."""
     return one.keys() == other.keys() and all(np.array_equal(one[k], other[k], equal_nan=True) for k in one)
-
-
-def stateful(fault: Fault) -> bool:
-    """Whether a mistake depends on the calls before: it keeps something on a function."""
-    return "__dict__" in fault.new

@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import time
+from math import inf
 
-CALLS = 600  # of the target, about twice as many as there are probes for one that claims everything
-DEAR_CALLS = 60  # where a new shape is dear
-EXPERIMENTS = 1_500  # calls for what is measured, of one cell
+# Calls of the target for each cell that it claims: about twice as many as there are probes for one. The rest is for
+# lower layers run alone, and for what a new instance gets right.
+CALLS = 240
+DEAR_CALLS = 60  # of all cells, where a new shape is dear
+EXPERIMENTS = 1_500  # calls for what is measured, for each cell
 DEAR_EXPERIMENTS = 600  # of few shapes
 EVALUATIONS = 6_000  # of faulty references, of which a second holds five hundred to two thousand
 LIKENESS = 2_000  # the same, for what is wrong alike
 JUDGEMENTS = 900  # the same, for what fails in the same words
 
 
-class Work:
-    """Calls and evaluations that are left; what is spent here is spent there too if it is a part of other work.
+class Deadline:
+    """The end of a time.
 
-    left      how many
-    deadline  on the clock of time.monotonic, after which nothing is left
+    met  whether something was left out for it
     """
 
-    def __init__(self, left: float, deadline: float, whole: Work | None = None) -> None:
+    def __init__(self, seconds: float = inf) -> None:
+        self.at = time.monotonic() + seconds
+        self.met = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the time has passed; who asks leaves out what was to come."""
+        passed = time.monotonic() > self.at
+        self.met |= passed
+        return passed
+
+
+class Work:
+    """Calls or evaluations that are left.
+
+    left      how many
+    deadline  after which nothing is left
+    """
+
+    def __init__(self, left: float, deadline: Deadline | None = None) -> None:
         self.left = left
-        self.deadline = deadline
-        self.whole = whole
+        self.deadline = deadline or Deadline()
 
     @property
     def over(self) -> bool:
         """Whether nothing is left."""
-        return self.left <= 0 or time.monotonic() > self.deadline or bool(self.whole and self.whole.over)
+        return self.left <= 0 or self.deadline.over
 
     def spend(self, units: float = 1) -> None:
         """So much has been done."""
         self.left -= units
-        if self.whole:
-            self.whole.spend(units)
-
-    def part(self, share: float) -> Work:
-        """A share of what is left, to be spent of this."""
-        return Work(share * self.left, self.deadline, self)

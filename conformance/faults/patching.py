@@ -74,6 +74,11 @@ class Fault:
         made_of_gradients = place_of(self.function).module is MODULES[-1]
         return made_of_gradients or passed_back.__name__ in names(compiled(patched_source((self,))))
 
+    @cached_property
+    def stateful(self) -> bool:
+        """Whether it depends on the calls before: it keeps something on a function, as nothing else here does."""
+        return "__dict__" in names(compiled(patched_source((self,))))
+
     def patch(self) -> str:
         """The change as a diff."""
         lines = difflib.unified_diff(self.old.splitlines(), self.new.splitlines(), lineterm="", n=0)
