@@ -7,7 +7,7 @@ diagnosis explains a verdict; it never changes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -29,8 +29,9 @@ from .probes import Answered, Fresh, answers
 from .search import Search
 from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, LIKENESS, Deadline, Work
 
-# Where these fail, they fail in the same words whatever the mistake is; probes tell more.
-SAME_WORDS = {"equivalence.first_look", "equivalence.steps", "gradients.back_propagation"}
+# Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
+# say nothing that probes do not; those of relations say not which of two calls is wrong.
+BY_EQUATIONS = {"equivalence.first_look", "equivalence.steps", "gradients.back_propagation"}
 JUDGING = 5  # evaluations that one judgement of a faulty reference is worth
 
 
@@ -78,7 +79,7 @@ def diagnose(
                 explained[search] = search.again(leads[search.cell])
         in_vain = [search for search in in_vain if not explained[search]]
     findings = by_numbers(explained)
-    told_apart = all(a.right for a in answered) or not SAME_WORDS & {result.id for result in failed}
+    told_apart = all(a.right for a in answered) or not BY_EQUATIONS & {result.id for result in failed}
     if told_apart and not findings:
         progress("comparing what fails")
         findings = by_properties(properties, failed, passed, Work(JUDGEMENTS, deadline))
@@ -87,7 +88,7 @@ def diagnose(
     stated = {cell for cells in sentences.values() for cell in cells}
     findings += findings_of(sentences, answered)
     if not known:  # else neither conditions nor likeness mean anything: it depends on the calls before
-        findings += places_to_look(search for search in in_vain if not findings or search.cell in stated)
+        findings += places_to_look([search for search in in_vain if not findings or search.cell in stated])
         known = what_is_known(answered, unexplained, subject, calls, stated, shown(failed))
     known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
@@ -107,8 +108,8 @@ def searches_of(answered: Sequence[Answered], passed: Collection[str], work: Wor
 
 
 def shown(failed: Sequence[PropertyResult]) -> list[Case]:
-    """The cases that the report shows to be wrong by the equations alone: those of two calls say not which is wrong."""
-    return [case_from_data(result.case) for result in failed if result.case and result.id in SAME_WORDS]
+    """The cases that the report shows to be wrong by the equations alone."""
+    return [case_from_data(result.case) for result in failed if result.case and result.id in BY_EQUATIONS]
 
 
 def cells_of(failed: Sequence[PropertyResult]) -> list[Cell]:
@@ -116,7 +117,7 @@ def cells_of(failed: Sequence[PropertyResult]) -> list[Cell]:
     return list(dict.fromkeys(case_from_data(result.case).config.cell for result in failed if result.case))
 
 
-def places_to_look(searches: Iterable[Search]) -> Iterator[Finding]:
+def places_to_look(searches: Sequence[Search]) -> Iterator[Finding]:
     """What is wrong in the very places in which the target is, without giving its numbers."""
     told = set()
     for search in searches:
@@ -194,9 +195,8 @@ def without_numbers(message: str) -> str:
     return re.sub(r"[-+]?(\d[\d.,]*(e[-+]?\d+)?|nan|inf)", "#", message)
 
 
-def finding_of(fault: Fault, explains: int, telling: int, exact: bool, together: Sequence[Fault] = ()) -> Finding:
+def finding_of(fault: Fault, explains: int, telling: int, exact: bool) -> Finding:
     """What is said about a fault."""
     return Finding(
-        fault.id, fault.title, fault.patch(), explains, telling, fault.fault_class, exact,
-        [other.id for other in together], list(fault.seen),
-    )  # fmt: skip
+        fault.id, fault.title, fault.patch(), explains, telling, fault.fault_class, exact, seen=list(fault.seen)
+    )

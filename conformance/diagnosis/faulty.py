@@ -15,7 +15,7 @@ class FaultyTarget:
     """The reference with some mistakes, as a target; cells: those that it claims."""
 
     def __init__(self, *faults: Fault, cells: tuple[str, ...] = CELLS) -> None:
-        package = FaultyReference(*faults)
-        self.forward: Callable[..., Any] = reference.forward_of(package)
-        self.gradients: Callable[..., Any] = reference.gradients_of(package)
+        # apart, so that what one keeps between calls does not depend on how often the other is asked
+        self.forward: Callable[..., Any] = reference.forward_of(FaultyReference(*faults))
+        self.gradients: Callable[..., Any] = reference.gradients_of(FaultyReference(*faults))
         self.capabilities = replace(reference.capabilities, cells=cells)

@@ -71,7 +71,7 @@ class History:
             name: self.bench.rounded(array) for name, array in (("h_0", final.h_n), ("c_0", final.c_n))
             if array is not None
         })  # fmt: skip
-        if self.right(without, self.case):
+        if not self.right(without) or self.right(without, self.case):
             return ""
         if self.is_that_of(carried, without, self.case):
             return "a call without an initial state starts from the final state of the call before"
@@ -84,7 +84,7 @@ class History:
             return ""
         ragged = c.replace(lengths=np.array([c.num_steps - 1 - row % 2 for row in range(c.num_rows)]))
         full = ragged.replace(lengths=np.full(c.num_rows, c.num_steps))
-        if self.right(ragged, full):
+        if not self.right(ragged) or self.right(ragged, full):
             return ""
         given, wanted, before = self.bench.ask(ragged), *(self.bench.ball(case)[0] for case in (ragged, full))
         ended = np.arange(c.num_steps)[:, None] >= ragged.row_lengths

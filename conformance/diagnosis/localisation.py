@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -129,8 +129,9 @@ def silent(answered: Sequence[Answered], cells: Collection[str]) -> list[str]:
     heard = [a.probe.case for a in mine if a.given is not None]
     if not none or not heard:
         return []
-    where = condition(none, heard).replace("wrong where", "there where").replace("right elsewhere", "and only there")
-    return [f"{len(none)} of {len(mine)} probes give no result at all" + (f": {where}" if where else "")]
+    where = condition(none, heard)
+    there = "" if where is None else f": {where.told('there', 'and only there')}"
+    return [f"{len(none)} of {len(mine)} probes give no result at all{there}"]
 
 
 def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
@@ -157,8 +158,11 @@ def facts(answered: Sequence[Answered], stated: bool = False, shown: Sequence[Ca
     if len(silent) == len(answered):
         return
     where = condition([a.probe.case for a in wrong], [a.probe.case for a in right], shown)
-    if where or not stated:
-        yield where or (f"{len(wrong)} of {len(answered)} probes are wrong" if right else "every probe is wrong")
+    of = f"{len(wrong)} of {len(answered)} probes are wrong"
+    if where is not None:
+        yield where.told("wrong", "right elsewhere") if where.only else f"{of}, {where.told('', '')}"
+    elif not stated:
+        yield of if right else "every probe is wrong"
     heard = [a for a in wrong if a.given is not None]
     if heard:
         yield from parts(heard)
@@ -167,30 +171,40 @@ def facts(answered: Sequence[Answered], stated: bool = False, shown: Sequence[Ca
             yield from places(steps)
 
 
-def condition(wrong: Sequence[Case], right: Sequence[Case], shown: Sequence[Case] = ()) -> str:
-    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one; or "".
+class Condition(NamedTuple):
+    """Under which condition all of some cases are what they are, and whether no other case meets it."""
+
+    where: str
+    only: bool
+
+    def told(self, what: str, elsewhere: str) -> str:
+        """In words; what they are there, and what others are that do not meet it."""
+        return f"{what} where {self.where}, {elsewhere}" if self.only else f"all of them where {self.where}"
+
+
+def condition(wrong: Sequence[Case], right: Sequence[Case], shown: Sequence[Case] = ()) -> Condition | None:
+    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one, if any.
 
     shown  other cases that are wrong, not counted: no condition is said that does not hold for them
     """
     if not right:
-        return ""
+        return None
     bad, good = (
         {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()}
         for cases in ([*wrong, *shown], right)
     )
     if either := cover(bad, good, 0.0):
-        return f"wrong where {either}, right elsewhere"
+        return Condition(either, True)
     always = {name: good[name] for name in FEATURES if bad[name].all()}
     seldom = min(always, key=lambda name: always[name].mean(), default=None)
-    of = f"{len(wrong)} of {len(wrong) + len(right)} probes are wrong"
     if seldom and always[seldom].mean() <= SELDOM:  # a mistake need not show every time
-        return f"{of}, all of them where {seldom}"
+        return Condition(seldom, False)
     if either := cover(bad, good, RARE):
-        return f"{of}, all of them where {either}"
+        return Condition(either, False)
     for one, other in combinations(always, 2):
         if not (always[one] & always[other]).any():
-            return f"wrong where {one} and {other}, right elsewhere"
-    return f"{of}, all of them where {seldom}" if seldom and not always[seldom].all() else ""
+            return Condition(f"{one} and {other}", True)
+    return Condition(seldom, False) if seldom and not always[seldom].all() else None
 
 
 def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray], most: float) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from conformance.claims.allowed import drawn as allowed_cases
 from conformance.claims.capabilities import Capabilities
-from conformance.judging.gradients import cotangents
+from conformance.judging.gradients import cotangents, expected_from
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.options import WITH
 from conformance.judging.subject import Subject
@@ -317,9 +317,12 @@ def unread(subject: Subject, probe: Probe) -> Arrays | None:
 
 
 def asked(subject: Subject, probe: Probe) -> Arrays:
-    """The target's answer to one probe; shapes that can be made out are put right."""
+    """The target's answer to one probe; shapes that can be made out are put right.
+
+    A gradient that must be there and is not has no numbers.
+    """
     if probe.d is None:
         return dict(subject(probe.case).result.items())
     given = subject.gradients(probe.case, {name: probe.d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
-    wanted = {name: array.shape for name, array in probe.case.arrays()}
-    return {name: np.asarray(a, float) for name, a in given.arrays.items() if wanted.get(name) == a.shape}
+    names = [name for name, _ in probe.case.arrays() if expected_from(subject, probe.case, name)]
+    return {name: np.asarray(given.arrays.get(name, ()), float) for name in names}

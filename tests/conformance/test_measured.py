@@ -538,7 +538,20 @@ def test_what_is_kept_between_calls(target):
     assert history(bench) == [HISTORY[target]]
 
 
-@pytest.mark.parametrize("target", [reference, planted(without("bias_ih"))], ids=["right", "wrong every time"])
+def ones(case):
+    """A case that starts from ones where no state is given."""
+    return case if case.h_0 is not None else case.replace(h_0=np.ones((1, case.num_rows, case.config.hidden_size)))
+
+
+KEEPING_NOTHING = {
+    "right": reference,
+    "wrong every time": planted(without("bias_ih")),
+    "wrong without a state": planted(ones, default_state=True, bidirectional=False, max_layers=1),
+    "wrong where a row ends": planted(lambda case: case.replace(lengths=None)),
+}
+
+
+@pytest.mark.parametrize("target", KEEPING_NOTHING.values(), ids=KEEPING_NOTHING)
 def test_nothing_is_said_of_what_keeps_nothing(target):
     bench = Bench(Subject(open_target(target)), cell_of("RNN_TANH"), "float32", Work(600))
     assert history(bench) == []
