@@ -14,7 +14,7 @@ from statistics import median
 from conformance.faults import FAULTS
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault
-from conformance.faults.wiring import wiring
+from conformance.faults.wiring import packed, wiring
 from conformance.kills import kills
 from conformance.trial.pool import cores
 from reference_rnn import CELLS
@@ -28,7 +28,8 @@ def main() -> int:
     asked = parser.parse_args()
     catalogues = [list(FAULTS.values())]
     if asked.derived:
-        catalogues.append([*(fault for cell in CELLS for fault in derived(cell).values()), *wiring().values()])
+        of_cells = (fault for cell in CELLS for fault in (derived(cell) | packed(cell)).values())
+        catalogues.append([*of_cells, *wiring().values()])
     survivors = []
     print("| seed | faults | found | median examples | most examples | median s | most s |")
     print("|---:|---:|---:|---:|---:|---:|---:|")

@@ -127,16 +127,15 @@ Changes = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Slip:
-    """One slip: the cell to judge it on, its class, and what is changed in the text."""
+    """One slip: the cell to judge it on, and what is changed in the text."""
 
     cell: str
-    kind: str
     changes: Changes
 
 
-def slip(cell: str, kind: str, *texts: str) -> Slip:
+def slip(cell: str, *texts: str) -> Slip:
     """A slip that turns each text into the one behind it."""
-    return Slip(cell, kind, tuple(zip(texts[::2], texts[1::2])))
+    return Slip(cell, tuple(zip(texts[::2], texts[1::2])))
 
 
 LSTM_SPLIT = "np.split(gates, 4, axis=1)"
@@ -154,133 +153,133 @@ GATES = 'gates = x @ p["w_ih"].T + p["b_ih"] + h @ p["w_hh"].T + p["b_hh"]'
 SINGLE: dict[str, Slip] = {
     # packing
     "gates interleaved unit by unit": slip(
-        "LSTM", "packing", LSTM_SPLIT, "np.moveaxis(gates.reshape(len(gates), -1, 4), 2, 0)"
+        "LSTM", LSTM_SPLIT, "np.moveaxis(gates.reshape(len(gates), -1, 4), 2, 0)"
     ),
-    "only W_hh is packed z, r, n": slip("GRU", "packing", "h_r, h_z, h_n =", "h_z, h_r, h_n ="),
+    "only W_hh is packed z, r, n": slip("GRU", "h_r, h_z, h_n =", "h_z, h_r, h_n ="),
     "W_ih reshaped where it should be transposed": slip(
-        "RNN_TANH", "packing", 'x @ p["w_ih"].T', 'x @ p["w_ih"].reshape(x.shape[1], -1)'
+        "RNN_TANH", 'x @ p["w_ih"].T', 'x @ p["w_ih"].reshape(x.shape[1], -1)'
     ),
-    "g before i": slip("LSTM", "packing", "a_i, a_f, a_g, a_o", "a_g, a_i, a_f, a_o"),
+    "g before i": slip("LSTM", "a_i, a_f, a_g, a_o", "a_g, a_i, a_f, a_o"),
     # wiring
     "upper layers read the forward half twice": slip(
-        "RNN_TANH", "wiring", DONE, DONE + "\n        if layer < c.num_layers - 1:\n"
+        "RNN_TANH", DONE, DONE + "\n        if layer < c.num_layers - 1:\n"
         "            x = np.concatenate([halves[0]] * D, axis=2)",
     ),
     "a residual connection where sizes agree": slip(
-        "GRU", "wiring", DONE, DONE.replace("x =", "y =") + "\n        x = x + y if layer and x.shape == y.shape else y"
+        "GRU", DONE, DONE.replace("x =", "y =") + "\n        x = x + y if layer and x.shape == y.shape else y"
     ),
     "the reverse direction has the forward W_hh": slip(
-        "LSTM", "wiring", NAMED, NAMED + '\n    p["w_hh"] = case.parameters["weight_hh_l%d" % layer]'
+        "LSTM", NAMED, NAMED + '\n    p["w_hh"] = case.parameters["weight_hh_l%d" % layer]'
     ),
-    "halves reverse first": slip("GRU", "wiring", "halves.append(y)", "halves.insert(0, y)"),
+    "halves reverse first": slip("GRU", "halves.append(y)", "halves.insert(0, y)"),
     # gates
     "the input gate is 1 - f": slip(
-        "LSTM", "gates", "    i = sigmoid(a_i)\n    f = sigmoid(a_f)", "    f = sigmoid(a_f)\n    i = 1 - f"
+        "LSTM", "    i = sigmoid(a_i)\n    f = sigmoid(a_f)", "    f = sigmoid(a_f)\n    i = 1 - f"
     ),
     "the output gate sees the new c": slip(
-        "LSTM", "gates", "    o = sigmoid(a_o)\n    new = f * c + i * g",
+        "LSTM", "    o = sigmoid(a_o)\n    new = f * c + i * g",
         "    new = f * c + i * g\n    o = sigmoid(a_o + new)",
     ),
     "the reset gate acts on W_hn h alone": slip(
-        "GRU", "gates", "r * h_n)", 'r * (h_n - p["b_hh"][-h.shape[1]:]) + p["b_hh"][-h.shape[1]:])'
+        "GRU", "r * h_n)", 'r * (h_n - p["b_hh"][-h.shape[1]:]) + p["b_hh"][-h.shape[1]:])'
     ),
-    "forget gate sigmoid(z + 0.5)": slip("LSTM", "gates", "f = sigmoid(a_f)", "f = sigmoid(a_f + 0.5)"),
+    "forget gate sigmoid(z + 0.5)": slip("LSTM", "f = sigmoid(a_f)", "f = sigmoid(a_f + 0.5)"),
     # states
     "h_n is that of the first step": slip(
-        "RNN_TANH", "states", "    return out, s\n",
+        "RNN_TANH", "    return out, s\n",
         "    return out, [out[-1 if reverse else 0]] if T else s\n",
     ),
-    "c_n is h_n": slip("LSTM", "states", STACKED, STACKED + "[:1] * len(states)"),
+    "c_n is h_n": slip("LSTM", STACKED, STACKED + "[:1] * len(states)"),
     "the reverse direction starts from the forward state": slip(
-        "GRU", "states", INITIAL, "s = [a[layer * D] for a in states]"
+        "GRU", INITIAL, "s = [a[layer * D] for a in states]"
     ),
     "c_0 is read in layer 0 only": slip(
-        "LSTM", "states", INITIAL, INITIAL + "\n            s[1:] = [a if layer == 0 else 0 * a for a in s[1:]]"
+        "LSTM", INITIAL, INITIAL + "\n            s[1:] = [a if layer == 0 else 0 * a for a in s[1:]]"
     ),
     # lengths
     "the reverse direction runs through the padding": slip(
-        "RNN_TANH", "lengths", ALIVE, "alive = (t < lengths)[:, None] | bool(reverse)"
+        "RNN_TANH", ALIVE, "alive = (t < lengths)[:, None] | bool(reverse)"
     ),
     "padding repeats the last output": slip(
-        "GRU", "lengths", "out[t] = np.where(alive, s[0], 0)", "out[t] = s[0]"
+        "GRU", "out[t] = np.where(alive, s[0], 0)", "out[t] = s[0]"
     ),
-    "lengths are those of the first row": slip("LSTM", "lengths", ALIVE, "alive = (t < lengths[:1])[:, None]"),
-    "a row ends one step late": slip("GRU", "lengths", ALIVE, "alive = (t <= lengths)[:, None]"),
+    "lengths are those of the first row": slip("LSTM", ALIVE, "alive = (t < lengths[:1])[:, None]"),
+    "a row ends one step late": slip("GRU", ALIVE, "alive = (t <= lengths)[:, None]"),
     # directions
     "reverse outputs in the order of computing": slip(
-        "LSTM", "directions", "            halves.append(y)", "            halves.append(y[::-1] if d else y)"
+        "LSTM", "            halves.append(y)", "            halves.append(y[::-1] if d else y)"
     ),
     "upper layers run forwards only": slip(
-        "RNN_TANH", "directions", "p, lengths, d)", "p, lengths, d and layer == 0)"
+        "RNN_TANH", "p, lengths, d)", "p, lengths, d and layer == 0)"
     ),
     "halves are added in upper layers": slip(
-        "GRU", "directions", DONE, DONE + "\n        if layer and D == 2:\n"
+        "GRU", DONE, DONE + "\n        if layer and D == 2:\n"
         "            x = np.concatenate([halves[0] + halves[1], halves[1]], axis=2)",
     ),
     "final states of directions exchanged": slip(
-        "RNN_RELU", "directions", "            final.append(s)", "            final.insert(len(final) - d, s)"
+        "RNN_RELU", "            final.append(s)", "            final.insert(len(final) - d, s)"
     ),
     # layers
     "biases in layer 0 only": slip(
-        "RNN_TANH", "layers", "    return p\n",
+        "RNN_TANH", "    return p\n",
         "    if layer:\n        p.update(b_ih=0 * p['b_ih'], b_hh=0 * p['b_hh'])\n    return p\n",
 
     ),
-    "layer 2 has the weights of layer 1": slip("LSTM", "layers", '"_l%d" % layer', '"_l%d" % min(layer, 1)'),
-    "every layer starts from the top state": slip("GRU", "layers", INITIAL, "s = [a[d - D] for a in states]"),
+    "layer 2 has the weights of layer 1": slip("LSTM", '"_l%d" % layer', '"_l%d" % min(layer, 1)'),
+    "every layer starts from the top state": slip("GRU", INITIAL, "s = [a[d - D] for a in states]"),
     "W_hh of layer 0 in every layer": slip(
-        "RNN_RELU", "layers", NAMED,
+        "RNN_RELU", NAMED,
         NAMED + '\n    p["w_hh"] = case.parameters["weight_hh_l0" + "_reverse" * direction]',
 
     ),
     # activations
     "a quotient for tanh": slip(
-        "RNN_TANH", "activations", TANH_OUT,
+        "RNN_TANH", TANH_OUT,
         'quotient(x @ p["w_ih"].T + p["b_ih"] + h @ p["w_hh"].T + p["b_hh"])',
         "kept = {}",
         "kept = {}\n\n\ndef quotient(z):\n    z = np.clip(z, -3, 3)\n    return z * (27 + z * z) / (27 + 9 * z * z)",
     ),
     "hard sigmoid for the forget gate": slip(
-        "LSTM", "activations", "f = sigmoid(a_f)", "f = np.clip(0.2 * a_f + 0.5, 0, 1)"
+        "LSTM", "f = sigmoid(a_f)", "f = np.clip(0.2 * a_f + 0.5, 0, 1)"
     ),
     "ReLU that lets a hundredth through": slip(
-        "RNN_RELU", "activations", "np.maximum(z, 0)", "np.where(z > 0, z, z / 100)"
+        "RNN_RELU", "np.maximum(z, 0)", "np.where(z > 0, z, z / 100)"
     ),
-    "no tanh of the cell state": slip("LSTM", "activations", LSTM_OUT, "return [o * new, new]"),
+    "no tanh of the cell state": slip("LSTM", LSTM_OUT, "return [o * new, new]"),
     # precision
     "products in half precision": slip(
-        "RNN_TANH", "precision", 'x @ p["w_ih"].T', '(x.astype("f2") @ p["w_ih"].T.astype("f2")).astype(x.dtype)'
+        "RNN_TANH", 'x @ p["w_ih"].T', '(x.astype("f2") @ p["w_ih"].T.astype("f2")).astype(x.dtype)'
     ),
     "states kept in half precision": slip(
-        "GRU", "precision", GRU_OUT, "return [((1 - z) * n + z * h).astype('f2').astype(x.dtype)]"
+        "GRU", GRU_OUT, "return [((1 - z) * n + z * h).astype('f2').astype(x.dtype)]"
     ),
     "sigmoid from a table": slip(
-        "LSTM", "precision", "return 0.5 + 0.5 * np.tanh(0.5 * z)",
+        "LSTM", "return 0.5 + 0.5 * np.tanh(0.5 * z)",
         "return 0.5 + 0.5 * np.tanh(0.5 * np.round(np.clip(z, -8, 8) * 64) / 64)",
     ),
     "bits of the weights cut off": slip(
-        "RNN_RELU", "precision", 'z = x @ p["w_ih"].T',
+        "RNN_RELU", 'z = x @ p["w_ih"].T',
         'z = x @ (p["w_ih"].astype("f4").view("i4") & -65536).view("f4").astype(x.dtype).T',
     ),
     # history
     "weights of the first call of a size": slip(
-        "RNN_TANH", "history", "    return p\n",
+        "RNN_TANH", "    return p\n",
         "    return kept.setdefault((layer, direction, len(p['w_hh']), p['w_ih'].shape[1]), p)\n",
     ),
     "no state means the last state": slip(
-        "GRU", "history", "    y, final = network(case, x, states, lengths)\n",
+        "GRU", "    y, final = network(case, x, states, lengths)\n",
         "    if case.h_0 is None and shape in kept:\n        states = kept[shape]\n"
         "    y, final = network(case, x, states, lengths)\n    kept[shape] = [a.astype(x.dtype) for a in final]\n",
     ),
     "the output buffer is not cleared": slip(
-        "LSTM", "history", "    out = np.zeros((T, N, s[0].shape[-1]), x.dtype)\n",
+        "LSTM", "    out = np.zeros((T, N, s[0].shape[-1]), x.dtype)\n",
         "    key = (T, N, s[0].shape[-1], x.dtype.str, bool(reverse))\n"
         "    out = kept.setdefault(key, np.zeros(key[:3], x.dtype))\n",
         "out[t] = np.where(alive, s[0], 0)", "out[t] = np.where(alive, s[0], out[t])",
         "    return out, s\n", "    return out.copy(), s\n",
     ),
     "b_ih of the first call of a size": slip(
-        "RNN_RELU", "history", "    return p\n",
+        "RNN_RELU", "    return p\n",
         "    key = layer, direction, len(p['b_ih'])\n"
         "    p['b_ih'] = kept.setdefault(key, p['b_ih'].astype('f8')).astype(p['w_hh'].dtype)\n    return p\n",
     ),

@@ -9,7 +9,7 @@ Nothing is named that does not give every answer, and those to cases that no par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import chain, combinations
 from typing import NamedTuple
@@ -31,6 +31,9 @@ HABIT = Fault(
     "padding-read-as-zero", "the padding of x is read as zero, which by itself is no mistake", "padding", "forward",
     "plain = time_major(case.check())", "plain = without_padding(time_major(case.check()))", (),
 )  # fmt: skip
+Family = Callable[[Cell], Mapping[str, Fault]]
+# Those that follow from the equations and the loops.
+FAMILIES: tuple[Family, ...] = (derived, lambda cell: wiring(), packed)
 DEPTH = 3  # mistakes at once
 BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
 DRAWS = 3  # draws of the last bit of all that goes in, which show how far rounding leads
@@ -71,6 +74,7 @@ class Search:
         self.climbed = [*rungs, *sorted((a for a in mine if not a.probe.rung), key=lambda a: a.probe.size)]
         self.telling = sum(not a.right for a in mine)
         self.ask_fresh = fresh
+        self.worked_out: dict[Family, list[Fault]] = {}
 
     @cached_property
     def fresh(self) -> list[Answered]:
@@ -87,13 +91,27 @@ class Search:
         heard = all(a.given is not None for a in self.climbed)
         return [a for a in found if a.given is not None or not heard]
 
+    @property
+    def faults(self) -> Iterator[Fault]:
+        """What may be the mistake: those with a story, then those that follow from the equations and the loops.
+
+        Those that follow are worked out when they are asked for, which is where no story is the mistake.
+        """
+        yield from self.told
+        for family in FAMILIES:
+            if family not in self.worked_out:
+                self.worked_out[family] = self.possible(family(self.cell))
+            yield from self.worked_out[family]
+
     @cached_property
-    def faults(self) -> list[Fault]:
-        """What may be the mistake: those with a story, then those that follow from the equations and the loops."""
-        families = FAULTS, derived(self.cell), wiring(), packed(self.cell)
-        everything = chain.from_iterable(family.values() for family in families)
+    def told(self) -> list[Fault]:
+        """Those with a story."""
+        return self.possible(FAULTS)
+
+    def possible(self, family: Mapping[str, Fault]) -> list[Fault]:
+        """Those of a family that may be the mistake."""
         return [
-            fault for fault in everything
+            fault for fault in family.values()
             if fault.about(self.cell) and fault.backward_only == (not self.forward_wrong)
             # no number shows that inputs are changed, and the answers are needed again
             and fault.fault_class != "changed-inputs" and not self.passed & set(fault.killed_by)
@@ -104,7 +122,7 @@ class Search:
         if self.end(()) == self.top:
             return ()
         likely = [fault for fault in likely if fault.about(self.cell)]
-        for fault in (*likely, *self.faults):
+        for fault in (*likely, *self.told):  # of those that follow, none keeps anything
             if fault.stateful and self.explains_in_sequence(fault):
                 return (fault,)
         return self.climb(likely)
@@ -153,7 +171,7 @@ class Search:
 
     def longer(self, begun: Faults, at: Place, likely: Sequence[Fault]) -> Iterator[Faults]:
         """Some mistakes and another one that give a certain array."""
-        for fault in dict.fromkeys((*likely, *self.faults)):
+        for fault in chain(likely, (fault for fault in self.faults if fault not in likely)):
             if self.work.over:
                 return
             if fault in begun or fault.stateful or (begun and not self.acts(fault, at.rung)):
@@ -252,10 +270,10 @@ class Search:
     def alike(self) -> list[Fault]:
         """Up to two known mistakes that are wrong in the answers and places in which the target is, and as much."""
         scores = []
-        for fault in self.faults:
+        for fault in self.told:
             if self.work.over:
                 return []
-            if fault.id in FAULTS and not fault.stateful and (score := self.likeness(fault)) >= ALIKE:
+            if not fault.stateful and (score := self.likeness(fault)) >= ALIKE:
                 scores.append((score, fault))
         return [fault for _, fault in sorted(scores, key=lambda scored: -scored[0])[:2]]
 

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import permutations
+from itertools import chain, combinations, permutations, product
 
 import numpy as np
 
@@ -126,24 +126,37 @@ def changes_of(cell: Cell) -> Iterator[Change]:
 
 
 def packed_otherwise(cell: Cell, line: str) -> Iterator[Change]:
-    """Gates unpacked in every other order; of more than four, each pair exchanged."""
-    names = [name.strip() for name in line.split("=")[0].strip().rstrip(",").split(",")]
-    right = tuple(range(len(names)))
-    orders = permutations(right) if len(names) <= 4 else exchanges(right)
-    for order in orders:
-        if order != right:
-            said = ", ".join(cell.gates[place] for place in order)
-            new = line.replace(", ".join(names), ", ".join(names[place] for place in order))
-            yield Change("pack", f"gates are packed in the order {said}", line, new)
+    """Gates unpacked in other orders."""
+    names = gate_names(cell)
+    for order in other_orders(len(names)):
+        said = ", ".join(cell.gates[place] for place in order)
+        new = line.replace(", ".join(names), ", ".join(names[place] for place in order))
+        yield Change("pack", f"gates are packed in the order {said}", line, new)
 
 
-def exchanges(places: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+def other_orders(count: int) -> list[tuple[int, ...]]:
+    """Every other order of up to four places; of more, those by one slip: two exchanged, one moved, or all turned."""
+    right = tuple(range(count))
+    orders = permutations(right) if count <= 4 else chain(exchanged_places(right), moved_places(right), turned(right))
+    return [order for order in dict.fromkeys(orders) if order != right]
+
+
+def exchanged_places(right: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     """Every order in which two places are exchanged."""
-    for one in places:
-        for other in places[one + 1 :]:
-            order = list(places)
-            order[one], order[other] = other, one
-            yield tuple(order)
+    for one, other in combinations(right, 2):
+        yield tuple({one: other, other: one}.get(place, place) for place in right)
+
+
+def moved_places(right: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every order in which one place stands elsewhere, the others as they were."""
+    for one, at in product(right, right):
+        others = [place for place in right if place != one]
+        yield (*others[:at], one, *others[at:])
+
+
+def turned(right: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Every order that begins elsewhere and goes on at the beginning."""
+    return ((*right[first:], *right[:first]) for first in right)
 
 
 def places(line: str) -> Iterator[tuple[ast.expr, str, Callable[[str], str]]]:

@@ -10,15 +10,16 @@ search, or those of another mistake, is left out, and so is what never runs.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from itertools import chain, permutations
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
 from reference_rnn import CELLS, Case, Cell, Config, parameter_shapes, result_shapes, state_shapes
 
-from .operators import STEPS, Change, places
+from .operators import STEPS, Change, other_orders, places
 from .patching import Fault, FaultyReference, PatchError, place_of
 
 LOOPS = ("run", "scan", "layer_parameters")
@@ -44,14 +45,35 @@ RELAID = {
         "a.reshape(config.hidden_size, -1, *a.shape[1:]).swapaxes(0, 1).reshape(a.shape)"
     ),
 }
-# Where a change may be made alone, by the names that a loop knows.
-ONLY = {
-    "run": {
-        "in layer 0 only": "not final[reverse:]", "in upper layers only": "final[reverse:]",
-        "in the reverse direction only": "reverse", "in the forward direction only": "not reverse",
-    },
-    "scan": {"in the reverse direction only": "reverse", "in the forward direction only": "not reverse"},
-}  # fmt: skip
+
+
+class Spot(NamedTuple):
+    """A text of a loop in the place of which another may stand, and how it is said where that is.
+
+    everywhere  what fills the gap of a title if it does so everywhere
+    only        the same where it does so only under a condition: of names that are known there
+    """
+
+    everywhere: str
+    only: Mapping[str, str]
+
+
+DIRECTION = {"the reverse direction": "reverse", "the forward direction": "not reverse"}
+WALK = Spot("each layer", {"layer 0": "not final[reverse:]", "each upper layer": "final[reverse:]"} | DIRECTION)
+JOIN = Spot("", {" in layer 0": "not final[len(directions):]", " in upper layers": "final[len(directions):]"})
+STEP = Spot("", {f" in {where}": when for where, when in DIRECTION.items()})
+SPOTS = {
+    "initial[len(final)]": WALK,
+    "scan(step, p, x, state, lengths, reverse)": WALK,
+    "halves.append(output)": WALK,
+    "final.append(state)": WALK,
+    "join(*both)": JOIN,
+    "(t < lengths)[:, None]": STEP,
+    "select(state[0], alive, 0.0)": STEP,
+    "select(n, alive, s)": STEP,
+    "output[t] =": Spot("", {}),
+    "before = state if": Spot("", {}),
+}
 HALVES = (("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",))
 LAYER = "len(final) // len(directions)"
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
@@ -107,40 +129,40 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} hands out the state that went before it": "final.append((final or [state])[-1])",
         },
         "join(*both)": {
-            "the halves lie unit beside unit": "np.stack(both, -1).reshape(join(*both).shape)",
-            "the forward half stands in the place of both": "join(*both[:1] * len(both))",
-            "the reverse half stands in the place of both": "join(*both[-1:] * len(both))",
-            "the reverse half comes first": "join(*both[::-1])",
-            "each half is the sum of both": "join(*[sum(both)] * len(both))",
-            "each half is the mean of both": "join(*[sum(both) / len(both)] * len(both))",
+            "the halves lie unit beside unit{}": "np.stack(both, -1).reshape(join(*both).shape)",
+            "the forward half stands in the place of both{}": "join(*both[:1] * len(both))",
+            "the reverse half stands in the place of both{}": "join(*both[-1:] * len(both))",
+            "the reverse half comes first{}": "join(*both[::-1])",
+            "each half is the sum of both{}": "join(*[sum(both)] * len(both))",
+            "each half is the mean of both{}": "join(*[sum(both) / len(both)] * len(both))",
         },
     },
     "scan": {
         "(t < lengths)[:, None]": {
-            "a row ends a step late": "(t <= lengths)[:, None]",
-            "a row ends a step early": "(t < lengths - 1)[:, None]",
-            "rows end where the first does": "(t < lengths[:1] + 0 * lengths)[:, None]",
-            "rows end where the shortest does": "(t < lengths.min() + 0 * lengths)[:, None]",
-            "rows never end": "(t < len(x) + 0 * lengths)[:, None]",
-            "rows have the lengths of those in reversed order": "(t < lengths[::-1])[:, None]",
-            "rows have the lengths in descending order": "(t < np.sort(lengths)[::-1])[:, None]",
+            "a row ends a step late{}": "(t <= lengths)[:, None]",
+            "a row ends a step early{}": "(t < lengths - 1)[:, None]",
+            "rows end where the first does{}": "(t < lengths[:1] + 0 * lengths)[:, None]",
+            "rows end where the shortest does{}": "(t < lengths.min() + 0 * lengths)[:, None]",
+            "rows never end{}": "(t < len(x) + 0 * lengths)[:, None]",
+            "rows have the lengths of those in reversed order{}": "(t < lengths[::-1])[:, None]",
+            "rows have the lengths in descending order{}": "(t < np.sort(lengths)[::-1])[:, None]",
         },
         "select(state[0], alive, 0.0)": {
-            "the padding of the output repeats the state": "state[0]",
-            "the padding of the output goes on": "new[0]",
-            "the output is the state before the step": "select(before[0], alive, 0.0)",
-            "the output is c": "select(state[-1], alive, 0.0)",
+            "the padding of the output repeats the state{}": "state[0]",
+            "the padding of the output goes on{}": "new[0]",
+            "the output is the state before the step{}": "select(before[0], alive, 0.0)",
+            "the output is c{}": "select(state[-1], alive, 0.0)",
         },
         "select(n, alive, s)": {
-            "padding is masked by zeros in the state": "select(n, alive, 0.0)",
+            "padding is masked by zeros in the state{}": "select(n, alive, 0.0)",
         },
         "output[t] =": {
-            "steps are laid down in the order of computing": "output[len(x) - 1 - t if reverse else t] =",
-            "steps are laid down in reversed order": "output[len(x) - 1 - t] =",
+            "steps are laid down in the order of computing{}": "output[len(x) - 1 - t if reverse else t] =",
+            "steps are laid down in reversed order{}": "output[len(x) - 1 - t] =",
         },
         "before = state if": {
-            "every step starts from h of the step before and the initial c": "before = (state[0], *before[1:]) if",
-            "every step starts from c of the step before and the initial h": "before = (before[0], *state[1:]) if",
+            "every step starts from h of the step before and the initial c{}": "before = (state[0], *before[1:]) if",
+            "every step starts from c of the step before and the initial h{}": "before = (before[0], *state[1:]) if",
         },
     },
 }  # fmt: skip
@@ -172,8 +194,8 @@ def packed(cell: Cell) -> dict[str, Fault]:
     found = {}
     for kinds in HALVES:
         gates = cell.packing(kinds[0])
-        for number, order in enumerate(permutations(range(len(gates)))):  # the first is the right one
-            if number and {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:
+        for number, order in enumerate(other_orders(len(gates))):
+            if {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:
                 new = f"a.reshape({len(gates)}, -1, *a.shape[1:])[{list(order)}].reshape(a.shape)"
                 said = f"gates are packed in the order {', '.join(gates[place] for place in order)}"
                 change = relaid(f"{said} in {' and '.join(kinds)} ({cell})", new, kinds)
@@ -278,10 +300,10 @@ def replaced(function: str) -> Iterator[Change]:
     for old, others in INSTEAD.get(function, {}).items():
         (line,) = (line for line in source.splitlines() if old in line)
         for title, new in others.items():
-            yield Change("instead", title.format("each layer"), line, line.replace(old, new))
-            for where, when in ONLY[function].items() if old.endswith(")") or old.endswith("]") else ():
+            yield Change("instead", title.format(SPOTS[old].everywhere), line, line.replace(old, new))
+            for where, when in SPOTS[old].only.items():
                 text = line.replace(old, f"({new} if {when} else {old})")
-                yield Change("instead", f"{title.format('each layer')}, {where}", line, text)
+                yield Change("instead", title.format(where), line, text)
 
 
 def places_of(line: str) -> Iterator:

@@ -5,10 +5,10 @@ import pytest
 from conformance.api import check
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults import FAULTS
-from conformance.faults.operators import answers, derived, indistinct
+from conformance.faults.operators import answers, derived, indistinct, other_orders
 from conformance.faults.patching import FaultyReference, patched_source
 from conformance.faults.wiring import answers as wired
-from conformance.faults.wiring import wiring
+from conformance.faults.wiring import packed, wiring
 from conformance.kills import kill
 from reference_rnn import CELLS, cell, cell_of, mix, sigmoid, tanh
 from reference_rnn.equations import written_out
@@ -109,6 +109,10 @@ WIRING = {
     "weight_hh is that of the forward direction everywhere, in layer_parameters",
     "each gate's weight_ih is applied transposed, in layer_parameters",
     "0 stands where layer should, in layer_parameters",
+    "layer 0 starts from zero",
+    "each upper layer lays its output down in reversed order",
+    "the reverse half comes first in layer 0",
+    "a row ends a step late in the reverse direction",
 }
 
 
@@ -116,6 +120,25 @@ def test_the_loops_have_their_mistakes_too():
     titles = {fault.title for fault in wiring().values()}
     assert len(titles) > 35 and titles >= WIRING
     numbers = [wired(FaultyReference(fault)) for fault in wiring().values()]
+    assert len(set(numbers)) == len(numbers) and wired(FaultyReference()) not in numbers
+
+
+def test_other_orders_of_gates_stay_few_and_hold_every_slip():
+    right = tuple("abcdefgh")
+    orders = {tuple(right[place] for place in order) for order in other_orders(8)}
+    assert {"bacdefgh", "hbcdefga", "bcdefgha", "efghabcd", "acdebfgh"} <= {"".join(order) for order in orders}
+    assert len(orders) < 100 and right not in orders
+    assert len(other_orders(4)) == 23  # all there are
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_gates_may_be_packed_otherwise_in_one_half_of_the_parameters(cell):
+    mistakes = packed(cell_of(cell))
+    assert len({fault.title for fault in mistakes.values()}) == len(mistakes) >= 20
+    assert not packed(cell_of("RNN_TANH"))
+    sample = [*mistakes.values()][:: len(mistakes) // 2 - 1]
+    assert not [fault.title for fault in sample if not kill(fault).property]
+    numbers = [wired(FaultyReference(fault)) for fault in mistakes.values()] if cell == "LSTM" else []
     assert len(set(numbers)) == len(numbers) and wired(FaultyReference()) not in numbers
 
 
