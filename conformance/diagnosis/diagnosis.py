@@ -22,10 +22,12 @@ from conformance.judging.properties import Property
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
+from .asking import Bench
 from .faulty import FaultyTarget
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
-from .measured import Sentences, findings_of, measured
+from .measured import Sentences, findings_of, measured, wrong_dtypes
 from .probes import Answered, Fresh, answers
+from .rewriting import rewritten
 from .search import Search
 from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, LIKENESS, Deadline, Work
 
@@ -68,16 +70,18 @@ def diagnose(
         explained[search] = search.found([fault for faults in explained.values() for fault in faults])
     in_vain = [search for search in searches if not explained[search]]
     known = right_alone(subject, answered, calls) if in_vain else []
+    if in_vain and not known:
+        progress("rewriting equations")
+        wrong = wrong_dtypes(subject, answered, [search.cell for search in in_vain])
+        benches = [Bench(subject, cell, dtype, Work(experiments, deadline)) for cell, dtype in wrong.items()]
+        in_vain = led_on(in_vain, {bench.cell: rewritten(bench) for bench in benches}, explained)
     sentences: Sentences = {}
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
     if unexplained:
         progress("measuring")
         # where no answer is wrong, or a new instance gives it, it depends on the calls before
         sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known) or not searches)
-        for search in in_vain:
-            if leads.get(search.cell):
-                explained[search] = search.again(leads[search.cell])
-        in_vain = [search for search in in_vain if not explained[search]]
+        in_vain = led_on(in_vain, leads, explained)
     findings = by_numbers(explained)
     told_apart = all(a.right for a in answered) or not BY_EQUATIONS & {result.id for result in failed}
     if told_apart and not findings:
@@ -94,10 +98,20 @@ def diagnose(
     known += left_out(answered, subject.capabilities)
     if deadline.met:
         known.append("the diagnosis ended with its time, before all was tried")
-    wrong = [str(a.probe.case.config.cell) for a in answered if not a.right]
+    cells = dict.fromkeys(str(a.probe.case.config.cell) for a in answered if not a.right)
     named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
     same = explained_by(named, properties, failed, Work(JUDGEMENTS, deadline))
-    return Diagnosis([*shapes, *findings], known, list(dict.fromkeys(wrong)), error_map(answered), named, same)
+    return Diagnosis([*shapes, *findings], known, list(cells), error_map(answered), named, same)
+
+
+def led_on(
+    searches: Sequence[Search], leads: Mapping[Cell, Sequence[Fault]], explained: dict[Search, Sequence[Fault]]
+) -> list[Search]:
+    """Searches again where there are leads, and notes what explains a cell; returns those that still find nothing."""
+    for search in searches:
+        if leads.get(search.cell):
+            explained[search] = search.again(leads[search.cell])
+    return [search for search in searches if not explained[search]]
 
 
 def searches_of(answered: Sequence[Answered], passed: Collection[str], work: Work, fresh: Fresh) -> list[Search]:
