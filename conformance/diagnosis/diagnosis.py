@@ -14,6 +14,7 @@ from math import inf
 from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.faults import FAULTS
 from conformance.faults.patching import Fault
+from conformance.faults.wiring import narrowly
 from conformance.harness.load import Target, open_target
 from conformance.judging.data import case_from_data
 from conformance.judging.judge import judge_case
@@ -75,6 +76,9 @@ def diagnose(
         wrong = wrong_dtypes(subject, answered, [search.cell for search in in_vain])
         benches = [Bench(subject, cell, dtype, Work(experiments, deadline)) for cell, dtype in wrong.items()]
         in_vain = led_on(in_vain, {bench.cell: rewritten(bench) for bench in benches}, explained)
+        for search in in_vain:
+            explained[search] = search.alone(narrowly().values())
+        in_vain = [search for search in in_vain if not explained[search]]
     sentences: Sentences = {}
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
     if unexplained:

@@ -35,6 +35,7 @@ Family = Callable[[Cell], Mapping[str, Fault]]
 # Those that follow from the equations and the loops.
 FAMILIES: tuple[Family, ...] = (derived, lambda cell: wiring(), packed)
 DEPTH = 3  # mistakes at once
+TRIES = 4  # evaluations for each mistake that is tried alone
 BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
 DRAWS = 3  # draws of the last bit of all that goes in, which show how far rounding leads
 ROUNDING = 32.0  # times what one draw moves: as many roundings as a step of these networks has
@@ -138,14 +139,29 @@ class Search:
         level: list[tuple[Faults, Place]] = [((), first)]
         for _ in range(DEPTH):
             reached: list[tuple[Faults, Place]] = []
-            for begun, at in self.with_habits(level):
-                for faults in self.beginnings(begun, at, likely):
-                    end = self.end(faults)
-                    if end == self.top and self.holds(faults):
-                        return faults
-                    if at < end < self.top:
-                        reached.append((faults, end))
+            for faults, at in self.beginnings(level, likely):
+                end = self.end(faults)
+                if end == self.top and self.holds(faults):
+                    return faults
+                if at < end < self.top:
+                    reached.append((faults, end))
             level = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
+            if not level:
+                break
+        return ()
+
+    def alone(self, leads: Collection[Fault]) -> Faults:
+        """One of some mistakes that gives all answers, with no other beside it but a habit; () if none does."""
+        self.work = Work(TRIES * len(leads), self.work.deadline)
+        at = self.end(())
+        habits: list[Faults] = [(), (HABIT,)] if any(a.probe.case.lengths is not None for a in self.climbed) else [()]
+        for begun in habits:
+            for fault in leads:
+                faults = (*begun, fault)
+                if self.work.over:
+                    return ()
+                if self.leads_on(faults, at) and self.end(faults) == self.top and self.holds(faults):
+                    return faults
         return ()
 
     def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
@@ -155,19 +171,26 @@ class Search:
             if self.climbed[at.rung].probe.case.lengths is not None and HABIT not in begun:
                 yield (*begun, HABIT), at
 
-    def beginnings(self, begun: Faults, at: Place, likely: Sequence[Fault]) -> Iterator[Faults]:
-        """The longer ones; where there are none at first, those of two at once, which show on one rung together."""
+    def beginnings(self, level: list[tuple[Faults, Place]], likely: Sequence[Fault]) -> Iterator[tuple[Faults, Place]]:
+        """Longer ones, each with the place beyond which it leads.
+
+        Where nothing alone leads on at first, those of two at once, which show on one rung together: they are many.
+        """
         none = True
-        for faults in self.longer(begun, at, likely):
-            none = False
-            yield faults
+        for begun, at in self.with_habits(level):
+            if begun and begun[-1] is HABIT and self.leads_on(begun, at):
+                yield begun, at
+            for faults in self.longer(begun, at, likely):
+                none = False
+                yield faults, at
+        ((begun, at), *_) = level
         if none and not begun:
             active = [fault for fault in self.faults if not fault.stateful and self.acts(fault, at.rung)]
             for pair in combinations(active, 2):
                 if self.work.over:
                     return
                 if self.leads_on(pair, at):
-                    yield pair
+                    yield pair, at
 
     def longer(self, begun: Faults, at: Place, likely: Sequence[Fault]) -> Iterator[Faults]:
         """Some mistakes and another one that give a certain array."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,8 @@ from reference_rnn import CELLS, Case, Cell, Config, parameter_shapes, result_sh
 from .operators import STEPS, Change, other_orders, places
 from .patching import Fault, FaultyReference, PatchError, place_of
 
-LOOPS = ("run", "scan", "layer_parameters")
+LOOPS = ("run", "scan", "layer_parameters", "time_major", "swap_steps_and_rows")
+READ = LOOPS[:3]  # of which each expression may be another one
 COUNTERS = ("layer", "direction", "reverse", "t")
 ALIKE = (("state", "before", "new"), ("n", "s"))
 ROWS = {"x[t]": "(0 * x[t] + x[t][:1])", "before": "tuple(0 * s + s[:1] for s in before)"}
@@ -35,6 +36,7 @@ ENDS = {
     "layer 0": "'_l0' + '_reverse' * end.endswith('_reverse')",
     "the forward direction": "end.removesuffix('_reverse')",
     "the first layer and direction": "'_l0'",
+    "the last layer": "f'_l{config.num_layers - 1}' + '_reverse' * end.endswith('_reverse')",
     "layer 1 at most": "f'_l{min(int(end[2:].split(chr(95))[0]), 1)}' + '_reverse' * end.endswith('_reverse')",
 }
 # What else may be read of a parameter. An array of another size stays as it is.
@@ -47,7 +49,8 @@ RELAID = {
 }
 
 
-class Spot(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Spot:
     """A text of a loop in the place of which another may stand, and how it is said where that is.
 
     everywhere  what fills the gap of a title if it does so everywhere
@@ -59,8 +62,10 @@ class Spot(NamedTuple):
 
 
 DIRECTION = {"the reverse direction": "reverse", "the forward direction": "not reverse"}
-WALK = Spot("each layer", {"layer 0": "not final[reverse:]", "each upper layer": "final[reverse:]"} | DIRECTION)
-JOIN = Spot("", {" in layer 0": "not final[len(directions):]", " in upper layers": "final[len(directions):]"})
+LAYER = "len(final) // len(directions)"  # while one of its directions is computed
+LAST = "len(layers) - 1"
+WALK = Spot("each layer", {"layer 0": f"not {LAYER}", "each upper layer": LAYER} | DIRECTION)
+JOIN = Spot("", {" in layer 0": f"{LAYER} == 1", " in upper layers": f"{LAYER} > 1"})
 STEP = Spot("", {f" in {where}": when for where, when in DIRECTION.items()})
 SPOTS = {
     "initial[len(final)]": WALK,
@@ -68,14 +73,33 @@ SPOTS = {
     "halves.append(output)": WALK,
     "final.append(state)": WALK,
     "join(*both)": JOIN,
+    "[join(*both) for both in zip(*halves)]": JOIN,
+    "return x, final": Spot("", {}),
+    "x.swapaxes(0, 1)": Spot("", {}),
+    "return value.swapaxes(0, 1)": Spot("", {}),
+    "tuple(select(n, alive, s) for n, s in zip(new, state))": STEP,
     "(t < lengths)[:, None]": STEP,
     "select(state[0], alive, 0.0)": STEP,
     "select(n, alive, s)": STEP,
     "output[t] =": Spot("", {}),
     "before = state if": Spot("", {}),
 }
+# Where else a change may be made alone, by what may be made everywhere.
+NARROWLY = {
+    WALK: {
+        "the last layer": f"{LAYER} == {LAST}", "each layer below the last": f"{LAYER} < {LAST}",
+        **{
+            f"{direction} of {layer}": f"{which} and {when}"
+            for direction, which in DIRECTION.items()
+            for layer, when in {
+                "layer 0": f"not {LAYER}", "each upper layer": LAYER, "the last layer": f"{LAYER} == {LAST}",
+                "each layer below the last": f"{LAYER} < {LAST}",
+            }.items()
+        },
+    },
+    JOIN: {" in the last layer": f"{LAYER} > {LAST}", " in layers below the last": f"{LAYER} <= {LAST}"},
+}  # fmt: skip
 HALVES = (("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",))
-LAYER = "len(final) // len(directions)"
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
 INSTEAD: dict[str, dict[str, dict[str, str]]] = {
     "run": {
@@ -94,7 +118,17 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} starts from h in place of c": "initial[len(final)][:1] * len(initial[len(final)])",
             "{} starts from c in place of h": "initial[len(final)][-1:] * len(initial[len(final)])",
             "{} starts from h and c exchanged": "initial[len(final)][::-1]",
-            "{} starts from the final state of the layer or direction before": "(final or initial)[-1]",
+            "{} starts from the final state of the layer or direction before": "(final or [initial[0]])[-1]",
+            "{} starts from the states of the layer below": f"initial[len(final) - len(directions) * bool({LAYER})]",
+            "{} starts from h of the layer below": (
+                f"(initial[len(final) - len(directions) * bool({LAYER})][0], *initial[len(final)][1:])"
+            ),
+            "{} starts from c of the layer below": (
+                f"(initial[len(final)][0], *initial[len(final) - len(directions) * bool({LAYER})][1:])"
+            ),
+            "{} starts from the final state of the layer below": (
+                f"(final[-len(directions)] if {LAYER} else initial[len(final)])"
+            ),
             "{} starts each row from the state of the first row": (
                 "tuple(0 * s + s[:1] for s in initial[len(final)])"
             ),
@@ -110,6 +144,10 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
         },
         "halves.append(output)": {
             "{} lays its output down in reversed order": "halves.append(output[::-1])",
+            "{} lays its output down a step late": "halves.append([*output[-1:], *output[:-1]])",
+            "{} lays its output down a step early": "halves.append([*output[1:], *output[:1]])",
+            "{} puts its output through tanh": "halves.append([np.tanh(o) for o in output])",
+            "{} puts its output through ReLU": "halves.append([np.maximum(o, 0) for o in output])",
             "{} lays down the output of the direction before": "halves.append((halves or [output])[0])",
             "{} adds what it reads to what it gives": (
                 "halves.append([o + i if np.shape(o) == np.shape(i) else o for o, i in zip(output, x)])"
@@ -136,6 +174,30 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "each half is the sum of both{}": "join(*[sum(both)] * len(both))",
             "each half is the mean of both{}": "join(*[sum(both) / len(both)] * len(both))",
         },
+        "[join(*both) for both in zip(*halves)]": {
+            "what is read is added to what is given{}": (
+                "[j + i if np.shape(j) == np.shape(i) else j"
+                " for j, i in zip([join(*both) for both in zip(*halves)], x)]"
+            ),
+        },
+        "return x, final": {
+            "final states are those of the last layer{}": "return x, final[-len(directions):] * len(layers)",
+            "final states are those of layer 0{}": "return x, final[:len(directions)] * len(layers)",
+        },
+    },
+    "time_major": {
+        "x.swapaxes(0, 1)": {
+            "x is reshaped where its batch and steps should be exchanged{}": (
+                "x.reshape(x.shape[1], x.shape[0], *x.shape[2:])"
+            ),
+        },
+    },
+    "swap_steps_and_rows": {
+        "return value.swapaxes(0, 1)": {
+            "the output is reshaped where its batch and steps should be exchanged{}": (
+                "return value.reshape(value.shape[1], value.shape[0], *value.shape[2:])"
+            ),
+        },
     },
     "scan": {
         "(t < lengths)[:, None]": {
@@ -153,6 +215,19 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "the output is the state before the step{}": "select(before[0], alive, 0.0)",
             "the output is c{}": "select(state[-1], alive, 0.0)",
         },
+        "tuple(select(n, alive, s) for n, s in zip(new, state))": {
+            "the state goes on in the padding{}": "new",
+            "h goes on in the padding{}": (
+                "(new[0], *(select(n, alive, s) for n, s in zip(new[1:], state[1:])))"
+            ),
+            "c goes on in the padding{}": "(select(new[0], alive, state[0]), *new[1:])",
+            "h is zero in the padding{}": (
+                "(select(new[0], alive, 0.0), *(select(n, alive, s) for n, s in zip(new[1:], state[1:])))"
+            ),
+            "c is zero in the padding{}": (
+                "(select(new[0], alive, state[0]), *(select(n, alive, 0.0) for n in new[1:]))"
+            ),
+        },
         "select(n, alive, s)": {
             "padding is masked by zeros in the state{}": "select(n, alive, 0.0)",
         },
@@ -166,7 +241,8 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
         },
     },
 }  # fmt: skip
-SHAPES = ((6, 3, 3, 2), (3, 3, 3, 1))  # I, H, layers, directions: every weight of a layer fits into every other layer
+# I, H, layers, directions: every weight of a layer fits into every other layer, or one direction's output into another
+SHAPES = ((6, 3, 3, 2), (3, 3, 3, 1), (3, 3, 2, 2))
 
 
 @lru_cache(maxsize=1)
@@ -175,7 +251,8 @@ def wiring() -> dict[str, Fault]:
     right = answers(FaultyReference())
     found, seen = dict[str, Fault](), {right}
     for function in LOOPS:
-        for number, change in enumerate(chain(changes_of(function), replaced(function))):
+        changes = chain(changes_of(function) if function in READ else (), replaced(function))
+        for number, change in enumerate(changes):
             id = f"wiring.{function.replace('_', '-')}.{change.operator}.{number}"
             fault = Fault(id, change.title, "recurrence", function, change.old, change.new, (STEPS,))
             try:
@@ -185,6 +262,19 @@ def wiring() -> dict[str, Fault]:
             if given and given not in seen:
                 found[id] = fault
                 seen.add(given)
+    return found
+
+
+@lru_cache(maxsize=1)
+def narrowly() -> dict[str, Fault]:
+    """The changes of a text that are made in fewer layers and directions than those of ``wiring``, by id.
+
+    They are many: none is compared with others.
+    """
+    found = {}
+    for number, change in enumerate(replaced("run", NARROWLY)):
+        id = f"wiring.run.narrowly.{number}"
+        found[id] = Fault(id, change.title, "recurrence", "run", change.old, change.new, (STEPS,))
     return found
 
 
@@ -224,8 +314,13 @@ def answer(reference: FaultyReference, case: Case) -> bytes:
 
 @lru_cache(maxsize=1)
 def cases() -> list[Case]:
-    """Ragged cases of several layers in which nothing is alike, of a cell with one state and of one with two."""
-    return [drawn(cell, *shape) for cell in (CELLS[0], CELLS[-1]) for shape in SHAPES]
+    """Ragged cases of several layers in which nothing is alike, of a cell with one state and of one with two.
+
+    And one with the batch first.
+    """
+    found = [drawn(cell, *shape) for cell in (CELLS[0], CELLS[-1]) for shape in SHAPES]
+    first = found[0]
+    return [*found, first.replace(x=first.x.swapaxes(0, 1), batch_first=True)]
 
 
 def drawn(cell: str, inputs: int, units: int, layers: int, directions: int) -> Case:
@@ -294,14 +389,19 @@ def relaid(title: str, new: str, kinds: tuple[str, ...]) -> Change:
     return Change("relaid", title, PARAMETER, f"(lambda a: {new} if kind in {kinds}{square} else a)({PARAMETER})")
 
 
-def replaced(function: str) -> Iterator[Change]:
-    """What else may stand in the place of a text, everywhere or in some layers or directions only."""
+def replaced(function: str, narrowly: Mapping[Spot, Mapping[str, str]] | None = None) -> Iterator[Change]:
+    """What else may stand in the place of a text, everywhere and in some layers or directions only.
+
+    narrowly  by spots, where else it may stand there: then nowhere but there
+    """
     source = place_of(function).source
     for old, others in INSTEAD.get(function, {}).items():
         (line,) = (line for line in source.splitlines() if old in line)
         for title, new in others.items():
-            yield Change("instead", title.format(SPOTS[old].everywhere), line, line.replace(old, new))
-            for where, when in SPOTS[old].only.items():
+            spot = SPOTS[old]
+            if narrowly is None:
+                yield Change("instead", title.format(spot.everywhere), line, line.replace(old, new))
+            for where, when in (spot.only if narrowly is None else narrowly.get(spot, {})).items():
                 text = line.replace(old, f"({new} if {when} else {old})")
                 yield Change("instead", title.format(where), line, text)
 

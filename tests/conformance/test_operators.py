@@ -4,11 +4,12 @@ import pytest
 
 from conformance.api import check
 from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.search import HABIT
 from conformance.faults import FAULTS
 from conformance.faults.operators import answers, derived, indistinct, other_orders
 from conformance.faults.patching import FaultyReference, patched_source
 from conformance.faults.wiring import answers as wired
-from conformance.faults.wiring import packed, wiring
+from conformance.faults.wiring import narrowly, packed, wiring
 from conformance.kills import kill
 from reference_rnn import CELLS, cell, cell_of, mix, sigmoid, tanh
 from reference_rnn.equations import written_out
@@ -152,3 +153,16 @@ def test_a_mistake_in_the_loops_is_named_where_nobody_has_written_it_down():
     (fault,) = (f for f in wiring().values() if f.title.startswith("bias_hh is read in layer 0 only"))
     report = check(FaultyTarget(fault, cells=("GRU",)), properties=["equivalence.steps", "layers"])
     assert report.diagnosis[0].exact and "bias_hh" in report.diagnosis[0].title
+
+
+def test_a_mistake_in_some_layers_of_one_direction_is_named():
+    (fault,) = (f for f in narrowly().values() if f.title == "the reverse direction of the last layer starts from zero")
+    report = check(FaultyTarget(fault, cells=("GRU",)), properties=["equivalence.steps"])
+    assert report.diagnosis[0].exact and report.diagnosis[0].title == fault.title
+
+
+def test_a_habit_beside_a_mistake_is_found():
+    """Padding that is read as zero is no mistake, and shows once what is read is added to the output."""
+    (fault,) = (f for f in wiring().values() if f.title == "what is read is added to what is given")
+    report = check(FaultyTarget(fault, HABIT, cells=("RNN_TANH",)), properties=["equivalence.steps"])
+    assert fault.title in {finding.title for finding in report.diagnosis if finding.exact}
