@@ -77,7 +77,8 @@ def diagnose(
         benches = [Bench(subject, cell, dtype, Work(experiments, deadline)) for cell, dtype in wrong.items()]
         in_vain = led_on(in_vain, {bench.cell: rewritten(bench) for bench in benches}, explained)
         for search in in_vain:
-            explained[search] = search.alone(narrowly().values())
+            if search.forward_wrong:
+                explained[search] = search.alone(narrowly().values())
         in_vain = [search for search in in_vain if not explained[search]]
     sentences: Sentences = {}
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))

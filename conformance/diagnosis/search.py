@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from conformance.faults import FAULTS
+from conformance.faults.backward import backward
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.wiring import packed, wiring
@@ -33,7 +34,8 @@ HABIT = Fault(
 )  # fmt: skip
 Family = Callable[[Cell], Mapping[str, Fault]]
 # Those that follow from the equations and the loops.
-FAMILIES: tuple[Family, ...] = (derived, lambda cell: wiring(), packed)
+FORWARD: tuple[Family, ...] = (derived, lambda cell: wiring(), packed)
+BACKWARD: tuple[Family, ...] = (backward,)
 DEPTH = 3  # mistakes at once
 TRIES = 4  # evaluations for each mistake that is tried alone
 BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
@@ -99,7 +101,7 @@ class Search:
         Those that follow are worked out when they are asked for, which is where no story is the mistake.
         """
         yield from self.told
-        for family in FAMILIES:
+        for family in FORWARD if self.forward_wrong else BACKWARD:
             if family not in self.worked_out:
                 self.worked_out[family] = self.possible(family(self.cell))
             yield from self.worked_out[family]

@@ -1,0 +1,215 @@
+"""Mistakes in how a gradient goes back through the equations of any cell, and through the loop over time.
+
+The numbers stay as they are; ``passed_back`` changes one way back: a factor of a product gets the gradient times
+another value, an activation has another slope, what is read hands nothing back, a parameter is told of one step only.
+What gives the gradients of the equations on a small case, or those of another mistake, is left out.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import chain
+
+import numpy as np
+
+from reference_rnn import Case, Cell, CellError, Config, parameter_shapes, result_shapes, state_shapes
+from reference_rnn.equations import arguments, written_out
+
+from .gradients import BPTT, through_time
+from .operators import ACTIVATIONS, Change, called, place_of, places, values
+from .patching import Fault, FaultyReference
+
+# What else somebody may take for the slope of an activation, of what it reads, z, and gives, y.
+SLOPES = {
+    "tanh": ("1", "1 - {y}", "{y} * (1 - {y})", "1 - {z} * {z}", "1 - tanh({y}) ** 2", "{y}", "1 + {y} * {y}"),
+    "sigmoid": (
+        "1",
+        "1 - {y} * {y}",
+        "{y}",
+        "1 - {y}",
+        "{z} * (1 - {z})",
+        "sigmoid({y}) * (1 - sigmoid({y}))",
+        "{y} * {y}",
+    ),
+    "relu": ("1", "{y}", "({y} >= 0)"),
+}
+BOUNDS = (0.1, 0.25, 0.5, 1, 2, 5, 10)
+TRUNCATED = range(1, 11)
+KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+TAPE = "backward(tape)"
+
+
+@lru_cache(maxsize=64)
+def backward(cell: Cell) -> dict[str, Fault]:
+    """The mistakes in a cell's gradients that a case tells from its gradients and from each other, by id."""
+    case = drawn(cell)
+    seen, found = {answer(FaultyReference(), case)}, dict[str, Fault]()
+    for number, (function, change) in enumerate(changes_of(cell)):
+        id = f"{cell.lower().replace('_', '-')}.back.{change.operator}.{number}"
+        fault = Fault(id, f"{change.title} ({cell})", "back-propagation", function, change.old, change.new, (BPTT,))
+        given = answer_with(fault, case)
+        if given and given not in seen:
+            found[id] = fault
+            seen.add(given)
+    return found
+
+
+def answer_with(fault: Fault, case: Case) -> bytes:
+    """What a fault makes of the gradients of a case; empty where it does not work."""
+    try:
+        return answer(FaultyReference(fault), case)
+    except Exception:  # a change may not fit its place
+        return b""
+
+
+@np.errstate(all="ignore")
+def answer(reference: FaultyReference, case: Case) -> bytes:
+    """The gradients of a case as bytes, rounded."""
+    normal = np.random.default_rng(1).standard_normal
+    d = {f"d_{name}": normal(shape.sizes) for name, shape in result_shapes(case).items()}
+    found = reference.gradients(case, **d)
+    return b"|".join((np.round(np.asarray(array, float), 9) + 0.0).tobytes() for array in found.values())
+
+
+def drawn(cell: Cell) -> Case:
+    """A case of several steps, layers and directions in which nothing is alike, and gradients are not small."""
+    normal = np.random.default_rng(0).standard_normal
+    config = Config(cell, 3, 3, 2, True, dtype="float64")
+    parameters = {name: normal(shape.sizes) for name, shape in parameter_shapes(config).items()}
+    case = Case(config, parameters, normal((12, 2, 3)), lengths=np.array([12, 9]))
+    return case.replace(**{name: normal(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"})
+
+
+def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
+    """Every change of one way back, each with what it is made in."""
+    equations = cell if cell.own else cell.step.__name__
+    try:
+        lines = written_out(cell).splitlines()[2:]
+    except CellError:
+        return
+    for number, line in enumerate(lines):
+        known = values(cell, lines[:number])
+        for change in chain(products(cell, line, known), mixtures(line), slopes(line), detached(cell, line, known)):
+            yield equations, change
+    yield from (("scan", change) for change in in_time())
+    yield from (("gradients", change) for change in told())
+
+
+def products(cell: Cell, line: str, known: list[str]) -> Iterator[Change]:
+    """A factor of a product that gets the gradient times another value."""
+    new = assigned_again(cell, line)
+    for node, text, with_text in places(line):
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+            continue
+        for mine, other, way in ((node.left, node.right, (0, 1)), (node.right, node.left, (1, 0))):
+            one, two = ast.unparse(mine), ast.unparse(other)
+            if (own := value_of(mine)) is None or value_of(other) is None:
+                continue
+            wrong = {"1": "", **{name: f"{name}.value" for name in known if name != two}}
+            wrong |= {f"the new {name}": f"{name}.value" for name in new}
+            for said, factor in wrong.items():
+                bound = "" if said.startswith("the new") or not factor else f", {said}={said}"
+                times = f"lambda d{bound}: d" + (f" * {factor}" if factor else "")
+                right = f"lambda d, {', '.join(f'{n}={n}' for n in names_in(mine))}: d * {own}"
+                ways = [f"({one}, {times})", f"({two}, {right})"]
+                title = f"the gradient of {one} in {text} is multiplied by {said}, not by {two}"
+                changed = f"passed_back({text}, {', '.join(ways[k] for k in way)})"
+                yield Change("factor", title, line, with_text(changed))
+
+
+def assigned_again(cell: Cell, line: str) -> list[str]:
+    """The states that a line gives a new value: a way back that looks them up late finds that."""
+    return [name for name in arguments(cell)[1:] if line.strip().startswith(f"{name} = ")]
+
+
+def mixtures(line: str) -> Iterator[Change]:
+    """An operand of a mixture that gets another share of the gradient."""
+    for node, text, with_text in places(line):
+        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "mix":
+            continue
+        if not all(isinstance(argument, ast.Name) for argument in node.args):
+            continue
+        z, n, h = map(ast.unparse, node.args)
+        right = {z: f"({h}.value - {n}.value)", n: f"(1 - {z}.value)", h: f"{z}.value"}
+        wrong = {
+            z: (f"({n}.value - {h}.value)", f"{h}.value", f"{n}.value", "0", "1"),
+            n: (f"{z}.value", "1", "0"), h: (f"(1 - {z}.value)", "1", "0"),
+        }  # fmt: skip
+        for operand, factors in wrong.items():
+            for factor in factors:
+                ways = right | {operand: factor}
+                said = factor.replace(".value", "")
+                told = ", ".join(f"({name}, lambda d, {z}={z}, {n}={n}, {h}={h}: d * {ways[name]})" for name in ways)
+                title = f"the gradient of {operand} in {text} is multiplied by {said}"
+                yield Change("share", title, line, with_text(f"passed_back({text}, {told})"))
+
+
+def slopes(line: str) -> Iterator[Change]:
+    """An activation with another slope."""
+    for node, _, with_text in places(line):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ACTIVATIONS:
+            name, inner = node.func.id, ", ".join(ast.unparse(argument) for argument in node.args)  # type: ignore[attr-defined]
+            for slope in SLOPES[name]:
+                way = f"lambda d, read=read: d * ({slope.format(z='read.value', y=f'{name}(read.value)')})"
+                new = f"    read = {inner}\n" + with_text(f"passed_back({name}(read), (read, {way}))")
+                title = f"the slope of {ACTIVATIONS[name]} in {place_of(line)} is {slope.format(z='z', y='y')}"
+                yield Change("slope", title, line, new)
+
+
+def detached(cell: Cell, line: str, known: list[str]) -> Iterator[Change]:
+    """A state, a value or a parameter to which nothing goes back from where it is read."""
+    for node, text, with_text in places(line):
+        value = isinstance(node, ast.Name) and text in known
+        if value or (isinstance(node, ast.Attribute) and called(cell, node, text)):
+            title = f"no gradient goes back to {called(cell, node, text) or text} in {place_of(line)}"
+            yield Change("detach", title, line, with_text(f"passed_back({text})"))
+
+
+def in_time() -> Iterator[Change]:
+    """What goes from one step back to the one before, cut off, bounded or scaled."""
+    ways = {f"is cut off at {bound} each way": f"lambda d: np.clip(d, -{bound}, {bound})" for bound in BOUNDS}
+    ways |= {f"ends after {k} steps": f"lambda d, left=left: d * (left % {k} != {k - 1})" for k in TRUNCATED}
+    ways |= {
+        f"ends before each step of number {k} times n": f"lambda d, t=t: d * (t % {k} != 0)" for k in TRUNCATED[1:]
+    }
+    ways |= {f"counts {factor} times": f"lambda d: {factor} * d" for factor in (0.5, 2)}
+    for said, way in ways.items():
+        old, new = through_time(way, "tuple({way} for s in state)")
+        yield Change("time", f"what goes from one step back to the one before {said}", old, new)
+
+
+def told() -> Iterator[Change]:
+    """A parameter whose gradient is that of one step alone, or taken with other states; it hears of the last first."""
+    every = "for p, state in zip((p for directions in layers for p in directions), final):"
+    for kind in KINDS:
+        for said, kept in (("first", "each[-1:]"), ("last", "each[:1]")):
+            yield Change("step", f"the gradient of {kind} is that of the {said} step alone", TAPE, (
+                f"{TAPE}\n"
+                f"    {every}\n"
+                f"        for both in p.arrays['{kind}'].pairs.values():\n"
+                "            for each in both:\n"
+                f"                each[:] = {kept}"
+            ))  # fmt: skip
+    yield Change("states", "the gradient of weight_hh is taken with the state after each step, not before it", TAPE, (
+        f"{TAPE}\n"
+        f"    {every}\n"
+        "        for _, states in p.arrays['weight_hh'].pairs.values():\n"
+        "            states[:] = [state[0].value, *states[:-1]]"
+    ))  # fmt: skip
+
+
+def value_of(node: ast.expr) -> str | None:
+    """The text of a value as an array; None for what is no name, nor an activation of one."""
+    if isinstance(node, ast.Name):
+        return f"{node.id}.value"
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ACTIVATIONS:
+        (inner,) = node.args
+        return f"{node.func.id}({inner.id}.value)" if isinstance(inner, ast.Name) else None
+    return None
+
+
+def names_in(node: ast.expr) -> list[str]:
+    """The names of values in an expression."""
+    return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in ACTIVATIONS]
