@@ -327,7 +327,8 @@ def rounding(ask: Callable[[Probe], Arrays | None], answered: Answered) -> Array
     """How far rounding may lead a network that is not the reference, and so has no ball.
 
     As far as the last bits of all that goes in move it, as often as a step rounds; and as far as the reference's
-    rounding leads anywhere, since the same numbers may be rounded in another place.
+    rounding leads anywhere, since the same numbers may be rounded in another place. A gradient may be what is left of
+    much larger ones, which show among the others: it may err as far as any of them.
     """
     probe, u = answered.probe, answered.arithmetic.u
     base = ask(probe) or {}
@@ -338,7 +339,9 @@ def rounding(ask: Callable[[Probe], Arrays | None], answered: Answered) -> Array
         for name, array in (ask(turned) or {}).items():
             if np.shape(array) == moved[name].shape:
                 moved[name] = np.maximum(moved[name], abs(array - base[name]))
-    return {name: ROUNDING * np.nan_to_num(array, posinf=0) + answered.widest(name) for name, array in moved.items()}
+    room = {name: ROUNDING * np.nan_to_num(array, posinf=0) for name, array in moved.items()}
+    largest = max(array.max(initial=0) for array in room.values()) if probe.d is not None and room else 0.0
+    return {name: np.maximum(array, largest) + answered.widest(name) for name, array in room.items()}
 
 
 @cache
