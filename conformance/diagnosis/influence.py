@@ -81,10 +81,11 @@ def influence(bench: Bench, ladder: Ladder) -> list[str]:
         if case is None or (size := (case.x.shape, case.config, *map(rung.get, WAYS))) in tried:
             continue  # other sizes are claimed, and these were asked for before
         tried.add(size)
+        few = name not in WHOLE
         try:
-            experiment = Experiment(bench, case, few=name not in WHOLE)
+            experiment = Experiment(bench, case, few)
             pairs = experiment.pairs()
-            if pairs is not None and pairs.differ.any():  # then all of it
+            if few and pairs is not None and pairs.differ.any():  # then all of it
                 experiment = Experiment(bench, case)
                 pairs = experiment.pairs()
         except (Failure, NotApplicable):  # it has no answer, or not for what is changed

@@ -1,5 +1,6 @@
 """What experiments show is said in a sentence: every kind on a planted mistake, and nothing about what is right."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from conformance.diagnosis.asking import Bench
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.history import history
+from conformance.diagnosis.influence import ONE_STEP, influence
 from conformance.diagnosis.measured import shown
 from conformance.diagnosis.settings import settings
 from conformance.diagnosis.work import DEAR_EXPERIMENTS, EXPERIMENTS, Work
@@ -168,6 +170,21 @@ WIRING = {
 def test_what_reads_what(mistake):
     target, sentence = WIRING[mistake]
     assert said(target) == ({"influence"}, [sentence])
+
+
+def test_what_a_rung_shows_whole_is_asked_for_once():
+    """And what differs once more, of a new instance."""
+    asked = Counter()
+
+    def noted(case):
+        asked[repr(case)] += 1
+        return without("bias_ih")(case)
+
+    bench = Bench(Subject(open_target(planted(noted))), cell_of("RNN_TANH"), "float32", Work(1000))
+    bench.restart()
+    assert "bias_ih is not read" in influence(bench, ONE_STEP)[0]
+    changed = [count for case, count in asked.items() if "bias_ih_l0=" in case]
+    assert sorted(asked.values())[-2] <= 2 and changed
 
 
 def test_the_states_of_an_lstm():

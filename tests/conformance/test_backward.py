@@ -1,0 +1,75 @@
+"""Mistakes in the gradients of any cell follow from its equations: each is told apart, found, and named."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.faults.backward import answer, backward, drawn
+from conformance.faults.patching import FaultyReference
+from conformance.kills import kill
+from reference_rnn import CELLS, cell_of
+
+TITLES = {
+    "the gradient of c in f * c is multiplied by 1, not by f (LSTM)",
+    "the gradient of f in f * c is multiplied by the new c, not by c (LSTM)",
+    "the slope of tanh in h is 1 - y (LSTM)",
+    "no gradient goes back to c in the result (LSTM)",
+    "what goes from one step back to the one before is cut off at 1 each way (LSTM)",
+    "the gradient of weight_hh is taken with the state after each step, not before it (LSTM)",
+}
+
+
+def test_the_gradients_of_a_cell_have_their_mistakes():
+    assert {fault.title for fault in backward(cell_of("LSTM")).values()} >= TITLES
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_only_gradients_show_them_and_each_is_told_apart(cell):
+    cell = cell_of(cell)
+    mistakes = backward(cell)
+    assert len(mistakes) > 40 and all(fault.backward_only and fault.about(cell) for fault in mistakes.values())
+    case = drawn(cell)
+    numbers = {answer(FaultyReference(fault), case) for fault in mistakes.values()}
+    assert len(numbers) == len(mistakes) and answer(FaultyReference(), case) not in numbers
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
+def test_one_of_every_kind_is_found(cell):
+    sample = {fault.id.split(".")[2]: fault for fault in backward(cell_of(cell)).values()}  # the last of each
+    assert not [fault.title for fault in sample.values() if not kill(fault).property]
+
+
+@pytest.mark.parametrize("title", sorted(TITLES)[::2])
+def test_it_is_named_where_nobody_has_written_it_down(title):
+    (fault,) = (fault for fault in backward(cell_of("LSTM")).values() if fault.title == title)
+    report = check(FaultyTarget(fault, cells=("LSTM",)), properties=["gradients.back_propagation"])
+    assert report.diagnosis[0].exact and report.diagnosis[0].title == title
+
+
+def test_it_is_named_in_code_that_is_not_the_reference():
+    class Slope:
+        """One layer, one direction: the slope of tanh is taken for 1 - h."""
+
+        capabilities = Capabilities(gradients=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            p, states = case.parameters, [case.h_0[0], *reference.forward(case)[0]]
+            W, U = p["weight_ih_l0"], p["weight_hh_l0"]
+            found = {name: np.zeros_like(array) for name, array in p.items()} | {"x": np.zeros_like(case.x)}
+            d = np.zeros_like(states[0]) if d_h_n is None else d_h_n[0]
+            for t in reversed(range(len(case.x))):
+                h = states[t + 1]
+                dz = (d + (0 if d_output is None else d_output[t])) * (1 - h)
+                found["weight_ih_l0"] += dz.T @ case.x[t]
+                found["weight_hh_l0"] += dz.T @ states[t]
+                found["bias_ih_l0"] += dz.sum(0)
+                found["bias_hh_l0"] += dz.sum(0)
+                found["x"][t], d = dz @ W, dz @ U
+            return found | {"h_0": d[None]}
+
+    report = check(Slope, properties=["gradients.back_propagation"])
+    assert [finding.title for finding in report.diagnosis] == ["the slope of tanh in the result is 1 - y (RNN_TANH)"]
