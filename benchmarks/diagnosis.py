@@ -29,7 +29,7 @@ from conformance.claims.allowed import drawn
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.probes import Answered, Probe, asked, probes
-from conformance.diagnosis.search import rounding
+from conformance.diagnosis.search import DRAWS, shaken, spread
 from conformance.faults import FAULTS, Fault, FaultyReference, PatchError
 from conformance.harness.load import open_target
 from conformance.judging.judgement import Failure, NotApplicable
@@ -117,7 +117,7 @@ def both_show(one: Fault, other: Fault) -> bool:
 def contradicted(target: Any, named: Mapping[str, Sequence[Fault]]) -> list[str]:
     """The cells for which mistakes are named that are not made: a fresh case tells their numbers from the target's."""
     subject = Subject(open_target(target))
-    references = {cell: FaultyReference(*faults) for cell, faults in named.items()}
+    references = {cell: Named(faults) for cell, faults in named.items()}
     wrong = set()
     subject.restart()
     for case in drawn_cases(subject.capabilities):
@@ -134,7 +134,18 @@ def drawn_cases(capabilities: Capabilities) -> Iterator[Case]:
         yield build(decode(generator.randbytes(48)), allowed)
 
 
-def agrees(subject: Subject, named: FaultyReference, case: Case) -> bool:
+class Named:
+    """The reference with the mistakes that were named, and the same to be asked with the last bits of all moved.
+
+    These are asked along with it: what keeps something shows only so how far rounding leads.
+    """
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.plain = FaultyReference(*faults)
+        self.others = [FaultyReference(*faults) for _ in range(DRAWS)]
+
+
+def agrees(subject: Subject, named: Named, case: Case) -> bool:
     """Whether the numbers of a mistake are the target's, but for rounding."""
     probe = Probe(case)
     try:
@@ -144,10 +155,11 @@ def agrees(subject: Subject, named: FaultyReference, case: Case) -> bool:
     except Failure:
         given = None
     mine = Answered(probe, given, probe.ask(reference_rnn), subject.arithmetic(case))
-    theirs = answer(named, probe)
+    theirs = answer(named.plain, probe)
+    moved = [answer(other, shaken(mine, seed)) for seed, other in enumerate(named.others)]
     if given is None or theirs is None:
         return given is theirs
-    return mine.agreeing(theirs, rounding(lambda other: answer(named, other), mine)) == len(given)
+    return mine.agreeing(theirs, spread(theirs, moved, mine)) == len(given)
 
 
 def answer(faulty: FaultyReference, probe: Probe) -> dict | None:

@@ -51,6 +51,13 @@ FORMS = (
     *(f"np.clip({{e}}, -{bound}, {bound})" for bound in BOUNDS),
     *(f"np.clip({{e}}, 0, {bound})" for bound in BOUNDS),
 )
+# The same for what goes in and for parameters, of which bits are lost: rounded to a shorter format, or cut off.
+SHORTER = (
+    "np.float64(np.float16({e}))",
+    "np.float64(np.float32({e}))",
+    *(f"np.float64((np.float32({{e}}).view('i4') & -{2**bits}).view('f4'))" for bits in (16, 13)),
+    *(f"np.float64((np.float32({{e}}).view('i4') + {2 ** (bits - 1)} & -{2**bits}).view('f4'))" for bits in (16, 13)),
+)
 # The same for an activation {f} of {e} of which a term {t} is read elsewhere.
 PAST = ("({f}({e} - {t}) + {t})", "({f}({e} - {t}) + {f}({t}))")
 # The same for arrays: of parameters, and of what goes in.
@@ -265,7 +272,7 @@ def parameters(cell: Cell, packing: str) -> Iterator[Rewritten]:
     p = parameter_of(cell)
     for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
         text = f"{p}.arrays['{kind}']"
-        for form in ("(A * {e})", "({e} + B)", *(RELAID if kind.startswith("weight") else RELAID[1:4])):
+        for form in ("(A * {e})", "({e} + B)", *SHORTER, *(RELAID if kind.startswith("weight") else RELAID[1:4])):
             new = form.format(e=text)
             line = packing.replace(f"by_gate({p})", f"by_gate({p}.replace({kind}={new}))")
             yield Rewritten(packing, line, new, text)
@@ -274,6 +281,7 @@ def parameters(cell: Cell, packing: str) -> Iterator[Rewritten]:
 def inputs(cell: Cell, packing: str) -> Iterator[Rewritten]:
     """The same line, and behind it one that makes something else of what goes in, for all that reads it."""
     for name in arguments(cell):
-        for form in ("(A * {e})", "({e} + B)", "tanh({e})", "relu({e})", *(f for f in FORMS if "clip" in f), *RELAID):
+        clipped = (form for form in FORMS if "clip" in form)
+        for form in ("(A * {e})", "({e} + B)", "tanh({e})", "relu({e})", *clipped, *SHORTER, *RELAID):
             new = form.format(e=name)
             yield Rewritten(packing, f"{packing}\n    {name} = {new}", new, name, " in all equations")

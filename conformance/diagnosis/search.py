@@ -10,6 +10,7 @@ Nothing is named that does not give every answer, and those to cases that no par
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from itertools import chain, combinations
 from typing import NamedTuple
@@ -18,6 +19,7 @@ import numpy as np
 
 from conformance.faults import FAULTS
 from conformance.faults.backward import backward
+from conformance.faults.keeping import keeping
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.wiring import packed, wiring
@@ -27,6 +29,7 @@ from .probes import Answered, Arrays, Fresh, Probe
 from .work import Work
 
 Faults = tuple[Fault, ...]
+Turn = Iterator[tuple[Answered, Arrays | None]]
 # No mistake alone, and what a mistake about padding shows depends on it.
 HABIT = Fault(
     "padding-read-as-zero", "the padding of x is read as zero, which by itself is no mistake", "padding", "forward",
@@ -125,7 +128,7 @@ class Search:
         if self.end(()) == self.top:
             return ()
         likely = [fault for fault in likely if fault.about(self.cell)]
-        for fault in (*likely, *self.told):  # of those that follow, none keeps anything
+        for fault in (*likely, *self.told, *self.possible(keeping())):
             if fault.stateful and self.explains_in_sequence(fault):
                 return (fault,)
         return self.climb(likely)
@@ -266,15 +269,21 @@ class Search:
 
     def repeats(self, fault: Fault, wanted: Sequence[Answered]) -> bool:
         """Whether a mistake gives some answers, asked from the beginning for all that the instance was asked for."""
-        reference = FaultyReference(fault)
         mine = set(map(id, wanted))
-        for answered in self.ask_fresh.sequence:
+        others = [self.in_turn(fault, seed) for seed in range(DRAWS)]
+        for answered, answer in self.in_turn(fault):
             if self.work.over:
                 return False
-            answer = self.ask(reference, answered)
-            if id(answered) in mine and not answered.same(answer):
+            if id(answered) in mine and not answered.same(answer) and not magnified(answered, answer, others):
                 return False
         return True
+
+    def in_turn(self, fault: Fault, seed: int | None = None) -> Turn:
+        """All that the instance was asked for, and what one mistake answers; with a seed, with the last bits moved."""
+        reference = FaultyReference(fault)
+        for answered in self.ask_fresh.sequence:
+            probe = answered.probe if seed is None else shaken(answered, seed)
+            yield answered, self.ask(reference, replace(answered, probe=probe))
 
     def answer(self, faults: Faults, answered: Answered) -> Arrays | None:
         """What a reference with these mistakes answers; None where they do not fit, or it fails."""
@@ -330,18 +339,34 @@ def rounding(ask: Callable[[Probe], Arrays | None], answered: Answered) -> Array
     rounding leads anywhere, since the same numbers may be rounded in another place. A gradient may be what is left of
     much larger ones, which show among the others: it may err as far as any of them.
     """
-    probe, u = answered.probe, answered.arithmetic.u
-    base = ask(probe) or {}
+    return spread(ask(answered.probe) or {}, [ask(shaken(answered, seed)) for seed in range(DRAWS)], answered)
+
+
+def shaken(answered: Answered, seed: int) -> Probe:
+    """A probe with the last bits of all that goes in moved."""
+    generator, u = np.random.default_rng(seed), answered.arithmetic.u
+    return answered.probe.turned(lambda a: a * (1 + u * generator.choice([-1.0, 1.0], a.shape)))
+
+
+@np.errstate(all="ignore")
+def spread(base: Arrays, others: Sequence[Arrays | None], answered: Answered) -> Arrays:
+    """How far rounding may lead an answer, by what moved bits made of it."""
     moved = {name: np.zeros(np.shape(array)) for name, array in base.items()}
-    for seed in range(DRAWS):
-        generator = np.random.default_rng(seed)
-        turned = probe.turned(lambda a: a * (1 + u * generator.choice([-1.0, 1.0], a.shape)))
-        for name, array in (ask(turned) or {}).items():
+    for other in others:
+        for name, array in (other or {}).items():
             if np.shape(array) == moved[name].shape:
                 moved[name] = np.maximum(moved[name], abs(array - base[name]))
     room = {name: ROUNDING * np.nan_to_num(array, posinf=0) for name, array in moved.items()}
-    largest = max(array.max(initial=0) for array in room.values()) if probe.d is not None and room else 0.0
+    largest = max(array.max(initial=0) for array in room.values()) if answered.probe.d is not None and room else 0.0
     return {name: np.maximum(array, largest) + answered.widest(name) for name, array in room.items()}
+
+
+def magnified(answered: Answered, answer: Arrays | None, others: Sequence[Turn]) -> bool:
+    """Whether rounding explains what is apart; others: with the last bits of all calls moved."""
+    if answered.given is None or answer is None or not answered.alike(answer):
+        return False
+    moved = [next(given for each, given in other if each is answered) for other in others]
+    return answered.agreeing(answer, spread(answer, moved, answered)) == answered.count
 
 
 @cache

@@ -50,6 +50,13 @@ def lstm(bound=np.inf, columns=slice(None)):
     return from_cell(step, "LSTM")
 
 
+def cut(x, h, p):
+    """Weights of which sixteen bits are cut off."""
+    W = (p["weight_hh"].astype("f4").view("i4") & -(2**16)).view("f4")
+    z = x @ p["weight_ih"].T + h @ W.T.astype(x.dtype) + p["bias_ih"] + p["bias_hh"]
+    return np.tanh(z).astype(x.dtype)
+
+
 PLANTED = {
     "half of the recurrent product": (
         rnn(recurrent=0.5),
@@ -59,6 +66,7 @@ PLANTED = {
     "a bias past the activation": (rnn(past=1), "tanh(z - H.b_ih) + H.b_ih stands where tanh(z) should (RNN_TANH)"),
     "a reset of all": (from_cell(gru, "GRU"), "r * linear(x, N.W_ih, N.b_ih) + r * q stands where"),
     "a bound of c": (lstm(bound=1), "np.clip(f * c + i * g, -1, 1) stands where f * c + i * g should in c (LSTM)"),
+    "bits cut off": (from_cell(cut, "RNN_TANH"), "np.float64((np.float32(p.arrays['weight_hh']).view('i4') & -65536)"),
     "columns reversed": (lstm(columns=slice(None, None, -1)), "p.arrays['weight_hh'][:, ::-1] stands where"),
 }
 

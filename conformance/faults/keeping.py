@@ -1,0 +1,70 @@
+"""Mistakes in what is kept between calls: parameters of an earlier call, and final states as initial ones.
+
+Each keeps some arrays under some key: what is the same in a later call counts as known there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+
+from .patching import Fault
+
+INDEPENDENT = "shapes.calls_are_independent"
+NAMED = "return Parameters(config.cell, {kind: as_float64(array) for kind, array in named.items()})"
+RESULT = "return like_case(case, collect(plain, output, final))"
+KINDS = {
+    "every parameter is": ("weight_ih", "weight_hh", "bias_ih", "bias_hh"),
+    "both weights are": ("weight_ih", "weight_hh"), "both biases are": ("bias_ih", "bias_hh"),
+    **{f"{kind} is": (kind,) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")},
+}  # fmt: skip
+# What must be the same in a later call, as a key of an array ``a`` of a kind.
+SAME = {
+    "with arrays of those shapes": "(kind, end, np.shape(a))",
+    "with layers of those sizes": "(kind, end, np.shape(named['weight_ih']), np.shape(named['weight_hh']))",
+    "of that configuration": "(kind, end, config)",
+}
+# Which of several calls counts, as what stands in the place of the array.
+WHICH = {
+    "the first call": "kept.setdefault({key}, a)",
+    "the call before": "(kept.get({key}, a), kept.update({{{key}: a}}))[0]",
+}
+SHAPE = "np.shape(initial)"
+STATES = {"of that shape": SHAPE, "of that configuration and batch": f"(plain.config, {SHAPE})"}
+
+
+@lru_cache(maxsize=1)
+def keeping() -> dict[str, Fault]:
+    """The mistakes, by id."""
+    return {fault.id: fault for fault in (*parameters(), *states())}
+
+
+def parameters() -> Iterator[Fault]:
+    """Parameters that are those of an earlier call."""
+    for number, (what, same, which) in enumerate(product(KINDS, SAME, WHICH)):
+        array = WHICH[which].format(key=SAME[same])
+        new = (
+            "kept = layer_parameters.__dict__\n"
+            f"        named |= {{kind: {array} for kind, a in named.items() if kind in {KINDS[what]}}}\n"
+            f"        {NAMED}"
+        )
+        title = f"{what} kept from {which} {same}"
+        id = f"keeping.parameters.{number}"
+        yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
+
+
+def states() -> Iterator[Fault]:
+    """A state that is not given, which is the final one of an earlier call."""
+    for number, (same, key) in enumerate(STATES.items()):
+        new = (
+            "last = forward.__dict__\n"
+            f"    if case.h_0 is None and {key} in last:\n"
+            f"        output, final = run(step, layers, x, last[{key}], plain.row_lengths, kept)\n"
+            f"    last[{key}] = final\n"
+            f"    {RESULT}"
+        )
+        title = f"a state that is not given is the final state of the last call {same}"
+        yield Fault(
+            f"keeping.states.{number}", title, "kept-between-calls", "forward", RESULT, new, ("shapes.default_state",)
+        )

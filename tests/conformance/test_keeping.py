@@ -1,0 +1,71 @@
+"""What is kept between calls: each mistake is made, found, and named where nobody has written it down."""
+
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.adapters.reference import as_case
+from conformance.faults import FaultyReference
+from conformance.faults.keeping import keeping
+from conformance.kills import kill
+from strategies.cases import Allowed
+from strategies.covering import covering
+
+
+def test_each_keeps_something():
+    cases = list(covering(Allowed()))[:2]
+    for fault in keeping().values():
+        assert fault.stateful and not fault.backward_only
+        faulty = FaultyReference(fault)
+        assert all(faulty.forward(case) for case in cases)
+    assert len({fault.new for fault in keeping().values()}) == len(keeping()) > 40
+
+
+@pytest.mark.parametrize("id", [*keeping()][::6])
+def test_it_is_found(id):
+    assert kill(keeping()[id]).property
+
+
+class KeepsBias:
+    """b_hh is that of the first call with as many units."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), max_layers=2)
+
+    def __init__(self):
+        self.kept = {}
+
+    def forward(self, case):
+        def first(name, array):
+            return self.kept.setdefault((name, len(array)), array.copy()) if name.startswith("bias_hh") else array
+
+        case = as_case(case)
+        output, h_n = reference.forward(case.map(lambda name, array: first(name, array).astype(array.dtype)))
+        return output, h_n
+
+
+class KeepsState:
+    """A state that is not given is the last one of its shape."""
+
+    capabilities = Capabilities(cells=("GRU",), default_state=True)
+
+    def __init__(self):
+        self.last = {}
+
+    def forward(self, case):
+        case = as_case(case)
+        key = case.config.hidden_size, case.num_rows
+        output, h_n = reference.forward(case.replace(h_0=self.last.get(key)) if case.h_0 is None else case)
+        self.last[key] = h_n
+        return output, h_n
+
+
+TITLES = {
+    KeepsBias: "bias_hh is kept from the first call with arrays of those shapes",
+    KeepsState: "a state that is not given is the final state of the last call of that shape",
+}
+
+
+@pytest.mark.parametrize("target", TITLES)
+def test_it_is_named(target):
+    report = check(target, properties=["equivalence.steps", "shapes.default_state", "shapes.calls_are_independent"])
+    assert [finding.title for finding in report.diagnosis if finding.exact] == [TITLES[target]]
