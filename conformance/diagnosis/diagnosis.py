@@ -24,7 +24,7 @@ from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
 from .asking import Bench
-from .faulty import FaultyTarget
+from .faulty import FaultyTarget, RoundingTarget
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Sentences, findings_of, measured, wrong_dtypes
 from .probes import Answered, Fresh, answers
@@ -181,7 +181,7 @@ def by_properties(
             continue
         if work.over:
             break
-        if all(fails_alike((fault,), properties[result.id], result, work) for result in failed[:6]):
+        if all(fails_alike(FaultyTarget(fault), properties[result.id], result, work) for result in failed[:6]):
             found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
     return found[:3]
 
@@ -196,15 +196,27 @@ def explained_by(
     found = []
     for result in failed:
         faults = named.get(str(case_from_data(result.case).config.cell)) if result.case else None
-        if faults and not work.over and fails_alike(faults, properties[result.id], result, work):
+        if (
+            faults
+            and not work.over
+            and any(fails_alike(target(*faults), properties[result.id], result, work) for target in judged_like(result))
+        ):
             found.append(result.id)
     return found
 
 
-def fails_alike(faults: Sequence[Fault], prop: Property, result: PropertyResult, work: Work) -> bool:
+def judged_like(result: PropertyResult) -> Sequence[type[FaultyTarget]]:
+    """The faulty references that may fail as a target does: where two of its runs are not the same, one that rounds.
+
+    In a network that is wrong, rounding may lead farther than in the right one, which is the measure.
+    """
+    return (FaultyTarget, RoundingTarget) if result.kind.startswith("disagree:") else (FaultyTarget,)
+
+
+def fails_alike(faulty: FaultyTarget, prop: Property, result: PropertyResult, work: Work) -> bool:
     """Whether a faulty reference fails a property on the same case in the same words; numbers may differ."""
     work.spend(JUDGING)
-    target = open_target(FaultyTarget(*faults))
+    target = open_target(faulty)
     verdict = judge_case(prop, target, case_from_data(result.case))
     return verdict.status == "failed" and without_numbers(verdict.message) == without_numbers(result.message)
 

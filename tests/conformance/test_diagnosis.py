@@ -437,6 +437,25 @@ def test_what_the_named_mistake_explains_is_folded(target, others):
     assert not any(line.startswith("  time.no_future: ") for line in lines)
 
 
+def test_what_rounding_breaks_in_a_network_that_is_wrong_is_folded():
+    """Where zeros must be, nothing rounds; where a state is repeated in their place, it does."""
+
+    def repeating(case):
+        p, h, output = case.parameters, case.h_0[0], []
+        lengths = np.full(case.x.shape[1], len(case.x)) if case.lengths is None else case.lengths
+        for t, x in enumerate(case.x):
+            alive = (t < lengths)[:, None]
+            z = np.where(alive, x, 0) @ p["weight_ih_l0"].T + p["bias_ih_l0"] + h @ p["weight_hh_l0"].T
+            h = np.where(alive, np.tanh(z + p["bias_hh_l0"]), h)
+            output.append(h)
+        return np.array(output).reshape(*case.x.shape[:2], case.config.hidden_size), h[None].copy()
+
+    repeating.capabilities = Capabilities(cells=("RNN_TANH",), lengths=True)
+    report = check(repeating, properties=("equivalence.steps", "symmetries"))
+    failed = {result.id for result in report.results if result.status == "failed"}
+    assert "symmetries.permuted_units" in failed and set(report.explained) == failed
+
+
 def test_nothing_is_folded_where_nothing_is_named(right):
     report = check(str(RIGHT / "plain.py"), properties=("equivalence.steps",), in_process=True)
     assert report.explained == wording.folded(report) == []
