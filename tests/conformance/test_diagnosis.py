@@ -72,11 +72,15 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-np.clip(z, -60, 60)))
 
 
-def lstm(x, state, p, forget=0.0, leak=0.0):
+def hard_sigmoid(z):
+    return np.clip(z / 5 + 0.5, 0, 1)
+
+
+def lstm(x, state, p, forget=0.0, leak=0.0, gate=sigmoid):
     h, c = state
     z = x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
     i, f, g, o = np.split(z, 4, -1)
-    c = sigmoid(f + forget) * c + sigmoid(i) * np.tanh(g)
+    c = gate(f + forget) * c + sigmoid(i) * np.tanh(g)
     return (sigmoid(o) * np.tanh(c) + leak).astype(x.dtype), c.astype(x.dtype)
 
 
@@ -89,12 +93,12 @@ def test_a_mistake_that_somebody_else_made_is_named_in_the_report():
 
 
 def test_a_curve_that_was_measured_is_a_change_of_the_text():
-    report = check(from_cell(lambda x, s, p: lstm(x, s, p, forget=0.5), "LSTM"), properties=["equivalence.steps"])
-    (finding,) = report.diagnosis
-    assert finding.exact and finding.title == "the activation of gate f is sigmoid(z + 0.5) (LSTM)"
+    hard = from_cell(lambda x, s, p: lstm(x, s, p, gate=hard_sigmoid), "LSTM")
+    (finding,) = check(hard, properties=["equivalence.steps"]).diagnosis
+    assert finding.exact and finding.title == "the activation of gate f is a hard sigmoid, z / 5 + 1/2 (LSTM)"
     assert finding.patch.splitlines() == [
         "-    f = sigmoid(affine(x, F.W_ih, h, F.W_hh, F.b_ih, F.b_hh))",
-        "+    f = (lambda z: sigmoid(1.0 * z + 0.5))(affine(x, F.W_ih, h, F.W_hh, F.b_ih, F.b_hh))",
+        "+    f = (lambda z: np.clip(z / 5 + 0.5, 0, 1))(affine(x, F.W_ih, h, F.W_hh, F.b_ih, F.b_hh))",
     ]
 
 
