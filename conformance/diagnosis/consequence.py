@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import Any
 
 from conformance.faults.patching import Fault
@@ -13,9 +12,9 @@ from conformance.judging.counterexample import Counterexample
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.subject import Subject
 
-from .probes import Answered, Probe, answered
+from .probes import Fresh, Probe, answered
 from .search import Search
-from .work import EVALUATIONS, Work
+from .work import EVALUATIONS, Deadline, Work
 
 
 def consequences(target: Target) -> Callable[[Counterexample, Sequence[Fault]], bool]:
@@ -45,10 +44,6 @@ def gives(faults: Sequence[Fault], subject: Subject, call: Call) -> bool:
         answer = answered(subject, Probe(call.case, given))
     except (Failure, NotApplicable):
         return False
-    search = Search([answer], call.case.config.cell, (), Work(EVALUATIONS, inf), none_fresh)
+    unasked = Fresh(subject, [answer], Deadline())
+    search = Search([answer], call.case.config.cell, (), Work(EVALUATIONS), unasked)
     return answer.given is not None and search.given(tuple(faults), answer) == len(answer.given)
-
-
-def none_fresh(*_: object) -> list[Answered]:
-    """No answers besides those that there are."""
-    return []
