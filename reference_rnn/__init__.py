@@ -1,6 +1,17 @@
 """The executable specification of recurrent networks: NumPy only, simple rather than fast."""
 
-from .arithmetic import ORDERS, PRECISION, PROFILES, Arithmetic, allowances, arithmetic, described, joined
+from .arithmetic import (
+    ORDERS,
+    PRECISION,
+    PROFILES,
+    Arithmetic,
+    Fixed,
+    allowances,
+    arithmetic,
+    described,
+    fixed_point,
+    joined,
+)
 from .ball import Ball
 from .case import (
     DTYPES,
@@ -38,9 +49,9 @@ from .question import rnn
 from .recurrence import anchored, forward
 
 __all__ = [
-    "CELLS", "DTYPES", "ORDERS", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Cell", "CellError", "Config",
-    "Result", "ShapeError", "allowances", "anchored", "arithmetic", "case", "cell", "cell_of", "clip", "cotangents",
-    "described", "exp", "forward", "gradients", "hard_sigmoid", "joined", "maximum", "mean", "mix", "normalised",
-    "parameter_shapes", "reached", "relu", "result_shapes", "rnn", "rounded", "sigmoid", "silu", "softplus",
-    "softsign", "sqrt", "state_shapes", "tanh",
+    "CELLS", "DTYPES", "ORDERS", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Cell", "CellError",
+    "Config", "Fixed", "Result", "ShapeError", "allowances", "anchored", "arithmetic", "case", "cell", "cell_of",
+    "clip", "cotangents", "described", "exp", "fixed_point", "forward", "gradients", "hard_sigmoid", "joined",
+    "maximum", "mean", "mix", "normalised", "parameter_shapes", "reached", "relu", "result_shapes", "rnn",
+    "rounded", "sigmoid", "silu", "softplus", "softsign", "sqrt", "state_shapes", "tanh",
 ]  # fmt: skip

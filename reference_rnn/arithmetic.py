@@ -15,13 +15,23 @@ Their additions cut off what is shifted out: 2 u each, and as much once more whe
 largest one before they are added; 4 u a term bounds both.
 Sources: https://blogs.nvidia.com/blog/tensorfloat-32-precision-format/ and Fasi, Higham, Mikaitis and Pranesh,
 Numerical behavior of NVIDIA tensor cores, PeerJ Computer Science 7 (2021), e330.
+
+Fixed point. Numbers are multiples of a quantum. Whatever is given is read as one, each product is rounded to one, and
+sums of them are exact, as long as all of them together fit in the format: where they may not, anything is allowed,
+since they may wrap around or saturate. An activation that is read off a table is constant over a part of its range, so
+it is off by that width times its largest slope at most, 1 of tanh and 1/4 of sigmoid, and beyond the table by what is
+left of it there. The result is rounded to a multiple of the quantum like all others.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -39,6 +49,8 @@ class Arithmetic:
     tf32       float32 factors of products with matrices may be read with 10 fractional bits
     factors    how much of itself such a factor may lose
     bits       integers of so many bits are exact, as factors and as sums
+    quantum    of fixed point;  read: how far what is given may be from what it is read as
+    tables     how far tanh and sigmoid may be off if they are read off a table
     order      one of ORDERS: in which order a linear recurrence is computed
     """
 
@@ -54,12 +66,24 @@ class Arithmetic:
     tf32: bool = False
     factors: float = 0.0
     bits: int = 0
+    quantum: float = 0.0
+    read: float = 0.0
+    tables: tuple[float, float] = (0.0, 0.0)
     order: str = "steps"
 
     @property
     def product(self) -> float:
         """How much of itself a product may lose where its factors are read with fewer bits."""
         return self.factors * (2 + self.factors)
+
+    @property
+    def coarsest(self) -> float:
+        """The roundoff of the least exact thing that is done to a number of about 1."""
+        return max(self.u, self.factors, self.read)
+
+    def misread(self, array: Any) -> Any:
+        """How far numbers that are given may be from what they are read as: nothing for multiples of the quantum."""
+        return np.where(array % self.quantum == 0, 0.0, self.read) if self.quantum else np.zeros(np.shape(array))
 
     @property
     def narrow(self) -> bool:
@@ -136,18 +160,80 @@ PROFILES: dict[str, dict[str, Allowed]] = {
 }
 
 
+@dataclass(frozen=True)
+class Fixed:
+    """Numbers in fixed point, ``fixed<width, integer>``.
+
+    width, integer  bits, and those of them before the point, the sign among them
+    rounding        "cut", towards minus infinity, or "nearest"
+    entries, reach  of the tables of activations, from -reach to reach; 0 entries where activations are computed
+
+    Raises ValueError for what does not exist.
+    """
+
+    width: int
+    integer: int
+    rounding: str = "cut"
+    entries: int = 0
+    reach: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.integer < self.width <= 32:
+            raise ValueError(f"arithmetic is 'fixed<{self.width},{self.integer}>', must be fixed<W,I>, 0 < I < W < 33")
+        if self.rounding not in ROUNDINGS:
+            raise ValueError(f"rounding is {self.rounding!r}, must be one of {', '.join(ROUNDINGS)}")
+        if type(self.entries) is not int or self.entries < 0:
+            raise ValueError(f"entries is {self.entries!r}, must be the size of a table, or 0 for none")
+        if not isinstance(self.reach, int | float) or not 0 < self.reach < math.inf:
+            raise ValueError(f"reach is {self.reach!r}, must be a number above 0")
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The bounds that follow."""
+        quantum, part = 2.0 ** (self.integer - self.width), 2 * self.reach / max(self.entries, 1)
+        error, strict = quantum * ROUNDINGS[self.rounding], arithmetic("float64")  # in which the reference computes
+        tables = part + 1 - math.tanh(self.reach), part / 4 + 1 / (1 + math.exp(self.reach))
+        return replace(
+            strict, eta=error, largest=2.0 ** (self.integer - 1) - quantum, quantum=quantum, read=error,
+            tables=tables if self.entries else (0.0, 0.0), bits=min(self.integer - 1, self.width - self.integer),
+        )  # fmt: skip
+
+    def allowances(self) -> dict[str, str]:
+        """What is allowed, in words, and the reason for each."""
+        how = {"cut": "cut off", "nearest": "rounded"}[self.rounding]
+        found = {f"numbers {how} to multiples of 2**-{self.width - self.integer}": "fixed point has no others"}
+        if self.entries:
+            table = f"tanh and sigmoid off tables of {self.entries} entries from -{self.reach:g} to {self.reach:g}"
+            found[table] = "small hardware computes none"
+        return found
+
+
+ROUNDINGS = {"cut": 1.0, "nearest": 0.5}  # how much of the quantum is lost
+FIXED = re.compile(r"fixed<(\d+),(\d+)>")
+
+
+def fixed_point(profile: str, **details: Any) -> Fixed | None:
+    """The fixed point that a profile names; None for floating point.  details: see Fixed. Raises ValueError."""
+    found = FIXED.fullmatch(profile)
+    return Fixed(int(found[1]), int(found[2]), **details) if found else None
+
+
 def joined(*profiles: str) -> str:
     """The name of the profile that allows whatever one of these does, its parts in the order of the table.
 
     Raises ValueError for a name that does not exist, or stands twice in one of them.
     """
+    if any(isinstance(profile, str) and fixed_point(profile) for profile in profiles):
+        if len(set(profiles)) > 1:
+            raise ValueError(f"arithmetic is {' and '.join(profiles)}; fixed point stands alone")
+        return profiles[0]
     named = set()
     for profile in profiles:
         parts = profile.split("+") if isinstance(profile, str) else [profile]
         if any(part not in list(PROFILES) for part in parts) or len(set(parts)) < len(parts):
             raise ValueError(
                 f"arithmetic is {profile!r}, must be one of {', '.join(PROFILES)}, "
-                "or several of them joined by +, each once"
+                "or several of them joined by +, each once, or fixed<W,I>"
             )
         named |= set(parts)
     return "+".join(name for name in PROFILES if name in named - {"strict"}) or "strict"
@@ -162,11 +248,14 @@ def figures(profile: str) -> dict[str, Allowed]:
 
 
 @cache
-def arithmetic(dtype: str, profile: str = "strict", order: str = "steps") -> Arithmetic:
+def arithmetic(dtype: str, profile: str = "strict", order: str = "steps", fixed: Fixed | None = None) -> Arithmetic:
     """The arithmetic of a dtype under a profile of PROFILES, or several of them joined by +, in one of ORDERS.
 
+    fixed: what a profile ``fixed<W,I>`` stands for, if that is not the usual
     Raises ValueError for a profile that does not exist.
     """
+    if fixed := fixed or fixed_point(profile):
+        return fixed.arithmetic
     chosen = {name: allowed.figure for name, allowed in figures(profile).items()}
     a = replace(FORMATS[dtype], order=order, **chosen)  # type: ignore[arg-type]
     a = replace(a, bits=PRECISION[dtype])
@@ -177,8 +266,10 @@ def arithmetic(dtype: str, profile: str = "strict", order: str = "steps") -> Ari
     return replace(a, ua=a.u + a.ua) if a.half_sums and a.narrow else a
 
 
-def allowances(profile: str, order: str = "steps") -> dict[str, str]:
+def allowances(profile: str, order: str = "steps", fixed: Fixed | None = None) -> dict[str, str]:
     """What a profile and an order allow, in words, and the reason for each; u: unit roundoff of the numbers stored."""
+    if fixed := fixed or fixed_point(profile):
+        return fixed.allowances()
     table = figures(profile)
     kt, ka, ks = (table[name].figure for name in ("kt", "ka", "ks"))
     tanh = f"tanh within u ({kt:g} |tanh| + {ka:g})" if ka else f"tanh within {kt:g} u |tanh|"
@@ -195,6 +286,6 @@ def allowances(profile: str, order: str = "steps") -> dict[str, str]:
     }
 
 
-def described(profile: str, order: str = "steps") -> str:
+def described(profile: str, order: str = "steps", fixed: Fixed | None = None) -> str:
     """What a profile and an order allow, in a line."""
-    return ", ".join(allowances(profile, order))
+    return ", ".join(allowances(profile, order, fixed))

@@ -143,13 +143,15 @@ def exact(value: Any, arithmetic: Arithmetic) -> Ball:
     mid = np.asarray(value, dtype=np.float64)
     if arithmetic.flushes:
         return Ball(mid, np.where(abs(mid) < arithmetic.eta, abs(mid), 0.0), arithmetic)
-    return Ball(mid, np.zeros(mid.shape), arithmetic)
+    rad = arithmetic.misread(mid)
+    return Ball(mid, bounded(rad, abs(mid), arithmetic) if arithmetic.quantum else rad, arithmetic)
 
 
 def written(number: float, arithmetic: Arithmetic) -> Ball:
     """The ball of a number in an equation: rounded, if the format does not have it."""
     fits = np.frexp(number)[0] / arithmetic.u % 1 == 0
-    return Ball(np.float64(number), np.float64(0.0 if fits else arithmetic.u * abs(number)), arithmetic)
+    lost = 0.0 if fits else arithmetic.u * abs(number)
+    return Ball(np.float64(number), np.float64(lost + arithmetic.misread(number)), arithmetic)
 
 
 def stored(value: Any, arithmetic: Arithmetic) -> Ball:
@@ -209,6 +211,8 @@ def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -
     if a.u > a.ua:
         parts = sum(abs(part) for x, W in products for part in products_of_parts(x, W)) + sum(abs(b) for b in biases)
         rad = rad + stores * a.u * (parts + rad)
+    if a.quantum:  # W and b are read as multiples of it, as x is, and the sum is stored as one
+        rad = rad + sum(x.mag @ a.misread(W).T for x, W in products) + sum(a.misread(b) for b in biases) + a.eta
     if a.flushes:  # a subnormal factor read as zero loses at most eta times the other factor
         rad = rad + a.eta * sum(abs(W).sum(1) + x.mag.sum(-1, keepdims=True) for x, W in products)
         rad = rad + a.eta * len(biases)
@@ -248,7 +252,7 @@ def _(z: Ball) -> Ball:
     m = abs(mid)
     # tanh|z| - tanh(|z| - rad), the steepest reach, by the addition theorem: no cancellation
     rad = defined(np.tanh(z.rad) * (1 - m * np.tanh(abs(z.mid) - z.rad)))
-    return Ball(mid, rad + a.u * a.kt * (m + rad) + (a.u * a.ka + a.eta), a)
+    return Ball(mid, rad + a.u * a.kt * (m + rad) + (a.u * a.ka + a.eta + a.tables[0]), a)
 
 
 @sigmoid.register
@@ -256,7 +260,7 @@ def _(z: Ball) -> Ball:
     a, half, rad = z.arithmetic, abs(z.mid) / 2, z.rad / 2
     # the same reach as for tanh(z / 2); the error is absolute, since 0.5 + 0.5 tanh(z / 2) is usual
     rad = defined(np.tanh(rad) * (1 - np.tanh(half) * np.tanh(half - rad)) / 2)
-    return Ball(sigmoid(z.mid), rad + a.ks * a.u, a)
+    return Ball(sigmoid(z.mid), rad + (a.ks * a.u + a.read + a.tables[1]), a)
 
 
 @relu.register

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from reference_rnn import arithmetic
 from strategies.cases import LAYERS_DRAWN, Allowed
 
 from .capabilities import Capabilities
@@ -59,6 +58,6 @@ def fields(claims: Capabilities) -> dict[str, Any]:
         "empty": claims.empty,
         "initial_state": bool(claims.initial_state),
         "sizes": claims.sizes_drawn,
-        "bits": {dtype: arithmetic(dtype, claims.arithmetic).bits for dtype in claims.dtypes},
+        "bits": {dtype: claims.rounding(dtype).bits for dtype in claims.dtypes},
         "shared_parameters": claims.recompiles == "model",
     }

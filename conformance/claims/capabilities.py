@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from reference_rnn import CELLS, ORDERS, Cell, CellError, cell_of, joined
+from reference_rnn import CELLS, ORDERS, Arithmetic, Cell, CellError, arithmetic, cell_of, fixed_point, joined
 from reference_rnn.cell import claimed, loaded
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -23,7 +22,7 @@ FLAGS = ("default_state", "lengths", "nonfinite", "batch_first", "unbatched", "p
 MORE = {
     "bidirectional": "only", "no_bias": "only", "initial_state": "shared", "dropout": "open", "recompiles": "model",
 }  # fmt: skip
-LATER = re.compile(r"fixed<\d+,\d+>")  # profiles of arithmetic that have a name, but no bounds yet
+DETAILS = ("rounding", "entries", "reach")  # of fixed point, see reference_rnn.Fixed
 RESULTS = ("output", "h_n", "c_n")
 COTANGENTS = ("d_output", "d_h_n", "d_c_n")
 
@@ -58,8 +57,11 @@ class Capabilities:
     arithmetic         "strict": sums accumulated in float32 or wider, tanh and sigmoid to a few units, subnormal inputs
                        read as they are;  "lenient": tanh and sigmoid right in absolute terms only;  "half-sums": sums
                        accumulated in the 16 bits that are stored;  "flush-to-zero": subnormal inputs read as zero;
-                       "tf32": float32 factors read with 10 fractional bits;
+                       "tf32": float32 factors read with 10 fractional bits;  "fixed<W,I>": fixed point of W bits, I of
+                       them before the point;
                        or several joined: "tf32+flush-to-zero"; reference_rnn.described says the figures
+    fixed              how: {"rounding": "cut" or "nearest", "entries": 1024, "reach": 8}, the last two of a table that
+                       tanh and sigmoid are read off, from -reach to reach
     order              "steps"; of linear recurrences "scan" or "chunks": in any association of the steps;  "log": as
                        sums of logarithms, judged where every term is above zero, without gradients
 
@@ -86,6 +88,7 @@ class Capabilities:
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
     recompiles: bool | str = False
     arithmetic: str = "strict"
+    fixed: Mapping[str, Any] = field(default_factory=dict)
     order: str = "steps"
     outputs: Collection[str] = RESULTS
     cotangents: Collection[str] = COTANGENTS
@@ -101,10 +104,9 @@ class Capabilities:
         object.__setattr__(self, "empty", empty)
         object.__setattr__(self, "options", some_of("options", self.options, OPTIONS))
         one_of("biases", self.biases, BIASES)
-        if later := [name for name in str(self.arithmetic).split("+") if LATER.fullmatch(name)]:
-            raise CapabilityError(f"arithmetic {later[0]!r} is not tested by this version")
         try:
             object.__setattr__(self, "arithmetic", joined(self.arithmetic))
+            self.check_fixed()
         except ValueError as error:
             raise CapabilityError(str(error)) from None
         for name, other in MORE.items():
@@ -166,6 +168,24 @@ class Capabilities:
             if name not in known:
                 raise CapabilityError(f"there is no capability {name!r}; there are {', '.join(known)}")
         return cls.of(cls(**(declared or {})))
+
+    def check_fixed(self) -> None:
+        """Raises ValueError for details that do not exist, and for claims that do not go with fixed point."""
+        some_of("fixed", self.fixed, DETAILS)
+        if fixed_point(self.arithmetic, **self.fixed) is None:
+            if self.fixed:
+                raise ValueError(f"fixed is {dict(self.fixed)}, but arithmetic is {self.arithmetic!r}")
+            return
+        others = ("nonfinite", "dropout", "gradients", "projections", "options")
+        if unable := [name for name in others if getattr(self, name)]:
+            raise ValueError(f"{', '.join(unable)} cannot be judged in fixed point by this version: leave it out")
+        if self.dtypes != ("float32",) or self.order != "steps" or set(self.cells) - set(CELLS):
+            raise ValueError("fixed point is judged in float32 arrays, step by step, and of the cells of the kit only")
+
+    def rounding(self, dtype: str) -> Arithmetic:
+        """What rounding is allowed in a dtype."""
+        fixed = fixed_point(self.arithmetic, **self.fixed)
+        return arithmetic(dtype, self.arithmetic, self.order, fixed)
 
     @property
     def sizes_drawn(self) -> dict[str, Collection[int]]:

@@ -14,7 +14,7 @@ from conformance.judging.judge import covering_cases, each_block, number_of
 from conformance.judging.properties import Property
 from conformance.trial.chosen import misses
 from conformance.trial.vectors import Vector, certain
-from reference_rnn import Case, arithmetic
+from reference_rnn import Case
 from strategies.cases import from_block
 
 SEES_ALL = "equivalence.steps"  # the property whose cases are looked at: it judges every number of them
@@ -42,7 +42,7 @@ def apart(
     left = [fault for id, fault in mutants.items() if alike is None or id in alike]
 
     def look(case: Case) -> None:
-        balls = certain(case, arithmetic(case.config.dtype, claims.arithmetic, claims.order))
+        balls = certain(case, claims.rounding(case.config.dtype))
         vector = balls and Vector(case, balls, claims.arithmetic, claims.order)
         for fault in [fault for fault in left if fault.about(case.config.cell)] if vector else ():
             if time.monotonic() > deadline:

@@ -340,5 +340,5 @@ def void_layers(balls: Result, case: Case) -> Iterator[int]:
             radii = [r[np.isfinite(r)] if np.isfinite(r).any() else r for r in radii]
         scale = max((abs(v).max(initial=0.0) for v in values), default=0.0)
         widest = max((r.max(initial=0.0) for r in radii), default=0.0)
-        if widest > min(2**14 * balls.output.arithmetic.u, 0.25) * scale > 0:
+        if widest > min(2**14 * balls.output.arithmetic.coarsest, 0.25) * scale > 0:
             yield layer

@@ -18,7 +18,7 @@ from conformance.harness.call import Call
 from conformance.harness.child import parts
 from conformance.harness.load import Target
 from conformance.harness.local import Cotangents, copied
-from reference_rnn import Arithmetic, Case, Config, Result, arithmetic, forward, result_shapes
+from reference_rnn import Arithmetic, Case, Config, Result, forward, result_shapes
 from strategies.cases import shares_parameters
 from strategies.forms import PLAIN, answered, given
 
@@ -66,7 +66,7 @@ class Subject:
 
     def arithmetic(self, case: Case) -> Arithmetic:
         """What rounding is allowed to the target in this case."""
-        return arithmetic(case.config.dtype, self.capabilities.arithmetic, self.capabilities.order)
+        return self.capabilities.rounding(case.config.dtype)
 
     def takes(self, case: Case) -> bool:
         """Whether the target claims to run a case of this kind; what else it claims, a property asks for."""

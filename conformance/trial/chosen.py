@@ -14,7 +14,7 @@ from conformance.claims.capabilities import Capabilities
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault, FaultyReference
 from conformance.faults.wiring import wiring
-from reference_rnn import Case, Cell, Result, arithmetic
+from reference_rnn import Case, Cell, Result
 from strategies.cases import BLOCK_SIZE, Allowed, from_block
 from strategies.covering import LARGE, covering
 
@@ -43,7 +43,7 @@ def choose(claims: Capabilities, cell: Cell, dtype: str, most: int = MOST) -> Ch
     """At most so many vectors for a target with these claims; those that tell mistakes apart come first."""
     chosen, found, wanted = Chosen(), list[Vector](), max(most, SEARCHED)
     for case in islice(candidates(drawn(claims, cells=(cell,), dtypes=(dtype,), forms=())), 2 * wanted):
-        balls = certain(case, arithmetic(dtype, claims.arithmetic, claims.order))
+        balls = certain(case, claims.rounding(dtype))
         if balls is None:
             chosen.void += 1
         else:

@@ -22,7 +22,7 @@ from conformance.judging.judgement import Failure, Run
 from conformance.judging.properties import NotApplicable, NotRun, Property, agree
 from conformance.judging.repeat import DEATH_RUNS, DEATH_SECONDS, DEATHS, SHRINK_RUNS, SHRINK_SECONDS
 from conformance.judging.subject import Subject
-from reference_rnn import ORDERS, Case, joined
+from reference_rnn import ORDERS, Case, fixed_point, joined
 from strategies import shrink
 from strategies.cases import Allowed, from_block
 from strategies.covering import covering
@@ -330,6 +330,11 @@ def backward_run(version: Version, case: Case) -> Run:
 
 def common(old: Capabilities, new: Capabilities) -> Capabilities:
     """What both claim. Raises TargetError, naming the claim, where that leaves nothing to compare."""
+    fixed = [c for c in (old, new) if fixed_point(c.arithmetic)]
+    if fixed and (old.arithmetic, old.fixed) != (new.arithmetic, new.fixed):
+        raise TargetError(
+            f"they have no arithmetic in common: {either('arithmetic', old, new)}, and fixed point is exact"
+        )
     shared = {f.name: lesser(f.name, getattr(old, f.name), getattr(new, f.name)) for f in fields(Capabilities)}
     for name in ("cells", "dtypes"):
         if not shared[name]:
@@ -355,6 +360,8 @@ def lesser(name: str, old: Any, new: Any) -> Any:
     """The part of one claim that both make."""
     if name in DEGREES:
         return min(old, new, key=DEGREES[name].index)
+    if name == "fixed":
+        return old or new
     if name == "arithmetic":
         return joined(old, new)  # what either of them is allowed
     if name == "order":

@@ -15,7 +15,7 @@ from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.harness.text import LINE, visible
 from conformance.judging.coverage import expected
 from conformance.judging.data import cell_from_data
-from reference_rnn import described
+from reference_rnn import described, fixed_point
 
 from .place import Place
 
@@ -125,7 +125,8 @@ class Report:
     def arithmetic(self) -> str:
         """What rounding was allowed: the profile that is claimed, and its figures."""
         profile = self.capabilities["arithmetic"]
-        return f"{profile}: {described(profile, self.capabilities['order'])}"
+        fixed = fixed_point(profile, **self.capabilities["fixed"])
+        return f"{profile}: {described(profile, self.capabilities['order'], fixed)}"
 
     @property
     def status(self) -> int:

@@ -174,8 +174,20 @@ def test_a_right_target_that_shows_some_results_conforms(outputs, in_process, tm
         ({"outputs": "output"}, "outputs is 'output', must be a sequence of output, h_n, c_n"),
         ({"cotangents": ("output",)}, "cotangents has 'output', must be of d_output, d_h_n, d_c_n"),
         ({"modes": "fast"}, "modes is 'fast', must be a dict"),
-        ({"arithmetic": "tf32+fixed<16,6>"}, "arithmetic 'fixed<16,6>' is not tested by this version"),
-        ({"arithmetic": "fixed<16,6>"}, "arithmetic 'fixed<16,6>' is not tested by this version"),
+        ({"arithmetic": "tf32+fixed<16,6>"}, "arithmetic is 'tf32+fixed<16,6>', must be one of strict, lenient"),
+        ({"arithmetic": "fixed<6,16>"}, "arithmetic is 'fixed<6,16>', must be fixed<W,I>, 0 < I < W < 33"),
+        ({"arithmetic": "fixed<16,6>", "gradients": True}, "gradients cannot be judged in fixed point by this version"),
+        (
+            {"arithmetic": "fixed<16,6>", "dtypes": ("float16",)},
+            "fixed point is judged in float32 arrays, step by step",
+        ),
+        (
+            {"arithmetic": "fixed<16,6>", "fixed": {"round": "cut"}},
+            "fixed has 'round', must be of rounding, entries, r",
+        ),
+        ({"arithmetic": "fixed<16,6>", "fixed": {"rounding": "up"}}, "rounding is 'up', must be one of cut, nearest"),
+        ({"arithmetic": "fixed<16,6>", "fixed": {"entries": 1.5}}, "entries is 1.5, must be the size of a table"),
+        ({"fixed": {"entries": 1024}}, "fixed is {'entries': 1024}, but arithmetic is 'strict'"),
     ],
 )
 def test_a_wrong_claim_is_one_clear_line(claims, said):

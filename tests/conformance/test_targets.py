@@ -94,6 +94,24 @@ def test_an_odd_arithmetic_must_be_claimed(tmp_path, name, claim):
     assert report.verdict == "fails"
 
 
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("i, f, g, o = np.split", "i, f, o, g = np.split"),
+        ("fixed<16,6>", "fixed<20,6>"),
+        ('"entries": 1024', '"entries": 4096'),
+        ('"rounding": "cut", "entries": 1024, "reach": 8', '"rounding": "nearest"'),
+        ("times(z, state[0])", "times(z, state[0]) + (3 << 6)"),
+    ],
+)
+def test_what_is_wrong_or_coarser_than_claimed_is_found_in_fixed_point(tmp_path, old, new):
+    text = (TARGETS / "right" / "fixed_point.py").read_text()
+    assert text.count(old) == 1
+    (tmp_path / "other.py").write_text(text.replace(old, new))
+    report = check(tmp_path / "other.py", properties=["equivalence"], diagnosis=False)
+    assert report.verdict == "fails"
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_rejected_for_the_right_reason(name):
     id, message = WRONG[name]

@@ -9,6 +9,7 @@ from reference_rnn import (
     DTYPES,
     PRECISION,
     PROFILES,
+    Fixed,
     allowances,
     anchored,
     arithmetic,
@@ -279,6 +280,51 @@ def test_integers_of_eleven_bits_are_exact_in_tf32():
         2047,
         2048,
     ]
+
+
+# Fixed point
+
+
+@pytest.mark.parametrize("rounding", ["cut", "nearest"])
+def test_a_sum_in_fixed_point_comes_near_the_bound(rounding):
+    a, fraction = Fixed(16, 6, rounding).arithmetic, 10
+    read = {"cut": np.floor, "nearest": np.rint}[rounding]
+    rng = np.random.default_rng(3)
+    x, W, b = rng.uniform(-1, 1, (500, 12)), rng.uniform(-1, 1, (6, 12)), rng.uniform(-1, 1, 6)
+    ball = f.linear(exact(x, a), W, b)
+    whole = [read(array * 2**fraction) for array in (x, W, b)]
+    made = (read(whole[0][:, None] * whole[1] / 2**fraction).sum(-1) + whole[2]) / 2**fraction
+    off = abs(made - ball.mid) / ball.rad
+    assert ball.contains(made).all() and off.max() > 0.25
+
+    narrow = f.linear(exact(x, Fixed(19, 6, rounding).arithmetic), W, b)
+    assert not narrow.contains(made).all()
+
+
+def test_what_may_overflow_in_fixed_point_may_be_anything():
+    a = Fixed(16, 6).arithmetic
+    assert a.largest == 2**5 - 2**-10
+    sums = f.linear(exact(np.array([[31.0, 0.0], [31.0, 1.5]]), a), np.ones((1, 2)), np.zeros(1))
+    assert np.isfinite(sums.rad).tolist() == [[True], [False]]
+    assert np.isinf(exact(np.array(32.0), a).rad)
+
+
+@pytest.mark.parametrize("entries, reach", [(64, 4.0), (1024, 8.0), (7, 3.0)])
+def test_tables_come_near_the_bound(entries, reach):
+    a = Fixed(24, 6, "nearest", entries, reach).arithmetic
+    z = np.linspace(-2 * reach, 2 * reach, 20001)
+    part = 2 * reach / entries
+    left = np.clip(np.floor((z + reach) / part), 0, entries - 1) * part - reach
+    for ball, function in ((f.tanh, np.tanh), (f.sigmoid, lambda z: 1 / (1 + np.exp(-z)))):
+        found = ball(exact(z, a))
+        off = abs(function(left) - found.mid) / found.rad
+        assert off.max() <= 1 and off.max() > 0.4
+
+
+def test_what_fixed_point_allows_is_said():
+    assert described("fixed<16,6>") == "numbers cut off to multiples of 2**-10"
+    tabled = described("fixed<16,6>", fixed=Fixed(16, 6, "nearest", 1024))
+    assert tabled == "numbers rounded to multiples of 2**-10, tanh and sigmoid off tables of 1024 entries from -8 to 8"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
