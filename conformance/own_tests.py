@@ -107,7 +107,10 @@ class OwnTrial:
         return self.asked if isinstance(self.asked, str) else open_target(self.asked).name
 
     def seconds_left(self) -> float | None:
-        """The time that is left, of that which began when this was asked first; None where there is no limit."""
+        """The time that is left, of that which began when this was asked first; None where there is no limit.
+
+        A moment where it is over.
+        """
         limit = self.plan.options.time_limit
         if limit is None:
             return None
@@ -137,6 +140,8 @@ class OwnTrial:
         shares = len(self.plan.properties) / int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
         plan = replace(self.plan.only([id]), shares=shares)
         left = self.seconds_left()
+        if left == SOON and ALARM is not None:
+            raise Interrupted(ALARM)
         with noted(left, only=() if ALARM is None else (ALARM,)) as interrupts:
             target = self.target(interrupts)
             try:
