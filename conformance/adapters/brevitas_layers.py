@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import brevitas.nn
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import forward_of, tensor
 from conformance.claims.capabilities import Capabilities
 
 capabilities = Capabilities(
@@ -28,7 +28,7 @@ def prepare(case):
     """The module of a case as a function of x and the states; its parameters are those of gates, and not handed out."""
     c = case.config
     module = build(c.cell, c.input_size, c.hidden_size, c.num_layers, c.bias, c.batch_first, c.bidirectional)
-    module.load_state_dict({name: pytorch.tensor(array, c.dtype) for name, array in case.parameters.items()})
+    module.load_state_dict({name: tensor(array, c.dtype) for name, array in case.parameters.items()})
 
     def call(x, states):
         output, final = module(x, *states)
@@ -54,4 +54,4 @@ def build(cell, *sizes_and_options):
     ).eval()
 
 
-forward = pytorch.forward_of(prepare)
+forward = forward_of(prepare)

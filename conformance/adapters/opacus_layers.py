@@ -9,9 +9,10 @@ from functools import lru_cache, partial
 import opacus.layers
 import torch
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import capabilities as PYTORCH
+from conformance.adapters.pytorch import forward_of, gradients_of, run, tensor
 
-capabilities = replace(pytorch.capabilities, dtypes=("float32", "float64"), unbatched=False, projections=False)
+capabilities = replace(PYTORCH, dtypes=("float32", "float64"), unbatched=False, projections=False)
 KINDS = {
     "RNN_TANH": partial(opacus.layers.DPRNN, nonlinearity="tanh"),
     "RNN_RELU": partial(opacus.layers.DPRNN, nonlinearity="relu"),
@@ -29,8 +30,8 @@ def prepare(case):
     for name, array in case.parameters.items():
         kind, side, cell = name.split("_", 2)  # weight_ih_l0_reverse is l0_reverse.ih.weight
         parameters[name] = module.get_parameter(f"{cell}.{side}.{kind}")
-        parameters[name].data = pytorch.tensor(array, c.dtype)
-    return partial(pytorch.run, case, module.train(case.training)), parameters
+        parameters[name].data = tensor(array, c.dtype)
+    return partial(run, case, module.train(case.training)), parameters
 
 
 @lru_cache(maxsize=256)
@@ -40,4 +41,5 @@ def build(cell, *sizes_and_options):
     return KINDS[cell](*options).to(getattr(torch, dtype))
 
 
-forward, gradients = pytorch.forward_of(prepare), pytorch.gradients_of(prepare)
+forward = forward_of(prepare)
+gradients = gradients_of(prepare)

@@ -128,4 +128,5 @@ def as_numpy(tensor):
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().cpu().numpy()
 
 
-forward, gradients = forward_of(prepare), gradients_of(prepare)
+forward = forward_of(prepare)
+gradients = gradients_of(prepare)

@@ -8,10 +8,11 @@ from functools import lru_cache
 
 import torch
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import as_state, forward_of, gradients_of, tensor
+from conformance.adapters.pytorch import capabilities as PYTORCH
 
 capabilities = replace(
-    pytorch.capabilities,
+    PYTORCH,
     bidirectional=False,
     max_layers=1,
     lengths=False,
@@ -32,10 +33,10 @@ def prepare(case):
     c = case.config
     cell = build(c.cell, c.input_size, c.hidden_size, c.bias, c.dtype)
     for name, parameter in cell.named_parameters():
-        parameter.data = pytorch.tensor(case.parameters[name + "_l0"], c.dtype)
+        parameter.data = tensor(case.parameters[name + "_l0"], c.dtype)
 
     def call(x, states):
-        state, output = pytorch.as_state([state[0] for state in states]), []
+        state, output = as_state([state[0] for state in states]), []
         for step in x:
             state = cell(step, state)
             output.append(state[0] if c.cell == "LSTM" else state)
@@ -52,4 +53,5 @@ def build(cell, *sizes_and_bias):
     return CELLS[cell](*sizes, bias=bias, dtype=getattr(torch, dtype))
 
 
-forward, gradients = pytorch.forward_of(prepare), pytorch.gradients_of(prepare)
+forward = forward_of(prepare)
+gradients = gradients_of(prepare)

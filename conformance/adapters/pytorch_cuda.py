@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import torch
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import capabilities as PYTORCH
+from conformance.adapters.pytorch import forward_of, gradients_of, prepare
 
 torch.zeros(1, device="cuda")  # says at once that there is no card, or that this build cannot use it
-capabilities = replace(pytorch.capabilities, dtypes=("float32", "float64"))
+capabilities = replace(PYTORCH, dtypes=("float32", "float64"))
 
 
 def on_card(function, allow_tf32=False):
@@ -23,4 +24,5 @@ def on_card(function, allow_tf32=False):
     return called
 
 
-forward, gradients = on_card(pytorch.forward), on_card(pytorch.gradients)
+forward = on_card(forward_of(prepare))
+gradients = on_card(gradients_of(prepare))

@@ -5,8 +5,10 @@ Source: https://docs.pytorch.org/docs/stable/notes/cuda.html
 
 from dataclasses import replace
 
-from conformance.adapters import pytorch, pytorch_cuda
+from conformance.adapters.pytorch import forward_of, gradients_of, prepare
+from conformance.adapters.pytorch_cuda import capabilities as CARD
+from conformance.adapters.pytorch_cuda import on_card
 
-capabilities = replace(pytorch_cuda.capabilities, dtypes=("float32",), arithmetic="tf32")
-forward = pytorch_cuda.on_card(pytorch.forward, allow_tf32=True)
-gradients = pytorch_cuda.on_card(pytorch.gradients, allow_tf32=True)
+capabilities = replace(CARD, dtypes=("float32",), arithmetic="tf32")
+forward = on_card(forward_of(prepare), allow_tf32=True)
+gradients = on_card(gradients_of(prepare), allow_tf32=True)

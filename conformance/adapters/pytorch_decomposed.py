@@ -6,7 +6,8 @@ Source: https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/export.ht
 
 from dataclasses import replace
 
-from conformance.adapters import pytorch_export
+from conformance.adapters.pytorch_export import capabilities as EXPORTED
+from conformance.adapters.pytorch_export import forms
 
-capabilities = replace(pytorch_export.capabilities, batch_first=False, unbatched=False, projections=False)
-forward, gradients = pytorch_export.forms(lambda program: program.run_decompositions())
+capabilities = replace(EXPORTED, batch_first=False, unbatched=False, projections=False)
+forward, gradients = forms(lambda program: program.run_decompositions())

@@ -2,7 +2,7 @@
 
 import torch
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import forward_of, gradients_of, tensor
 from conformance.claims.capabilities import Capabilities
 
 CLAIMS = Capabilities(
@@ -56,7 +56,7 @@ def forms(transformed):
     """forward and gradients of the loop, transformed: ``transformed(cell, x, states, parameters)``."""
 
     def prepare(case):
-        p = {name: pytorch.tensor(array, case.config.dtype) for name, array in case.parameters.items()}
+        p = {name: tensor(array, case.config.dtype) for name, array in case.parameters.items()}
 
         def call(x, states):
             own = {name.removesuffix("_l0"): array for name, array in p.items()}
@@ -65,4 +65,4 @@ def forms(transformed):
 
         return call, p
 
-    return pytorch.forward_of(prepare), pytorch.gradients_of(prepare)
+    return forward_of(prepare), gradients_of(prepare)

@@ -7,19 +7,22 @@ from dataclasses import replace
 
 import torch
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import capabilities as PYTORCH
+from conformance.adapters.pytorch import forward_of, gradients_of, prepare
 
 torch.zeros(1, device="mps")  # says at once that there is none
-capabilities = replace(pytorch.capabilities, dtypes=("float32",), projections=False)
+capabilities = replace(PYTORCH, dtypes=("float32",), projections=False)
 
 
-def forward(case):
-    """output and h_n, or output and (h_n, c_n), of one case."""
-    with torch.device("mps"):
-        return pytorch.forward(case)
+def on_gpu(function):
+    """A function of the layers, as one that runs there."""
+
+    def called(*given):
+        with torch.device("mps"):
+            return function(*given)
+
+    return called
 
 
-def gradients(case, d_output, d_h_n, d_c_n):
-    """The gradients of x, the states and the parameters, and the results of the same run."""
-    with torch.device("mps"):
-        return pytorch.gradients(case, d_output, d_h_n, d_c_n)
+forward = on_gpu(forward_of(prepare))
+gradients = on_gpu(gradients_of(prepare))

@@ -9,10 +9,11 @@ from functools import lru_cache
 
 import torch
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import as_state, forward_of, gradients_of, tensor
+from conformance.adapters.pytorch import capabilities as PYTORCH
 
 capabilities = replace(
-    pytorch.capabilities,
+    PYTORCH,
     cells=("LSTM",),
     dtypes=("float32", "float64"),
     lengths=False,
@@ -27,10 +28,10 @@ def prepare(case):
     c = case.config
     module = build(c.input_size, c.hidden_size, c.num_layers, c.bias, c.batch_first, c.bidirectional, c.dtype)
     places = {name: place_of(name) for name in case.parameters}
-    module.load_state_dict({places[name]: pytorch.tensor(p, c.dtype) for name, p in case.parameters.items()})
+    module.load_state_dict({places[name]: tensor(p, c.dtype) for name, p in case.parameters.items()})
     parameters = dict(module.named_parameters())
     own = {name: parameters[place] for name, place in places.items()}
-    return lambda x, states: module(x, pytorch.as_state(states)), own
+    return lambda x, states: module(x, as_state(states)), own
 
 
 def place_of(name):
@@ -48,4 +49,5 @@ def build(input_size, hidden_size, num_layers, bias, batch_first, bidirectional,
     )
 
 
-forward, gradients = pytorch.forward_of(prepare), pytorch.gradients_of(prepare)
+forward = forward_of(prepare)
+gradients = gradients_of(prepare)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import as_state, forward_of, gradients_of, load
+from conformance.adapters.pytorch import capabilities as PYTORCH
 
-capabilities = replace(pytorch.capabilities, batch_first=False, recompiles=True)
+capabilities = replace(PYTORCH, batch_first=False, recompiles=True)
 
 
 class OneState(torch.nn.Module):
@@ -47,11 +48,11 @@ class TwoStates(OneState):
 
 def prepare(case):
     """The compiled module of a case, and the parameters of the layers inside, which it shares."""
-    layers = pytorch.load(case)
+    layers = load(case)
     lengths = None if case.lengths is None else torch.as_tensor(case.lengths.astype("int64"))
 
     def call(x, states):
-        output, final = script(layers).train(case.training)(x, lengths, pytorch.as_state(states))
+        output, final = script(layers).train(case.training)(x, lengths, as_state(states))
         return output, final if isinstance(final, tuple) else (final,)
 
     return call, dict(layers.named_parameters())
@@ -63,4 +64,5 @@ def script(layers):
     return torch.jit.script((TwoStates if isinstance(layers, torch.nn.LSTM) else OneState)(layers))
 
 
-forward, gradients = pytorch.forward_of(prepare), pytorch.gradients_of(prepare)
+forward = forward_of(prepare)
+gradients = gradients_of(prepare)

@@ -9,7 +9,7 @@ import logging
 
 import torch
 
-from conformance.adapters import pytorch
+from conformance.adapters.pytorch import load
 
 STEPS, ROWS = 6, 3  # of the example that a program is exported with; both are declared to be dynamic
 logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # which tells what else is not installed
@@ -64,7 +64,7 @@ class Program:
 
 def program(case):
     """The module of torch.nn of a case, with its parameters."""
-    c, layers = case.config, copy.deepcopy(pytorch.load(case)).eval()
+    c, layers = case.config, copy.deepcopy(load(case)).eval()
     states = 2 if c.cell == "LSTM" else 1
     x = torch.zeros(STEPS, ROWS, c.input_size)
     example = x, *[torch.zeros(c.num_layers * c.num_directions, ROWS, c.hidden_size) for _ in range(states)]

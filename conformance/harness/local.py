@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class LocalTarget:
     observes_memory = True
     module = ""  # that it is, if it was named
     layout = ""  # of the arrays that it is given, if an adapter changes them
+    stages: Sequence[str] = ()  # of a chain
 
     def __init__(
         self, target: Any, name: str, capabilities: Capabilities, surroundings: Surroundings | None = None
@@ -55,6 +56,7 @@ class LocalTarget:
             raise
         local = cls(target, name, claims, surroundings)
         local.module = spec.get("module", "")
+        local.stages = [stage["label"] for stage in spec.get("stages", ())]
         local.layout = str(getattr(target, "layout", ""))
         local.session.note(printed, [])
         return local

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ class ProcessTarget:
     observes_memory = True
     module = ""  # that it is, as this interpreter would import it
     layout = ""  # of the arrays that it is given, if an adapter changes them
+    stages: Sequence[str] = ()  # of a chain
 
     def __init__(self, name: str, limits: Limits) -> None:
         self.name = visible(name, LINE)
@@ -216,12 +218,18 @@ def signal_name(number: int) -> str:
     return {known.value: known.name for known in signal.Signals}.get(number, f"signal {number}")
 
 
+def stages_in(spec: Mapping[str, Any]) -> list[str]:
+    """The labels of the stages of a chain; none of what is no chain."""
+    return [stage["label"] for stage in spec.get("stages", ())]
+
+
 class ChildTarget(ProcessTarget):
     """A Python target, held by ``child.py`` in any interpreter; messages are binary frames."""
 
     def __init__(self, spec: dict[str, Any], name: str, *, python: str, limits: Limits) -> None:
         self.spec = spec | {"forbid": limits.forbid}
         self.python = python
+        self.stages = stages_in(spec)
         self.module = spec.get("module", "") if python == sys.executable else ""
         self.number = 0
         self.asked: tuple[str, list[str] | None] = ("load", None)

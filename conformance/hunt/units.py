@@ -242,7 +242,7 @@ def explained(unit: Unit, target: Target) -> dict[str, Any]:
     diagnosis = None
     if plan.options.diagnosis:
         held = [PropertyResult(id, "passed") for id in unit.held]
-        diagnosis = explain(plan, unit.place, lambda: again(unit.place, plan), [*failed, *held], unit.seconds or inf)
+        diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], unit.seconds or inf)
     found, also = [], [Shown(*one) for one in unit.also]
     for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target), also):
         data = asdict(defect) | {"id": defect.id, "given": given(defect.result.found, target)}

@@ -18,7 +18,7 @@ from conformance.diagnosis.blame import blame
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.events import Diagnosing, Diagnosis, Event, FailureFound, Finished, Judged, PropertyResult, Started
 from conformance.harness.child import said
-from conformance.harness.load import Target, TargetError, open_target, stages_of
+from conformance.harness.load import Target, TargetError, open_target
 from conformance.judging.counterexample import told
 from conformance.judging.data import counterexample_from_data, counterexample_to_data
 from conformance.judging.repeat import DEATHS
@@ -136,7 +136,7 @@ def concluded(
         if progress.may_be_diagnosed(results):
             yield Diagnosing("the target is asked once more")
             with interrupts.armed():
-                diagnosis = explain(plan, name, reopen, results, progress.seconds_left())
+                diagnosis = explain(plan, reopen, results, progress.seconds_left())
     except Interrupted as interruption:
         progress.interruption = interruption
         progress.notes.append(f"interrupted by {interruption} when everything had been judged")
@@ -233,15 +233,15 @@ class Progress:
 
 
 def explain(
-    plan: Plan, name: str, reopen: Callable[[], Target], results: list[PropertyResult], seconds: float
+    plan: Plan, reopen: Callable[[], Target], results: list[PropertyResult], seconds: float
 ) -> Diagnosis | None:
     """Why a target fails, or which stage of a chain does; whatever goes wrong here, the verdict stands."""
     failed = [result for result in results if result.status == "failed"]
     passed = [result.id for result in results if result.status == "passed"]
     try:
-        if stages := stages_of(name):
-            return blame(stages, failed, plan.limits)
         with stopping(reopen()) as target:
+            if target.stages:
+                return blame(target.stages, failed, plan.limits)
             return diagnose(target, plan.properties, failed, passed, seconds=seconds)
     except Exception as error:
         return Diagnosis([], [f"the diagnosis itself failed, by a mistake of this kit: {said(error)}"])

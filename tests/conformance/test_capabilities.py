@@ -31,7 +31,10 @@ def test_empty_true_is_all_three():
         ({"lengths": 1}, "lengths is 1, must be one of True, False"),
         ({"biases": "three"}, "biases is 'three', must be one of 'two', 'one', 'no b_hn'"),
         ({"dropout": "sometimes"}, "dropout is 'sometimes', must be one of True, False, 'open'"),
-        ({"arithmetic": "fast"}, "arithmetic is 'fast', must be one of strict, lenient, flush-to-zero, half-sums, tf32, or"),
+        (
+            {"arithmetic": "fast"},
+            "arithmetic is 'fast', must be one of strict, lenient, flush-to-zero, half-sums, tf32, or",
+        ),
         ({"arithmetic": "lenient+lenient"}, "arithmetic is 'lenient+lenient', must be one of strict, lenient"),
         ({"arithmetic": ("lenient",)}, "arithmetic is ('lenient',), must be one of strict, lenient"),
         ({"empty": {"space"}}, "empty has 'space', must be of time, batch, length"),

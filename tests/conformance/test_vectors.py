@@ -123,7 +123,7 @@ def test_the_schema_knows_what_the_code_knows():
     assert SCHEMA["properties"]["case"]["required"] == [n for n in protocol["forward"]["required"] if n != "do"]
     assert SCHEMA["properties"]["schema"]["const"] == vectors.SCHEMA
     names = f"({'|'.join(PROFILES)})"
-    assert SCHEMA["properties"]["arithmetic"]["pattern"] == rf"^{names}(\+{names})*$"
+    assert SCHEMA["properties"]["arithmetic"]["pattern"] == rf"^(fixed<\d+,\d+>|{names}(\+{names})*)$"
 
 
 @pytest.mark.parametrize("cell", CELLS)
