@@ -140,7 +140,7 @@ class OwnTrial:
         shares = len(self.plan.properties) / int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
         plan = replace(self.plan.only([id]), shares=shares)
         left = self.seconds_left()
-        if left == SOON and ALARM is not None:
+        if left == SOON and ALARM is not None and not self.refusal:
             raise Interrupted(ALARM)
         with noted(left, only=() if ALARM is None else (ALARM,)) as interrupts:
             target = self.target(interrupts)
