@@ -67,7 +67,8 @@ def test_memory(target, case):
     changed = held.x.copy()
     changed[0] += 0.5
     both = held.replace(x=changed), held
-    applicable(last_steps_differ(*map(target.expected, both)))  # else rounding may hide it
+    if target.arithmetic(case).quantum:  # in fixed point, whatever is small is gone
+        applicable(last_steps_differ(*map(target.expected, both)))
     other, run = map(target, both)
     if (other.result.output[-1] == run.result.output[-1]).all():
         last = case.num_steps - 1
