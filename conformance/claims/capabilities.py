@@ -52,7 +52,7 @@ class Capabilities:
     options            of ONNX' operators: "peepholes", "coupled_gates", "clip", "activations"; see reference_rnn.Config
     sizes              allowed values by dimension, for code with compile-time shapes
     recompiles         a new shape is dear: at most MODELS of them a run;  "model": a new configuration with its
-                       parameters is, and takes all numbers of rows and steps
+                       parameters is, which takes all numbers of rows and steps: at most MODELS, or all that are claimed
     modes              several algorithms of one target, by name
     arithmetic         "strict": sums accumulated in float32 or wider, tanh and sigmoid to a few units, subnormal inputs
                        read as they are;  "lenient": tanh and sigmoid right in absolute terms only;  "half-sums": sums
@@ -179,13 +179,21 @@ class Capabilities:
         others = ("nonfinite", "dropout", "gradients", "projections", "options")
         if unable := [name for name in others if getattr(self, name)]:
             raise ValueError(f"{', '.join(unable)} cannot be judged in fixed point by this version: leave it out")
-        if self.dtypes != ("float32",) or self.order != "steps" or set(self.cells) - set(CELLS):
+        if self.dtypes != ("float32",) or self.order != "steps" or not all(cell in CELLS for cell in self.cells):
             raise ValueError("fixed point is judged in float32 arrays, step by step, and of the cells of the kit only")
 
     def rounding(self, dtype: str) -> Arithmetic:
         """What rounding is allowed in a dtype."""
         fixed = fixed_point(self.arithmetic, **self.fixed)
         return arithmetic(dtype, self.arithmetic, self.order, fixed)
+
+    @property
+    def configurations(self) -> int:
+        """How many there are where each is dear: of the cells, dtypes and sizes that are drawn."""
+        sizes = self.sizes_drawn
+        layers = [count for count in sizes["num_layers"] if count <= (self.max_layers or count)]
+        widths = len(sizes["input_size"]) * len(sizes["hidden_size"])
+        return len(self.cells) * len(self.dtypes) * len(layers) * widths
 
     @property
     def sizes_drawn(self) -> dict[str, Collection[int]]:

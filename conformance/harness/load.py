@@ -209,6 +209,8 @@ def moved(text: str, folder: Path) -> str:
         python, *rest = shlex.split(text.removeprefix("python="))
         python = seen(python, folder) if os.sep in python else python
         return "python=" + shlex.join([python, *(moved(word, folder) for word in rest)])
+    if stages := stages_of(text):
+        return " > ".join(moved(stage, folder) for stage in stages)
     file, name = split_name(text)
     if not (file.endswith(".py") or os.sep in file):
         return text
@@ -221,6 +223,8 @@ def rebased(text: str, old: Path, new: Path) -> str:
         python, *rest = shlex.split(text.removeprefix("python="))
         python = os.path.abspath(python) if os.sep in python else python
         return "python=" + shlex.join([python, *(rebased(word, old, new) for word in rest)])
+    if stages := stages_of(text):
+        return " > ".join(rebased(stage, old, new) for stage in stages)
     file, name = split_name(text)
     place = Path(file).resolve()
     if not (file.endswith(".py") or os.sep in file) or not place.is_relative_to(old):

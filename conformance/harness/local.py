@@ -22,6 +22,11 @@ from .text import LINE, Notes, visible
 Cotangents = Mapping[str, np.ndarray | None]
 
 
+def stages_in(spec: Mapping[str, Any]) -> list[str]:
+    """The labels of the stages of a chain; none of what is no chain."""
+    return [stage["label"] for stage in spec.get("stages", ())]
+
+
 class LocalTarget:
     """Calls a function, a class or an object in this process, each time in surroundings of its own."""
 
@@ -56,7 +61,7 @@ class LocalTarget:
             raise
         local = cls(target, name, claims, surroundings)
         local.module = spec.get("module", "")
-        local.stages = [stage["label"] for stage in spec.get("stages", ())]
+        local.stages = stages_in(spec)
         local.layout = str(getattr(target, "layout", ""))
         local.session.note(printed, [])
         return local

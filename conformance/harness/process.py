@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from . import frame
 from .answer import Answer, Problem
 from .channel import GIBIBYTE, Channel, Ended, Nonsense, Printed, Stopped
 from .child import LoadError, packed
-from .local import Cotangents, unusual
+from .local import Cotangents, stages_in, unusual
 from .text import LINE, Notes, visible
 
 CHILD = Path(__file__).with_name("child.py")
@@ -141,8 +141,10 @@ class ProcessTarget:
 
     def patience(self) -> float:
         """Seconds for the next call; fewer once a call has hung, so that one hang is not paid for often."""
-        most = self.limits.dear if self.capabilities.recompiles else self.limits.call
-        return min(max(50 * self.slowest, self.limits.least), most) if self.hung else most
+        most, least = self.limits.call, self.limits.least
+        if self.capabilities.recompiles:  # in a new process, too
+            most, least = self.limits.dear, self.limits.call
+        return min(max(50 * self.slowest, least), most) if self.hung else most
 
     def exchange(self, message: Any, seconds: float) -> Any:
         """Sends a message and reads the reply; a Problem in its place if the process dies or talks nonsense.
@@ -216,11 +218,6 @@ def cause_of_death(channel: Channel) -> Problem:
 def signal_name(number: int) -> str:
     """A signal as people know it; some have numbers only."""
     return {known.value: known.name for known in signal.Signals}.get(number, f"signal {number}")
-
-
-def stages_in(spec: Mapping[str, Any]) -> list[str]:
-    """The labels of the stages of a chain; none of what is no chain."""
-    return [stage["label"] for stage in spec.get("stages", ())]
 
 
 class ChildTarget(ProcessTarget):

@@ -126,9 +126,8 @@ class Property:
         """How many sets of parameters it may ask beside those that all cases of a configuration share."""
         if capabilities.recompiles != "model":
             return math.inf
-        shared = len(capabilities.cells) * len(capabilities.dtypes) * len(capabilities.sizes_drawn["num_layers"])
-        taken = sum(prop.models for prop in self.before if not prop.missing(capabilities))
-        return self.models if shared + taken + self.models <= MODELS else 0
+        others = sum(prop.models for prop in self.before if not prop.missing(capabilities))
+        return self.models if capabilities.configurations + others + self.models <= MODELS else 0
 
     def requirements(self) -> list[str]:
         """What the property needs, in words."""

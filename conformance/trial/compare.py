@@ -332,9 +332,8 @@ def common(old: Capabilities, new: Capabilities) -> Capabilities:
     """What both claim. Raises TargetError, naming the claim, where that leaves nothing to compare."""
     fixed = [c for c in (old, new) if fixed_point(c.arithmetic)]
     if fixed and (old.arithmetic, old.fixed) != (new.arithmetic, new.fixed):
-        raise TargetError(
-            f"they have no arithmetic in common: {either('arithmetic', old, new)}, and fixed point is exact"
-        )
+        name = "arithmetic" if old.arithmetic != new.arithmetic else "fixed"
+        raise TargetError(f"they have no arithmetic in common: {either(name, old, new)}")
     shared = {f.name: lesser(f.name, getattr(old, f.name), getattr(new, f.name)) for f in fields(Capabilities)}
     for name in ("cells", "dtypes"):
         if not shared[name]:

@@ -64,6 +64,7 @@ def of_name(text: str) -> Place | None:
         _, spec = spec_of(text)
     except (LoadError, ValueError, OSError):
         return None
+    spec = next((stage for stage in spec.get("stages", ()) if "file" in stage), spec)  # the first that is one's own
     if spec.get("module") in SHIPPED.values():
         return None
     file = Path(spec["file"]).resolve() if "file" in spec else file_of_module(spec["module"])

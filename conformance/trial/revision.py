@@ -76,10 +76,11 @@ def folder_of(target: Any) -> Path:
     try:
         if not isinstance(target, str) or target.startswith("cmd:"):
             raise UsageError(f"baseline: git: needs a target that is a file or a module, not {visible(target, 60)}")
-        module = spec_of(target)[1].get("module")
+        spec = spec_of(target)[1]
     except LoadError as error:
         raise TargetError(visible(error)) from None
-    if module in SHIPPED.values():
+    own = any("file" in stage for stage in spec.get("stages", (spec,)))
+    if not own and ("stages" in spec or spec["module"] in SHIPPED.values()):
         raise UsageError(f"baseline: {target} comes with this kit, and has no revisions; give a stored report")
     place = place_of(target)
     return Path.cwd() if place is None else place.file.parent

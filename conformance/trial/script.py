@@ -164,6 +164,8 @@ def title(found: Counterexample, statement: str, python: str) -> str:
 
 def target_part(spec: dict[str, Any], names: list[str]) -> Iterator[str]:
     """How the target comes to be: its file, its module, or the adapter's own lines."""
+    if spec.get("stages"):
+        raise NotAlone("a chain of tools cannot be written out by this version; use replay")
     if spec.get("module") in SHIPPED.values():
         if spec["name"]:
             raise NotAlone(f"{spec['name']} of an adapter of the kit cannot be written out")

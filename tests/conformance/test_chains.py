@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +12,19 @@ import pytest
 import conformance
 from conformance.adapters import reference
 from conformance.chapters import catalogue
-from conformance.claims.capabilities import MODELS
+from conformance.claims.capabilities import MODELS, CapabilityError
 from conformance.diagnosis.blame import Outcome, Trial
 from conformance.events import PropertyResult
-from conformance.harness.load import open_target
+from conformance.harness.load import moved, open_target, rebased
 from conformance.judging.counterexample import Counterexample
+from conformance.judging.data import counterexample_from_data
 from conformance.judging.judge import Judging
 from conformance.judging.subject import Subject
 from conformance.report.wording import kind_of
+from conformance.trial.place import place_of
+from conformance.trial.revision import folder_of
+from conformance.trial.script import script
+from conformance.trial.source import NotAlone
 from reference_rnn import case
 from strategies.covering import COVERING, covering
 
@@ -123,6 +129,38 @@ def test_what_is_no_chain_is_one_clear_line(target, said, tmp_path):
         [sys.executable, "-m", "conformance", "check", target], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 2 and said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_chain_is_named_from_elsewhere(chain, tmp_path):
+    target = chain("program", "faithful")
+    there = tmp_path / "there"
+    assert moved("stages.py:program > jit", Path("folder")) == "folder/stages.py:program > jit"
+    assert rebased(target, tmp_path, there) == target.replace(str(tmp_path), str(there))
+    assert place_of(f"torch > {tmp_path}/stages.py:faithful").file == (tmp_path / "stages.py").resolve()
+    with pytest.raises(conformance.UsageError, match="comes with this kit, and has no revisions"):
+        folder_of("torch > onnx > onnxruntime")
+    assert folder_of(target) == tmp_path.resolve()
+
+
+def test_a_chain_is_not_written_out(chain):
+    (result,) = conformance.check(chain("program", "burnt"), properties=["equivalence.steps"]).results
+    found = counterexample_from_data(result.found | {"target": chain("program", "burnt")})
+    with pytest.raises(NotAlone, match="a chain of tools cannot be written out"):
+        script(found, "A statement.")
+
+
+def test_cells_of_files_are_not_judged_in_fixed_point():
+    with pytest.raises(CapabilityError, match="of the cells of the kit only"):
+        conformance.Capabilities(cells=({"file": "a.py", "name": "b"},), arithmetic="fixed<16,6>")
+
+
+@pytest.mark.parametrize(
+    "claims, count",
+    [({}, 2), ({"max_layers": 1}, 1), ({"sizes": {"hidden_size": (4, 8)}}, 4), ({"dtypes": ("float32", "float64")}, 4)],
+)
+def test_the_configurations_that_are_dear_are_counted(claims, count):
+    claims = {"max_layers": None} | claims
+    assert conformance.Capabilities(recompiles="model", **claims).configurations == count
 
 
 # Who is to blame, of an exporter and a runtime
