@@ -68,6 +68,7 @@ def judge(
                 judging.every(count, base_seed, began + seconds if seconds is not None else None, first, covers)
                 judging.held()
             except Found:
+                judging.failed(None)  # what follows may take nothing from the verdict
                 judging.failed(judging.found)
                 yield FailureFound(copy.copy(result))
                 judging.failed(judging.smallest())
@@ -286,7 +287,7 @@ class Judging:
             self.verdict_is("inconclusive", "no case exercised it; claim more, or restrict sizes less")
 
     def failed(self, found: Counterexample | None) -> None:
-        """The property does not hold; without a counterexample, the target could not even be built."""
+        """The property does not hold; without a counterexample, all that is known is what the failure says."""
         assert self.failure is not None
         self.verdict_is("failed", self.failure.message if found is None else found.message)
         self.result.kind = self.failure.kind

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -127,6 +127,10 @@ class Run:
     def like(self, result: Any, by: str = "") -> Run:
         """Other numbers for the same case, which rounding may move as far as these; they come from no call."""
         return Run(self.case, result, self.arithmetic, lambda: self.rad, by=by)
+
+    def bounded_like(self, other: Run) -> Run:
+        """The same numbers, which rounding may move as far as those of another run."""
+        return replace(self, bounds=lambda: other.rad)
 
     def joined(self, result: Any, *parts: Run) -> Run:
         """The same case computed in parts; rounding may move these numbers as far as those of this run."""

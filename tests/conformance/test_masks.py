@@ -117,3 +117,37 @@ def test_how_many_are_kept_is_judged_by_a_bound_on_chance():
 
 def test_a_run_cries_wolf_less_than_once_in_1e12():
     assert 5_024 * 12 * FALSE_ALARM < 1e-12
+
+
+class WrongInTraining:
+    """One number of the output is wrong in training, whatever is dropped."""
+
+    capabilities = CLAIMS
+
+    def __init__(self, place):
+        self.place = place
+
+    def forward(self, case):
+        output, *states = reference.forward(case)
+        if case.training and output.size:
+            output = output.copy()
+            output.flat[self.place % output.size] += 1
+        return output, *states
+
+
+@pytest.mark.parametrize("place", range(0, 40, 7))
+def test_a_number_is_shown_where_the_target_gave_it_whatever_the_form(place):
+    properties = ["dropout.lowest_layer_stays"]
+    [result] = conformance.check(WrongInTraining(place), properties=properties, diagnosis=False).results
+
+    assert result.status == "failed", result.message
+
+
+def test_a_mistake_of_the_kit_takes_nothing_from_a_failure_that_was_found(monkeypatch):
+    monkeypatch.setattr("conformance.judging.judge.counterexample", lambda *_: 1 / 0)
+    properties = ["dropout.lowest_layer_stays"]
+    [result] = conformance.check(WrongInTraining(0), properties=properties, diagnosis=False).results
+
+    assert result.status == "failed"
+    assert result.message.startswith("output[0, 0, 0] is ")
+    assert "ZeroDivisionError" in result.error
