@@ -43,10 +43,10 @@ from .functions import (
     tanh,
 )
 from .gradients import gradients
+from .layers import anchored, forward
 from .nonfinite import reached
 from .notation import case, cotangents
 from .question import rnn
-from .recurrence import anchored, forward
 
 __all__ = [
     "CELLS", "DTYPES", "ORDERS", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Cell", "CellError",

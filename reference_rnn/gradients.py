@@ -17,8 +17,7 @@ from .ball import Ball, exact, settled, summing
 from .case import Case, check_shape, result_shapes
 from .cell import Parameters
 from .functions import select
-from .layouts import suffix
-from .recurrence import (
+from .layers import (
     Step,
     as_float64,
     layer_parameters,
@@ -33,6 +32,7 @@ from .recurrence import (
     time_major_output,
     without_padding,
 )
+from .layouts import suffix
 from .tape import Read, Tape, Traced, Weight, backward
 
 

@@ -38,7 +38,7 @@ from .functions import (
     tanh,
     total,
 )
-from .recurrence import layer_parameters, lifted, like_case, run, step_of, time_major, without_padding
+from .layers import layer_parameters, lifted, like_case, run, step_of, time_major, without_padding
 
 FAR = 2.0**10  # as good as infinity, to a function that has a limit there
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from .case import Case, Config, Shape, ShapeError
+from .layers import forward
 from .layouts import suffix
-from .recurrence import forward
 
 
 def rnn(

@@ -1,7 +1,7 @@
 """Reverse mode: every generic function remembers how a gradient goes back through it.
 
 The forward text runs on numbers that write themselves down on a tape, each with its way back; the tape is then read
-from its end to its beginning. So gradients follow from the equations of ``cells`` and the loops of ``recurrence``,
+from its end to its beginning. So gradients follow from the equations of ``cells`` and the loops of ``layers``,
 which know nothing of them, and what is differentiated may be arrays or balls.
 
 What a gradient is multiplied with on its way is written here once for each function. A weight does not add up one
@@ -51,7 +51,7 @@ from .functions import (
     tanh_slope,
     total,
 )
-from .recurrence import stack
+from .layers import stack
 
 Tape = list["Traced"]
 

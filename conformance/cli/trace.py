@@ -21,8 +21,8 @@ from conformance.judging.transforms import lowest_layers
 from conformance.trial.counterexamples import load
 from conformance.trial.options import known
 from reference_rnn import Case, Config, forward, parameter_shapes, rounded, state_shapes
+from reference_rnn.layers import time_major, time_major_output
 from reference_rnn.question import LAYOUT, as_question
-from reference_rnn.recurrence import time_major, time_major_output
 from strategies.cases import held
 
 from .console import verbatim

@@ -14,7 +14,7 @@ from conformance.judging.judgement import Failure, NotApplicable, ordinal, when
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import lowest_layers
 from reference_rnn import Case, anchored, forward
-from reference_rnn.recurrence import time_major_output
+from reference_rnn.layers import time_major_output
 from strategies.integers import valid_steps
 
 from .probes import Answered, asked

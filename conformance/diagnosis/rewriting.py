@@ -21,7 +21,7 @@ from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from reference_rnn import Case, Cell, CellError, functions
 from reference_rnn.cell import by_gate
 from reference_rnn.equations import arguments, parameter_of, written_out
-from reference_rnn.recurrence import layer_parameters
+from reference_rnn.layers import layer_parameters
 
 from .asking import Bench, mapped
 from .curves import plain

@@ -5,11 +5,11 @@ from .classes import CLASSES
 from .conditions import FAULTS as CONDITIONAL_FAULTS
 from .gates import FAULTS as GATE_FAULTS
 from .gradients import FAULTS as GRADIENT_FAULTS
+from .layers import FAULTS as LAYER_FAULTS
 from .options import FAULTS as OPTION_FAULTS
 from .patching import Fault, FaultyReference, PatchError
-from .recurrence import FAULTS as RECURRENCE_FAULTS
 
-CATALOGUE = (*CELL_FAULTS, *GATE_FAULTS, *RECURRENCE_FAULTS, *CONDITIONAL_FAULTS, *GRADIENT_FAULTS, *OPTION_FAULTS)
+CATALOGUE = (*CELL_FAULTS, *GATE_FAULTS, *LAYER_FAULTS, *CONDITIONAL_FAULTS, *GRADIENT_FAULTS, *OPTION_FAULTS)
 FAULTS = {fault.id: fault for fault in CATALOGUE}
 
 __all__ = ["CLASSES", "FAULTS", "Fault", "FaultyReference", "PatchError"]

@@ -23,13 +23,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from reference_rnn import CELLS, Cell, Config, recurrence
+from reference_rnn import CELLS, Cell, Config, layers
 from reference_rnn.equations import written_out
 from reference_rnn.tape import Traced, Weight
 
 # In the order in which they import each other.
 MODULES = tuple(
-    importlib.import_module(f"reference_rnn.{name}") for name in ("functions", "cell", "recurrence", "gradients")
+    importlib.import_module(f"reference_rnn.{name}") for name in ("functions", "cell", "layers", "gradients")
 )
 
 
@@ -204,7 +204,7 @@ class Patched:
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.texts = texts_of(faults)
-        self.copies: dict[int, Any] = {id(recurrence.step_of): self.step_of}
+        self.copies: dict[int, Any] = {id(layers.step_of): self.step_of}
         self.functions: dict[str, Any] = {}
         self.steps: dict[tuple[Cell, bool], Any] = {}
         for module in MODULES:

@@ -14,7 +14,7 @@ import numpy as np
 
 from reference_rnn import Case, Result
 from reference_rnn.case import gate_rows
-from reference_rnn.recurrence import time_major
+from reference_rnn.layers import time_major
 
 from .judgement import Run
 
