@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # what is imported lazily, for those who check types
     from conformance.api import check as check
     from conformance.claims.capabilities import Capabilities as Capabilities
     from conformance.claims.capabilities import CapabilityError as CapabilityError
+    from conformance.claims.capabilities import Mode as Mode
     from conformance.events import Finding as Finding
     from conformance.events import PropertyResult as PropertyResult
     from conformance.harness.load import TargetError as TargetError
@@ -30,6 +31,7 @@ HOMES = {
     "Check": "conformance.own_tests",
     "Finding": "conformance.events",
     "Limits": "conformance.harness.process",
+    "Mode": "conformance.claims.capabilities",
     "Options": "conformance.trial.options",
     "PropertyFailed": "conformance.own_tests",
     "PropertyResult": "conformance.events",

@@ -23,6 +23,7 @@ CHAPTERS = (
     "gates",
     "options",
     "gradients",
+    "state",
 )
 
 # Those that find most mistakes soonest, as the table of kills shows: the first to be asked where one failure is enough.

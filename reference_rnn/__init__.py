@@ -30,6 +30,7 @@ from .functions import (
     clip,
     exp,
     hard_sigmoid,
+    matvec,
     maximum,
     mean,
     mix,
@@ -41,17 +42,22 @@ from .functions import (
     softsign,
     sqrt,
     tanh,
+    vecdot,
+    vecmat,
 )
 from .gradients import gradients
 from .layers import anchored, forward
 from .nonfinite import reached
 from .notation import case, cotangents
 from .question import rnn
+from .recurrences import Handed, Recurrence, RecurrenceCase, RecurrenceConfig, handed, handed_shapes, recurrence
 
 __all__ = [
     "CELLS", "DTYPES", "ORDERS", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Cell", "CellError",
-    "Config", "Fixed", "Result", "ShapeError", "allowances", "anchored", "arithmetic", "case", "cell", "cell_of",
-    "clip", "cotangents", "described", "exp", "fixed_point", "forward", "gradients", "hard_sigmoid", "joined",
-    "maximum", "mean", "mix", "normalised", "parameter_shapes", "reached", "relu", "result_shapes", "rnn",
-    "rounded", "sigmoid", "silu", "softplus", "softsign", "sqrt", "state_shapes", "tanh",
+    "Config", "Fixed", "Handed", "Recurrence", "RecurrenceCase", "RecurrenceConfig", "Result", "ShapeError",
+    "allowances", "anchored", "arithmetic", "case", "cell", "cell_of", "clip", "cotangents", "described", "exp",
+    "fixed_point", "forward", "gradients", "handed", "handed_shapes", "hard_sigmoid", "joined", "matvec",
+    "maximum", "mean", "mix", "normalised", "parameter_shapes", "reached", "recurrence", "relu",
+    "result_shapes", "rnn", "rounded", "sigmoid", "silu", "softplus", "softsign", "sqrt", "state_shapes",
+    "tanh", "vecdot", "vecmat",
 ]  # fmt: skip

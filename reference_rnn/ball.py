@@ -31,6 +31,7 @@ from .functions import (
     hard_sigmoid_slope,
     join,
     linear,
+    matvec,
     maximum,
     maximum_slope,
     mean,
@@ -49,6 +50,8 @@ from .functions import (
     tanh,
     tanh_slope,
     total,
+    vecdot,
+    vecmat,
 )
 
 
@@ -438,6 +441,30 @@ def _(a: Ball, b: Ball) -> Ball:
     # within reach of each other either is the larger one, as relu's argument and zero
     near = ~(abs(a.mid - b.mid) > a.rad + b.rad)
     return Ball(maximum_slope(a.mid, b.mid), np.where(near, 1.0, 0.0), a.arithmetic)
+
+
+def contracted(mid: Any, products: Ball, axis: int) -> Ball:
+    """The ball of sums of products along an axis, in any order."""
+    a, terms = products.arithmetic, products.shape[axis]
+    mag = products.mag.sum(axis)
+    # each product meets at most so many roundings of the sum, which is stored
+    rad = products.rad.sum(axis) + (terms * a.ua + a.u + a.product) * mag + terms * a.eta
+    return Ball(mid, bounded(rad, mag + rad, a), a)
+
+
+@vecdot.register
+def _(a: Ball, b: Ball) -> Ball:
+    return contracted(vecdot(a.mid, b.mid), a * b, -1)
+
+
+@vecmat.register
+def _(x: Ball, A: Ball) -> Ball:
+    return contracted(vecmat(x.mid, A.mid), x[..., :, None] * A, -2)
+
+
+@matvec.register
+def _(A: Ball, x: Ball) -> Ball:
+    return contracted(matvec(A.mid, x.mid), A * x[..., None, :], -1)
 
 
 @outer.register

@@ -79,6 +79,11 @@ class Config:
         return fields | (options | {"activations": list(self.activations)} if self.has_options else {})
 
     @property
+    def told(self) -> dict[str, Any]:
+        """The fields as a target is told them, with what follows from them."""
+        return {**vars(self), "num_directions": self.num_directions, "num_states": self.num_states}
+
+    @property
     def num_directions(self) -> int:
         """D: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
@@ -145,12 +150,26 @@ class Case:
         config = {name: changes.pop(name) for name in list(changes) if name in CONFIG_FIELDS}
         return replace(self, config=replace(self.config, **config) if config else self.config, **changes)
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a target is told besides configuration and arrays."""
+        return {"training": self.training}
+
+    def counts(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Name and array of what counts steps: lengths, if they are given."""
+        if self.lengths is not None:
+            yield "lengths", self.lengths
+
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and array of every floating-point array: parameters, x, h_0, c_0."""
         yield from self.parameters.items()
         for name in ("x", "h_0", "c_0"):
             if getattr(self, name) is not None:
                 yield name, getattr(self, name)
+
+    def result_shapes(self) -> dict[str, Shape]:
+        """Name and shape of every result."""
+        return result_shapes(self)
 
     def map(self, change: Any) -> Case:
         """This case with ``change(name, array)`` in place of every array."""

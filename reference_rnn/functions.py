@@ -185,6 +185,24 @@ def maximum_slope(a: N, b: N) -> N:
 
 
 @generic
+def vecdot(a: N, b: N) -> N:
+    """The sum of a_k b_k over the last axis, which goes; numbers are never conjugated."""
+    return (a * b).sum(-1)
+
+
+@generic
+def vecmat(x: N, A: N) -> N:
+    """x^T A for each of them: the sum of x_k A_kv, for x (..., K) and A (..., K, V)."""
+    return (x[..., :, None] * A).sum(-2)
+
+
+@generic
+def matvec(A: N, x: N) -> N:
+    """A x for each of them: the sum of A_kv x_v, for A (..., K, V) and x (..., V)."""
+    return (A * x[..., None, :]).sum(-1)
+
+
+@generic
 def outer(d: N, x: N) -> N:
     """d^T x: the sum over all rows of the products of each row of d with the same row of x."""
     return d.T @ x

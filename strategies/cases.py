@@ -131,6 +131,14 @@ class Allowed:
             return None if most is None else list(range(least, most + 1))
         return [size for size in sorted(self.sizes[dimension]) if least <= size <= (most or size)]
 
+    def from_block(self, block: bytes) -> Case:
+        """The case that a block of bytes stands for."""
+        return from_block(block, self)
+
+    def calm_from_block(self, block: bytes) -> Case:
+        """The same, with small weights throughout."""
+        return calm_from_block(block, self)
+
     def admits(self, case: Case) -> bool:
         """Whether a case, made smaller, is still one that may be drawn."""
         meant = self.taken_apart(case)[0]

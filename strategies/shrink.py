@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from reference_rnn import Case, parameter_shapes
+from reference_rnn import Case, RecurrenceCase, parameter_shapes
 from reference_rnn.case import kind_of
 from reference_rnn.layouts import suffix
 
 from .integers import valid_steps
 from .memory import layout_of, relaid
+from .recurrences import shrink_recurrence
 
 Attempt = Callable[[Case], bool]
 
@@ -29,6 +30,8 @@ def shrink(
 
     runs, seconds: how often and how long the implementation may be called at most.
     """
+    if isinstance(case, RecurrenceCase):
+        return shrink_recurrence(case, fails, admits, runs, seconds)  # type: ignore[return-value,arg-type]
     search = Search(case, fails, admits, runs, seconds)
     before = None
     with contextlib.suppress(Spent):

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from strategies.cases import LAYERS_DRAWN, Allowed
+from strategies.recurrences import Sequences
 
 from .capabilities import Capabilities
 
@@ -17,9 +18,25 @@ CLAIMS = {
 }  # fmt: skip
 
 
-def taken(claims: Capabilities) -> Allowed:
-    """The cases that a target claims to run."""
-    return Allowed(**fields(claims))
+def taken(claims: Capabilities) -> Any:
+    """The cases that a target claims to run: those of layers, or of recurrences."""
+    return sequences(claims) if claims.recurrences else Allowed(**fields(claims))
+
+
+def sequences(claims: Capabilities, **draws: Any) -> Sequences:
+    """The cases of recurrences that are drawn for a target; draws: fields of Sequences that narrow what is claimed."""
+    arranged = ["padded", *(["lengths"] if claims.lengths else []), *(["packed"] if claims.packed else [])]
+    multiples = {name: mode.multiple for name, mode in claims.modes.items()} or {None: {}}
+    found = {
+        "recurrences": claims.recurrences, "dtypes": claims.dtypes, "multiples": multiples,
+        "arranged": tuple(arranged), "stateless": None if claims.default_state else False, "empty": tuple(claims.empty),
+        "sizes": {name: tuple(sizes) for name, sizes in claims.sizes.items()},
+    }  # fmt: skip
+    if "arranged" in draws:
+        draws["arranged"] = tuple(one for one in arranged if one in draws["arranged"])
+    if "stateless" in draws and not claims.default_state:
+        draws["stateless"] = False
+    return Sequences(**(found | draws))
 
 
 def drawn(claims: Capabilities, **draws: Any) -> Allowed:

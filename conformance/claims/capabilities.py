@@ -7,7 +7,19 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from reference_rnn import CELLS, ORDERS, Arithmetic, Cell, CellError, arithmetic, cell_of, fixed_point, joined
+from reference_rnn import (
+    CELLS,
+    ORDERS,
+    Arithmetic,
+    Cell,
+    CellError,
+    Recurrence,
+    arithmetic,
+    cell_of,
+    fixed_point,
+    joined,
+    recurrence,
+)
 from reference_rnn.cell import claimed, loaded
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -17,11 +29,20 @@ OPTIONS = ("peepholes", "coupled_gates", "clip", "activations")
 MODELS = 24  # a run, where each is dear
 LARGEST = 2**16  # size; arrays of more could not be held by anybody
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
-FLAGS = ("default_state", "lengths", "nonfinite", "batch_first", "unbatched", "projections", "gradients")
+FLAGS = ("default_state", "lengths", "nonfinite", "batch_first", "unbatched", "projections", "gradients", "packed")
+# What is said of layers of cells alone, and of recurrences alone.
+OF_LAYERS = (
+    "bidirectional", "no_bias", "batch_first", "unbatched", "dropout", "projections", "options", "recompiles", "fixed",
+)  # fmt: skip
+OF_RECURRENCES = ("packed", "state_dtype")
 # Claims that have other values beside True and False.
 MORE = {
     "bidirectional": "only", "no_bias": "only", "initial_state": "shared", "dropout": "open", "recompiles": "model",
 }  # fmt: skip
+# Of what a target claims, that nobody requires of it.
+UNSAID = (
+    "cells", "dtypes", "max_layers", "biases", "arithmetic", "order", "outputs", "cotangents", "state_dtype",
+)  # fmt: skip
 DETAILS = ("rounding", "entries", "reach")  # of fixed point, see reference_rnn.Fixed
 RESULTS = ("output", "h_n", "c_n")
 COTANGENTS = ("d_output", "d_h_n", "d_c_n")
@@ -29,6 +50,40 @@ COTANGENTS = ("d_output", "d_h_n", "d_c_n")
 
 class CapabilityError(ValueError):
     """A target declares something that does not exist; the message lists what does."""
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One of several algorithms of a target, which computes the same.
+
+    order     of ORDERS: "steps", or that of a parallel form, "scan" or "chunks"
+    multiple  what a size must be a multiple of: {"T": 64} for steps in chunks of 64; or by letter of a recurrence
+
+    Raises CapabilityError for what does not exist.
+    """
+
+    order: str = "steps"
+    multiple: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        one_of("order", self.order, tuple(ORDERS))
+        for name, number in self.multiple.items():
+            if type(number) is not int or not 0 < number <= LARGEST:
+                raise CapabilityError(f"multiple[{name!r}] is {number!r}, must be a positive integer")
+
+    @classmethod
+    def of(cls, name: str, given: Any) -> Mode:
+        """A mode from what a target declares: a Mode, or a dict of its fields."""
+        if isinstance(given, cls):
+            return given
+        if not isinstance(given, Mapping) or not set(given) <= {"order", "multiple"}:
+            raise CapabilityError(f"modes[{name!r}] is {given!r}, must be a Mode(order=..., multiple=...)")
+        return cls(**given)
+
+    @property
+    def crossing(self) -> dict[str, Any]:
+        """The mode as plain data."""
+        return {"order": self.order, "multiple": dict(self.multiple)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +108,9 @@ class Capabilities:
     sizes              allowed values by dimension, for code with compile-time shapes
     recompiles         a new shape is dear: at most MODELS of them a run;  "model": a new configuration with its
                        parameters is, which takes all numbers of rows and steps: at most MODELS, or all that are claimed
-    modes              several algorithms of one target, by name
+    modes              several algorithms of one target, a Mode each by its name, which ``case.mode`` says
+    packed             of a recurrence: rows may follow one another without padding, at ``case.offsets``
+    state_dtype        of a recurrence: the dtype of its states, if it is another than that of the rest
     arithmetic         "strict": sums accumulated in float32 or wider, tanh and sigmoid to a few units, subnormal inputs
                        read as they are;  "lenient": tanh and sigmoid right in absolute terms only;  "half-sums": sums
                        accumulated in the 16 bits that are stored;  "flush-to-zero": subnormal inputs read as zero;
@@ -93,6 +150,8 @@ class Capabilities:
     outputs: Collection[str] = RESULTS
     cotangents: Collection[str] = COTANGENTS
     modes: Mapping[str, Any] = field(default_factory=dict)
+    packed: bool = False
+    state_dtype: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cells", cells_of(self.cells))
@@ -117,14 +176,18 @@ class Capabilities:
             raise CapabilityError("outputs names neither output nor h_n: there is nothing to judge")
         if not isinstance(self.modes, Mapping):
             raise CapabilityError(f"modes is {self.modes!r}, must be a dict from names to modes")
+        object.__setattr__(self, "modes", {name: Mode.of(name, mode) for name, mode in self.modes.items()})
+        if self.state_dtype is not None:
+            one_of("state_dtype", self.state_dtype, DTYPES)
+        self.check_recurrences()
         one_of("order", self.order, tuple(ORDERS))
         if self.order == "log" and self.gradients:
             raise CapabilityError("order is 'log', whose gradients nobody can judge yet: leave out gradients")
         if not isinstance(self.sizes, Mapping):
             raise CapabilityError(
-                f"sizes is {self.sizes!r}, must be a dict from {', '.join(DIMENSIONS)} to allowed values"
+                f"sizes is {self.sizes!r}, must be a dict from {', '.join(self.dimensions)} to allowed values"
             )
-        some_of("sizes", tuple(self.sizes), DIMENSIONS)
+        some_of("sizes", tuple(self.sizes), self.dimensions)
         for name, allowed in self.sizes.items():
             whole = isinstance(allowed, Collection) and all(
                 type(size) is int and 0 < size <= LARGEST for size in allowed
@@ -156,7 +219,9 @@ class Capabilities:
         """
         if isinstance(declared, cls):
             claims = replace(declared, cells=tuple(map(imported, declared.cells)))
-            curved = [cell for cell in claims.cells if claims.order != "steps" and not cell.linear]
+            claims.check_recurrences()
+            layers = [cell for cell in claims.cells if not isinstance(cell, Recurrence)]
+            curved = [cell for cell in layers if claims.order != "steps" and not cell.linear]
             if curved:
                 raise CapabilityError(
                     f"order is {claims.order!r}, but {curved[0]} is no linear recurrence of each unit: "
@@ -168,6 +233,28 @@ class Capabilities:
             if name not in known:
                 raise CapabilityError(f"there is no capability {name!r}; there are {', '.join(known)}")
         return cls.of(cls(**(declared or {})))
+
+    @property
+    def recurrences(self) -> tuple[Recurrence, ...]:
+        """The recurrences that are claimed; none where layers of cells are."""
+        return tuple(cell for cell in self.cells if isinstance(cell, Recurrence))
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """The names of sizes: of layers, or of a recurrence, whose letters have sizes of their own."""
+        letters = "".join(dict.fromkeys("".join(cell.letters for cell in self.recurrences)))
+        return ("heads", "batch", "steps", *letters) if self.recurrences else DIMENSIONS
+
+    def check_recurrences(self) -> None:
+        """Raises CapabilityError for claims that do not go together: layers of cells, and recurrences."""
+        known = [cell for cell in self.cells if isinstance(cell, Cell)]
+        if self.recurrences and len(self.recurrences) < len(known):
+            raise CapabilityError(f"cells has {', '.join(known)}: give recurrences and layers of cells a target each")
+        unfit = OF_LAYERS if self.recurrences else OF_RECURRENCES if len(known) == len(self.cells) else ()
+        usual = {f.name: f.default for f in fields(self)}
+        if wrong := [name for name in unfit if getattr(self, name) and getattr(self, name) != usual[name]]:
+            of = "layers of cells" if self.recurrences else "recurrences"
+            raise CapabilityError(f"{', '.join(wrong)} is said of {of} only: leave it out for {', '.join(known)}")
 
     def check_fixed(self) -> None:
         """Raises ValueError for details that do not exist, and for claims that do not go with fixed point."""
@@ -219,7 +306,7 @@ class Capabilities:
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         lists = {name: list(plain[name]) for name in ("dtypes", "empty", "options", "outputs", "cotangents")}
         lists["cells"] = [cell.crossing if isinstance(cell, Cell) else cell for cell in self.cells]
-        told = {name: str(mode) for name, mode in self.modes.items()}
+        told = {name: mode.crossing for name, mode in self.modes.items()}
         return plain | lists | {"sizes": {name: list(sizes) for name, sizes in self.sizes.items()}, "modes": told}
 
     @property
@@ -228,7 +315,7 @@ class Capabilities:
         found = {
             "an initial state that rows share is tested with one row only by this version": self.initial_state
             == "shared",
-            "modes are not tested by this version": bool(self.modes),
+            "modes of layers are not tested by this version": bool(self.modes) and not self.recurrences,
         }
         return [sentence for sentence, holds in found.items() if holds]
 
@@ -267,7 +354,12 @@ def cells_of(given: Any) -> tuple[Any, ...]:
 
 
 def in_file(entry: Any) -> bool:
-    """Whether this is a cell given by its file and name: ``spec.py:mgu``, or a dict of file, name and sha256."""
+    """Whether this is a cell given by its file and name: ``spec.py:mgu``, or a dict of file, name and sha256.
+
+    Or a recurrence given by its shapes alone.
+    """
+    if isinstance(entry, Mapping) and "inputs" in entry:
+        return True
     if isinstance(entry, Mapping):
         return {"file", "name"} <= set(entry) <= {"file", "name", "sha256"} and all(
             isinstance(value, str) for value in entry.values()
@@ -283,6 +375,8 @@ def imported(entry: Any) -> Cell:
     try:
         if isinstance(entry, Cell):
             return claimed(entry)
+        if "inputs" in entry:
+            return recurrence(**entry)
         path = Path(entry["file"])
         if not path.is_file():
             raise CapabilityError(f"cells has {entry['name']!r} of {entry['file']}, but there is no such file")
@@ -309,11 +403,7 @@ def some_of(name: str, values: Any, known: Collection[str]) -> tuple[str, ...]:
 
 def capability_names() -> list[str]:
     """Whatever ``Capabilities.claims`` understands."""
-    switches = [
-        f.name
-        for f in fields(Capabilities)
-        if f.name not in ("cells", "dtypes", "max_layers", "biases", "arithmetic", "order", "outputs", "cotangents")
-    ]
+    switches = [f.name for f in fields(Capabilities) if f.name not in UNSAID]
     return [
         *switches,
         "layers",

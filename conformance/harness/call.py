@@ -32,7 +32,7 @@ class Call:
     @property
     def form(self) -> str:
         """Which of the FORMS the case has."""
-        return "unbatched" if self.case.unbatched else FORMS[self.case.config.batch_first]
+        return "unbatched" if self.case.unbatched else FORMS[getattr(self.case.config, "batch_first", False)]
 
     def make(self, target: Target) -> Answer:
         """Calls a target."""
@@ -61,13 +61,11 @@ class Call:
     def same(self, other: Call) -> bool:
         """Whether another call is given the same, in the same memory layout; one NaN is like another."""
         mine, theirs = self.case, other.case
-        if (self.do, mine.config, mine.training) != (other.do, theirs.config, theirs.training):
+        if (self.do, mine.config, mine.told) != (other.do, theirs.config, theirs.told):
             return False
-        if (mine.lengths is None) != (theirs.lengths is None) or mine.unbatched != theirs.unbatched:
+        if mine.unbatched != theirs.unbatched:
             return False
-        if mine.lengths is not None and theirs.lengths is not None and not alike(mine.lengths, theirs.lengths):
-            return False
-        one, two = dict(self.arrays()), dict(other.arrays())
+        one, two = ({**dict(call.arrays()), **dict(call.case.counts())} for call in (self, other))
         return one.keys() == two.keys() and all(alike(array, two[name]) for name, array in one.items())
 
 

@@ -179,7 +179,10 @@ def crossing(claims):
     try:
         cells = claims.get("cells")
         own = [getattr(cell, "crossing", cell) for cell in cells] if isinstance(cells, (list, tuple)) else cells
-        return dict(claims, cells=own) if "cells" in claims else claims
+        claims = dict(claims, cells=own) if "cells" in claims else claims
+        modes = claims.get("modes")
+        named = {name: getattr(mode, "crossing", mode) for name, mode in modes.items()} if modes else {}
+        return dict(claims, modes=named) if named else claims
     except Exception as error:
         raise LoadError(str(error)) from None
 
@@ -232,7 +235,7 @@ class Session:
         with redirected() as printed, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             try:
-                values = understand(find()(case, *cotangents.values()), asked)
+                values = understand(find()(case, *by_kind(cotangents, case).values()), asked)
                 answer = travelling(values)
                 problem = None
             except Misunderstood as error:
@@ -277,8 +280,34 @@ class Typed(np.ndarray):
     said_dtype = None
 
 
+def by_kind(cotangents, case):
+    """Cotangents as a target takes them: of a recurrence two dicts, by the names of outputs and of states."""
+    if not cotangents or "inputs" not in vars(case):
+        return cotangents
+    kinds = {"d_outputs": {}, "d_states": {}}
+    for name, array in cotangents.items():
+        kind, _, own = name.partition(".")
+        kinds[kind][own] = array
+    return kinds
+
+
+def handed(returned):
+    """The arrays that a recurrence returned, by name; raises Misunderstood."""
+    must = "outputs, states: two dicts of arrays by name"
+    both = pair(returned, "forward returned {}, must return " + must)
+    values = {}
+    for kind, given in zip(("outputs", "states"), both):
+        if not hasattr(given, "items"):
+            text = "forward returned {} that are a {}, must return {}"
+            raise Misunderstood("arity", text.format(kind, type(given).__name__, must))
+        values.update({str(name): array(str(name), value) for name, value in given.items() if value is not None})
+    return values
+
+
 def parts(returned, case):
     """The arrays in what forward returned, by name, without those that are None; raises Misunderstood."""
+    if "inputs" in vars(case):  # of a recurrence
+        return handed(returned)
     two = case.config.num_states == 2
     must = "output, (h_n, c_n)" if two else "output, h_n"
     output, final = pair(returned, "forward returned {}, must return two arrays: " + must)
@@ -382,25 +411,29 @@ def arrays_of(case):
     """Name and array of everything a case holds."""
     for name, value in case.parameters.items():
         yield name, value
-    for name in ("x", "h_0", "c_0", "lengths"):
-        if getattr(case, name) is not None:
-            yield name, getattr(case, name)
+    named = [getattr(case, kind, {}).items() for kind in ("inputs", "states")]
+    top = [(name, getattr(case, name, None)) for name in ("x", "h_0", "c_0", "lengths", "offsets")]
+    for name, value in (pair for pairs in (*named, top) for pair in pairs):
+        if value is not None:
+            yield name, value
 
 
 def held_by(case):
     """What a case holds, to see later whether it still holds that."""
-    return dict(vars(case)), dict(vars(case.config)), dict(case.parameters)
+    named = {kind: dict(vars(case)[kind]) for kind in ("parameters", "inputs", "states") if kind in vars(case)}
+    return dict(vars(case)), dict(vars(case.config)), named
 
 
 def replaced(case, before):
     """Names of what a case does not hold any more, whatever has become of it."""
-    attributes, config, parameters = before
+    attributes, config, named = before
     names = [name for name, value in attributes.items() if vars(case).get(name) is not value]
     if any(vars(attributes["config"]).get(name) is not value for name, value in config.items()):
         names.append("config")
-    given = attributes["parameters"]
-    if len(given) != len(parameters) or any(given.get(name) is not value for name, value in parameters.items()):
-        names.append("parameters")
+    for kind, arrays in named.items():
+        given = attributes[kind]
+        if len(given) != len(arrays) or any(given.get(name) is not value for name, value in arrays.items()):
+            names.append(kind)
     return names
 
 
@@ -583,10 +616,15 @@ def case_of(header, arrays):
     layout = header["layout"]
     made = {name: rebuilt(values, *layout.get(name, (None, True))) for name, values in arrays.items()}
     cotangents = {name: made.pop(name, None) for name in header["cotangents"]}
-    top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0", "lengths")}
+    told = header["case"]
+    if "inputs" in told:  # a recurrence
+        names = ("lengths", "offsets")
+        told.update({kind: {name: made.pop(name, None) for name in told[kind]} for kind in ("inputs", "states")})
+    else:
+        names = ("x", "h_0", "c_0", "lengths")
+    top = {name: made.pop(name, None) for name in names}
     config = types.SimpleNamespace(**header["config"])
-    case = types.SimpleNamespace(config=config, parameters=made, training=header["training"], **top)
-    return case, cotangents
+    return types.SimpleNamespace(config=config, parameters=made, **top, **told), cotangents
 
 
 def answer(session, header, arrays):
@@ -660,14 +698,14 @@ def forbidden_package(name, forbid):
 
 
 class Stub:
-    """Makes a ``conformance`` of nothing but what a target needs to say what it claims: a dict."""
+    """Makes a ``conformance`` of nothing but what a target needs to say what it claims: dicts."""
 
     def create_module(self, spec):
         """The usual empty module."""
 
     def exec_module(self, module):
         """Fills it."""
-        module.Capabilities = dict
+        module.Capabilities = module.Mode = dict
 
 
 FORBIDDEN = Forbidden()

@@ -6,6 +6,7 @@ import copy
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -109,9 +110,8 @@ def copied(case: Case) -> Case:
     for name, array in arrays.items():
         if layout := unusual(array):
             made[name] = child.rebuilt(made[name], *layout)
-    lengths = None if case.lengths is None else alike(case.lengths)
-    top = {name: made.pop(name, None) for name in ("x", "h_0", "c_0")}
-    return Case(copy.copy(case.config), made, lengths=lengths, training=case.training, **top)
+    counts = {name: alike(array) for name, array in case.counts()}
+    return replace(case.map(lambda name, _: made[name]), config=copy.copy(case.config), **counts)
 
 
 def alike(array: np.ndarray) -> np.ndarray:

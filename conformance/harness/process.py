@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.claims.capabilities import Capabilities
-from reference_rnn import Case, layouts, result_shapes
+from reference_rnn import Case, layouts
 
 from . import frame
 from .answer import Answer, Problem
@@ -259,20 +259,12 @@ class ChildTarget(ProcessTarget):
         """The target's answer to one request."""
         arrays = dict(case.arrays())
         header = {
-            "do": do,
-            "cotangents": list(cotangents),
-            "config": {
-                **vars(case.config),
-                "num_directions": case.config.num_directions,
-                "num_states": case.config.num_states,
-            },
-            "training": case.training,
-        }
-        if case.lengths is not None:
-            arrays["lengths"] = case.lengths
+            "do": do, "cotangents": list(cotangents), "config": case.config.told, "case": case.told,
+        }  # fmt: skip
+        arrays |= dict(case.counts())
         arrays |= {name: d for name, d in cotangents.items() if d is not None}
         header["layout"] = {name: layout for name, array in arrays.items() if (layout := unusual(array))}
-        names = list(result_shapes(case)) if do == "forward" else None
+        names = list(case.result_shapes()) if do == "forward" else None
         reply = self.exchange((header, arrays), seconds, names)
         if isinstance(reply, Problem):
             return Answer(problem=reply)

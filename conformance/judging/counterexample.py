@@ -15,6 +15,7 @@ from strategies import layout_of
 from strategies.cases import held
 
 from .judgement import Failure
+from .recurrences import RecurrentSubject
 from .subject import Subject
 from .words import letter
 
@@ -119,6 +120,8 @@ def right(subject: Subject, call: Call) -> dict[str, Bounds]:
 
     Infinitely far where it is not this that tells: what depends on chance, on NaN, or on a sum that may overflow.
     """
+    if isinstance(subject, RecurrentSubject):
+        return subject.right(call)
     case = call.case
     masked = case.training and 0 < case.config.dropout < 1
     known, random = case.replace(dropout=0.0) if masked else case, masked and case.config.num_layers > 1

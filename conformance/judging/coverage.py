@@ -176,6 +176,25 @@ def met(coverage: Mapping[str, int]) -> dict[str, dict[str, int]]:
     return table
 
 
+def recurrent(claims: Capabilities) -> dict[str, Area]:
+    """What is claimed of recurrences and must be exercised, by name."""
+    chunks = any(mode.multiple for mode in claims.modes.values())
+    headed = any(cell.heads for cell in claims.recurrences)
+    found = {str(own): Area(lambda c, own=own: c.config.cell == own) for own in claims.recurrences}  # type: ignore[misc]
+    found |= {dtype: Area(lambda c, dtype=dtype: c.config.dtype == dtype) for dtype in claims.dtypes}  # type: ignore[misc]
+    found |= {f"mode {name}": Area(lambda c, name=name: c.mode == name) for name in claims.modes}  # type: ignore[misc]
+    possible = {
+        "ragged": Area(lambda c: c.lengths is not None and len(set(c.row_lengths.tolist())) > 1, claimed("lengths")),
+        "packed": Area(lambda c: c.offsets is not None and c.num_rows > 1, claimed("packed")),
+        "no state": Area(lambda c: c.stateless, claimed("default_state")),
+        "N > 1": Area(lambda c: c.num_rows > 1, free("batch")),
+        "M > 1": Area(lambda c: c.config.heads > 1, lambda c: headed and free("heads")(c)),
+        "T = 1": Area(lambda c: c.num_steps == 1, lambda c: not chunks and free("steps")(c)),
+        "T > 16": Area(lambda c: c.num_steps > 16, free("steps")),
+    }
+    return found | {name: area for name, area in possible.items() if area.claimed(claims)}
+
+
 def covered(case: Case) -> list[str]:
     """The areas that a case exercises in the form in which it is asked, with its cell and dtype."""
     meant = plain(case, form_of(case))
@@ -190,5 +209,7 @@ def covered(case: Case) -> list[str]:
 
 def expected(capabilities: Capabilities) -> list[str]:
     """The areas that must be exercised for these capabilities."""
+    if capabilities.recurrences:
+        return list(recurrent(capabilities))
     areas = [name for name, area in (AREAS | MEETINGS | KINDS).items() if area.claimed(capabilities)]
     return [*capabilities.cells, *capabilities.dtypes, *areas]

@@ -12,7 +12,7 @@ import numpy as np
 from conformance.harness.call import FORMS, Call
 from conformance.harness.command import WORDS, tensor, word
 from conformance.harness.text import short, visible
-from reference_rnn import Case, Cell, Config, cell_of
+from reference_rnn import Case, Cell, Config, Recurrence, RecurrenceCase, RecurrenceConfig, cell_of, recurrence
 from reference_rnn.cell import known
 from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, kind_of_lengths, of_kind
@@ -20,10 +20,12 @@ from strategies.memory import LAYOUTS
 
 from .counterexample import DEMANDS, Bounds, Counterexample
 
-SCHEMA = 2  # of counterexamples; 1 is still read
+SCHEMA = 2  # of counterexamples of layers; 1 is still read
+RECURRENT = 3  # of counterexamples of recurrences
 MOST_CALLS = 10_000
 LONGEST_MESSAGE = 10_000  # characters
 LARGEST_SIZE = 2**16
+MOST_AXES = 8
 TYPES: dict[Any, type] = {"str": str, "Any": Cell, "int": int, "bool": bool, "float": float, "tuple[str, ...]": list}
 
 
@@ -33,6 +35,8 @@ class CounterexampleError(ValueError):
 
 def case_to_data(case: Case) -> dict[str, Any]:
     """A case as plain data: NaN and infinities as strings, memory layouts by name."""
+    if isinstance(case, RecurrenceCase):
+        return recurrence_to_data(case)
     return {
         "config": case.config.as_dict() | {"cell": case.config.cell.crossing},
         "training": case.training,
@@ -43,6 +47,8 @@ def case_to_data(case: Case) -> dict[str, Any]:
 
 def case_from_data(data: Any) -> Case:
     """The case that ``case_to_data`` described. Raises CounterexampleError."""
+    if isinstance(data, dict) and "inputs" in data:
+        return recurrence_from_data(data)  # type: ignore[return-value]
     try:
         config = config_from_data(data["config"])
         arrays = {name: array_from_data(name, entry, config) for name, entry in data["arrays"].items()}
@@ -50,6 +56,44 @@ def case_from_data(data: Any) -> Case:
         training = exact("training", data["training"], bool)
         return Case(config, arrays, lengths=lengths_from_data(data["lengths"]), training=training, **top).check()
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
+        raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+
+
+def recurrence_to_data(case: RecurrenceCase) -> dict[str, Any]:
+    """A case of a recurrence, in all kinds of files."""
+    named = {kind: {name: array_to_data(a) for name, a in getattr(case, kind).items() if a is not None}
+             for kind in ("inputs", "states", "parameters")}  # fmt: skip
+    offsets = None if case.offsets is None else case.offsets.tolist()
+    rest = {"lengths": lengths_to_data(case.lengths), "offsets": offsets, "mode": case.mode}
+    return {"config": case.config.as_dict() | {"cell": case.config.cell.crossing}} | named | rest
+
+
+def recurrence_from_data(data: dict[str, Any]) -> RecurrenceCase:
+    """The case that ``recurrence_to_data`` described. Raises CounterexampleError."""
+    try:
+        fields = exact("config", data["config"], dict)
+        cell = cell_from_data(fields["cell"])
+        if not isinstance(cell, Recurrence):
+            raise ValueError(f"{cell} is no recurrence")
+        sizes = {name: exact(name, size, int) for name, size in exact("sizes", fields["sizes"], dict).items()}
+        config = RecurrenceConfig(
+            cell, sizes, exact("heads", fields["heads"], int), exact("dtype", fields["dtype"], str)
+        )
+        if set(sizes) != set(cell.letters) or not all(0 < size <= LARGEST_SIZE for size in sizes.values()):
+            raise ValueError(f"sizes is {short(sizes)}, must have a size for each of {', '.join(cell.letters)}")
+        inputs, states, parameters = (
+            {name: array_from_data(name, entry, config) for name, entry in data[kind].items()}
+            for kind in ("inputs", "states", "parameters")
+        )
+        if set(inputs) != set(cell.inputs) or not set(states) <= set(cell.states):
+            raise ValueError(f"it has {', '.join([*inputs, *states])}; inputs are {', '.join(cell.inputs)}")
+        counts = [None if data["offsets"] is None else np.array([exact("offsets", n, int) for n in data["offsets"]])]
+        mode = None if data["mode"] is None else exact("mode", data["mode"], str)
+        whole = {name: states.get(name) for name in cell.states}
+        return RecurrenceCase(
+            config, inputs, whole, parameters, lengths_from_data(data["lengths"]), counts[0], mode
+        ).check()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, MemoryError) as error:
         raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {error}") from None
 
 
@@ -69,6 +113,8 @@ def config_from_data(data: dict[str, Any]) -> Config:
 
 def cell_from_data(data: Any) -> Cell:
     """A cell by its name; or one's own that a target claims by the hash of its file, which is not read here."""
+    if isinstance(data, dict) and "inputs" in data:
+        return recurrence(**data)
     if isinstance(data, dict):
         return known(exact("sha256", data["sha256"], str), exact("name", data["name"], str))
     return cell_of(exact("cell", data, str))
@@ -102,7 +148,7 @@ def array_from_data(name: str, entry: dict[str, Any], config: Config) -> np.ndar
         raise ValueError(f"memory is {entry['memory']!r}, must be one of {', '.join(LAYOUTS)}")
     numbers = [number_from_data(name, number) for number in exact(name, data_of(entry), list)]
     shape = [exact(f"shape of {name}", size, int) for size in exact(f"shape of {name}", entry["shape"], list)]
-    if len(shape) > 3 or any(size < 0 for size in shape) or math.prod(shape) != len(numbers):
+    if len(shape) > MOST_AXES or any(size < 0 for size in shape) or math.prod(shape) != len(numbers):
         raise ValueError(f"{name} has {len(numbers)} numbers, which do not fit its shape {shape}")
     with np.errstate(over="ignore"):
         array = np.array(numbers, dtype=np.float64).astype(config.numpy_dtype)
@@ -143,6 +189,8 @@ def digits(number: Any) -> float | str:
 
 def case_to_data_2(case: Case) -> dict[str, Any]:
     """A case as counterexamples hold it."""
+    if isinstance(case, RecurrenceCase):
+        return recurrence_to_data(case)
     config = case.config.as_dict()
     arrays = {name: array_to_data(array) for name, array in case.arrays()}
     return {
@@ -158,6 +206,8 @@ def case_to_data_2(case: Case) -> dict[str, Any]:
 
 def case_from_data_2(data: Any) -> Case:
     """The case that ``case_to_data_2`` described. Raises CounterexampleError."""
+    if isinstance(data, dict) and "inputs" in data:
+        return recurrence_from_data(data)  # type: ignore[return-value]
     try:
         arrays = data["parameters"] | data["states"] | {"x": data["x"]}
         plain = {"config": data["config"] | {"cell": data["cell"]}, "arrays": arrays}
@@ -183,7 +233,7 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
         before += number < found.before
         compared += [] if plain else [len(entries) - 1]
     return {
-        "schema": SCHEMA, "target": found.target, "property": found.property, "message": found.message,
+        "schema": RECURRENT if isinstance(found.case, RecurrenceCase) else SCHEMA, "target": found.target, "property": found.property, "message": found.message,
         "kind": found.kind, "demand": found.demand, "repeatable": found.repeatable,
         "case": case_to_data_2(found.case), "before": before, "compared": compared,
         "calls": entries,
@@ -208,8 +258,12 @@ def bounds_to_data(mid: np.ndarray, room: np.ndarray) -> dict[str, Any]:
 
 def counterexample_from_data(data: Any) -> Counterexample:
     """The counterexample that a file describes, in either schema. Raises CounterexampleError."""
-    if not isinstance(data, dict) or data.get("schema") not in (1, SCHEMA) or not isinstance(data.get("property"), str):
-        raise CounterexampleError(f"it is not a counterexample of schema 1 or {SCHEMA}")
+    if (
+        not isinstance(data, dict)
+        or data.get("schema") not in (1, SCHEMA, RECURRENT)
+        or not isinstance(data.get("property"), str)
+    ):
+        raise CounterexampleError(f"it is not a counterexample of schema 1, {SCHEMA} or {RECURRENT}")
     try:
         id, message = (visible(data.get(name, ""), LONGEST_MESSAGE) for name in ("property", "message"))
         target = str(data.get("target", ""))

@@ -20,14 +20,14 @@ from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Case
-from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed, calm_from_block, from_block
-from strategies.covering import covering
+from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed
 
 from .counterexample import Counterexample, counterexample, told
-from .coverage import covered, expected
+from .coverage import expected
 from .data import case_to_data, counterexample_to_data
 from .judgement import CannotTell, Failure, Refused
 from .properties import NotApplicable, NotRun, Property
+from .recurrences import subject_of
 from .repeat import DEATHS, Repeating, Unrepeatable
 from .subject import Subject
 
@@ -58,12 +58,13 @@ def judge(
     known: kinds of failures that are passed over, and counted there, so that they hide no others
     """
     began = time.monotonic()
-    result = PropertyResult(prop.id, "inconclusive", prop.statement)
+    result, subject = PropertyResult(prop.id, "inconclusive", prop.statement), None
     try:
         if silent := unjudged(prop, target):
             result.status, result.message = silent
         else:
-            judging = Judging(prop, Subject(target), result, known)
+            subject = subject_of(target)
+            judging = Judging(prop, subject, result, known)
             try:
                 judging.every(count, base_seed, began + seconds if seconds is not None else None, first, covers)
                 judging.held()
@@ -79,7 +80,7 @@ def judge(
     except Exception as error:
         stumbled(result, error)
     result.seconds = time.monotonic() - began
-    result.notes = target.told()
+    result.notes = [*target.told(), *(subject.suspected if subject else ())]
     yield Judged(result)
 
 
@@ -104,7 +105,7 @@ def unjudged(prop: Property, target: Target) -> tuple[str, str] | None:
 
 def judge_case(prop: Property, target: Target, case: Case) -> PropertyResult:
     """The verdict on one property and one case; nothing is made smaller."""
-    judging = Judging(prop, Subject(target), PropertyResult(prop.id, "inconclusive", prop.statement))
+    judging = Judging(prop, subject_of(target), PropertyResult(prop.id, "inconclusive", prop.statement))
     try:
         judging.restart()
         judging.one(case)
@@ -150,7 +151,7 @@ def number_of(prop: Property) -> int:
 
 def covering_cases(prop: Property, allowed: Allowed) -> Iterable[Case]:
     """The covering cases of a property, whatever the seed."""
-    return covering(allowed, number_of(prop), prop.every_cell, prop.sketches)
+    return prop.covering(allowed, number_of(prop))
 
 
 class Judging:
@@ -244,7 +245,7 @@ class Judging:
                 raise Found  # Hypothesis asks once more about what it was told
             if deadline is not None and time.monotonic() > deadline:
                 raise OutOfTime
-            self.one(from_block(block, self.allowed))
+            self.one(self.allowed.from_block(block))
 
         with contextlib.suppress(OutOfTime):
             each_block(count, number, body)
@@ -258,9 +259,9 @@ class Judging:
             missing = {area for area in areas if not coverage[area]}
             if not missing or self.result.examples >= most or numbers > MORE_NUMBERS:
                 return
-            case = calm_from_block(generator.randbytes(BLOCK_SIZE), self.allowed)
+            case = self.allowed.calm_from_block(generator.randbytes(BLOCK_SIZE))
             numbers += sum(array.size for _, array in case.arrays())
-            if not missing.isdisjoint(covered(case)):
+            if not missing.isdisjoint(self.subject.covered(case)):
                 self.one(case)
 
     def outlast(self, number: int, deadline: float | None) -> None:
@@ -270,7 +271,7 @@ class Judging:
             late = deadline is not None and time.monotonic() > deadline
             if late or self.subject.record.count >= LEAST_CALLS:
                 return
-            self.one(from_block(generator.randbytes(BLOCK_SIZE), self.allowed))
+            self.one(self.allowed.from_block(generator.randbytes(BLOCK_SIZE)))
 
     def verdict_is(self, status: str, message: str = "") -> None:
         """Notes what became of the property."""

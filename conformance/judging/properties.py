@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from conformance.claims.allowed import drawn, forms, taken
 from conformance.claims.capabilities import MODELS, Capabilities
 from reference_rnn import CELLS, PRECISION, Case, Cell
 from strategies.cases import Allowed, Sketch
-from strategies.covering import COVERING
+from strategies.covering import COVERING, covering
 
 from .judgement import (
     Failure,
@@ -99,6 +99,8 @@ class Property:
 
     def missing(self, capabilities: Capabilities) -> list[str]:
         """The capabilities that the property needs and the target does not claim."""
+        if capabilities.recurrences:
+            return ["layers of cells"]
         cells = [] if self.claimed_cells(capabilities) else [" or ".join(self.cells or ["a cell that it is about"])]
         needs = [need for need in self.needs if not capabilities.claims(need)]
         has = taken(capabilities)
@@ -149,6 +151,10 @@ class Property:
             draws["max_layers"] = min(draws["max_layers"], taken(capabilities).max_layers)
         return drawn(capabilities, **draws)
 
+    def covering(self, allowed: Allowed, number: int) -> Iterable[Case]:
+        """The covering cases, whatever the seed; number: of the property."""
+        return covering(allowed, number, self.every_cell, self.sketches)
+
     def judge(self, subject: Subject, case: Case) -> None:
         """Judges a case: the property sees it plain, and whatever it asks is asked in the form that the case has."""
         meant, subject.form = self.allowed(subject.capabilities).taken_apart(case)
@@ -165,6 +171,7 @@ def prop(
     models: int = 0,
     sketches: tuple[Sketch, ...] = COVERING,
     formerly: Sequence[str] = (),
+    kind: type[Property] = Property,
     **draws: Any,
 ) -> Callable[[Callable[..., None]], Property]:
     """Makes a property of a function ``test_name(target, case)`` of a chapter; its docstring is the statement.
@@ -174,6 +181,7 @@ def prop(
     models  how many sets of parameters it takes beside those of the case
     draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
     sketches  covering cases of its own, in place of all others;  formerly  ids that it had in the last release
+    kind  Property, or one of its own kind
     """
 
     def decorate(function: Callable[..., None]) -> Property:
@@ -182,7 +190,7 @@ def prop(
         wanted = (needs,) if isinstance(needs, str) else tuple(needs)
         id = f"{chapter}.{function.__name__.removeprefix('test_')}"
         own = None if cells is None else tuple(cells)
-        return Property(
+        return kind(
             id,
             statement,
             wanted,

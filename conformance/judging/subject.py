@@ -34,6 +34,7 @@ class Subject:
     claims  of the target's, those that count; all of them if not given
     record  what this instance was given, and what it answered;  by: its name, where there are several
     form    in which it is asked: properties know nothing of it
+    suspected  what looks wrong where nobody can tell
     spare   how many sets of parameters it may be asked that are not shared, see Property;  others: those that it was
     """
 
@@ -50,6 +51,7 @@ class Subject:
         self.form = PLAIN
         self.spare: float = 0 if self.capabilities.recompiles == "model" else math.inf
         self.others: set[tuple[Any, ...]] = set()
+        self.suspected: list[str] = []
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
@@ -190,9 +192,14 @@ class Subject:
 
     def cover(self, case: Case, void: set[int]) -> None:
         """Counts what a case exercised; a case that is void in some layer only counts as void."""
-        areas = covered(self.asked(case))
+        areas = self.covered(self.asked(case))
         self.coverage.update(["void"] if void else areas)
         self.void_areas.update(areas if void else [])
+
+
+    def covered(self, case: Case) -> list[str]:
+        """The areas that a case exercises in the form in which it is asked."""
+        return covered(case)
 
 
 def usable(answer: Answer) -> Answer:

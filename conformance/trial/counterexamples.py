@@ -19,6 +19,7 @@ from conformance.judging.counterexample import Counterexample, far, held_apart
 from conformance.judging.data import CounterexampleError, counterexample_from_data, counterexample_to_data, document
 from conformance.judging.judgement import Failure, NotRun
 from conformance.judging.properties import Property
+from conformance.judging.recurrences import subject_of
 from conformance.judging.repeat import Repeating, Unrepeatable
 from conformance.judging.subject import Subject
 from reference_rnn import Case
@@ -79,7 +80,7 @@ def replayed(found: Counterexample, target: Target, properties: Properties) -> C
     of another version of the kit do), the saved calls are made as well, and their results compared with the saved
     numbers. Raises NotRun if neither can tell.
     """
-    subject = Subject(target)
+    subject = subject_of(target)
     prop = properties.get(found.property)
     if prop is not None:
         again = Repeating(prop, subject, Failure(found.kind, found.message), lambda case: True)
@@ -126,7 +127,7 @@ def witnessed(
     opened = open_target(target, limits=limits)
     try:
         prop = properties[property_id]
-        again = Repeating(prop, Subject(opened), Failure("", ""), prop.allowed(opened.capabilities).admits)
+        again = Repeating(prop, subject_of(opened), Failure("", ""), prop.allowed(opened.capabilities).admits)
         seen = again.judged(case)
         if seen is None:
             return None
@@ -173,7 +174,9 @@ def pass_of(
     seen: list[bytes | None] = []
     try:
         for one in found:
-            again = Repeating(properties[one.property], Subject(opened), Failure(one.kind, one.message), lambda c: True)
+            again = Repeating(
+                properties[one.property], subject_of(opened), Failure(one.kind, one.message), lambda c: True
+            )
             again.plain = all(call.is_plain for call in one.calls)
             shown = one.demand not in BY_NUMBERS or made_again(one, again.subject) is not None
             failed = shown and again.judged(one.case, one.calls[: one.before], brief=True) is not None
@@ -190,7 +193,7 @@ def alone(target: str, found: Counterexample, properties: Properties, limits: Li
     opened = open_target(target, limits=limits)
     prop = properties[found.property]
     again = Repeating(
-        prop, Subject(opened), Failure(found.kind, found.message), prop.allowed(opened.capabilities).admits
+        prop, subject_of(opened), Failure(found.kind, found.message), prop.allowed(opened.capabilities).admits
     )
     again.own_processes()
     try:

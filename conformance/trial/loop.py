@@ -186,6 +186,7 @@ class Progress:
         """Notes what an event says; a failure that is found counts, whatever becomes of its counterexample."""
         if isinstance(event, Started):
             self.start = event
+            Capabilities.of(event.capabilities)  # after which own cells are known here
         elif isinstance(event, (FailureFound, Judged)):
             self.found[event.result.id] = event.result
 

@@ -1,0 +1,449 @@
+"""State that is handed on. What one call of a recurrence gives is all that the next one needs, in every mode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from conformance.judging.judgement import fail
+from conformance.judging.properties import applicable, claimed, prop
+from conformance.judging.recurrences import (
+    StateProperty,
+    agree,
+    carried,
+    same_bits,
+    with_states,
+)
+from reference_rnn import handed
+from reference_rnn.recurrences import handed_shapes, padded
+from strategies.recurrences import heads_kept, packed, rows_kept
+
+state = partial(prop, kind=StateProperty)
+
+
+@state()
+def test_shapes(target, case):
+    """Outputs and states have the names and shapes that are declared."""
+    target(case)
+
+
+@state()
+def test_dtype(target, case):
+    """Outputs have the dtype of the inputs, and states that which is declared for them."""
+    answer = target(case).answer
+    cell = case.config.cell
+    usual = str(case.config.numpy_dtype)
+    must = dict.fromkeys(cell.outputs, usual) | dict.fromkeys(cell.states, target.capabilities.state_dtype or usual)
+    for name, dtype in must.items():
+        if answer.dtypes.get(name) not in (None, dtype):
+            fail(f"dtype:{name}", f"{name} has dtype {answer.dtypes[name]}, must be {dtype}")
+
+
+@state(about_memory=True)
+def test_nothing_is_changed(target, case):
+    """The call changes neither its inputs nor the states that it is given, and its results share no memory with them."""
+    answer = target(case).answer
+    if answer.changed:
+        fail("changed", f"the call changed {', '.join(answer.changed)}")
+    for result, other in answer.shared:
+        fail("shared", f"{result} shares memory with {other}")
+
+
+@state(about_history=True)
+def test_repeatable(target, case):
+    """The same call gives the same bits, whatever was called in between."""
+    first = target(case)
+    target(case.map(lambda name, array: array[..., ::-1] if array.ndim else array))
+    same_bits(target(case), first)
+
+
+@state(min_steps=2)
+def test_split(target, case):
+    """A run that is split anywhere, and continued from the states that the first part gives, is the whole run."""
+    multiple = multiple_of(target, case)
+    places = case.num_steps // multiple
+    applicable(places > 1 and takes_parts(target, case))
+    cut = multiple * (1 + int(abs(np.nan_to_num(first_input(case))).sum() * 8) % (places - 1))
+    agree(
+        target, case, partial(whole, target), partial(in_parts, target, cuts=(cut,)), f"as a whole and split at {cut}"
+    )
+
+
+@state(min_steps=2)
+def test_step_by_step(target, case):
+    """A run is the same as its steps one by one, each from the states of the one before."""
+    multiple = multiple_of(target, case)
+    cuts = tuple(range(multiple, case.num_steps, multiple))
+    applicable(0 < len(cuts) < 10 and takes_parts(target, case))
+    agree(target, case, partial(whole, target), partial(in_parts, target, cuts=cuts), "as a whole and step by step")
+
+
+@state(about_history=True, min_steps=2)
+def test_handed_on_is_all(target, case):
+    """The states that are handed on are all that a later call knows: continued twice, with others between, is the same."""
+    multiple = multiple_of(target, case)
+    applicable(case.num_steps > multiple and takes_parts(target, case))
+    head, tail = steps(case, 0, multiple), steps(case, multiple, case.num_steps)
+    start = target(head)
+    rest = with_states(tail, carried(tail, start.handed.states, target.capabilities))
+    first = target(rest)
+    other = head.map(lambda name, array: array[..., ::-1] if array.ndim else array)
+    target(other)
+    same_bits(target(rest), first)
+
+
+@state(stateless=False)
+def test_is_used(target, case):
+    """Each state that is given changes the results of its own row from the first step on, and those of no other row."""
+    applicable(case.num_rows > 0 and case.num_steps > 0)
+    plain = padded(case)
+    first = replace(steps(plain, 0, multiple_of(target, case)), lengths=None)
+    before = target(first)
+    row = first.num_rows - 1
+    for name, array in first.states.items():
+        changed = array.copy()
+        changed[row] += np.where(changed[row] > 0, -1.5, 1.5).astype(array.dtype)
+        after = target(with_states(first, first.states | {name: changed}))
+        others = lambda own, a: np.delete(a, row, by_row(first, own))  # noqa: E731
+        same_bits(after, before, others)
+        mine = [
+            np.take(run.numbers[own], [row], by_row(first, own)) for own in before.numbers for run in (before, after)
+        ]
+        if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(mine[::2], mine[1::2])):
+            fail(
+                f"unused:{name}",
+                f"{name} of row {row} changes nothing in the first {first.num_steps} steps",
+                before,
+                after,
+            )
+
+
+@state(needs="default_state", stateless=False)
+def test_none_is_zero(target, case):
+    """A state that is not given is zero."""
+    zeros = {name: np.zeros_like(array) for name, array in case.states.items()}
+    none = dict.fromkeys(case.states)
+    if "float64" in target.capabilities.dtypes:
+        ask = lambda states: lambda c: target(with_states(c, states(c))).numbers  # noqa: E731
+        agree(target, case, ask(lambda c: {n: np.zeros_like(a) for n, a in c.states.items()}), ask(lambda c: none),
+              "with zeros and without states")  # fmt: skip
+    else:
+        same_bits(target(with_states(case, none)), target(with_states(case, zeros)))
+
+
+@state(arranged=("padded",), min_rows=2)
+def test_rows_permute(target, case):
+    """Rows in another order give the results in that order."""
+    turn = lambda c: c.map(lambda name, a: a if name in c.parameters else np.flip(a, by_row(c, name)))  # noqa: E731
+    back = lambda c: {n: np.flip(a, by_row(c, n)) for n, a in target(turn(c)).numbers.items()}  # noqa: E731
+    agree(target, case, partial(whole, target), back, "with rows in order and in reverse order")
+
+
+@state(needs="heads", min_heads=2)
+def test_heads_permute(target, case):
+    """Heads in another order give the results in that order."""
+    turn = lambda c: c.map(lambda name, a: a if name in c.parameters else np.flip(a, by_head(c, name)))  # noqa: E731
+    back = lambda c: {n: np.flip(a, by_head(c, n)) for n, a in target(turn(c)).numbers.items()}  # noqa: E731
+    agree(target, case, partial(whole, target), back, "with heads in order and in reverse order")
+
+
+@state(needs="heads", min_heads=2)
+def test_head_is_head_alone(target, case):
+    """Each head is computed as if it were alone."""
+    claimed("heads" not in target.capabilities.sizes and case.offsets is None)
+    alone = lambda c: target(heads_kept(c, 1)).numbers  # noqa: E731
+    first = lambda c: {n: np.take(a, [0], by_head(c, n)) for n, a in target(c).numbers.items()}  # noqa: E731
+    agree(target, case, first, alone, "head 0 among others and alone")
+
+
+@state(min_rows=2)
+def test_row_is_row_alone(target, case):
+    """A row of a batch, padded, packed or neither, gives what it gives alone."""
+    claimed("batch" not in target.capabilities.sizes)
+    row = int(np.argmin(case.row_lengths))
+    applicable(case.row_lengths[row] > 0)
+    agree(target, case, lambda c: row_of(c, target(c).numbers, row), lambda c: target(alone(c, row)).numbers,
+          f"row {row} of {case.num_rows} and the same alone")  # fmt: skip
+
+
+@state(arranged=("lengths", "packed"))
+def test_arranged(target, case):
+    """Rows that are packed, padded, or padded without an end give the same as far as they reach."""
+    ways = [way for way in ("lengths", "packed") if getattr(target.capabilities, way)]
+    applicable(len(ways) == 2 and case.num_steps > 0)
+    agree(target, case, lambda c: on_rows(c, target(c).numbers), lambda c: on_rows(other(c), target(other(c)).numbers),
+          "packed and padded")  # fmt: skip
+
+
+@state(arranged=("lengths",))
+def test_padding_is_zero(target, case):
+    """Outputs behind the end of a row are zero, and its states are those at its end."""
+    run = target(case)
+    behind = np.arange(case.num_steps)[:, None] >= case.row_lengths
+    for name in case.config.cell.outputs:
+        wrong = run.numbers[name][behind] != 0
+        if wrong.any():
+            fail(
+                f"padding:{name}",
+                f"{name} has {run.numbers[name][behind][wrong][0]:.9g} behind the end of a row, must be 0",
+            )
+    noise = {name: np.where(shaped(behind, a), a.dtype.type(7), a) for name, a in case.inputs.items()}
+    same_bits(target(replace(case, inputs=noise)), run)
+
+
+@state(min_steps=2, arranged=("padded",))
+def test_no_future(target, case):
+    """No output depends on later inputs."""
+    middle = case.num_steps // 2
+
+    def changed(c):
+        low = {name: c.config.cell.ranges.get(name, (-1.0, 1.0))[0] for name in c.inputs}
+        late = {n: np.where(np.arange(len(a)).reshape(-1, *[1] * (a.ndim - 1)) < middle, a, a.dtype.type(low[n]))
+                for n, a in c.inputs.items()}  # fmt: skip
+        return replace(c, inputs=late)
+
+    def early(c):
+        return {name: target(c).numbers[name][:middle] for name in c.config.cell.outputs}
+
+    agree(target, case, early, lambda c: early(changed(c)), f"before step {middle}, whatever comes after it")
+
+
+@state(min_rows=2)
+def test_nan_stays_in_its_row(target, case):
+    """NaN in the input of a row reaches no other row, and where a target computes step by step, no earlier step."""
+    applicable(case.num_steps > 1 and bool(case.row_lengths[0] > 1))
+    row, at = 0, int(case.row_lengths[0]) - 1
+    before = target(case)
+    place = (at,) if case.offsets is not None else (at, row)
+    poisoned = {}
+    for name, array in case.inputs.items():
+        poisoned[name] = array.copy()
+        poisoned[name][place] = np.nan
+    after = target(replace(case, inputs=poisoned))
+    same_bits(after, before, lambda name, a: others_of(case, name, a, row))
+    if target.order(case) == "steps":
+        outputs = case.config.cell.outputs
+        same_bits(after, before, lambda name, a: row_of(case, {name: a}, row)[name][:at] if name in outputs else a[:0])
+
+
+@state(needs="modes")
+def test_modes_agree(target, case):
+    """All modes compute the same."""
+    modes = target.capabilities.modes
+    for mode in modes:
+        multiple = modes[mode].multiple
+        fits = all(length % multiple.get("T", 1) == 0 for length in [case.num_steps, *case.row_lengths.tolist()])
+        if (
+            mode != case.mode
+            and fits
+            and all(case.config.sizes.get(n, 0) % m == 0 for n, m in multiple.items() if n != "T")
+        ):
+            agree(target, case, partial(whole, target), lambda c, mode=mode: target(replace(c, mode=mode)).numbers,
+                  f"in mode {case.mode} and in mode {mode}")  # fmt: skip
+
+
+@state(needs="equations")
+def test_equations(target, case):
+    """Results are those of the equations: step by step within what rounding may do, in other orders but for rounding."""
+    applicable(case.config.cell.step is not None)
+    if target.order(case) != "steps":
+        ours = lambda c: {name: np.asarray(a) for name, a in handed(c).items()}  # noqa: E731
+        agree(target, case, partial(whole, target), ours, "by the target and by the equations")
+        return
+    run = target(case)
+    for name, ball in target.balls(case).items():
+        wrong = ~ball.contains(run.numbers[name])
+        if wrong.any():
+            at = tuple(np.argwhere(wrong)[0].tolist())
+            mid, rad = float(ball.mid[at]), float(np.broadcast_to(ball.rad, ball.shape)[at])
+            text = f"{name}{list(at)} is {run.numbers[name][at]:.9g}, must be {mid:.9g} +/- {rad:.1e}"
+            fail(f"value:{name}", text, run, name=name, at=at, given=float(run.numbers[name][at]), must=mid, room=rad)
+
+
+@state(needs="gradients")
+def test_gradient_shapes(target, case):
+    """There is a gradient of every input, state and parameter, of its shape."""
+    target.slopes(case, cotangents(case))
+
+
+@state(needs=("gradients", "float64"), dtypes=("float64",))
+def test_gradients_are_slopes(target, case):
+    """Gradients say how the results change: as small changes of what is given show in double precision."""
+    applicable(case.num_steps > 0 and case.num_rows > 0)
+    d = cotangents(case)
+    found = target.slopes(case, d)
+    draw = np.random.default_rng(1)
+    way = {name: draw.choice([-1.0, 0.5, 1.0], array.shape) for name, array in case.arrays()}
+    loss = lambda c: sum(float((d[name] * a).sum()) for name, a in target(c).numbers.items())  # noqa: E731
+    for name, array in case.arrays():
+        far, near = (slope(loss, case, name, way[name], size) for size in (2.0**-12, 2.0**-13))
+        said = float((found[name] * way[name]).sum())
+        size = sum(float(abs(d[n] * a).sum()) for n, a in target(case).numbers.items())
+        room = 4 * abs(far - near) + 2.0**-53 * 2.0**24 * (size + abs(far))
+        if not abs(said - near) <= room:
+            fail(f"gradient:{name}", f"along one direction of {name} the loss changes by {near:.9g}, its gradient says "
+                 f"{said:.9g}; curvature and rounding explain a difference of {room:.1e}")  # fmt: skip
+
+
+@state(needs="gradients", min_steps=2, arranged=("padded",), stateless=False)
+def test_gradients_through_the_state(target, case):
+    """The gradient of a run is that of its parts, handed back through the states between them."""
+    multiple = multiple_of(target, case)
+    applicable(case.num_steps > multiple and case.num_rows > 0)
+    cut = multiple * (case.num_steps // multiple // 2 or 1)
+
+    def parts(c):
+        d = cotangents(c)
+        head, tail = steps(c, 0, cut), steps(c, cut, c.num_steps)
+        rest = with_states(tail, carried(tail, target(head).handed.states, target.capabilities))
+        outputs = c.config.cell.outputs
+        later = target.slopes(rest, {n: a[cut:] if n in outputs else a for n, a in d.items()})
+        back = {n: d[n][:cut] for n in outputs} | {n: later[n].astype(c.config.numpy_dtype) for n in c.states}
+        earlier = target.slopes(head, back)
+        joined = {n: np.concatenate([earlier[n], later[n]]) for n in c.inputs}
+        return joined | {n: earlier[n] for n in c.states} | {n: earlier[n] + later[n] for n in c.parameters}
+
+    agree(target, case, lambda c: target.slopes(c, cotangents(c)), parts, f"gradients as a whole and split at {cut}")
+
+
+def whole(target, case):
+    """The numbers of a case."""
+    return target(case).numbers
+
+
+def in_parts(target, case, cuts):
+    """The numbers of a case that is asked in parts, each from the states of the one before."""
+    ends = (*cuts, case.num_steps)
+    states, outputs = case.states, []
+    for start, end in zip((0, *cuts), ends):
+        part = with_states(steps(case, start, end), states)
+        run = target(part)
+        states = carried(part, run.handed.states, target.capabilities)
+        outputs.append(padded_outputs(part, run.handed.outputs))
+    joined = {name: np.concatenate([part[name] for part in outputs]) for name in case.config.cell.outputs}
+    return {**as_arranged(case, joined), **{name: np.asarray(a, np.float64) for name, a in run.handed.states.items()}}
+
+
+def steps(case, start, end):
+    """Some steps of each row, arranged as in the case."""
+    plain = padded(case) if case.offsets is not None else case
+    cut = replace(plain, inputs={name: array[start:end] for name, array in plain.inputs.items()})
+    if plain.lengths is not None:
+        cut = replace(cut, lengths=np.clip(plain.lengths - start, 0, end - start))
+    return replace(packed(cut), states=case.states) if case.offsets is not None else cut
+
+
+def padded_outputs(case, outputs):
+    """Outputs with steps and rows as axes of their own."""
+    if case.offsets is None:
+        return outputs
+    beside = {name: np.zeros((case.num_steps, case.num_rows, *a.shape[1:])) for name, a in outputs.items()}
+    for name, array in outputs.items():
+        for row, (start, end) in enumerate(zip(case.offsets[:-1], case.offsets[1:])):
+            beside[name][: end - start, row] = array[start:end]
+    most = {name: a for name, a in beside.items()}
+    return most
+
+
+def as_arranged(case, outputs):
+    """Outputs whose steps and rows are axes of their own, as the case has them."""
+    if case.offsets is None:
+        return outputs
+    row = np.repeat(np.arange(case.num_rows), case.row_lengths)
+    at = np.concatenate([np.arange(n) for n in case.row_lengths] or [[]]).astype(int)
+    return {name: array[at, row] for name, array in outputs.items()}
+
+
+def multiple_of(target, case):
+    """Of how many steps a call in the mode of a case must be a multiple."""
+    modes = target.capabilities.modes
+    return modes[case.mode].multiple.get("T", 1) if case.mode else 1
+
+
+def takes_parts(target, case):
+    """Whether rows may end before the last part begins: a part of them has no steps then."""
+    even = bool((case.row_lengths == case.num_steps).all())
+    return (
+        case.num_rows > 0
+        and (even or "length" in target.capabilities.empty)
+        and "steps" not in target.capabilities.sizes
+    )
+
+
+def first_input(case):
+    """The array of the first input."""
+    return next(iter(case.inputs.values()))
+
+
+def by_row(case, name):
+    """The axis of rows of a padded case's array or result."""
+    return 0 if name in case.states else 1
+
+
+def by_head(case, name):
+    """The axis of heads."""
+    return by_row(case, name) + 1 if case.offsets is None else 1
+
+
+def shaped(mask, array):
+    """A mask of steps and rows beside an array."""
+    return mask.reshape(*mask.shape, *[1] * (array.ndim - mask.ndim))
+
+
+def alone(case, row):
+    """One row of a case, padded and without lengths."""
+    kept = rows_kept(padded(case), slice(row, row + 1))
+    short = replace(steps(replace(kept, lengths=None), 0, int(case.row_lengths[row])))
+    return replace(short, states=dict.fromkeys(case.states)) if case.stateless else short
+
+
+def row_of(case, numbers, row):
+    """What the results of one row are, as far as it reaches."""
+    length = int(case.row_lengths[row])
+    found = {}
+    for name, array in numbers.items():
+        if name in case.states:
+            found[name] = array[row : row + 1]
+        elif case.offsets is not None:
+            found[name] = array[case.offsets[row] : case.offsets[row + 1], None]
+        else:
+            found[name] = array[:length, row : row + 1]
+    return found
+
+
+def others_of(case, name, array, row):
+    """The results of all rows but one."""
+    if name in case.states:
+        return np.delete(array, row, 0)
+    if case.offsets is not None:
+        return np.delete(array, slice(case.offsets[row], case.offsets[row + 1]), 0)
+    return np.delete(array, row, 1)
+
+
+def on_rows(case, numbers):
+    """The results as far as rows reach, one after the other."""
+    if case.offsets is not None:
+        return dict(numbers)
+    row = np.repeat(np.arange(case.num_rows), case.row_lengths)
+    at = np.concatenate([np.arange(n) for n in case.row_lengths] or [[]]).astype(int)
+    return {name: array if name in case.states else array[at, row] for name, array in numbers.items()}
+
+
+def other(case):
+    """The case packed if it is padded, else padded."""
+    return packed(case) if case.offsets is None else replace(padded(case), states=case.states)
+
+
+def cotangents(case):
+    """Numbers to begin the way back with, the same for every case of these shapes."""
+    draw = np.random.default_rng(7)
+    shapes = handed_shapes(case)
+    return {n: draw.choice([-1.0, 0.5, 0.25, 1.0], s.sizes).astype(case.config.numpy_dtype) for n, s in shapes.items()}
+
+
+def slope(loss, case, name, way, size):
+    """The central difference of a loss along a direction of one array."""
+    ahead, behind = (case.map(lambda own, a, s=s: a + s * size * way if own == name else a) for s in (1, -1))
+    return (loss(ahead) - loss(behind)) / (2 * size)

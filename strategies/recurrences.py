@@ -1,0 +1,331 @@
+"""Cases of recurrences: their sizes by letter, with rows padded or packed, in one of several modes."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from reference_rnn import Recurrence, RecurrenceCase, RecurrenceConfig, rounded
+from reference_rnn.recurrences import USUAL, padded, shapes_of
+
+from .forms import PLAIN, Form
+
+# On both sides of 4, 8, 16 and of what chunks are long, with few steps more often than many.
+STEPS = (3, 1, 7, 2, 17, 4, 65, 5, 33, 8, 16, 130, 9, 64, 6, 32)
+ROWS = (2, 1, 3, 2, 5, 1, 4)
+HEADS = (2, 1, 3, 1, 4)
+SIZES = (3, 2, 4, 1, 5, 2, 8, 3, 16, 7)
+ARRANGED = ("padded", "lengths", "packed")  # how rows lie beside one another
+KINDS = ("uniform", "dyadic", "uniform", "few", "uniform", "ends")  # of numbers
+COVERING = 24
+LARGEST = 2**19  # numbers of an array
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Which cases of recurrences may be drawn.
+
+    multiples   for each mode what sizes must be multiples of; the mode is None where there is one only
+    arranged    of ARRANGED;  stateless  whether states may be left out, None where it does not matter which
+    empty       of "time", "batch" and "length";  sizes  allowed values by letter, heads, batch and steps
+    """
+
+    recurrences: tuple[Recurrence, ...]
+    dtypes: tuple[str, ...] = ("float32",)
+    multiples: Mapping[str | None, Mapping[str, int]] = field(default_factory=lambda: {None: {}})
+    arranged: tuple[str, ...] = ARRANGED[:1]
+    stateless: bool | None = False
+    empty: tuple[str, ...] = ()
+    sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    min_steps: int = 1
+    min_rows: int = 1
+    min_heads: int = 1
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is a case at all."""
+        least = {"steps": self.min_steps, "batch": self.min_rows, "heads": self.min_heads}
+        fits = all(max(self.sizes.get(name, (number,))) >= number for name, number in least.items())
+        headed = self.min_heads == 1 or any(own.heads for own in self.recurrences)
+        return bool(self.arranged) and bool(self.multiples) and fits and headed
+
+    def from_block(self, block: bytes) -> RecurrenceCase:
+        """The case that a block of bytes stands for; of any two blocks they have nothing to do with each other."""
+        return self.filled(random.Random(block), {})
+
+    calm_from_block = from_block  # no case is void in its middle: a step is anchored or short
+
+    def covering(self, number: int) -> Iterator[RecurrenceCase]:
+        """Cases in which whatever is claimed meets in pairs; number: of the property, so that each has its own."""
+        for at, row in enumerate(rows_of(self.factors, COVERING)):
+            yield self.filled(random.Random(f"{number} {at}"), dict(zip(self.names, row)))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What covering cases combine."""
+        return "cell", "mode", "arranged", "dtype", "stateless", "steps", "batch", "heads", "kind"
+
+    @cached_property
+    def factors(self) -> tuple[tuple[Any, ...], ...]:
+        """The values of each of ``names``."""
+        least = max(self.min_steps, 1)
+        steps = tuple(dict.fromkeys(max(size, least) for size in (3, 1, 65, 2, 8, 33, 17)))
+        batch = tuple(dict.fromkeys(max(size, self.min_rows) for size in (2, 1, 3)))
+        heads = tuple(dict.fromkeys(max(size, self.min_heads) for size in (2, 1, 3)))
+        steps += (0,) if "time" in self.empty and not self.min_steps else ()
+        return (
+            tuple(range(len(self.recurrences))), tuple(self.multiples), self.arranged, self.dtypes,
+            (False, True) if self.stateless is None else (self.stateless,), self.sizes.get("steps", steps),
+            self.sizes.get("batch", batch), self.sizes.get("heads", heads), ("uniform", "dyadic", "few", "ends"),
+        )  # fmt: skip
+
+    def filled(self, draw: random.Random, chosen: Mapping[str, Any]) -> RecurrenceCase:
+        """A case with what is chosen, and all else drawn."""
+        of = chosen.get
+        cell = self.recurrences[of("cell", draw.randrange(len(self.recurrences)))]
+        mode = chosen["mode"] if "mode" in chosen else draw.choice(list(self.multiples))
+        stateless = of("stateless", draw.random() < 0.25 if self.stateless is None else self.stateless)
+        multiple = self.multiples[mode]
+        sizes = {letter: self.size(draw, letter, SIZES, multiple) for letter in cell.letters}
+        heads = of("heads", self.size(draw, "heads", HEADS, multiple)) if cell.heads else 1
+        heads = max(heads, self.min_heads if cell.heads else 1)
+        rows = max(of("batch", self.size(draw, "batch", ROWS, multiple)), self.min_rows)
+        least = multiple.get("T", 1)
+        steps = of("steps", self.size(draw, "steps", STEPS, {}))
+        steps = -(-max(steps, self.min_steps) // least) * least
+        each = rows * heads * max(int(np.prod([sizes[letter] for letter in cell.letters])), 1)
+        while steps * each > LARGEST and steps > max(least, self.min_steps) and "steps" not in self.sizes:
+            steps = -(-(steps // 2) // least) * least
+        config = RecurrenceConfig(cell, sizes, heads, of("dtype", draw.choice(self.dtypes)))
+        numbers = np.random.default_rng(draw.getrandbits(64))
+        kind = of("kind", draw.choice(KINDS))
+        arranged = of("arranged", draw.choice(self.arranged))
+        case = beside(config, steps, rows, mode)
+        case = case.map(
+            lambda name, array: drawn(numbers, array.shape, kind, cell.ranges.get(name, USUAL), config.dtype)
+        )
+        if arranged != "padded":
+            case = replace(case, lengths=self.lengths(draw, steps, rows, least))
+        if arranged == "packed":
+            case = packed(case)
+        return replace(case, states=dict.fromkeys(case.states)) if stateless else case
+
+    def size(self, draw: random.Random, name: str, usual: tuple[int, ...], multiple: Mapping[str, int]) -> int:
+        """A size: one that is allowed, and a multiple of what it must be."""
+        least = multiple.get(name, 1)
+        return draw.choice(self.sizes.get(name, ())) if name in self.sizes else -(-draw.choice(usual) // least) * least
+
+    def lengths(self, draw: random.Random, steps: int, rows: int, multiple: int) -> np.ndarray:
+        """How many steps each row has, one of them all, in no order."""
+        least = 0 if "length" in self.empty else min(1, steps // multiple)
+        found = [draw.randint(least, steps // multiple) * multiple for _ in range(rows)]
+        if rows:
+            found[draw.randrange(rows)] = steps
+        return np.array(found, np.int64)
+
+    def taken_apart(self, case: RecurrenceCase) -> tuple[RecurrenceCase, Form]:
+        """A case as properties see it: as it is."""
+        return case, PLAIN
+
+    def admits(self, case: RecurrenceCase) -> bool:
+        """Whether a case, made smaller, is still one that may be drawn."""
+        config, multiple = case.config, self.multiples.get(case.mode)
+        if multiple is None or config.cell not in self.recurrences or config.dtype not in self.dtypes:
+            return False
+        sizes = dict(config.sizes) | {"heads": config.heads, "batch": case.num_rows, "steps": case.num_steps}
+        lengths = case.row_lengths.tolist()
+        arranged = "packed" if case.offsets is not None else "padded" if case.lengths is None else "lengths"
+        return (
+            arranged in self.arranged
+            and (self.stateless is None or case.stateless == self.stateless)
+            and case.num_steps >= self.min_steps and case.num_rows >= self.min_rows and config.heads >= self.min_heads
+            and all(sizes[name] in allowed for name, allowed in self.sizes.items() if name in sizes)
+            and all(length % multiple.get("T", 1) == 0 for length in [case.num_steps, *lengths])
+            and all(sizes[name] % number == 0 for name, number in multiple.items() if name in sizes)
+            and (case.num_rows > 0 or "batch" in self.empty) and (case.num_steps > 0 or "time" in self.empty)
+            and (0 not in lengths or case.num_steps == 0 or "length" in self.empty)
+        )  # fmt: skip
+
+
+@lru_cache(256)
+def rows_of(factors: tuple[tuple[Any, ...], ...], count: int) -> list[tuple[Any, ...]]:
+    """So many rows that take one value of each factor, or as many as there are: in the first ones every pair meets."""
+    draw = random.Random(0)
+    missing = {
+        (a, i, b, j)
+        for a, b in itertools.combinations(range(len(factors)), 2)
+        for i in range(len(factors[a])) for j in range(len(factors[b]))
+    }  # fmt: skip
+    found: list[tuple[int, ...]] = []
+    while len(found) < count:
+        tried = [tuple(draw.randrange(len(values)) for values in factors) for _ in range(60)]
+        best = max(tried, key=lambda row: len(missing & met(row)))
+        missing -= met(best)
+        found.append(best)
+    return [tuple(values[number] for values, number in zip(factors, row)) for row in found]
+
+
+def met(row: tuple[int, ...]) -> set[tuple[int, int, int, int]]:
+    """The pairs of values that a row has."""
+    return {(a, row[a], b, row[b]) for a, b in itertools.combinations(range(len(row)), 2)}
+
+
+def beside(config: RecurrenceConfig, steps: int, rows: int, mode: str | None = None) -> RecurrenceCase:
+    """A case of zeros of these sizes."""
+    cell = config.cell
+    empty = RecurrenceCase(config, {name: np.zeros((steps, rows)) for name in cell.inputs}, dict.fromkeys(cell.states),
+                           dict.fromkeys(cell.parameters, np.zeros(0)), mode=mode)  # fmt: skip
+    made = {name: np.zeros(shape.sizes, config.numpy_dtype) for name, shape in shapes_of(empty).items()}
+    of = lambda names: {name: made[name] for name in names}  # noqa: E731
+    return replace(empty, inputs=of(cell.inputs), states=of(cell.states), parameters=of(cell.parameters))
+
+
+def drawn(
+    numbers: np.random.Generator, shape: tuple[int, ...], kind: str, bounds: tuple[float, float], dtype: str
+) -> np.ndarray:
+    """Numbers of a kind between two bounds, which single precision has, so that they are the same in every dtype."""
+    low, high = bounds
+    if kind == "few":
+        found = np.where(numbers.random(shape) < 0.3, 1.0, 0.0)
+    elif kind == "dyadic":
+        found = numbers.integers(-4, 5, shape) / 4
+    elif kind == "ends":
+        found = numbers.choice([low, high, (low + high) / 2, low, high], shape)
+    else:
+        found = numbers.uniform(low, high, shape)
+    exact = np.clip(found, low, high).astype(np.float32)
+    return rounded(exact.astype(np.float64), dtype)
+
+
+def packed(case: RecurrenceCase) -> RecurrenceCase:
+    """The same rows one after the other, without padding."""
+    row = np.repeat(np.arange(case.num_rows), case.row_lengths)
+    at = np.concatenate([np.arange(n) for n in case.row_lengths] or [[]]).astype(int)
+    inputs = {name: array[at, row] for name, array in case.inputs.items()}
+    offsets = np.concatenate([[0], np.cumsum(case.row_lengths)]).astype(np.int64)
+    return replace(case, inputs=inputs, lengths=None, offsets=offsets)
+
+
+def shrink_recurrence(
+    case: RecurrenceCase, fails: Callable[[RecurrenceCase], bool], admits: Callable[[RecurrenceCase], bool],
+    runs: int = 400, seconds: float = 10.0,
+) -> RecurrenceCase:  # fmt: skip
+    """The smallest case that still fails; runs, seconds: how often and how long it may be tried."""
+    deadline, found = time.monotonic() + seconds, True
+    while found:
+        found = False
+        for smaller in simpler(case):
+            if runs <= 0 or time.monotonic() > deadline:
+                return case
+            if not admits(smaller):
+                continue
+            runs -= 1
+            if fails(smaller):
+                case, found = smaller, True
+                break
+    return case
+
+
+def simpler(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
+    """Smaller cases, the smallest first: fewer rows, steps, heads and units; then simpler numbers."""
+    if case.offsets is not None:
+        for smaller in simpler(padded(case)):
+            if smaller.lengths is not None:
+                yield packed(smaller)
+        return
+    for count in halves(case.num_rows):
+        yield rows_kept(case, slice(count))
+        yield rows_kept(case, slice(case.num_rows - count, None))
+    for count in halves(case.num_steps):
+        yield steps_kept(case, count)
+    if case.config.cell.heads:
+        for count in halves(case.config.heads):
+            yield heads_kept(case, count)
+    for letter, size in case.config.sizes.items():
+        for count in halves(size):
+            yield letter_kept(case, letter, count)
+    yield from simpler_numbers(case)
+
+
+def halves(size: int) -> list[int]:
+    """Smaller sizes that are worth trying: 1, half, and one less."""
+    return sorted({1, size // 2, size - 1} - {0}) if size > 1 else []
+
+
+def rows_kept(case: RecurrenceCase, kept: slice) -> RecurrenceCase:
+    """Some rows of a padded case."""
+    inputs = {name: array[:, kept] for name, array in case.inputs.items()}
+    states = {name: None if array is None else array[kept] for name, array in case.states.items()}
+    return replace(case, inputs=inputs, states=states, lengths=None if case.lengths is None else case.lengths[kept])
+
+
+def steps_kept(case: RecurrenceCase, count: int) -> RecurrenceCase:
+    """The first steps of a padded case."""
+    lengths = None if case.lengths is None else np.minimum(case.lengths, count)
+    return replace(case, inputs={name: array[:count] for name, array in case.inputs.items()}, lengths=lengths)
+
+
+def heads_kept(case: RecurrenceCase, count: int) -> RecurrenceCase:
+    """The first heads of a padded case."""
+    inputs = {name: array[:, :, :count] for name, array in case.inputs.items()}
+    states = {name: None if array is None else array[:, :count] for name, array in case.states.items()}
+    return replace(case.replace(heads=count), inputs=inputs, states=states)
+
+
+def letter_kept(case: RecurrenceCase, letter: str, count: int) -> RecurrenceCase:
+    """The first numbers along the axes of a letter."""
+    cell = case.config.cell
+    letters = {**cell.inputs, **cell.states, **cell.parameters}
+
+    def cut(name: str, array: np.ndarray) -> np.ndarray:
+        ahead = array.ndim - len(letters[name])
+        return (
+            array[(..., *(slice(count if own == letter else None) for own in letters[name]))] if ahead >= 0 else array
+        )
+
+    return case.replace(sizes={**case.config.sizes, letter: count}).map(cut)
+
+
+def simpler_numbers(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
+    """The same case with zeros in the place of arrays, of parts of them, and of single numbers; then rounder ones."""
+    ranges = case.config.cell.ranges
+
+    def least(name: str) -> float:
+        low, high = ranges.get(name, USUAL)
+        return float(np.clip(0.0, low, high))
+
+    def changed(name: str, array: np.ndarray) -> RecurrenceCase:
+        return case.map(lambda own, old: array if own == name else old)
+
+    def differs(one: np.ndarray, other: np.ndarray) -> bool:
+        return not np.array_equal(one, other, equal_nan=True)
+
+    for name, array in case.arrays():
+        zeros = np.full_like(array, least(name))
+        if differs(array, zeros):
+            yield changed(name, zeros)
+            low, high = ranges.get(name, USUAL)
+            ones = np.full_like(array, np.clip(1.0, low, high))
+            if differs(array, ones):
+                yield changed(name, ones)
+    for name, array in case.arrays():
+        if array.size > 64:
+            continue
+        for at in np.ndindex(*array.shape):
+            if array[at] != least(name):
+                one = array.copy()
+                one[at] = least(name)
+                yield changed(name, one)
+    for name, array in case.arrays():
+        for step in (1.0, 0.25):
+            low, high = ranges.get(name, USUAL)
+            round_ = np.clip(np.round(array / step) * step, low, high).astype(array.dtype)
+            if differs(array, round_) and (step == 1.0 or differs(array * 4, np.round(array * 4))):
+                yield changed(name, round_)
