@@ -107,7 +107,7 @@ class Sequences:
         numbers = np.random.default_rng(draw.getrandbits(64))
         kind = of("kind", draw.choice(KINDS))
         arranged = of("arranged", draw.choice(self.arranged))
-        case = beside(config, steps, rows, mode)
+        case = zeros(config, steps, rows, mode)
         case = case.map(
             lambda name, array: drawn(numbers, array.shape, kind, cell.ranges.get(name, USUAL), config.dtype)
         )
@@ -177,7 +177,7 @@ def met(row: tuple[int, ...]) -> set[tuple[int, int, int, int]]:
     return {(a, row[a], b, row[b]) for a, b in itertools.combinations(range(len(row)), 2)}
 
 
-def beside(config: RecurrenceConfig, steps: int, rows: int, mode: str | None = None) -> RecurrenceCase:
+def zeros(config: RecurrenceConfig, steps: int, rows: int, mode: str | None = None) -> RecurrenceCase:
     """A case of zeros of these sizes."""
     cell = config.cell
     empty = RecurrenceCase(config, {name: np.zeros((steps, rows)) for name in cell.inputs}, dict.fromkeys(cell.states),
@@ -236,10 +236,14 @@ def shrink_recurrence(
 def simpler(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
     """Smaller cases, the smallest first: fewer rows, steps, heads and units; then simpler numbers."""
     if case.offsets is not None:
-        for smaller in simpler(padded(case)):
+        beside = replace(padded(case), states=case.states)
+        yield beside
+        for smaller in simpler(beside):
             if smaller.lengths is not None:
                 yield packed(smaller)
         return
+    if case.lengths is not None:
+        yield replace(case, lengths=None)
     for count in halves(case.num_rows):
         yield rows_kept(case, slice(count))
         yield rows_kept(case, slice(case.num_rows - count, None))

@@ -56,7 +56,7 @@ class StateProperty(Property):
 
     def random_cases(self, count: int) -> int:
         """How many random cases it is judged on, of so many of a profile."""
-        return max(round(self.share * count), min(count, 10))
+        return max(round(self.share * count / 8), min(count, 10))  # a case is dearer, and covering ones are as many
 
     def covering(self, allowed: Sequences, number: int) -> Any:
         """The covering cases, whatever the seed."""
@@ -86,6 +86,13 @@ class Given:
         """The numbers as outputs and states."""
         cell = self.case.config.cell
         return Handed(*({name: self.numbers[name] for name in names} for names in (cell.outputs, cell.states)))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The calls that a failure is about."""
+
+    calls: tuple[Call, ...]
 
 
 class RecurrentSubject(Subject):
@@ -181,7 +188,9 @@ def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: As
     """
     wide = "float64" in target.capabilities.dtypes
     case = case.in_dtype("float64") if wide else case
+    begun = len(target.record.made)
     a, b = one(case), other(case)
+    asked = Asked(tuple(call for call, _ in list(target.record.made)[begun:]))
     apart = {name: distance(a[name], b[name]) for name in a}
     u = UNIT[case.config.dtype]
     near = {name: ULPS * u * largest(a[name], b[name]) for name in a}
@@ -206,7 +215,7 @@ def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: As
         if apart[name][at] <= SHRINKS * np.nanmax(coarse, initial=0.0):
             return
     how = f"changes in the last place of what is given move it by {float(np.max(moved[name], initial=0.0)):.1e}"
-    fail(f"disagree:{name}", f"{said}; {how}")
+    fail(f"disagree:{name}", f"{said}; {how}", asked)
 
 
 @np.errstate(all="ignore")

@@ -196,7 +196,6 @@ class Subject:
         self.coverage.update(["void"] if void else areas)
         self.void_areas.update(areas if void else [])
 
-
     def covered(self, case: Case) -> list[str]:
         """The areas that a case exercises in the form in which it is asked."""
         return covered(case)
