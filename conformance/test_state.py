@@ -43,7 +43,7 @@ def test_dtype(target, case):
 
 @state(about_memory=True)
 def test_nothing_is_changed(target, case):
-    """The call changes neither its inputs nor the states that it is given, and its results share no memory with them."""
+    """A call changes neither its inputs nor the states that it is given, and its results share no memory with them."""
     answer = target(case).answer
     if answer.changed:
         fail("changed", f"the call changed {', '.join(answer.changed)}")
@@ -82,7 +82,7 @@ def test_step_by_step(target, case):
 
 @state(about_history=True, min_steps=2)
 def test_handed_on_is_all(target, case):
-    """The states that are handed on are all that a later call knows: continued twice, with others between, is the same."""
+    """States that are handed on are all that a later call knows: it is the same whatever was called in between."""
     multiple = multiple_of(target, case)
     applicable(case.num_steps > multiple and takes_parts(target, case))
     head, tail = steps(case, 0, multiple), steps(case, multiple, case.num_steps)
@@ -246,7 +246,7 @@ def test_modes_agree(target, case):
 
 @state(needs="equations")
 def test_equations(target, case):
-    """Results are those of the equations: step by step within what rounding may do, in other orders but for rounding."""
+    """Results are those of the equations: step by step within what rounding may do, else but for rounding."""
     applicable(case.config.cell.step is not None)
     if target.order(case) != "steps":
         ours = lambda c: {name: np.asarray(a) for name, a in handed(c).items()}  # noqa: E731

@@ -15,12 +15,13 @@ from conformance.faults.operators import derived, indistinct
 from conformance.kills import kills
 from conformance.trial.options import UsageError
 from conformance.trial.pool import cores
-from reference_rnn import CELLS, CellError, Config, parameter_shapes
+from reference_rnn import CELLS, CellError, Config, Recurrence, parameter_shapes
 from reference_rnn.derivatives import derivatives
 from reference_rnn.equations import arguments, written_out
 from reference_rnn.layouts import suffix
 
 from .console import verbatim
+from .recurrences import describe
 
 
 @click.command()
@@ -36,6 +37,9 @@ def cell(spec, judged, seed):
     """
     own = cell_named(spec)
     console = verbatim()
+    if isinstance(own, Recurrence):
+        describe(own, console)
+        return 0
     console.print(f"{own}: {' '.join((own.step.__doc__ or 'no description').split())}", soft_wrap=True)
     table = Table("parameter", "shape", "gates", box=SIMPLE)
     for name, shape in parameter_shapes(Config(own, 2, 3)).items():

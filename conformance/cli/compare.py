@@ -7,7 +7,7 @@ import json
 import click
 
 from conformance.chapters import catalogue
-from conformance.harness.load import TargetError, open_target
+from conformance.harness.load import TargetError, layers_only, open_target
 from conformance.judging.data import case_to_data
 from conformance.report.files import write
 from conformance.report.terminal import wrapped
@@ -58,7 +58,7 @@ def compare(old, new, options):
 def opened(side, target, limits):
     """One of the two targets; raises TargetError, saying which."""
     try:
-        return open_target(target, limits=limits)
+        return layers_only(open_target(target, limits=limits), "compare")
     except TargetError as error:
         raise TargetError(f"{side}: {error}") from None
 

@@ -9,10 +9,11 @@ from rich.table import Table
 import reference_rnn
 from conformance.harness.load import open_target
 from conformance.report.terminal import console
-from reference_rnn import CELLS, parameter_shapes, result_shapes, state_shapes
+from reference_rnn import CELLS, Recurrence, parameter_shapes, result_shapes, state_shapes
 from reference_rnn.question import LAYOUT, question_shapes
 
 from .cell import cell_named
+from .recurrences import sample, shape_table
 
 
 @click.command()
@@ -32,6 +33,10 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
     T steps, N rows of the batch, I input size, H hidden size, L layers, D directions. With a TARGET: under the names
     that it has for them, and in its layout.
     """
+    own = recurrence_of(target) if target else cell_named(cell)
+    if isinstance(own, Recurrence):
+        console().print(shape_table(sample(own)))
+        return 0
     case = reference_rnn.case(
         cell_named(cell), T=steps, N=rows, I=input_size, H=hidden_size, L=layers, D=2 if bidirectional else 1,
         batch_first=batch_first, bias=not no_bias,
@@ -46,6 +51,13 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
             part = ""
     console().print(table)
     return 0
+
+
+def recurrence_of(target):
+    """The first recurrence that a target claims; None for one of layers. Raises TargetError."""
+    opened = open_target(target)
+    opened.stop()
+    return next(iter(opened.capabilities.recurrences), None)
 
 
 def layout_of(target):

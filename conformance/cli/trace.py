@@ -16,6 +16,7 @@ from conformance.claims.capabilities import Capabilities
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.data import CounterexampleError
 from conformance.judging.judgement import Failure, within
+from conformance.judging.recurrences import RecurrentSubject
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import lowest_layers
 from conformance.trial.counterexamples import load
@@ -23,9 +24,11 @@ from conformance.trial.options import known
 from reference_rnn import Case, Config, forward, parameter_shapes, rounded, state_shapes
 from reference_rnn.layers import time_major, time_major_output
 from reference_rnn.question import LAYOUT, as_question
+from reference_rnn.recurrences import padded
 from strategies.cases import held
 
 from .console import verbatim
+from .recurrences import sample, trace_recurrence
 
 NOTHING = 2  # the target gave no numbers to show
 LAST = {
@@ -54,6 +57,8 @@ def trace(target, file, cell):
             known("cell", cell, opened.capabilities.cells)
         asked = next(own for own in opened.capabilities.cells if cell in (None, own))
         claims = replace(opened.capabilities, cells=(asked,))
+        if claims.recurrences:
+            return traced(RecurrentSubject(opened, claims), file, console)
         if file is not None:
             status = max(show(Subject(opened), case, console) for case in load(file).cases())
         else:
@@ -68,6 +73,19 @@ def trace(target, file, cell):
         raise TargetError(str(error)) from None
     finally:
         opened.stop()
+
+
+def traced(subject: RecurrentSubject, file: Path | None, console: Console) -> int:
+    """The same for a recurrence, in the mode that the case has, or in each that is claimed."""
+    claims = subject.capabilities
+    (cell,), dtype = claims.recurrences, claims.dtypes[0]
+    multiples = {name: mode.multiple.get("T", 1) for name, mode in claims.modes.items()} or {None: 1}
+    asked = [sample(cell, dtype, name, number) for name, number in multiples.items()]
+    cases = [padded(case) for case in load(file).cases()] if file else asked  # type: ignore[arg-type]
+    found = [trace_recurrence(subject, case, multiples[case.mode], console) for case in cases]
+    status = NOTHING if None in found else max(found)  # type: ignore[type-var]
+    console.print("nothing to compare with: only its shapes are known" if cell.step is None else LAST[status])
+    return min(status, 1)
 
 
 def by_hand(capabilities: Capabilities) -> Case:

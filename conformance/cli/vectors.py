@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from conformance.claims.capabilities import BIASES, DIMENSIONS, Capabilities, CapabilityError
-from conformance.harness.load import TargetError, open_target
+from conformance.harness.load import TargetError, layers_only, open_target
 from conformance.judging.judgement import Failure
 from conformance.judging.subject import Subject
 from conformance.trial import vectors as engine
@@ -138,7 +138,7 @@ def check(folder, target, options):
     """
     with stopping(open_target(target, limits=limits_of(options))) as opened:  # first: it may claim cells of its own
         try:
-            outcome = engine.judge(Subject(opened), engine.read_all(folder))
+            outcome = engine.judge(Subject(layers_only(opened, "vectors")), engine.read_all(folder))
         except engine.VectorError as error:
             raise TargetError(str(error)) from None
         except Failure as failure:

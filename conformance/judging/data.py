@@ -233,7 +233,8 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
         before += number < found.before
         compared += [] if plain else [len(entries) - 1]
     return {
-        "schema": RECURRENT if isinstance(found.case, RecurrenceCase) else SCHEMA, "target": found.target, "property": found.property, "message": found.message,
+        "schema": RECURRENT if isinstance(found.case, RecurrenceCase) else SCHEMA,
+        "target": found.target, "property": found.property, "message": found.message,
         "kind": found.kind, "demand": found.demand, "repeatable": found.repeatable,
         "case": case_to_data_2(found.case), "before": before, "compared": compared,
         "calls": entries,

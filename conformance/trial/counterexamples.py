@@ -60,7 +60,7 @@ def claimed_by(file: Path) -> None:
     """Loads the target of the counterexample in a file, if it is about a cell that only the target claims."""
     with contextlib.suppress(FileError, TargetError, KeyError, TypeError):
         data = read_json(file, LARGEST)
-        if isinstance(data["case"]["cell"], dict):
+        if isinstance(data["case"].get("cell") or data["case"]["config"]["cell"], dict):
             open_target(data["target"]).stop()
 
 

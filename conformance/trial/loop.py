@@ -16,6 +16,7 @@ from typing import Any
 from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.blame import blame
 from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.recurrent import diagnose_recurrences
 from conformance.events import Diagnosing, Diagnosis, Event, FailureFound, Finished, Judged, PropertyResult, Started
 from conformance.harness.child import said
 from conformance.harness.load import Target, TargetError, open_target
@@ -241,6 +242,8 @@ def explain(
     passed = [result.id for result in results if result.status == "passed"]
     try:
         with stopping(reopen()) as target:
+            if target.capabilities.recurrences:
+                return diagnose_recurrences(target)
             if target.stages:
                 return blame(target.stages, failed, plan.limits)
             return diagnose(target, plan.properties, failed, passed, seconds=seconds)
