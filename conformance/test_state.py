@@ -341,19 +341,15 @@ def padded_outputs(case, outputs):
         return outputs
     beside = {name: np.zeros((case.num_steps, case.num_rows, *a.shape[1:])) for name, a in outputs.items()}
     for name, array in outputs.items():
-        for row, (start, end) in enumerate(zip(case.offsets[:-1], case.offsets[1:])):
-            beside[name][: end - start, row] = array[start:end]
-    most = {name: a for name, a in beside.items()}
-    return most
+        beside[name][case.valid] = array
+    return beside
 
 
 def as_arranged(case, outputs):
     """Outputs whose steps and rows are axes of their own, as the case has them."""
     if case.offsets is None:
         return outputs
-    row = np.repeat(np.arange(case.num_rows), case.row_lengths)
-    at = np.concatenate([np.arange(n) for n in case.row_lengths] or [[]]).astype(int)
-    return {name: array[at, row] for name, array in outputs.items()}
+    return {name: array[case.valid] for name, array in outputs.items()}
 
 
 def multiple_of(target, case):
@@ -426,9 +422,7 @@ def on_rows(case, numbers):
     """The results as far as rows reach, one after the other."""
     if case.offsets is not None:
         return dict(numbers)
-    row = np.repeat(np.arange(case.num_rows), case.row_lengths)
-    at = np.concatenate([np.arange(n) for n in case.row_lengths] or [[]]).astype(int)
-    return {name: array if name in case.states else array[at, row] for name, array in numbers.items()}
+    return {name: array if name in case.states else array[case.valid] for name, array in numbers.items()}
 
 
 def other(case):

@@ -76,7 +76,7 @@ class Recurrence(Cell):
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recurrence):
-            return str.__eq__(self, other)  # type: ignore[arg-type]
+            return str.__eq__(self, other)
         codes = [getattr(one.step, "__code__", None) for one in (self, other)]
         return self.shapes == other.shapes and codes[0] == codes[1]
 
@@ -237,6 +237,13 @@ class RecurrenceCase:
             return np.diff(np.asarray(self.offsets, np.int64))
         return np.full(self.num_rows, self.num_steps) if self.lengths is None else np.asarray(self.lengths, np.int64)
 
+    @property
+    def valid(self) -> tuple[np.ndarray, np.ndarray]:
+        """The step and the row of all that is no padding, row by row: where packed rows stand in padded ones."""
+        lengths = self.row_lengths
+        rows = np.repeat(np.arange(len(lengths)), lengths)
+        return np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths), rows
+
     def replace(self, **changes: Any) -> RecurrenceCase:
         """This case with other fields; names of the configuration's fields change that."""
         config = {name: changes.pop(name) for name in list(changes) if name in ("sizes", "heads", "dtype")}
@@ -280,7 +287,10 @@ class RecurrenceCase:
         given = {name: a.tolist() for name, a in self.inputs.items()}
         parts = [repr(given)]
         states = {name: a.tolist() for name, a in self.states.items() if a is not None}
-        named = {"states": states, "parameters": {name: a.tolist() for name, a in self.parameters.items()}}
+        named: dict[str, Any] = {
+            "states": states,
+            "parameters": {name: a.tolist() for name, a in self.parameters.items()},
+        }
         named |= {name: a.tolist() for name, a in (("lengths", self.lengths), ("offsets", self.offsets))
                   if a is not None}  # fmt: skip
         named |= {"mode": self.mode, "dtype": "" if self.config.dtype == "float32" else self.config.dtype}
@@ -345,7 +355,8 @@ def walked(case: RecurrenceCase) -> list[tuple[int, str]]:
 
 def sized(case: RecurrenceCase) -> RecurrenceConfig:
     """The configuration that the arrays of a case say."""
-    cell, sizes, heads = case.config.cell, {}, 1
+    cell, heads = case.config.cell, 1
+    sizes: dict[str, int] = {}
     before = 1 if case.offsets is not None else 2
     kinds = ((cell.parameters, 0), (cell.inputs, before), (cell.states, 1))
     given = dict(case.arrays())
@@ -365,15 +376,14 @@ def sized(case: RecurrenceCase) -> RecurrenceConfig:
 def padded(case: RecurrenceCase) -> RecurrenceCase:
     """The same case with rows beside one another, padded with zeros, and with zeros where no state is given."""
     zeros = {name: np.zeros(shape.sizes) for name, shape in shapes_of(case).items() if name in case.states}
-    states = {name: zeros[name] if state is None else state for name, state in case.states.items()}
+    states: dict[str, Any] = {name: zeros[name] if state is None else state for name, state in case.states.items()}
     if case.offsets is None:
         return replace(case, states=states)
     lengths, T = case.row_lengths, case.num_steps
 
     def beside(packed: np.ndarray) -> np.ndarray:
         made = np.zeros((T, len(lengths), *packed.shape[1:]), packed.dtype)
-        for row, (start, length) in enumerate(zip(case.offsets[:-1], lengths)):  # type: ignore[index]
-            made[:length, row] = packed[start : start + length]
+        made[case.valid] = packed
         return made
 
     inputs = {name: beside(array) for name, array in case.inputs.items()}
@@ -425,8 +435,9 @@ def held(alive: np.ndarray, new: Any, old: Any) -> Any:
 def stack(parts: list[Any]) -> Any:
     """Arrays or balls along a new first axis."""
     if isinstance(parts[0], Ball):
-        return Ball(*(np.stack([np.broadcast_to(getattr(b, name), b.shape) for b in parts]) for name in ("mid", "rad")),
-                    parts[0].arithmetic)  # fmt: skip
+        mid = np.stack([ball.mid for ball in parts])
+        rad = np.stack([np.broadcast_to(ball.rad, ball.shape) for ball in parts])
+        return Ball(mid, rad, parts[0].arithmetic)
     return np.stack(parts)
 
 
@@ -434,9 +445,7 @@ def like(case: RecurrenceCase, found: Handed) -> Handed:
     """The result of padded rows as the case has them: packed where its inputs are."""
     if case.offsets is None:
         return found
-    at = np.concatenate([np.arange(n) for n in case.row_lengths] or [[]]).astype(int)
-    row = np.repeat(np.arange(case.num_rows), case.row_lengths)
-    return replace(found, outputs={name: value[at, row] for name, value in found.outputs.items()})
+    return replace(found, outputs={name: value[case.valid] for name, value in found.outputs.items()})
 
 
 def check_shapes(own: Recurrence) -> None:
@@ -475,9 +484,9 @@ def try_out(own: Recurrence) -> None:
         raise CellError(f"{own}: its step takes {', '.join(arguments)}, must take {', '.join(names)}")
     config = RecurrenceConfig(own, dict(zip(own.letters, TRIED * (1 + len(own.letters) // len(TRIED)))), 2)
     given = {name: np.full(config.axes(letters, (5, "N")).sizes, middle(own, name))
-             for name, letters in (own.inputs | dict(own.states)).items()}  # fmt: skip
+             for name, letters in {**own.inputs, **own.states}.items()}  # fmt: skip
     weights = {name: np.full(config.axes(letters).sizes, middle(own, name)) for name, letters in own.parameters.items()}
-    must = [(name, config.axes(letters, (5, "N"))) for name, letters in (own.outputs | dict(own.states)).items()]
+    must = [(name, config.axes(letters, (5, "N"))) for name, letters in {**own.outputs, **own.states}.items()]
     for lift in (float64, lambda array: exact(array, arithmetic("float32"))):
         x, s, p = ([lift(a) for a in part] for part in ([given[n] for n in own.inputs], [given[n] for n in own.states],
                                                         list(weights.values())))  # fmt: skip

@@ -183,8 +183,7 @@ def zeros(config: RecurrenceConfig, steps: int, rows: int, mode: str | None = No
     empty = RecurrenceCase(config, {name: np.zeros((steps, rows)) for name in cell.inputs}, dict.fromkeys(cell.states),
                            dict.fromkeys(cell.parameters, np.zeros(0)), mode=mode)  # fmt: skip
     made = {name: np.zeros(shape.sizes, config.numpy_dtype) for name, shape in shapes_of(empty).items()}
-    of = lambda names: {name: made[name] for name in names}  # noqa: E731
-    return replace(empty, inputs=of(cell.inputs), states=of(cell.states), parameters=of(cell.parameters))
+    return empty.map(lambda name, _: made[name]).replace(states={name: made[name] for name in cell.states})
 
 
 def drawn(
@@ -206,9 +205,7 @@ def drawn(
 
 def packed(case: RecurrenceCase) -> RecurrenceCase:
     """The same rows one after the other, without padding."""
-    row = np.repeat(np.arange(case.num_rows), case.row_lengths)
-    at = np.concatenate([np.arange(n) for n in case.row_lengths] or [[]]).astype(int)
-    inputs = {name: array[at, row] for name, array in case.inputs.items()}
+    inputs = {name: array[case.valid] for name, array in case.inputs.items()}
     offsets = np.concatenate([[0], np.cumsum(case.row_lengths)]).astype(np.int64)
     return replace(case, inputs=inputs, lengths=None, offsets=offsets)
 

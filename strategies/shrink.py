@@ -31,7 +31,7 @@ def shrink(
     runs, seconds: how often and how long the implementation may be called at most.
     """
     if isinstance(case, RecurrenceCase):
-        return shrink_recurrence(case, fails, admits, runs, seconds)  # type: ignore[return-value,arg-type]
+        return shrink_recurrence(case, fails, admits, runs, seconds)
     search = Search(case, fails, admits, runs, seconds)
     before = None
     with contextlib.suppress(Spent):

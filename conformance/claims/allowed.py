@@ -26,10 +26,11 @@ def taken(claims: Capabilities) -> Any:
 def sequences(claims: Capabilities, **draws: Any) -> Sequences:
     """The cases of recurrences that are drawn for a target; draws: fields of Sequences that narrow what is claimed."""
     arranged = ["padded", *(["lengths"] if claims.lengths else []), *(["packed"] if claims.packed else [])]
-    multiples = {name: mode.multiple for name, mode in claims.modes.items()} or {None: {}}
+    modes: dict[str | None, Any] = {name: mode.multiple for name, mode in claims.modes.items()}
+    empty: Any = claims.empty
     found = {
-        "recurrences": claims.recurrences, "dtypes": claims.dtypes, "multiples": multiples,
-        "arranged": tuple(arranged), "stateless": None if claims.default_state else False, "empty": tuple(claims.empty),
+        "recurrences": claims.recurrences, "dtypes": claims.dtypes, "multiples": modes or {None: {}},
+        "arranged": tuple(arranged), "stateless": None if claims.default_state else False, "empty": tuple(empty),
         "sizes": {name: tuple(sizes) for name, sizes in claims.sizes.items()},
     }  # fmt: skip
     if "arranged" in draws:

@@ -23,7 +23,7 @@ SMALL = {"steps": 4, "rows": 2, "heads": 2}  # of what is shown
 
 def describe(cell: Recurrence, console: Console) -> None:
     """Prints what follows from a recurrence: its arrays, its equations, and the mistakes that are made of them."""
-    doc = (cell.step.__doc__ if cell.step else "") or "no description"
+    doc = getattr(cell.step, "__doc__", None) or "no description"
     console.print(f"{cell}: {' '.join(doc.split())}", soft_wrap=True)
     console.print(shape_table(sample(cell)))
     for name, (low, high) in cell.ranges.items():
@@ -99,7 +99,7 @@ def trace_recurrence(subject: RecurrentSubject, case: RecurrenceCase, multiple: 
     return int(marked)
 
 
-def within(balls: Handed, name: str, at: tuple[int, ...], value: float) -> bool:
+def within(balls: Handed, name: str, at: tuple[int, ...], value: np.ndarray) -> bool:
     """Whether a number is what the equations allow."""
     ball = dict(balls.items())[name]
-    return bool(ball[at].contains(np.float64(value)))
+    return bool(ball[at].contains(value))

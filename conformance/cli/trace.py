@@ -79,11 +79,13 @@ def traced(subject: RecurrentSubject, file: Path | None, console: Console) -> in
     """The same for a recurrence, in the mode that the case has, or in each that is claimed."""
     claims = subject.capabilities
     (cell,), dtype = claims.recurrences, claims.dtypes[0]
-    multiples = {name: mode.multiple.get("T", 1) for name, mode in claims.modes.items()} or {None: 1}
+    multiples: dict[str | None, int] = {None: 1}
+    if claims.modes:
+        multiples = {name: mode.multiple.get("T", 1) for name, mode in claims.modes.items()}
     asked = [sample(cell, dtype, name, number) for name, number in multiples.items()]
     cases = [padded(case) for case in load(file).cases()] if file else asked  # type: ignore[arg-type]
     found = [trace_recurrence(subject, case, multiples[case.mode], console) for case in cases]
-    status = NOTHING if None in found else max(found)  # type: ignore[type-var]
+    status = max(NOTHING if one is None else one for one in found)
     console.print("nothing to compare with: only its shapes are known" if cell.step is None else LAST[status])
     return min(status, 1)
 

@@ -41,7 +41,7 @@ def diagnose_recurrences(target: Target) -> Diagnosis:
     subject.restart()
     named: dict[Mistake, dict[str, int]] = {}
     known: list[str] = []
-    modes = list(subject.capabilities.modes) or [None]
+    modes: list[str | None] = [*subject.capabilities.modes] or [None]
     for cell in subject.capabilities.recurrences:
         if cell.step is None:
             known.append(f"only the shapes of {cell} are known: with its equations, a mistake in them has a name")
@@ -127,8 +127,8 @@ def told(answered: Sequence[Answered]) -> str:
     kinds = f"only those with {' and '.join(only)} are" if only and right else "wrong are cases of every kind"
     places = [place for one in wrong for place in wrong_places(one)]
     arrays = list(dict.fromkeys(name for name, _ in places))
-    steps = [step for _, step in places if step is not None]
-    since = f", never before step {min(steps)}" if steps and min(steps) else ""
+    earliest = min((step for _, step in places if step is not None), default=0)
+    since = f", never before step {earliest}" if earliest else ""
     return f"{kinds}, in {' and '.join(arrays)}{since}"
 
 
@@ -144,10 +144,7 @@ def wrong_places(one: Answered) -> Iterator[tuple[str, int | None]]:
         elif one.case.offsets is None:
             yield name, int(np.argwhere(apart)[:, 0].min())
         else:
-            starts = one.case.offsets[:-1][:, None]
-            places = np.argwhere(apart)[:, 0][None]
-            since = np.where(places >= starts, places - starts, one.case.num_steps)
-            yield name, int(since.min(0).min())
+            yield name, int(one.case.valid[0][np.argwhere(apart)[:, 0]].min())
 
 
 TRAITS: dict[str, Callable[[RecurrenceCase], bool]] = {

@@ -197,7 +197,8 @@ def slip(id: str, title: str, *changes: tuple[str, str]) -> Mistake:
 
 def diff(old: str, new: str) -> str:
     """Two texts as lines that go and lines that come."""
-    lines = difflib.unified_diff(*(textwrap.dedent(text).splitlines() for text in (old, new)), lineterm="", n=0)
+    before, after = (textwrap.dedent(text).splitlines() for text in (old, new))
+    lines = difflib.unified_diff(before, after, lineterm="", n=0)
     return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
@@ -240,8 +241,7 @@ def operated(cell: Recurrence) -> Iterator[Mistake]:
         if after in seen:
             continue
         seen.add(after)
-        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=0)
-        patch = "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+        patch = diff(before, after)
         id = f"{cell.lower().replace('_', '-')}.{operator}.{number}"
         yield Mistake(id, f"{title} ({cell})", patch, reference_of(sources(), step_of(cell, after)))
 
@@ -328,7 +328,7 @@ def replaced(tree: ast.FunctionDef, place: int, text: str) -> ast.FunctionDef:
         def visit(self, node: ast.AST) -> ast.AST:
             return ast.parse(text, mode="eval").body if node is old else self.generic_visit(node)
 
-    return Put().visit(changed)
+    return Put().visit(changed)  # type: ignore[return-value]
 
 
 def early(tree: ast.FunctionDef, state: str) -> Iterator[tuple[str, str, ast.FunctionDef]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_rnn import Case, result_shapes, rounded
+from reference_rnn import Case, RecurrenceCase, rounded
 
 from .answer import Answer, Problem
 from .channel import Nonsense
@@ -29,6 +29,7 @@ WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 LARGEST_LINE = 2**20  # bytes of a reply without numbers
 LARGEST_NUMBER = 128  # bytes of a number in a reply: room for axes too many, and for blanks
 MOST_AXES = 32
+RECURRENT = 2  # the schema of requests about recurrences; those about layers do not say theirs
 
 
 class CommandTarget(ProcessTarget):
@@ -127,11 +128,13 @@ def numbers_in_answer(do: str, case: Case) -> int:
     """How many numbers a right answer has."""
     if do == "gradients":
         return sum(array.size for _, array in case.arrays())
-    return sum(math.prod(shape.sizes) for shape in result_shapes(case).values())
+    return sum(math.prod(shape.sizes) for shape in case.result_shapes().values())
 
 
 def request(do: str, case: Case, cotangents: Cotangents) -> dict[str, Any]:
     """A case, and cotangents where gradients are asked for, as one request."""
+    if isinstance(case, RecurrenceCase):
+        return recurrent_request(do, case, cotangents)
     tensors = {name: tensor(array) for name, array in case.arrays()}
     message = {
         "do": do,
@@ -142,6 +145,24 @@ def request(do: str, case: Case, cotangents: Cotangents) -> dict[str, Any]:
         "lengths": None if case.lengths is None else np.asarray(case.lengths).tolist(),
     }
     return message | {name: None if d is None else tensor(d) for name, d in cotangents.items()}
+
+
+def recurrent_request(do: str, case: RecurrenceCase, cotangents: Cotangents) -> dict[str, Any]:
+    """The same for a case of a recurrence, whose arrays have names of their own."""
+    kinds = ("parameters", "inputs", "states")
+    named = {
+        kind: {name: None if a is None else tensor(a) for name, a in getattr(case, kind).items()} for kind in kinds
+    }
+    counts = {"lengths": None, "offsets": None} | {name: array.tolist() for name, array in case.counts()}
+    message: dict[str, Any] = (
+        {"do": do, "schema": RECURRENT, "config": case.config.told, "mode": case.mode} | named | counts
+    )
+    if do == "gradients":
+        message |= {"d_outputs": {}, "d_states": {}}
+    for name, array in cotangents.items():
+        kind, _, own = name.partition(".")
+        message[kind][own] = None if array is None else tensor(array)
+    return message
 
 
 def tensor(array: np.ndarray) -> dict[str, Any]:
@@ -164,6 +185,8 @@ def results(reply: dict[str, Any], do: str, case: Case) -> dict[str, np.ndarray]
             raise Nonsense(f'it answered gradients with {short(reply)}, must be {{"gradients": {{name: array}}}}')
         given = {name: array_of(f"the gradient of {name}", value) for name, value in found.items() if value is not None}
         return as_meant(given, case)
+    if isinstance(case, RecurrenceCase):
+        return recurrent_results(reply, case)
     names = ("output", "h_n", "c_n") if case.config.num_states == 2 else ("output", "h_n")
     for name in names:
         if name not in reply:
@@ -171,8 +194,21 @@ def results(reply: dict[str, Any], do: str, case: Case) -> dict[str, np.ndarray]
     return as_meant({name: array_of(name, reply[name]) for name in names if reply[name] is not None}, case)
 
 
+def recurrent_results(reply: dict[str, Any], case: RecurrenceCase) -> dict[str, np.ndarray]:
+    """The outputs and states of a reply; raises Nonsense."""
+    found = {}
+    for kind in ("outputs", "states"):
+        if not isinstance(reply.get(kind), dict):
+            said = ", ".join(reply) or "nothing"
+            raise Nonsense(
+                f'it answered forward without {kind}; it gave {said}, must give {{"{kind}": {{name: array}}}}'
+            )
+        found[kind] = {name: array_of(name, value) for name, value in reply[kind].items() if value is not None}
+    return as_meant(found["outputs"], case) | found["states"]  # which may be wider
+
+
 @np.errstate(over="ignore")
-def as_meant(arrays: dict[str, np.ndarray], case: Case) -> dict[str, np.ndarray]:
+def as_meant(arrays: dict[str, np.ndarray], case: Case | RecurrenceCase) -> dict[str, np.ndarray]:
     """The numbers of the case's dtype that decimals stand for: nine digits are enough to tell those of float32."""
     return {name: rounded(array, case.config.dtype).astype(np.float64) for name, array in arrays.items()}
 

@@ -110,7 +110,7 @@ def copied(case: Case) -> Case:
     for name, array in arrays.items():
         if layout := unusual(array):
             made[name] = child.rebuilt(made[name], *layout)
-    counts = {name: alike(array) for name, array in case.counts()}
+    counts: dict[str, Any] = {name: alike(array) for name, array in case.counts()}
     return replace(case.map(lambda name, _: made[name]), config=copy.copy(case.config), **counts)
 
 

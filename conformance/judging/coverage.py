@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from strategies.memory import LAYOUTS
 class Area:
     """Something that must be exercised where it is claimed."""
 
-    covers: Callable[[Case], bool]
+    covers: Callable[[Any], bool]
     claimed: Callable[[Capabilities], bool] = lambda capabilities: True
 
 

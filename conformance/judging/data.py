@@ -142,7 +142,7 @@ def lengths_from_data(data: Any) -> np.ndarray | None:
     return of_kind(lengths, kind) if kind else lengths
 
 
-def array_from_data(name: str, entry: dict[str, Any], config: Config) -> np.ndarray:
+def array_from_data(name: str, entry: dict[str, Any], config: Config | RecurrenceConfig) -> np.ndarray:
     """One array in its memory layout."""
     if entry["memory"] not in LAYOUTS:
         raise ValueError(f"memory is {entry['memory']!r}, must be one of {', '.join(LAYOUTS)}")

@@ -22,7 +22,6 @@ from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes
 from reference_rnn.recurrences import shapes_of
-from strategies.recurrences import Sequences
 
 from .coverage import recurrent
 from .judgement import Refused, fail
@@ -58,7 +57,7 @@ class StateProperty(Property):
         """How many random cases it is judged on, of so many of a profile."""
         return max(round(self.share * count / 8), min(count, 10))  # a case is dearer, and covering ones are as many
 
-    def covering(self, allowed: Sequences, number: int) -> Any:
+    def covering(self, allowed: Any, number: int) -> Any:
         """The covering cases, whatever the seed."""
         return allowed.covering(number)
 
@@ -152,11 +151,11 @@ class RecurrentSubject(Subject):
             return {}
         return {name: (ball.mid, np.nan_to_num(ball.rad, nan=np.inf)) for name, ball in self.balls(call.case).items()}
 
-    def balls(self, case: RecurrenceCase) -> Handed:
+    def balls(self, case: Any) -> Handed:
         """The results by the equations, with what rounding may do to them step by step."""
         return handed(case, self.arithmetic(case))
 
-    def order(self, case: RecurrenceCase) -> str:
+    def order(self, case: Any) -> str:
         """In which order the target claims to compute a case."""
         return self.capabilities.order if case.mode is None else self.capabilities.modes[case.mode].order
 
@@ -236,9 +235,8 @@ def sensitivity(one: Asking, case: RecurrenceCase, a: Numbers) -> dict[str, floa
     draw, moved = np.random.default_rng(0), dict.fromkeys(a, 0.0)
     toward = {name: draw.choice([-1.0, 1.0], (TRIES, *array.shape)) for name, array in case.arrays()}
     for number in range(TRIES):
-        changed = case.map(
-            lambda name, array, n=number: np.nextafter(array, (toward[name][n] * np.inf).astype(array.dtype))
-        )
+        way = {name: np.inf * signs[number] for name, signs in toward.items()}
+        changed = case.map(lambda name, array, way=way: np.nextafter(array, way[name].astype(array.dtype)))  # type: ignore[misc]
         found = one(changed)
         for name in a:
             apart = distance(a[name], found[name])

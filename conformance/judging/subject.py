@@ -66,7 +66,7 @@ class Subject:
         """The module that the target is, as this interpreter imports it; empty for what is none."""
         return self.target.module
 
-    def arithmetic(self, case: Case) -> Arithmetic:
+    def arithmetic(self, case: Any) -> Arithmetic:
         """What rounding is allowed to the target in this case."""
         return self.capabilities.rounding(case.config.dtype)
 
@@ -103,7 +103,7 @@ class Subject:
             raise Refused
         return self.make("forward", self.asked(case), {})
 
-    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+    def gradients(self, case: Any, cotangents: Cotangents) -> Answer:
         """The gradients that the target returned, as they are; raises like ``answer``."""
         if not self.takes(case):
             raise Refused
