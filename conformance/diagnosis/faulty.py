@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from conformance.adapters import reference
+from conformance.claims.capabilities import Capabilities
 from conformance.faults import Fault, FaultyReference
-from reference_rnn import CELLS, Case, arithmetic
+from conformance.faults.recurrences import Mistake
+from reference_rnn import CELLS, Case, Recurrence, RecurrenceCase, arithmetic, handed, rounded
 
 
 class FaultyTarget:
@@ -42,3 +44,28 @@ def moved(case: Case) -> Case:
     seed = zlib.crc32(b"".join(array.tobytes() for _, array in case.arrays()))
     generator, u = np.random.default_rng(seed), arithmetic(case.config.dtype).u
     return case.map(lambda _, array: array * (1 + 2 * u * generator.choice([-1.0, 1.0], array.shape)))
+
+
+class FaultyRecurrence:
+    """A target made of the reference of a recurrence, in one mode or in all of them with a mistake.
+
+    cell   whose equations they are;  capabilities  what is claimed, where that may be its shapes alone
+    modes  that have it; all of them if none is named
+    """
+
+    def __init__(
+        self, cell: Recurrence, mistake: Mistake | None, capabilities: Capabilities, modes: Collection[str] = ()
+    ) -> None:
+        self.cell = cell
+        self.mistake = mistake
+        self.capabilities = capabilities
+        self.modes = modes
+
+    def forward(self, case: RecurrenceCase) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Outputs and states, in the dtype of the case."""
+        case = replace(case, config=replace(case.config, cell=self.cell))
+        has = self.mistake is not None and (not self.modes or case.mode in self.modes)
+        found = self.mistake.handed(case) if self.mistake and has else handed(case)
+        named = [{name: rounded(np.array(a), case.config.dtype) for name, a in part.items()}
+                 for part in (found.outputs, found.states)]  # fmt: skip
+        return named[0], named[1]

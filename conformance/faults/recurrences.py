@@ -101,7 +101,18 @@ SHOWN = "steps.append([held(alive, output, 0.0) for output in new[: len(cell.out
 ENDED = "return like(case, Handed(outputs, dict(zip(cell.states, states))))"
 ALIVE = "alive = t < plain.row_lengths"
 
+# A second run beside the first one, from zeros.
+ASIDE = (
+    GIVEN, f"{GIVEN}\n    aside = [0 * s for s in states]",
+    STEP, f"{STEP}\n        alone = {STEP.removeprefix('new = ').replace('states, p', 'aside, p')}",
+    KEPT, f"{KEPT}\n        aside = [held(t < plain.row_lengths, *b) for b in zip(alone[len(cell.outputs) :], aside)]",
+)  # fmt: skip
+
 SLIPS = {
+    "given-not-in-final": ("the states that are handed on leave out those that were given", *ASIDE, ENDED,
+                           ENDED.replace("states)", "aside)")),
+    "given-not-in-outputs": ("the outputs leave out the states that are given", *ASIDE, SHOWN,
+                             SHOWN.replace("in new[", "in alone[")),
     "state-ignored": ("the states that are given are ignored", GIVEN, GIVEN.replace("lift(", "0 * lift(")),
     "state-of-row-0": ("every row starts from the states of row 0", GIVEN,
                        "states = [lift(0 * plain.states[name] + plain.states[name][:1]) for name in cell.states]"),

@@ -104,7 +104,6 @@ class RecurrentSubject(Subject):
     def __call__(self, case: Any) -> Any:
         """The target's numbers for a case; raises Failure if there are none, or they have other shapes."""
         answer = self.answer(case)
-        self.cover(case, set())
         call = self.record.call_of(answer) or Call("forward", case)
         must = handed_shapes(case)
         for name in answer.arrays.keys() - must.keys():
@@ -125,8 +124,9 @@ class RecurrentSubject(Subject):
         """The target's gradients by name; cotangents: of outputs and states by their names."""
         kinds = {"d_outputs": case.config.cell.outputs, "d_states": case.config.cell.states}
         asked = {f"{kind}.{name}": cotangents.get(name) for kind, names in kinds.items() for name in names}
-        answer = self.gradients(case, asked)
-        self.cover(case, set())
+        if not self.takes(case):
+            raise Refused
+        answer = self.make("gradients", case, asked)
         must = {name: shape for name, shape in shapes_of(case).items() if name in dict(case.arrays())}
         for name, shape in must.items():
             if name not in answer.arrays:
@@ -135,10 +135,6 @@ class RecurrentSubject(Subject):
             if given != shape.sizes:
                 fail(f"shape:{name}", f"the gradient of {name} has shape {given}, must be {shape} like {name}")
         return {name: np.asarray(answer.arrays[name], np.float64) for name in must}
-
-    def cover(self, case: Any, void: set[int]) -> None:
-        """Counts what a case exercised."""
-        self.coverage.update(self.covered(case))
 
     def covered(self, case: Any) -> list[str]:
         """The areas that a case exercises."""

@@ -1,0 +1,443 @@
+"""Recurrences as targets: what hands its state on rightly conforms, and each mistake in that is found."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import conformance
+from conformance import Capabilities, CapabilityError, Mode
+from conformance.diagnosis.faulty import FaultyRecurrence
+from conformance.faults.recurrences import mistakes_of
+from conformance.report import html
+from reference_rnn import exp, recurrence, vecmat
+
+SHAPES = {
+    "inputs": {"q": "K", "k": "K", "v": "V", "g": "K"}, "states": {"S": "KV"}, "outputs": {"o": "V"},
+    "ranges": {"g": (-2, 0)},
+}  # fmt: skip
+
+
+@recurrence(**SHAPES)
+def gated(q, k, v, g, S):
+    S = exp(g)[..., None] * S + k[..., None] * v[..., None, :]
+    return vecmat(q, S), S
+
+
+CLAIMS = Capabilities(
+    cells=(gated,), dtypes=("float32", "float64"), default_state=True, lengths=True, packed=True, empty=("length",),
+    modes={"step": Mode(), "chunk": Mode(order="chunks")},
+)  # fmt: skip
+UNKNOWN = replace(CLAIMS, cells=(recurrence(**SHAPES, name="gated"),))
+MISTAKES = mistakes_of(gated)
+HANDED = [id for id in MISTAKES if id.startswith("handed.")]
+
+
+def judged(target, **options):
+    return conformance.check(target, diagnosis=options.pop("diagnosis", False), **options)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN, replace(CLAIMS, dtypes=("float16", "bfloat16"))])
+def test_what_is_right_conforms(claims, seed):
+    report = judged(FaultyRecurrence(gated, None, claims), seed=seed)
+    assert report.verdict == "conforms", report.reasons
+    assert {r.id.partition(".")[0] for r in report.results if r.status == "passed"} == {"state"}
+
+
+def test_there_are_mistakes_of_both_kinds():
+    assert len(HANDED) >= 30 and len(MISTAKES) - len(HANDED) >= 30
+
+
+@pytest.mark.parametrize("modes", [(), ("chunk",)])
+@pytest.mark.parametrize("id", MISTAKES)
+@pytest.mark.sample(every=5)
+def test_each_mistake_is_found_with_equations(id, modes):
+    report = judged(FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes), stop_on_first=True)
+    assert report.verdict == "fails"
+
+
+@pytest.mark.parametrize("id", HANDED)
+@pytest.mark.sample(every=5)
+def test_each_mistake_in_one_mode_is_found_without_equations(id):
+    report = judged(FaultyRecurrence(gated, MISTAKES[id], UNKNOWN, ("chunk",)), stop_on_first=True)
+    assert report.verdict == "fails"
+
+
+@pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.stepped-once-more", "handed.lost-every-16"])
+@pytest.mark.parametrize("modes", [(), ("chunk",)])
+def test_a_mistake_is_named_with_its_mode(id, modes):
+    target = FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes)
+    report = judged(target, diagnosis=True, properties=["state.split", "state.equations"])
+    (finding,) = report.diagnosis
+    assert finding.fault == id and finding.patch == MISTAKES[id].patch
+    assert finding.title.endswith(", in mode chunk only") == bool(modes)
+
+
+def test_what_has_no_name_is_measured():
+    right = MISTAKES["handed.state-ignored"]
+    odd = replace(right, handed=lambda case: gated_with(case, lambda t: 1.25 if t == 12 else 1.0))
+    report = judged(FaultyRecurrence(gated, odd, CLAIMS, ("chunk",)), diagnosis=True, properties=["state.equations"])
+    assert not report.diagnosis
+    assert any(said.endswith("in o and S, never before step 12") for said in report.known), report.known
+
+
+def gated_with(case, factor):
+    """The equations, with another factor of the state at some steps."""
+    from reference_rnn import recurrences
+
+    original = recurrences.stepped
+    steps = iter(range(10**6))
+    try:
+        recurrences.stepped = lambda cell, x, states, p: original(
+            cell, x, [factor(next(steps)) * s for s in states], p
+        )
+        return recurrences.handed(case)
+    finally:
+        recurrences.stepped = original
+
+
+def test_only_shapes_are_known_and_said():
+    target = FaultyRecurrence(gated, MISTAKES["handed.final-is-given"], UNKNOWN)
+    report = judged(target, diagnosis=True, properties=["state.split"])
+    assert report.verdict == "fails"
+    assert report.known == ["only the shapes of GATED are known: with its equations, a mistake in them has a name"]
+
+
+def test_without_double_precision_what_looks_wrong_is_a_suspicion():
+    claims = replace(UNKNOWN, dtypes=("float32",))
+    report = judged(FaultyRecurrence(gated, MISTAKES["handed.final-is-given"], claims), properties=["state.split"])
+    assert report.verdict == "conforms"
+    (result,) = report.results
+    assert any("in float32 nobody can tell whether that is rounding" in note for note in result.notes)
+
+
+@pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.state-ignored", "handed.stdout-past-the-end"])
+def test_without_double_precision_exact_statements_still_fail(id):
+    claims = replace(UNKNOWN, dtypes=("bfloat16",))
+    assert judged(FaultyRecurrence(gated, MISTAKES[id], claims)).verdict == "fails"
+
+
+class Answering:
+    capabilities = CLAIMS
+
+    def __init__(self, change):
+        self.change = change
+        self.right = FaultyRecurrence(gated, None, CLAIMS)
+
+    def forward(self, case):
+        return self.change(*self.right.forward(case))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda outputs, states: outputs["o"], "must return outputs, states: two dicts of arrays by name"),
+        (lambda outputs, states: (outputs["o"], states["S"]), "outputs that are a ndarray"),
+        (lambda outputs, states: (outputs, {}), "S is missing, must be an array of shape"),
+        (lambda outputs, states: (outputs | {"z": outputs["o"]}, states), "forward returned 'z', must return o, S"),
+        (lambda outputs, states: (outputs, {"S": states["S"].swapaxes(0, 1)}), "= (N, M, K, V)"),
+    ],
+)
+def test_what_is_no_answer_is_named(change, said):
+    report = judged(Answering(change), properties=["state.shapes"])
+    assert report.verdict == "fails" and said in report.results[0].message
+
+
+def changing(case_to_change):
+    class Changing(Answering):
+        def __init__(self):
+            super().__init__(lambda *both: both)
+
+        def forward(self, case):
+            case_to_change(case)
+            return super().forward(case)
+
+    return Changing()
+
+
+def test_what_is_changed_is_named():
+    def doubled(case):
+        if not case.stateless:
+            case.states["S"] *= 2
+
+    result = judged(changing(doubled), properties=["state.nothing_is_changed"]).results[0]
+    assert result.status == "failed" and result.message == "the call changed S"
+
+
+def test_what_is_kept_between_calls_is_found():
+    class Keeping(Answering):
+        def __init__(self):
+            super().__init__(lambda *both: both)
+            self.kept = None
+
+        def forward(self, case):
+            outputs, states = super().forward(case)
+            if self.kept is not None and self.kept.shape == states["S"].shape:
+                states = {"S": states["S"] + 0.25 * self.kept}
+            self.kept = states["S"].copy()
+            return outputs, states
+
+    failed = {r.id for r in judged(Keeping()).results if r.status == "failed"}
+    assert {"state.repeatable", "state.handed_on_is_all"} <= failed
+
+
+# ---------------------------------------------------------------- gradients
+
+
+@recurrence(inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"}, parameters={"a": "K"}, heads=False)
+def leaky(x, s, p):
+    s = p["a"] * s + x
+    return s, s
+
+
+class Leaky:
+    """y_t = s_t = a s_(t-1) + x_t, with its gradients written by hand."""
+
+    capabilities = Capabilities(cells=(leaky,), dtypes=("float32", "float64"), gradients=True, default_state=True)
+
+    def forward(self, case):
+        s = case.states["s"]
+        s = np.zeros_like(case.inputs["x"], shape=case.inputs["x"].shape[1:]) if s is None else s
+        outputs = []
+        for x in case.inputs["x"]:
+            s = case.parameters["a"] * s + x
+            outputs.append(s)
+        return {"y": np.array(outputs)}, {"s": s.copy()}
+
+    def gradients(self, case, d_outputs, d_states):
+        a, x = case.parameters["a"], case.inputs["x"]
+        s = np.zeros_like(x, shape=x.shape[1:]) if case.states["s"] is None else case.states["s"]
+        before = [s]
+        for step in x:
+            before.append(a * before[-1] + step)
+        d, d_a, d_x = self.start(d_states["s"], x), np.zeros_like(a), np.zeros_like(x)
+        for t in reversed(range(len(x))):
+            d = d + d_outputs["y"][t]
+            d_x[t] = d
+            d_a = d_a + (d * before[t]).sum(0)
+            d = self.through(a * d, t)
+        return {"x": d_x, "s": d, "a": d_a.astype(a.dtype)}
+
+    def start(self, d, x):
+        return np.zeros_like(x, shape=x.shape[1:]) if d is None else d
+
+    def through(self, d, t):
+        return d
+
+
+class CutAtChunk(Leaky):
+    def through(self, d, t):
+        return d * (t % 4 != 0 or t == 0)
+
+
+class StateNotAsked(Leaky):
+    def start(self, d, x):
+        return 0 * super().start(d, x)
+
+
+class NothingToTheState(Leaky):
+    def through(self, d, t):
+        return d * (t > 0)
+
+
+def test_right_gradients_conform():
+    report = judged(Leaky())
+    assert report.verdict == "conforms", report.reasons
+    assert {"state.gradient_shapes", "state.gradients_are_slopes", "state.gradients_through_the_state"} <= {
+        r.id for r in report.results if r.status == "passed"
+    }
+
+
+@pytest.mark.parametrize("target", [CutAtChunk, StateNotAsked, NothingToTheState])
+def test_wrong_gradients_are_found(target):
+    failed = {r.id for r in judged(target()).results if r.status == "failed"}
+    assert "state.gradients_are_slopes" in failed and "state.gradients_through_the_state" in failed
+
+
+# ---------------------------------------------------------------- what is claimed
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"cells": (gated, "LSTM")}, "give recurrences and layers of cells a target each"),
+        ({"cells": (gated,), "bidirectional": True}, "bidirectional is said of layers of cells only"),
+        ({"packed": True}, "packed is said of recurrences only"),
+        ({"cells": (gated,), "sizes": {"H": (3,)}}, "heads, batch, steps, K, V"),
+        ({"cells": (gated,), "modes": {"chunk": "chunks"}}, "must be a Mode"),
+        ({"cells": (gated,), "modes": {"chunk": {"order": "sideways"}}}, "order is 'sideways'"),
+        ({"cells": (gated,), "modes": {"chunk": {"multiple": {"T": 0}}}}, "multiple['T'] is 0"),
+        ({"cells": (gated,), "state_dtype": "int8"}, "state_dtype is 'int8'"),
+    ],
+)
+def test_claims_that_cannot_be_are_one_line(claims, said):
+    with pytest.raises(CapabilityError) as error:
+        Capabilities(**claims)
+    assert said in str(error.value)
+
+
+def test_states_may_be_wider():
+    class Wide(FaultyRecurrence):
+        def forward(self, case):
+            outputs, states = super().forward(case)
+            return outputs, {"S": states["S"].astype(self.given)}
+
+    target = Wide(gated, None, replace(CLAIMS, dtypes=("float16",), state_dtype="float32"))
+    target.given = "float32"
+    assert judged(target).verdict == "conforms"
+    target.given = "float16"
+    (result,) = judged(target, properties=["state.dtype"]).results
+    assert result.message == "S has dtype float16, must be float32"
+
+
+def test_chunks_have_whole_lengths():
+    class Whole(FaultyRecurrence):
+        def forward(self, case):
+            if case.mode == "chunk":
+                assert case.num_steps % 16 == 0 and not (case.row_lengths % 16).any()
+            return super().forward(case)
+
+    modes = {"step": Mode(), "chunk": Mode(order="chunks", multiple={"T": 16})}
+    report = judged(Whole(gated, None, replace(CLAIMS, modes=modes)))
+    assert report.verdict == "conforms", report.reasons
+
+
+# ---------------------------------------------------------------- files and commands
+
+SPEC = """
+from reference_rnn import exp, recurrence, vecmat
+
+
+@recurrence(inputs={"q": "K", "k": "K", "v": "V", "g": "K"}, states={"S": "KV"}, outputs={"o": "V"}, ranges={"g": (-2, 0)})
+def gated(q, k, v, g, S):
+    S = exp(g)[..., None] * S + k[..., None] * v[..., None, :]
+    return vecmat(q, S), S
+"""
+TARGET = """
+import numpy as np
+
+capabilities = {"cells": ["spec.py:gated"], "dtypes": ["float64", "float32"]}
+
+def forward(case):
+    S, outputs = case.states["S"].copy(), []
+    for q, k, v, g in zip(*(case.inputs[name] for name in "qkvg")):
+        S = np.exp(g)[..., None] * S + k[..., None] * v[..., None, :]
+        outputs.append((q[..., None] * S).sum(-2))
+    return {"o": np.array(outputs)}, {"S": S}
+"""
+RNN = Path(sys.executable).with_name("rnn-conformance")
+SCHEMAS = Path(html.__file__).parent / "schemas"
+
+
+@pytest.fixture
+def spec():
+    Path("spec.py").write_text(SPEC)
+    Path("right.py").write_text(TARGET)
+    Path("wrong.py").write_text(TARGET.replace('{"S": S}', '{"S": 2 * S}'))
+
+
+def run(*words):
+    return subprocess.run([RNN, *words], capture_output=True, text=True, timeout=120)
+
+
+def test_a_file_is_judged_saved_and_replayed(spec):
+    assert run("check", "right.py", "-n", "1").returncode == 0
+    found = run("check", "wrong.py", "-n", "1", "--property", "state.split", "--json", "r.json")
+    assert found.returncode == 1
+    assert "the states that are handed on count twice" in found.stdout
+    (file,) = Path(".rnn-conformance").rglob("*.json")
+    data = json.loads(file.read_text())
+    assert data["schema"] == 3
+    jsonschema.validate(data, json.loads((SCHEMAS / "counterexample.json").read_text()))
+    jsonschema.validate(json.loads(Path("r.json").read_text()), json.loads((SCHEMAS / "report.json").read_text()))
+    assert run("replay", str(file), "wrong.py").returncode == 1
+    assert run("replay", str(file), "right.py").returncode == 0
+    assert max(np.prod(array["shape"]) for array in data["case"]["inputs"].values()) <= 4
+
+
+def test_a_broken_file_is_one_line(spec):
+    run("check", "wrong.py", "-n", "1", "--property", "state.split")
+    (file,) = Path(".rnn-conformance").rglob("*.json")
+    data = json.loads(file.read_text())
+    for change in ({"inputs": {}}, {"offsets": [0, "x"]}, {"config": {}}, {"mode": 3}):
+        file.write_text(json.dumps(data | {"case": data["case"] | change}))
+        told = run("replay", str(file), "wrong.py")
+        assert told.returncode == 2 and "it does not describe a case" in told.stderr, told.stderr
+
+
+def test_commands_speak_of_recurrences(spec):
+    shown = run("trace", "wrong.py")
+    assert shown.returncode == 1 and "<-- first" in shown.stdout
+    assert run("trace", "right.py").returncode == 0
+    assert "(T, N, M, K)" in run("shapes", "right.py").stdout
+    told = run("cell", "spec.py:gated").stdout
+    assert "GATED" in told and "in what is handed on" in told
+
+
+@pytest.mark.parametrize("words", [("compare", "right.py", "wrong.py"), ("vectors", "check", ".", "right.py")])
+def test_what_knows_layers_only_says_so(spec, words):
+    told = run(*words)
+    assert told.returncode == 2 and "GATED, a recurrence" in told.stderr
+
+
+COMMAND = """
+import json, sys
+import numpy as np
+from right import forward
+
+class Case:
+    pass
+
+def array(given):
+    return None if given is None else np.array([float(n) for n in given["data"]]).reshape(given["shape"])
+
+def tensor(a):
+    return {"shape": list(a.shape), "data": ["NaN" if n != n else n for n in a.ravel().tolist()]}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if request["do"] == "stop":
+        break
+    if request["do"] == "start":
+        print(json.dumps({"capabilities": {"cells": ["spec.py:gated"], "dtypes": ["float64"]}}), flush=True)
+        continue
+    assert request["schema"] == 2
+    case = Case()
+    case.inputs, case.states = ({n: array(a) for n, a in request[kind].items()} for kind in ("inputs", "states"))
+    outputs, states = forward(case)
+    print(json.dumps({"outputs": {n: tensor(a) for n, a in outputs.items()},
+                      "states": {n: tensor(a) for n, a in states.items()}}), flush=True)
+"""
+
+
+def test_a_recurrence_in_another_language(spec):
+    Path("command.py").write_text(COMMAND)
+    command = f"cmd: {sys.executable} command.py"
+    found = run("check", command, "-n", "1", "--property", "state")
+    assert found.returncode == 0, found.stdout
+    Path("right.py").write_text(TARGET.replace("np.exp(g)", "np.exp(2 * g)"))
+    assert run("check", command, "-n", "1", "--property", "state.equations").returncode == 1
+
+
+def test_requests_keep_to_the_schema(spec):
+    from conformance.harness.command import request
+    from strategies.recurrences import Sequences
+
+    schema = json.loads((Path(conformance.__file__).parent / "harness/schemas/protocol.json").read_text())
+    for case in Sequences((gated,), arranged=("padded", "lengths", "packed"), stateless=None).covering(0):
+        message = json.loads(json.dumps(request("forward", case, {})))
+        jsonschema.validate(message, schema | {"$ref": "#/$defs/request"})
+        message = json.loads(json.dumps(request("gradients", case, {"d_outputs.o": None, "d_states.S": None})))
+        jsonschema.validate(message, schema | {"$ref": "#/$defs/request"})
+
+
+def test_another_interpreter_needs_nothing_of_the_kit(spec):
+    code = "import sys; sys.exit('reference_rnn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    assert run("check", f"python={sys.executable} right.py", "-n", "1", "--property", "state.split").returncode == 0
