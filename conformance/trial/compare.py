@@ -359,7 +359,7 @@ def lesser(name: str, old: Any, new: Any) -> Any:
     """The part of one claim that both make."""
     if name in DEGREES:
         return min(old, new, key=DEGREES[name].index)
-    if name == "fixed":
+    if name in ("fixed", "state_dtype"):
         return old or new
     if name == "arithmetic":
         return joined(old, new)  # what either of them is allowed

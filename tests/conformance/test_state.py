@@ -94,9 +94,7 @@ def gated_with(case, factor):
     original = recurrences.stepped
     steps = iter(range(10**6))
     try:
-        recurrences.stepped = lambda cell, x, states, p: original(
-            cell, x, [factor(next(steps)) * s for s in states], p
-        )
+        recurrences.stepped = lambda cell, x, states, p: original(cell, x, [factor(next(steps)) * s for s in states], p)
         return recurrences.handed(case)
     finally:
         recurrences.stepped = original
