@@ -1,4 +1,4 @@
-"""RWKV-6, Finch: a decay of its own for each step and row; the present counts by u. The letter H stands for the heads."""
+"""RWKV-6, Finch: a decay for each step and row, and the present counts by u. The letter H stands for heads."""
 
 from reference_rnn import exp, recurrence, vecmat
 

@@ -8,6 +8,6 @@ from reference_rnn import exp, matvec, recurrence
     parameters={"A": "DS", "skip": "D"}, heads=False, ranges={"dt": (0.0625, 1), "A": (-4, -0.25)},
 )  # fmt: skip
 def selective_scan(x, dt, B, C, h, p):
-    """Gu and Dao (2023), Mamba, arXiv:2312.00752, dt behind its softplus; what is written is dt B x, as their code has it."""
+    """Gu and Dao (2023), Mamba, arXiv:2312.00752, dt behind its softplus; dt B x is written, as in their code."""
     h = exp(dt[..., None] * p["A"]) * h + (dt * x)[..., None] * B[..., None, :]
     return matvec(h, C) + p["skip"] * x, h

@@ -5,6 +5,7 @@ from rows import each, target
 
 
 def step(x, s, p):
+    """The outputs and the states after one step."""
     z, a, b = (x[name] + s["h"] @ p[f"U_{name}"].T for name in "fgn")
     far = 1 / (1 + np.exp(z * x["timespans"]))
     h = far * np.tanh(a) + (1 - far) * np.tanh(b)

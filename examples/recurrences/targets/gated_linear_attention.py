@@ -4,12 +4,14 @@ import numpy as np
 from rows import chunks, each, target
 
 
-def step(x, s, p):
+def step(x, s, _):
+    """The outputs and the states after one step."""
     S = s["S"] * np.exp(x["g"])[:, :, None] + np.einsum("mk,mv->mkv", x["k"], x["v"])
     return {"o": np.einsum("mk,mkv->mv", x["q"], S)}, {"S": S}
 
 
-def attention(x, s, p):
+def attention(x, s, _):
+    """Some steps at once: each reads those before it through their products."""
     q, k, v, G = x["q"], x["k"], x["v"], np.cumsum(x["g"], 0)
     apart = np.tril(np.ones((len(q), len(q)), q.dtype))[..., None, None]
     weights = apart * np.exp(np.minimum(G[:, None] - G, 0))  # (to, from, head, key)

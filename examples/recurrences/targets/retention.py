@@ -5,11 +5,13 @@ from rows import chunks, each, target
 
 
 def step(x, s, p):
+    """The outputs and the states after one step."""
     S = np.einsum("h,hkv->hkv", p["gamma"], s["S"]) + np.einsum("hk,hv->hkv", x["k"], x["v"])
     return {"o": np.einsum("hk,hkv->hv", x["q"], S)}, {"S": S}
 
 
 def attention(x, s, p):
+    """Some steps at once: each reads those before it through their products."""
     t = np.arange(len(x["q"]), dtype=x["q"].dtype)[:, None]
     decay = np.tril(p["gamma"][:, None, None] ** np.maximum(t - t.T, 0))  # (head, to, from)
     before = p["gamma"] ** (t + 1)

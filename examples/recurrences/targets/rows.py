@@ -89,3 +89,15 @@ def scan(a, b, h):
         a[distance:] *= a[:-distance].copy()
         distance *= 2
     return b
+
+
+def log_scan(log_a, log_b, h):
+    """The same in logarithms: exp(A_t + the logsumexp of log h and all log b_s - A_s), where A_t adds up log a."""
+    total = np.cumsum(log_a, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a state that is zero, or below
+        return np.exp(total + np.logaddexp.accumulate([np.log(h), *(log_b - total)])[1:])
+
+
+def log_sigmoid(z):
+    """The logarithm of 1 / (1 + exp(-z))."""
+    return np.minimum(z, 0) - np.log1p(np.exp(-abs(z)))

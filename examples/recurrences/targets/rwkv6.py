@@ -5,6 +5,7 @@ from rows import chunks, each, target
 
 
 def step(x, s, p):
+    """The outputs and the states after one step."""
     r, k, v = x["r"], x["k"], x["v"]
     o = np.einsum("hk,hkv->hv", r, s["S"]) + (r * p["u"] * k).sum(-1, keepdims=True) * v
     S = s["S"] * np.exp(-np.exp(x["w"]))[..., None] + np.einsum("hk,hv->hkv", k, v)
@@ -12,6 +13,7 @@ def step(x, s, p):
 
 
 def attention(x, s, p):
+    """Some steps at once: each reads those before it through their products."""
     r, k, v = x["r"], x["k"], x["v"]
     after = np.cumsum(-np.exp(x["w"]), 0)
     before = np.concatenate([np.zeros_like(after[:1]), after[:-1]])

@@ -4,14 +4,16 @@ import numpy as np
 from rows import each, target
 
 
-def step(x, s, p):
+def step(x, s, _):
+    """The outputs and the states after one step."""
     moved = np.exp(x["w"])[..., None] * np.eye(x["w"].shape[-1], dtype=x["w"].dtype)
     moved = moved - np.einsum("mk,ml->mkl", x["a"] * x["kappa"], x["kappa"])
     S = moved @ s["S"] + np.einsum("mk,mv->mkv", x["k"], x["v"])
     return {"o": np.einsum("mk,mkv->mv", x["r"], S)}, {"S": S}
 
 
-def in_pairs(x, s, p):
+def in_pairs(x, s, _):
+    """All steps at once, in pairs of pairs."""
     moved = np.exp(x["w"])[..., None] * np.eye(x["w"].shape[-1], dtype=x["w"].dtype)
     moved -= np.einsum("tmk,tml->tmkl", x["a"] * x["kappa"], x["kappa"])
     S, distance = np.einsum("tmk,tmv->tmkv", x["k"], x["v"]), 1
