@@ -27,7 +27,9 @@ from .case import (
 from .cell import Cell, CellError, cell
 from .cells import CELLS, cell_of
 from .functions import (
+    absolute,
     clip,
+    cos,
     exp,
     hard_sigmoid,
     matvec,
@@ -38,6 +40,7 @@ from .functions import (
     relu,
     sigmoid,
     silu,
+    sin,
     softplus,
     softsign,
     sqrt,
@@ -55,9 +58,9 @@ from .recurrences import Handed, Recurrence, RecurrenceCase, RecurrenceConfig, h
 __all__ = [
     "CELLS", "DTYPES", "ORDERS", "PRECISION", "PROFILES", "Arithmetic", "Ball", "Case", "Cell", "CellError",
     "Config", "Fixed", "Handed", "Recurrence", "RecurrenceCase", "RecurrenceConfig", "Result", "ShapeError",
-    "allowances", "anchored", "arithmetic", "case", "cell", "cell_of", "clip", "cotangents", "described", "exp",
-    "fixed_point", "forward", "gradients", "handed", "handed_shapes", "hard_sigmoid", "joined", "matvec",
-    "maximum", "mean", "mix", "normalised", "parameter_shapes", "reached", "recurrence", "relu",
-    "result_shapes", "rnn", "rounded", "sigmoid", "silu", "softplus", "softsign", "sqrt", "state_shapes",
-    "tanh", "vecdot", "vecmat",
+    "absolute", "allowances", "anchored", "arithmetic", "case", "cell", "cell_of", "clip", "cos", "cotangents",
+    "described", "exp", "fixed_point", "forward", "gradients", "handed", "handed_shapes", "hard_sigmoid",
+    "joined", "matvec", "maximum", "mean", "mix", "normalised", "parameter_shapes", "reached", "recurrence",
+    "relu", "result_shapes", "rnn", "rounded", "sigmoid", "silu", "sin", "softplus", "softsign", "sqrt",
+    "state_shapes", "tanh", "vecdot", "vecmat",
 ]  # fmt: skip

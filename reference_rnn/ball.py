@@ -21,10 +21,12 @@ from .arithmetic import PARTS, Arithmetic
 from .association import Sum, added_up, holds_state, log_size, logarithms, multiplied
 from .functions import (
     Number,
+    absolute,
     affine,
     affine_peephole,
     clip,
     clip_slope,
+    cos,
     divide,
     exp,
     hard_sigmoid,
@@ -43,6 +45,7 @@ from .functions import (
     select,
     sigmoid,
     sigmoid_slope,
+    sin,
     softplus,
     softsign,
     softsign_slope,
@@ -327,6 +330,30 @@ def _(z: Ball) -> Ball:
     # a library's root is up to 1.5 u off; z times the reciprocal of a root is, too, and rounds twice more
     rad = reach + 4 * a.u * (mid + reach) + a.eta * (1 + z.mag)
     return Ball(mid, np.where(least >= 0, rad, np.inf), a)  # of a number below zero there is none
+
+
+@sin.register
+def _(z: Ball) -> Ball:
+    return wave(sin(z.mid), cos(z.mid), z)
+
+
+@cos.register
+def _(z: Ball) -> Ball:
+    return wave(cos(z.mid), sin(z.mid), z)
+
+
+def wave(mid: Any, slope: Any, z: Ball) -> Ball:
+    """The ball of a sine or cosine with this slope, or minus this slope, in the middle; a library's has its digits."""
+    a, half = z.arithmetic, z.rad / 2
+    # sin x - sin y is 2 cos((x + y) / 2) sin((x - y) / 2), and (x + y) / 2 is no further from the middle than half
+    reach = 2 * np.sin(np.minimum(half, np.pi / 2)) * np.minimum(1, abs(slope) + half)
+    rad = reach + a.u * a.kt * (abs(mid) + reach) + a.eta
+    return Ball(mid, np.where(np.isinf(z.rad), np.inf, rad), a)  # of infinity there is none
+
+
+@absolute.register
+def _(z: Ball) -> Ball:
+    return Ball(absolute(z.mid), z.rad, z.arithmetic)  # nothing is rounded
 
 
 @maximum.register

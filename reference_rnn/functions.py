@@ -106,6 +106,24 @@ def sqrt(z: N) -> N:
     return np.sqrt(z)
 
 
+@generic
+def sin(z: N) -> N:
+    """The sine."""
+    return np.sin(z)
+
+
+@generic
+def cos(z: N) -> N:
+    """The cosine."""
+    return np.cos(z)
+
+
+@generic
+def absolute(z: N) -> N:
+    """The magnitude."""
+    return np.abs(z)
+
+
 def silu(z: N) -> N:
     """z / (1 + exp(-z))."""
     return z * sigmoid(z)

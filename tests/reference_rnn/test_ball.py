@@ -24,6 +24,9 @@ ELEMENTWISE = {
     "tanh": (f.tanh, NUMBERS),
     "sigmoid": (f.sigmoid, NUMBERS),
     "relu": (f.relu, NUMBERS),
+    "sin": (f.sin, NUMBERS),
+    "cos": (f.cos, NUMBERS),
+    "absolute": (f.absolute, NUMBERS),
     "sum": (lambda a, b: a + b, NUMBERS, NUMBERS),
     "product": (lambda a, b: a * b, NUMBERS, NUMBERS),
     "mix": (f.mix, OPENINGS, NUMBERS, NUMBERS),
@@ -254,6 +257,17 @@ def test_a_product_of_matrices_may_be_stored_in_16_bits_after_every_row(dtype):
         assert result.rad.item() < 8 * arithmetic(dtype).u * (abs(d[:, k]) @ abs(x[:, k]))
 
 
+@pytest.mark.parametrize("function", [f.sin, f.cos])
+def test_a_wave_of_a_wide_ball_reaches_from_end_to_end_and_that_of_anything_is_anything(function):
+    mids = np.linspace(-7, 7, 29)
+
+    assert (
+        function(ball(mids, 4.0)).contains(np.ones(29)).all() and function(ball(mids, 4.0)).contains(-np.ones(29)).all()
+    )
+    assert (function(ball(mids, 1e9)).rad <= 2 + 1e-12).all()
+    assert np.isinf(function(ball(mids, np.inf)).rad).all()
+
+
 @pytest.mark.parametrize("z", [-2.0, -0.25, 0.0, 0.25, 2.0])
 @pytest.mark.parametrize("rad", [0.0, 0.25, 1.0])
 def test_the_slope_of_relu_is_open_within_reach_of_the_kink_and_nowhere_else(z, rad):
@@ -316,6 +330,9 @@ FUNCTIONS = [
     "tanh",
     "sigmoid",
     "relu",
+    "sin",
+    "cos",
+    "absolute",
     "mix",
     "linear",
     "affine",

@@ -285,6 +285,9 @@ RULES = {
             lambda m, z: m.times(z, m.function(lambda z: 1 / mpmath.sqrt(z), z)),
         ],
     ),
+    "sin": (f.sin, (medium,), [lambda m, z: m.function(mpmath.sin, m.read(z))]),
+    "cos": (f.cos, (medium,), [lambda m, z: m.function(mpmath.cos, m.read(z))]),
+    "absolute": (f.absolute, (number,), [lambda m, z: abs(m.read(z))]),
     "maximum": (f.maximum, (number, number), [lambda m, a, b: max(m.read(a), m.read(b))]),
     "maximum_slope": (f.maximum_slope, (number, number), [lambda m, a, b: Fraction(m.read(a) > m.read(b))]),
     "divide": (
@@ -302,7 +305,7 @@ RULES = {
 }  # fmt: skip
 
 
-SELECTING = ("relu", "clip", "clip_slope", "maximum", "maximum_slope")
+SELECTING = ("relu", "clip", "clip_slope", "absolute", "maximum", "maximum_slope")
 
 
 def beyond(machine, number):
