@@ -312,7 +312,9 @@ SPEC = """
 from reference_rnn import exp, recurrence, vecmat
 
 
-@recurrence(inputs={"q": "K", "k": "K", "v": "V", "g": "K"}, states={"S": "KV"}, outputs={"o": "V"}, ranges={"g": (-2, 0)})
+@recurrence(
+    inputs={"q": "K", "k": "K", "v": "V", "g": "K"}, states={"S": "KV"}, outputs={"o": "V"}, ranges={"g": (-2, 0)}
+)
 def gated(q, k, v, g, S):
     S = exp(g)[..., None] * S + k[..., None] * v[..., None, :]
     return vecmat(q, S), S

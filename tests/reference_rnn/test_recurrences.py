@@ -200,5 +200,5 @@ def test_arrays_that_do_not_fit_are_named(change, said):
 
 def test_offsets_that_fall_are_refused():
     inputs = {name: np.zeros((4, 1, 2)) for name in "qkvg"}
-    with pytest.raises(ShapeError, match="offsets is .* must begin with 0 and never fall"):
+    with pytest.raises(ShapeError, match=r"offsets is .* must begin with 0 and never fall"):
         gated.case(inputs, offsets=[0, 5, 4])
