@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from s5 import S5
 
-from conformance.adapters.torch_recurrences import of_tensors
+from conformance.adapters.torch_recurrences import of_tensors, with_weights
 from conformance.claims.capabilities import Capabilities, Mode
 from reference_rnn import recurrence
 
@@ -44,33 +44,25 @@ def run(case, inputs, states, p):
         "seq.log_step": p["log_step"],
     }
     x = None if states["x_re"] is None else torch.complex(states["x_re"], states["x_im"])
-    y, x = torch.func.functional_call(Modes(layer, case.mode), {f"layer.{k}": w for k, w in weights.items()},
-                                      (inputs["u"].transpose(0, 1), x))  # fmt: skip
+    walk = scanned if case.mode == "scan" else stepped
+    y, x = with_weights(layer, weights, lambda own: walk(own, inputs["u"].transpose(0, 1), x))
     return {"y": y.transpose(0, 1)}, {"x_re": x.real, "x_im": x.imag}
 
 
-class Modes(torch.nn.Module):
-    """Both ways through a layer, for rows first."""
+def scanned(layer, u, x):
+    """Outputs and last states of rows, all steps at once."""
+    return layer(u, state=x, return_state=True)
 
-    def __init__(self, layer, mode):
-        super().__init__()
-        self.layer, self.mode = layer, mode
 
-    def forward(self, u, x):
-        """Outputs and last states."""
-        if self.mode == "scan":
-            return self.layer(u, state=x, return_state=True)
-        x = self.layer.initial_state(len(u)) if x is None else x
-        rows = [self.stepped(row, state) for row, state in zip(u, x)]
-        return tuple(map(torch.stack, zip(*rows)))
-
-    def stepped(self, u, x):
-        """Outputs and last state of one row."""
-        outputs = []
-        for step in u:
-            y, x = self.layer.seq.forward_rnn(step, x)
-            outputs.append(y)
-        return torch.stack(outputs), x
+def stepped(layer, u, x):
+    """The same one step of one row after the other."""
+    x = list(layer.initial_state(len(u)) if x is None else x)
+    y = [[] for _ in u]
+    for row, steps in enumerate(u):
+        for step in steps:
+            output, x[row] = layer.seq.forward_rnn(step, x[row])
+            y[row].append(output)
+    return torch.stack([torch.stack(outputs) for outputs in y]), torch.stack(x)
 
 
 @lru_cache(maxsize=256)

@@ -37,6 +37,23 @@ def of_tensors(run: Run) -> tuple[Callable, Callable]:
     return forward, gradients
 
 
+def with_weights(module: torch.nn.Module, weights: dict, call: Callable) -> Any:
+    """``call(module)`` while the module has these weights, through which gradients flow."""
+    return torch.func.functional_call(Held(module), {f"module.{name}": w for name, w in weights.items()}, (call,))
+
+
+class Held(torch.nn.Module):
+    """A module whose other methods can be called with other weights, too."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, call: Callable) -> Any:
+        """Calls the function with the module."""
+        return call(self.module)
+
+
 def tensors(case: Any) -> tuple[dict, dict, dict]:
     """The inputs, states and parameters of a case, copied."""
     parts = case.inputs, case.states, case.parameters

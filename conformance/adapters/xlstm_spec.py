@@ -1,0 +1,30 @@
+"""The two cells of xlstm.
+
+Source: https://arxiv.org/abs/2405.04517, equations 8 to 18, with the stabilizer state of equations 15 to 17
+"""
+
+from reference_rnn import exp, matvec, maximum, recurrence, sigmoid, softplus, tanh
+
+UNITS = "AH"  # heads, and the units of each; parameters have both axes, too
+
+
+@recurrence(
+    inputs={"i": UNITS, "f": UNITS, "z": UNITS, "o": UNITS},
+    states={"h": UNITS, "c": UNITS, "n": UNITS, "m": UNITS},
+    outputs={"y": UNITS},
+    parameters={"R_i": "AHH", "R_f": "AHH", "R_z": "AHH", "R_o": "AHH", "b_i": UNITS, "b_f": UNITS, "b_z": UNITS,
+                "b_o": UNITS},
+    heads=False,
+    ranges={"n": (0.5, 2.0)},
+)  # fmt: skip
+def slstm(i, f, z, o, h, c, n, m, p):
+    """The inputs are the products with x; c and n are those of the paper divided by exp(m)."""
+    i, f, z, o = (
+        x + matvec(p[f"R_{gate}"], h) + p[f"b_{gate}"] for gate, x in {"i": i, "f": f, "z": z, "o": o}.items()
+    )
+    kept = m - softplus(-f)
+    m = maximum(kept, i)
+    old, new = exp(kept - m), exp(i - m)
+    c, n = old * c + new * tanh(z), old * n + new
+    h = sigmoid(o) * c / n
+    return h, h, c, n, m
