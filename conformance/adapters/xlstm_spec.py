@@ -3,7 +3,7 @@
 Source: https://arxiv.org/abs/2405.04517, equations 8 to 18, with the stabilizer state of equations 15 to 17
 """
 
-from reference_rnn import exp, matvec, maximum, recurrence, sigmoid, softplus, tanh
+from reference_rnn import exp, matvec, maximum, recurrence, sigmoid, softplus, tanh, vecdot, vecmat
 
 UNITS = "AH"  # heads, and the units of each; parameters have both axes, too
 
@@ -28,3 +28,21 @@ def slstm(i, f, z, o, h, c, n, m, p):
     c, n = old * c + new * tanh(z), old * n + new
     h = sigmoid(o) * c / n
     return h, h, c, n, m
+
+
+@recurrence(
+    inputs={"q": "D", "k": "D", "v": "D", "i": "", "f": ""},
+    states={"C": "DD", "n": "D", "m": ""},
+    outputs={"h": "D"},
+    ranges={"i": (-4.0, 4.0), "f": (-2.0, 6.0)},
+)
+def mlstm(q, k, v, i, f, C, n, m):
+    """Equations 19 to 27; the package adds 1e-6 to the denominator."""
+    kept = m - softplus(-f)
+    m = maximum(kept, i)
+    old, new = exp(kept - m), exp(i - m)
+    k = k * k.shape[-1] ** -0.5
+    C = old[..., None, None] * C + (new[..., None] * k)[..., None] * v[..., None, :]
+    n = old[..., None] * n + new[..., None] * k
+    found = vecdot(q, n)
+    return vecmat(q, C) / (maximum(maximum(found, -found), exp(-m)) + 1e-6)[..., None], C, n, m
