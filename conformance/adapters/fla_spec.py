@@ -42,9 +42,8 @@ def gated_delta_rule(q, k, v, beta, g, S):
 
 @recurrence(inputs=KEYS | {"p": "K", "beta": "", "g": ""}, **STATE, ranges=ranges("beta", "g"))
 def comba(q, k, v, p, beta, g, S):
-    """The delta rule with a key of its own for what is subtracted."""
-    S = exp(g)[..., None, None] * S
-    S = written(S, k, beta[..., None] * (v - vecmat(p, S)))
+    """The delta rule with a key of its own for what is subtracted, which is read before the state decays."""
+    S = written(exp(g)[..., None, None] * S, k, beta[..., None] * (v - vecmat(p, S)))
     return read(q, S), S
 
 

@@ -32,7 +32,8 @@ def run(case, inputs, states, p):
     }
     rows, units = inputs["u"].shape[1:]
     past = [torch.zeros(rows, units) if states[name] is None else states[name] for name in reversed(PAST)]
-    y, (h, past) = with_weights(block, weights, lambda own: walked(own, inputs["u"], (states["h"], torch.stack(past, -1))))
+    cache = states["h"], torch.stack(past, dim=-1)
+    y, (h, past) = with_weights(block, weights, lambda own: walked(own, inputs["u"], cache))
     return {"y": y}, {"h": h} | dict(zip(reversed(PAST), past.unbind(-1)))
 
 

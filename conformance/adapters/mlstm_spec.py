@@ -1,6 +1,6 @@
 """The mLSTM of the xLSTM, with the maximum that keeps its exponential gates from overflowing.
 
-Source: https://arxiv.org/abs/2405.04517, equations 19 to 27, with the stabilizer state of appendix A
+Source: https://arxiv.org/abs/2405.04517
 """
 
 from reference_rnn import exp, maximum, recurrence, softplus, vecdot, vecmat

@@ -7,7 +7,8 @@ from reference_rnn import matvec, recurrence, sigmoid, tanh
 
 STATE = {"states": {"h": "H"}, "outputs": {"y": "H"}, "heads": False}
 HEADS = ("ff1", "ff2", "time_a", "time_b")
-WEIGHTS = {"W_x": "UI", "W_h": "UH", "b": "U"} | {f"W_{head}": "HU" for head in HEADS} | {f"b_{head}": "H" for head in HEADS}
+WEIGHTS = {"W_x": "UI", "W_h": "UH", "b": "U"}
+WEIGHTS |= {f"W_{head}": "HU" for head in HEADS} | {f"b_{head}": "H" for head in HEADS}
 
 
 @recurrence(inputs={"x": "I", "dt": ""}, **STATE, parameters=WEIGHTS, ranges={"dt": (0.125, 2.0)})

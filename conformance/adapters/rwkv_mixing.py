@@ -13,7 +13,7 @@ from conformance.claims.capabilities import Capabilities, Mode
 
 os.environ |= {"RWKV_V7_ON": "1", "RWKV_JIT_ON": "0", "RWKV_CUDA_ON": "0"}  # read when the package is imported
 
-from rwkv.model import RWKV_x070_TMix_one, RWKV_x070_TMix_seq  # noqa: E402
+from rwkv.model import RWKV_x070_TMix_one, RWKV_x070_TMix_seq
 
 # The decay is computed in single precision, whatever is given; the normalisation refuses a head of one channel.
 EVEN = Mode(multiple={"C": 2})

@@ -7,8 +7,8 @@ from reference_rnn import exp, matvec, maximum, normalised, recurrence, sigmoid,
 
 MIXED = "rwkvag"  # what is made of the input and the one before it
 WEIGHTS = dict.fromkeys([f"x_{name}" for name in MIXED], "C") | {
-    "w0": "C", "w1": "CW", "w2": "WC", "a0": "C", "a1": "CA", "a2": "AC", "g1": "CG", "g2": "GC", "k_k": "C", "k_a": "C",
-    "r_k": "C", "R_": "CC", "K_": "CC", "V_": "CC", "O_": "CC", "ln_w": "C", "ln_b": "C",
+    "w0": "C", "w1": "CW", "w2": "WC", "a0": "C", "a1": "CA", "a2": "AC", "g1": "CG", "g2": "GC", "k_k": "C",
+    "k_a": "C", "r_k": "C", "R_": "CC", "K_": "CC", "V_": "CC", "O_": "CC", "ln_w": "C", "ln_b": "C",
 }  # fmt: skip
 
 

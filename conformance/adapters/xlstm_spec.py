@@ -1,6 +1,6 @@
-"""The two cells of xlstm.
+"""The two cells of xlstm, with the maximum that keeps their exponential gates from overflowing.
 
-Source: https://arxiv.org/abs/2405.04517, equations 8 to 18, with the stabilizer state of equations 15 to 17
+Source: https://arxiv.org/abs/2405.04517
 """
 
 from reference_rnn import exp, matvec, maximum, recurrence, sigmoid, softplus, tanh, vecdot, vecmat
@@ -37,7 +37,7 @@ def slstm(i, f, z, o, h, c, n, m, p):
     ranges={"i": (-4.0, 4.0), "f": (-2.0, 6.0)},
 )
 def mlstm(q, k, v, i, f, C, n, m):
-    """Equations 19 to 27; the package adds 1e-6 to the denominator."""
+    """A matrix of keys and values, and a normalizer; the package adds 1e-6 to the denominator."""
     kept = m - softplus(-f)
     m = maximum(kept, i)
     old, new = exp(kept - m), exp(i - m)
