@@ -49,6 +49,16 @@ SHIPPED = {
     "thinc": "conformance.adapters.thinc_lstm",
     "snntorch": "conformance.adapters.snntorch_slstm",
     "ncps": "conformance.adapters.ncps_lstm",
+    "ncps-cfc": "conformance.adapters.ncps_cfc",
+    "fla": "conformance.adapters.fla_naive",
+    "mambapy": "conformance.adapters.mambapy_block",
+    "mingru": "conformance.adapters.mingru_pytorch",
+    "mlstm": "conformance.adapters.mlstm_native",
+    "rwkv": "conformance.adapters.rwkv_mixing",
+    "s5": "conformance.adapters.s5_pytorch",
+    "transformers-delta": "conformance.adapters.transformers_delta",
+    "xlstm-mlstm": "conformance.adapters.xlstm_mlstm",
+    "xlstm-slstm": "conformance.adapters.xlstm_slstm",
     "reference": "conformance.adapters.reference",
 }
 

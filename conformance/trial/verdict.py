@@ -41,6 +41,14 @@ PACKAGES = (
     "thinc",
     "snntorch",
     "ncps",
+    "fla-core",
+    "mambapy",
+    "minGRU-pytorch",
+    "mlstm_kernels",
+    "rwkv",
+    "s5-pytorch",
+    "transformers",
+    "xlstm",
 )
 
 
