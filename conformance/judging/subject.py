@@ -115,7 +115,7 @@ class Subject:
         """A case in the form in which the target is asked."""
         return self.form.ask(case)
 
-    def make(self, do: str, case: Case, cotangents: Cotangents) -> Answer:
+    def make(self, do: str, case: Any, cotangents: Cotangents) -> Answer:
         """Makes a call, unless the record says that it is left out: then the answer is the one that it has."""
         call = Call(do, case, cotangents, self.record.count)
         if self.record.plain:
