@@ -127,7 +127,7 @@ class Recurrence(Cell):
         return replace(made, config=sized(made)).check()
 
 
-def recurrence(step: Callable | None = None, **shapes: Any) -> Recurrence:
+def recurrence(step: Callable | None = None, /, **shapes: Any) -> Recurrence:
     """Shapes of a recurrence: as a decorator those of the step below it; alone, all that is known.
 
     inputs, states, outputs, parameters: letters by name;  heads, ranges: see ``Recurrence``;  name: of one without step
