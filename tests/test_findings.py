@@ -1,4 +1,4 @@
-"""The page of findings and the reports say what the saved cases and the measurements say; the cases are reproduced where
+"""The page of findings and the reports say what saved cases and measurements say; the cases are reproduced where
 their packages are installed.
 """
 

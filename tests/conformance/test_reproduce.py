@@ -196,6 +196,7 @@ def test_every_adapter_can_be_written_out(name):
     text = alone(SHIPPED[name], ["forward"])
     compile(text, name, "exec")
     assert not OURS.search(text)
+    assert "class Capabilities" not in text  # nor what that drags in
 
 
 def test_a_function_in_another_layout_is_called_as_the_kit_calls_it(tmp_path):
