@@ -131,18 +131,35 @@ def folder_for(plan: dict, release: dict, keep: Path | None) -> Iterator[Path]:
 def installed(folder: Path, plan: dict, release: dict) -> str:
     """The interpreter of an environment with a release in it, which is made if need be. Raises NotInstalled."""
     python = str(folder / "bin" / "python")
-    if folder.exists():
-        return python
-    venv.create(folder, with_pip=False, symlinks=True)
-    words = [*PIP, "--python", python, "install", "--quiet", "--no-compile", "--only-binary", ":all:"]
-    if plan["dated"]:
-        words += ["--uploaded-prior-to", (release["date"] + timedelta(days=2)).isoformat()]
-    words += [f"{plan['name']}=={release['version']}", "numpy", *plan["beside"]]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT)
-    if done.returncode:
-        shutil.rmtree(folder)
-        raise NotInstalled("pip: " + done.stderr.strip().splitlines()[-1].removeprefix("ERROR: "))
+    if not folder.exists():
+        venv.create(folder, with_pip=False, symlinks=True)
+        try:
+            for words in wanted(plan, release):
+                install(python, *words)
+        except NotInstalled:
+            shutil.rmtree(folder)
+            raise
     return python
+
+
+def wanted(plan: dict, release: dict) -> Iterator[list[str]]:
+    """What pip is asked to install, call by call."""
+    exactly, beside = f"{plan['name']}=={release['version']}", ["numpy", *plan["beside"]]
+    if plan["needs"] == "then":
+        until = release["date"] + timedelta(days=2)  # when its day is over in any time zone
+        yield ["--uploaded-prior-to", until.isoformat(), exactly, *beside]
+    elif plan["needs"] == "now":
+        yield [exactly, *beside]
+    else:
+        yield from (beside, ["--no-deps", exactly])
+
+
+def install(python: str, *words: str) -> None:
+    """Installs for an interpreter. Raises NotInstalled."""
+    command = [*PIP, "--python", python, "install", "--quiet", "--no-compile", "--prefer-binary", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+    if done.returncode:
+        raise NotInstalled("pip: " + done.stderr.strip().splitlines()[-1].removeprefix("ERROR: "))
 
 
 def judged(python: str, finding: dict) -> tuple[str, str]:
