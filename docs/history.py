@@ -115,7 +115,7 @@ def measured(plan: dict, keep: Path | None) -> Iterator[dict]:
                     result, said = (UNKNOWN, problem) if problem else judged(python, finding)
                     row = {"name": plan["name"], "version": release["version"], "finding": finding["file"]}
                     click.echo(f"{' '.join(row.values())}: {result}: {said}")
-                    yield row | {"result": result, "said": said}
+                    yield row | {"result": result, "said": said.replace(f"{folder}{os.sep}", "")}
 
 
 @contextmanager
