@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import sys
+from datetime import date
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
@@ -139,6 +140,27 @@ def test_the_release_of_a_finding_has_it(plan):
 def test_history_in_words(results, words):
     letters = {"p": history.PRESENT, "a": history.ABSENT, "u": history.UNKNOWN}
     assert findings.in_words({str(at): letters[letter] for at, letter in enumerate(results)}) == words
+
+
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [
+        ("then", [["--uploaded-prior-to", "2024-02-01", "p==1", "numpy", "q"]]),
+        ("now", [["p==1", "numpy", "q"]]),
+        ("beside", [["numpy", "q"], ["--no-deps", "p==1"]]),
+    ],
+)
+def test_what_is_installed_with_a_release(needs, words):
+    plan, release = {"name": "p", "beside": ["q"], "needs": needs}, {"version": "1", "date": date(2024, 1, 30)}
+    assert list(history.wanted(plan, release)) == words
+
+
+def test_what_cannot_be_installed_leaves_nothing(monkeypatch, tmp_path):
+    plan, release = {"name": "p", "beside": [], "needs": "now"}, {"version": "1", "date": date(2024, 1, 30)}
+    monkeypatch.setattr(history, "PIP", (sys.executable, "-c", "raise SystemExit('ERROR: no p')"))
+    with pytest.raises(history.NotInstalled, match=r"^pip: no p$"):
+        history.installed(tmp_path / "there", plan, release)
+    assert not (tmp_path / "there").exists()
 
 
 @pytest.mark.parametrize(
