@@ -135,7 +135,8 @@ def in_words(results: dict[str, str]) -> str:
     """
     known = {version: result for version, result in results.items() if result != UNKNOWN}
     if set(known.values()) == {PRESENT}:
-        return f"in all from {next(iter(known))} to {list(known)[-1]}"
+        first, *_, last = [*known, *known]
+        return f"in all from {first} to {last}" if first != last else f"in {first}"
     said, before = [], ABSENT
     for version, result in known.items():
         if result != before:

@@ -26,6 +26,7 @@ import click
 
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError, open_target
+from conformance.harness.process import Limits
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.judgement import Failure, NotRun
 from conformance.trial.counterexamples import load, replayed, witnessed
@@ -39,6 +40,7 @@ FINDINGS = tomllib.loads((HOME / "findings.toml").read_text())["finding"]
 PRESENT, ABSENT, UNKNOWN = "present", "absent", "unknown"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 TIMEOUT = 900  # seconds for an installation
+PATIENT = Limits(call=300.0, dear=300.0, load=600.0)  # a machine that is busy says nothing about a release
 
 
 class NotInstalled(Exception):
@@ -173,7 +175,7 @@ def judged(python: str, finding: dict) -> tuple[str, str]:
     try:
         if plain := plain_failure(target, found):
             return UNKNOWN, f"a plain case fails: {plain.message}"
-        opened = open_target(target)
+        opened = open_target(target, limits=PATIENT)
         try:
             now = replayed(found, opened, catalogue())
         finally:
@@ -187,14 +189,14 @@ def judged(python: str, finding: dict) -> tuple[str, str]:
 
 def plain_failure(target: str, found: Counterexample) -> Counterexample | None:
     """How a target fails on a plain case of a cell with the states of a finding's; None if it is right."""
-    opened = open_target(target)
+    opened = open_target(target, limits=PATIENT)
     claimed = opened.capabilities.cells
     opened.stop()
     states = found.case.config.cell.states
     cell = next(cell for cell in claimed if cell_of(cell).states == states)
     initial = {f"{name}_0": 0 for name in states}
     plain = case(cell, T=2, N=1, I=1, H=1, x=0.5, weight_ih_l0=0.5, weight_hh_l0=0.5, **initial)
-    return witnessed(target, "equivalence.steps", plain, catalogue())
+    return witnessed(target, "equivalence.steps", plain, catalogue(), PATIENT)
 
 
 if __name__ == "__main__":

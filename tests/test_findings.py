@@ -129,6 +129,8 @@ def test_the_release_of_a_finding_has_it(plan):
     ("results", "words"),
     [
         ("pp", "in all from 0 to 1"),
+        ("upup", "in all from 1 to 3"),
+        ("up", "in 1"),
         ("ap", "since 1"),
         ("uap", "since 2"),
         ("pua", "since 0, mended in 2"),
