@@ -135,7 +135,7 @@ def in_words(results: dict[str, str]) -> str:
     """
     known = {version: result for version, result in results.items() if result != UNKNOWN}
     if set(known.values()) == {PRESENT}:
-        first, *_, last = [*known, *known]
+        first, last = next(iter(known)), next(reversed(known))
         return f"in all from {first} to {last}" if first != last else f"in {first}"
     said, before = [], ABSENT
     for version, result in known.items():
