@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from history import ABSENT, FINDINGS, PLAN, PRESENT, UNKNOWN, results_of, rows
+from history import ABSENT, FINDINGS, PLAN, PRESENT, UNKNOWN, results_of, rows, titles
 
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError
@@ -110,11 +110,10 @@ def releases(plan: dict) -> str:
     days = [release["date"].isoformat() for release in plan["releases"]]
     lines = [f"| | {' | '.join(versions)} | |", f"|---|{':---:|' * len(versions)}---|"]
     lines.append(f"| [published]({plan['page']}) | {' | '.join(days)} | |")
-    for finding in (finding for finding in FINDINGS if finding["package"] in plan["packages"]):
-        of = f" ({finding['package']})" if len(plan["packages"]) > 1 else ""
+    for title, finding in titles(plan):
         results = results_of(finding)
         marks = " | ".join(MARKS[result] for result in results.values())
-        lines.append(f"| {finding['title']}{of} | {marks} | {in_words(results)} |")
+        lines.append(f"| {title} | {marks} | {in_words(results)} |")
     return "\n".join([f"### {plan['name']}\n", *lines, "", *untold(plan)])
 
 

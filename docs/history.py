@@ -71,7 +71,7 @@ def measure(names: tuple[str, ...], keep: Path | None) -> None:
 def compare(name: str, old: str, new: str) -> None:
     """Writes compared.txt."""
     plan = planned(name)
-    target = next(finding["target"] for finding in FINDINGS if finding["package"] in plan["packages"])
+    target = next(finding["target"] for _, finding in titles(plan))
     with tempfile.TemporaryDirectory() as folder:
         for release in plan["releases"]:
             if release["version"] in (old, new):
@@ -90,6 +90,14 @@ def rows() -> list[dict]:
 def results_of(finding: dict) -> dict[str, str]:
     """PRESENT, ABSENT or UNKNOWN for each version that was measured, the oldest first."""
     return {row["version"]: row["result"] for row in rows() if row["finding"] == finding["file"]}
+
+
+def titles(plan: dict) -> Iterator[tuple[str, dict]]:
+    """The findings of a distribution, each with its title, which says whose it is where there are several packages."""
+    for finding in FINDINGS:
+        if finding["package"] in plan["packages"]:
+            of = f"{finding['package']}: " if len(plan["packages"]) > 1 else ""
+            yield of + finding["title"], finding
 
 
 def planned(name: str) -> dict:
@@ -112,12 +120,11 @@ def measured(plan: dict, keep: Path | None) -> Iterator[dict]:
                 python, problem = installed(folder, plan, release), ""
             except NotInstalled as error:
                 python, problem = "", str(error)
-            for finding in FINDINGS:
-                if finding["package"] in plan["packages"]:
-                    result, said = (UNKNOWN, problem) if problem else judged(python, finding)
-                    row = {"name": plan["name"], "version": release["version"], "finding": finding["file"]}
-                    click.echo(f"{' '.join(row.values())}: {result}: {said}")
-                    yield row | {"result": result, "said": said.replace(f"{folder}{os.sep}", "")}
+            for _, finding in titles(plan):
+                result, said = (UNKNOWN, problem) if problem else judged(python, finding)
+                row = {"name": plan["name"], "version": release["version"], "finding": finding["file"]}
+                click.echo(f"{' '.join(row.values())}: {result}: {said}")
+                yield row | {"result": result, "said": said.replace(f"{folder}{os.sep}", "")}
 
 
 @contextmanager

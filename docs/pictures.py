@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from history import ABSENT, FINDINGS, PLAN, PRESENT, UNKNOWN, results_of
+from history import ABSENT, PLAN, PRESENT, UNKNOWN, results_of, titles
 
 import reference_rnn
 from reference_rnn import Ball, anchored, arithmetic, case, forward
@@ -115,7 +115,7 @@ def reach() -> str:
     )  # fmt: skip
 
 
-LABELS, EARLIEST, LATEST = 12, 365, 620  # across: where titles begin, and the days of the first and last release
+LABELS, EARLIEST, LATEST = 12, 395, 625  # across: where titles begin, and the days of the first and last release
 TOP, ROW = 60, 17  # down
 
 
@@ -130,11 +130,11 @@ def releases() -> str:
     rows, y = [], TOP
     for plan in PLAN:
         rows.append(word(LABELS, y, plan["name"], INK, "start"))
-        for finding in (finding for finding in FINDINGS if finding["package"] in plan["packages"]):
+        for title, finding in titles(plan):
             y += ROW
             results = results_of(finding)
             at = [(across(one["date"]), results[one["version"]]) for one in plan["releases"]]
-            rows += [small(word(LABELS + 10, y, finding["title"], INK, "start")), *trend(at, y - 4)]
+            rows += [small(word(LABELS + 10, y, title, INK, "start")), *trend(at, y - 4)]
         y += ROW + 6
     years = [date(year, 1, 1) for year in range(first.year + 1, last.year + 1)]
     return picture(
@@ -200,7 +200,7 @@ def dot(x: float, y: float, colour: str) -> str:
 
 def small(part: str) -> str:
     """The same with small letters."""
-    return f'<g font-size="10">{part}</g>'
+    return f'<g font-size="9">{part}</g>'
 
 
 def word(x: float, y: float, text: str, colour: str = INK, anchor: str = "middle") -> str:
