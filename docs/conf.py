@@ -15,7 +15,7 @@ SETTINGS = tomllib.loads((HERE.parent / "pyproject.toml").read_text())
 project = SETTINGS["project"]["name"]
 release = SETTINGS["project"]["version"]
 extensions = ["myst_parser"]
-exclude_patterns = ["findings/**", "expected-failures/**"]
+exclude_patterns = ["expected-failures/**"]
 myst_heading_anchors = 4
 smartquotes = False  # what stands in the code stands on its page
 html_theme = "furo"
@@ -44,3 +44,5 @@ def read(_, name, text):
     page = links.titled(reference.completed(text[0]))
     place = str(Path("docs", name).parent)
     text[0] = links.outward(page, place, "docs/", SETTINGS["tool"]["links"]["address"])
+    if name.startswith("findings/"):  # a report on one finding: the page of findings leads there, and no list of pages
+        text[0] = f"---\norphan: true\n---\n\n{text[0]}"

@@ -1,18 +1,23 @@
-"""Draws the pictures of how-it-decides.md from the reference itself: python docs/pictures.py"""
+"""Draws the pictures of the pages, from the reference itself and from what was measured: python docs/pictures.py"""
 
 from __future__ import annotations
 
+import html
 import math
+from collections.abc import Iterator
+from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from history import ABSENT, PLAN, PRESENT, UNKNOWN, results_of, titles
 
 import reference_rnn
 from reference_rnn import Ball, anchored, arithmetic, case, forward
 
 HOME = Path(__file__).parent / "pictures"
 WIDTH, HEIGHT = 640, 220
-INK, BALL, WRONG = "#444444", "#2b6cb0", "#c53030"
+INK, BALL, WRONG, FAINT = "#444444", "#2b6cb0", "#c53030", "#dddddd"
 F32 = arithmetic("float32")
 
 
@@ -71,7 +76,7 @@ def steps() -> str:
         part
         for power in (-8, -6, -4, -2, 0)
         for part in (
-            line(80, at(0, 10.0**power)[1], 600, at(0, 10.0**power)[1], "#dddddd"),
+            line(80, at(0, 10.0**power)[1], 600, at(0, 10.0**power)[1], FAINT),
             word(55, at(0, 10.0**power)[1] + 4, f"1e{power}"),
         )
     ]
@@ -100,7 +105,7 @@ def reach() -> str:
     return picture(
         "tanh takes a ball around 0.7 to a smaller one. Below the midpoint the curve is steeper, so the reach there is "
         "the larger one, and it is the radius.",
-        line(60, 110, 580, 110, "#dddddd"), line(320, 25, 320, 195, "#dddddd"),
+        line(60, 110, 580, 110, FAINT), line(320, 25, 320, 195, FAINT),
         curve([at(z / 20, math.tanh(z / 20)) for z in range(-42, 43)], INK),
         *(line(x, y, x, 110, BALL) for x, y in (low, middle, high)),
         *(line(x, y, 320, y, BALL) for x, y in (low, middle, high)),
@@ -110,14 +115,67 @@ def reach() -> str:
     )  # fmt: skip
 
 
-def picture(told: str, *parts: str) -> str:
+LABELS, EARLIEST, LATEST = 12, 395, 625  # across: where titles begin, and the days of the first and last release
+TOP, ROW = 60, 17  # down
+
+
+def releases() -> str:
+    """When each finding came and went: a row for each, a mark for each release that was measured."""
+    days = [release["date"] for plan in PLAN for release in plan["releases"]]
+    first, last = min(days), max(days)
+
+    def across(day: date) -> float:
+        return EARLIEST + (LATEST - EARLIEST) * (day - first).days / (last - first).days
+
+    rows, y = [], TOP
+    for plan in PLAN:
+        rows.append(word(LABELS, y, plan["name"], INK, "start"))
+        for title, finding in titles(plan):
+            y += ROW
+            results = results_of(finding)
+            at = [(across(one["date"]), results[one["version"]]) for one in plan["releases"]]
+            rows += [small(word(LABELS + 10, y, title, INK, "start")), *trend(at, y - 4)]
+        y += ROW + 6
+    years = [date(year, 1, 1) for year in range(first.year + 1, last.year + 1)]
+    return picture(
+        f"Findings by the days of the releases in which they were looked for, from {first} to {last}.",
+        *meaning(18, {PRESENT: "it fails in this way", ABSENT: "it holds", UNKNOWN: "it cannot be told"}),
+        *(line(across(day), TOP - 15, across(day), y - ROW, FAINT) for day in years),
+        *(word(across(day), TOP - 20, str(day.year)) for day in years), *rows,
+        height=y,
+    )  # fmt: skip
+
+
+def meaning(y: float, words: dict[str, str]) -> Iterator[str]:
+    """What marks mean, side by side."""
+    for number, (result, told) in enumerate(words.items()):
+        x = LABELS + 5 + 150 * number
+        yield from (mark(x, y, result), word(x + 10, y + 4, told, INK, "start"))
+
+
+def trend(at: list[tuple[float, str]], y: float) -> Iterator[str]:
+    """The marks of a finding, each release by its day, and lines where one that has it follows another."""
+    yield from (line(x, y, to, y, WRONG) for (x, one), (to, other) in pairwise(at) if one == other == PRESENT)
+    yield from (mark(x, y, result) for x, result in at)
+
+
+def mark(x: float, y: float, result: str) -> str:
+    """A release: full where it has the finding, a ring where it does not, a dash where it cannot be told."""
+    if result == PRESENT:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{WRONG}"/>'
+    if result == ABSENT:
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="#ffffff" stroke="{BALL}" stroke-width="1.5"/>'
+    return line(x - 3, y, x + 3, y, INK)
+
+
+def picture(told: str, *parts: str, height: float = HEIGHT) -> str:
     """A whole SVG, on a ground of its own, with what it shows in words."""
     return "\n".join(
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-size="13" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" font-size="13" '
             'font-family="sans-serif">',
             f"<title>{told}</title>",
-            f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#ffffff"/>',
+            f'<rect width="{WIDTH}" height="{height}" rx="8" fill="#ffffff"/>',
             *parts,
             "</svg>\n",
         )
@@ -140,12 +198,17 @@ def dot(x: float, y: float, colour: str) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{colour}" fill-opacity="0.4"/>'
 
 
-def word(x: float, y: float, text: str, colour: str = INK) -> str:
-    """Words, centred."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" fill="{colour}">{text}</text>'
+def small(part: str) -> str:
+    """The same with small letters."""
+    return f'<g font-size="9">{part}</g>'
 
 
-PICTURES = {draw.__name__: draw for draw in (sums, steps, reach)}
+def word(x: float, y: float, text: str, colour: str = INK, anchor: str = "middle") -> str:
+    """Words, of which this place is the middle, the start or the end."""
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{html.escape(text)}</text>'
+
+
+PICTURES = {draw.__name__: draw for draw in (sums, steps, reach, releases)}
 
 if __name__ == "__main__":
     main()

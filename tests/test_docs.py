@@ -14,7 +14,7 @@ How a block is marked, in comments that no reader sees, and what becomes of it:
 import ast
 import doctest
 import html
-import importlib.util
+import importlib
 import os
 import re
 import shutil
@@ -36,19 +36,12 @@ from conformance.trial import options
 
 HOME = Path(__file__).parent.parent
 DOCS = HOME / "docs"
-FINDINGS = DOCS / "findings.md"  # tests/test_findings.py replays what stands there
-PAGES = [HOME / "README.md", HOME / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*.md")) - {FINDINGS})]
+FINDINGS = DOCS / "findings.md"  # tests/test_findings.py replays what stands there, and in the reports
+MADE = {FINDINGS, *(DOCS / "findings").rglob("*.md")}
+PAGES = [HOME / "README.md", HOME / "CONTRIBUTING.md", *sorted(set(DOCS.rglob("*.md")) - MADE)]
 
-
-def script(name):
-    """A script beside the pages, as a module."""
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-links, pictures, reference = map(script, ("links", "pictures", "reference"))
+sys.path.insert(0, str(DOCS))  # where its scripts find each other
+links, pictures, reference = map(importlib.import_module, ("links", "pictures", "reference"))
 RUN = ("python", "console", "diff")
 WHOLE_CASE = 600  # seconds for one command, which nothing of this comes near to
 

@@ -20,6 +20,7 @@ from conformance.harness import command
 from conformance.harness.load import SHIPPED, spec_of
 from conformance.judging.counterexample import Bounds, Counterexample
 from conformance.judging.words import letter
+from reference_rnn import RecurrenceCase
 from reference_rnn.expression import number
 from strategies import layout_of, relaid
 
@@ -125,6 +126,8 @@ FAILS = {
 
 def script(found: Counterexample, statement: str) -> str:
     """The whole script. Raises NotAlone where there can be none."""
+    if isinstance(found.case, RecurrenceCase):
+        raise NotAlone("it is about a recurrence, which cannot be written out by this version; use replay")
     if not found.calls:
         raise NotAlone("the file does not say what the target was given")
     if found.demand == "property":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import symtable
 from collections.abc import Iterator
 from pathlib import Path
 
 BLOCKS = ("def ", "class ", "@")
 OURS = ("conformance", "reference_rnn", "strategies")
+CLAIMS = ("conformance.claims.capabilities", "Capabilities")
 
 Statement = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
@@ -23,7 +25,7 @@ def alone(module: str, names: list[str]) -> str:
     for name in names:
         written.add(module, name)
     written.calls(module)
-    text = "\n".join([*sorted(written.imports, key=str.lower), ""])
+    text = "\n".join([*written.first, *sorted(written.imports, key=str.lower), ""])
     for part, before in zip(written.parts, ["", *written.parts]):
         defines = part.startswith(BLOCKS) or before.startswith(BLOCKS)
         text += ("\n\n" if defines else "\n" * (not before)) + part + "\n"
@@ -34,9 +36,10 @@ class Written:
     """What has been written out so far: imports of other packages, and definitions in the order of their use."""
 
     def __init__(self) -> None:
+        self.first: list[str] = []  # what has to be done before the imports
         self.imports: dict[str, None] = {}
         self.parts: list[str] = []
-        self.done: dict[str, tuple[str, str]] = {}
+        self.done: dict[str, str] = {}  # for each name the module that defines it, or the import that does
         self.modules: dict[str, tuple[str, ast.Module, bool]] = {}
 
     def read(self, module: str) -> tuple[str, ast.Module]:
@@ -50,57 +53,82 @@ class Written:
 
     def add(self, module: str, name: str) -> None:
         """Writes out a name of a module, after all that it uses."""
-        place = module, name
-        if self.done.setdefault(name, place) != place:
-            raise NotAlone(f"{module}.{name} and {'.'.join(self.done[name])} have the same name")
-        text, tree = self.read(module)
+        module, statement = self.defining(module, name)
+        outside = isinstance(statement, ast.Import | ast.ImportFrom)
+        place = ast.unparse(statement) if outside else module
+        if name in self.done:
+            if self.done[name] != place:
+                raise NotAlone(f"{module} and {self.done[name]} have the same name {name}")
+            return
+        self.done[name] = place
+        if outside:
+            self.imports[place] = None
+        elif (module, name) == CLAIMS:
+            self.parts.append(f"{name} = dict  # what a target says of itself is not needed here")
+        else:
+            self.used(module, statement)
+            segment = source_of(self.read(module)[0], statement)
+            if segment not in self.parts:
+                self.parts.append(segment)
+
+    def defining(self, module: str, name: str) -> tuple[str, ast.stmt]:
+        """The module of ours that defines a name, and the statement; or the import of a name that is not ours."""
+        _, tree = self.read(module)
         statement = next((s for s in tree.body if name in bound(s)), None)
         if statement is None:
             raise NotAlone(f"{module} does not define {name}")
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            self.imported(module, statement, name)
-            return
-        segment = source_of(text, statement)
-        if segment in self.parts:
-            return
-        self.used(module, statement)
-        if segment not in self.parts:
-            self.parts.append(segment)
-
-    def imported(self, module: str, statement: ast.Import | ast.ImportFrom, name: str) -> None:
-        """An import: of another package as it is, of ours by what is imported."""
+        if not isinstance(statement, ast.Import | ast.ImportFrom):
+            return module, statement
         alias = next(a for a in statement.names if (a.asname or a.name.partition(".")[0]) == name)
         source = statement.module or "" if isinstance(statement, ast.ImportFrom) else alias.name
         if isinstance(statement, ast.ImportFrom) and statement.level:
             package = module if self.modules[module][2] else module.rpartition(".")[0]
             source = importlib.util.resolve_name("." * statement.level + source, package)
         if source.partition(".")[0] not in OURS:
-            single = (
-                ast.ImportFrom(source, [alias], 0) if isinstance(statement, ast.ImportFrom) else ast.Import([alias])
-            )
-            self.imports[ast.unparse(single)] = None
-        elif isinstance(statement, ast.Import) or alias.asname:
+            from_it = isinstance(statement, ast.ImportFrom)
+            return module, ast.ImportFrom(source, [alias], 0) if from_it else ast.Import([alias])
+        if isinstance(statement, ast.Import) or alias.asname:
             raise NotAlone(f"{module} uses {source} as a whole")
-        else:
-            del self.done[name]
-            self.add(source, name)
+        return self.defining(source, name)
 
     def used(self, module: str, statement: ast.stmt) -> None:
         """Writes out the names of a module that a statement uses."""
-        _, tree = self.read(module)
-        known = {name for s in tree.body for name in bound(s)}
+        text, tree = self.read(module)
+        known = {name for s in tree.body for name in bound(s)} & of_module(source_of(text, statement))
         own = set(bound(statement))
         for node in without_annotations(statement):
-            if isinstance(node, ast.Name) and node.id in known - own and self.done.get(node.id) is None:
+            if isinstance(node, ast.Name) and node.id in known - own:
                 self.add(module, node.id)
 
     def calls(self, module: str) -> None:
-        """Writes out what a module does besides defining: such as setting a number of threads."""
+        """Writes out what a module does besides defining: such as setting a number of threads.
+
+        What it does before an import may be meant for what is imported, and is done first.
+        """
         text, tree = self.read(module)
+        imports = [s.lineno for s in tree.body if isinstance(s, ast.Import | ast.ImportFrom)]
         for statement in tree.body:
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+                continue
+            if statement.lineno < max(imports, default=0):
+                before = Written()
+                before.used(module, statement)
+                self.first += [*before.imports, *before.parts, source_of(text, statement)]
+            else:
                 self.used(module, statement)
                 self.parts.append(source_of(text, statement))
+
+
+def of_module(text: str) -> set[str]:
+    """The names that code reads of the module that it stands in; its parameters and variables are others."""
+
+    def read(table: symtable.SymbolTable) -> Iterator[str]:
+        outermost = table.get_type() == "module"
+        yield from (s.get_name() for s in table.get_symbols() if s.is_referenced() and (outermost or s.is_global()))
+        for inner in table.get_children():
+            yield from read(inner)
+
+    return set(read(symtable.symtable(text, "<text>", "exec")))
 
 
 def bound(statement: ast.stmt) -> list[str]:
