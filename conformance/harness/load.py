@@ -44,11 +44,16 @@ SHIPPED = {
     "pydynet": "conformance.adapters.pydynet_layers",
     "opacus": "conformance.adapters.opacus_layers",
     "tract": "conformance.adapters.onnx_tract",
+    "opencv": "conformance.adapters.onnx_opencv",
+    "mnn": "conformance.adapters.onnx_mnn",
+    "ncnn": "conformance.adapters.ncnn_layers",
+    "litert": "conformance.adapters.litert_ops",
     "paddle": "conformance.adapters.paddle_layers",
     "brevitas": "conformance.adapters.brevitas_layers",
     "thinc": "conformance.adapters.thinc_lstm",
     "snntorch": "conformance.adapters.snntorch_slstm",
     "ncps": "conformance.adapters.ncps_lstm",
+    "tinygrad": "conformance.adapters.tinygrad_lstm",
     "reference": "conformance.adapters.reference",
 }
 

@@ -38,9 +38,15 @@ PACKAGES = (
     "opacus",
     "brevitas",
     "tract",
+    "opencv-python-headless",
+    "opencv-python",
+    "MNN",
+    "ncnn",
+    "ai-edge-litert",
     "thinc",
     "snntorch",
     "ncps",
+    "tinygrad",
 )
 
 
