@@ -26,13 +26,22 @@ ACTIVATIONS = {
     "RNN_RELU": tfl.ActivationFunctionType.RELU,
     "LSTM": tfl.ActivationFunctionType.TANH,
 }
-CODES, OPTIONS = tfl.BuiltinOperator, tfl.BuiltinOptions
-# Whether it is an LSTM, and whether it has two directions: code, options, and how many optional inputs come last.
+CODES, KINDS = tfl.BuiltinOperator, tfl.BuiltinOptions
+# Whether it is an LSTM, and whether it has two directions: code, kind and class of the options, optional last inputs.
 OPERATORS = {
-    (False, False): (CODES.UNIDIRECTIONAL_SEQUENCE_RNN, OPTIONS.SequenceRNNOptions, tfl.SequenceRNNOptionsT, 0),
-    (False, True): (CODES.BIDIRECTIONAL_SEQUENCE_RNN, OPTIONS.BidirectionalSequenceRNNOptions, tfl.BidirectionalSequenceRNNOptionsT, 3),
-    (True, False): (CODES.UNIDIRECTIONAL_SEQUENCE_LSTM, OPTIONS.UnidirectionalSequenceLSTMOptions, tfl.UnidirectionalSequenceLSTMOptionsT, 0),
-    (True, True): (CODES.BIDIRECTIONAL_SEQUENCE_LSTM, OPTIONS.BidirectionalSequenceLSTMOptions, tfl.BidirectionalSequenceLSTMOptionsT, 9),
+    (False, False): (CODES.UNIDIRECTIONAL_SEQUENCE_RNN, KINDS.SequenceRNNOptions, tfl.SequenceRNNOptionsT, 0),
+    (True, False): (
+        CODES.UNIDIRECTIONAL_SEQUENCE_LSTM, KINDS.UnidirectionalSequenceLSTMOptions,
+        tfl.UnidirectionalSequenceLSTMOptionsT, 0,
+    ),
+    (False, True): (
+        CODES.BIDIRECTIONAL_SEQUENCE_RNN, KINDS.BidirectionalSequenceRNNOptions,
+        tfl.BidirectionalSequenceRNNOptionsT, 3,
+    ),
+    (True, True): (
+        CODES.BIDIRECTIONAL_SEQUENCE_LSTM, KINDS.BidirectionalSequenceLSTMOptions,
+        tfl.BidirectionalSequenceLSTMOptionsT, 9,
+    ),
 }  # fmt: skip
 LEFT_OUT = -1  # in the place of an input
 
@@ -92,16 +101,17 @@ class Model:
     def __init__(self):
         self.tensors, self.buffers, self.operators, self.codes = [], [tfl.BufferT()], [], []
 
-    def tensor(self, shape, array=None, **options):
+    def tensor(self, shape, **options):
         """The number of a new tensor of float32."""
-        if array is not None:
-            self.buffers.append(tfl.BufferT(data=np.ascontiguousarray(array).view("uint8").ravel()))
-        self.tensors.append(tfl.TensorT(shape=list(shape), buffer=0 if array is None else len(self.buffers) - 1, **options))
+        self.tensors.append(tfl.TensorT(shape=list(shape), **options))
         return len(self.tensors) - 1
 
     def constant(self, array):
-        """The number of a tensor with these numbers, or that of none."""
-        return LEFT_OUT if array is None else self.tensor(array.shape, array)
+        """The number of a tensor with these numbers; for None, that of no tensor."""
+        if array is None:
+            return LEFT_OUT
+        self.buffers.append(tfl.BufferT(data=np.ascontiguousarray(array).view("uint8").ravel()))
+        return self.tensor(array.shape, buffer=len(self.buffers) - 1)
 
     def add(self, code, kind, options, inputs, output):
         """Adds an operator."""

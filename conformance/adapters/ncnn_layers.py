@@ -30,8 +30,8 @@ def forward(case):
     """output and h_n, or output and (h_n, c_n), of one case."""
     T, N = case.x.shape[:2]
     lengths = [T] * N if case.lengths is None else case.lengths
-    net = load(case)
-    outputs, *finals = zip(*(run(net, case, row, length) for row, length in enumerate(lengths)))
+    nets = [load(case, layer) for layer in range(case.config.num_layers)]
+    outputs, *finals = zip(*(run(nets, case, row, length) for row, length in enumerate(lengths)))
     output = np.zeros((T, N, outputs[0].shape[1]), "float32")
     for row, values in enumerate(outputs):
         output[: len(values), row] = values
@@ -39,80 +39,67 @@ def forward(case):
     return output, (h_n, *c_n) if c_n else h_n
 
 
-def run(net, case, row, length):
+def run(nets, case, row, length):
     """The output (T, D*H) and the final states (L*D, H) of one row."""
-    layers, D = range(case.config.num_layers), case.config.num_directions
-    given = {name: state for name, state in zip("hc", (case.h_0, case.c_0)) if state is not None}
-    inputs = {"x": case.x[:length, row]}
-    inputs |= {f"{n}{layer}": s[layer * D : (layer + 1) * D, row] for n, s in given.items() for layer in layers}
-    inputs = {name: array.copy() for name, array in inputs.items()}  # held here: a Mat has no memory of its own
+    x, finals, D = case.x[:length, row], [], case.config.num_directions
+    for layer, net in enumerate(nets):
+        own = slice(layer * D, (layer + 1) * D)
+        states = {name: state[own, row] for name, state in zip("hc", (case.h_0, case.c_0)) if state is not None}
+        x, *final = call(net, {"x": x} | states, ("y", "h_n", "c_n")[: 1 + case.config.num_states])
+        finals.append(final)
+    return x, *map(np.concatenate, zip(*finals))
+
+
+def call(net, inputs, names):
+    """Copies of the named results."""
+    held = {name: array.copy() for name, array in inputs.items()}  # a Mat has no memory of its own
     extractor = net.create_extractor()
-    for name, array in inputs.items():
+    for name, array in held.items():
         extractor.input(name, ncnn.Mat(array))
-    finals = [[read(extractor, f"{name}_n{layer}") for layer in layers] for name in states(case)]
-    return read(extractor, f"y{layers[-1]}"), *map(np.concatenate, finals)
+    results = [extractor.extract(name) for name in names]
+    if any(status for status, _ in results):
+        raise RuntimeError(f"extract returned {[status for status, _ in results]}")
+    return [np.array(mat) for _, mat in results]
 
 
-def read(extractor, name):
-    """A copy of what an extractor gives."""
-    status, mat = extractor.extract(name)
-    if status:
-        raise RuntimeError(f"extract({name!r}) returned {status}")
-    return np.array(mat)
-
-
-def load(case):
-    """The network of a case, with its parameters."""
+def load(case, layer):
+    """The network of a layer, with its parameters."""
+    arrays = weights(case, layer)
     net = ncnn.Net()
     net.opt.num_threads = 1
-    net.load_param_mem(description(case))
+    net.load_param_mem(description(case, arrays[0].size))
     with tempfile.NamedTemporaryFile() as file:
-        for array in weights(case):
-            file.write(bytes(4) + array.astype("float32").tobytes())  # four zeros: float32 follows
+        file.write(b"".join(bytes(4) + array.tobytes() for array in arrays))  # four zeros: float32 follows
         file.flush()
         net.load_model(file.name)
     return net
 
 
-def description(case):
-    """The layers of a case and what each reads and gives, as a param file."""
-    c, names, lines, x, blobs = case.config, states(case), ["Input x 0 1 x"], "x", 1
-    kind, P = LAYERS[c.cell][0], c.proj_size or c.hidden_size
-    for layer in range(c.num_layers):
-        given = [f"{name}{layer}" for name in names if case.h_0 is not None]
-        lines += [f"Input {name} 0 1 {name}" for name in given]
-        tops = [f"y{layer}", *(f"{name}_n{layer}" for name in names)]
-        size = case.parameters["weight_ih" + suffix(layer, 0)].size * c.num_directions
-        sizes = f"0={P} 1={size} 2={2 * c.bidirectional}" + f" 3={c.hidden_size}" * (kind == "LSTM")
-        lines.append(f"{kind} l{layer} {len(given) + 1} {len(tops)} {' '.join([x, *given, *tops])} {sizes}")
-        x, blobs = f"y{layer}", blobs + len(given) + len(tops)
-    return "\n".join([str(MAGIC), f"{len(lines)} {blobs}", *lines, ""])
+def description(case, size):
+    """The text of a network of one layer: what it reads, what it gives, its sizes and that of its first weights."""
+    c, names = case.config, "hc"[: case.config.num_states]
+    inputs = ["x", *(names if case.h_0 is not None else "")]
+    results = ["y", *(f"{name}_n" for name in names)]
+    counts = f"{len(inputs)} {len(results)}"
+    sizes = f"0={c.proj_size or c.hidden_size} 1={size} 2={2 * c.bidirectional} 3={c.hidden_size}"
+    lines = [f"Input {name} 0 1 {name}" for name in inputs]
+    lines.append(f"{LAYERS[c.cell][0]} layer {counts} {' '.join(inputs + results)} {sizes}")
+    return f"{MAGIC}\n{len(lines)} {len(inputs + results)}\n" + "\n".join(lines) + "\n"
 
 
-def weights(case):
-    """The arrays of all layers in ncnn's order, directions side by side."""
-    c = case.config
-    for layer in range(c.num_layers):
-        ends = [suffix(layer, direction) for direction in range(c.num_directions)]
-        for kind in ("weight_ih", "bias", "weight_hh", "weight_hr"):
-            if kind != "weight_hr" or c.proj_size:
-                yield np.stack([array_of(case, kind, end) for end in ends])
+def weights(case, layer):
+    """The arrays of a layer in ncnn's order, directions side by side."""
+    ends = [suffix(layer, direction) for direction in range(case.config.num_directions)]
+    return [np.stack(arrays) for arrays in zip(*(parameters_of(case, end) for end in ends))]
 
 
-def array_of(case, kind, end):
-    """One array of a direction."""
+def parameters_of(case, end):
+    """The arrays of a direction: of the input, biases, of the state, and that of a projection."""
     _, order, wanted = LAYERS[case.config.cell]
-    if kind == "weight_hr":
-        return case.parameters[kind + end]
-    if kind != "bias":
-        return reordered(case.parameters[kind + end], order, wanted)
-    b_ih, b_hh = case.parameters["bias_ih" + end], case.parameters["bias_hh" + end]
-    if case.config.cell == "GRU":
+    p = {name.removesuffix(end): array for name, array in case.parameters.items() if name.endswith(end)}
+    bias = reordered(p["bias_ih"] + p["bias_hh"], order, wanted)
+    if case.config.cell == "GRU":  # of the candidate it has both
         n = slice(2 * case.config.hidden_size, None)
-        return np.concatenate([(b_ih + b_hh)[: n.start], b_ih[n], b_hh[n]])
-    return reordered(b_ih + b_hh, order, wanted)
-
-
-def states(case):
-    """The names of the states."""
-    return "hc" if case.config.cell == "LSTM" else "h"
+        bias = np.concatenate([bias[: n.start], p["bias_ih"][n], p["bias_hh"][n]])
+    found = [reordered(p["weight_ih"], order, wanted), bias, reordered(p["weight_hh"], order, wanted)]
+    return found + ([p["weight_hr"]] if "weight_hr" in p else [])

@@ -4,5 +4,7 @@ from dataclasses import replace
 
 from conformance.adapters.onnx_mnn import capabilities, forward
 
-capabilities = replace(capabilities, nonfinite=True, lengths=True, empty=("time",), options=(*capabilities.options, "activations"))
+capabilities = replace(
+    capabilities, nonfinite=True, lengths=True, empty=("time",), options=(*capabilities.options, "activations")
+)
 __all__ = ["capabilities", "forward"]

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from onnx.helper import make_attribute
+
 from conformance.adapters import onnx_opencv
 from conformance.adapters.onnx_model import frozen_forward_of
-from onnx.helper import make_attribute
 
 
 def run(model, inputs):
