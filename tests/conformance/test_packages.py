@@ -15,7 +15,11 @@ WITHOUT = {
     "onnx-reference": {"cells": ("RNN_TANH", "GRU", "GRU_RESET_BEFORE", "LSTM"), "lengths": False},
     "keras": {"dtypes": ("float32",)},
     "torch-quantizable": {"bidirectional": False, "dtypes": ("float32",)},
-    "tract": {"cells": ("RNN_TANH", "GRU", "GRU_RESET_BEFORE", "LSTM"), "default_state": False},
+    "tract": {
+        "cells": ("RNN_TANH", "GRU", "GRU_RESET_BEFORE", "LSTM"),
+        "default_state": False,
+        "options": ("peepholes",),
+    },
     "opencv": {"default_state": False, "no_bias": False, "lengths": False, "options": ()},
     "mnn": {"cells": ("RNN_TANH", "GRU", "LSTM"), "options": ()},
     "litert": {"batch_first": False},
