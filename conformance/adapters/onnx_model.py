@@ -1,14 +1,17 @@
 """A case as an ONNX model: one RNN, GRU or LSTM node a layer, and what is fed to it.
 
 Everything but the configuration is an input of the model, so that a runtime prepares it once for many
-cases. Whatever runs ONNX models becomes a target in a few lines: see onnx_runtime.py.
+cases. Whatever runs ONNX models becomes a target in a few lines: see onnx_runtime.py. For tools that want constant
+parameters and known shapes, as converters do, each case is a model of its own: see onnx_mnn.py.
 Source: https://onnx.ai/onnx/operators/onnx__GRU.html
 """
 
 from functools import lru_cache
 
-from onnx import TensorProto, checker
+import numpy as np
+from onnx import ModelProto, TensorProto, checker
 from onnx.helper import make_graph, make_model, make_node, make_opsetid, make_tensor, make_tensor_value_info
+from onnx.numpy_helper import from_array
 
 from reference_rnn.layouts import to_onnx
 
@@ -16,11 +19,7 @@ OPSET, IR_VERSION = 17, 8  # old enough for every runtime
 ACTIVATIONS = {
     "tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "hard_sigmoid": "HardSigmoid", "softsign": "Softsign",
 }  # fmt: skip
-# In ONNX' order: of the gates, of the candidate, of the cell state.
-USUAL = {
-    "RNN_TANH": ("tanh",), "RNN_RELU": ("relu",), "GRU": ("sigmoid", "tanh"), "GRU_RESET_BEFORE": ("sigmoid", "tanh"),
-    "LSTM": ("sigmoid", "tanh", "tanh"),
-}  # fmt: skip
+OTHER = {"RNN_RELU": ("relu",)}  # than the operator has by default
 FLOATS = {"float16": TensorProto.FLOAT16, "float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
 
 
@@ -29,28 +28,62 @@ def forward_of(prepare):
     session = lru_cache(maxsize=256)(lambda *configuration: prepare(build(*configuration)))
 
     def forward(case):
-        c = case.config
-        given = (case.h_0 is not None, case.lengths is not None)
-        options = (c.peepholes, c.coupled_gates, c.clip, tuple(c.activations))
-        sizes = (c.input_size, c.hidden_size, c.num_layers, c.num_directions)
-        run = session(c.cell, *sizes, c.bias, c.dtype, *given, *options)
-        results = run(inputs_of(case))
-        return results["output"], (results["h_n"], results["c_n"]) if c.cell == "LSTM" else results["h_n"]
+        return results_of(case, session(*configuration_of(case))(data_of(case) | parameters_of(case)))
 
     return forward
 
 
-def inputs_of(case):
-    """What the model of a case is fed, by name: x, lengths, and weights and initial states of every layer."""
-    c, inputs = case.config, {"x": case.x}
+def frozen_forward_of(run):
+    """The forward of a converter: ``run(model, inputs)`` returns the results of a frozen model, by name."""
+
+    def forward(case):
+        model, data = build(*configuration_of(case)), data_of(case)
+        return results_of(case, run(frozen(model, parameters_of(case), data), data))
+
+    return forward
+
+
+def configuration_of(case):
+    """What the model of a case is built from."""
+    c = case.config
+    sizes = (c.input_size, c.hidden_size, c.num_layers, c.num_directions)
+    given = (case.h_0 is not None, case.lengths is not None)
+    return c.cell, *sizes, c.bias, c.dtype, *given, c.peepholes, c.coupled_gates, c.clip, tuple(c.activations)
+
+
+def data_of(case):
+    """What the model of a case is fed beside the parameters, by name: x, lengths, and the states of every layer."""
+    D, data = case.config.num_directions, {"x": case.x}
     if case.lengths is not None:
-        inputs["lengths"] = case.lengths.astype("int32")
-    for layer in range(c.num_layers):
-        own = slice(layer * c.num_directions, (layer + 1) * c.num_directions)
-        states = {"h": case.h_0, "c": case.c_0}
-        arrays = to_onnx(case.parameters, c.cell, layer) | {n: s[own] for n, s in states.items() if s is not None}
-        inputs |= {f"{name}{layer}": array for name, array in arrays.items()}
-    return inputs
+        data["lengths"] = case.lengths.astype("int32")
+    for name, states in (("h", case.h_0), ("c", case.c_0)):
+        if states is not None:
+            data |= {f"{name}{layer}": states[layer * D : (layer + 1) * D] for layer in range(case.config.num_layers)}
+    return data
+
+
+def parameters_of(case):
+    """The parameters that the model of a case is fed, by name: W, R and what else there is of every layer."""
+    arrays = [to_onnx(case.parameters, case.config.cell, layer) for layer in range(case.config.num_layers)]
+    return {f"{name}{layer}": array for layer, found in enumerate(arrays) for name, array in found.items()}
+
+
+def results_of(case, results):
+    """output and h_n, or output and (h_n, c_n), of results by name."""
+    h_n = (results["h_n"], results["c_n"]) if case.config.cell == "LSTM" else results["h_n"]
+    return results["output"], h_n
+
+
+def frozen(model, parameters, data):
+    """A copy of a model with the parameters as constants, and with the shapes of the data."""
+    own = ModelProto()
+    own.CopyFrom(model)
+    own.graph.initializer.extend(from_array(np.ascontiguousarray(array), name) for name, array in parameters.items())
+    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.input}
+    inputs = [make_tensor_value_info(name, types[name], array.shape) for name, array in data.items()]
+    own.graph.ClearField("input")
+    own.graph.input.extend(inputs)
+    return own
 
 
 def build(
@@ -68,7 +101,8 @@ def build(
     lengths = declare("lengths", ["N"], TensorProto.INT32) if has_lengths else ""
     operator, attributes, G = operator_of(cell)
     attributes |= {"hidden_size": H, "direction": "bidirectional" if D == 2 else "forward"}
-    attributes["activations"] = [ACTIVATIONS[name] for name in activations or USUAL[cell]] * D
+    activations = activations or OTHER.get(cell, ())
+    attributes |= {"activations": [ACTIVATIONS[name] for name in activations] * D} if activations else {}
     attributes |= {"clip": clip} if clip else {}
     attributes |= {"input_forget": 1} if coupled_gates else {}
     for i in range(num_layers):

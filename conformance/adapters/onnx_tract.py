@@ -19,6 +19,7 @@ capabilities = Capabilities(
     no_bias=True,
     default_state=True,
     nonfinite=True,
+    options=("peepholes", "coupled_gates", "clip"),
     arithmetic="lenient",  # its tanh and sigmoid are rational functions
 )
 TYPES = {"float32": "f32", "int32": "i32"}

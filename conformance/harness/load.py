@@ -44,6 +44,10 @@ SHIPPED = {
     "pydynet": "conformance.adapters.pydynet_layers",
     "opacus": "conformance.adapters.opacus_layers",
     "tract": "conformance.adapters.onnx_tract",
+    "opencv": "conformance.adapters.onnx_opencv",
+    "mnn": "conformance.adapters.onnx_mnn",
+    "ncnn": "conformance.adapters.ncnn_layers",
+    "litert": "conformance.adapters.litert_ops",
     "paddle": "conformance.adapters.paddle_layers",
     "brevitas": "conformance.adapters.brevitas_layers",
     "thinc": "conformance.adapters.thinc_lstm",
@@ -59,6 +63,7 @@ SHIPPED = {
     "transformers-delta": "conformance.adapters.transformers_delta",
     "xlstm-mlstm": "conformance.adapters.xlstm_mlstm",
     "xlstm-slstm": "conformance.adapters.xlstm_slstm",
+    "tinygrad": "conformance.adapters.tinygrad_lstm",
     "reference": "conformance.adapters.reference",
 }
 

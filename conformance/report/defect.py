@@ -19,6 +19,7 @@ from conformance.trial.counterexamples import claimed_by, load
 from conformance.trial.place import LARGEST, place_of
 from conformance.trial.script import script
 from conformance.trial.source import NotAlone
+from reference_rnn import RecurrenceCase
 
 from .summary import block, code
 
@@ -106,6 +107,12 @@ def not_rounding(found: Counterexample | None) -> Iterator[str]:
             f"Each expected number comes with a bound: what rounding in {dtype} may do to *any* correct "
             "implementation, in any order of summation, derived from the facts of the arithmetic and not chosen. What "
             "is off by no more is not reported. So no order of operations and no compiler explains these numbers."
+        )
+    elif isinstance(found.case, RecurrenceCase) and found.demand == "property":
+        yield (
+            "In double precision, what must be the same is further apart than 2**10 times what changes in the last place "
+            "of whatever is given cause. Rounding becomes 2**29 times smaller from single to double precision; this "
+            "does not become 2**16 times smaller."
         )
     else:
         yield f"No number that could be rounded is compared. What does not hold is this: {DEMANDS[found.demand]}."

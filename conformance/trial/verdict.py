@@ -38,6 +38,11 @@ PACKAGES = (
     "opacus",
     "brevitas",
     "tract",
+    "opencv-python-headless",
+    "opencv-python",
+    "MNN",
+    "ncnn",
+    "ai-edge-litert",
     "thinc",
     "snntorch",
     "ncps",
@@ -49,6 +54,7 @@ PACKAGES = (
     "s5-pytorch",
     "transformers",
     "xlstm",
+    "tinygrad",
 )
 
 
