@@ -115,7 +115,7 @@ def test_without_double_precision_what_looks_wrong_is_a_suspicion():
     assert any("in float32 nobody can tell whether that is rounding" in note for note in result.notes)
 
 
-@pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.state-ignored", "handed.stdout-past-the-end"])
+@pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.state-ignored", "handed.output-past-the-end"])
 def test_without_double_precision_exact_statements_still_fail(id):
     claims = replace(UNKNOWN, dtypes=("bfloat16",))
     assert judged(FaultyRecurrence(gated, MISTAKES[id], claims)).verdict == "fails"
