@@ -110,9 +110,9 @@ def not_rounding(found: Counterexample | None) -> Iterator[str]:
         )
     elif isinstance(found.case, RecurrenceCase) and found.demand == "property":
         yield (
-            "In double precision, what must be the same is further apart than 2**10 times what changes in the last place "
-            "of whatever is given cause. Rounding becomes 2**29 times smaller from single to double precision; this "
-            "does not become 2**16 times smaller."
+            "In double precision, what must be the same is further apart than 2**10 times what changes in the last "
+            "place of whatever is given cause. Rounding becomes 2**29 times smaller from single to double precision; "
+            "this does not become 2**16 times smaller."
         )
     else:
         yield f"No number that could be rounded is compared. What does not hold is this: {DEMANDS[found.demand]}."
