@@ -1,4 +1,8 @@
-"""The delta rule: what a key stands for is replaced, and not added to."""
+"""The delta rule: what a key stands for is replaced, and not added to.
+
+The matrix is written out as in the paper: with such numbers the bounds of a product with it hold for the usual
+S + beta k (v - k^T S)^T, too. Those of the latter, which rounds S only once, would not hold for the matrix.
+"""
 
 import numpy as np
 
