@@ -5,8 +5,10 @@ Source: https://github.com/fla-org/flash-linear-attention
 """
 
 from functools import lru_cache
-from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+
+import fla
 
 from conformance.adapters import fla_spec
 from conformance.adapters.torch_recurrences import of_tensors
@@ -35,8 +37,7 @@ def run(case, inputs, states, _):
 @lru_cache
 def naive(name):
     """The file of an operator."""
-    [folder] = find_spec("fla").submodule_search_locations
-    spec = spec_from_file_location(f"naive_{name}", Path(folder, "ops", name, "naive.py"))
+    spec = spec_from_file_location(f"naive_{name}", Path(fla.__file__).parent / "ops" / name / "naive.py")
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -3,10 +3,12 @@
 Source: https://github.com/fla-org/flash-linear-attention/tree/main/fla/ops
 """
 
+from typing import Any
+
 from reference_rnn import exp, recurrence, vecmat
 
 KEYS = {"q": "K", "k": "K", "v": "V"}
-STATE = {"states": {"S": "KV"}, "outputs": {"o": "V"}}
+STATE: dict[str, Any] = {"states": {"S": "KV"}, "outputs": {"o": "V"}}
 GATES = {"g": (-2.0, 0.0), "beta": (0.0, 1.0), "b": (0.0, 1.0), "w": (0.0, 1.0)}
 
 

@@ -3,10 +3,13 @@
 Source: https://arxiv.org/abs/2410.01201, appendix B
 """
 
+from typing import Any
+
 from reference_rnn import matvec, recurrence, relu, sigmoid
 
-OF_UNITS = {"inputs": {"x": "D"}, "states": {"h": "D"}, "outputs": {"y": "D"}, "heads": False,
-            "ranges": {"h": (0.125, 2.0)}}  # fmt: skip
+OF_UNITS: dict[str, Any] = {
+    "inputs": {"x": "D"}, "states": {"h": "D"}, "outputs": {"y": "D"}, "heads": False, "ranges": {"h": (0.125, 2.0)},
+}  # fmt: skip
 
 
 def g(x):

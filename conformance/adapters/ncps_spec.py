@@ -3,9 +3,11 @@
 Source: https://arxiv.org/abs/2106.13898, and the defaults of ncps.torch.CfC
 """
 
+from typing import Any
+
 from reference_rnn import matvec, recurrence, sigmoid, tanh
 
-STATE = {"states": {"h": "H"}, "outputs": {"y": "H"}, "heads": False}
+STATE: dict[str, Any] = {"states": {"h": "H"}, "outputs": {"y": "H"}, "heads": False}
 HEADS = ("ff1", "ff2", "time_a", "time_b")
 WEIGHTS = {"W_x": "UI", "W_h": "UH", "b": "U"}
 WEIGHTS |= {f"W_{head}": "HU" for head in HEADS} | {f"b_{head}": "H" for head in HEADS}

@@ -5,6 +5,7 @@ Source: https://github.com/i404788/s5-pytorch
 """
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 from s5 import S5
@@ -13,7 +14,7 @@ from conformance.adapters.torch_recurrences import of_tensors, with_weights
 from conformance.claims.capabilities import Capabilities, Mode
 from reference_rnn import recurrence
 
-SHAPES = {
+SHAPES: dict[str, Any] = {
     "inputs": {"u": "H"},
     "states": {"x_re": "P", "x_im": "P"},
     "outputs": {"y": "H"},

@@ -1,4 +1,7 @@
-"""minLSTM of the shipped adapter, known to the kit by shapes alone: then its cases need no file with equations."""
+"""minLSTM of the shipped adapter, known to the kit by shapes alone.
+
+So its cases need no file with equations to be read.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""The shipped adapter of xlstm's functions for the mLSTM, known to the kit by shapes alone: then its cases need no file with equations."""
+"""The shipped adapter of xlstm's functions for the mLSTM, known to the kit by shapes alone.
+
+So its cases need no file with equations to be read.
+"""
 
 from dataclasses import replace
 
