@@ -15,12 +15,12 @@ from conformance.claims.capabilities import Capabilities, Mode
 
 LAYERS = {mingru: (minGRU, "to_hidden_and_gate"), minlstm: (minLSTM, "to_hidden_and_f_i_gate")}
 
+# Without gradients: g has a kink at 0, where the two ways take different ones.
 capabilities = Capabilities(
     cells=(mingru, minlstm),
     dtypes=("float32", "float64"),
     default_state=True,
     modes={"sequential": Mode(), "parallel": Mode(order="log")},
-    gradients=True,
 )
 
 
@@ -44,4 +44,4 @@ def build(cell, units):
     return kind(units), name
 
 
-forward, gradients = of_tensors(run)
+forward, _ = of_tensors(run)
