@@ -14,6 +14,7 @@ from conformance.judging.recurrences import (
     agree,
     carried,
     same_bits,
+    spelt_otherwise,
     with_states,
 )
 from reference_rnn import handed, rounded
@@ -105,7 +106,8 @@ def test_is_used(target, case):
     row = first.num_rows - 1
     for name, array in first.states.items():
         changed = array.copy()
-        changed[row] += np.where(changed[row] > 0, -1.5, 1.5).astype(array.dtype)
+        low, high = case.config.cell.ranges.get(name, USUAL)
+        changed[row] = low + 0.1 * (high - low)  # which is no generic number
         after = target(with_states(first, first.states | {name: changed}))
         others = lambda own, a: np.delete(a, row, by_row(first, own))  # noqa: E731
         same_bits(after, before, others)
@@ -254,11 +256,16 @@ def test_equations(target, case):
         agree(target, case, partial(whole, target), ours, "by the target and by the equations")
         return
     run = target(case)
-    for name, ball in target.balls(case).items():
-        wrong = ~ball.contains(run.numbers[name])
+    balls = dict(target.balls(case).items())
+    if all(ball.contains(run.numbers[name]).all() for name, ball in balls.items()):
+        return
+    more = spelt_otherwise(target, case, run)
+    for name, ball in balls.items():
+        near = abs(run.numbers[name] - ball.mid) <= ball.rad + more[name]
+        wrong = ~(ball.contains(run.numbers[name]) | near)
         if wrong.any():
             at = tuple(np.argwhere(wrong)[0].tolist())
-            mid, rad = float(ball.mid[at]), float(np.broadcast_to(ball.rad, ball.shape)[at])
+            mid, rad = float(ball.mid[at]), float(np.broadcast_to(ball.rad, ball.shape)[at]) + more[name]
             text = f"{name}{list(at)} is {run.numbers[name][at]:.9g}, must be {mid:.9g} +/- {rad:.1e}"
             fail(f"value:{name}", text, run, name=name, at=at, given=float(run.numbers[name][at]), must=mid, room=rad)
 
@@ -273,6 +280,7 @@ def test_gradient_shapes(target, case):
 def test_gradients_are_slopes(target, case):
     """Gradients say how the results change: as small changes of what is given show in double precision."""
     applicable(case.num_steps > 0 and case.num_rows > 0)
+    case = generic(case)  # where something has a kink there is no one slope
     d = cotangents(case)
     found = target.slopes(case, d)
     draw = np.random.default_rng(1)
@@ -293,6 +301,7 @@ def test_gradients_through_the_state(target, case):
     """The gradient of a run is that of its parts, handed back through the states between them."""
     multiple = multiple_of(target, case)
     applicable(case.num_steps > multiple and case.num_rows > 0)
+    case = generic(case)
     cut = multiple * (case.num_steps // multiple // 2 or 1)
 
     def parts(c):

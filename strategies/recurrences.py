@@ -256,8 +256,8 @@ def simpler(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
 
 
 def halves(size: int) -> list[int]:
-    """Smaller sizes that are worth trying: 1, half, and one less."""
-    return sorted({1, size // 2, size - 1} - {0}) if size > 1 else []
+    """Smaller sizes that are worth trying: powers of two, of which chunks are multiples, half, and one less."""
+    return sorted({*(2**n for n in range(size.bit_length()) if 2**n < size), size // 2, size - 1} - {0})
 
 
 def rows_kept(case: RecurrenceCase, kept: slice) -> RecurrenceCase:

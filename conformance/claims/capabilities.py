@@ -187,7 +187,8 @@ class Capabilities:
             raise CapabilityError(
                 f"sizes is {self.sizes!r}, must be a dict from {', '.join(self.dimensions)} to allowed values"
             )
-        some_of("sizes", tuple(self.sizes), self.dimensions)
+        if not any(map(in_file, self.cells)):  # else the letters of a recurrence are not known yet
+            some_of("sizes", tuple(self.sizes), self.dimensions)
         for name, allowed in self.sizes.items():
             whole = isinstance(allowed, Collection) and all(
                 type(size) is int and 0 < size <= LARGEST for size in allowed

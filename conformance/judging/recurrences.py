@@ -32,6 +32,8 @@ from .subject import Subject
 SHRINKS = 2.0**-16  # what rounding does at least, from single to double precision
 ULPS = 2.0**10  # times what changes in the last place do
 TRIES = 3  # of such changes
+# The same for what equations allow, where they are spelt in another way; of few digits, fewer are rounded away.
+SPELT = {"float64": ULPS, "float32": ULPS, "float16": 2.0**4, "bfloat16": 2.0**4}
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
 Numbers = Mapping[str, np.ndarray]
@@ -55,7 +57,7 @@ class StateProperty(Property):
 
     def random_cases(self, count: int) -> int:
         """How many random cases it is judged on, of so many of a profile."""
-        return max(round(self.share * count / 8), min(count, 10))  # a case is dearer, and covering ones are as many
+        return max(round(self.share * count / 2), min(count, 10))  # a case is dearer, and covering ones are as many
 
     def covering(self, allowed: Any, number: int) -> Any:
         """The covering cases, whatever the seed."""
@@ -238,6 +240,16 @@ def sensitivity(one: Asking, case: RecurrenceCase, a: Numbers) -> dict[str, floa
             apart = distance(a[name], found[name])
             moved[name] = max(moved[name], float(np.max(apart, where=np.isfinite(apart), initial=0.0)))
     return moved
+
+
+def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) -> dict[str, float]:
+    """How much further from the equations' numbers those may be that are computed by other equations for the same.
+
+    S - k (k^T S) is (I - k k^T) S: what cancels, and where, a bound of one spelling does not know of the other.
+    """
+    dtype = case.config.dtype
+    moved = sensitivity(lambda c: target(c).numbers, case, run.numbers)
+    return {name: SPELT[dtype] * max(moved[name], UNIT[dtype] * largest(a)) for name, a in run.numbers.items()}
 
 
 def carried(case: RecurrenceCase, states: Mapping[str, np.ndarray], claims: Capabilities) -> dict[str, np.ndarray]:

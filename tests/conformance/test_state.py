@@ -185,6 +185,41 @@ def test_what_is_kept_between_calls_is_found():
     assert {"state.repeatable", "state.handed_on_is_all"} <= failed
 
 
+@recurrence(inputs={"k": "K", "v": "V", "b": ""}, states={"S": "KV"}, outputs={"o": "V"}, ranges={"b": (0, 1)})
+def delta(k, v, b, S):
+    S = S + (b[..., None] * k)[..., None] * (v - vecmat(k, S))[..., None, :]
+    return vecmat(k, S), S
+
+
+class Matrices:
+    """The same equations, in which what is erased is a product of matrices."""
+
+    capabilities = Capabilities(cells=(delta,), dtypes=("float32", "float64", "float16"))
+    wrong = 1.0
+
+    def forward(self, case):
+        S, outputs = case.states["S"], []
+        for k, v, b in zip(*(case.inputs[name] for name in "kvb")):
+            erased = np.eye(k.shape[-1], dtype=k.dtype) - b[..., None, None] * k[..., :, None] * k[..., None, :]
+            S = erased @ S + b[..., None, None] * k[..., :, None] * v[..., None, :] * k.dtype.type(self.wrong)
+            outputs.append((k[..., None, :] @ S)[..., 0, :])
+        return {"o": np.array(outputs)}, {"S": S}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_equations_may_be_spelt_in_another_way(seed):
+    report = judged(Matrices(), seed=seed)
+    assert report.verdict == "conforms", report.reasons
+
+
+@pytest.mark.parametrize("wrong", [1.0001, np.nan])
+def test_what_is_no_spelling_is_found(wrong):
+    target = Matrices()
+    target.wrong = wrong
+    (result,) = judged(target, properties=["state.equations"]).results
+    assert result.status == "failed"
+
+
 # ---------------------------------------------------------------- gradients
 
 
@@ -359,6 +394,15 @@ def test_a_file_is_judged_saved_and_replayed(spec):
     assert run("replay", str(file), "wrong.py").returncode == 1
     assert run("replay", str(file), "right.py").returncode == 0
     assert max(np.prod(array["shape"]) for array in data["case"]["inputs"].values()) <= 4
+
+
+def test_sizes_by_letter_cross_to_another_process(spec):
+    claims = '"dtypes": ["float64", "float32"]'
+    Path("sized.py").write_text(TARGET.replace(claims, f'{claims}, "sizes": {{"K": [2, 4], "batch": [2]}}'))
+    assert run("check", "sized.py", "-n", "1", "--property", "state.shapes").returncode == 0
+    Path("sized.py").write_text(TARGET.replace(claims, f'{claims}, "sizes": {{"H": [2]}}'))
+    told = run("check", "sized.py", "-n", "1")
+    assert told.returncode == 2 and "sizes has 'H', must be of heads, batch, steps, K, V" in told.stderr
 
 
 def test_a_broken_file_is_one_line(spec):

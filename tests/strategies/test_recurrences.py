@@ -84,3 +84,10 @@ def test_packing_leaves_nothing_but_padding_out():
     assert whole.num_rows == case.num_rows and (whole.row_lengths == case.row_lengths).all()
     assert (whole.inputs["q"] == case.inputs["q"][case.valid]).all()
     assert np.diff(whole.offsets).tolist() == case.lengths.tolist()
+
+
+def test_chunks_shrink_to_one():
+    allowed = Sequences((GATED,), multiples={"chunk": {"T": 16}})
+    case = next(c for c in allowed.covering(0) if c.num_steps > 32)
+    least = shrink_recurrence(case, lambda c: c.num_rows > 0, allowed.admits)
+    assert (least.num_steps, least.num_rows) == (16, 1)
