@@ -123,6 +123,24 @@ def test_is_used(target, case):
             )
 
 
+@state()
+def test_takes_in(target, case):
+    """What is put in changes the states that are handed on."""
+    applicable(case.num_rows > 0 and case.num_steps > 0)
+    plain = generic(padded(case))  # a gate that is shut lets nothing in
+    first = replace(steps(plain, 0, multiple_of(target, case)), lengths=None)
+    before = target(first)
+    ranges = case.config.cell.ranges
+    inputs = {}
+    for name, array in first.inputs.items():
+        low, high = ranges.get(name, USUAL)
+        inputs[name] = np.full_like(array, low + 0.1 * (high - low))
+    after = target(replace(first, inputs=inputs))
+    if all(np.array_equal(before.numbers[name], after.numbers[name], equal_nan=True) for name in case.states):
+        names = ", ".join(case.states)
+        fail("unmoved", f"whatever is put in, {names} is the same behind it", before, after)
+
+
 @state(needs="default_state", stateless=False)
 def test_none_is_zero(target, case):
     """A state that is not given is zero."""

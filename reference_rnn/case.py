@@ -127,6 +127,16 @@ class Case:
         return self.x.ndim == 2
 
     @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """The inputs by name, as recurrences have them: x alone."""
+        return {"x": self.x}
+
+    @property
+    def states(self) -> dict[str, np.ndarray | None]:
+        """The initial states by name, as recurrences have them: h, and c for cells of two states."""
+        return dict(zip(("h", "c")[: self.config.num_states], (self.h_0, self.c_0)))
+
+    @property
     def num_steps(self) -> int:
         """T."""
         return self.x.shape[1 if self.config.batch_first and not self.unbatched else 0]

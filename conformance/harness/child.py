@@ -266,6 +266,20 @@ class Session:
         return notes
 
 
+class Layered(types.SimpleNamespace):
+    """A case of layers, whose inputs and states also have the names that recurrences give them."""
+
+    @property
+    def inputs(self):
+        """x by its name."""
+        return {"x": self.x}
+
+    @property
+    def states(self):
+        """h_0, and c_0 for cells of two states, by the names of the states."""
+        return dict(zip(("h", "c")[: self.config.num_states], (self.h_0, self.c_0)))
+
+
 class Misunderstood(Exception):
     """What the target returned is not what it must be."""
 
@@ -618,13 +632,13 @@ def case_of(header, arrays):
     cotangents = {name: made.pop(name, None) for name in header["cotangents"]}
     told = header["case"]
     if "inputs" in told:  # a recurrence
-        names = ("lengths", "offsets")
+        made_of, names = types.SimpleNamespace, ("lengths", "offsets")
         told.update({kind: {name: made.pop(name, None) for name in told[kind]} for kind in ("inputs", "states")})
     else:
-        names = ("x", "h_0", "c_0", "lengths")
+        made_of, names = Layered, ("x", "h_0", "c_0", "lengths")
     top = {name: made.pop(name, None) for name in names}
     config = types.SimpleNamespace(**header["config"])
-    return types.SimpleNamespace(config=config, parameters=made, **top, **told), cotangents
+    return made_of(config=config, parameters=made, **top, **told), cotangents
 
 
 def answer(session, header, arrays):

@@ -100,6 +100,11 @@ def gated_with(case, factor):
         recurrences.stepped = original
 
 
+def test_a_state_that_nothing_enters_is_found_without_equations():
+    target = FaultyRecurrence(gated, MISTAKES["handed.every-step-from-start"], UNKNOWN)
+    assert {r.id for r in judged(target).results if r.status == "failed"} == {"state.takes_in"}
+
+
 def test_only_shapes_are_known_and_said():
     target = FaultyRecurrence(gated, MISTAKES["handed.final-is-given"], UNKNOWN)
     report = judged(target, diagnosis=True, properties=["state.split"])
@@ -485,3 +490,20 @@ def test_another_interpreter_needs_nothing_of_the_kit(spec):
     code = "import sys; sys.exit('reference_rnn' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     assert run("check", f"python={sys.executable} right.py", "-n", "1", "--property", "state.split").returncode == 0
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_layers_have_the_names_of_recurrences_too(in_process):
+    text = """
+capabilities = {"cells": ["LSTM", "GRU"]}
+
+def forward(case):
+    from conformance.adapters import reference
+    assert list(case.inputs) == ["x"] and case.inputs["x"] is case.x
+    assert list(case.states) == ["h", "c"][: case.config.num_states]
+    assert all(one is other for one, other in zip(case.states.values(), (case.h_0, case.c_0)))
+    return reference.forward(case)
+"""
+    Path("named.py").write_text(text)
+    report = judged("named.py", properties=["equivalence.steps"], in_process=in_process)
+    assert report.verdict == "conforms", report.results[0].message
