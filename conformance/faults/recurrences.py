@@ -14,9 +14,11 @@ import difflib
 import inspect
 import random
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -232,8 +234,15 @@ def reference_of(
     if stepped is not None:
         space["stepped"] = stepped
     for text in texts.values():
-        exec(compile(text, "<a recurrence with a mistake>", "exec"), space)
+        exec(code_of(text), space)
     return space["handed"]
+
+
+def code_of(text: str) -> CodeType:
+    """The code of a text; what the interpreter thinks of a mistake is nobody's concern."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return compile(text, "<a recurrence with a mistake>", "exec")
 
 
 # ---------------------------------------------------------------- the equations
@@ -277,7 +286,7 @@ def step_of(cell: Recurrence, text: str) -> Callable[..., tuple]:
     def stepped(own: Recurrence, x: list[Any], states: list[Any], p: Any) -> tuple:
         if not made:  # many are made and few are called
             space = dict(cell.step.__globals__)
-            exec(compile(text, "<equations with a mistake>", "exec"), space)
+            exec(code_of(text), space)
             made.append(space[cell.step.__name__])
         new = made[0](*x, *states, *([p] if own.parameters else []))
         return new if isinstance(new, tuple) else (new,)
