@@ -357,7 +357,8 @@ def _(z: Ball) -> Ball:
 
 
 @maximum.register
-def _(a: Ball, b: Ball) -> Ball:
+def _(a: Ball, b: Any) -> Ball:
+    b = a.lift(b)
     mid = maximum(a.mid, b.mid)
     most, least = np.maximum(a.mid + a.rad, b.mid + b.rad), np.maximum(a.mid - a.rad, b.mid - b.rad)
     open_ = np.isinf(a.rad) | np.isinf(b.rad)

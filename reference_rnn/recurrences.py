@@ -53,7 +53,10 @@ class Recurrence(Cell):
         self.step, self.gates, self.vectors, self.projects = step, "", (), False  # type: ignore[assignment]
         self.reads, self.sums, self.holds, self.passes = {}, "", None, None
         for kind in ("inputs", "states", "outputs", "parameters", "ranges"):
-            setattr(self, kind, dict(shapes.pop(kind, None) or {}))
+            given = shapes.pop(kind, None) or {}
+            if not isinstance(given, Mapping):
+                raise CellError(f"{self}: {kind} is {given!r}, must be a dict by name")
+            setattr(self, kind, dict(given))
         self.heads = shapes.pop("heads", True)
         if shapes:
             known = "inputs, states, outputs, parameters, heads, ranges, name"
@@ -422,8 +425,9 @@ def float64(array: Any) -> np.ndarray:
 
 
 def stepped(cell: Recurrence, x: list[Any], states: list[Any], p: Arrays) -> tuple:
-    """The outputs and the states after one step."""
-    new = cell.step(*x, *states, *([p] if cell.parameters else []))
+    """The outputs and the states after one step, which may work in place: what it is given is its own."""
+    own = [np.array(value) if isinstance(value, np.ndarray) else value for value in (*x, *states)]
+    new = cell.step(*own, *([p] if cell.parameters else []))
     return new if isinstance(new, tuple) else (new,)
 
 
@@ -450,6 +454,8 @@ def like(case: RecurrenceCase, found: Handed) -> Handed:
 
 def check_shapes(own: Recurrence) -> None:
     """Raises CellError unless the declared names and letters are such, and enough."""
+    if not isinstance(own.heads, bool):
+        raise CellError(f"{own}: heads is {own.heads!r}, must be True or False")
     for kind in ("inputs", "states", "outputs", "parameters"):
         for name, letters in getattr(own, kind).items():
             if not isinstance(name, str) or not name.isidentifier():
@@ -471,9 +477,9 @@ def check_shapes(own: Recurrence) -> None:
     for name, bounds in own.ranges.items():
         if name not in given:
             raise CellError(f"{own}: ranges has {name!r}, must be of {', '.join(given)}")
-        low, high = bounds
-        if not low <= high:
-            raise CellError(f"{own}: ranges has {name}={bounds!r}, must be two numbers, the lower one first")
+        numbers = isinstance(bounds, tuple | list) and all(isinstance(bound, int | float) for bound in bounds)
+        if not (numbers and len(bounds) == 2 and -np.inf < bounds[0] <= bounds[1] < np.inf):
+            raise CellError(f"{own}: ranges has {name}={bounds!r}, must be two finite numbers, the lower one first")
 
 
 def try_out(own: Recurrence) -> None:

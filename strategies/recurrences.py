@@ -18,7 +18,7 @@ from reference_rnn.recurrences import USUAL, padded, shapes_of
 from .forms import PLAIN, Form
 
 # On both sides of 4, 8, 16 and of what chunks are long, with few steps more often than many.
-STEPS = (3, 1, 7, 2, 17, 4, 65, 5, 33, 8, 16, 130, 9, 64, 6, 32)
+STEPS = (3, 1, 7, 2, 17, 4, 65, 5, 33, 8, 16, 130, 9, 64, 6, 32, 260)
 ROWS = (2, 1, 3, 2, 5, 1, 4)
 HEADS = (2, 1, 3, 1, 4)
 SIZES = (3, 2, 4, 1, 5, 2, 8, 3, 16, 7)
@@ -75,15 +75,20 @@ class Sequences:
     @cached_property
     def factors(self) -> tuple[tuple[Any, ...], ...]:
         """The values of each of ``names``."""
-        least = max(self.min_steps, 1)
-        steps = tuple(dict.fromkeys(max(size, least) for size in (3, 1, 65, 2, 8, 33, 17)))
-        batch = tuple(dict.fromkeys(max(size, self.min_rows) for size in (2, 1, 3)))
-        heads = tuple(dict.fromkeys(max(size, self.min_heads) for size in (2, 1, 3)))
-        steps += (0,) if "time" in self.empty and not self.min_steps else ()
+        lists = {
+            "steps": ((3, 1, 65, 2, 8, 260, 33, 17), max(self.min_steps, 1)),
+            "batch": ((2, 1, 3), self.min_rows), "heads": ((2, 1, 3), self.min_heads),
+        }  # fmt: skip
+        sizes = {
+            name: tuple(size for size in self.sizes[name] if size >= least) if name in self.sizes
+            else tuple(dict.fromkeys(max(size, least) for size in usual))
+            for name, (usual, least) in lists.items()
+        }  # fmt: skip
+        nothing = (0,) if "time" in self.empty and not self.min_steps and "steps" not in self.sizes else ()
         return (
             tuple(range(len(self.recurrences))), tuple(self.multiples), self.arranged, self.dtypes,
-            (False, True) if self.stateless is None else (self.stateless,), self.sizes.get("steps", steps),
-            self.sizes.get("batch", batch), self.sizes.get("heads", heads), ("uniform", "dyadic", "few", "ends"),
+            (False, True) if self.stateless is None else (self.stateless,), sizes["steps"] + nothing,
+            sizes["batch"], sizes["heads"], ("uniform", "dyadic", "few", "ends"),
         )  # fmt: skip
 
     def filled(self, draw: random.Random, chosen: Mapping[str, Any]) -> RecurrenceCase:
@@ -94,12 +99,11 @@ class Sequences:
         stateless = of("stateless", draw.random() < 0.25 if self.stateless is None else self.stateless)
         multiple = self.multiples[mode]
         sizes = {letter: self.size(draw, letter, SIZES, multiple) for letter in cell.letters}
-        heads = of("heads", self.size(draw, "heads", HEADS, multiple)) if cell.heads else 1
-        heads = max(heads, self.min_heads if cell.heads else 1)
-        rows = max(of("batch", self.size(draw, "batch", ROWS, multiple)), self.min_rows)
+        heads = of("heads", self.size(draw, "heads", HEADS, multiple, self.min_heads)) if cell.heads else 1
+        rows = of("batch", self.size(draw, "batch", ROWS, multiple, self.min_rows))
         least = multiple.get("T", 1)
-        steps = of("steps", self.size(draw, "steps", STEPS, {}))
-        steps = -(-max(steps, self.min_steps) // least) * least
+        steps = of("steps", self.size(draw, "steps", STEPS, {}, self.min_steps))
+        steps = -(-steps // least) * least
         each = rows * heads * max(int(np.prod([sizes[letter] for letter in cell.letters])), 1)
         while steps * each > LARGEST and steps > max(least, self.min_steps) and "steps" not in self.sizes:
             steps = -(-(steps // 2) // least) * least
@@ -117,10 +121,14 @@ class Sequences:
             case = packed(case)
         return replace(case, states=dict.fromkeys(case.states)) if stateless else case
 
-    def size(self, draw: random.Random, name: str, usual: tuple[int, ...], multiple: Mapping[str, int]) -> int:
+    def size(
+        self, draw: random.Random, name: str, usual: tuple[int, ...], multiple: Mapping[str, int], least: int = 0
+    ) -> int:
         """A size: one that is allowed, and a multiple of what it must be."""
-        least = multiple.get(name, 1)
-        return draw.choice(self.sizes.get(name, ())) if name in self.sizes else -(-draw.choice(usual) // least) * least
+        if name in self.sizes:
+            return draw.choice([size for size in self.sizes[name] if size >= least])
+        number = multiple.get(name, 1)
+        return -(-max(draw.choice(usual), least) // number) * number
 
     def lengths(self, draw: random.Random, steps: int, rows: int, multiple: int) -> np.ndarray:
         """How many steps each row has, one of them all, in no order."""

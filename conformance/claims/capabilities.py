@@ -251,6 +251,11 @@ class Capabilities:
         known = [cell for cell in self.cells if isinstance(cell, Cell)]
         if self.recurrences and len(self.recurrences) < len(known):
             raise CapabilityError(f"cells has {', '.join(known)}: give recurrences and layers of cells a target each")
+        letters = [name for name in self.dimensions if len(name) == 1]
+        for name, mode in self.modes.items() if self.recurrences else ():
+            if other := [size for size in mode.multiple if size not in ("T", *letters)]:
+                must = ", ".join(["T", *letters])
+                raise CapabilityError(f"modes[{name!r}] has a multiple of {other[0]!r}, must be of {must}")
         unfit = OF_LAYERS if self.recurrences else OF_RECURRENCES if len(known) == len(self.cells) else ()
         usual = {f.name: f.default for f in fields(self)}
         if wrong := [name for name in unfit if getattr(self, name) and getattr(self, name) != usual[name]]:

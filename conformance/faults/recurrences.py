@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from reference_rnn import CellError, Handed, Recurrence, RecurrenceCase, recurrences
+from reference_rnn import CellError, Handed, Recurrence, RecurrenceCase, equations, recurrences
 from strategies.recurrences import ARRANGED, Sequences
 
 LOOPS = ("handed", "padded", "like")
@@ -268,14 +268,9 @@ def operated(cell: Recurrence) -> Iterator[Mistake]:
 
 def parsed(cell: Recurrence) -> ast.FunctionDef:
     """The syntax tree of a step without its docstring; raises CellError if its source cannot be read."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(cell.step))).body[0]
-    except (OSError, TypeError, SyntaxError) as error:
-        raise CellError(f"the source of {cell} cannot be read: {error}") from None
-    if not isinstance(tree, ast.FunctionDef):
-        raise CellError(f"{cell} is no function that is written with def")
+    tree = equations.parsed(cell)
     tree.decorator_list = []
-    tree.body = tree.body[ast.get_docstring(tree) is not None :]
+    tree.body = list(equations.body_of(tree))
     return tree
 
 

@@ -305,7 +305,7 @@ def by_kind(cotangents, case):
     return kinds
 
 
-def handed(returned):
+def handed(returned, case):
     """The arrays that a recurrence returned, by name; raises Misunderstood."""
     must = "outputs, states: two dicts of arrays by name"
     both = pair(returned, "forward returned {}, must return " + must)
@@ -314,6 +314,10 @@ def handed(returned):
         if not hasattr(given, "items"):
             text = "forward returned {} that are a {}, must return {}"
             raise Misunderstood("arity", text.format(kind, type(given).__name__, must))
+        elsewhere = [name for name in given if (name in case.states) != (kind == "states")]
+        if elsewhere and (kind == "states" or elsewhere[0] in case.states):
+            text = "forward returned {!r} among the {}, must return {}"
+            raise Misunderstood("arity", text.format(elsewhere[0], kind, must))
         values.update({str(name): array(str(name), value) for name, value in given.items() if value is not None})
     return values
 
@@ -321,7 +325,7 @@ def handed(returned):
 def parts(returned, case):
     """The arrays in what forward returned, by name, without those that are None; raises Misunderstood."""
     if "inputs" in vars(case):  # of a recurrence
-        return handed(returned)
+        return handed(returned, case)
     two = case.config.num_states == 2
     must = "output, (h_n, c_n)" if two else "output, h_n"
     output, final = pair(returned, "forward returned {}, must return two arrays: " + must)

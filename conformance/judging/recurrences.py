@@ -20,7 +20,7 @@ from conformance.claims.capabilities import Capabilities
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
-from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes
+from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes, rounded
 from reference_rnn.recurrences import shapes_of
 
 from .coverage import recurrent
@@ -35,6 +35,9 @@ TRIES = 3  # of such changes
 # The same for what equations allow, where they are spelt in another way; of few digits, fewer are rounded away.
 SPELT = {"float64": ULPS, "float32": ULPS, "float16": 2.0**4, "bfloat16": 2.0**4}
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+
+# The same between a dtype and double precision: each step may lose as much again.
+GROSS = {"float32": 2.0**12, "float16": 2.0**6, "bfloat16": 2.0**6}
 
 Numbers = Mapping[str, np.ndarray]
 Asking = Callable[[RecurrenceCase], Numbers]
@@ -54,6 +57,12 @@ class StateProperty(Property):
     def allowed(self, capabilities: Capabilities) -> Any:
         """The cases that the property is about and the target claims to run."""
         return sequences(capabilities, **self.draws)
+
+    def judge(self, subject: Subject, case: Any) -> None:
+        """Judges a case, if the target claims to run such."""
+        if not subject.takes(case):
+            raise Refused
+        super().judge(subject, case)
 
     def random_cases(self, count: int) -> int:
         """How many random cases it is judged on, of so many of a profile."""
@@ -101,7 +110,13 @@ class RecurrentSubject(Subject):
 
     def takes(self, case: Any) -> bool:
         """Whether the target claims to run a case of this kind."""
-        return case.config.dtype in self.capabilities.dtypes and case.config.cell in self.capabilities.recurrences
+        claims = self.capabilities
+        mode = case.mode in claims.modes if claims.modes else case.mode is None
+        return mode and case.config.dtype in claims.dtypes and case.config.cell in claims.recurrences
+
+    def asked(self, case: Any) -> Any:
+        """A case as the target is asked it: in plain memory, however it was made."""
+        return case.map(lambda _, array: np.array(array, order="C"))
 
     def __call__(self, case: Any) -> Any:
         """The target's numbers for a case; raises Failure if there are none, or they have other shapes."""
@@ -128,7 +143,8 @@ class RecurrentSubject(Subject):
         asked = {f"{kind}.{name}": cotangents.get(name) for kind, names in kinds.items() for name in names}
         if not self.takes(case):
             raise Refused
-        answer = self.make("gradients", case, asked)
+        plain = {name: None if d is None else np.array(d, order="C") for name, d in asked.items()}
+        answer = self.make("gradients", self.asked(case), plain)
         must = {name: shape for name, shape in shapes_of(case).items() if name in dict(case.arrays())}
         for name, shape in must.items():
             if name not in answer.arrays:
@@ -181,38 +197,70 @@ def same_bits(one: Given, other: Given, kept: Callable[[str, np.ndarray], np.nda
 def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: Asking, told: str) -> None:
     """Two ways to the same numbers lead to the same, but for rounding; told: what they are, for the message.
 
-    Both are asked once in double precision; again, with other numbers and in single precision, only where they differ.
+    Both are asked in double precision, where that is claimed, and then in the dtype of the case; again, with other
+    numbers and in single precision, only where they differ.
     """
-    wide = "float64" in target.capabilities.dtypes
-    case = case.in_dtype("float64") if wide else case
+    wide = case.in_dtype("float64") if "float64" in target.capabilities.dtypes else case
     begun = len(target.record.made)
-    a, b = one(case), other(case)
+    a, b = one(wide), other(wide)
     asked = Asked(tuple(call for call, _ in list(target.record.made)[begun:]))
+    coarsest = max(UNIT[wide.config.dtype], UNIT[target.capabilities.state_dtype or wide.config.dtype])
+    more = coarsest / UNIT[wide.config.dtype]  # of states that are handed on in a narrower dtype
     apart = {name: distance(a[name], b[name]) for name in a}
-    u = UNIT[case.config.dtype]
-    near = {name: ULPS * u * largest(a[name], b[name]) for name in a}
-    if all((apart[name] <= near[name]).all() for name in a):
-        return
-    moved = sensitivity(one, case, a)
-    near = {name: np.maximum(near[name], ULPS * moved[name]) for name in a}
+    near = {name: ULPS * coarsest * largest(a[name], b[name]) for name in a}
     wrong = [name for name in a if not (apart[name] <= near[name]).all()]
-    if not wrong:
-        return
-    name = wrong[0]
-    at = tuple(np.argwhere(~(apart[name] <= near[name]))[0].tolist())
-    said = f"{told}: {name}{list(at)} is {a[name][at]:.9g} and {b[name][at]:.9g}"
-    if not wide:
-        target.suspect(
-            f"{said}; in {case.config.dtype} nobody can tell whether that is rounding: claim float64 as well"
-        )
-        return
-    if "float32" in target.capabilities.dtypes:
-        narrow = case.in_dtype("float32")
-        coarse = distance(one(narrow)[name], other(narrow)[name])
-        if apart[name][at] <= SHRINKS * np.nanmax(coarse, initial=0.0):
+    if wrong:
+        moved = sensitivity(one, wide, a)
+        near = {name: max(near[name], ULPS * more * moved[name]) for name in a}
+        wrong = [name for name in a if not (apart[name] <= near[name]).all()]
+    if wrong:
+        name = wrong[0]
+        at = tuple(np.argwhere(~(apart[name] <= near[name]))[0].tolist())
+        said = f"{told}: {name}{list(at)} is {a[name][at]:.9g} and {b[name][at]:.9g}"
+        if wide.config.dtype != "float64":
+            who = f"in {wide.config.dtype} nobody can tell whether that is rounding: claim float64 as well"
+            target.suspect(f"{said}; {who}")
             return
-    how = f"changes in the last place of what is given move it by {float(np.max(moved[name], initial=0.0)):.1e}"
-    fail(f"disagree:{name}", f"{said}; {how}", asked)
+        if "float32" in target.capabilities.dtypes and more == 1:
+            narrow = case.in_dtype("float32")
+            coarse = distance(one(narrow)[name], other(narrow)[name])
+            if apart[name][at] <= SHRINKS * np.nanmax(coarse, initial=0.0):
+                return
+        fail(
+            f"disagree:{name}",
+            f"{said}; changes in the last place of what is given move it by {moved[name]:.1e}",
+            asked,
+        )
+    if wide.config.dtype != case.config.dtype:
+        for way in (one, other):
+            alike_in_double(target, case, way, a, told)
+
+
+def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking, right: Numbers, told: str) -> None:
+    """A way gives in the dtype of the case what double precision gives, but for grossly more than rounding does."""
+    dtype = case.config.dtype
+    coarsest = max(dtype, target.capabilities.state_dtype or dtype, key=UNIT.__getitem__)
+    u = UNIT[coarsest]
+    begun = len(target.record.made)
+    given = way(case)
+    asked = Asked(tuple(call for call, _ in list(target.record.made)[begun:]))
+    apart = {name: distance(given[name], right[name]) for name in right}
+    near = {name: GROSS[coarsest] * u * largest(right[name]) for name in right}
+    if all((apart[name] <= near[name]).all() for name in right):
+        return
+    moved = sensitivity(way, case, given)
+    for name in right:
+        far = ~(apart[name] <= max(near[name], GROSS[coarsest] * u / UNIT[dtype] * moved[name]))
+        if not far.any():
+            continue
+        at = tuple(np.argwhere(far)[0].tolist())
+        said = (
+            f"{told}: in {dtype} {name}{list(at)} is {given[name][at]:.9g}, in double precision {right[name][at]:.9g}"
+        )
+        if np.isfinite(given[name][at]) and np.isfinite(right[name][at]):
+            how = f"changes in the last place of what is given move it by {moved[name]:.1e}"
+            fail(f"narrow:{name}", f"{said}; {how}", asked)
+        target.suspect(said)
 
 
 @np.errstate(all="ignore")
@@ -231,15 +279,22 @@ def largest(*arrays: np.ndarray) -> float:
 def sensitivity(one: Asking, case: RecurrenceCase, a: Numbers) -> dict[str, float]:
     """How far changes in the last place of whatever is given move each result at most."""
     draw, moved = np.random.default_rng(0), dict.fromkeys(a, 0.0)
+    dtype = case.config.dtype
     toward = {name: draw.choice([-1.0, 1.0], (TRIES, *array.shape)) for name, array in case.arrays()}
     for number in range(TRIES):
-        way = {name: np.inf * signs[number] for name, signs in toward.items()}
-        changed = case.map(lambda name, array, way=way: np.nextafter(array, way[name].astype(array.dtype)))  # type: ignore[misc]
+        changed = case.map(lambda name, array, n=number: beside(array, toward[name][n], dtype))  # type: ignore[misc]
         found = one(changed)
         for name in a:
             apart = distance(a[name], found[name])
             moved[name] = max(moved[name], float(np.max(apart, where=np.isfinite(apart), initial=0.0)))
     return moved
+
+
+def beside(array: np.ndarray, way: np.ndarray, dtype: str) -> np.ndarray:
+    """The next numbers of a dtype, upwards where the way is 1 and downwards where it is -1."""
+    if dtype == "bfloat16":  # which NumPy does not know
+        return rounded(array * (1 + way * 2 * UNIT[dtype]), dtype)
+    return np.nextafter(array, (way * np.inf).astype(array.dtype))
 
 
 def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) -> dict[str, float]:
@@ -249,13 +304,14 @@ def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) 
     """
     dtype = case.config.dtype
     moved = sensitivity(lambda c: target(c).numbers, case, run.numbers)
-    return {name: SPELT[dtype] * max(moved[name], UNIT[dtype] * largest(a)) for name, a in run.numbers.items()}
+    u = max(UNIT[dtype], UNIT[target.capabilities.state_dtype or dtype])  # states may be handed on in a narrower one
+    return {name: SPELT[dtype] * max(moved[name] * u / UNIT[dtype], u * largest(a)) for name, a in run.numbers.items()}
 
 
 def carried(case: RecurrenceCase, states: Mapping[str, np.ndarray], claims: Capabilities) -> dict[str, np.ndarray]:
     """Final states as they are handed to the next call."""
-    dtype = case.config.numpy_dtype if claims.state_dtype is None else np.dtype(claims.state_dtype)
-    return {name: states[name].astype(dtype) for name in case.config.cell.states}
+    dtype = claims.state_dtype or case.config.dtype
+    return {name: rounded(states[name], dtype) for name in case.config.cell.states}
 
 
 def refused(condition: bool) -> None:

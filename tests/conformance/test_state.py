@@ -15,7 +15,7 @@ from conformance import Capabilities, CapabilityError, Mode
 from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
 from conformance.report import html
-from reference_rnn import exp, recurrence, vecmat
+from reference_rnn import exp, maximum, recurrence, rounded, vecmat
 
 SHAPES = {
     "inputs": {"q": "K", "k": "K", "v": "V", "g": "K"}, "states": {"S": "KV"}, "outputs": {"o": "V"},
@@ -225,6 +225,122 @@ def test_what_is_no_spelling_is_found(wrong):
     assert result.status == "failed"
 
 
+# ---------------------------------------------------------------- odd, and right
+
+
+def of_step(cell):
+    """A right target of a recurrence: its own equations."""
+    dtypes = ("float32", "float64")
+    claims = Capabilities(cells=(cell,), dtypes=dtypes, modes={"step": Mode(), "chunk": Mode(order="chunks")})
+    return FaultyRecurrence(cell, None, claims)
+
+
+@recurrence(inputs={"x": ""}, states={"m": ""}, outputs={"y": ""}, heads=False)
+def largest_so_far(x, m):
+    m = maximum(m, x)
+    return m, m
+
+
+@recurrence(inputs={"x": "", "g": ""}, states={"s": ""}, outputs={"y": ""}, heads=False, ranges={"g": (-100, 0)})
+def forgets_soon(x, g, s):
+    s = exp(g) * s + x
+    return s, s
+
+
+@recurrence(inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"}, ranges={"x": (0, 0.1)})
+def bounded_below(x, s):
+    s = maximum(s * 0.5 + x, 0.0)
+    return s, s
+
+
+@recurrence(inputs={"x": ""}, states={"s": "", "last": ""}, outputs={"y": ""}, ranges={"last": (0, 0)})
+def with_a_fixed_state(x, s, last):
+    y = s + last
+    return y, s + x, 0 * last
+
+
+@recurrence(inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"})
+def in_place(x, s):
+    s *= 0.5
+    s += x
+    return s, s
+
+
+@pytest.mark.parametrize(
+    "cell", [largest_so_far, forgets_soon, bounded_below, with_a_fixed_state, in_place], ids=lambda cell: str(cell)
+)
+def test_odd_recurrences_conform(cell):
+    report = judged(of_step(cell))
+    assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
+
+
+@pytest.mark.parametrize("claim", ["lengths", "packed"])
+def test_one_arrangement_is_enough(claim):
+    claims = replace(CLAIMS, lengths=claim == "lengths", packed=claim == "packed")
+    report = judged(FaultyRecurrence(gated, None, claims))
+    assert report.verdict == "conforms", report.reasons
+
+
+@pytest.mark.parametrize("sizes", [{"steps": (64,)}, {"batch": (1, 4), "heads": (1, 4), "steps": (1, 64)}])
+def test_no_other_sizes_are_asked(sizes):
+    class Sized(FaultyRecurrence):
+        def forward(self, case):
+            given = {"steps": case.num_steps, "batch": case.num_rows, "heads": case.config.heads}
+            assert all(given[name] in allowed for name, allowed in sizes.items()), given
+            return super().forward(case)
+
+    report = judged(Sized(gated, None, replace(CLAIMS, sizes=sizes, lengths=False, packed=False)))
+    assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
+
+
+def test_arrays_come_in_plain_memory():
+    class Plain(FaultyRecurrence):
+        def forward(self, case):
+            assert all(array.flags.c_contiguous for _, array in case.arrays())
+            return super().forward(case)
+
+    assert judged(Plain(gated, None, CLAIMS)).verdict == "conforms"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
+    class Narrow(FaultyRecurrence):
+        def forward(self, case):
+            outputs, states = super().forward(case)
+            wrong = case.config.dtype == dtype and case.mode == "chunk"
+            return outputs, {"S": states["S"] * 2} if wrong else states
+
+    report = judged(Narrow(gated, None, replace(UNKNOWN, dtypes=(dtype, "float64"))))
+    failed = [r for r in report.results if r.status == "failed"]
+    assert failed and all(f"in {dtype}" in r.message for r in failed)
+
+
+@pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
+def test_states_may_be_narrower(state_dtype):
+    class Narrow(FaultyRecurrence):
+        def forward(self, case):
+            outputs, states = super().forward(case)
+            return outputs, {"S": rounded(states["S"], state_dtype)}
+
+    claims = replace(CLAIMS, dtypes=("float64", "float32"), state_dtype=state_dtype)
+    report = judged(Narrow(gated, None, claims))
+    assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
+
+
+def test_a_buffer_that_is_used_again_is_found():
+    class Buffer(FaultyRecurrence):
+        kept: dict = {}
+
+        def forward(self, case):
+            outputs, states = super().forward(case)
+            kept = self.kept.setdefault((states["S"].shape, states["S"].dtype), np.empty_like(states["S"]))
+            kept[...] = states["S"]
+            return outputs, {"S": kept}
+
+    failed = {r.id: r.message for r in judged(Buffer(gated, None, CLAIMS)).results if r.status == "failed"}
+    assert failed["state.nothing_is_changed"] == "S shares memory with an earlier result"
+
+
 # ---------------------------------------------------------------- gradients
 
 
@@ -284,6 +400,40 @@ class NothingToTheState(Leaky):
         return d * (t > 0)
 
 
+class Kinks(Leaky):
+    """The same with s_t = max(0, a s_(t-1) + x_t)."""
+
+    def forward(self, case):
+        s, outputs = case.states["s"], []
+        s = np.zeros_like(case.inputs["x"], shape=case.inputs["x"].shape[1:]) if s is None else s
+        for x in case.inputs["x"]:
+            s = np.maximum(case.parameters["a"] * s + x, 0)
+            outputs.append(s)
+        self.alive = np.array(outputs) > 0
+        return {"y": np.array(outputs)}, {"s": s.copy()}
+
+    def gradients(self, case, d_outputs, d_states):
+        outputs, _ = self.forward(case)
+        a, d = case.parameters["a"], d_states["s"]
+        start = np.zeros_like(outputs["y"][:1]) if case.states["s"] is None else case.states["s"][None]
+        before = np.concatenate([start, outputs["y"]])
+        d = np.zeros_like(start[0]) if d is None else d
+        d_x, d_a = np.zeros_like(outputs["y"]), np.zeros_like(a)
+        for t in reversed(range(len(d_x))):
+            d_x[t] = (d + d_outputs["y"][t]) * self.alive[t]
+            d_a = d_a + (d_x[t] * before[t]).sum(0)
+            d = a * d_x[t]
+        return {"x": d_x, "s": d, "a": d_a.astype(a.dtype)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_with_kinks_conform(seed):
+    target = Kinks()
+    target.capabilities = replace(Leaky.capabilities, cells=(recurrence(**leaky.shapes),))
+    report = judged(target, seed=seed)
+    assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
+
+
 def test_right_gradients_conform():
     report = judged(Leaky())
     assert report.verdict == "conforms", report.reasons
@@ -311,6 +461,10 @@ def test_wrong_gradients_are_found(target):
         ({"cells": (gated,), "modes": {"chunk": "chunks"}}, "must be a Mode"),
         ({"cells": (gated,), "modes": {"chunk": {"order": "sideways"}}}, "order is 'sideways'"),
         ({"cells": (gated,), "modes": {"chunk": {"multiple": {"T": 0}}}}, "multiple['T'] is 0"),
+        (
+            {"cells": (gated,), "modes": {"chunk": {"multiple": {"heads": 2}}}},
+            "a multiple of 'heads', must be of T, K, V",
+        ),
         ({"cells": (gated,), "state_dtype": "int8"}, "state_dtype is 'int8'"),
     ],
 )
@@ -399,6 +553,18 @@ def test_a_file_is_judged_saved_and_replayed(spec):
     assert run("replay", str(file), "wrong.py").returncode == 1
     assert run("replay", str(file), "right.py").returncode == 0
     assert max(np.prod(array["shape"]) for array in data["case"]["inputs"].values()) <= 4
+
+
+def test_a_mode_that_is_gone_says_nothing(spec):
+    moded = TARGET.replace("capabilities = {", 'capabilities = {"modes": {"chunk": {}}, ')
+    Path("moded.py").write_text(moded.replace('{"S": S}', '{"S": 2 * S}'))
+    assert run("check", "moded.py", "-n", "1", "--property", "state.split").returncode == 1
+    (file,) = Path(".rnn-conformance").rglob("*.json")
+    Path("mended.py").write_text(moded)
+    assert run("replay", str(file), "mended.py").returncode == 0
+    Path("other.py").write_text(moded.replace("chunk", "other"))
+    told = run("replay", str(file), "other.py")
+    assert "mistake of this kit" not in told.stderr, told.stderr
 
 
 def test_sizes_by_letter_cross_to_another_process(spec):

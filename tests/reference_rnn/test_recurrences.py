@@ -141,7 +141,11 @@ def test_a_case_prints_as_what_rebuilds_it():
         ({"inputs": {"x": "K1"}}, "must be letters, one for each axis"),
         ({"inputs": {"lengths": "K"}}, "an array cannot be called lengths"),
         ({"ranges": {"z": (0, 1)}}, "ranges has 'z', must be of x, s"),
-        ({"ranges": {"x": (1, 0)}}, "must be two numbers, the lower one first"),
+        ({"ranges": {"x": (1, 0)}}, "must be two finite numbers, the lower one first"),
+        ({"ranges": {"x": (-np.inf, 0)}}, "must be two finite numbers"),
+        ({"ranges": {"x": 3}}, "must be two finite numbers"),
+        ({"inputs": ["x"]}, "inputs is ['x'], must be a dict by name"),
+        ({"heads": "yes"}, "heads is 'yes', must be True or False"),
         ({"axes": 2}, "a recurrence has no axes; what can be said of it is inputs, states, outputs"),
     ],
 )
