@@ -429,7 +429,7 @@ def arrays_of(case):
     """Name and array of everything a case holds."""
     for name, value in case.parameters.items():
         yield name, value
-    named = [getattr(case, kind, {}).items() for kind in ("inputs", "states")]
+    named = [vars(case).get(kind, {}).items() for kind in ("inputs", "states")]
     top = [(name, getattr(case, name, None)) for name in ("x", "h_0", "c_0", "lengths", "offsets")]
     for name, value in (pair for pairs in (*named, top) for pair in pairs):
         if value is not None:

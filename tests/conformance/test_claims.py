@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import conformance
-from conformance import Capabilities, TargetError
+from conformance import Capabilities, Mode, TargetError
 from conformance.adapters import reference
 from conformance.claims.capabilities import COTANGENTS, RESULTS, CapabilityError
 from conformance.trial.compare import common
@@ -197,17 +197,17 @@ def test_a_wrong_claim_is_one_clear_line(claims, said):
 
 
 def test_what_is_claimed_and_not_tested_yet_is_said():
-    claims = Capabilities(modes={"a": 1}, initial_state="shared", recompiles="model")
+    claims = Capabilities(modes={"a": Mode()}, initial_state="shared", recompiles="model")
     assert len(claims.untested) == 2 and not Capabilities().untested
-    report = conformance.check(target(modes={"a": 1}), properties=["shapes.shapes"], diagnosis=False)
-    assert any("modes are not tested by this version" in note for note in report.notes)
+    report = conformance.check(target(modes={"a": Mode()}), properties=["shapes.shapes"], diagnosis=False)
+    assert any("modes of layers are not tested by this version" in note for note in report.notes)
 
 
 def test_two_versions_without_a_kind_in_common_are_not_compared(tmp_path):
     with pytest.raises(TargetError, match="bidirectional='only'"):
         common(Capabilities(bidirectional="only"), Capabilities())
     shared = common(
-        Capabilities(bidirectional="only", outputs=("output",), modes={"a": 1}), Capabilities(bidirectional=True)
+        Capabilities(bidirectional="only", outputs=("output",), modes={"a": Mode()}), Capabilities(bidirectional=True)
     )
     assert (shared.bidirectional, shared.outputs, shared.cotangents) == ("only", ("output",), COTANGENTS)
 

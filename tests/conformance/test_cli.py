@@ -77,7 +77,7 @@ def test_it_runs_without_a_terminal_and_without_colours(run):
         (["check", "right.py", "--sed", "1"], {}, "options of check are --profile, --workers, --seed"),
         (["check", "right.py", "--profile", "fast"], {}, "no profile 'fast'; there are quick, standard, thorough"),
         (["check", "right.py", "--property", "shape"], {}, "no property 'shape'; did you mean shapes"),
-        (["check", "right.py", "--require", "speed"], {}, "no capability 'speed'; there are bidirectional"),
+        (["check", "right.py", "--require", "colour"], {}, "no capability 'colour'; there are bidirectional"),
         (["check", "right.py", "--budget", "soon"], {}, "'soon' is not a duration like 90s or 2m"),
         (["check", "right.py", "-n", "some"], {}, "'some' is neither a number of processes nor auto"),
         (["judge", "right.py"], {}, "commands are check, trace, replay, reproduce, new, shapes, cell, properties"),

@@ -24,6 +24,7 @@ from conformance.judging.data import (
     document,
 )
 from conformance.judging.judgement import Failure, NotApplicable, NotRun, agree, found
+from conformance.judging.recurrences import StateProperty
 from conformance.judging.repeat import fewest
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import mirror, part
@@ -125,7 +126,7 @@ def test_the_heading_is_true_of_the_case_beneath_it():
     assert not catalogue()["equivalence.linear_regime"].allowed(reference.capabilities).admits(case(x=1, h_0=1))
 
 
-@pytest.mark.parametrize("id", catalogue())
+@pytest.mark.parametrize("id", [id for id, prop in catalogue().items() if not isinstance(prop, StateProperty)])
 @pytest.mark.sample(every=2)
 def test_every_call_of_every_property_is_rebuilt_from_its_expression_and_its_data(id):
     prop, subject = catalogue()[id], Subject(open_target(reference))
@@ -242,7 +243,7 @@ def test_gradients_are_shown_with_their_cotangents():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: d.update(schema=3), "schema 1 or 2"),
+        (lambda d: d.update(schema=4), "schema 1, 2 or 3"),
         (lambda d: d.update(demand="luck"), "demand is"),
         (lambda d: d["calls"][0].update(times=10**9), "times"),
         (lambda d: d["calls"][0].update(times=0), "times"),

@@ -12,8 +12,10 @@ import pytest
 
 import conformance
 from conformance import Capabilities, CapabilityError, Mode
+from conformance.chapters import catalogue
 from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
+from conformance.judging.recurrences import StateProperty
 from conformance.report import html
 from reference_rnn import exp, maximum, recurrence, rounded, vecmat
 
@@ -223,6 +225,39 @@ def test_what_is_no_spelling_is_found(wrong):
     target.wrong = wrong
     (result,) = judged(target, properties=["state.equations"]).results
     assert result.status == "failed"
+
+
+class Mixing(FaultyRecurrence):
+    """Each head reads the state of the last one."""
+
+    def forward(self, case):
+        outputs, states = super().forward(case)
+        return {"o": outputs["o"] + outputs["o"][..., -1:, :]}, states
+
+
+class OneForNone(FaultyRecurrence):
+    """A state that is not given is one."""
+
+    def forward(self, case):
+        zeros = FaultyRecurrence(self.cell, None, self.capabilities)
+        ones = {name: np.ones_like(a) for name, a in zeros.forward(case)[1].items()} if case.stateless else case.states
+        return super().forward(replace(case, states=ones))
+
+
+def test_every_property_can_fail():
+    """Those of gradients, of junk and of memory do elsewhere."""
+    slips = (
+        "final-is-given", "state-ignored", "every-step-from-start", "state-of-row-0", "state-of-head-0",
+        "packed-row-continued", "output-past-the-end", "input-of-next-step", "final-of-row-0", "row-ends-late",
+    )  # fmt: skip
+    targets = [FaultyRecurrence(gated, MISTAKES[f"handed.{id}"], CLAIMS) for id in slips]
+    targets += [FaultyRecurrence(gated, MISTAKES["handed.state-ignored"], CLAIMS, ("chunk",))]
+    targets += [Mixing(gated, None, CLAIMS), OneForNone(gated, None, CLAIMS)]
+    failed = {r.id for target in targets for r in judged(target).results if r.status == "failed"}
+    elsewhere = {"shapes", "dtype", "nothing_is_changed", "repeatable", "handed_on_is_all"}
+    gradients = {"gradient_shapes", "gradients_are_slopes", "gradients_through_the_state"}
+    everything = {id for id, prop in catalogue().items() if isinstance(prop, StateProperty)}
+    assert everything - failed == {f"state.{name}" for name in elsewhere | gradients}
 
 
 # ---------------------------------------------------------------- odd, and right
