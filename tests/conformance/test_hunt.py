@@ -235,7 +235,8 @@ def test_mutants_take_their_share_at_most(files, monkeypatch):
     (files / "gated.py").write_text("capabilities = {'cells': ['LSTM']}\nfrom reference_rnn import forward\n")
     state, engine = hunted("gated.py", rounds=6)
     looks = [unit for unit in engine.units if unit.do == "tell apart"]
-    assert looks and state.share <= SHARE and state.targets[0].mutants > 200
+    allotted = sum(unit.seconds for unit in looks)  # how much later they end depends on the machine
+    assert looks and allotted <= SHARE * state.seconds and state.targets[0].mutants > 200
     assert state.targets[0].alike is not None and len(state.targets[0].alike) < state.targets[0].mutants
     again = Corpus.there(Path("corpus")).parts()[0].alike
     assert again is not None and hunted("gated.py", rounds=1)[0].targets[0].alike == again
