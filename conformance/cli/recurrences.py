@@ -10,15 +10,15 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from conformance.claims.capabilities import Capabilities
 from conformance.faults.recurrences import mistakes_of, parsed
 from conformance.judging.judgement import Failure
 from conformance.judging.recurrences import Given, RecurrentSubject
-from conformance.test_state import steps
 from reference_rnn import Handed, Recurrence, RecurrenceCase, RecurrenceConfig, handed_shapes
 from reference_rnn.recurrences import USUAL, shapes_of
-from strategies.recurrences import zeros
+from strategies.recurrences import steps_kept, zeros
 
-SMALL = {"steps": 4, "rows": 2, "heads": 2}  # of what is shown
+SMALL = {"steps": 4, "batch": 2, "heads": 2}  # of what is shown
 
 
 def describe(cell: Recurrence, console: Console) -> None:
@@ -50,11 +50,19 @@ def shape_table(case: RecurrenceCase) -> Table:
     return table
 
 
-def sample(cell: Recurrence, dtype: str = "float32", mode: str | None = None, multiple: int = 1) -> RecurrenceCase:
-    """A small case, of numbers that people can work with: quarters between what the recurrence allows."""
-    sizes = dict(zip(cell.letters, (2, 3, 2, 3) * (1 + len(cell.letters) // 4)))
-    config = RecurrenceConfig(cell, sizes, SMALL["heads"] if cell.heads else 1, dtype)
-    empty = zeros(config, SMALL["steps"] * multiple, SMALL["rows"], mode)
+def sample(cell: Recurrence, claims: Capabilities | None = None, mode: str | None = None) -> RecurrenceCase:
+    """A small case, of numbers that people can work with: quarters between what the recurrence allows.
+
+    claims  of a target, whose sizes it has where they are restricted
+    """
+    claims = claims or Capabilities(cells=(cell,))
+    multiple = claims.modes[mode].multiple if mode else {}
+    usual = SMALL | dict(zip(cell.letters, (2, 3, 2, 3) * (1 + len(cell.letters) // 4)))
+    small = {name: size * multiple.get("T" if name == "steps" else name, 1) for name, size in usual.items()}
+    small |= {name: min(sizes) for name, sizes in claims.sizes.items()}
+    sizes = {letter: small[letter] for letter in cell.letters}
+    config = RecurrenceConfig(cell, sizes, small["heads"] if cell.heads else 1, claims.dtypes[0])
+    empty = zeros(config, small["steps"], small["batch"], mode)
     salt = iter(range(10**6))
 
     def quarters(name: str, array: np.ndarray) -> np.ndarray:
@@ -74,7 +82,7 @@ def trace_recurrence(subject: RecurrentSubject, case: RecurrenceCase, multiple: 
     marked = False
     known = case.config.cell.step is not None
     for end in range(multiple, case.num_steps + 1, multiple):
-        part = steps(case, 0, end)
+        part = steps_kept(case, end)
         try:
             subject.restart()
             run: Given = subject(part)

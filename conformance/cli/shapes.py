@@ -33,17 +33,18 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
     T steps, N rows of the batch, I input size, H hidden size, L layers, D directions. With a TARGET: under the names
     that it has for them, and in its layout.
     """
-    own = recurrence_of(target) if target else cell_named(cell)
+    claims, layout = claimed(target) if target else (None, "")
+    own = claims.recurrences[0] if claims and claims.recurrences else cell_named(cell)
     if isinstance(own, Recurrence):
-        console().print(shape_table(sample(own)))
+        console().print(shape_table(sample(own, claims)))
         return 0
     case = reference_rnn.case(
-        cell_named(cell), T=steps, N=rows, I=input_size, H=hidden_size, L=layers, D=2 if bidirectional else 1,
+        own, T=steps, N=rows, I=input_size, H=hidden_size, L=layers, D=2 if bidirectional else 1,
         batch_first=batch_first, bias=not no_bias,
     )  # fmt: skip
     table = Table("", "array", "shape", "in symbols", box=SIMPLE)
     given = {**state_shapes(case), **parameter_shapes(case.config)}
-    if target and layout_of(target) == LAYOUT:
+    if layout == LAYOUT:
         given = question_shapes(case)
     for part, arrays in (("given", given), ("returned", result_shapes(case))):
         for name, shape in arrays.items():
@@ -53,15 +54,11 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
     return 0
 
 
-def recurrence_of(target):
-    """The first recurrence that a target claims; None for one of layers. Raises TargetError."""
+def claimed(target):
+    """What a target claims, and the layout in which it is given its arrays, empty for the usual one.
+
+    Raises TargetError.
+    """
     opened = open_target(target)
     opened.stop()
-    return next(iter(opened.capabilities.recurrences), None)
-
-
-def layout_of(target):
-    """The layout in which a target is given its arrays; empty for the usual one. Raises TargetError."""
-    opened = open_target(target)
-    opened.stop()
-    return opened.layout
+    return opened.capabilities, opened.layout

@@ -78,13 +78,18 @@ def trace(target, file, cell):
 def traced(subject: RecurrentSubject, file: Path | None, console: Console) -> int:
     """The same for a recurrence, in the mode that the case has, or in each that is claimed."""
     claims = subject.capabilities
-    (cell,), dtype = claims.recurrences, claims.dtypes[0]
+    (cell,) = claims.recurrences
     multiples: dict[str | None, int] = {None: 1}
     if claims.modes:
         multiples = {name: mode.multiple.get("T", 1) for name, mode in claims.modes.items()}
-    asked = [sample(cell, dtype, name, number) for name, number in multiples.items()]
+    asked = [sample(cell, claims, name) for name in multiples]
     cases = [padded(case) for case in load(file).cases()] if file else asked  # type: ignore[arg-type]
-    found = [trace_recurrence(subject, case, multiples[case.mode], console) for case in cases]
+    for mode in {case.mode for case in cases} - multiples.keys():
+        raise CounterexampleError(f"its mode is {mode!r}, must be one of {', '.join(map(str, multiples))}")
+    whole = "steps" in claims.sizes  # then no beginning of a case is a case
+    found = [
+        trace_recurrence(subject, case, case.num_steps if whole else multiples[case.mode], console) for case in cases
+    ]
     status = max(NOTHING if one is None else one for one in found)
     console.print("nothing to compare with: only its shapes are known" if cell.step is None else LAST[status])
     return min(status, 1)

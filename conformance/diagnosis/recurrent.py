@@ -49,15 +49,20 @@ def diagnose_recurrences(target: Target) -> Diagnosis:
         for mode in modes:
             answered = answers(subject, cell, mode)
             wrong = [one for one in answered if one.given is not None and not one.right]
-            where = f"in mode {mode}" if mode else "of the target"
+            where = f"in mode {mode}" if mode else ""
+            said = f"{where}, " if where else ""
+            silent = sum(one.given is None for one in answered)
             mistake = next((m for m in mistakes_of(cell).values() if wrong and explains(m, answered)), None)
             if mistake:
                 named.setdefault(mistake, {})[where] = len(wrong)
             elif wrong:
-                known.append(f"{where}, {len(wrong)} of {len(answered)} answers are not those of the equations, and no "
+                known.append(f"{said}{len(wrong)} of {len(answered)} answers are not those of the equations, and no "
                              f"known mistake gives them; {told(answered)}")  # fmt: skip
+            elif silent:
+                others = ", the others what is right" if silent < len(answered) else ""
+                known.append(f"{said}{silent} of {len(answered)} calls gave no answer{others}")
             else:
-                known.append(f"{where}, all {len(answered)} answers are those of the equations")
+                known.append(f"{said}all {len(answered)} answers are those of the equations")
     return Diagnosis([finding(mistake, where, len(modes)) for mistake, where in named.items()], known)
 
 

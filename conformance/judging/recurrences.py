@@ -314,12 +314,6 @@ def carried(case: RecurrenceCase, states: Mapping[str, np.ndarray], claims: Capa
     return {name: rounded(states[name], dtype) for name in case.config.cell.states}
 
 
-def refused(condition: bool) -> None:
-    """The property says nothing about this target if the condition is true."""
-    if condition:
-        raise Refused
-
-
 def with_states(case: RecurrenceCase, states: Mapping[str, np.ndarray | None]) -> RecurrenceCase:
     """The same case with other states."""
     return replace(case, states={name: states[name] for name in case.config.cell.states})

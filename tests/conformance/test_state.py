@@ -15,6 +15,7 @@ from conformance import Capabilities, CapabilityError, Mode
 from conformance.chapters import catalogue
 from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
+from conformance.hunt.mutants import apart
 from conformance.judging.recurrences import StateProperty
 from conformance.report import html
 from reference_rnn import exp, maximum, recurrence, rounded, vecmat
@@ -628,6 +629,37 @@ def test_commands_speak_of_recurrences(spec):
     assert "(T, N, M, K)" in run("shapes", "right.py").stdout
     told = run("cell", "spec.py:gated").stdout
     assert "GATED" in told and "in what is handed on" in told
+
+
+@pytest.mark.parametrize("sizes", ['{"steps": [6]}', '{"K": [16], "heads": [4], "batch": [3]}'])
+def test_what_is_shown_has_the_sizes_that_are_claimed(spec, sizes):
+    claims = '"dtypes": ["float64", "float32"]'
+    allowed = "    sizes = {'steps': len(case.inputs['q']), 'batch': case.inputs['q'].shape[1], **case.config.sizes}\n"
+    check = f"    assert all(sizes[name] in allowed for name, allowed in {sizes}.items() if name != 'heads')\n"
+    text = TARGET.replace(claims, f'{claims}, "sizes": {sizes}').replace("    S, out", f"{allowed}{check}    S, out")
+    Path("sized.py").write_text(text)
+    shown = run("trace", "sized.py")
+    assert shown.returncode == 0, shown.stdout
+    assert str(json.loads(sizes).get("K", [6])[0]) in run("shapes", "sized.py").stdout
+
+
+def test_a_trace_of_a_mode_that_is_gone_is_refused(spec):
+    Path("moded.py").write_text(TARGET.replace("capabilities = {", 'capabilities = {"modes": {"chunk": {}}, '))
+    Path("wrong.py").write_text(Path("moded.py").read_text().replace('{"S": S}', '{"S": 2 * S}'))
+    run("check", "wrong.py", "-n", "1", "--property", "state.split")
+    (file,) = Path(".rnn-conformance").rglob("*.json")
+    told = run("trace", "right.py", "--case", str(file))
+    assert told.returncode == 2 and "its mode is 'chunk', must be one of None" in told.stderr
+
+
+def test_no_answer_is_no_right_answer(spec):
+    Path("silent.py").write_text(TARGET.replace("    S, out", "    raise ValueError('no')\n    S, out"))
+    told = run("check", "silent.py", "-n", "1", "--property", "state.shapes").stdout
+    assert "14 of 14 calls gave no answer" in told and "those of the equations" not in told
+
+
+def test_a_hunt_derives_no_mutants_of_recurrences():
+    assert apart(CLAIMS, catalogue(), 10, 0, True, None, float("inf")) == (0, [])
 
 
 @pytest.mark.parametrize("words", [("compare", "right.py", "wrong.py"), ("vectors", "check", ".", "right.py")])
