@@ -74,7 +74,7 @@ def test_split(target, case):
     multiple = multiple_of(target, case)
     places = case.num_steps // multiple
     applicable(places > 1 and takes_parts(target, case))
-    cut = multiple * (1 + int(abs(np.nan_to_num(first_input(case))).sum() * 8) % (places - 1))
+    cut = multiple * (1 + int(abs(first_input(case)).sum(dtype=np.float64) * 8) % (places - 1))
     agree(
         target, case, partial(whole, target), partial(in_parts, target, cuts=(cut,)), f"as a whole and split at {cut}"
     )

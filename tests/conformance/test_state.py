@@ -329,6 +329,14 @@ def test_no_other_sizes_are_asked(sizes):
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
+@pytest.mark.parametrize("sizes", [{"K": (777,), "V": (1,)}, {"K": (37, 100), "V": (257,)}, {"batch": (53,)}])
+@pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float16", "float64"), ("bfloat16",)])
+@pytest.mark.sample(every=3)
+def test_large_sizes_conform(sizes, dtypes):
+    report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, sizes=sizes, dtypes=dtypes)))
+    assert report.verdict == "conforms", report.reasons
+
+
 def test_arrays_come_in_plain_memory():
     class Plain(FaultyRecurrence):
         def forward(self, case):
