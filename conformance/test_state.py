@@ -22,7 +22,7 @@ from conformance.judging.recurrences import (
 from reference_rnn import handed, rounded
 from reference_rnn.case import storage
 from reference_rnn.recurrences import USUAL, handed_shapes, padded
-from strategies.recurrences import heads_kept, packed, rows_kept
+from strategies.recurrences import heads_kept, packed, rows_kept, steps_kept
 
 state = partial(prop, kind=StateProperty)
 
@@ -171,7 +171,7 @@ def test_heads_permute(target, case):
 def test_head_is_head_alone(target, case):
     """Each head is computed as if it were alone."""
     claimed("heads" not in target.capabilities.sizes and case.offsets is None)
-    alone = lambda c: target(heads_kept(c, 1)).numbers  # noqa: E731
+    alone = lambda c: target(heads_kept(c, slice(0, 1))).numbers  # noqa: E731
     first = lambda c: {n: np.take(a, [0], by_head(c, n)) for n, a in target(c).numbers.items()}  # noqa: E731
     agree(target, case, first, alone, "head 0 among others and alone")
 
@@ -406,10 +406,7 @@ def in_parts(target, case, cuts):
 
 def steps(case, start, end):
     """Some steps of each row, arranged as in the case."""
-    plain = padded(case) if case.offsets is not None else case
-    cut = replace(plain, inputs={name: array[start:end] for name, array in plain.inputs.items()})
-    if plain.lengths is not None:
-        cut = replace(cut, lengths=np.clip(plain.lengths - start, 0, end - start))
+    cut = steps_kept(padded(case) if case.offsets is not None else case, slice(start, end))
     return replace(packed(cut), states=case.states) if case.offsets is not None else cut
 
 

@@ -26,6 +26,7 @@ ARRANGED = ("padded", "lengths", "packed")  # how rows lie beside one another
 KINDS = ("uniform", "dyadic", "uniform", "few", "uniform", "ends")  # of numbers
 COVERING = 24
 LARGEST = 2**19  # numbers of an array
+FEW = 64  # numbers of an array, of which each is made simpler by itself
 
 
 @dataclass(frozen=True)
@@ -249,23 +250,21 @@ def simpler(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
         return
     if case.lengths is not None:
         yield replace(case, lengths=None)
-    for count in halves(case.num_rows):
-        yield rows_kept(case, slice(count))
-        yield rows_kept(case, slice(case.num_rows - count, None))
-    for count in halves(case.num_steps):
-        yield steps_kept(case, count)
+    yield from (rows_kept(case, kept) for kept in halves(case.num_rows))
+    yield from (steps_kept(case, kept) for kept in halves(case.num_steps) if case.lengths is None or not kept.start)
     if case.config.cell.heads:
-        for count in halves(case.config.heads):
-            yield heads_kept(case, count)
+        yield from (heads_kept(case, kept) for kept in halves(case.config.heads))
     for letter, size in case.config.sizes.items():
-        for count in halves(size):
-            yield letter_kept(case, letter, count)
+        yield from (letter_kept(case, letter, kept) for kept in halves(size))
     yield from simpler_numbers(case)
 
 
-def halves(size: int) -> list[int]:
-    """Smaller sizes that are worth trying: powers of two, of which chunks are multiples, half, and one less."""
-    return sorted({*(2**n for n in range(size.bit_length()) if 2**n < size), size // 2, size - 1} - {0})
+def halves(size: int) -> Iterator[slice]:
+    """The first and the last ones of so many: powers of two, of which chunks are multiples, half, and one less."""
+    for count in sorted({*(2**n for n in range(size.bit_length()) if 2**n < size), size // 2, size - 1} - {0}):
+        if 0 < count < size:
+            yield slice(0, count)
+            yield slice(size - count, size)
 
 
 def rows_kept(case: RecurrenceCase, kept: slice) -> RecurrenceCase:
@@ -275,66 +274,72 @@ def rows_kept(case: RecurrenceCase, kept: slice) -> RecurrenceCase:
     return replace(case, inputs=inputs, states=states, lengths=None if case.lengths is None else case.lengths[kept])
 
 
-def steps_kept(case: RecurrenceCase, count: int) -> RecurrenceCase:
-    """The first steps of a padded case."""
-    lengths = None if case.lengths is None else np.minimum(case.lengths, count)
-    return replace(case, inputs={name: array[:count] for name, array in case.inputs.items()}, lengths=lengths)
+def steps_kept(case: RecurrenceCase, kept: slice) -> RecurrenceCase:
+    """Some steps of a padded case, from a start to a stop; rows end where they did."""
+    lengths = None if case.lengths is None else np.clip(case.lengths - kept.start, 0, kept.stop - kept.start)
+    return replace(case, inputs={name: array[kept] for name, array in case.inputs.items()}, lengths=lengths)
 
 
-def heads_kept(case: RecurrenceCase, count: int) -> RecurrenceCase:
-    """The first heads of a padded case."""
-    inputs = {name: array[:, :, :count] for name, array in case.inputs.items()}
-    states = {name: None if array is None else array[:, :count] for name, array in case.states.items()}
-    return replace(case.replace(heads=count), inputs=inputs, states=states)
+def heads_kept(case: RecurrenceCase, kept: slice) -> RecurrenceCase:
+    """Some heads of a padded case, from a start to a stop."""
+    inputs = {name: array[:, :, kept] for name, array in case.inputs.items()}
+    states = {name: None if array is None else array[:, kept] for name, array in case.states.items()}
+    return replace(case.replace(heads=kept.stop - kept.start), inputs=inputs, states=states)
 
 
-def letter_kept(case: RecurrenceCase, letter: str, count: int) -> RecurrenceCase:
-    """The first numbers along the axes of a letter."""
+def letter_kept(case: RecurrenceCase, letter: str, kept: slice) -> RecurrenceCase:
+    """Some numbers along the axes of a letter, from a start to a stop."""
     cell = case.config.cell
     letters = {**cell.inputs, **cell.states, **cell.parameters}
 
     def cut(name: str, array: np.ndarray) -> np.ndarray:
-        ahead = array.ndim - len(letters[name])
-        return (
-            array[(..., *(slice(count if own == letter else None) for own in letters[name]))] if ahead >= 0 else array
-        )
+        where: Any = (..., *(kept if own == letter else slice(None) for own in letters[name]))
+        return array[where]
 
-    return case.replace(sizes={**case.config.sizes, letter: count}).map(cut)
+    return case.replace(sizes={**case.config.sizes, letter: kept.stop - kept.start}).map(cut)
 
 
 def simpler_numbers(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
-    """The same case with zeros in the place of arrays, of parts of them, and of single numbers; then rounder ones."""
-    ranges = case.config.cell.ranges
+    """The same case with simpler numbers: all arrays are tried in one way before the next way.
 
-    def least(name: str) -> float:
-        low, high = ranges.get(name, USUAL)
-        return float(np.clip(0.0, low, high))
+    A zero is the number next to it that may be drawn, and stays.
+    """
+    for way in (emptied, evened, thinned, rounder):
+        for name, array in case.arrays():
+            low, high = case.config.cell.ranges.get(name, USUAL)
+            for other in way(array, low, high):
+                new = other.astype(array.dtype)
+                if not np.array_equal(array, new, equal_nan=True):
+                    yield case.map(lambda own, old, name=name, new=new: new if own == name else old)  # type: ignore[misc]
 
-    def changed(name: str, array: np.ndarray) -> RecurrenceCase:
-        return case.map(lambda own, old: array if own == name else old)
 
-    def differs(one: np.ndarray, other: np.ndarray) -> bool:
-        return not np.array_equal(one, other, equal_nan=True)
+def emptied(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
+    """Zeros alone."""
+    yield np.full_like(array, np.clip(0.0, low, high))
 
-    for name, array in case.arrays():
-        zeros = np.full_like(array, least(name))
-        if differs(array, zeros):
-            yield changed(name, zeros)
-            low, high = ranges.get(name, USUAL)
-            ones = np.full_like(array, np.clip(1.0, low, high))
-            if differs(array, ones):
-                yield changed(name, ones)
-    for name, array in case.arrays():
-        if array.size > 64:
-            continue
-        for at in np.ndindex(*array.shape):
-            if array[at] != least(name):
-                one = array.copy()
-                one[at] = least(name)
-                yield changed(name, one)
-    for name, array in case.arrays():
-        for step in (1.0, 0.25):
-            low, high = ranges.get(name, USUAL)
-            round_ = np.clip(np.round(array / step) * step, low, high).astype(array.dtype)
-            if differs(array, round_) and (step == 1.0 or differs(array * 4, np.round(array * 4))):
-                yield changed(name, round_)
+
+def evened(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
+    """Ones in the place of all that is not zero."""
+    yield np.where(array == np.clip(0.0, low, high), array, np.clip(1.0, low, high))
+
+
+def thinned(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
+    """Zeros in the place of slices, then of single numbers, if there are few."""
+    for where in slices_of(array):
+        changed = array.copy()
+        changed[where] = np.clip(0.0, low, high)
+        yield changed
+
+
+def rounder(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
+    """Whole numbers, or quarters."""
+    for step in (1.0, 0.25):
+        yield np.clip(np.round(array / step) * step, low, high)
+
+
+def slices_of(array: np.ndarray) -> Iterator[tuple[Any, ...]]:
+    """The places of each slice along each axis, then of each number, if there are few."""
+    for axis, size in enumerate(array.shape):
+        yield from (((slice(None),) * axis + (number,)) for number in range(size) if size > 1)
+    if array.size <= FEW:
+        yield from np.ndindex(*array.shape)

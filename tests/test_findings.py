@@ -19,7 +19,6 @@ import pytest
 from conformance.harness.load import SHIPPED
 from conformance.report import html
 from conformance.trial.counterexamples import load
-from reference_rnn import RecurrenceCase
 
 HOME = Path(__file__).parent.parent
 DOCS = HOME / "docs"
@@ -59,9 +58,8 @@ def test_every_case_follows_the_schema_and_knows_no_machine(file):
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_every_case_is_small(file):
     found = load(file)
-    most = SMALL + 4 * isinstance(found.case, RecurrenceCase)  # which has more arrays
     for case in (found.case, *(call.case for call in found.calls)):
-        assert sum(np.count_nonzero(array) for _, array in case.arrays()) <= most
+        assert sum(np.count_nonzero(array) for _, array in case.arrays()) <= SMALL
 
 
 # ---------------------------------------------------------------- reports

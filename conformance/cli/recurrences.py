@@ -82,7 +82,7 @@ def trace_recurrence(subject: RecurrentSubject, case: RecurrenceCase, multiple: 
     marked = False
     known = case.config.cell.step is not None
     for end in range(multiple, case.num_steps + 1, multiple):
-        part = steps_kept(case, end)
+        part = steps_kept(case, slice(0, end))
         try:
             subject.restart()
             run: Given = subject(part)

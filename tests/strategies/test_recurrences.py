@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reference_rnn import recurrence
-from strategies.recurrences import ARRANGED, Sequences, packed, shrink_recurrence, simpler
+from strategies.recurrences import ARRANGED, Sequences, packed, shrink_recurrence, simpler, simpler_numbers
 
 GATED = recurrence(
     inputs={"q": "K", "v": "V", "g": ""}, states={"S": "KV", "n": ""}, outputs={"o": "V"}, parameters={"w": "K"},
@@ -91,3 +91,22 @@ def test_chunks_shrink_to_one():
     case = next(c for c in allowed.covering(0) if c.num_steps > 32)
     least = shrink_recurrence(case, lambda c: c.num_rows > 0, allowed.admits)
     assert (least.num_steps, least.num_rows) == (16, 1)
+
+
+def test_no_number_is_added():
+    for case in EVERYTHING.covering(4):
+        nonzero = {name: array != np.clip(0, *GATED.ranges.get(name, (0, 0))) for name, array in case.arrays()}
+        for smaller in simpler_numbers(case):
+            assert all(not (array != case_of(name, array))[~nonzero[name]].any() for name, array in smaller.arrays())
+
+
+def case_of(name, array):
+    """The array of zeros of its name."""
+    return np.full_like(array, np.clip(0, *GATED.ranges.get(name, (0, 0))))
+
+
+def test_what_is_needed_is_all_that_is_left():
+    allowed = Sequences((GATED,), min_steps=4, min_rows=2)
+    case = next(c for c in allowed.covering(5) if abs(c.inputs["v"][3, 1, 0, 0]) > 0.5)
+    least = shrink_recurrence(case, lambda c: abs(c.inputs["v"][3, 1, 0, 0]) > 0.5, allowed.admits)
+    assert np.count_nonzero(least.inputs["v"]) == 1 and not least.inputs["q"].any()
