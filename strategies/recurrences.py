@@ -45,8 +45,8 @@ class Sequences:
     stateless: bool | None = False
     empty: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    min_steps: int = 1
-    min_rows: int = 1
+    min_steps: int = 0
+    min_rows: int = 0
     min_heads: int = 1
 
     @property
@@ -78,17 +78,19 @@ class Sequences:
         """The values of each of ``names``."""
         lists = {
             "steps": ((3, 1, 65, 2, 8, 260, 33, 17), max(self.min_steps, 1)),
-            "batch": ((2, 1, 3), self.min_rows), "heads": ((2, 1, 3), self.min_heads),
+            "batch": ((2, 1, 3), max(self.min_rows, 1)), "heads": ((2, 1, 3), self.min_heads),
         }  # fmt: skip
         sizes = {
             name: tuple(size for size in self.sizes[name] if size >= least) if name in self.sizes
             else tuple(dict.fromkeys(max(size, least) for size in usual))
             for name, (usual, least) in lists.items()
         }  # fmt: skip
-        nothing = (0,) if "time" in self.empty and not self.min_steps and "steps" not in self.sizes else ()
+        for name, empty, least in (("steps", "time", self.min_steps), ("batch", "batch", self.min_rows)):
+            if empty in self.empty and not least and name not in self.sizes:
+                sizes[name] += (0,)
         return (
             tuple(range(len(self.recurrences))), tuple(self.multiples), self.arranged, self.dtypes,
-            (False, True) if self.stateless is None else (self.stateless,), sizes["steps"] + nothing,
+            (False, True) if self.stateless is None else (self.stateless,), sizes["steps"],
             sizes["batch"], sizes["heads"], ("uniform", "dyadic", "few", "ends"),
         )  # fmt: skip
 

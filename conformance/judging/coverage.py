@@ -187,6 +187,12 @@ def recurrent(claims: Capabilities) -> dict[str, Area]:
     possible = {
         "ragged": Area(lambda c: c.lengths is not None and len(set(c.row_lengths.tolist())) > 1, claimed("lengths")),
         "packed": Area(lambda c: c.offsets is not None and c.num_rows > 1, claimed("packed")),
+        "T = 0": Area(lambda c: c.num_steps == 0, lambda c: claimed("empty.time")(c) and free("steps")(c)),
+        "N = 0": Area(lambda c: c.num_rows == 0, lambda c: claimed("empty.batch")(c) and free("batch")(c)),
+        "length 0": Area(
+            lambda c: c.num_steps > 0 and 0 in c.row_lengths,
+            lambda c: claimed("empty.length")(c) and (c.lengths or c.packed) and free("steps", "batch")(c),
+        ),
         "no state": Area(lambda c: c.stateless, claimed("default_state")),
         "N > 1": Area(lambda c: c.num_rows > 1, free("batch")),
         "M > 1": Area(lambda c: c.config.heads > 1, lambda c: headed and free("heads")(c)),

@@ -310,6 +310,32 @@ def test_odd_recurrences_conform(cell):
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_at_all_conforms_where_it_is_claimed(seed):
+    report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, empty=True)), seed=seed)
+    assert report.verdict == "conforms", (report.reasons, [r.message for r in report.results if r.status == "failed"])
+    assert {"T = 0", "N = 0", "length 0"} <= set(report.coverage)
+
+
+@pytest.mark.parametrize(
+    ("empty", "has"),
+    [
+        ("time", lambda case: case.num_rows > 0 and case.num_steps == 0), ("batch", lambda case: case.num_rows == 0),
+        ("length", lambda case: case.num_steps > 0 and 0 in case.row_lengths),
+    ],
+)  # fmt: skip
+def test_nothing_at_all_is_asked_where_it_is_claimed(empty, has):
+    class Full(FaultyRecurrence):
+        def forward(self, case):
+            assert not has(case), "nothing there"
+            return super().forward(case)
+
+    report = judged(Full(gated, None, replace(CLAIMS, empty=True)))
+    assert "nothing there" in {r.id: r.message for r in report.results}["state.equations"]
+    others = tuple(name for name in ("time", "batch", "length") if name != empty)
+    assert judged(Full(gated, None, replace(CLAIMS, empty=others))).verdict == "conforms"
+
+
 @pytest.mark.parametrize("claim", ["lengths", "packed"])
 def test_one_arrangement_is_enough(claim):
     claims = replace(CLAIMS, lengths=claim == "lengths", packed=claim == "packed")
