@@ -77,15 +77,26 @@ class Surroundings:
         that to itself; Unsound if the judge could not compute here any more.
         """
         self.ours_again()
-        change(self.judges, self.targets)
+        printing = sys.stdout
         try:
+            self.signals_wait(True)
+            change(self.judges, self.targets)
+            self.signals_wait(False)
             return self.context.run(function, *arguments)
         finally:
+            self.signals_wait(True)  # or one that came now would leave the judge in the target's surroundings
             self.targets = settings()
             change(self.targets, self.judges | TORCH)
+            sys.stdout = printing
+            self.signals_wait(False)
             self.ours_again()
             if not sound():
                 raise Unsound("changed how this process rounds, which cannot be undone here; " + REMEDY)
+
+    def signals_wait(self, wait: bool) -> None:
+        """Whether what a signal handler raises waits for the end of the call."""
+        for heard in self.handlers.values():
+            heard.waits = wait
 
     def ours_again(self) -> None:
         """Puts the signal handlers back, and raises what they raised."""
@@ -110,11 +121,12 @@ class Surroundings:
 
 
 class Heard:
-    """A signal handler that does as the one before, and keeps what that raised."""
+    """A signal handler that does as the one before, and keeps what that raised; ``waits`` if it only keeps it."""
 
     def __init__(self, handler: Callable[[int, FrameType | None], Any]) -> None:
         self.before = handler
         self.raised: BaseException | None = None
+        self.waits = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handles a signal."""
@@ -122,7 +134,8 @@ class Heard:
             self.before(number, frame)
         except BaseException as error:
             self.raised = error
-            raise
+            if not self.waits:
+                raise
 
 
 def settings() -> dict[str, Any]:
@@ -185,7 +198,7 @@ def make_sound() -> None:
 
 
 def streams() -> tuple[Any, Any, Any]:
-    """Python's own streams; standard output is taken care of elsewhere."""
+    """Python's own streams; standard output is somebody's anew in each call."""
     return sys.stdin, sys.stderr, sys.displayhook
 
 

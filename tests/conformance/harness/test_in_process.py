@@ -1,5 +1,6 @@
 """A target in the judge's own process changes nothing that the judge needs, and raises nothing that escapes."""
 
+import contextlib
 import decimal
 import os
 import random
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from conformance import TargetError, check
-from conformance.harness import surroundings
+from conformance.harness import child, surroundings
 from conformance.harness.load import open_target
 from conformance.harness.local import LocalTarget
 from reference_rnn import case
@@ -315,6 +316,34 @@ def test_an_interrupt_that_a_destructor_keeps_to_itself_is_one(monkeypatch):
     del dying
     with pytest.raises(KeyboardInterrupt):
         target.forward(CASE)
+    target.stop()
+
+
+def test_an_interrupt_just_when_a_call_ends_leaves_the_surroundings_to_the_judge(monkeypatch):
+    """At such a moment nothing was printed any more, or a report went into the folder of the target."""
+
+    def forward(case):
+        os.chdir("/")
+        return case.x
+
+    def interrupted(function):
+        def first(*arguments):
+            monkeypatch.undo()
+            signal.raise_signal(signal.SIGINT)
+            return function(*arguments)
+
+        return first
+
+    target = LocalTarget(forward, "forward", open_target(forward).capabilities)
+    target.start()
+    before = os.getcwd(), sys.stdout
+    places = (contextlib.redirect_stdout, "__exit__"), (child.Printed, "lines"), (surroundings, "settings")
+    for place, name in places:
+        monkeypatch.setattr(place, name, interrupted(getattr(place, name)))
+        with pytest.raises(KeyboardInterrupt):
+            target.forward(CASE)
+        assert (os.getcwd(), sys.stdout) == before
+        assert target.forward(CASE).problem is None
     target.stop()
 
 
