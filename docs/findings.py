@@ -16,7 +16,7 @@ from history import ABSENT, FINDINGS, PLAN, PRESENT, UNKNOWN, results_of, rows, 
 
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError
-from conformance.judging.counterexample import told
+from conformance.judging.counterexample import Counterexample, told
 from conformance.judging.data import counterexample_to_data, document
 from conformance.report import defect
 from conformance.report.summary import block, code
@@ -168,9 +168,18 @@ def report(finding: dict) -> str:
             AGAINST[finding["kind"]].format(source=finding["source"]), "",
             "## Versions", "", f"Seen with {finding['version']}{history and f'; {history}'}, by rnn-conformance.", "",
             "## Expected and given", "", catalogue()[found.property].statement, "", *shows,
-            "", *defect.not_rounding(found), *defect.alone(found), *source(finding),
+            "", *defect.not_rounding(found), *seen(finding, found), *source(finding),
         ]
     ).rstrip("\n") + "\n"  # fmt: skip
+
+
+def seen(finding: dict, found: Counterexample) -> Iterator[str]:
+    """How to see it: with a script, unless what calls the package stands in a file of ours and in no shipped target."""
+    if found.target.endswith(".py"):
+        words = f"cd docs && rnn-conformance replay findings/{finding['file']} {finding['target']}"
+        yield from ("## To see it", "", *block([words]), "")
+        return
+    yield from defect.alone(found)
 
 
 def source(finding: dict) -> Iterator[str]:

@@ -13,7 +13,7 @@ from conformance.adapters.mingru_spec import mingru, minlstm
 from conformance.adapters.torch_recurrences import of_tensors
 from conformance.claims.capabilities import Capabilities, Mode
 
-LAYERS = {mingru: (minGRU, "to_hidden_and_gate"), minlstm: (minLSTM, "to_hidden_and_f_i_gate")}
+LAYERS = {"MINGRU": (minGRU, "to_hidden_and_gate"), "MINLSTM": (minLSTM, "to_hidden_and_f_i_gate")}
 
 # Without gradients: g has a kink at 0, where the two ways take different ones.
 capabilities = Capabilities(

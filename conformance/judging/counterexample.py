@@ -15,6 +15,7 @@ from strategies import layout_of
 from strategies.cases import held
 
 from .judgement import Failure
+from .places import Same
 from .recurrences import RecurrentSubject
 from .subject import Subject
 from .words import letter
@@ -28,6 +29,7 @@ DEMANDS = {
     "unchanged": "nothing that is passed in is changed",
     "own memory": "results share no memory with what was passed in or with earlier results",
     "answer": "the last call returns its results",
+    "same": "two numbers of the compared calls are the same, but for the room that they have",
     "property": "none of these: only the property itself can tell",
 }
 # What failures of each sort break.
@@ -35,6 +37,7 @@ SORTS = {
     "value": "numbers", "disagree": "numbers", "padding": "numbers", "leak": "numbers", "mask": "numbers",
     "gradient": "numbers", "slope": "numbers", "bits": "bits", "shape": "shapes", "missing": "shapes",
     "dtype": "dtypes", "changed": "unchanged", "shared": "own memory", "pattern": "property", "frequency": "property",
+    "surplus": "shapes", "unused": "property", "unmoved": "property", "narrow": "property",
 }  # fmt: skip
 # Of one array, and of several.
 MEMORY = {
@@ -59,6 +62,7 @@ class Counterexample:
     demand      one of DEMANDS
     repeatable  whether a fresh process failed on it too; None where nobody has tried
     target      its name
+    same        which numbers must be the same, where that is demanded
     """
 
     property: str
@@ -72,6 +76,7 @@ class Counterexample:
     demand: str = "property"
     repeatable: bool | None = None
     target: str = ""
+    same: Same | None = None
 
     def cases(self) -> list[Case]:
         """What the calls that the failure is about were given; the case itself where they are not known."""
@@ -91,9 +96,14 @@ def counterexample(
         far(made[number][1].arrays, expected[number], held_apart(made[number][0])) for number in compared
     ):
         demand = "numbers" if demanded(failure, calls, compared, expected) else "property"
+    same = None
+    if failure.same:
+        asked = [call for one in failure.about for call in one.calls]
+        demand, same = "same", failure.same.among([calls.index(call) for call in asked])
     return Counterexample(
-        property, failure.message, failure.kind, case, tuple(calls), before, compared, tuple(expected), demand
-    )
+        property, failure.message, failure.kind, case, tuple(calls), before, compared, tuple(expected), demand,
+        same=same,
+    )  # fmt: skip
 
 
 def held_apart(call: Call) -> Collection[str]:

@@ -19,6 +19,7 @@ from strategies.forms import LENGTHS, kind_of_lengths, of_kind
 from strategies.memory import LAYOUTS
 
 from .counterexample import DEMANDS, Bounds, Counterexample
+from .places import Place, Same
 
 SCHEMA = 2  # of counterexamples of layers; 1 is still read
 RECURRENT = 3  # of counterexamples of recurrences
@@ -220,6 +221,7 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
     """A counterexample in the order of its file. Equal calls in a row are one entry with ``times``."""
     entries: list[dict[str, Any]] = []
     compared: list[int] = []
+    at: list[int] = []
     before = 0
     for number, call in enumerate(found.calls):
         plain = number not in found.compared
@@ -228,8 +230,10 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
         repeats = last is not None and plain and number - 1 not in found.compared and number != found.before
         if repeats and last is not None and last.same(call):
             entries[-1]["times"] += 1
+            at.append(len(entries) - 1)
             continue
         entries.append(call_to_data(call, expected))
+        at.append(len(entries) - 1)
         before += number < found.before
         compared += [] if plain else [len(entries) - 1]
     return {
@@ -238,7 +242,37 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
         "kind": found.kind, "demand": found.demand, "repeatable": found.repeatable,
         "case": case_to_data_2(found.case), "before": before, "compared": compared,
         "calls": entries,
-    }  # fmt: skip
+    } | ({"same": same_to_data(found.same.among(at))} if found.same else {})  # fmt: skip
+
+
+def same_to_data(same: Same) -> dict[str, Any]:
+    """Which numbers must be the same; calls are those of the file, by their numbers."""
+    return {
+        "places": [{"call": place.call, "array": place.name, "at": list(place.at)} for place in same.places],
+        "room": word(same.room),
+        "handed": [{"call": to, "state": name, "by": by} for to, name, by in same.handed],
+    }
+
+
+def same_from_data(data: Any, calls: list[Call], at: list[int]) -> Same:
+    """Which numbers must be the same. Raises ValueError for what no call gives."""
+    places = []
+    for entry in exact("places", data["places"], list):
+        call = calls[place(at, "call", entry["call"])]
+        shapes = call.case.result_shapes()
+        name, index = exact("array", entry["array"], str), exact("at", entry["at"], list)
+        sizes = shapes[name].sizes
+        if len(index) != len(sizes) or not all(0 <= exact("at", n, int) < size for n, size in zip(index, sizes)):
+            raise ValueError(f"at is {short(index)}, but {name} has shape {sizes}")
+        places.append(Place(place(at, "call", entry["call"]), name, tuple(index)))
+    handed = [
+        (place(at, "call", one["call"]), exact("state", one["state"], str), place(at, "by", one["by"]))
+        for one in exact("handed", data["handed"], list)
+    ]
+    one, other = places
+    if not all(by < to and name in calls[to].case.states for to, name, by in handed):
+        raise ValueError("handed has a state that no earlier call returned")
+    return Same((one, other), number_from_data("room", data["room"]), tuple(handed))
 
 
 def call_to_data(call: Call, expected: Any) -> dict[str, Any]:
@@ -287,6 +321,7 @@ def counterexample_from_data(data: Any) -> Counterexample:
         return Counterexample(
             id, message, str(data["kind"]), case_from_data_2(data["case"]), tuple(calls), before,
             compared, tuple(expected), data["demand"], data["repeatable"], target,
+            same_from_data(data["same"], calls, places[:-1]) if data["demand"] == "same" else None,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, MemoryError) as error:
         if isinstance(error, CounterexampleError):

@@ -13,6 +13,7 @@ from conformance.harness.call import Call
 from reference_rnn import Arithmetic, Ball, Case, Result, anchored, forward
 from strategies.integers import representable
 
+from .places import Same
 from .words import Side, about, contrast, show_both
 
 
@@ -25,11 +26,12 @@ class Failure(AssertionError):
     name, at           the number that is wrong: its array and index, as the first of those calls gave it
     given, must, room  what it is, what it must be, and how far from that it may be; for two runs that do not
                        agree, must is the number of the other one
+    same               which two numbers of the calls that it is about must be the same
     """
 
     def __init__(
         self, kind: str, message: str, about: tuple[Any, ...] = (), *, name: str = "", at: tuple[int, ...] = (),
-        given: float | None = None, must: float | None = None, room: float | None = None,
+        given: float | None = None, must: float | None = None, room: float | None = None, same: Same | None = None,
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.kind = kind
@@ -37,6 +39,7 @@ class Failure(AssertionError):
         self.about = about
         self.name, self.at = name, at
         self.given, self.must, self.room = given, must, room
+        self.same = same
 
     @property
     def sort(self) -> str:

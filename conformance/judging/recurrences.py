@@ -9,7 +9,7 @@ looks wrong is a suspicion, which the report mentions and which counts as nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from reference_rnn.recurrences import shapes_of
 
 from .coverage import recurrent
 from .judgement import Refused, fail
+from .places import Lost, Marks, Place, Same, followed
 from .properties import Property
 from .readings import guess
 from .subject import Subject
@@ -106,7 +107,12 @@ class Asked:
 
 
 class RecurrentSubject(Subject):
-    """Calls a target of recurrences and reads its answers."""
+    """Calls a target of recurrences and reads its answers.
+
+    marks  what stands in place of results while a number is followed: then no call is made
+    """
+
+    marks: Marks | None = None
 
     def takes(self, case: Any) -> bool:
         """Whether the target claims to run a case of this kind."""
@@ -120,14 +126,16 @@ class RecurrentSubject(Subject):
 
     def __call__(self, case: Any) -> Any:
         """The target's numbers for a case; raises Failure if there are none, or they have other shapes."""
+        if self.marks is not None:
+            return Given(case, self.marks.answer(case), Answer())
         answer = self.answer(case)
         call = self.record.call_of(answer) or Call("forward", case)
         must = handed_shapes(case)
         for name in answer.arrays.keys() - must.keys():
-            fail("array", f"forward returned {name!r}, must return {', '.join(must)}")
+            fail(f"surplus:{name}", f"forward returned {name!r}, must return {', '.join(must)}")
         for name, shape in must.items():
             if name not in answer.arrays:
-                fail("array", f"{name} is missing, must be an array of shape {shape}")
+                fail(f"missing:{name}", f"{name} is missing, must be an array of shape {shape}")
             given = answer.arrays[name].shape
             if given != shape.sizes:
                 fail(
@@ -139,6 +147,8 @@ class RecurrentSubject(Subject):
 
     def slopes(self, case: RecurrenceCase, cotangents: Mapping[str, np.ndarray | None]) -> dict[str, np.ndarray]:
         """The target's gradients by name; cotangents: of outputs and states by their names."""
+        if self.marks is not None:
+            raise Lost  # they are added up
         kinds = {"d_outputs": case.config.cell.outputs, "d_states": case.config.cell.states}
         asked = {f"{kind}.{name}": cotangents.get(name) for kind, names in kinds.items() for name in names}
         if not self.takes(case):
@@ -148,7 +158,7 @@ class RecurrentSubject(Subject):
         must = {name: shape for name, shape in shapes_of(case).items() if name in dict(case.arrays())}
         for name, shape in must.items():
             if name not in answer.arrays:
-                fail("array", f"the gradient of {name} is missing, must be an array of shape {shape}")
+                fail(f"missing:{name}", f"the gradient of {name} is missing, must be an array of shape {shape}")
             given = answer.arrays[name].shape
             if given != shape.sizes:
                 fail(f"shape:{name}", f"the gradient of {name} has shape {given}, must be {shape} like {name}")
@@ -160,10 +170,12 @@ class RecurrentSubject(Subject):
 
     def right(self, call: Call) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """What a call must give by the equations, and how far from that each number may be; nothing without them."""
-        order = self.order(call.case)
-        if call.do != "forward" or call.case.config.cell.step is None or order != "steps":
+        case: Any = call.case
+        if call.do != "forward" or case.config.cell.step is None:
             return {}
-        return {name: (ball.mid, np.nan_to_num(ball.rad, nan=np.inf)) for name, ball in self.balls(call.case).items()}
+        if self.order(case) != "steps":  # nobody knows how far from these it may be
+            return {name: (mid, np.full(mid.shape, np.inf)) for name, mid in handed(case).items()}
+        return {name: (ball.mid, np.nan_to_num(ball.rad, nan=np.inf)) for name, ball in self.balls(case).items()}
 
     def balls(self, case: Any) -> Handed:
         """The results by the equations, with what rounding may do to them step by step."""
@@ -172,6 +184,15 @@ class RecurrentSubject(Subject):
     def order(self, case: Any) -> str:
         """In which order the target claims to compute a case."""
         return self.capabilities.order if case.mode is None else self.capabilities.modes[case.mode].order
+
+    def follow(self, ways: Sequence[Callable[[], float]], room: float, dtype: str) -> Same | None:
+        """Which numbers of which calls two ways lead to; None if they cannot be followed.  dtype: of the calls"""
+        handed_on = max(UNIT[dtype], UNIT[self.capabilities.state_dtype or dtype])
+        self.marks = Marks(1 / handed_on)
+        try:
+            return followed(self.marks, ways, room)
+        finally:
+            self.marks = None
 
     def suspect(self, sentence: str) -> None:
         """Notes what looks wrong, once."""
@@ -191,7 +212,16 @@ def same_bits(one: Given, other: Given, kept: Callable[[str, np.ndarray], np.nda
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         if not same.all():
             at = tuple(np.argwhere(~same)[0].tolist())
-            fail(f"bits:{name}", f"{name}{list(at)} is {a[at]:.9g} on A and {b[at]:.9g} on B", one, other)
+            places = Place(0, name, index(one, name, kept, at)), Place(1, name, index(other, name, kept, at))
+            text = f"{name}{list(at)} is {a[at]:.9g} on A and {b[at]:.9g} on B"
+            fail(f"bits:{name}", text, one, other, same=Same(places))
+
+
+def index(run: Given, name: str, kept: Callable[[str, np.ndarray], np.ndarray], at: tuple[int, ...]) -> tuple[int, ...]:
+    """Where in an array of a run the number is that stands at an index in what is kept of it."""
+    shape = run.numbers[name].shape
+    counted = kept(name, np.arange(run.numbers[name].size, dtype=np.float64).reshape(shape))
+    return tuple(int(n) for n in np.unravel_index(int(counted[at]), shape))
 
 
 def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: Asking, told: str) -> None:
@@ -226,11 +256,13 @@ def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: As
             coarse = distance(one(narrow)[name], other(narrow)[name])
             if apart[name][at] <= SHRINKS * np.nanmax(coarse, initial=0.0):
                 return
+        ways = [lambda way=way: way(wide)[name][at] for way in (one, other)]
         fail(
             f"disagree:{name}",
             f"{said}; changes in the last place of what is given move it by {moved[name]:.1e}",
-            asked,
-        )
+            asked, name=name, at=at, given=float(a[name][at]), must=float(b[name][at]), room=near[name],
+            same=target.follow(ways, near[name], wide.config.dtype),
+        )  # fmt: skip
     if wide.config.dtype != case.config.dtype:
         for way in (one, other):
             alike_in_double(target, case, way, a, told)

@@ -108,7 +108,7 @@ def not_rounding(found: Counterexample | None) -> Iterator[str]:
             "implementation, in any order of summation, derived from the facts of the arithmetic and not chosen. What "
             "is off by no more is not reported. So no order of operations and no compiler explains these numbers."
         )
-    elif isinstance(found.case, RecurrenceCase) and found.demand == "property":
+    elif isinstance(found.case, RecurrenceCase) and (found.demand == "property" or (found.same and found.same.room)):
         yield (
             "In double precision, what must be the same is further apart than 2**10 times what changes in the last "
             "place of whatever is given cause. Rounding becomes 2**29 times smaller from single to double precision; "

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from conformance.harness import command
+from conformance.harness.call import Call
 from conformance.harness.load import SHIPPED, spec_of
 from conformance.judging.counterexample import Bounds, Counterexample
 from conformance.judging.words import letter
@@ -47,12 +48,24 @@ faulthandler.dump_traceback_later({limit}, exit=True)  # what never returns fail
 """
 
 USER_FILE = '''\
+class Unneeded(types.ModuleType):
+    """A package whose parts are only for what a file says of itself: each may be called, and is such a part again."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_, **__):
+        return self
+
+
 def load(path):
     """The module in a file."""
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-    if importlib.util.find_spec("conformance") is None:  # what it says of itself is not needed here
-        sys.modules["conformance"] = types.ModuleType("conformance")
-        sys.modules["conformance"].Capabilities = dict
+    for package in ("conformance", "reference_rnn"):
+        if importlib.util.find_spec(package) is None:
+            sys.modules[package] = Unneeded(package)
     name = os.path.splitext(os.path.basename(path))[0]
     spec = importlib.util.spec_from_file_location(name, path)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -80,7 +93,17 @@ def arrays_of(value, two):
     finals = final if two else (final,)
     return dict(zip(("output", "h_n", "c_n"), map(array_of, (output, *finals))))
 
+'''
 
+RECURRENT_CALLS = '''\
+def arrays_of(value):
+    """A result as arrays by name: gradients, or outputs and states."""
+    named = value if hasattr(value, "items") else {**value[0], **value[1]}
+    return {name: array_of(array) for name, array in named.items() if array is not None}
+
+'''
+
+ARRAY = '''
 def array_of(value):
     """A result as an array."""
     return np.asarray(value.detach() if hasattr(value, "detach") else value)
@@ -126,11 +149,11 @@ FAILS = {
 
 def script(found: Counterexample, statement: str) -> str:
     """The whole script. Raises NotAlone where there can be none."""
-    if isinstance(found.case, RecurrenceCase):
-        raise NotAlone("it is about a recurrence, which cannot be written out by this version; use replay")
     if not found.calls:
         raise NotAlone("the file does not say what the target was given")
     if found.demand == "property":
+        if isinstance(found.case, RecurrenceCase):
+            raise NotAlone("it is about more than single numbers of its calls; use replay")
         raise NotAlone("whether it fails depends on chance, and is judged over many numbers; use replay")
     if not found.compared:
         raise NotAlone("the file does not say which call it is about")
@@ -142,7 +165,7 @@ def script(found: Counterexample, statement: str) -> str:
         HEAD.format(limit=LIMIT),
         *target_part(spec, sorted({call.do for call in found.calls})),
         *layouts(found),
-        CALLS,
+        (RECURRENT_CALLS if isinstance(found.case, RecurrenceCase) else CALLS) + ARRAY,
         *([NUMBERS] if found.demand == "numbers" else []),
         "\n".join(cases(found)),
         "\n".join(calls(found)),
@@ -208,8 +231,8 @@ def instance_of(name: str) -> str:
 
 def layouts(found: Counterexample) -> Iterator[str]:
     """The function that lays arrays out in memory, if any of them lies there in another way than usual."""
-    lengths = [call.case.lengths for call in found.calls if call.case.lengths is not None]
-    if any(layout_of(array) != "C" for array in (*lengths, *(a for call in found.calls for _, a in call.arrays()))):
+    given = [array for call in found.calls for _, array in (*call.arrays(), *call.case.counts())]
+    if any(layout_of(array) != "C" for array in given):
         yield inspect.getsource(relaid)
 
 
@@ -221,6 +244,10 @@ def distinct(found: Counterexample) -> list[int]:
 def cases(found: Counterexample) -> Iterator[str]:
     """What the calls are given, each case once."""
     for name, call in {case_name(found, n): found.calls[n] for n in distinct(found)}.items():
+        if isinstance(call.case, RecurrenceCase):
+            yield from recurrence(name, call.case)
+            yield from recurrent_cotangents(name, call)
+            continue
         case, c = call.case, call.case.config
         config = {**vars(c), "num_directions": c.num_directions, "num_states": c.num_states}
         yield f"{name} = Namespace("
@@ -242,6 +269,37 @@ def cases(found: Counterexample) -> Iterator[str]:
             yield ")"
 
 
+def recurrence(name: str, case: RecurrenceCase) -> Iterator[str]:
+    """A case of a recurrence, whose arrays have names of their own."""
+    config = ", ".join(f"{key}={value!r}" for key, value in case.config.told.items())
+    yield f"{name} = Namespace("
+    yield f"    config=Namespace({config}),"
+    for kind in ("inputs", "states", "parameters"):
+        yield f"    {kind}={{"
+        for key, array in getattr(case, kind).items():
+            yield f"        {key!r}: {'None' if array is None else literal(array)},"
+        yield "    },"
+    for key in ("lengths", "offsets"):
+        counts = getattr(case, key)
+        yield f"    {key}={'None' if counts is None else lengths_literal(counts)},"
+    yield f"    mode={case.mode!r},"
+    yield f"    training={case.training},"
+    yield ")"
+
+
+def recurrent_cotangents(name: str, call: Call) -> Iterator[str]:
+    """What its gradients are asked with, if they are: two dicts, of outputs and of states."""
+    if call.do == "forward":
+        return
+    yield f"{name}_cotangents = ("
+    for kind in ("d_outputs", "d_states"):
+        own = {key.partition(".")[2]: d for key, d in call.cotangents.items() if key.startswith(kind)}
+        yield f"    {{  # {kind}"
+        yield from (f"        {key!r}: {'None' if d is None else literal(d)}," for key, d in own.items())
+        yield "    },"
+    yield ")"
+
+
 def case_name(found: Counterexample, at: int) -> str:
     """What a case is called in the script."""
     return "case" if len(set(distinct(found))) == 1 else f"case_{at + 1}"
@@ -254,16 +312,24 @@ def calls(found: Counterexample) -> Iterator[str]:
         name = case_name(found, first[at])
         arguments = f"{name}, *{name}_cotangents" if call.do == "gradients" else name
         made = f"{call.do}({arguments})"
+        for to, state, by in found.same.handed if found.same else ():
+            if to == at:
+                handed = f"result_{by + 1}[{state!r}].astype({str(call.case.config.numpy_dtype)!r})"
+                yield f"{name}.states[{state!r}] = {handed}  # handed on"
         if found.demand == "unchanged" and at in found.compared:
-            yield f"before = {{name: np.array(array) for name, array in {given(name)}}}"
+            yield f"before = {{name: np.array(array) for name, array in {given(found, name)}}}"
         if at in found.compared or found.demand == "own memory":
-            yield f"result_{at + 1} = arrays_of({made}, two={call.case.config.num_states == 2})"
+            layers = not isinstance(call.case, RecurrenceCase)
+            told = f", two={call.case.config.num_states == 2}" if layers else ""
+            yield f"result_{at + 1} = arrays_of({made}{told})"
         else:
             yield made
 
 
-def given(name: str) -> str:
+def given(found: Counterexample, name: str) -> str:
     """The expression for name and array of all that a call is given."""
+    if isinstance(found.case, RecurrenceCase):
+        return f"(*{name}.parameters.items(), *{name}.inputs.items(), *{name}.states.items())"
     return f'(*{name}.parameters.items(), ("x", {name}.x), ("h_0", {name}.h_0), ("c_0", {name}.c_0))'
 
 
@@ -283,20 +349,36 @@ def comparison(found: Counterexample) -> Iterator[str]:
             extra = optional if call.do == "gradients" else ""
             rows += [f"fails {'|=' if n else '='} wrong({label!r}, {result}, expected{extra})"]
         yield "\n".join([*rows, 'print("it fails" if fails else "it holds")'])
+    elif found.demand == "same":
+        assert found.same is not None
+        one, other = (f"result_{place.call + 1}[{place.name!r}]{list(place.at)}" for place in found.same.places)
+        yield "\n".join(
+            [
+                f"one, other = float({one}), float({other})",
+                f"room = {found.same.room!r}",
+                "fails = not (one == other or abs(one - other) <= room or (np.isnan(one) and np.isnan(other)))",
+                'print(f"{one!r} and {other!r} must be the same, but for {room:.2g}")',
+                'print("it fails" if fails else "it holds")',
+            ]
+        )
     elif found.demand == "shapes":
-        shapes = {key: mid.shape for key, (mid, _) in found.expected[last_at].items()}
+        shapes = shapes_of(found, last_at)
+        others_too = isinstance(found.case, RecurrenceCase) and found.calls[last_at].do == "forward"
+        compared = "given != expected" if others_too else (
+            "any(given.get(name) != shape for name, shape in expected.items())"
+        )  # fmt: skip
         yield "\n".join(
             [
                 f"expected = {shapes!r}",
                 f"given = {{name: array.shape for name, array in {last}.items()}}",
-                "fails = any(given.get(name) != shape for name, shape in expected.items())",
+                f"fails = {compared}",
                 'print(given, "must be", expected)',
             ]
         )
     elif found.demand == "unchanged":
         yield "\n".join(
             [
-                f"after = {{name: array for name, array in {given(name)}}}",
+                f"after = {{name: array for name, array in {given(found, name)}}}",
                 "changed = [name for name, old in before.items() if old.dtype != object]",
                 "changed = [name for name in changed if not np.array_equal(before[name], after[name], equal_nan=True)]",
                 'print("changed:", *changed)',
@@ -307,7 +389,7 @@ def comparison(found: Counterexample) -> Iterator[str]:
         others = ", ".join(f"*result_{at + 1}.items()" for at in range(len(found.calls) - 1))
         yield "\n".join(
             [
-                f"others = [{others}{', ' if others else ''}*{given(name)}]",
+                f"others = [{others}{', ' if others else ''}*{given(found, name)}]",
                 f"shared = [(name, other) for name, a in {last}.items() for other, b in others",
                 "          if b is not None and np.shares_memory(a, b)]",
                 'print("shared:", *shared)',
@@ -320,6 +402,16 @@ def comparison(found: Counterexample) -> Iterator[str]:
         yield FAILS[found.demand].format(
             results=", ".join(result for _, result in yield_calls), last=last, dtypes=dtypes
         )
+
+
+def shapes_of(found: Counterexample, at: int) -> dict[str, tuple[int, ...]]:
+    """The shapes that the results of a call must have, by name."""
+    call = found.calls[at]
+    if isinstance(call.case, RecurrenceCase):
+        if call.do == "gradients":
+            return {name: array.shape for name, array in call.case.arrays()}
+        return {name: shape.sizes for name, shape in call.case.result_shapes().items()}
+    return {name: mid.shape for name, (mid, _) in found.expected[at].items()}
 
 
 def expectation(expected: Any) -> str:
@@ -359,11 +451,16 @@ def lines_to_send(found: Counterexample, statement: str) -> str:
     """For a command: the lines to send, and what is expected of their answers, as comments."""
     text = [f"# {line}" for line in title(found, statement, "").splitlines()]
     text += [f"# Send the other lines to: {found.target.removeprefix('cmd:').strip()}", '{"do":"start"}']
+    handed = found.same.handed if found.same else ()
     for at, call in enumerate(found.calls):
         text.append(compact(command.request(call.do, call.case, call.cotangents)))
-        if at in found.compared:
+        text += [f"# its {name} is what line {2 + by} returned" for to, name, by in handed if to == at]
+        if at in found.compared and found.expected[at]:
             text += [f"# expected: {compact(expected_lines(found.expected[at]))}"]
-    if found.demand != "numbers":
+    if found.same:
+        one, other = (f"{place.name}{list(place.at)} of line {2 + place.call}" for place in found.same.places)
+        text.append(f"# must be the same, but for {found.same.room:.2g}: {one} and {other}")
+    elif found.demand != "numbers":
         text.append(f"# must be: {found.demand}")
     return "\n".join([*text, '{"do":"stop"}', ""])
 

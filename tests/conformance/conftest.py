@@ -1,5 +1,9 @@
 """The text of a small target that is right; a test that wants a wrong one replaces a few words of it."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from reference_rnn.cell import loaded
@@ -41,3 +45,15 @@ def own_cell(tmp_path):
         return loaded(str(tmp_path / f"{name}.py"), name)
 
     return made
+
+
+@pytest.fixture
+def run_script(tmp_path):
+    """Runs a script away from us, in an environment that knows nothing of this checkout."""
+
+    def run(text):
+        (tmp_path / "script.py").write_text(text)
+        words, clean = [sys.executable, "-I", "script.py"], {n: v for n, v in os.environ.items() if n != "PYTHONPATH"}
+        return subprocess.run(words, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=100)
+
+    return run

@@ -89,18 +89,6 @@ WRONG = {
 }  # fmt: skip
 
 
-def clean():
-    """An environment that knows nothing of this checkout."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-
-
-def run_script(text, folder):
-    """Runs a script away from us."""
-    (folder / "script.py").write_text(text)
-    words = [sys.executable, "-I", "script.py"]
-    return subprocess.run(words, cwd=folder, env=clean(), capture_output=True, text=True, timeout=100)
-
-
 @pytest.fixture
 def command(tmp_path):
     """Runs the command in an empty folder."""
@@ -112,7 +100,7 @@ def command(tmp_path):
 
 
 @pytest.mark.parametrize("mistake", WRONG)
-def test_a_counterexample_fails_again_with_the_kit_and_without_it(mistake, tmp_path, monkeypatch, command):
+def test_a_counterexample_fails_again_with_the_kit_and_without_it(mistake, tmp_path, monkeypatch, command, run_script):
     (old, new), id, calls, compared = WRONG[mistake]
     monkeypatch.chdir(tmp_path)
     assert old in RIGHT
@@ -130,13 +118,13 @@ def test_a_counterexample_fails_again_with_the_kit_and_without_it(mistake, tmp_p
     assert done.returncode == 1 and done.stdout.startswith(f"{id}: "), done.stdout + done.stderr
     printed = command("reproduce", file)
     assert printed.returncode == 0 and "rnn_conformance" not in printed.stdout, printed.stderr
-    shown = run_script(printed.stdout, tmp_path)
+    shown = run_script(printed.stdout)
     assert shown.returncode == 1 and "NameError" not in shown.stderr, shown.stdout + shown.stderr
     assert mistake == "what raises" or not shown.stderr, shown.stderr
 
     Path("mine.py").write_text(RIGHT)
     assert command("replay", file, "mine.py").returncode == 0
-    mended = run_script(printed.stdout, tmp_path)
+    mended = run_script(printed.stdout)
     assert mended.returncode == 0, mended.stdout + mended.stderr
 
 
@@ -174,16 +162,16 @@ def gradient_calls(subject):
 @pytest.mark.parametrize(
     ("name", "make"), [("torch", forward_calls), ("torch", gradient_calls), ("onnxruntime", forward_calls)]
 )
-def test_a_package_is_called_by_the_lines_of_its_adapter(name, make, tmp_path):
+def test_a_package_is_called_by_the_lines_of_its_adapter(name, make, run_script):
     pytest.importorskip(name)
     one = of_package(name, "equivalence.steps", make)
     text = script(one, "A statement.")
     assert not OURS.search(text)
-    done = run_script(text, tmp_path)
+    done = run_script(text)
     assert (done.returncode, done.stdout) == (0, "it holds\n"), done.stdout + done.stderr
     part = next(iter(one.expected[-1]))
     one.expected[-1][part][0].flat[0] += 0.01
-    done = run_script(script(one, "A statement."), tmp_path)
+    done = run_script(script(one, "A statement."))
     assert done.returncode == 1 and done.stdout.endswith("it fails\n") and "must be" in done.stdout
 
 
@@ -210,11 +198,11 @@ def test_what_has_to_be_done_before_an_import_is_done_before_it():
     assert text.index("\nos.environ.setdefault(") < text.index("\nimport keras\n")
 
 
-def test_a_function_in_another_layout_is_called_as_the_kit_calls_it(tmp_path):
+def test_a_function_in_another_layout_is_called_as_the_kit_calls_it(run_script):
     wrong = DOCS.parent / "tests" / "targets" / "wrong" / "question.py"
     (result,) = check(f"{wrong}:rnn", properties=["equivalence.steps"], diagnosis=False).results
     one = counterexample_from_data(result.found | {"target": f"{wrong}:rnn"})
-    done = run_script(script(one, "A statement."), tmp_path)
+    done = run_script(script(one, "A statement."))
     assert done.returncode == 1 and "output[1, 0, 0] is 0.76" in done.stdout, done.stdout + done.stderr
 
 
