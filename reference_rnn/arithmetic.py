@@ -52,6 +52,7 @@ class Arithmetic:
     quantum    of fixed point;  read: how far what is given may be from what it is read as
     tables     how far tanh and sigmoid may be off if they are read off a table
     order      one of ORDERS: in which order a linear recurrence is computed
+    decays     whether products of its coefficients may be exponentials of sums of their logarithms
     """
 
     u: float
@@ -70,6 +71,7 @@ class Arithmetic:
     read: float = 0.0
     tables: tuple[float, float] = (0.0, 0.0)
     order: str = "steps"
+    decays: bool = False
 
     @property
     def product(self) -> float:

@@ -11,6 +11,10 @@ is an absolute one, and so an error of the term relative to its size, times |log
 rounded when it is computed and in at most t additions to running sums, and so are the logarithms of sums of terms. What
 is not above zero has no logarithm: such a unit may be anything from there on. A term that is zero is none.
 
+Between these lies what chunks of gated attention do: only the product of the coefficients from s to t is an
+exponential, of A_t - A_s, and terms are added up as they are, of either sign. Then the errors of A_s and A_t alone
+count, and where a coefficient is not above zero, products are all there is.
+
 Sources: Blelloch (1990), Prefix sums and their applications, CMU-CS-90-190, section 1.4; Heinsen (2023), Efficient
 parallelization of a ubiquitous sequential computation, arXiv:2311.06281; Higham, Accuracy and Stability of Numerical
 Algorithms, section 4.2.
@@ -51,6 +55,14 @@ class Sum(NamedTuple):
         chosen = {name: np.where(alive, getattr(self, name), getattr(rest, name)) for name in CHOSEN}
         return Sum(terms=max(self.terms, rest.terms), **chosen)
 
+    def at(self, index: Any, shape: tuple[int, ...]) -> Sum:
+        """This of some of the numbers of an array of this shape."""
+        return Sum(terms=self.terms, **{name: np.broadcast_to(getattr(self, name), shape)[index] for name in CHOSEN})
+
+    def most(self, shape: tuple[int, ...], axis: int) -> Sum:
+        """The largest figures along an axis of an array of this shape."""
+        return Sum(terms=self.terms, **{n: np.broadcast_to(getattr(self, n), shape).max(axis) for n in CHOSEN})
+
     def of(self, ball: Any, factor: Any) -> dict[str, Any]:
         """Origin and factor of a ball with this sum, multiplied by a factor."""
         return {"origin": ball if self.origin is None else self.origin, "factor": self.factor * factor}
@@ -76,6 +88,36 @@ class Logarithms(NamedTuple):
     def of_step(self, size: Any, coefficient: Any, terms: int) -> Any:
         """Of all terms, when the sum of so many is multiplied by a coefficient whose logarithm has this magnitude."""
         return self.u * (3 * (size + np.log1p(terms) + 1) + (self.each + 3 * terms) * coefficient)
+
+
+class Decays(NamedTuple):
+    """The same where only products of coefficients are exponentials of sums of their logarithms.
+
+    u, each  as in Logarithms;  most: the largest logarithm of a number that is not zero
+    """
+
+    u: float
+    each: float
+    most: float
+
+    def size(self, coefficient: Any) -> Any:
+        """The largest magnitude of a coefficient's logarithm; 0 where it is never above zero."""
+        least, most = coefficient.mid - coefficient.rad, coefficient.mid + coefficient.rad
+        inside = np.maximum(abs(np.log(least)), abs(np.log(most)))
+        return np.where(least > 0, np.minimum(inside, self.most), np.where(most > 0, self.most, 0.0))
+
+    def of_term(self, logs: Any, terms: int) -> Any:
+        """Of a term when it joins a sum of so many; logs: all logarithms so far."""
+        return 2 * self.u * (self.each + terms) * logs
+
+    def of_step(self, logs: Any, size: Any, terms: int) -> Any:
+        """Of all terms, when the sum is multiplied by a coefficient whose logarithm has this size, counted in logs."""
+        return self.u * (2 * logs + (2 * self.each + 2 * terms + 1) * size)
+
+
+def decays(a: Any) -> Decays | None:
+    """What exponentials of sums of logarithms lose under an arithmetic; None where there are none."""
+    return Decays(a.u, a.kt + 4, -2 * float(np.log(a.eta))) if a.decays else None
 
 
 def log_size(ball: Any) -> Any:
@@ -116,6 +158,10 @@ def multiplied(x: Any, y: Any) -> tuple[Sum | None, Any]:
         size = np.where(zero, np.inf, log_size(y))
         logs = logs + size
         share = np.where(zero | (mag > 0), lost.of_step(logs + own.top, size, own.terms), 0.0)
+    elif summed := decays(x.arithmetic):
+        size = summed.size(y)
+        logs = logs + size
+        share = summed.of_step(logs, size, own.terms)
     largest, grown = np.maximum(own.largest, mag), np.maximum(own.grown, 1) * y.mag
     return Sum(mag, own.terms, largest, grown, logs, own.top, **own.of(x, y.mid)), share
 
@@ -139,7 +185,10 @@ def added_up(balls: Any) -> tuple[Sum, Any, Any]:
     grown = sum(ball.sum.grown for ball in states)
     logs, top = max_of([ball.sum.logs for ball in states]), max_of([ball.sum.top for ball in states])
     lost, lost_by = losses(balls, states, len(origins) == 1), logarithms(balls[0].arithmetic)
+    summed = decays(balls[0].arithmetic)
     for ball in balls:
+        if summed and not holds_state(ball):
+            lost = lost + ball.mag * summed.of_term(logs, terms)
         if lost_by and not holds_state(ball):
             size = log_size(ball)
             lost = lost + np.where(ball.mag > 0, ball.mag * lost_by.of_term(logs + size, terms), 0.0)

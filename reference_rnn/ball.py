@@ -97,7 +97,8 @@ class Ball(Number):
         return Ball(self.mid.T, self.rad.T, self.arithmetic)
 
     def __getitem__(self, index: Any) -> Ball:
-        return Ball(self.mid[index], self.rad[index], self.arithmetic, self.terms)
+        own = self.sum and self.sum.at(index, self.shape)
+        return Ball(self.mid[index], self.rad[index], self.arithmetic, self.terms, sum=own)
 
     def reshape(self, *shape: int) -> Ball:
         """The same balls in another shape."""
@@ -474,10 +475,23 @@ def _(a: Ball, b: Ball) -> Ball:
 def contracted(mid: Any, products: Ball, axis: int) -> Ball:
     """The ball of sums of products along an axis, in any order."""
     a, terms = products.arithmetic, products.shape[axis]
+    if products.sum is not None and holds_state(products):
+        return read_out(mid, products, products.sum, axis)
     mag = products.mag.sum(axis)
     # each product meets at most so many roundings of the sum, which is stored
     rad = products.rad.sum(axis) + (terms * a.ua + a.u + a.product) * mag + terms * a.eta
     return Ball(mid, bounded(rad, mag + rad, a), a)
+
+
+def read_out(mid: Any, products: Ball, own: Sum, axis: int) -> Ball:
+    """The same where the products hold a state whose terms are added up in any association, before or after this."""
+    a, terms = products.arithmetic, products.shape[axis]
+    mag = np.broadcast_to(own.mag, products.shape).sum(axis)
+    # a term meets the additions of this sum, and is stored with those of its chunk, between chunks, and at the end
+    lost = (terms * a.ua + 3 * a.u + a.product) * mag + 3 * terms * a.eta
+    rad = np.broadcast_to(products.rad, products.shape).sum(axis) + lost
+    rest = own.most(products.shape, axis)
+    return Ball(mid, bounded(rad, mag + rad, a), a, sum=rest._replace(mag=mag))
 
 
 @vecdot.register

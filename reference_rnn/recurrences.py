@@ -15,12 +15,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .arithmetic import Arithmetic, arithmetic
-from .ball import Ball, exact
+from .association import holds_state
+from .ball import Ball, exact, settled, summing
 from .case import DTYPES, Shape, ShapeError, check_lengths, check_shape, rounded, storage
 from .cell import Cell, CellError
 from .functions import select
@@ -98,6 +100,14 @@ class Recurrence(Cell):
     def crossing(self) -> Any:
         """What stands for it outside this process: file, name and hash; its shapes where that is all there is."""
         return self.shapes if self.step is None else super().crossing
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether each number of a state is what it was, times a coefficient, and a term: what a scan can compute.
+
+        Coefficients and terms are made of inputs and parameters alone. False where there are no equations.
+        """
+        return self.step is not None and is_linear(self)
 
     @property
     def letters(self) -> str:
@@ -398,15 +408,18 @@ def handed(case: RecurrenceCase, arithmetic: Arithmetic | None = None) -> Handed
     """The result of a case step by step: float64 arrays, or balls if an arithmetic is given.
 
     A row that has ended holds its states and gives zeros. Raises ShapeError if an array does not fit, ValueError for a
-    recurrence without equations.
+    recurrence without equations, or one that is not linear in an arithmetic of another order than steps.
     """
     plain = padded(case.check())
     cell = plain.config.cell
     if cell.step is None:
         raise ValueError(f"{cell} has no equations: only its shapes are known")
     lift = float64 if arithmetic is None else lambda array: exact(array, arithmetic)
+    if arithmetic is not None and arithmetic.order != "steps" and not cell.linear:
+        raise ValueError(f"{cell} has no bounds in the order of {arithmetic.order}: it is no linear recurrence")
     p = {name: lift(array) for name, array in plain.parameters.items()}
     states = [lift(plain.states[name]) for name in cell.states]
+    states = [summing(state) if isinstance(state, Ball) else state for state in states]
     steps: list[list[Any]] = []
     for t in range(plain.num_steps):
         new = stepped(cell, [lift(plain.inputs[name][t]) for name in cell.inputs], states, p)
@@ -433,7 +446,7 @@ def stepped(cell: Recurrence, x: list[Any], states: list[Any], p: Arrays) -> tup
 
 def held(alive: np.ndarray, new: Any, old: Any) -> Any:
     """New in the rows that are alive, elsewhere old."""
-    return select(new, alive.reshape(-1, *[1] * (len(new.shape) - 1)), old)
+    return settled(select(new, alive.reshape(-1, *[1] * (len(new.shape) - 1)), old))
 
 
 def stack(parts: list[Any]) -> Any:
@@ -450,6 +463,45 @@ def like(case: RecurrenceCase, found: Handed) -> Handed:
     if case.offsets is None:
         return found
     return replace(found, outputs={name: value[case.valid] for name, value in found.outputs.items()})
+
+
+@np.errstate(all="ignore")
+def is_linear(own: Recurrence) -> bool:
+    """Whether the new states are the old ones times what balls have collected before them, for any change of those."""
+    x, states, p = some_numbers(own)
+    scanned = arithmetic("float64", order="scan")
+    balls = [summing(exact(state, scanned)) for state in states]
+    new = stepped(own, [exact(a, scanned) for a in x], balls, {n: exact(a, scanned) for n, a in p.items()})
+    factors: list[Any] = []
+    for before, after in zip(balls, new[len(own.outputs) :]):
+        made_of = after.sum.of(after, 1.0) if holds_state(after) else {}
+        if made_of.get("origin") is not before:
+            return False
+        factors.append(made_of["factor"])
+    still = stepped(own, x, states, p)[len(own.outputs) :]
+    draw = np.random.default_rng(11)
+    for size in (2.0**-6, 1.0, 2.0**6, 2.0**10):  # some kinks are far away
+        for chosen in range(len(states)):
+            moved = [size * draw.standard_normal(s.shape) * (n == chosen) for n, s in enumerate(states)]
+            there = stepped(own, x, [s + way for s, way in zip(states, moved)], p)[len(own.outputs) :]
+            for a, b, factor, way in zip(there, still, factors, moved):
+                if not np.allclose(a - b, factor * way, rtol=1e-6, atol=1e-9 * (size + 1)):
+                    return False
+    return True
+
+
+def some_numbers(own: Recurrence) -> tuple[list[np.ndarray], list[np.ndarray], dict[str, np.ndarray]]:
+    """Inputs and states of five rows, and parameters, in small sizes."""
+    config = RecurrenceConfig(own, dict(zip(own.letters, TRIED * (1 + len(own.letters) // len(TRIED)))), 2)
+    draw = np.random.default_rng(7)
+
+    def numbers(name: str, shape: Shape) -> np.ndarray:
+        low, high = own.ranges.get(name, USUAL)
+        return low + (high - low) * draw.random(shape.sizes)
+
+    x, states = ([numbers(name, config.axes(letters, (5, "N"))) for name, letters in kind.items()]
+                 for kind in (own.inputs, own.states))  # fmt: skip
+    return x, states, {name: numbers(name, config.axes(letters)) for name, letters in own.parameters.items()}
 
 
 def check_shapes(own: Recurrence) -> None:

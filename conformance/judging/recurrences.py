@@ -173,13 +173,22 @@ class RecurrentSubject(Subject):
         case: Any = call.case
         if call.do != "forward" or case.config.cell.step is None:
             return {}
-        if self.order(case) != "steps":  # nobody knows how far from these it may be
+        if not self.bounded(case):  # nobody knows how far from these it may be
             return {name: (mid, np.full(mid.shape, np.inf)) for name, mid in handed(case).items()}
         return {name: (ball.mid, np.nan_to_num(ball.rad, nan=np.inf)) for name, ball in self.balls(case).items()}
 
     def balls(self, case: Any) -> Handed:
-        """The results by the equations, with what rounding may do to them step by step."""
-        return handed(case, self.arithmetic(case))
+        """The results by the equations, with what rounding may do to them in the order in which they are computed.
+
+        Where that is not step by step, the recurrence has to be linear.
+        """
+        order = self.order(case)
+        return handed(case, replace(self.arithmetic(case), order=order, decays=order in ("scan", "chunks")))
+
+    def bounded(self, case: Any) -> bool:
+        """Whether there are such balls."""
+        cell = case.config.cell
+        return cell.step is not None and (self.order(case) == "steps" or cell.linear)
 
     def order(self, case: Any) -> str:
         """In which order the target claims to compute a case."""

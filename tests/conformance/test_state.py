@@ -18,7 +18,7 @@ from conformance.faults.recurrences import mistakes_of
 from conformance.hunt.mutants import apart
 from conformance.judging.recurrences import StateProperty
 from conformance.report import html
-from reference_rnn import exp, maximum, recurrence, rounded, vecmat
+from reference_rnn import exp, maximum, recurrence, rounded, tanh, vecmat
 
 SHAPES = {
     "inputs": {"q": "K", "k": "K", "v": "V", "g": "K"}, "states": {"S": "KV"}, "outputs": {"o": "V"},
@@ -29,6 +29,12 @@ SHAPES = {
 @recurrence(**SHAPES)
 def gated(q, k, v, g, S):
     S = exp(g)[..., None] * S + k[..., None] * v[..., None, :]
+    return vecmat(q, S), S
+
+
+@recurrence(**SHAPES)
+def curved(q, k, v, g, S):
+    S = tanh(exp(g)[..., None] * S + k[..., None] * v[..., None, :])
     return vecmat(q, S), S
 
 
@@ -383,6 +389,23 @@ def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
     report = judged(Narrow(gated, None, replace(UNKNOWN, dtypes=(dtype, "float64"))))
     failed = [r for r in report.results if r.status == "failed"]
     assert failed and all(f"in {dtype}" in r.message for r in failed)
+
+
+@pytest.mark.parametrize(("cell", "bounded"), [(gated, True), (curved, False)], ids=["linear", "another"])
+def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, bounded):
+    class Wrong(FaultyRecurrence):
+        def forward(self, case):
+            outputs, states = super().forward(case)
+            return {name: o * (1 + 2e-3 * (case.mode == "chunk")) for name, o in outputs.items()}, states
+
+    claims = replace(CLAIMS, cells=(cell,), dtypes=("float32",))
+    report = judged(Wrong(cell, None, claims))
+    failed = {r.id: r.message for r in report.results if r.status == "failed"}
+    assert set(failed) == ({"state.equations"} if bounded else set())
+    assert not bounded or "+/-" in failed["state.equations"]
+    (result,) = [r for r in report.results if r.id == "state.modes_agree"]
+    assert any("claim float64 as well" in note for note in result.notes)
+    assert judged(FaultyRecurrence(cell, None, claims)).verdict == "conforms"
 
 
 @pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
