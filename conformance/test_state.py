@@ -264,8 +264,8 @@ def test_modes_agree(target, case):
 
 @state(needs="equations")
 def test_equations(target, case):
-    """Results are those of the equations: within what rounding may do step by step, or in any order where it is bounded;
-    elsewhere but for rounding."""
+    """Results are those of the equations, within a bound step by step and where they are linear; elsewhere there is no
+    rigorous bound, and they are the same but for rounding."""
     applicable(case.config.cell.step is not None)
     if target.order(case) != "steps":
         ours = lambda c: {name: np.asarray(a) for name, a in handed(c).items()}  # noqa: E731
