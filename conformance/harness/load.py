@@ -53,6 +53,7 @@ SHIPPED = {
     "thinc": "conformance.adapters.thinc_lstm",
     "snntorch": "conformance.adapters.snntorch_slstm",
     "ncps": "conformance.adapters.ncps_lstm",
+    "forecasting": "conformance.adapters.forecasting_layers",
     "ncps-cfc": "conformance.adapters.ncps_cfc",
     "fla": "conformance.adapters.fla_naive",
     "mambapy": "conformance.adapters.mambapy_block",

@@ -46,6 +46,7 @@ PACKAGES = (
     "thinc",
     "snntorch",
     "ncps",
+    "pytorch-forecasting",
     "fla-core",
     "mambapy",
     "minGRU-pytorch",

@@ -39,6 +39,7 @@ WITHOUT = {
     "opacus": {"dtypes": ("float32",), "dropout": False},
     "brevitas": {"max_layers": 1},
     "snntorch": {"sizes": {"input_size": (5,), "hidden_size": (5,)}, "bidirectional": False},
+    "forecasting": {"empty": ()},
     "ncps-cfc": {"sizes": {"batch": (1,)}},
     "fla": {"cells": without("COMBA")},
     "mingru": {"cells": without("MINLSTM")},
