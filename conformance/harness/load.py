@@ -54,6 +54,7 @@ SHIPPED = {
     "snntorch": "conformance.adapters.snntorch_slstm",
     "ncps": "conformance.adapters.ncps_lstm",
     "forecasting": "conformance.adapters.forecasting_layers",
+    "torchrl": "conformance.adapters.torchrl_layers",
     "ncps-cfc": "conformance.adapters.ncps_cfc",
     "fla": "conformance.adapters.fla_naive",
     "mambapy": "conformance.adapters.mambapy_block",

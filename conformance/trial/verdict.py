@@ -47,6 +47,7 @@ PACKAGES = (
     "snntorch",
     "ncps",
     "pytorch-forecasting",
+    "torchrl",
     "fla-core",
     "mambapy",
     "minGRU-pytorch",

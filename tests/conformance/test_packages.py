@@ -40,6 +40,7 @@ WITHOUT = {
     "brevitas": {"max_layers": 1},
     "snntorch": {"sizes": {"input_size": (5,), "hidden_size": (5,)}, "bidirectional": False},
     "forecasting": {"empty": ()},
+    "torchrl": {"projections": False},
     "ncps-cfc": {"sizes": {"batch": (1,)}},
     "fla": {"cells": without("COMBA")},
     "mingru": {"cells": without("MINLSTM")},
