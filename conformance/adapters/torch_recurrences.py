@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+torch.set_num_threads(1)
+
 Run = Callable[[Any, dict, dict, dict], tuple[dict, dict]]
 
 

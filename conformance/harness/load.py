@@ -62,6 +62,7 @@ SHIPPED = {
     "mlstm": "conformance.adapters.mlstm_native",
     "rwkv": "conformance.adapters.rwkv_mixing",
     "s5": "conformance.adapters.s5_pytorch",
+    "torchrecurrent": "conformance.adapters.torchrecurrent_cells",
     "transformers-delta": "conformance.adapters.transformers_delta",
     "xlstm-mlstm": "conformance.adapters.xlstm_mlstm",
     "xlstm-slstm": "conformance.adapters.xlstm_slstm",

@@ -54,6 +54,7 @@ PACKAGES = (
     "mlstm_kernels",
     "rwkv",
     "s5-pytorch",
+    "torchrecurrent",
     "transformers",
     "xlstm",
     "tinygrad",
