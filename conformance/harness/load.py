@@ -45,6 +45,7 @@ SHIPPED = {
     "opacus": "conformance.adapters.opacus_layers",
     "tract": "conformance.adapters.onnx_tract",
     "opencv": "conformance.adapters.onnx_opencv",
+    "onnx2pytorch": "conformance.adapters.onnx_onnx2pytorch",
     "mnn": "conformance.adapters.onnx_mnn",
     "ncnn": "conformance.adapters.ncnn_layers",
     "litert": "conformance.adapters.litert_ops",

@@ -40,6 +40,7 @@ PACKAGES = (
     "tract",
     "opencv-python-headless",
     "opencv-python",
+    "onnx2pytorch",
     "MNN",
     "ncnn",
     "ai-edge-litert",

@@ -33,6 +33,7 @@ WITHOUT = {
         "options": ("peepholes",),
     },
     "opencv": {"default_state": False, "no_bias": False, "lengths": False, "options": ()},
+    "onnx2pytorch": {"cells": without("GRU_RESET_BEFORE")},
     "mnn": {"cells": ("RNN_TANH", "GRU", "LSTM"), "options": ()},
     "litert": {"batch_first": False},
     "paddle": {"lengths": False},
