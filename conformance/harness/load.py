@@ -46,6 +46,7 @@ SHIPPED = {
     "tract": "conformance.adapters.onnx_tract",
     "opencv": "conformance.adapters.onnx_opencv",
     "onnx2pytorch": "conformance.adapters.onnx_onnx2pytorch",
+    "iree": "conformance.adapters.onnx_iree",
     "mnn": "conformance.adapters.onnx_mnn",
     "ncnn": "conformance.adapters.ncnn_layers",
     "litert": "conformance.adapters.litert_ops",

@@ -41,6 +41,7 @@ PACKAGES = (
     "opencv-python-headless",
     "opencv-python",
     "onnx2pytorch",
+    "iree-base-compiler",
     "MNN",
     "ncnn",
     "ai-edge-litert",

@@ -34,6 +34,11 @@ WITHOUT = {
     },
     "opencv": {"default_state": False, "no_bias": False, "lengths": False, "options": ()},
     "onnx2pytorch": {"cells": without("GRU_RESET_BEFORE")},
+    "iree": {
+        "lengths": False,
+        "options": (),
+        "sizes": {"steps": (1, 3), "batch": (2,), "input_size": (3,), "hidden_size": (5,), "num_layers": (1, 2)},
+    },
     "mnn": {"cells": ("RNN_TANH", "GRU", "LSTM"), "options": ()},
     "litert": {"batch_first": False},
     "paddle": {"lengths": False},
