@@ -40,6 +40,7 @@ SHIPPED = {
     "flax-nnx": "conformance.adapters.flax_nnx",
     "equinox": "conformance.adapters.equinox_cells",
     "haiku": "conformance.adapters.haiku_cores",
+    "brainstate": "conformance.adapters.brainstate_cells",
     "mlx": "conformance.adapters.mlx_layers",
     "pydynet": "conformance.adapters.pydynet_layers",
     "opacus": "conformance.adapters.opacus_layers",

@@ -32,6 +32,7 @@ PACKAGES = (
     "flax",
     "equinox",
     "dm-haiku",
+    "brainstate",
     "mlx",
     "pydynet",
     "paddlepaddle",
