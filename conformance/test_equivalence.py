@@ -8,7 +8,7 @@ from conformance.judging.gradients import Gradients, cotangents, gradient_run, g
 from conformance.judging.judgement import void_layers
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
 from reference_rnn import Case, gradients, rounded
-from strategies.covering import LARGE, RICH
+from strategies.covering import EACH, LARGE, RICH
 
 
 @prop(every_cell=True, sketches=RICH)
@@ -36,6 +36,13 @@ def test_steps(target, case):
 def test_sizes(target, case):
     """Sizes around 32, 64 and 128, many rows, steps and layers are computed like small ones."""
     claimed(not target.capabilities.recompiles)  # each of them is a shape of its own
+    steps_agree(target(case))
+
+
+@prop(sketches=EACH, memory=False)
+def test_each_size(target, case):
+    """Every size from 10 to 66 is computed like any other, alone and together, wherever rows end."""
+    claimed(not target.capabilities.recompiles)
     steps_agree(target(case))
 
 

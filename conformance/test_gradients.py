@@ -30,7 +30,7 @@ from conformance.judging.properties import Run, agree, applicable, claimed, fail
 from conformance.judging.transforms import in_turn, mirror, rows, states, steps, with_padding
 from reference_rnn import Result, gradients
 from strategies import relaid
-from strategies.covering import PAST
+from strategies.covering import PAST, SOME
 from strategies.forms import BATCH_FIRST, UNBATCHED
 
 
@@ -73,7 +73,18 @@ def test_back_propagation(target, case):
 @prop(needs="gradients", every_cell=True, sketches=PAST, empty=(), memory=False)
 def test_sizes(target, case):
     """Gradients at sizes just past 32, 64 and 128, of many steps, rows and layers are those of back-propagation too."""
-    claimed(not target.capabilities.recompiles)  # each of them is a shape of its own
+    propagated_back(target, case)
+
+
+@prop(needs="gradients", sketches=SOME, empty=(), memory=False)
+def test_each_size(target, case):
+    """Gradients at sizes up to 66, with every remainder of 8 and 16, and of 257 steps are those of back-propagation."""
+    propagated_back(target, case)
+
+
+def propagated_back(target, case):
+    """Gradients are those of back-propagation, where a shape costs no more than a call."""
+    claimed(not target.capabilities.recompiles)
     d = taken(target, cotangents(case))
     run, own = recorded_run(target, case, d)
     gradients_within(

@@ -13,26 +13,27 @@ torch.set_num_threads(1)
 Run = Callable[[Any, dict, dict, dict], tuple[dict, dict]]
 
 
-def of_tensors(run: Run) -> tuple[Callable, Callable]:
+def of_tensors(run: Run, state_dtype: str = "") -> tuple[Callable, Callable]:
     """``forward`` and ``gradients`` of a target whose run is ``run(case, inputs, states, parameters)``.
 
     It is given tensors by name, None for states that are not given, and returns outputs and states by name.
+    state_dtype: of the states, where that is another one than that of the case
     """
 
     @torch.no_grad()
     def forward(case: Any) -> tuple[dict, dict]:
-        outputs, states = run(case, *tensors(case))
+        outputs, states = run(case, *tensors(case, state_dtype))
         return arrays(outputs), arrays(states)
 
     def gradients(case: Any, d_outputs: dict, d_states: dict) -> dict:
-        given = tensors(case)
+        given = tensors(case, state_dtype)
         leaves = {name: tensor for part in given for name, tensor in part.items() if tensor is not None}
         for leaf in leaves.values():
             leaf.requires_grad_()
         outputs, states = run(case, *given)
         weighed = [(value, d) for part, ds in ((outputs, d_outputs), (states, d_states))
                    for name, value in part.items() if (d := ds.get(name)) is not None]  # fmt: skip
-        values, ds = zip(*((value, tensor(d)) for value, d in weighed if value.requires_grad))
+        values, ds = zip(*((value, torch.tensor(d).to(value)) for value, d in weighed if value.requires_grad))
         found = torch.autograd.grad(values, leaves.values(), ds, materialize_grads=True)
         return arrays(dict(zip(leaves, found)))
 
@@ -56,18 +57,24 @@ class Held(torch.nn.Module):
         return call(self.module)
 
 
-def tensors(case: Any) -> tuple[dict, dict, dict]:
+def tensors(case: Any, state_dtype: str) -> tuple[dict, dict, dict]:
     """The inputs, states and parameters of a case, copied."""
-    parts = case.inputs, case.states, case.parameters
-    inputs, states, parameters = ({name: tensor(array) for name, array in part.items()} for part in parts)
+    own = case.config.dtype
+    parts = (case.inputs, own), (case.states, state_dtype or own), (case.parameters, own)
+    inputs, states, parameters = ({name: tensor(array, dtype) for name, array in part.items()} for part, dtype in parts)
     return inputs, states, parameters
 
 
-def tensor(array: Any) -> torch.Tensor | None:
+def tensor(array: Any, dtype: str) -> torch.Tensor | None:
     """A tensor with a copy of the numbers, whatever their memory layout; None of None."""
-    return None if array is None else torch.tensor(np.ascontiguousarray(array))
+    return None if array is None else torch.tensor(np.ascontiguousarray(array), dtype=getattr(torch, dtype))
 
 
 def arrays(part: dict) -> dict:
-    """Tensors by name as arrays."""
-    return {name: value.detach().numpy() for name, value in part.items()}
+    """Tensors by name as arrays; bfloat16 in float32."""
+    return {name: as_numpy(value) for name, value in part.items()}
+
+
+def as_numpy(value: torch.Tensor) -> np.ndarray:
+    """A tensor as an array."""
+    return (value.float() if value.dtype == torch.bfloat16 else value).detach().numpy()

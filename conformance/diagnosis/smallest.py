@@ -38,7 +38,7 @@ OPTIONS: dict[str, tuple] = {
     "L": (1, 2, 3, 4, 9),
     "D": (1, 2),
     "P": (0, 1),
-    **{size: (*range(1, 35), 65, 129, 257, 0) for size in ("T", "N", "I", "H")},
+    **{size: (*range(1, 35), 40, 65, 129, 257, 0) for size in ("T", "N", "I", "H")},
 }
 LOWEST = {name: values[0] for name, values in OPTIONS.items()}
 USUAL = LOWEST | {"T": 3, "N": 3, "I": 2, "H": 3, "L": 2, "D": 2}
@@ -56,8 +56,8 @@ STARTS: tuple[Setting, ...] = (
     RAGGED | {"calls": 12}, *({"calls": n} for n in OPTIONS["calls"][1:]),
     *({"option": option} for option in OPTIONS["option"][1:]), {"option": "a clip", "T": 1},
     {"calls": 1, "state": False}, {"calls": 2, "bias": False}, {"L": 3, "dropout": "dropout in training"},
-    ONE_LAYER | {"N": 17}, ONE_LAYER | {"T": 33}, ONE_LAYER | {"I": 129, "H": 65}, ONE_LAYER | {"N": 65},
-    ONE_LAYER | {"T": 257}, {"L": 9},
+    *(ONE_LAYER | {name: size} for name, size in (("N", 17), ("T", 15), ("T", 33), ("H", 40))),
+    ONE_LAYER | {"I": 129, "H": 65}, ONE_LAYER | {"N": 65}, ONE_LAYER | {"T": 257}, {"L": 9},
 )  # fmt: skip
 
 

@@ -409,6 +409,17 @@ FAULTS = [
         (SIZES,),
     ),
     Fault(
+        "40-units-start-from-zero", "exactly 40 units start from zero", "initial-state", "scan",
+        "steps = range(len(x))",
+        "steps = range(len(x))\n"
+        "    state = tuple(s * (s.shape[1] != 40) for s in state)",
+        ("equivalence.each_size",),
+    ),
+    Fault(
+        "last-step-of-a-short-block", "the last step reads no input where 15 of 16 are left", "recurrence", "scan",
+        STEP, "new = step(x[t] * (len(x) % 16 != 15 or t < len(x) - 1), before, p)", ("equivalence.each_size",),
+    ),
+    Fault(
         "input-ring-of-256", "the input is kept in a ring of 256 steps", "recurrence", "scan", STEP,
         "new = step(x[t % 256], before, p)", (SIZES,),
     ),

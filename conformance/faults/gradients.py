@@ -507,6 +507,11 @@ FAULTS = [
         ("gradients.sizes",),
     ),
     Fault(
+        "200-steps-back", "nothing is handed back further than 200 steps", "back-propagation", "scan", STEP,
+        "new = step(x[t], tuple(passed_back(s, (s, lambda d, t=t: d * (t != len(x) - 200))) for s in before), p)",
+        ("gradients.each_size",),
+    ),
+    Fault(
         "ninth-layer-hands-nothing-back", "the ninth layer hands nothing back", "back-propagation", "run", SCAN,
         "kept = len(final) // len(directions) != 8\n"
         "            x = [passed_back(a, (a, lambda d, kept=kept: d * kept)) for a in x]\n"
