@@ -147,22 +147,36 @@ class Sequences:
 
     def admits(self, case: RecurrenceCase) -> bool:
         """Whether a case, made smaller, is still one that may be drawn."""
-        config, multiple = case.config, self.multiples.get(case.mode)
-        if multiple is None or config.cell not in self.recurrences or config.dtype not in self.dtypes:
-            return False
+        return (
+            not self.lacks(case)
+            and (self.stateless is None or case.stateless == self.stateless)
+            and case.num_steps >= self.min_steps and case.num_rows >= self.min_rows
+            and case.config.heads >= self.min_heads
+        )  # fmt: skip
+
+    def lacks(self, case: RecurrenceCase) -> list[str]:
+        """What a case needs that is not allowed, under the names of claims; empty if it fits."""
+        if case.mode not in self.multiples:
+            return [f"mode {case.mode}"]
+        config, multiple = case.config, self.multiples[case.mode]
         sizes = dict(config.sizes) | {"heads": config.heads, "batch": case.num_rows, "steps": case.num_steps}
         lengths = case.row_lengths.tolist()
         arranged = "packed" if case.offsets is not None else "padded" if case.lengths is None else "lengths"
-        return (
-            arranged in self.arranged
-            and (self.stateless is None or case.stateless == self.stateless)
-            and case.num_steps >= self.min_steps and case.num_rows >= self.min_rows and config.heads >= self.min_heads
-            and all(sizes[name] in allowed for name, allowed in self.sizes.items() if name in sizes)
-            and all(length % multiple.get("T", 1) == 0 for length in [case.num_steps, *lengths])
-            and all(sizes[name] % number == 0 for name, number in multiple.items() if name in sizes)
-            and (case.num_rows > 0 or "batch" in self.empty) and (case.num_steps > 0 or "time" in self.empty)
-            and (0 not in lengths or case.num_steps == 0 or "length" in self.empty)
-        )  # fmt: skip
+        fits = {
+            str(config.cell): config.cell in self.recurrences,
+            config.dtype: config.dtype in self.dtypes,
+            arranged: arranged in self.arranged,
+            "default_state": self.stateless is not False or not case.stateless,
+            "empty.time": case.num_steps > 0 or "time" in self.empty,
+            "empty.batch": case.num_rows > 0 or "batch" in self.empty,
+            "empty.length": 0 not in lengths or case.num_steps == 0 or "length" in self.empty,
+            "these sizes": all(sizes[name] in allowed for name, allowed in self.sizes.items() if name in sizes),
+            f"the sizes of mode {case.mode}": (
+                all(length % multiple.get("T", 1) == 0 for length in [case.num_steps, *lengths])
+                and all(sizes[name] % number == 0 for name, number in multiple.items() if name in sizes)
+            ),
+        }
+        return [name for name, fit in fits.items() if not fit]
 
 
 @lru_cache(256)

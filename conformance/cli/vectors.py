@@ -6,24 +6,29 @@ import json
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from conformance.claims.capabilities import BIASES, DIMENSIONS, Capabilities, CapabilityError
-from conformance.harness.load import TargetError, layers_only, open_target
+from conformance.harness.load import TargetError, open_target
 from conformance.judging.judgement import Failure
-from conformance.judging.subject import Subject
+from conformance.judging.recurrences import subject_of
 from conformance.trial import vectors as engine
-from conformance.trial.chosen import MOST, choose, mistakes
+from conformance.trial.checking import judge
+from conformance.trial.chosen import LARGEST, MOST, choose, mistakes
 from conformance.trial.loop import stopping
 from conformance.trial.options import UsageError, known
 from conformance.trial.plan import limits_of
-from reference_rnn import CELLS, DTYPES, ORDERS, PROFILES
+from reference_rnn import CELLS, DTYPES, ORDERS, PROFILES, Recurrence
 
 from .cell import cell_named
 from .check import NOTHING
 from .options import trial_options
 
 DIRECTIONS: dict[str, bool | str] = {"1": False, "2": "only", "both": True}
-FEATURES = dict.fromkeys(("lengths", "empty", "projections", "no_bias", "initial_state"), True)
+FEATURES = ("lengths", "empty", "projections", "no_bias", "initial_state")
+OF_RECURRENCES = ("lengths", "empty", "packed")
+# Options that say something about layers of cells only.
+OF_LAYERS = ("layers", "directions", "biases")
 
 
 @click.group()
@@ -47,9 +52,9 @@ def vectors():
 @click.option("--directions", type=click.Choice(list(DIRECTIONS)), default="both", show_default=True,
               help="One direction, always two, or both.")  # fmt: skip
 @click.option("--biases", type=click.Choice(BIASES), default="two", show_default=True, help="How many there are.")
-@click.option("--without", multiple=True, metavar="NAME,...", help=f"What is not claimed, of {', '.join(FEATURES)}.")
+@click.option("--without", multiple=True, metavar="NAME,...", help=f"What is not claimed, of {', '.join(FEATURES)}; of a recurrence, {', '.join(OF_RECURRENCES)}.")
 @click.option(
-    "--size", "sizes", multiple=True, metavar="NAME=N,...", help=f"The only sizes of {', '.join(DIMENSIONS)}."
+    "--size", "sizes", multiple=True, metavar="NAME=N,...", help=f"The only sizes of {', '.join(DIMENSIONS)}; of a recurrence, heads, batch, steps, or a letter."
 )
 @click.option(
     "--arithmetic", default="strict", show_default=True, help=f"Of {', '.join(PROFILES)}, as claimed; joined by +."
@@ -76,30 +81,64 @@ def write(folder, count, format, **said):
     index = [entry for key, found in chosen.items() for entry in told(*key, found)]
     data = {"schema": 1, "claims": plain(claims), "mistakes": index}
     (folder / engine.INDEX).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    written, void = (sum(len(found.vectors) for found in chosen.values()), sum(found.void for found in chosen.values()))
-    left = f"; {void} cases are left out, since rounding may do anything to them" if void else ""
-    click.echo(f"{written} test vectors are in {folder}{left}")
+    written = sum(len(found.vectors) for found in chosen.values())
+    click.echo(f"{written} test vectors are in {folder}{''.join(left_out(chosen.values()))}")
     apart = sum(entry["told_by"] is not None for entry in index)
     click.echo(f"they tell {apart} of {len(index)} known mistakes apart, see {engine.INDEX}")
     return 0 if written else NOTHING
 
 
-def claims_of(cells, dtypes, layers, directions, biases, without, sizes, arithmetic, order):
+def left_out(chosen):
+    """How many cases are no vectors, and why."""
+    void, large = (sum(getattr(found, name) for found in chosen) for name in ("void", "large"))
+    if void:
+        yield f"; {void} cases are left out, since rounding may do anything to them"
+    if large:
+        yield f"; {large} cases are left out, since they have more than {LARGEST:,} numbers"
+
+
+def claims_of(cells, without, **said):
     """What is said on the command line, as claims; raises UsageError."""
-    for dtype in dtypes:
+    for dtype in said["dtypes"]:
         known("dtype", dtype, DTYPES)
-    own = dict.fromkeys(map(cell_named, cells))
+    own = tuple(dict.fromkeys(map(cell_named, cells)))
     left = [name for names in without for name in names.split(",")]
-    for name in left:
-        known("feature", name, FEATURES)
+    of = of_recurrences if any(isinstance(cell, Recurrence) for cell in own) else of_layers
+    common = {
+        "cells": own, "dtypes": tuple(dict.fromkeys(said["dtypes"])), "sizes": dict(map(size_of, said["sizes"])),
+        "arithmetic": said["arithmetic"], "order": said["order"],
+    }  # fmt: skip
     try:
-        return Capabilities.of(Capabilities(
-            cells=tuple(own), dtypes=tuple(dict.fromkeys(dtypes)), max_layers=layers, biases=biases,
-            bidirectional=DIRECTIONS[directions], sizes=dict(map(size_of, sizes)), arithmetic=arithmetic, order=order,
-            **FEATURES | dict.fromkeys(left, False),
-        ))  # fmt: skip
+        return Capabilities.of(Capabilities(**common, **of(own, left, said)))
     except CapabilityError as error:
         raise UsageError(str(error)) from None
+
+
+def of_layers(own, left, said):
+    """What is claimed of layers of cells alone."""
+    for name in left:
+        known("feature", name, FEATURES)
+    bidirectional = DIRECTIONS[said["directions"]]
+    rest = {"max_layers": said["layers"], "biases": said["biases"], "bidirectional": bidirectional}
+    return {name: name not in left for name in FEATURES} | rest
+
+
+def of_recurrences(own, left, said):
+    """What is claimed of recurrences alone; raises UsageError for what is said of layers of cells only."""
+    names, context = ", ".join(own), click.get_current_context()
+    for option in OF_LAYERS:
+        if context.get_parameter_source(option) is not ParameterSource.DEFAULT:
+            raise UsageError(f"--{option} is said of layers of cells only: leave it out for {names}")
+    if said["order"] != "steps":
+        raise UsageError(f"--order is {said['order']!r}, must be steps for {names}: of no other order there are bounds")
+    for name in left:
+        known("feature", name, dict.fromkeys((*OF_RECURRENCES, *FEATURES)))
+        if name not in OF_RECURRENCES:
+            raise UsageError(f"--without {name} is said of layers of cells only: leave it out for {names}")
+    for cell in own:
+        if isinstance(cell, Recurrence) and cell.step is None:
+            raise UsageError(f"only the shapes of {cell} are known: test vectors need its equations, see --cell")
+    return {name: name not in left for name in OF_RECURRENCES}
 
 
 def size_of(text):
@@ -112,17 +151,20 @@ def size_of(text):
 
 def plain(claims):
     """Claims as the index says them."""
-    return {
-        "cells": list(map(str, claims.cells)), "dtypes": list(claims.dtypes), "layers": claims.max_layers,
-        "bidirectional": claims.bidirectional, "biases": claims.biases, "arithmetic": claims.arithmetic,
+    named = {
+        "cells": list(map(str, claims.cells)), "dtypes": list(claims.dtypes), "arithmetic": claims.arithmetic,
         "order": claims.order, "sizes": {name: list(sizes) for name, sizes in claims.sizes.items()},
-        **{name: bool(getattr(claims, name)) for name in FEATURES},
     }  # fmt: skip
+    layers = {"layers": claims.max_layers, "bidirectional": claims.bidirectional, "biases": claims.biases}
+    features = OF_RECURRENCES if claims.recurrences else FEATURES
+    return (
+        named | ({} if claims.recurrences else layers) | {name: bool(getattr(claims, name)) for name in features}
+    )
 
 
 def told(cell, dtype, chosen):
     """The entries of the index for one cell and dtype."""
-    titles = {fault.id: fault.title for fault in mistakes(cell)}
+    titles = {id: mistake.title for id, mistake in mistakes(cell).items()}
     for id, name in chosen.told.items():
         yield {"cell": str(cell), "dtype": dtype, "mistake": id, "title": titles[id], "told_by": name}
 
@@ -138,7 +180,7 @@ def check(folder, target, options):
     """
     with stopping(open_target(target, limits=limits_of(options))) as opened:  # first: it may claim cells of its own
         try:
-            outcome = engine.judge(Subject(layers_only(opened, "vectors")), engine.read_all(folder))
+            outcome = judge(subject_of(opened), engine.read_all(folder))
         except engine.VectorError as error:
             raise TargetError(str(error)) from None
         except Failure as failure:

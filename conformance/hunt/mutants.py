@@ -12,8 +12,9 @@ from conformance.faults.operators import derived
 from conformance.faults.patching import Fault, FaultyReference
 from conformance.judging.judge import covering_cases, each_block, number_of
 from conformance.judging.properties import Property
+from conformance.trial.certain import certain
 from conformance.trial.chosen import misses
-from conformance.trial.vectors import Vector, certain
+from conformance.trial.vectors import Vector
 from reference_rnn import Case
 from strategies.cases import from_block
 

@@ -6,19 +6,22 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from conformance.claims.allowed import drawn
+from conformance.claims.allowed import drawn, sequences
 from conformance.claims.capabilities import Capabilities
 from conformance.faults.operators import derived
-from conformance.faults.patching import Fault, FaultyReference
+from conformance.faults.patching import FaultyReference
+from conformance.faults.recurrences import mistakes_of
 from conformance.faults.wiring import wiring
-from reference_rnn import Case, Cell, Result
-from strategies.cases import BLOCK_SIZE, Allowed, from_block
+from reference_rnn import Case, Cell, Handed, Recurrence, RecurrenceCase, Result
+from strategies.cases import BLOCK_SIZE, from_block
 from strategies.covering import LARGE, covering
 
-from .vectors import Vector, certain
+from .certain import certain
+from .vectors import Vector
 
 MOST = 200  # vectors for each cell and dtype
 SEARCHED = 64  # of them for each mistake
@@ -31,26 +34,28 @@ class Chosen:
 
     told  for each mistake in the cell's equations and in the loops around them the first vector that tells it apart;
           None: none of those that were tried does
-    void  how many cases were left out, since rounding may do anything to them
+    void  how many cases were left out, since rounding may do anything to them;  large: since they are too large
     """
 
     vectors: dict[str, Vector] = field(default_factory=dict)
     told: dict[str, str | None] = field(default_factory=dict)
     void: int = 0
+    large: int = 0
 
 
 def choose(claims: Capabilities, cell: Cell, dtype: str, most: int = MOST) -> Chosen:
     """At most so many vectors for a target with these claims; those that tell mistakes apart come first."""
     chosen, found, wanted = Chosen(), list[Vector](), max(most, SEARCHED)
-    for case in islice(candidates(drawn(claims, cells=(cell,), dtypes=(dtype,), forms=())), 2 * wanted):
-        balls = certain(case, claims.rounding(dtype))
-        if balls is None:
+    for case in islice(candidates(claims, cell, dtype), 2 * wanted):
+        if sum(array.size for _, array in case.arrays()) > LARGEST:
+            chosen.large += 1
+        elif (balls := certain(case, claims.rounding(dtype))) is None:
             chosen.void += 1
         else:
             found.append(Vector(case, balls, claims.arithmetic, claims.order))
         if len(found) == wanted:
             break
-    first = {fault.id: telling(fault, found[:SEARCHED]) for fault in mistakes(cell)}
+    first = {id: telling(mistake.forward, found[:SEARCHED]) for id, mistake in mistakes(cell).items()}
     needed = sorted({number for number in first.values() if number is not None})
     order = [*needed, *(number for number in range(len(found)) if number not in needed)][:most]
     names = {number: f"{str(cell).lower()}-{dtype}-{place:03}" for place, number in enumerate(order)}
@@ -59,11 +64,19 @@ def choose(claims: Capabilities, cell: Cell, dtype: str, most: int = MOST) -> Ch
     return chosen
 
 
-def candidates(allowed: Allowed) -> Iterator[Case]:
-    """Cases within what is allowed, always the same: the covering ones, random ones, large ones, random ones."""
+def candidates(claims: Capabilities, cell: Cell, dtype: str) -> Iterator[Any]:
+    """Cases that are claimed, always the same and without end: of layers, covering, random, large and random ones."""
+    if isinstance(cell, Recurrence):
+        return sequences_of(claims, cell, dtype)
+    allowed = drawn(claims, cells=(cell,), dtypes=(dtype,), forms=())
     random = (from_block(block(number), allowed) for number in count())
-    cases = chain(covering(allowed), islice(random, SEARCHED), covering(allowed, sketches=LARGE), random)
-    return (case for case in cases if sum(array.size for _, array in case.arrays()) <= LARGEST)
+    return chain(covering(allowed), islice(random, SEARCHED), covering(allowed, sketches=LARGE), random)
+
+
+def sequences_of(claims: Capabilities, cell: Recurrence, dtype: str) -> Iterator[RecurrenceCase]:
+    """The same of a recurrence: covering and random ones, from states that are given."""
+    allowed = sequences(claims, recurrences=(cell,), dtypes=(dtype,))
+    return chain(allowed.covering(0), (allowed.from_block(block(number)) for number in count()))
 
 
 def block(number: int) -> bytes:
@@ -71,19 +84,28 @@ def block(number: int) -> bytes:
     return hashlib.shake_256(str(number).encode()).digest(BLOCK_SIZE)
 
 
-def mistakes(cell: Cell) -> list[Fault]:
-    """What somebody may have done to the equations of a cell, or to the loops around them."""
-    return [*derived(cell).values(), *wiring().values()]
+class Mistaken(NamedTuple):
+    """A mistake as its maker would say it, and the results with it."""
+
+    title: str
+    forward: Callable[[Any], Result | Handed]
 
 
-def telling(fault: Fault, vectors: list[Vector]) -> int | None:
+def mistakes(cell: Cell) -> dict[str, Mistaken]:
+    """What somebody may have done to the equations of a cell, or to the loops around them, by id."""
+    if isinstance(cell, Recurrence):
+        return {id: Mistaken(mistake.title, mistake.handed) for id, mistake in mistakes_of(cell).items()}
+    faults = derived(cell) | wiring()
+    return {fault.id: Mistaken(fault.title, FaultyReference(fault).forward) for fault in faults.values()}
+
+
+def telling(wrong: Callable[[Any], Result | Handed], vectors: list[Vector]) -> int | None:
     """The first of some vectors whose balls the results with a mistake miss, in the target's own rounding too."""
-    wrong = FaultyReference(fault).forward
     return next((number for number, vector in enumerate(vectors) if misses(wrong, vector)), None)
 
 
 @np.errstate(all="ignore")
-def misses(wrong: Callable[[Case], Result], vector: Vector) -> bool:
+def misses(wrong: Callable[[Any], Result | Handed], vector: Vector) -> bool:
     """Whether some number is so far off that rounding cannot bring it back: by the radius and as much again."""
     try:
         given = dict(wrong(vector.case).items())

@@ -7,28 +7,36 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from conformance.claims.allowed import taken
-from conformance.claims.capabilities import Capabilities
+from conformance.harness.command import RECURRENT as REQUESTED
 from conformance.harness.command import request, tensor
 from conformance.harness.files import read_json
+from conformance.harness.text import short
 from conformance.judging.data import case_from_data
 from conformance.judging.gradients import EXACT
-from conformance.judging.judgement import Failure, fail, void_layers, within
-from conformance.judging.subject import Subject
-from reference_rnn import ORDERS, Arithmetic, Ball, Case, Result, forward, joined, result_shapes
-from strategies.cases import held
-from strategies.integers import representable
+from reference_rnn import (
+    ORDERS,
+    Ball,
+    Case,
+    Handed,
+    RecurrenceCase,
+    Result,
+    handed_shapes,
+    joined,
+    result_shapes,
+)
+from reference_rnn.case import Shape
 
 from .counterexamples import LARGEST
 
-SCHEMA = 2  # 1 is still read
+SCHEMA = 2  # of vectors of layers; 1 is still read
+RECURRENT = 3  # of vectors of recurrences
 INDEX = "index.json"
 
 
@@ -40,21 +48,15 @@ class VectorError(ValueError):
 class Vector:
     """A case and the balls in which its results must lie, for targets of one profile of arithmetic and one order."""
 
-    case: Case
-    balls: Result
+    case: Case | RecurrenceCase
+    balls: Result | Handed
     arithmetic: str
     order: str = "steps"
 
-
-@np.errstate(all="ignore")
-def certain(case: Case, allowed: Arithmetic) -> Result | None:
-    """The balls of the results of a case; None if they verify nothing."""
-    balls = forward(case, allowed)
-    if set(void_layers(balls, case)) or not all(np.isfinite(b.mid + b.rad).all() for _, b in balls.items()):
-        return None
-    # what Ball.contains allows besides the radius is part of the number that others compare with
-    slack = 0.0 if representable(case, allowed.bits) else 1 + 8 * allowed.u
-    return balls.map(lambda name, ball: Ball(ball.mid, slack * ball.rad, EXACT))
+    @property
+    def schema(self) -> int:
+        """Of its file."""
+        return RECURRENT if isinstance(self.case, RecurrenceCase) else SCHEMA
 
 
 def to_data(vector: Vector) -> dict[str, Any]:
@@ -62,55 +64,108 @@ def to_data(vector: Vector) -> dict[str, Any]:
     case = request("forward", vector.case, {})
     case["config"]["cell"] = vector.case.config.cell.crossing
     del case["do"]
+    balls = vector.balls
     return {
-        "schema": SCHEMA,
+        "schema": vector.schema,
         "arithmetic": vector.arithmetic,
         "order": vector.order,
         "case": case,
-        "expected": {
-            name: tensor(ball.mid) | {"rad": ball.rad.ravel().tolist()} for name, ball in vector.balls.items()
-        },
-    }
+        "expected": {"outputs": told(balls.outputs), "states": told(balls.states)}
+        if isinstance(balls, Handed) else told(dict(balls.items())),
+    }  # fmt: skip
+
+
+def told(balls: Mapping[str, Ball]) -> dict[str, Any]:
+    """Balls by name as plain data."""
+    return {name: tensor(ball.mid) | {"rad": ball.rad.ravel().tolist()} for name, ball in balls.items()}
 
 
 def to_text(vector: Vector) -> str:
-    """A vector for languages without JSON: cell, dtype, arithmetic and order; then a line with the name, the number of
-    axes and the sizes of each array, and a line of its numbers, nan, inf and -inf among them. By how much the numbers
-    of ``output`` may be off stands under ``output.rad``.
+    """A vector for languages without JSON: schema, cell, dtype, arithmetic and order; then a line with the name, the
+    number of axes and the sizes of each array, and a line of its numbers, nan, inf and -inf among them. By how much the
+    numbers of ``output`` may be off stands under ``output.rad``.
     """
-    case, config = vector.case, vector.case.config
-    counts = {
-        name: np.array(int(getattr(config, name)))
-        for name in ("input_size", "hidden_size", "num_layers", "num_directions", "bias", "proj_size")
-    }
-    lengths = {} if case.lengths is None else {"lengths": np.asarray(case.lengths)}
-    balls = {
-        name + part: getattr(ball, part[1:] or "mid") for name, ball in vector.balls.items() for part in ("", ".rad")
-    }
-    lines = [f"vector {SCHEMA} {config.cell} {config.dtype} {vector.arithmetic} {vector.order}"]
-    for name, array in (counts | lengths | dict(case.arrays()) | balls).items():
+    config = vector.case.config
+    lines = [f"vector {vector.schema} {config.cell} {config.dtype} {vector.arithmetic} {vector.order}"]
+    named = arrays_of_recurrence if isinstance(vector.case, RecurrenceCase) else arrays_of_layers
+    for name, array in named(vector):
         lines.append(" ".join([name, str(array.ndim), *map(str, array.shape)]))
         lines.append(" ".join(map(repr, array.ravel().tolist())))
     return "\n".join(lines) + "\n"
 
 
+def arrays_of_layers(vector: Vector) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and array of all that a vector of layers has: sizes, what is given, what is expected."""
+    case, config = vector.case, vector.case.config
+    for name in ("input_size", "hidden_size", "num_layers", "num_directions", "bias", "proj_size"):
+        yield name, np.array(int(getattr(config, name)))
+    if case.lengths is not None:
+        yield "lengths", np.asarray(case.lengths)
+    yield from case.arrays()
+    yield from with_radii("", vector.balls.items())
+
+
+def arrays_of_recurrence(vector: Vector) -> Iterator[tuple[str, np.ndarray]]:
+    """The same of a recurrence, under the names that lead there in JSON: a state is given, and expected."""
+    case, balls = vector.case, vector.balls
+    for letter, size in case.config.sizes.items():
+        yield f"sizes.{letter}", np.array(size)
+    yield "heads", np.array(case.config.heads)
+    yield from case.counts()
+    for kind in ("parameters", "inputs", "states"):
+        yield from ((f"{kind}.{name}", array) for name, array in getattr(case, kind).items() if array is not None)
+    for kind in ("outputs", "states"):
+        yield from with_radii(f"expected.{kind}.", getattr(balls, kind).items())
+
+
+def with_radii(before: str, balls: Iterable[tuple[str, Ball]]) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and numbers of balls, each followed by its radii."""
+    for name, ball in balls:
+        yield before + name, ball.mid
+        yield f"{before}{name}.rad", ball.rad
+
+
 def from_data(data: Any) -> Vector:
-    """The vector that ``to_data`` described, in either schema. Raises ValueError."""
-    if not isinstance(data, dict) or data.get("schema") not in (1, SCHEMA):
-        raise VectorError(f"it is not a test vector of schema 1 or {SCHEMA}")
+    """The vector that ``to_data`` described, in any schema. Raises ValueError."""
+    if not isinstance(data, dict) or data.get("schema") not in (1, SCHEMA, RECURRENT):
+        raise VectorError(f"it is not a test vector of schema 1, {SCHEMA} or {RECURRENT}")
     for name in ("arithmetic", "case", "expected"):
         if name not in data:
             raise VectorError(f"it has no {name!r}")
-    data = data if data["schema"] == SCHEMA else as_written_now(data)
-    case, expected = case_from_data(as_saved(data["case"])), data["expected"]
     profile, order = joined(data["arithmetic"]), data.get("order", "steps")
     if order not in list(ORDERS):
         raise VectorError(f"order is {order!r}, must be one of {', '.join(ORDERS)}")
-    shapes = result_shapes(case)
+    if data["schema"] == RECURRENT:
+        return Vector(*of_recurrence(data), profile, order)
+    return Vector(*of_layers(data if data["schema"] == SCHEMA else as_written_now(data)), profile, order)
+
+
+def of_layers(data: Mapping[str, Any]) -> tuple[Case, Result]:
+    """Case and balls of a vector of layers."""
+    case = case_from_data(as_saved(data["case"]))
+    return case, Result(**balls_from_data("expected", data["expected"], result_shapes(case)))
+
+
+def of_recurrence(data: Mapping[str, Any]) -> tuple[RecurrenceCase, Handed]:
+    """Case and balls of a vector of a recurrence."""
+    if data.get("order") != "steps":
+        raise VectorError(f"order is {short(data.get('order'))}, must be 'steps' for a recurrence")
+    case: Any = case_from_data(as_saved_by_name(data["case"]))
+    shapes, expected = handed_shapes(case), data["expected"]
+    kinds = {"outputs": case.config.cell.outputs, "states": case.config.cell.states}
+    if not isinstance(expected, dict) or expected.keys() != kinds.keys():
+        raise VectorError(f"expected must be an object with {', '.join(kinds)}")
+    return case, Handed(**{
+        kind: balls_from_data(f"expected {kind}", expected[kind], {name: shapes[name] for name in names})
+        for kind, names in kinds.items()
+    })  # fmt: skip
+
+
+def balls_from_data(kind: str, expected: Any, shapes: Mapping[str, Shape]) -> dict[str, Ball]:
+    """Balls by name, of these shapes. Raises VectorError."""
     if not isinstance(expected, dict) or expected.keys() != shapes.keys():
-        raise VectorError(f"expected must be an object with {', '.join(shapes)}")
-    balls = {name: ball_from_data(name, expected[name], shape.sizes) for name, shape in shapes.items()}
-    return Vector(case, Result(**balls), profile, order)
+        raise VectorError(f"{kind} must be an object with {', '.join(shapes)}")
+    return {name: ball_from_data(name, expected[name], shape.sizes) for name, shape in shapes.items()}
 
 
 def as_written_now(old: Any) -> dict[str, Any]:
@@ -135,6 +190,20 @@ def as_saved(asked: Any) -> Any:
         config = {name: value for name, value in asked["config"].items() if name != "num_directions"}
         arrays = {name: entry | {"memory": "C"} for name, entry in (asked["parameters"] | states).items()}
         return {"config": config, "arrays": arrays, "training": asked["training"], "lengths": asked["lengths"]}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise VectorError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+
+
+def as_saved_by_name(asked: Any) -> Any:
+    """The same of a recurrence, whose arrays have names of their own."""
+    try:
+        named = {
+            kind: {name: entry | {"memory": "C"} for name, entry in asked[kind].items() if entry is not None}
+            for kind in ("inputs", "states", "parameters")
+        }
+        if asked["schema"] != REQUESTED or asked["mode"] is not None:
+            raise VectorError(f"its case must have schema {REQUESTED} and mode null: it is for every mode")
+        return named | {name: asked[name] for name in ("config", "lengths", "offsets", "mode")}
     except (KeyError, TypeError, AttributeError) as error:
         raise VectorError(f"it does not describe a case: {type(error).__name__}: {error}") from None
 
@@ -188,50 +257,3 @@ def read_all(folder: Path) -> dict[str, Vector]:
         text = " in JSON, only as text" if any(folder.glob("*.txt")) else ""
         raise VectorError(f"{str(folder)!r} has no test vectors{text}; rnn-conformance vectors write {folder}")
     return {file.name: read(file) for file in files}
-
-
-@dataclass
-class Outcome:
-    """What a target made of some vectors, by file name.
-
-    wrong      what is wrong with its answer: array, index, given, must and place;  held: names of the others
-    unclaimed  what each vector needs that the target does not claim, so that it was not run
-    """
-
-    held: list[str] = field(default_factory=list)
-    wrong: dict[str, str] = field(default_factory=dict)
-    unclaimed: dict[str, list[str]] = field(default_factory=dict)
-
-
-def judge(subject: Subject, found: Mapping[str, Vector]) -> Outcome:
-    """Runs a target on all vectors that it claims to run; raises Failure if it cannot be built."""
-    subject.restart()
-    outcome = Outcome()
-    for name, vector in found.items():
-        if missing := unclaimed(vector, subject.capabilities):
-            outcome.unclaimed[name] = missing
-            continue
-        try:
-            run = subject(vector.case)
-            for sentence in run.misread:
-                fail("shape", sentence)
-            within(run, vector.balls)
-            outcome.held.append(name)
-        except Failure as failure:
-            outcome.wrong[name] = failure.message
-    return outcome
-
-
-def unclaimed(vector: Vector, claims: Capabilities) -> list[str]:
-    """What a vector needs that a target does not claim."""
-    case, missing = vector.case, taken(claims).lacks(vector.case)
-    if case.h_0 is not None and not claims.initial_state:
-        missing.append("initial_state")
-    own = held(case.config, claims.biases)
-    if any(array[own == 0].any() for name, array in case.parameters.items() if name.startswith("bias_hh")):
-        missing.append("two biases")
-    if vector.arithmetic != claims.arithmetic:
-        missing.append(f"{vector.arithmetic} arithmetic")
-    if vector.order != claims.order:
-        missing.append(f"the order of {vector.order}")
-    return missing

@@ -21,7 +21,8 @@ from conformance.judging.data import case_to_data
 from conformance.judging.subject import Subject
 from conformance.report import html
 from conformance.trial import vectors
-from conformance.trial.chosen import choose, mistakes
+from conformance.trial.checking import judge, unclaimed
+from conformance.trial.chosen import LARGEST, choose, mistakes
 from reference_rnn import CELLS, DTYPES, PROFILES, case, cell_of, forward
 
 TARGETS = Path(__file__).parent.parent / "targets"
@@ -58,7 +59,7 @@ def chosen(cell, dtype="float32", most=24, **claims):
 
 
 def judged(target, folder):
-    return vectors.judge(Subject(open_target(target, in_process=True)), vectors.read_all(folder))
+    return judge(Subject(open_target(target, in_process=True)), vectors.read_all(folder))
 
 
 def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
@@ -121,10 +122,15 @@ def test_the_schema_knows_what_the_code_knows():
     assert mine["cell"] == saved["cell"] and mine["array"] == protocol["array"]
     assert mine["config"]["properties"].keys() == protocol["config"]["properties"].keys()
     assert mine["config"]["required"] == protocol["config"]["required"]
-    assert SCHEMA["properties"]["case"]["required"] == [n for n in protocol["forward"]["required"] if n != "do"]
-    assert SCHEMA["properties"]["schema"]["const"] == vectors.SCHEMA
+    for kind, asked, number in (("layers", "forward", vectors.SCHEMA), ("recurrence", "forward_2", vectors.RECURRENT)):
+        case = mine[kind]["properties"]["case"]
+        assert case["required"] == [n for n in protocol[asked]["required"] if n != "do"]
+        assert case["properties"].keys() == set(case["required"])
+        assert mine[kind]["properties"]["schema"]["const"] == number
+    config = mine["recurrence"]["properties"]["case"]["properties"]["config"]
+    assert config["properties"].keys() == protocol["recurrence"]["properties"].keys() == set(config["required"])
     names = f"({'|'.join(PROFILES)})"
-    assert SCHEMA["properties"]["arithmetic"]["pattern"] == rf"^(fixed<\d+,\d+>|{names}(\+{names})*)$"
+    assert mine["arithmetic"]["pattern"] == rf"^(fixed<\d+,\d+>|{names}(\+{names})*)$"
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -143,7 +149,7 @@ def test_whoever_claims_little_gets_as_many(run, tmp_path):
     done = run("write", "made", "--cell", "LSTM", *ONE, "--size", "hidden_size=4,8")
     assert done.returncode == 0 and done.stdout.startswith("40 test vectors are in made"), done.stderr
     claims = Capabilities(cells=("LSTM",), sizes={"hidden_size": (4, 8)})
-    assert not any(vectors.unclaimed(vector, claims) for vector in vectors.read_all(tmp_path / "made").values())
+    assert not any(unclaimed(vector, claims) for vector in vectors.read_all(tmp_path / "made").values())
     index = json.loads((tmp_path / "made" / "index.json").read_text())
     told = {entry["mistake"]: entry["told_by"] for entry in index["mistakes"]}
     assert f"they tell {sum(map(bool, told.values()))} of {len(told)} known mistakes apart" in done.stdout
@@ -160,12 +166,12 @@ def test_every_known_mistake_is_told():
     for cell in CELLS:
         found = chosen(cell, most=64)
         untold.append({id for id, name in found.told.items() if name is None})
-        faults = {fault.id: fault for fault in mistakes(cell_of(cell))}
+        known = mistakes(cell_of(cell))
         for id, name in [item for item in found.told.items() if item[1]][::29]:
             vector = found.vectors[name]
             with np.errstate(all="ignore"):
                 try:
-                    given = FaultyReference(faults[id]).forward(vector.case)
+                    given = known[id].forward(vector.case)
                 except Exception:
                     continue
             far = [~(abs(getattr(given, r) - b.mid) <= 2 * b.rad) for r, b in vector.balls.items()]  # NaN is far, too
@@ -251,7 +257,7 @@ def test_what_is_not_claimed_is_not_run(folder):
     everything = Capabilities(
         cells=CELLS, bidirectional=True, max_layers=None, no_bias=True, lengths=True, empty=True, projections=True
     )
-    assert not any(vectors.unclaimed(vector, everything) for vector in found.values())
+    assert not any(unclaimed(vector, everything) for vector in found.values())
     for name, claims, missing in (
         ("lstm-float32-000.json", {}, ["LSTM", "projections"]),
         ("rnn_tanh-float32-000.json", {"dtypes": ("float64",)}, ["float32"]),
@@ -264,7 +270,7 @@ def test_what_is_not_claimed_is_not_run(folder):
         ("rnn_tanh-float32-017.json", {"max_layers": 2, "bidirectional": True}, ["empty.time"]),
         ("rnn_tanh-float32-018.json", {}, ["empty.batch"]),
     ):
-        assert vectors.unclaimed(found[name], Capabilities(**claims)) == missing
+        assert unclaimed(found[name], Capabilities(**claims)) == missing
 
 
 def test_lenient_targets_have_vectors_of_their_own(run, tmp_path):
@@ -308,8 +314,8 @@ def test_a_target_that_is_missing_is_one_clear_line(run, folder):
     ("text", "message"),
     [
         ("not json", "Expecting value"),
-        ("[]", "it is not a test vector of schema 1 or 2"),
-        ('{"schema": 3}', "it is not a test vector of schema 1 or 2"),
+        ("[]", "it is not a test vector of schema 1, 2 or 3"),
+        ('{"schema": 4}', "it is not a test vector of schema 1, 2 or 3"),
         ('{"schema": 1, "arithmetic": "strict"}', "it has no 'case'"),
         ('{"schema": 1, "arithmetic": "strict", "case": {}, "expected": {}}', "it does not describe a case"),
         ("[" * 100000, "it is nested too deeply"),
