@@ -14,7 +14,7 @@ from conformance.judging.judgement import Failure
 from conformance.judging.recurrences import subject_of
 from conformance.trial import vectors as engine
 from conformance.trial.checking import judge
-from conformance.trial.chosen import LARGEST, MOST, choose, mistakes
+from conformance.trial.chosen import LARGEST, MOST, choose
 from conformance.trial.loop import stopping
 from conformance.trial.options import UsageError, known
 from conformance.trial.plan import limits_of
@@ -93,7 +93,7 @@ def left_out(chosen):
     void, large = (sum(getattr(found, name) for found in chosen) for name in ("void", "large"))
     if void:
         yield f"; {void} cases are left out, since rounding may do anything to them"
-    if large:
+    if large and not any(found.vectors for found in chosen):
         yield f"; {large} cases are left out, since they have more than {LARGEST:,} numbers"
 
 
@@ -151,22 +151,20 @@ def size_of(text):
 
 def plain(claims):
     """Claims as the index says them."""
-    named = {
-        "cells": list(map(str, claims.cells)), "dtypes": list(claims.dtypes), "arithmetic": claims.arithmetic,
-        "order": claims.order, "sizes": {name: list(sizes) for name, sizes in claims.sizes.items()},
-    }  # fmt: skip
     layers = {"layers": claims.max_layers, "bidirectional": claims.bidirectional, "biases": claims.biases}
     features = OF_RECURRENCES if claims.recurrences else FEATURES
-    return (
-        named | ({} if claims.recurrences else layers) | {name: bool(getattr(claims, name)) for name in features}
-    )
+    return {
+        "cells": list(map(str, claims.cells)), "dtypes": list(claims.dtypes), **({} if claims.recurrences else layers),
+        "arithmetic": claims.arithmetic, "order": claims.order,
+        "sizes": {name: list(sizes) for name, sizes in claims.sizes.items()},
+        **{name: bool(getattr(claims, name)) for name in features},
+    }  # fmt: skip
 
 
 def told(cell, dtype, chosen):
     """The entries of the index for one cell and dtype."""
-    titles = {id: mistake.title for id, mistake in mistakes(cell).items()}
     for id, name in chosen.told.items():
-        yield {"cell": str(cell), "dtype": dtype, "mistake": id, "title": titles[id], "told_by": name}
+        yield {"cell": str(cell), "dtype": dtype, "mistake": id, "title": chosen.titles[id], "told_by": name}
 
 
 @vectors.command("check")

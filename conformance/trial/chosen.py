@@ -33,12 +33,13 @@ class Chosen:
     """The vectors of one cell and dtype by name, in their order.
 
     told  for each mistake in the cell's equations and in the loops around them the first vector that tells it apart;
-          None: none of those that were tried does
+          None: none of those that were tried does;  titles: of these mistakes, as their makers would say them
     void  how many cases were left out, since rounding may do anything to them;  large: since they are too large
     """
 
     vectors: dict[str, Vector] = field(default_factory=dict)
     told: dict[str, str | None] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
     void: int = 0
     large: int = 0
 
@@ -55,11 +56,13 @@ def choose(claims: Capabilities, cell: Cell, dtype: str, most: int = MOST) -> Ch
             found.append(Vector(case, balls, claims.arithmetic, claims.order))
         if len(found) == wanted:
             break
-    first = {id: telling(mistake.forward, found[:SEARCHED]) for id, mistake in mistakes(cell).items()}
+    known = mistakes(cell)
+    first = {id: telling(mistake.forward, found[:SEARCHED]) for id, mistake in known.items()}
     needed = sorted({number for number in first.values() if number is not None})
     order = [*needed, *(number for number in range(len(found)) if number not in needed)][:most]
     names = {number: f"{str(cell).lower()}-{dtype}-{place:03}" for place, number in enumerate(order)}
     chosen.vectors = {names[number]: found[number] for number in order}
+    chosen.titles = {id: mistake.title for id, mistake in known.items()}
     chosen.told = {id: None if number is None else names.get(number) for id, number in first.items()}
     return chosen
 
