@@ -7,7 +7,7 @@ import json
 import click
 
 from conformance.chapters import catalogue
-from conformance.harness.load import TargetError, layers_only, open_target
+from conformance.harness.load import TargetError, open_target
 from conformance.judging.data import case_to_data
 from conformance.report.files import write
 from conformance.report.terminal import wrapped
@@ -26,6 +26,7 @@ LEAVES = {
     "NEW": "NEW leaves the reference, OLD does not",
     "OLD": "OLD leaves the reference, NEW does not",
     "both": "both leave the reference, each in its own way",
+    "neither": "they differ, and without equations nobody knows which of them is wrong",
 }
 
 
@@ -37,7 +38,8 @@ def compare(old, new, options):
     """Does NEW differ from OLD beyond rounding, and which of them is wrong?
 
     OLD and NEW are targets as check takes them, often one file twice, OLD behind python=INTERPRETER.
-    Dropout in training, NaN in the input, and what takes several calls, are for check to judge.
+    Dropout in training, NaN in the input, gradients of recurrences, and what takes several calls, are for check to
+    judge.
     Exit status: 0 no difference beyond rounding, 1 they differ or NEW claims less, 2 could not tell.
     """
     cache_elsewhere()
@@ -58,7 +60,7 @@ def compare(old, new, options):
 def opened(side, target, limits):
     """One of the two targets; raises TargetError, saying which."""
     try:
-        return layers_only(open_target(target, limits=limits), "compare")
+        return open_target(target, limits=limits)
     except TargetError as error:
         raise TargetError(f"{side}: {error}") from None
 
@@ -80,6 +82,8 @@ def told(found, new):
         yield f"  wrong, both alike          {counts['wrong alike']:5,} cases; rnn-conformance check says why"
     if counts["void"]:
         yield f"  too uncertain to tell      {counts['void']:5,} cases"
+    if found.suspected:
+        yield from wrapped(f"first: {found.suspected[0]}", "    ")
     if found.stopped:
         yield "  processes died too often; the other cases were not run"
     for word, claims in (("lost", found.lost), ("gained", found.gained)):
@@ -88,7 +92,8 @@ def told(found, new):
     for sort, areas in found.areas.items():
         alike = [difference for difference in found.differences if difference.sort == sort]
         first = alike[0]
-        yield f"\n  {LEAVES[first.leaves]} ({first.failing}): {counted(len(alike))}"
+        failing = "" if first.leaves == "neither" else f" ({first.failing})"
+        yield f"\n  {LEAVES[first.leaves]}{failing}: {counted(len(alike))}"
         yield from wrapped(f"first: {first.old if first.leaves == 'OLD' else first.new}", "    ")
         numbers = ", ".join(str(difference.number) for difference in alike[:12])
         yield f"    number {numbers}{', ...' if len(alike) > 12 else ''}"
@@ -112,7 +117,7 @@ def smallest(found, new):
     yield from wrapped(f"NEW: {first.new}", "    ")
     if not found.always:
         yield "  not every time: new instances that were called with this case alone did not differ"
-    elif first.leaves != "OLD":
+    elif first.leaves not in ("OLD", "neither"):
         seen = witnessed(new, first.failing, first.case, catalogue())
         if file := seen and save(seen):
             yield f"  saved        {file}; rnn-conformance replay FILE TARGET"

@@ -52,9 +52,18 @@ def vectors():
 @click.option("--directions", type=click.Choice(list(DIRECTIONS)), default="both", show_default=True,
               help="One direction, always two, or both.")  # fmt: skip
 @click.option("--biases", type=click.Choice(BIASES), default="two", show_default=True, help="How many there are.")
-@click.option("--without", multiple=True, metavar="NAME,...", help=f"What is not claimed, of {', '.join(FEATURES)}; of a recurrence, {', '.join(OF_RECURRENCES)}.")
 @click.option(
-    "--size", "sizes", multiple=True, metavar="NAME=N,...", help=f"The only sizes of {', '.join(DIMENSIONS)}; of a recurrence, heads, batch, steps, or a letter."
+    "--without",
+    multiple=True,
+    metavar="NAME,...",
+    help=f"What is not claimed, of {', '.join(FEATURES)}; of a recurrence, {', '.join(OF_RECURRENCES)}.",
+)
+@click.option(
+    "--size",
+    "sizes",
+    multiple=True,
+    metavar="NAME=N,...",
+    help=f"The only sizes of {', '.join(DIMENSIONS)}; of a recurrence, heads, batch, steps, or a letter.",
 )
 @click.option(
     "--arithmetic", default="strict", show_default=True, help=f"Of {', '.join(PROFILES)}, as claimed; joined by +."
@@ -109,12 +118,12 @@ def claims_of(cells, without, **said):
         "arithmetic": said["arithmetic"], "order": said["order"],
     }  # fmt: skip
     try:
-        return Capabilities.of(Capabilities(**common, **of(own, left, said)))
+        return Capabilities.of(Capabilities(**common, **of(left, said, own)))
     except CapabilityError as error:
         raise UsageError(str(error)) from None
 
 
-def of_layers(own, left, said):
+def of_layers(left, said, _):
     """What is claimed of layers of cells alone."""
     for name in left:
         known("feature", name, FEATURES)
@@ -123,7 +132,7 @@ def of_layers(own, left, said):
     return {name: name not in left for name in FEATURES} | rest
 
 
-def of_recurrences(own, left, said):
+def of_recurrences(left, said, own):
     """What is claimed of recurrences alone; raises UsageError for what is said of layers of cells only."""
     names, context = ", ".join(own), click.get_current_context()
     for option in OF_LAYERS:

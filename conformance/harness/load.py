@@ -138,14 +138,6 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
         raise TargetError(visible(error)) from None
 
 
-def layers_only(target: Target, doing: str) -> Target:
-    """The target, unless it is one of recurrences, with which ``doing`` does nothing: then raises TargetError."""
-    if recurrences := target.capabilities.recurrences:
-        names = ", ".join(recurrences)
-        raise TargetError(f"{target.name} claims {names}, a recurrence; {doing} knows layers of cells only: use check")
-    return target
-
-
 def open_chain(stages: Sequence[str], limits: Limits) -> Target:
     """The target that a chain of stages is, also one of a single stage. Raises TargetError."""
     try:

@@ -110,7 +110,7 @@ def lacks_of_layers(vector: Vector, claims: Capabilities) -> list[str]:
 def lacks_precision(vector: Vector, claims: Capabilities) -> list[str]:
     """What a vector of a recurrence needs besides sizes and arithmetic."""
     mode, dtype = vector.case.mode, vector.case.config.dtype
-    order = claims.modes[mode].order if mode in claims.modes else claims.order
+    order = claims.modes[mode].order if mode else claims.order
     fits = {
         f"states in {dtype}": UNIT[claims.state_dtype or dtype] <= UNIT[dtype],
         f"float64 in the order of {order}": order == vector.order or "float64" in claims.dtypes,

@@ -16,7 +16,7 @@ from conformance.faults.operators import derived
 from conformance.faults.patching import FaultyReference
 from conformance.faults.recurrences import mistakes_of
 from conformance.faults.wiring import wiring
-from reference_rnn import Case, Cell, Handed, Recurrence, RecurrenceCase, Result
+from reference_rnn import Cell, Handed, Recurrence, RecurrenceCase, Result
 from strategies.cases import BLOCK_SIZE, from_block
 from strategies.covering import LARGE, covering
 

@@ -5,34 +5,36 @@ Both are judged by properties that need one call: whatever the two answers have 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from conformance.claims.allowed import drawn
-from conformance.claims.capabilities import Capabilities
-from conformance.harness.answer import Answer
+from conformance.claims.allowed import drawn, sequences
+from conformance.claims.capabilities import Capabilities, Mode
 from conformance.harness.load import Target, TargetError
-from conformance.harness.local import Cotangents
-from conformance.judging.coverage import ASKED, covered
-from conformance.judging.gradients import cotangents, gradient_run
+from conformance.judging.coverage import ASKED
 from conformance.judging.judge import each_block
-from conformance.judging.judgement import Failure, Run
-from conformance.judging.properties import NotApplicable, NotRun, Property, agree
+from conformance.judging.judgement import Failure
+from conformance.judging.properties import NotApplicable, NotRun, Property
 from conformance.judging.repeat import DEATH_RUNS, DEATH_SECONDS, DEATHS, SHRINK_RUNS, SHRINK_SECONDS
-from conformance.judging.subject import Subject
-from reference_rnn import ORDERS, Case, fixed_point, joined
+from reference_rnn import ORDERS, Case, RecurrenceCase, fixed_point, joined
 from strategies import shrink
-from strategies.cases import Allowed, from_block
+from strategies.cases import Allowed
 from strategies.covering import covering
+from strategies.recurrences import Sequences
+
+from .versions import Version, disagreement, same_bits, version_of
 
 # What one call tells; the first that fails speaks for the others.
 JUDGES = (
     "equivalence.steps", "gradients.back_propagation", "shapes.shapes", "gradients.shapes", "shapes.dtype",
-    "shapes.inputs_untouched",
+    "shapes.inputs_untouched", "state.equations", "state.shapes", "state.gradient_shapes", "state.dtype",
+    "state.nothing_is_changed",
 )  # fmt: skip
 RIGHT = "right, but for rounding"
+UNJUDGED = "right or wrong, its equations are not known"
 MOST_DEATHS = 5  # of a process, before no more cases are run
 # Claims that are no matter of yes or no, least first.
 DEGREES: dict[str, tuple] = {
@@ -48,7 +50,8 @@ DEGREES: dict[str, tuple] = {
 class Difference:
     """A case on which two versions differ beyond rounding.
 
-    number    of the case, in the order in which they are run;  leaves  the reference: OLD, NEW or both
+    number    of the case, in the order in which they are run
+    leaves    the reference: OLD, NEW or both; neither where there is none, since the equations are not known
     old, new  what each of them made of it;  failing, kind  the property that the one that leaves fails, and how
     """
 
@@ -75,6 +78,7 @@ class Comparison:
     areas         what all cases of one sort of difference exercise, and not all others
     smallest      of the first difference;  always  whether new instances differ on that case too
     stopped       whether cases were left out, since processes died
+    suspected     what looks different where nobody can tell
     """
 
     lost: list[str]
@@ -85,6 +89,7 @@ class Comparison:
     smallest: Difference | None = None
     always: bool = True
     stopped: bool = False
+    suspected: list[str] = field(default_factory=list)
 
     @property
     def cases(self) -> int:
@@ -99,52 +104,12 @@ class Comparison:
         return 0 if self.cases > self.counts["void"] and not self.stopped else 2
 
 
-class Version(Subject):
-    """One of two versions; it is called once with a case, whatever is then judged about it."""
-
-    def __init__(self, target: Target, claims: Capabilities, by: str) -> None:
-        super().__init__(target, claims)
-        self.by = by
-        self.void = False
-        self.kept: dict[str, tuple[Case, Answer | Failure]] = {}
-
-    def answer(self, case: Case) -> Answer:
-        """What it returned."""
-        return self.once("forward", case, super().answer)
-
-    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
-        """The gradients that it returned."""
-        ask = super().gradients
-        return self.once("gradients", case, lambda case: ask(case, cotangents))
-
-    def once(self, what: str, case: Case, ask: Callable[[Case], Answer]) -> Answer:
-        """The same answer, or the same Failure, for the same case."""
-        if what not in self.kept or self.kept[what][0] is not case:
-            try:
-                self.kept[what] = case, ask(case)
-            except Failure as failure:
-                self.kept[what] = case, failure
-        answer = self.kept[what][1]
-        if isinstance(answer, Failure):
-            raise answer
-        return answer
-
-    def restart(self) -> None:
-        """A new instance, which knows no case."""
-        self.kept = {}
-        super().restart()
-
-    def cover(self, case: Case, void: set[int]) -> None:
-        """Notes whether the balls of a case say nothing."""
-        self.void = bool(void)
-
-
 class Comparing:
     """Two versions being compared on case after case, by one instance of each."""
 
     def __init__(self, old: Target, new: Target, properties: Mapping[str, Property]) -> None:
         shared = common(old.capabilities, new.capabilities)
-        self.old, self.new = Version(old, shared, "OLD"), Version(new, shared, "NEW")
+        self.old, self.new = version_of(old, shared, "OLD"), version_of(new, shared, "NEW")
         seen = old.observes_memory and new.observes_memory
         self.judges = [
             prop for prop in (properties[id] for id in JUDGES)
@@ -159,6 +124,15 @@ class Comparing:
         self.old.restart()
         self.new.restart()
 
+    def each(self, case: Any, allowed: Allowed | Sequences) -> None:
+        """Compares the two on one case, of a recurrence in each mode that takes it."""
+        if not isinstance(allowed, Sequences):
+            self.one(case)
+            return
+        for asked in (case.replace(mode=mode) for mode in allowed.multiples):
+            if not allowed.lacks(asked):
+                self.one(asked)
+
     def one(self, case: Case) -> None:
         """Compares the two on one case, unless processes died too often."""
         if self.deaths >= MOST_DEATHS:
@@ -171,7 +145,7 @@ class Comparing:
         if isinstance(seen, Difference):
             self.found.differences.append(seen)
             return
-        self.elsewhere.append(exercised(case))
+        self.elsewhere.append(self.exercised(case))
         self.found.counts[seen] += 1
         self.found.counts["identical"] += seen == "same" and same_bits(self.old, self.new, case)
 
@@ -181,11 +155,13 @@ class Comparing:
         self.deaths += any(failure.kind in DEATHS for side in (old, new) for failure in side.values())
         if kinds(old) != kinds(new):
             return self.difference(case, old, new)
-        if not old:
-            void = self.old.void or self.new.void
-            return "void" if void and not same_bits(self.old, self.new, case) else "same"
-        apart = disagreement(self.old, self.new, case)
-        return self.difference(case, old, new, apart) if apart else "wrong alike"
+        apart = disagreement(self.old, self.new, case) if old or unjudged(case) else None
+        if old:
+            return self.difference(case, old, new, apart) if apart else "wrong alike"
+        if apart:
+            return Difference(self.found.cases, case, "neither", UNJUDGED, apart.message, "state.equations", apart.kind)
+        void = self.old.void or self.new.void
+        return "void" if void and not same_bits(self.old, self.new, case) else "same"
 
     def difference(
         self, case: Case, old: dict[str, Failure], new: dict[str, Failure], apart: Failure | None = None
@@ -201,7 +177,7 @@ class Comparing:
             kind, of_new = failing[id].kind, told(new, id)
         return Difference(self.found.cases, case, leaves, told(old, id), of_new, id, kind)
 
-    def smallest(self, allowed: Allowed) -> None:
+    def smallest(self, allowed: Any) -> None:
         """Makes the first difference small; one where NEW leaves the reference, if there is any."""
         first = min(self.found.differences, key=lambda difference: difference.leaves != "NEW")
         smallest = first
@@ -225,11 +201,16 @@ class Comparing:
             shrink(first.case, differs, allowed.admits, runs=runs, seconds=seconds)
         self.found.smallest = smallest
 
+    def exercised(self, case: Case) -> set[str]:
+        """What a case exercises, and the forms that it has."""
+        forms = {} if isinstance(case, RecurrenceCase) else ASKED
+        return {*self.new.covered(case), *(name for name, area in forms.items() if area.covers(case))}
+
     def where(self) -> dict[tuple[str, str, str], list[str]]:
         """What the cases of each sort of difference exercise, and not all others do."""
         sorts: dict[tuple[str, str, str], list[set[str]]] = {}
         for difference in self.found.differences:
-            sorts.setdefault(difference.sort, []).append(exercised(difference.case))
+            sorts.setdefault(difference.sort, []).append(self.exercised(difference.case))
         if not self.elsewhere:
             return {sort: [] for sort in sorts}
         everywhere = set.intersection(*self.elsewhere)
@@ -249,12 +230,13 @@ def compare(old: Target, new: Target, properties: Mapping[str, Property], count:
     except Failure as failure:
         raise TargetError(failure.message) from None
     claims = comparing.new.capabilities
-    allowed = drawn(claims)
+    allowed = sequences(claims) if claims.recurrences else drawn(claims)
     if not allowed.possible:
         raise TargetError("what both claim leaves no case")
-    for case in covering(allowed, every_cell=True):
-        comparing.one(case)
-    each_block(count, seed, lambda block: comparing.one(from_block(block, allowed)))
+    for case in allowed.covering(0) if isinstance(allowed, Sequences) else covering(allowed, every_cell=True):
+        comparing.each(case, allowed)
+    each_block(count, seed, lambda block: comparing.each(allowed.from_block(block), allowed))
+    comparing.found.suspected = [*comparing.old.suspected, *comparing.new.suspected]
     comparing.found.areas = comparing.where()
     if comparing.found.differences:
         comparing.smallest(allowed)
@@ -286,46 +268,14 @@ def told(found: dict[str, Failure], id: str) -> str:
     return next((failure.message for failure in found.values()), RIGHT)
 
 
-def exercised(case: Case) -> set[str]:
-    """What a case exercises, and the forms that it has."""
-    return {*covered(case), *(name for name, area in ASKED.items() if area.covers(case))}
+def unjudged(case: Case | RecurrenceCase) -> bool:
+    """Whether there are no equations that decide."""
+    return isinstance(case, RecurrenceCase) and case.config.cell.step is None
 
 
 def kinds(found: dict[str, Failure]) -> dict[str, str]:
     """Which properties fail, and how."""
     return {id: failure.kind for id, failure in found.items()}
-
-
-def same_bits(old: Version, new: Version, case: Case) -> bool:
-    """Whether two versions that answered gave the same bits."""
-    one, other = old.answer(case).arrays, new.answer(case).arrays
-    return one.keys() == other.keys() and all(a.tobytes() == other[name].tobytes() for name, a in one.items())
-
-
-def disagreement(old: Version, new: Version, case: Case) -> Failure | None:
-    """How the numbers of two versions that are both wrong differ beyond rounding; None where they do not."""
-    for call in (forward_run, backward_run):
-        try:
-            one, other = call(old, case), call(new, case)
-        except Failure:
-            continue  # neither has numbers, for the same reason
-        try:
-            agree(one, other)
-        except Failure as failure:
-            return failure
-    return None
-
-
-def forward_run(version: Version, case: Case) -> Run:
-    """The numbers of a version for a case."""
-    return version(case)
-
-
-def backward_run(version: Version, case: Case) -> Run:
-    """Its gradients; an empty run where it claims none."""
-    if not version.capabilities.gradients:
-        return Run(case, {}, version.arithmetic(case), lambda: None)
-    return gradient_run(version, case, cotangents(case))
 
 
 def common(old: Capabilities, new: Capabilities) -> Capabilities:
@@ -344,6 +294,8 @@ def common(old: Capabilities, new: Capabilities) -> Capabilities:
     for name in ("bidirectional", "no_bias"):
         if {getattr(old, name), getattr(new, name)} == {False, "only"}:
             raise TargetError(f"they have no case in common: one claims {name}='only', the other {name}=False")
+    if shared["cells"] and old.recurrences and not shared["modes"] and (old.modes or new.modes):
+        raise TargetError(f"they have no modes in common: {either('modes', old, new)}")
     if not shared["initial_state"] and any(c.initial_state and not c.default_state for c in (old, new)):
         raise TargetError("they have no case in common: one takes no h_0, the other needs one")
     return Capabilities(**shared)
@@ -352,6 +304,8 @@ def common(old: Capabilities, new: Capabilities) -> Capabilities:
 def either(name: str, old: Capabilities, new: Capabilities) -> str:
     """What each of them claims, for messages."""
     one, other = (c.as_dict()[name] for c in (old, new))
+    if name == "modes":
+        one, other = list(one), list(other)
     return f"OLD claims {one}, NEW claims {other}"
 
 
@@ -375,8 +329,15 @@ def lesser(name: str, old: Any, new: Any) -> Any:
     if name == "recompiles":
         return old or new
     if name == "modes":
-        return {}
+        return {own: mode_of_both(mode, new[own]) for own, mode in old.items() if own in new}
     return old and new if isinstance(old, bool) else tuple(value for value in old if value in new)
+
+
+def mode_of_both(old: Mode, new: Mode) -> Mode:
+    """What can be asked of a mode of either: in the order that allows more, at sizes that both take."""
+    order = max(old.order, new.order, key=list(ORDERS).index)
+    names = dict.fromkeys([*old.multiple, *new.multiple])
+    return Mode(order, {name: math.lcm(old.multiple.get(name, 1), new.multiple.get(name, 1)) for name in names})
 
 
 def beyond(claims: Capabilities, shared: Capabilities) -> list[str]:
@@ -385,8 +346,13 @@ def beyond(claims: Capabilities, shared: Capabilities) -> list[str]:
     for name, mine in claims.as_dict().items():
         both = shared.as_dict()[name]
         if isinstance(mine, list):
-            more = [value for value in mine if value not in both]
+            more = [named(value) for value in mine if value not in both]
             told += [f"{name} {', '.join(more)}"] if more else []
+        elif name == "modes":
+            told += [
+                f"mode {own}{f' {mode} (both: {both[own]})' if own in both else ''}"
+                for own, mode in mine.items() if both.get(own) != mode
+            ]  # fmt: skip
         elif name == "sizes":
             told += [
                 f"{d} other than {', '.join(map(str, both[d]))}" for d in both if set(mine.get(d, ())) != set(both[d])
@@ -394,3 +360,8 @@ def beyond(claims: Capabilities, shared: Capabilities) -> list[str]:
         elif mine != both:
             told.append(name if (mine, both) == (True, False) else f"{name} {mine} (both: {both})")
     return told
+
+
+def named(value: Any) -> str:
+    """A value of a list of claims: a cell of one's own by its name."""
+    return value["name"] if isinstance(value, dict) else value

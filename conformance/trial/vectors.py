@@ -48,8 +48,8 @@ class VectorError(ValueError):
 class Vector:
     """A case and the balls in which its results must lie, for targets of one profile of arithmetic and one order."""
 
-    case: Case | RecurrenceCase
-    balls: Result | Handed
+    case: Any  # a Case, or a RecurrenceCase
+    balls: Any  # its Result, or what is Handed on
     arithmetic: str
     order: str = "steps"
 

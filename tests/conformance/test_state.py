@@ -719,12 +719,6 @@ def test_a_hunt_derives_no_mutants_of_recurrences():
     assert apart(CLAIMS, catalogue(), 10, 0, True, None, float("inf")) == (0, [])
 
 
-@pytest.mark.parametrize("words", [("compare", "right.py", "wrong.py"), ("vectors", "check", ".", "right.py")])
-def test_what_knows_layers_only_says_so(spec, words):
-    told = run(*words)
-    assert told.returncode == 2 and "GATED, a recurrence" in told.stderr
-
-
 COMMAND = """
 import json, sys
 import numpy as np

@@ -22,7 +22,7 @@ from conformance.judging.subject import Subject
 from conformance.report import html
 from conformance.trial import vectors
 from conformance.trial.checking import judge, unclaimed
-from conformance.trial.chosen import LARGEST, choose, mistakes
+from conformance.trial.chosen import choose, mistakes
 from reference_rnn import CELLS, DTYPES, PROFILES, case, cell_of, forward
 
 TARGETS = Path(__file__).parent.parent / "targets"

@@ -1,0 +1,124 @@
+"""The two versions of a comparison as targets: each is called once with a case, and their numbers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from conformance.claims.capabilities import Capabilities
+from conformance.harness.answer import Answer
+from conformance.harness.load import Target
+from conformance.harness.local import Cotangents
+from conformance.judging import recurrences
+from conformance.judging.gradients import cotangents, gradient_run
+from conformance.judging.judgement import Failure, Run, agree
+from conformance.judging.recurrences import UNIT, RecurrentSubject
+from conformance.judging.subject import Subject
+from reference_rnn import Case
+
+
+class Version(Subject):
+    """One of two versions; it is called once with a case, whatever is then judged about it."""
+
+    def __init__(self, target: Target, claims: Capabilities, by: str) -> None:
+        super().__init__(target, claims)
+        self.by = by
+        self.void = False
+        self.kept: dict[str, tuple[Case, Answer | Failure]] = {}
+
+    def answer(self, case: Case) -> Answer:
+        """What it returned."""
+        return self.once("forward", case, super().answer)
+
+    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+        """The gradients that it returned."""
+        ask = super().gradients
+        return self.once("gradients", case, lambda case: ask(case, cotangents))
+
+    def once(self, what: str, case: Case, ask: Callable[[Case], Answer]) -> Answer:
+        """The same answer, or the same Failure, for the same case."""
+        if what not in self.kept or self.kept[what][0] is not case:
+            try:
+                self.kept[what] = case, ask(case)
+            except Failure as failure:
+                self.kept[what] = case, failure
+        answer = self.kept[what][1]
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
+
+    def restart(self) -> None:
+        """A new instance, which knows no case."""
+        self.kept = {}
+        super().restart()
+
+    def cover(self, case: Case, void: set[int]) -> None:
+        """Notes whether the balls of a case say nothing."""
+        self.void = bool(void)
+
+
+class RecurrentVersion(Version, RecurrentSubject):
+    """The same of a target of recurrences."""
+
+    def suspect(self, sentence: str) -> None:
+        """What looks wrong where nobody can tell makes a case void."""
+        self.void = True
+        super().suspect(sentence)
+
+    def follow(self, *_: Any) -> None:
+        """No number is followed: the two ways may be those of two targets."""
+
+
+def version_of(target: Target, claims: Capabilities, by: str) -> Version:
+    """A target as one of two versions of which both make these claims; each hands on states in its own dtype."""
+    kind = RecurrentVersion if claims.recurrences else Version
+    return kind(target, replace(claims, state_dtype=target.capabilities.state_dtype), by)
+
+
+def same_bits(old: Version, new: Version, case: Case) -> bool:
+    """Whether two versions that answered gave the same bits."""
+    one, other = old.answer(case).arrays, new.answer(case).arrays
+    return one.keys() == other.keys() and all(a.tobytes() == other[name].tobytes() for name, a in one.items())
+
+
+def disagreement(old: Version, new: Version, case: Case) -> Failure | None:
+    """How the numbers of two versions differ beyond rounding, whatever the reference says; None where they do not."""
+    if isinstance(old, RecurrentVersion) and isinstance(new, RecurrentVersion):
+        return handed_apart(old, new, case)
+    for call in (forward_run, backward_run):
+        try:
+            one, other = call(old, case), call(new, case)
+        except Failure:
+            continue  # neither has numbers, for the same reason
+        try:
+            agree(one, other)
+        except Failure as failure:
+            return failure
+    return None
+
+
+def forward_run(version: Version, case: Case) -> Run:
+    """The numbers of a version for a case."""
+    return version(case)
+
+
+def backward_run(version: Version, case: Case) -> Run:
+    """Its gradients; an empty run where it claims none."""
+    if not version.capabilities.gradients:
+        return Run(case, {}, version.arithmetic(case), lambda: None)
+    return gradient_run(version, case, cotangents(case))
+
+
+def handed_apart(old: RecurrentVersion, new: RecurrentVersion, case: Any) -> Failure | None:
+    """The same of recurrences: in double precision, where both claim it."""
+    coarser = max(old, new, key=lambda version: UNIT[version.capabilities.state_dtype or case.config.dtype])
+    try:
+        old(case), new(case)
+    except Failure:
+        return None  # neither has numbers, for the same reason
+    try:
+        recurrences.agree(coarser, case, lambda c: old(c).numbers, lambda c: new(c).numbers, "by OLD and by NEW")
+    except Failure as failure:
+        return failure
+    return None
