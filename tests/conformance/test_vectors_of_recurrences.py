@@ -25,6 +25,7 @@ from conformance.trial.checking import judge, unclaimed
 from conformance.trial.chosen import LARGEST, choose
 from reference_rnn import handed, recurrence, rounded, vecmat
 from reference_rnn.cell import loaded
+from strategies.recurrences import steps_kept
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 SCHEMA = json.loads((Path(html.__file__).parent / "schemas" / "vector.json").read_text())
@@ -175,6 +176,22 @@ def test_what_the_equations_give_in_another_spelling_holds(folder, claims, gated
     assert len(outcome.held) == 30, outcome.wrong
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_vector_may_be_run_in_parts_and_shows_a_state_that_is_lost(folder, claims, lost):
+    class InParts(FaultyRecurrence):
+        def forward(self, case):
+            half = case.num_steps // 2
+            if case.lengths is not None or case.offsets is not None or not half:
+                return super().forward(case)
+            first, states = super().forward(steps_kept(case, slice(0, half)))
+            given = {name: 0 * state if lost else state for name, state in states.items()}
+            rest, states = super().forward(replace(steps_kept(case, slice(half, case.num_steps)), states=given))
+            return {name: np.concatenate([first[name], rest[name]]) for name in first}, states
+
+    outcome = judge(RecurrentSubject(open_target(InParts(claims.cells[0], None, claims))), vectors.read_all(folder))
+    assert bool(outcome.wrong) == lost and outcome.held
+
+
 def test_a_checker_needs_one_line(folder):
     """abs(y - data) <= rad, of outputs and of states."""
     for file in folder.iterdir():
@@ -289,7 +306,7 @@ def test_layers_are_not_for_recurrences_and_neither_way(run):
 
 
 def test_what_has_too_many_numbers_is_left_out_and_there_is_an_end(run):
-    done = run("write", "made", "--cell", "spec.py:gated", "--size", "K=2000", "--size", "V=2000", *FEW)
+    done = run("write", "made", "--cell", "spec.py:gated", "--size", "K=300", "--size", "V=300", *FEW)
     assert done.returncode == 2 and done.stdout.startswith("0 test vectors are in made; "), done.stderr
     assert f"cases are left out, since they have more than {LARGEST:,} numbers" in done.stdout
 
