@@ -17,6 +17,7 @@ from conformance.judging.gradients import (
     exact_cotangents,
     expected_from,
     gradient_run,
+    gradients_right,
     gradients_within,
     own_results,
     own_steps_agree,
@@ -24,10 +25,11 @@ from conformance.judging.gradients import (
     slope_agrees,
     taken,
 )
+from conformance.judging.history import few_in_turn
 from conformance.judging.judgement import first, index
 from conformance.judging.masks import gradients_through_masks, passes
-from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import in_turn, mirror, rows, states, steps, with_padding
+from conformance.judging.properties import Failure, NotApplicable, Run, agree, applicable, claimed, fail, prop
+from conformance.judging.transforms import in_turn, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
 from strategies import relaid
 from strategies.covering import PAST, SOME
@@ -57,6 +59,33 @@ def test_shapes(target, case):
             fail(f"dtype:{name}", f"the {name} beside the gradients is {answer.dtypes[name]}, must be {wanted[0]}")
     for name in answer.changed:
         fail(f"changed:{name}", f"{name} was changed by the call of gradients; work on a copy")
+
+
+@prop(needs="gradients", about_memory=True)
+def test_results_own_their_memory(target, case):
+    """Gradients share no memory with what is passed in or with what another call returned."""
+    applicable(case.num_rows > 0)
+    d = taken(target, cotangents(case))
+    target(case)
+    for answer in (called(target, case, d), called(target, case, d)):
+        for name, other in answer.shared:
+            fail(f"shared:{name}", f"the gradient of {name} shares memory with {other}; return a copy", answer)
+
+
+@prop(needs="gradients", about_history=True, models=2)
+def test_calls_are_independent(target, case):
+    """No gradient depends on what was called before, forward or back, not even if one thing alone was different."""
+    first, *others = few_in_turn(target, case)
+    d = taken(target, cotangents(first))
+    try:
+        before = gradients_right(target, first, d)
+    except Failure:
+        raise NotApplicable from None  # wrong with nothing before it
+    target(first)
+    for other in others:
+        gradients_right(target, other, taken(target, cotangents(other)))
+        target(other)
+    agree(gradient_run(target, first, d), before)
 
 
 @prop(needs="gradients", every_cell=True)
@@ -214,7 +243,7 @@ def test_default_state(target, case):
     """Where no state is given, the other gradients are those of a state of zero."""
     d = taken(target, cotangents(case))
     without = case.replace(h_0=None, c_0=None)
-    zeros = gradient_run(target, case.map(lambda name, a: np.zeros_like(a) if name in ("h_0", "c_0") else a), d)
+    zeros = gradient_run(target, without_state(case), d)
     expected = zeros.map(without, lambda result: result.only(name for name, _ in without.arrays()))
     agree(gradient_run(target, without, d), expected)
 

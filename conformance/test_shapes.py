@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.history import one_by_one
 from conformance.judging.properties import Failure, NotApplicable, agree, applicable, fail, prop, steps_agree
-from conformance.judging.transforms import in_turn, negative, part, rows
+from conformance.judging.transforms import in_turn, part, rows, without_state
 from reference_rnn import parameter_shapes
-from reference_rnn.case import kind_of
 from strategies import relaid
 from strategies.forms import BATCH_FIRST, UNBATCHED
 
@@ -61,16 +61,8 @@ def test_calls_are_independent(target, case):
         steps_agree(target.read(case, before))
     except Failure:
         raise NotApplicable from None  # wrong with nothing before it
-    others = case.map(lambda name, array: negative(array) if name.startswith(("weight", "bias")) else array)
-    steps_agree(target(others))
-    steps_agree(target(case.map(one_kind_changed(case))))
-    steps_agree(target(case.map(one_array_changed(case))))
-    if target.capabilities.lengths and case.num_steps > 1 and case.num_rows:
-        steps_agree(target(one_step_less(case)))
-    if case.h_0 is not None:
-        steps_agree(target(case.map(without_state)))
-    if case.num_rows > 1 and target.takes(rows(case, [0])):
-        steps_agree(target(rows(case, [0])))
+    for other in one_by_one(target, case)[1:]:
+        steps_agree(target(other))
     same_bits(before, target.answer(case))
 
 
@@ -86,7 +78,7 @@ def test_memory_layout(target, case):
 def test_default_state(target, case):
     """A state that is not given is zero, also where a state was given just before."""
     target(case)
-    agree(target(case.replace(h_0=None, c_0=None)), target(case.map(without_state)))
+    agree(target(case.replace(h_0=None, c_0=None)), target(without_state(case)))
 
 
 @prop(needs="batch_first", models=1)
@@ -119,32 +111,6 @@ def test_no_bias(target, case):
     zeros = {name: np.zeros(shape.sizes, case.x.dtype) for name, shape in parameter_shapes(with_zeros.config).items()}
     with_zeros = with_zeros.replace(parameters=zeros | case.parameters)
     agree(target(case), target(with_zeros))
-
-
-def one_kind_changed(case):
-    """Other numbers for parameters of one kind, all others as they were: what is kept from them must not be stale."""
-    kinds = sorted({kind_of(name) for name in case.parameters})
-    chosen = kinds[sum(case.x.shape) % len(kinds)]
-    return lambda name, array: negative(array) if name in case.parameters and kind_of(name) == chosen else array
-
-
-def one_array_changed(case):
-    """Other numbers for x or one of the states, in turn."""
-    names = [name for name, _ in case.arrays() if name in ("x", "h_0", "c_0")]
-    chosen = names[sum(case.x.shape) % len(names)]
-    return lambda name, array: negative(array) if name == chosen else array
-
-
-def one_step_less(case):
-    """The case with its longest row one step shorter, where that leaves a step, and nothing else changed."""
-    lengths = np.array(case.row_lengths)
-    lengths[np.argmax(lengths)] -= lengths.max() > 1
-    return case.replace(lengths=lengths)
-
-
-def without_state(name, array):
-    """Zeros for the initial states."""
-    return np.zeros_like(array) if name in ("h_0", "c_0") else array
 
 
 def well_shaped(run):

@@ -76,7 +76,32 @@ def walked(order: str) -> str:
     )
 
 
+def first_with(key: str, **kept: str) -> tuple[str, str]:
+    """A patch of what the gradients are of: some of it is that of the first call with the same key."""
+    known = ", ".join(f"{name}={array}" for name, array in kept.items())
+    return PLAIN, (
+        f"key = (case.config, case.h_0 is None, *{key})\n"
+        f"    case = case.replace(**gradients.__dict__.setdefault(key, dict({known})))\n"
+        f"    {PLAIN}"
+    )
+
+
 FAULTS = [
+    Fault(
+        "gradients-at-lengths-before", "gradients are those at the lengths of an earlier call with the same arrays",
+        "kept-between-calls", "gradients",
+        *first_with("(a.tobytes() for _, a in case.arrays())", lengths="case.lengths"),
+        ("gradients.calls_are_independent",),
+    ),
+    Fault(
+        "gradients-at-states-before", "gradients are those at the initial states of an earlier call with the same x",
+        "kept-between-calls", "gradients",
+        *first_with(
+            "(*case.row_lengths, case.x.tobytes(), *(a.tobytes() for a in case.parameters.values()))",
+            h_0="case.h_0", c_0="case.c_0",
+        ),
+        ("gradients.calls_are_independent",),
+    ),
     Fault(
         "reverse-input-bias-without-gradient", "b_ih of the reverse direction has no gradient", "missing-gradient",
         "by_name", "found |= {kind + end: array for kind, array in parameters.items()}",

@@ -16,7 +16,7 @@ from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
-from .judgement import Failure, Run, applicable, claimed, fail, first, index, steps_agree
+from .judgement import Failure, Run, applicable, claimed, fail, far, first, index, steps_agree
 from .subject import Subject
 from .words import about, show, show_both
 
@@ -170,6 +170,14 @@ def gradients_within(target: Subject, run: Run, balls: Mapping[str, Any]) -> Non
             is_, must = show_both(value[at], mid)
             text = f"the gradient of {name}{list(place)} is {is_}, must be {must} {about(rad)}"
             fail(f"gradient:{name}", text, run, name=name, at=place, given=float(value[at]), must=mid, room=rad)
+
+
+def gradients_right(target: Subject, case: Case, d: Mapping[str, Any]) -> Run:
+    """The target's gradients; raises Failure if one is not in its ball, at which it looks only where one is far off."""
+    run = gradient_run(target, case, d)
+    if far(run.result, Gradients(gradients(case, **d)), run.arithmetic):
+        gradients_within(target, run, gradients(case, **d, arithmetic=run.arithmetic))
+    return run
 
 
 def combined(runs: Sequence[Run]) -> Run:

@@ -255,6 +255,20 @@ def steps_agree(run: Run) -> Result:
     return balls
 
 
+FAR = 64  # u; balls are computed beyond that, since they take several times as long
+
+
+@np.errstate(all="ignore")
+def far(result: Any, expected: Any, arithmetic: Arithmetic) -> bool:
+    """Whether some number is so far from what is expected that its ball must be looked at."""
+    for name, array in result.items():
+        must = getattr(expected, name)
+        room = FAR * arithmetic.u * max(1.0, abs(must).max(initial=0.0))
+        if not (abs(array - must) <= room).all():
+            return True
+    return False
+
+
 @np.errstate(all="ignore")
 def within(run: Run, balls: Result, names: tuple[str, ...] = ("output", "h_n", "c_n")) -> None:
     """Every number lies in its ball."""

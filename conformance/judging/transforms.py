@@ -141,6 +141,11 @@ def negative(array: np.ndarray) -> np.ndarray:
     return 0 - array
 
 
+def without_state(case: Case) -> Case:
+    """The case with zeros for its initial states."""
+    return case.map(lambda name, array: np.zeros_like(array) if name in ("h_0", "c_0") else array)
+
+
 def saturated(case: Case, **gates: float) -> Case:
     """The case with some gates at one value, whatever they read: sigmoid(40) is 1, and sigmoid(-40) is 0.
 

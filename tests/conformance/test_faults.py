@@ -21,7 +21,7 @@ from strategies.cases import Allowed
 from strategies.covering import covering
 
 # What no patch of the reference can show; tests/targets/wrong does.
-HYGIENE = {"shapes.dtype", "shapes.results_own_their_memory"}
+HYGIENE = {"shapes.dtype", "shapes.results_own_their_memory", "gradients.results_own_their_memory"}
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

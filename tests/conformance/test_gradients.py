@@ -343,6 +343,13 @@ DEEP = {
     "dropout": ("run", "[mask * x_t for", "[passed_back(mask * x_t, (x_t, lambda d: d)) for"),
     "training": ("run", "[mask * x_t for", "[passed_back(mask * x_t, (x_t, lambda d, m=mask: d * (m > 0))) for"),
     "memory_layout": ("cotangents", '"output": d_output,', '"output": d_output.ravel("K").reshape(d_output.shape),'),
+    "calls_are_independent": (
+        "gradients",
+        "plain = without_padding(time_major(case.check()))",
+        "given = (case.config, *(array.tobytes() for _, array in case.arrays()))\n"
+        "    case = case.replace(lengths=gradients.__dict__.setdefault(given, case.lengths))\n"
+        "    plain = without_padding(time_major(case.check()))",
+    ),
     "back_propagation": ("gru", "r * q", "passed_back(r * q, (r, lambda d: d * q.value), (q, lambda d: d))"),
     "one_step": (
         "lstm",
@@ -379,7 +386,7 @@ def test_a_mistake_of_the_way_back_is_rejected(property):
 def test_every_property_of_gradients_has_its_mistake():
     about = {id.removeprefix("gradients.") for id in catalogue() if id.startswith("gradients.")}
 
-    assert about == {"shapes", *DEEP, *(id for id, *_ in FAR)}
+    assert about == {"shapes", "results_own_their_memory", *DEEP, *(id for id, *_ in FAR)}
 
 
 def test_padding_with_a_gradient_is_named_by_step_and_row():

@@ -51,6 +51,49 @@ def test_answers_that_are_kept_under_too_short_a_key_are_found(left_out):
     assert result.status == "failed"
 
 
+def key_without(left_out, case):
+    """What tells a case from others, without what is left out: an array, the parameters of a kind, or lengths."""
+    arrays = [array.tobytes() for name, array in case.arrays() if left_out not in (name, kind_of(name))]
+    return (case.config, case.x.shape, case.h_0 is None, *arrays, *(case.row_lengths if left_out != "lengths" else ()))
+
+
+@pytest.mark.parametrize("left_out", [*KINDS, "x", "h_0", "c_0", "lengths"])
+def test_the_last_answer_given_again_under_too_short_a_key_is_found(left_out):
+    class Target:
+        capabilities = conformance.Capabilities(cells=CELLS, projections=True, lengths=True, max_layers=2)
+        last = (), None
+
+        def forward(self, case):
+            key = key_without(left_out, reference.as_case(case))
+            if self.last[0] != key:
+                self.last = key, reference.forward(case)
+            return self.last[1]
+
+    [result] = conformance.check(Target, properties=["shapes.calls_are_independent"], diagnosis=False).results
+    assert result.status == "failed"
+
+
+@pytest.mark.parametrize("left_out", [*KINDS, "x", "h_0", "c_0", "lengths"])
+def test_gradients_of_the_last_forward_run_under_too_short_a_key_are_found(left_out):
+    class Target:
+        capabilities = conformance.Capabilities(
+            cells=CELLS, projections=True, lengths=True, max_layers=2, gradients=True
+        )
+        last = None
+
+        def forward(self, case):
+            self.last = reference.as_case(case)
+            return reference.forward(case)
+
+        def gradients(self, case, *d):
+            case = reference.as_case(case)
+            known = self.last is not None and key_without(left_out, self.last) == key_without(left_out, case)
+            return reference.gradients(self.last if known else case, *d)
+
+    [result] = conformance.check(Target, properties=["gradients.calls_are_independent"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 def test_what_is_wrong_without_any_call_before_is_told_so():
     class Target:
         capabilities = conformance.Capabilities(cells=("RNN_TANH",))

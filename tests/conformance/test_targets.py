@@ -37,6 +37,7 @@ WRONG = {
     "returns_too_much": ("shapes.shapes", "output has shape (1, 16384, 8192): 0.5 GB"),
     "returns_three": ("shapes.shapes", "forward returned a tuple of 3, must return two arrays"),
     "reuses_buffer": ("shapes.results_own_their_memory", "shares memory with an earlier result"),
+    "reuses_gradients": ("gradients.results_own_their_memory", "gradient of x shares memory with an earlier result"),
     "reverse_starts_in_padding": ("lengths.padded_row_is_row_alone", " on A and "),
     "rough_tanh": ("equivalence.activation", "must be"),
     "sigmoid_tanh": ("equivalence.activation", "must be"),

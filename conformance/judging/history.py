@@ -1,0 +1,61 @@
+"""What may have been called before a case: all but the same. Whatever is kept under too short a key then shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from reference_rnn import Case
+from reference_rnn.case import kind_of
+
+from .subject import Subject
+from .transforms import negative, rows, without_state
+
+Change = Callable[[Case], Case]
+FEW = 4  # cases in a row, where each is dear
+
+
+def one_by_one(target: Subject, case: Case) -> list[Case]:
+    """The case, the same with other parameters, and more that each differ from the one before in one thing alone.
+
+    What the target does not take stays as it is.
+    """
+    cases = [case]
+    for change in (turned(*case.parameters), *things(target, case)):
+        other = change(cases[-1])
+        if target.takes(other):
+            cases.append(other)
+    return cases
+
+
+def few_in_turn(target: Subject, case: Case) -> list[Case]:
+    """FEW of these cases that follow each other; from case to case others."""
+    cases = one_by_one(target, case)
+    start = sum(case.x.shape) % max(len(cases) - FEW + 1, 1)
+    return cases[start : start + FEW]
+
+
+def things(target: Subject, case: Case) -> Iterator[Change]:
+    """The changes of one thing: each kind of parameters is turned back, then x, each state, and which are given."""
+    for kind in sorted({kind_of(name) for name in case.parameters}):
+        yield turned(*(name for name in case.parameters if kind_of(name) == kind))
+    yield from (turned(name) for name, _ in case.arrays() if name not in case.parameters)
+    if target.capabilities.lengths and case.num_steps > 1 and case.num_rows:
+        yield one_step_less
+    if case.h_0 is not None:
+        yield without_state
+    if case.num_rows > 1:
+        yield lambda case: rows(case, [0])
+
+
+def turned(*names: str) -> Change:
+    """The change that turns the signs of some arrays."""
+    return lambda case: case.map(lambda name, array: negative(array) if name in names else array)
+
+
+def one_step_less(case: Case) -> Case:
+    """The case with its longest row one step shorter, where that leaves a step, and nothing else changed."""
+    lengths = np.array(case.row_lengths)
+    lengths[np.argmax(lengths)] -= lengths.max() > 1
+    return case.replace(lengths=lengths)
