@@ -29,7 +29,7 @@ from conformance.judging.history import few_in_turn
 from conformance.judging.judgement import first, index
 from conformance.judging.masks import gradients_through_masks, passes
 from conformance.judging.properties import Failure, NotApplicable, Run, agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import in_turn, mirror, rows, states, steps, with_padding, without_state
+from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
 from strategies import relaid
 from strategies.covering import PAST, SOME
@@ -276,11 +276,12 @@ def test_training(target, case):
 
 @prop(needs="gradients", about_memory=True)
 def test_memory_layout(target, case):
-    """Where the cotangents lie in memory does not matter."""
+    """Where arrays and cotangents lie in memory does not matter."""
     d = taken(target, cotangents(case))
-    run = gradient_run(target, case, d)
-    relaid_d = {name: relaid(array, layout) for (name, array), layout in zip(d.items(), in_turn(case))}
-    agree(gradient_run(target, case, relaid_d), run)
+    plain = gradient_run(target, case.map(lambda name, array: relaid(array, "C")), d)
+    for layouts in laid_out([*d, *(name for name, _ in case.arrays())]):
+        there = case.map(lambda name, array, layouts=layouts: relaid(array, layouts[name]))
+        agree(gradient_run(target, there, {name: relaid(array, layouts[name]) for name, array in d.items()}), plain)
 
 
 @prop(needs="gradients", lengths=False, models=2)

@@ -6,7 +6,7 @@ read: the target of the changed case is the changed target of the case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import cycle, islice
 from typing import Any
 
@@ -164,10 +164,11 @@ def saturated(case: Case, **gates: float) -> Case:
     return case.map(change)
 
 
-def in_turn(case: Case) -> Iterator[str]:
-    """Memory layouts for arrays, all of them one after the other; from case to case another one is the first."""
-    first = sum(case.x.shape) % len(UNUSUAL)
-    return islice(cycle(UNUSUAL), first, None)
+def laid_out(names: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Memory layouts by the names of arrays: next to each other others, and between them all for each array."""
+    names = list(names)
+    for turn in range(len(UNUSUAL)):
+        yield dict(zip(names, islice(cycle(UNUSUAL), turn, None)))
 
 
 def states(case: Case) -> list[tuple[str, np.ndarray]]:

@@ -13,7 +13,7 @@ from conformance.judging.judge import LEAST_CALLS
 from conformance.judging.judgement import Failure, agree
 from conformance.judging.properties import FEWEST
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import UNUSUAL, in_turn
+from conformance.judging.transforms import UNUSUAL, laid_out
 from conformance.trial.options import PROFILES, Options
 from conformance.trial.plan import Plan
 from reference_rnn import case
@@ -24,7 +24,9 @@ from strategies.memory import layout_of
 class Recorded:
     """A right target that notes what it is given."""
 
-    capabilities = conformance.Capabilities(cells=("LSTM",), max_layers=2, lengths=True, nonfinite=True, gradients=True)
+    capabilities = conformance.Capabilities(
+        cells=("LSTM",), max_layers=2, lengths=True, nonfinite=True, gradients=True, projections=True
+    )
 
     def __init__(self, cases):
         self.cases = cases
@@ -65,21 +67,24 @@ def test_an_instance_lives_for_sixty_calls():
     assert len(judged) > 20 and sum(calls >= LEAST_CALLS for calls in lives) >= len(judged)
 
 
-def test_memory_layouts_take_turns_over_arrays_and_cases():
-    seen = Counter()
-    for T in range(1, 4):
-        layouts = in_turn(case("RNN_TANH", T=T, N=2, I=2, H=2))
-        seen.update((place, next(layouts)) for place in range(3))
-    assert set(seen) == {(place, layout) for place in range(3) for layout in UNUSUAL}
+def test_memory_layouts_take_turns_over_arrays():
+    seen = [(name, layout) for layouts in laid_out("abcd") for name, layout in layouts.items()]
+    assert len(seen) == len(set(seen)) and set(seen) == {(name, layout) for name in "abcd" for layout in UNUSUAL}
+    assert all(one["a"] != one["b"] for one in laid_out("ab"))
 
 
-@pytest.mark.parametrize("name", ["x", "h_0", "weight_hh_l0"])
-@pytest.mark.parametrize("layout", UNUSUAL)
-def test_each_array_is_given_in_each_memory_layout(name, layout):
-    cases = []
-    report = conformance.check(Recorded(cases), properties=("shapes.memory_layout",), diagnosis=False)
-    assert report.results[0].status == "passed" and len(cases) == 2 * report.results[0].examples
-    assert layout in {layout_of(dict(reference.as_case(one).arrays())[name]) for one in cases}
+@pytest.mark.parametrize("id", ["shapes.memory_layout", "gradients.memory_layout"])
+def test_each_array_of_each_case_is_given_in_each_memory_layout(id):
+    cases, seen = [], {}
+    report = conformance.check(Recorded(cases), properties=(id,), diagnosis=False)
+    turns = len(UNUSUAL) + 1
+    assert report.results[0].status == "passed" and len(cases) == turns * report.results[0].examples
+    for number, one in enumerate(cases):
+        for name, array in reference.as_case(one).arrays():
+            if array.ndim > 1 and min(array.shape) > 1:  # smaller ones are the same in several layouts
+                seen.setdefault((name, number // turns), set()).add(layout_of(array))
+    assert {"x", "h_0", "c_0", "weight_ih_l0", "weight_hh_l0", "weight_hr_l0"} <= {name for name, _ in seen}
+    assert all(layouts == {"C", *UNUSUAL} for layouts in seen.values())
 
 
 def test_rows_share_the_calls_in_which_numbers_are_not_finite():
