@@ -53,8 +53,9 @@ class Reach(Ball):
 
     __slots__ = ("maybe",)
 
-    def __init__(self, mid: Any, rad: Any, maybe: Any, arithmetic: Arithmetic) -> None:
-        super().__init__(mid, rad, arithmetic)
+    def __init__(self, mid: Any, rad: Any, maybe: Any, like: Ball) -> None:
+        """like: the ball of the same number, which knows of how many terms and factors it is made."""
+        super().__init__(mid, rad, like.arithmetic, like.terms, like.last, like.parts)
         self.maybe = maybe
 
     @property
@@ -75,7 +76,16 @@ class Reach(Ball):
     @property
     def finite(self) -> Ball:
         """The ball where it is a finite number, and zero elsewhere."""
-        return Ball(np.where(np.isfinite(self.mid), self.mid, 0.0), self.rad, self.arithmetic)
+        mid = np.where(np.isfinite(self.mid), self.mid, 0.0)
+        return Ball(mid, self.rad, self.arithmetic, self.terms, self.last, self.parts)
+
+    @np.errstate(all="ignore")
+    def misses(self, value: np.ndarray) -> Any:
+        """Elementwise: is this a finite number for certain, and the value none that it may be?
+
+        Nothing is, where a recurrence may be computed in another order than step by step: balls here do not know it.
+        """
+        return ~self.odd & ~self.contains(value) & (self.arithmetic.order == "steps")
 
     def allows(self, value: np.ndarray) -> Any:
         """Elementwise: is NaN right where this is NaN, an infinity where it is one, and a number elsewhere?"""
@@ -95,7 +105,7 @@ class Reach(Ball):
         return given(Ball(mid, rad, self.arithmetic))
 
     def __neg__(self) -> Reach:
-        return Reach(-self.mid, self.rad, self.maybe, self.arithmetic)
+        return Reach(-self.mid, self.rad, self.maybe, self)
 
     def times(self, other: Any) -> Reach:
         """What a product may be; NaN or infinity times zero may be anything that some order gives."""
@@ -112,7 +122,7 @@ class Reach(Ball):
 
 def given(ball: Ball) -> Reach:
     """A number that is given, finite or not."""
-    return Reach(ball.mid, ball.rad, np.zeros(ball.shape, bool), ball.arithmetic)
+    return Reach(ball.mid, ball.rad, np.zeros(ball.shape, bool), ball)
 
 
 def settled(ball: Ball, nan: Any, plus: Any, minus: Any, maybe: Any, open_: Any = False) -> Reach:
@@ -124,12 +134,18 @@ def settled(ball: Ball, nan: Any, plus: Any, minus: Any, maybe: Any, open_: Any 
     open_ = open_ | np.isinf(ball.rad)
     mid = np.where(open_, ball.mid, np.where(plus, np.inf, np.where(minus, -np.inf, ball.mid)))
     rad = np.where(open_, np.inf, np.where(plus | minus, 0.0, ball.rad))
-    return Reach(np.where(nan, np.nan, mid), np.where(nan, 0.0, rad), maybe & ~nan, ball.arithmetic)
+    return Reach(np.where(nan, np.nan, mid), np.where(nan, 0.0, rad), maybe & ~nan, ball)
 
 
 def or_nan(x: Reach, maybe: Any) -> Reach:
     """The same, or NaN where it may be."""
-    return Reach(x.mid, x.rad, (x.maybe | maybe) & ~x.nan, x.arithmetic)
+    return Reach(x.mid, x.rad, (x.maybe | maybe) & ~x.nan, x)
+
+
+def in_ball(x: Reach, ball: Ball) -> Reach:
+    """The same, but the ball where it is a finite number."""
+    finite = np.isfinite(x.mid) & np.isfinite(x.rad)
+    return Reach(np.where(finite, ball.mid, x.mid), np.where(finite, ball.rad, x.rad), x.maybe, ball)
 
 
 @np.errstate(all="ignore")
@@ -150,7 +166,12 @@ def reached(case: Case, arithmetic: Arithmetic) -> Result:
         return like_case(case, Result(np.stack(steps) if steps else nothing, *states))
 
     mid, rad, maybe = stacked("mid"), stacked("rad"), stacked("maybe")
-    return mid.map(lambda name, array: Reach(array, getattr(rad, name), getattr(maybe, name) > 0, arithmetic))
+
+    def whole(name: str, array: np.ndarray) -> Reach:
+        ball = Ball(array, getattr(rad, name), arithmetic)
+        return Reach(ball.mid, ball.rad, getattr(maybe, name) > 0, ball)
+
+    return mid.map(whole)
 
 
 def summed(ball: Ball, products: list[tuple[Reach, Any]]) -> Reach:
@@ -177,7 +198,8 @@ def _(x: Reach, W_x: Any, h: Reach, W_h: Any, b_x: Any, b_h: Any) -> Reach:
 @affine_peephole.register
 def _(x: Reach, W_x: Any, h: Reach, W_h: Any, b_x: Any, b_h: Any, w: Any, c: Reach) -> Reach:
     weights = Ball(np.broadcast_to(w, c.shape), np.zeros(c.shape), c.arithmetic)
-    return total(affine(x, W_x, h, W_h, b_x, b_h), given(weights) * c)
+    ball = affine_peephole(x.finite, W_x, h.finite, W_h, b_x, b_h, w, c.finite)
+    return in_ball(total(affine(x, W_x, h, W_h, b_x, b_h), given(weights) * c), ball)
 
 
 @linear.register
@@ -208,7 +230,8 @@ def _(x: Reach) -> Reach:
 def _(z: Reach, n: Reach, h: Reach) -> Reach:
     # as n + z (h - n) or h + (1 - z) (n - h), infinities meet that do not here
     kept = (1 - z) * n
-    return or_nan(total(kept, z * h), np.isinf(n.mid) | np.isinf(h.mid))
+    mixed = in_ball(total(kept, z * h), mix(z.finite, n.finite, h.finite))
+    return or_nan(mixed, np.isinf(n.mid) | np.isinf(h.mid))
 
 
 def limit(f: Callable, z: Reach, *options: Any) -> Reach:
@@ -217,7 +240,7 @@ def limit(f: Callable, z: Reach, *options: Any) -> Reach:
     ball, value = f(near, *options), f(z.mid, *options)
     mid = np.where(np.isfinite(z.mid), ball.mid, value)
     rad = np.where(np.isinf(z.rad), np.inf, np.where(np.isfinite(mid), ball.rad, 0.0))
-    return Reach(mid, rad, z.maybe, z.arithmetic)
+    return Reach(mid, rad, z.maybe, ball)
 
 
 @tanh.register
@@ -287,7 +310,7 @@ def _(z: Reach) -> Reach:
 def _(z: Reach) -> Reach:
     infinite = np.isinf(z.mid)  # of which it is the sign, or one infinity divided by another
     soft = limit(softsign, z)
-    return or_nan(Reach(np.where(infinite, np.sign(z.mid), soft.mid), soft.rad, z.maybe, z.arithmetic), infinite)
+    return or_nan(Reach(np.where(infinite, np.sign(z.mid), soft.mid), soft.rad, z.maybe, soft), infinite)
 
 
 @select.register
@@ -295,7 +318,7 @@ def _(new: Reach, alive: Any, old: Any) -> Reach:
     if not isinstance(old, Reach):
         old = given(Ball(np.full(new.shape, old), np.zeros(new.shape), new.arithmetic))
     mid, rad = np.where(alive, new.mid, old.mid), np.where(alive, new.rad, old.rad)
-    chosen = Reach(mid, rad, np.where(alive, new.maybe, old.maybe), new.arithmetic)
+    chosen = Reach(mid, rad, np.where(alive, new.maybe, old.maybe), Ball(mid, rad, new.arithmetic, new.terms))
     return or_nan(chosen, np.where(alive, old.odd, new.odd))  # as a sum of both, each times a mask of zeros and ones
 
 
@@ -305,4 +328,4 @@ def _(first: Reach, *others: Reach) -> Reach:
     mid, rad, maybe = (
         np.concatenate(arrays, axis=-1) for arrays in zip(*((part.mid, part.rad, part.maybe) for part in parts))
     )
-    return Reach(mid, rad, maybe, first.arithmetic)
+    return Reach(mid, rad, maybe, join(*(part.finite for part in parts)))

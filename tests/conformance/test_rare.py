@@ -138,6 +138,31 @@ def test_an_infinite_state_that_is_cut_off_is_found(cell, state):
     assert result.status == "failed" and f"infinity is in {state}" in result.message
 
 
+@pytest.mark.parametrize("cells", [("RNN_TANH",), ("LSTM",)])
+def test_an_infinity_that_loses_its_sign_is_found(cells):
+    class Target:
+        capabilities = conformance.Capabilities(cells=cells, nonfinite=True)
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            return reference.forward(case.map(lambda name, array: np.where(np.isneginf(array), np.inf, array)))
+
+    [result] = conformance.check(Target, properties=["nonfinite.propagation"], diagnosis=False).results
+    assert result.status == "failed" and "-infinity is in x" in result.message
+
+
+def test_what_is_wrong_with_finite_numbers_is_not_laid_to_infinities():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("LSTM",), nonfinite=True)
+
+        def forward(self, case):
+            output, states = reference.forward(case)
+            return 0.75 * output, states
+
+    [result] = conformance.check(Target, properties=["nonfinite.propagation"], diagnosis=False).results
+    assert result.status == "passed"
+
+
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("value", [7.0, np.nan])
 @pytest.mark.sample(every=4)

@@ -225,3 +225,40 @@ def test_what_is_finite_stays_within_what_balls_allow(seed):
         assert not must.odd.any()
         assert (must.mid == ball.mid).all() or np.allclose(must.mid, ball.mid)
         assert (must.rad >= 0).all() and must.allows(ball.mid).all()
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("profile", ["strict", "lenient", "half-sums", "flush-to-zero"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_what_is_finite_has_the_room_that_its_ball_has(cell, profile, dtype):
+    allowed = Allowed(cells=[cell], dtypes=[dtype], lengths=True, bidirectional=True, max_layers=3, projections=True)
+    drawn = calm_from_block(bytes(range(BLOCK_SIZE)), allowed)
+    a = arithmetic(dtype, profile)
+    balls = forward(drawn, a)
+    for name, must in reached(drawn, a).items():
+        room = getattr(balls, name).rad
+        assert (must.rad >= (1 - 1e-9) * room).all() and room.any()
+
+
+@pytest.mark.parametrize("function", [tanh, sigmoid, hard_sigmoid])
+def test_of_an_infinity_comes_its_own_limit_and_no_other(function):
+    for value in (INF, -INF):
+        reach = function(number(value))
+        assert not reach.misses(function(np.array([[value]]))).any()
+        assert reach.misses(function(np.array([[-value]]))).all()
+
+
+def test_where_either_is_right_or_the_order_is_free_nothing_is_missed():
+    assert not relu(number(-INF)).misses(np.array([[7.0]])).any()
+    assert not number(INF).misses(np.array([[7.0]])).any() and not number(NAN).misses(np.array([[7.0]])).any()
+    assert number(0.5).misses(np.array([[7.0]])).all()
+    assert not number(0.5, a=arithmetic("float32", order="scan")).misses(np.array([[7.0]])).any()
+
+
+def test_an_infinity_leaves_other_units_the_room_that_they_have():
+    drawn = dense("LSTM", L=1)
+    drawn.x[1, 0, 0] = INF
+    drawn.parameters["weight_ih_l0"][:] = np.array([1.0, 0.25])
+    for name, must in reached(drawn, A).items():
+        assert not must.misses(getattr(forward(drawn), name).astype(np.float32)).any()
+        assert must.misses(-getattr(forward(drawn), name)).any()
