@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from strategies.integers import representable
 
 from .places import Same
 from .words import Side, about, contrast, show_both
+
+T = TypeVar("T")
 
 
 class Failure(AssertionError):
@@ -81,6 +83,14 @@ def claimed(condition: bool) -> None:
     """The property says something about this target only if the condition is true."""
     if not condition:
         raise Refused
+
+
+def right_at_first(judge: Callable[..., T], *given: Any) -> T:
+    """What ``judge`` returns; NotApplicable where it fails, since the case is wrong before anything is changed."""
+    try:
+        return judge(*given)
+    except Failure:
+        raise NotApplicable from None
 
 
 @dataclass

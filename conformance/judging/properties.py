@@ -24,6 +24,7 @@ from .judgement import (
     applicable,
     claimed,
     fail,
+    right_at_first,
     steps_agree,
     within,
 )
@@ -31,7 +32,7 @@ from .subject import Subject
 
 __all__ = [
     "GRUS", "PLAIN", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable",
-    "claimed", "fail", "prop", "steps_agree", "within",
+    "claimed", "fail", "prop", "right_at_first", "steps_agree", "within",
 ]  # fmt: skip
 
 PLAIN = ("RNN_TANH", "RNN_RELU")
