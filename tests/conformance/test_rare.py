@@ -57,6 +57,24 @@ def key_without(left_out, case):
     return (case.config, case.x.shape, case.h_0 is None, *arrays, *(case.row_lengths if left_out != "lengths" else ()))
 
 
+@pytest.mark.parametrize("kind", ["weight_ih", "weight_hh", "weight_hr"])
+def test_memory_order_is_found_in_parameters_that_are_kept(kind):
+    class Target:
+        capabilities = conformance.Capabilities(cells=CELLS, projections=True, max_layers=2)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            key = (case.config, *(array.tobytes() for array in case.parameters.values()))
+            read = {n: a.ravel("K").reshape(a.shape) for n, a in case.parameters.items() if kind_of(n) == kind}
+            return reference.forward(case.replace(parameters=self.kept.setdefault(key, case.parameters | read)))
+
+    [result] = conformance.check(Target, properties=["shapes.memory_layout"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 @pytest.mark.parametrize("left_out", [*KINDS, "x", "h_0", "c_0", "lengths"])
 def test_the_last_answer_given_again_under_too_short_a_key_is_found(left_out):
     class Target:
