@@ -27,7 +27,7 @@ from conformance.judging.gradients import (
     slope_agrees,
     taken,
 )
-from conformance.judging.history import few_in_turn, one_by_one
+from conformance.judging.history import few_in_turn, one_by_one, right_in_place
 from conformance.judging.judgement import first, index
 from conformance.judging.masks import gradients_through_masks, passes
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop, right_at_first
@@ -280,8 +280,7 @@ def test_memory_layout(target, case):
     plain, *others = one_by_one(target, case.map(lambda name, array: relaid(array, "C")))
     right_at_first(gradients_right, target, plain, d)
     for layouts, other in zip(laid_out([*d, *(name for name, _ in case.arrays())]), cycle(others)):
-        there = other.map(lambda name, array, layouts=layouts: relaid(array, layouts[name]))
-        gradients_right(target, there, {name: relaid(array, layouts[name]) for name, array in d.items()})
+        right_in_place(gradients_right, target, other, layouts, **d)
 
 
 @prop(needs="gradients", lengths=False, models=2)
