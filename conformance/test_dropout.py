@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from conformance.judging.masks import ENOUGH, FALSE_ALARM, PROBABILITIES, TWICE, passes, seen, unheard
-from conformance.judging.properties import agree, claimed, fail, prop
+from conformance.judging.masks import PROBABILITIES, TWICE, drawn_apart, often, passes, seen, unheard
+from conformance.judging.properties import agree, claimed, prop
 
 
 @prop(needs="dropout", models=1)
@@ -53,17 +51,6 @@ def test_lowest_layer_stays(target, case):
 def test_mask(target, case):
     """Between layers a number is 0 or x / (1 - p), with the right frequency, and at random wherever it stands."""
     p = PROBABILITIES[(case.config.hidden_size + case.config.num_layers) % len(PROBABILITIES)]
-    kept = seen(target, case, masks=1, p=p)
-    for axis, name in enumerate(("step", "row", "unit")):
-        slices = np.moveaxis(kept, axis, 0).reshape(kept.shape[axis], -1)
-        n, size = slices.shape
-        if (p**n + (1 - p) ** n) ** size < FALSE_ALARM and (slices == slices[0]).all():
-            fail("pattern:output", f"the same numbers are dropped in every {name}; masks must be drawn for each {name}")
-        if n * n * (p**2 + (1 - p) ** 2) ** size < FALSE_ALARM and len(np.unique(slices, axis=0)) < n:
-            fail("pattern:output", f"the same numbers are dropped in two {name}s; masks must be drawn for each {name}")
-        for number, mine in enumerate(slices):
-            if n * max(p, 1 - p) ** size < FALSE_ALARM and len(np.unique(mine)) == 1:
-                done = "kept" if mine.any() else "dropped"
-                fail("pattern:output", f"{name} {number} is {done} as a whole; every number is dropped by itself")
+    drawn_apart(seen(target, case, masks=1, p=p), p)
     if case.config.num_layers > 2:
-        seen(target, case, masks=2, p=TWICE, enough=ENOUGH)
+        often(seen(target, case, masks=2, p=TWICE), 2, TWICE)

@@ -25,6 +25,7 @@ SELDOM = 0.2  # of the right cases: a condition that so few of them meet says en
 RARE = 0.08  # the same for two conditions
 DEEP = 4  # wrong answers of stacked layers that are looked into
 ALONE = 5  # wrong answers that are asked for again, each of a new instance
+FEWEST = 3  # wrong answers from which something follows about all: of one or two, too much is true by chance
 
 # What a case can be, in words that go behind "where".
 FEATURES: dict[str, Callable[[Case], bool]] = {
@@ -164,10 +165,10 @@ def facts(answered: Sequence[Answered], stated: bool = False, shown: Sequence[Ca
     elif not stated:
         yield of if right else "every probe is wrong"
     heard = [a for a in wrong if a.given is not None]
-    if heard:
+    if len(heard) >= FEWEST:
         yield from parts(heard)
         steps = [a for a in heard if a.probe.d is None and a.probe.case.num_steps]
-        if steps:
+        if len(steps) >= FEWEST:
             yield from places(steps)
 
 
@@ -187,7 +188,7 @@ def condition(wrong: Sequence[Case], right: Sequence[Case], shown: Sequence[Case
 
     shown  other cases that are wrong, not counted: no condition is said that does not hold for them
     """
-    if not right:
+    if not right or len(wrong) < FEWEST:
         return None
     bad, good = (
         {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()}
@@ -266,9 +267,8 @@ def parts(wrong: Sequence[Answered]) -> Iterator[str]:
 def places(wrong: Sequence[Answered]) -> Iterator[str]:
     """Directions and steps in which the top layer departs from its own previous step."""
     directions, first, rows = set(), [], set()
-    for a in wrong:
-        if not telling(a):
-            continue
+    told = [a for a in wrong if telling(a)]
+    for a in told:
         case, output = a.probe.case, (a.given or {})["output"]
         ball = anchored(case, output, a.arithmetic).output
         for at in map(tuple, np.argwhere(~ball.contains(output)).tolist()):

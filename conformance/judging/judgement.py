@@ -29,11 +29,13 @@ class Failure(AssertionError):
     given, must, room  what it is, what it must be, and how far from that it may be; for two runs that do not
                        agree, must is the number of the other one
     same               which two numbers of the calls that it is about must be the same
+    shows              what of the message is the same whenever a mistake is the same, beside the number that is wrong
     """
 
     def __init__(
         self, kind: str, message: str, about: tuple[Any, ...] = (), *, name: str = "", at: tuple[int, ...] = (),
         given: float | None = None, must: float | None = None, room: float | None = None, same: Same | None = None,
+        shows: str = "",
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.kind = kind
@@ -42,6 +44,7 @@ class Failure(AssertionError):
         self.name, self.at = name, at
         self.given, self.must, self.room = given, must, room
         self.same = same
+        self.shows = shows
 
     @property
     def sort(self) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,18 +13,23 @@ from reference_rnn import Arithmetic, Case, Cell, forward, gradients
 from reference_rnn.case import gate_rows
 
 from .gradients import cotangents, gradients_within, recorded_run, taken
-from .judgement import Failure, Run, applicable, claimed, fail, index
+from .judgement import Failure, Run, applicable, claimed, fail, first, index
 from .subject import Subject
 from .transforms import saturated
 
-# Every statistical statement may be false of a correct target once in so many cases: with at most
-# 5,024 cases of twelve statements each in a run, that is less than 1e-12 in all.
-FALSE_ALARM = 1e-17
+# Every statistical statement may be false of a correct target once in so many cases: with at most 5,024 cases in a
+# run, that is less than 1e-12 in all. The statements of a case: how often one mask keeps a number, and two together;
+# and of each of four axes, that no slice is all the same, and that no two agree by more or less than chance. Each
+# may be made after any number of calls, since what these gave says whether there is one more.
+STATEMENTS = 2 + 4 * 2
+CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted
+FALSE_ALARM = 1e-18
 PROBABILITIES = (0.25, 0.3, 0.75, 0.1)  # 1 / (1 - p) is a number of few digits in one of two
 TWICE = 0.75  # where one mask and two on top of each other differ most
 ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
+AXES = ("call", "step", "row", "unit")  # of masks
+SHORT, LONG = 12, 40  # steps and rows: a mask that repeats every 16, or every 20, shows in one of two
 FEW = 32  # numbers of which some are dropped and some are not
-CALLS = 10  # that may be made for so many, of a target whose sizes are restricted
 
 
 def passes(cell: Cell) -> bool:
@@ -81,7 +86,8 @@ def see_through(case: Case, masks: int, p: float, restricted: Collection[str]) -
     c = case.config
     steps, rows = case.num_steps, case.num_rows
     if not restricted:
-        steps, rows = 12, max(12, ENOUGH // (12 * c.num_directions * c.hidden_size) + 1)
+        steps, rows = (LONG, SHORT) if (steps + rows) % 2 else (SHORT, LONG)
+        rows = max(rows, ENOUGH // (steps * c.num_directions * c.hidden_size) + 1)
     shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
     given = (("h_0", case.h_0), ("c_0", case.c_0))  # of which a gate that is all but shut would let a trace through
     states = {name: None if s is None else np.zeros(shape, s.dtype) for name, s in given}
@@ -99,18 +105,24 @@ def kept_of(run: Run, value: float, whole: float, room: float, p: float) -> np.n
     """Which numbers reached the output of a case that can be seen through; all others are 0, these are scaled up."""
     output = run.result.output / value - 1
     kept = abs(output) > whole / 2
-    wrong = np.where(kept, abs(output - whole), abs(output)) > room
-    if wrong.any():
-        at = tuple(np.argwhere(wrong)[0].tolist())
-        place = list(index(run, "output", at))
-        fail("mask:output", f"output{place} shows {output[at]:.6g} of x, must be 0 or {whole:.6g}, for p = {p}")
+    must = np.where(kept, whole, 0.0)
+    off = abs(output - must)
+    if not (off <= room).all():
+        farthest = off == off.max() if np.isfinite(off).all() else ~np.isfinite(off)
+        at = first(farthest)  # which shows the same whatever is drawn
+        place, given = list(index(run, "output", at)), float(output[at])
+        fail(
+            "mask:output", f"output{place} shows {given:.6g} of x, must be 0 or {whole:.6g}, for p = {p}",
+            given=given, must=float(must[at]), room=room,
+        )  # fmt: skip
     return kept
 
 
-def seen(target: Subject, case: Case, masks: int, p: float, enough: int = 0) -> np.ndarray:
-    """Which numbers one or two masks on top of each other let through; their size and frequency are judged.
+def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
+    """Which numbers one or two masks on top of each other let through; their size is judged.
 
-    enough: of so many numbers; where sizes are restricted, in more than one call
+    Of two calls, and of more where sizes are restricted: (calls, T, N, D*H). One call stands for all that give the
+    same: who starts at the same place in every call says nothing new.
     """
     claimed("output" in target.capabilities.outputs)
     visible, value = see_through(case, masks, p, target.capabilities.sizes_drawn)
@@ -122,12 +134,11 @@ def seen(target: Subject, case: Case, masks: int, p: float, enough: int = 0) -> 
     for _ in range(CALLS):
         kept = kept_of(target(visible), value, whole, room, p)
         if any(np.array_equal(kept, before) for before in found):
-            break  # who starts at the same place in every call says nothing new
-        found.append(kept)
-        if len(found) * kept.size >= enough:
             break
-    often(np.concatenate([kept.ravel() for kept in found]), masks, p)
-    return found[0]
+        found.append(kept)
+        if len(found) > 1 and len(found) * kept.size >= ENOUGH:
+            break
+    return np.stack(found)
 
 
 def often(kept: np.ndarray, masks: int, p: float) -> None:
@@ -139,11 +150,91 @@ def often(kept: np.ndarray, masks: int, p: float) -> None:
             "frequency:output",
             f"{between} kept {share:.3f} of {kept.size} numbers, must be about {must:.3f}, for p = {p}: "
             f"chance explains that less than once in {1 / FALSE_ALARM:.0e} times",
-        )
+            given=share, must=must, room=spread(kept.size),
+        )  # fmt: skip
+
+
+def drawn_apart(kept: np.ndarray, p: float) -> None:
+    """Fails where chance does not explain what a mask (calls, T, N, D*H) kept: how often, how alike, or a whole slice.
+
+    Slices that are the same are said first, then what chance explains least: where rows share a mask, the steps have
+    too few numbers to agree about as often as they must.
+    """
+    must = p**2 + (1 - p) ** 2
+    along = {name: np.moveaxis(kept, axis, 0).reshape(kept.shape[axis], -1) for axis, name in enumerate(AXES)}
+    found = [one for name, slices in along.items() for one in agreements(slices, name)]
+    limit = -math.log(FALSE_ALARM)
+    odd = max(
+        (one for one in found if one.surprise(must) > limit and kept.any() and not kept.all()),
+        key=lambda one: (one.share == 1, one.surprise(must)), default=None,
+    )  # fmt: skip
+    how_many = kept.size * divergence(float(kept.mean()), 1 - p)
+    if odd and (odd.share == 1 or odd.surprise(must) > how_many):
+        slices = along[odd.axis]
+        text = (
+            f"the same numbers are dropped in every {odd.axis}" if (slices == slices[0]).all() else
+            f"the masks of {odd.where} agree in {odd.share:.3f} of {odd.size} numbers, must be about {must:.3f}, "
+            f"for p = {p}"
+        )  # fmt: skip
+        fail(
+            "pattern:output", f"{text}; masks must be drawn for each {odd.axis}",
+            given=odd.share, must=must, room=spread(odd.size), shows=odd.where,
+        )  # fmt: skip
+    often(kept, 1, p)
+    for name, slices in along.items():
+        for number, mine in enumerate(slices):
+            if len(slices) * max(p, 1 - p) ** mine.size < FALSE_ALARM and len(np.unique(mine)) == 1:
+                done = "kept" if mine.any() else "dropped"
+                fail("pattern:output", f"{name} {number} is {done} as a whole; every number is dropped by itself")
+
+
+class Agreement(NamedTuple):
+    """In what share of so many numbers slices of a mask agree with others: one of the statements about an axis."""
+
+    axis: str
+    where: str
+    share: float
+    size: int
+    statements: int
+
+    def surprise(self, must: float) -> float:
+        """Minus the logarithm of a bound on the chance that any of the statements is as far from what it must be."""
+        return self.size * divergence(self.share, must) - math.log(2 * self.statements)
+
+
+def agreements(slices: np.ndarray, axis: str) -> Iterator[Agreement]:
+    """The slices (n, size) of an axis with each other: all that lie equally far apart, then the pairs that stand out.
+
+    Two numbers that are drawn apart agree with the same chance. But of three in a row, the first agrees with the second
+    more often where the second agrees with the third. So no number is counted twice: of those that lie k apart, each
+    block of k is taken with the next one, first the blocks 0 and 1, 2 and 3 and so on, then 1 and 2, 3 and 4. These are
+    up to 2 (n - 1) statements, with those about pairs not more than n².
+    """
+    n, size = slices.shape
+    if n < 2:
+        return
+    signs = 2.0 * slices - 1
+    table = (1 + signs @ signs.T / size) / 2
+    for apart in range(1, n):
+        begins = np.arange(n - apart)
+        for second in range(2):
+            mine = begins[begins // apart % 2 == second]
+            if mine.size:
+                share = float(table[mine, mine + apart].mean())
+                yield Agreement(axis, f"{axis}s {apart} apart", share, mine.size * size, n**2)
+    rows, columns = np.triu_indices(n, 1)
+    shares = table[rows, columns]
+    for at in (shares.argmax(), shares.argmin()):
+        yield Agreement(axis, f"{axis}s {rows[at]} and {columns[at]}", float(shares[at]), size, n**2)
+
+
+def spread(size: int) -> float:
+    """How far chance leads a share of so many numbers (Hoeffding)."""
+    return math.sqrt(-math.log(FALSE_ALARM / 2) / (2 * size))
 
 
 def divergence(share: float, must: float) -> float:
-    """Kullback and Leibler's, of two coins; exp(-n) times it bounds the chance of such a share (Chernoff)."""
+    """Kullback and Leibler's, of two coins; exp(-n) times it bounds the chance of such a share or more (Chernoff)."""
     return sum(a * math.log(a / b) for a, b in ((share, must), (1 - share, 1 - must)) if a)
 
 

@@ -11,8 +11,17 @@ from conformance.adapters import reference
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults import FAULTS
 from conformance.judging.judgement import Failure
-from conformance.judging.masks import FALSE_ALARM, divergence, often
-from reference_rnn import CELLS
+from conformance.judging.masks import (
+    AXES,
+    CALLS,
+    FALSE_ALARM,
+    STATEMENTS,
+    agreements,
+    divergence,
+    drawn_apart,
+    often,
+)
+from reference_rnn import CELLS, forward
 from reference_rnn import gradients as gradients_of
 
 CLAIMS = replace(reference.capabilities, cells=("RNN_RELU", "LSTM"), dtypes=("float32",), options=())
@@ -116,7 +125,109 @@ def test_how_many_are_kept_is_judged_by_a_bound_on_chance():
 
 
 def test_a_run_cries_wolf_less_than_once_in_1e12():
-    assert 5_024 * 12 * FALSE_ALARM < 1e-12
+    assert 5_024 * STATEMENTS * CALLS * FALSE_ALARM < 1e-12
+
+
+def drawn(p, shape, seed=0):
+    """Masks (calls, T, N, D*H) as they must be."""
+    return np.random.default_rng(seed).random(shape) >= p
+
+
+def repeated(array, every, axis):
+    """An array whose slices come again after so many."""
+    return np.take(array, np.arange(array.shape[axis]) % every, axis)
+
+
+def antithetic(uniform):
+    """Numbers of which each row of odd number has what the one before it has left."""
+    uniform[:, :, 1::2] = 1 - uniform[:, :, ::2][:, :, : uniform.shape[2] // 2]
+    return uniform
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.3, 0.75])
+@pytest.mark.parametrize("axis, name", list(enumerate(AXES)))
+def test_slices_that_come_again_are_found_at_their_distance(p, axis, name):
+    shape = [2, 12, 12, 8]
+    shape[axis] = 40
+    with pytest.raises(Failure, match=rf"the masks of {name}s 16 apart agree in 1\.000 of \d+ numbers") as raised:
+        drawn_apart(repeated(drawn(p, shape), 16, axis), p)
+    assert raised.value.shows == f"{name}s 16 apart"
+
+    with pytest.raises(Failure, match=f"the same numbers are dropped in every {name}"):
+        drawn_apart(repeated(drawn(p, shape), 1, axis), p)
+
+
+@pytest.mark.parametrize("p", [0.25, 0.3, 0.75])
+def test_neighbours_with_opposite_masks_are_found(p):
+    kept = antithetic(np.random.default_rng(0).random((2, 12, 40, 4))) >= p
+    with pytest.raises(Failure, match="the masks of rows 1 apart agree in"):
+        drawn_apart(kept, p)
+
+
+def test_one_pair_that_agrees_is_found_among_many():
+    kept = drawn(0.3, (2, 12, 40, 8))
+    kept[:, 9] = kept[:, 4]
+    with pytest.raises(Failure, match="the masks of steps 4 and 9 agree in"):
+        drawn_apart(kept, 0.3)
+
+
+def test_what_is_kept_throughout_is_a_matter_of_how_often():
+    with pytest.raises(Failure, match=r"one mask kept 1\.000"):
+        drawn_apart(np.ones((1, 12, 40, 4), bool), 0.3)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.75])
+@pytest.mark.parametrize("shape", [(2, 40, 12, 4), (2, 12, 84, 1), (10, 3, 2, 2), (1, 1, 1, 1)], ids=str)
+def test_masks_that_are_drawn_are_never_rejected(p, shape):
+    for seed in range(40):
+        drawn_apart(drawn(p, shape, seed), p)
+
+
+def test_agreements_are_binomial_along_each_axis():
+    """Their variance is that of independent numbers: with p = 0.1, it is twice that if numbers are counted twice."""
+    p, shares = 0.1, []
+    for seed in range(2000):
+        first, *_ = agreements(drawn(p, (40, 6), seed), "step")
+        shares.append(first.share)
+    must = p**2 + (1 - p) ** 2
+    assert first.size == 120 and np.mean(shares) == pytest.approx(must, abs=0.005)
+    assert np.var(shares) == pytest.approx(must * (1 - must) / first.size, rel=0.15)
+
+
+class Drawing(KeepsToItself):
+    """Draws its masks in a way of its own."""
+
+    way = staticmethod(lambda kept: kept)
+
+    def forward(self, case):
+        given, p = reference.as_case(case), case.config.dropout
+        if not case.training or not 0 < p < 1:
+            return reference.forward(case)
+        width = case.config.num_directions * case.config.hidden_size
+        shape = (case.config.num_layers - 1, case.num_steps, case.num_rows, width)
+        result = forward(given, masks=list((self.way(np.random.random(shape)) >= p) / (1 - p)))
+        output, *final = (array.astype(case.x.dtype) for _, array in result.items())
+        return output, tuple(final) if case.config.num_states == 2 else final[0]
+
+
+@pytest.mark.parametrize(
+    "way, found",
+    [
+        (lambda uniform: uniform, None),
+        (lambda uniform: repeated(uniform, 16, 1), "steps 16 apart"),
+        (lambda uniform: repeated(uniform, 16, 2), "rows 16 apart"),
+        (antithetic, "rows 1 apart"),
+    ],
+)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_mask_that_is_not_drawn_for_every_number_fails(way, found, seed):
+    class Target(Drawing):
+        capabilities = replace(CLAIMS, projections=False)
+
+    Target.way = staticmethod(way)
+    [result] = conformance.check(Target, properties=["dropout.mask"], seed=seed, diagnosis=False).results
+    assert result.status == ("failed" if found else "passed"), result.message
+    assert found is None or found in result.message
 
 
 class WrongInTraining:
