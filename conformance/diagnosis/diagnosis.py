@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from math import inf
+
+import numpy as np
 
 from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.faults import FAULTS
@@ -17,7 +20,7 @@ from conformance.faults.patching import Fault
 from conformance.faults.wiring import narrowly
 from conformance.harness.load import Target, open_target
 from conformance.judging.data import case_from_data
-from conformance.judging.judge import judge_case
+from conformance.judging.judge import covering_cases, failure_on, judge_case
 from conformance.judging.judgement import Failure
 from conformance.judging.properties import Property
 from conformance.judging.subject import Subject
@@ -25,7 +28,7 @@ from reference_rnn import Case, Cell
 
 from .asking import Bench
 from .faulty import FaultyTarget, RoundingTarget
-from .localisation import error_map, left_out, right_alone, silent, what_is_known
+from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
 from .measured import Sentences, findings_of, measured, wrong_dtypes
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
@@ -35,6 +38,8 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
 BY_EQUATIONS = {"equivalence.first_look", "equivalence.steps", "gradients.back_propagation"}
+OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
+COMPARED = 6  # failures that a mistake must give alike
 JUDGING = 5  # evaluations that one judgement of a faulty reference is worth
 
 
@@ -88,10 +93,11 @@ def diagnose(
         sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known) or not searches)
         in_vain = led_on(in_vain, leads, explained)
     findings = by_numbers(explained)
-    told_apart = all(a.right for a in answered) or not BY_EQUATIONS & {result.id for result in failed}
+    wrong = [a for a in answered if not a.right]
+    told_apart = not wrong or not BY_EQUATIONS & {result.id for result in failed}
     if told_apart and not findings:
         progress("comparing what fails")
-        findings = by_properties(properties, failed, passed, Work(JUDGEMENTS, deadline))
+        findings = by_properties(target, properties, failed, passed, wrong, Work(JUDGEMENTS, deadline))
     unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
     stated = {cell for cells in sentences.values() for cell in cells}
@@ -171,19 +177,64 @@ def by_numbers(explained: Mapping[Search, Sequence[Fault]]) -> list[Finding]:
 
 
 def by_properties(
-    properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str], work: Work
-) -> list[Finding]:
-    """The faults that fail in the same words where no probe shows a difference: what is random, or about memory."""
+    target: Target, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
+    wrong: Sequence[Answered], work: Work,
+) -> list[Finding]:  # fmt: skip
+    """The fault that fails alike where no probe says which it is: what is random, or about memory.
+
+    Each of several would explain all that fails, so that only one of them can be the mistake: then none is named.
+    """
     failed = [result for result in failed if result.case]
+    own = [(properties[result.id], case_from_data(result.case)) for result in failed[:COMPARED]]
+    failures = [steady_failure(prop, target, case) for prop, case in own]
     found = []
     for fault in FAULTS.values():
         if not {result.id for result in failed} & set(fault.killed_by) or set(fault.killed_by) & set(passed):
             continue
         if work.over:
             break
-        if all(fails_alike(FaultyTarget(fault), properties[result.id], result, work) for result in failed[:6]):
+        faulty = open_target(FaultyTarget(fault))
+        work.spend(JUDGING * len(own))
+        alike = all(same_failure(its, failure_on(prop, faulty, case)) for (prop, case), its in zip(own, failures))
+        if alike and (fault.stateful or is_seen(fault, wrong)):
             found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
-    return found[:3]
+    if len(found) > 1:
+        prop = own[0][0]
+        cases = list(islice(covering_cases(prop, prop.allowed(target.capabilities)), OTHERS))
+        where = fails_where(prop, target, cases)
+        faulty = {one.fault: open_target(FaultyTarget(FAULTS[one.fault])) for one in found}
+        found = [one for one in found if fails_where(prop, faulty[one.fault], cases) == where]
+    return found if len(found) == 1 else []
+
+
+def fails_where(prop: Property, target: Target, cases: Sequence[Case]) -> list[bool]:
+    """On which of some cases a property fails."""
+    return [failure_on(prop, target, case) is not None for case in cases]
+
+
+def is_seen(fault: Fault, wrong: Sequence[Answered]) -> bool:
+    """Whether a mistake is wrong on its own in some probes, too."""
+    subject = Subject(open_target(FaultyTarget(fault)))
+    return not any(right_anew(subject, a) for a in smallest(wrong))
+
+
+def steady_failure(prop: Property, target: Target, case: Case) -> Failure | None:
+    """How a target fails on a case, without what chance makes another one the next time."""
+    failure, again = (failure_on(prop, target, case) for _ in range(2))
+    if failure is None or same_failure(failure, again):
+        return failure
+    return Failure(failure.kind, failure.message)
+
+
+def same_failure(its: Failure | None, other: Failure | None) -> bool:
+    """Whether another failure says the same as one of a target: in its words, and of its number but for its room."""
+    if its is None or other is None or without_numbers(its.message) != without_numbers(other.message):
+        return False
+    if its.given is None and not its.shows:
+        return True
+    room = (its.room or 0.0) + (other.room or 0.0)
+    given, number = (np.nan if one.given is None else one.given for one in (its, other))
+    return its.shows == other.shows and bool(np.isclose(given, number, rtol=0, atol=room, equal_nan=True))
 
 
 def explained_by(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -104,23 +104,33 @@ def what_is_known(
 
 def right_alone(subject: Subject, answered: Sequence[Answered], calls: Work) -> list[str]:
     """A sentence, where what was wrong is right if a new instance is called with it alone."""
-    wrong = sorted((a for a in answered if not a.right and a.given is not None), key=lambda a: a.probe.size)[:ALONE]
+    wrong = smallest(a for a in answered if not a.right)
     right = 0
     for a in wrong:
         if calls.over:
             return []
         calls.spend()
-        try:
-            subject.restart()
-            right += replace(a, given=asked(subject, a.probe)).right
-        except (Failure, NotApplicable):
-            continue
+        right += right_anew(subject, a)
     if not right:
         return []
     return [
         f"{right} of {len(wrong)} wrong answers are right when a new instance is called with them alone: "
         "something is kept between calls, or it is not the same every time"
     ]
+
+
+def right_anew(subject: Subject, answered: Answered) -> bool:
+    """Whether a new instance that is called with a probe alone gives the right answer to it."""
+    try:
+        subject.restart()
+        return replace(answered, given=asked(subject, answered.probe)).right
+    except (Failure, NotApplicable):
+        return False
+
+
+def smallest(wrong: Iterable[Answered]) -> list[Answered]:
+    """The answers to the smallest probes, a few of those that there are."""
+    return sorted((a for a in wrong if a.given is not None), key=lambda a: a.probe.size)[:ALONE]
 
 
 def silent(answered: Sequence[Answered], cells: Collection[str]) -> list[str]:

@@ -123,6 +123,19 @@ def judge_case(prop: Property, target: Target, case: Case) -> PropertyResult:
     return judging.result
 
 
+def failure_on(prop: Property, target: Target, case: Case) -> Failure | None:
+    """How one property fails on one case; None if it does not, or says nothing about it."""
+    judging = Judging(prop, subject_of(target), PropertyResult(prop.id, "inconclusive", prop.statement))
+    try:
+        judging.restart()
+        judging.one(case)
+    except Found:
+        return judging.failure
+    except NotRun:
+        pass
+    return None
+
+
 class Found(Exception):
     """A counterexample has been found: stop drawing cases."""
 

@@ -27,6 +27,7 @@ FALSE_ALARM = 1e-18
 PROBABILITIES = (0.25, 0.3, 0.75, 0.1)  # 1 / (1 - p) is a number of few digits in one of two
 TWICE = 0.75  # where one mask and two on top of each other differ most
 ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
+SHOWN = 8  # different numbers by which mistakes are told apart
 AXES = ("call", "step", "row", "unit")  # of masks
 SHORT, LONG = 12, 40  # steps and rows: a mask that repeats every 16, or every 20, shows in one of two
 FEW = 32  # numbers of which some are dropped and some are not
@@ -113,7 +114,7 @@ def kept_of(run: Run, value: float, whole: float, room: float, p: float) -> np.n
         place, given = list(index(run, "output", at)), float(output[at])
         fail(
             "mask:output", f"output{place} shows {given:.6g} of x, must be 0 or {whole:.6g}, for p = {p}",
-            given=given, must=float(must[at]), room=room,
+            given=given, must=float(must[at]), room=room, shows=str(np.unique(output.round(3) + 0.0)[:SHOWN]),
         )  # fmt: skip
     return kept
 

@@ -3,23 +3,26 @@
 import re
 import runpy
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import reference_rnn
 from conformance import Capabilities, check, from_cell
 from conformance.adapters import question, reference
 from conformance.chapters import catalogue
-from conformance.diagnosis.diagnosis import diagnose, without_numbers
+from conformance.diagnosis.diagnosis import diagnose, same_failure, without_numbers
 from conformance.diagnosis.faulty import FaultyTarget
-from conformance.diagnosis.localisation import condition, silent
+from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
 from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
 from conformance.diagnosis.search import Search
 from conformance.diagnosis.work import Deadline, Work
 from conformance.faults import FAULTS, FaultyReference
 from conformance.harness.load import open_target
 from conformance.judging.judge import PropertyResult
+from conformance.judging.judgement import Failure
 from conformance.judging.subject import Subject
 from conformance.report import terminal, wording
 from reference_rnn import Case, Config, arithmetic, forward
@@ -269,7 +272,91 @@ def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
 @pytest.mark.parametrize("id", ["dropout-in-evaluation", "dropout-not-scaled", "dropout-locked"])
 def test_what_is_random_is_recognised_by_what_fails(id):
     report = check(FaultyTarget(FAULTS[id], cells=("RNN_TANH",)), properties=["dropout"])
-    assert report.diagnosis[0].fault == id and not report.diagnosis[0].exact
+    [finding] = report.diagnosis
+    assert finding.fault == id and not finding.exact
+
+
+class Dropping:
+    """The reference, with masks that are made in a way of its own of numbers that are drawn."""
+
+    capabilities = replace(reference.capabilities, cells=("RNN_TANH",), dtypes=("float32",), projections=False)
+
+    def __init__(self, masks):
+        self.masks = masks
+
+    def forward(self, case):
+        given, p = reference.as_case(case), case.config.dropout
+        if not case.training or not 0 < p < 1:
+            return reference.forward(case)
+        width = case.config.num_directions * case.config.hidden_size
+        drawn = np.random.random((case.config.num_layers - 1, case.num_steps, case.num_rows, width))
+        result = reference_rnn.forward(given, masks=list(self.masks(drawn, p)))
+        return tuple(array.astype(case.x.dtype) for _, array in result.items())
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        lambda drawn, p: (drawn >= p) / p,
+        lambda drawn, p: (drawn >= p) / (1 - p) ** 2,
+        lambda drawn, p: (drawn[:, np.arange(drawn.shape[1]) % 4] >= p) / (1 - p),
+        lambda drawn, p: (drawn[:, :, np.arange(drawn.shape[2]) % 5] >= p) / (1 - p),
+    ],
+    ids=["scaled by 1 / p", "scaled twice", "every 4 steps", "every 5 rows"],
+)
+def test_what_fails_with_other_numbers_is_no_name(masks):
+    report = check(Dropping(masks), properties=["dropout.mask"])
+    assert report.verdict == "fails" and not report.diagnosis
+
+
+@pytest.mark.parametrize(
+    "masks, id",
+    [
+        (lambda drawn, p: (drawn[:, np.arange(drawn.shape[1]) // 2 * 2] >= p) / (1 - p), "masks-for-two-steps"),
+        (lambda drawn, p: (drawn >= p) * 1.0, "dropout-not-scaled"),
+        (lambda drawn, p: (drawn >= 0) * 1.0, "dropout-ignored"),
+    ],
+)
+def test_what_fails_alike_is_named(masks, id):
+    report = check(Dropping(masks), properties=["dropout.mask"])
+    assert [finding.fault for finding in report.diagnosis] == [id]
+
+
+class KeepsWeights:
+    """Computes with the weights of the call before where every seventh number of them is the same."""
+
+    capabilities = replace(reference.capabilities, cells=("LSTM",), dtypes=("float64",), gradients=False)
+
+    def __init__(self):
+        self.kept = {}
+
+    def forward(self, case):
+        given = reference.as_case(case)
+        arrays = {
+            name: self.kept.setdefault((name, array.shape, array.ravel()[::7].tobytes()), array.copy())
+            for name, array in given.parameters.items()
+        }
+        return reference.forward(replace(given, parameters=arrays))
+
+
+def test_what_is_kept_between_calls_is_given_no_name_of_what_is_not():
+    report = check(KeepsWeights, properties=["dropout.mask", "shapes.repeatable"])
+    assert report.verdict == "fails"
+    assert "something is kept between calls" in " ".join(report.known)
+    assert not report.diagnosis
+
+
+def test_failures_are_the_same_where_their_numbers_are():
+    def failure(message, **number):
+        return Failure("mask:output", message, **number)
+
+    one = failure("output[0] shows 10 of x", given=10.0, must=1.0, room=0.1)
+    assert same_failure(one, failure("output[3] shows 10.1 of x", given=10.1, must=1.0, room=0.1))
+    assert not same_failure(one, failure("output[0] shows 2 of x", given=2.0, must=1.0, room=0.1))
+    assert not same_failure(one, failure("output[0] shows 10 of x"))
+    assert not same_failure(one, None)
+    apart = failure("steps 4 apart", shows="steps 4 apart")
+    assert same_failure(apart, apart) and not same_failure(apart, failure("steps 1 apart", shows="steps 1 apart"))
 
 
 def test_it_keeps_to_its_time():
@@ -340,9 +427,31 @@ def test_nan_times_zero_is_no_wrong_answer(target):
 
 
 def test_a_condition_holds_for_what_is_shown_elsewhere():
-    wrong, right = [small(2, 1), small(3, 1)], [small(1), small(2), small(1)]
+    wrong, right = [small(2, 1), small(3, 1), small(3, 1)], [small(1), small(2), small(1)]
     assert condition(wrong, right) == ("the initial state is not zero", True)
     assert condition(wrong, right, shown=[small(2)]) == ("T > 1", False)
+
+
+def test_two_wrong_answers_make_no_condition():
+    right = [small(1), small(2), small(1)]
+    assert condition([small(2, 1), small(3, 1)], right) is None
+    assert condition([small(2, 1)] * FEWEST, right) is not None
+
+
+def test_a_single_wrong_probe_says_nothing_of_all():
+    def wrong(case):
+        output, h_n = reference.forward(case)
+        return output + (case.num_steps > 8) * (case.config.hidden_size > 1), h_n
+
+    wrong.capabilities = Capabilities(bidirectional=True, max_layers=2)
+    given = answers(Subject(open_target(wrong)), Work(1000))
+    late = [a for a in given if not a.right]
+    assert len(late) >= FEWEST
+    for few in (late[:1], late[: FEWEST - 1]):
+        assert list(facts([*few, *(a for a in given if a.right)])) == [
+            f"{len(few)} of {len(given) - len(late) + len(few)} probes are wrong"
+        ]
+    assert "all of them where" in " ".join(facts(given)) or "wrong where" in " ".join(facts(given))
 
 
 def answered_with(given, **case):
@@ -356,13 +465,13 @@ def small(T=1, h=0):
 
 
 def test_where_there_is_no_result_is_not_called_wrong():
-    none, given = [answered_with(None, T=9)], [answered_with({}, T=T) for T in (1, 2, 3, 4, 5, 6, 7, 8)]
+    none, given = [answered_with(None, T=9)] * 3, [answered_with({}, T=T) for T in (1, 2, 3, 4, 5, 6, 7, 8)]
     assert silent(none + given, ["RNN_TANH"]) == [
-        "1 of 9 probes give no result at all: there where T > 8, and only there"
+        "3 of 11 probes give no result at all: there where T > 8, and only there"
     ]
     seldom = [answered_with({}, T=9)]
     assert silent(none + given + seldom, ["RNN_TANH"]) == [
-        "1 of 10 probes give no result at all: all of them where T > 8"
+        "3 of 12 probes give no result at all: all of them where T > 8"
     ]
 
 
