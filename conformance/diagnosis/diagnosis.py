@@ -93,11 +93,11 @@ def diagnose(
         sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known) or not searches)
         in_vain = led_on(in_vain, leads, explained)
     findings = by_numbers(explained)
-    wrong = [a for a in answered if not a.right]
-    told_apart = not wrong or not BY_EQUATIONS & {result.id for result in failed}
+    off = [a for a in answered if not a.right]
+    told_apart = not off or not BY_EQUATIONS & {result.id for result in failed}
     if told_apart and not findings:
         progress("comparing what fails")
-        findings = by_properties(target, properties, failed, passed, wrong, Work(JUDGEMENTS, deadline))
+        findings = by_properties(target, properties, failed, passed, off, Work(JUDGEMENTS, deadline))
     unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
     stated = {cell for cells in sentences.values() for cell in cells}
@@ -202,8 +202,8 @@ def by_properties(
         prop = own[0][0]
         cases = list(islice(covering_cases(prop, prop.allowed(target.capabilities)), OTHERS))
         where = fails_where(prop, target, cases)
-        faulty = {one.fault: open_target(FaultyTarget(FAULTS[one.fault])) for one in found}
-        found = [one for one in found if fails_where(prop, faulty[one.fault], cases) == where]
+        opened = {one.fault: open_target(FaultyTarget(FAULTS[one.fault])) for one in found}
+        found = [one for one in found if fails_where(prop, opened[one.fault], cases) == where]
     return found if len(found) == 1 else []
 
 
