@@ -74,7 +74,7 @@ def test_results_own_their_memory(target, case):
             fail(f"shared:{name}", f"the gradient of {name} shares memory with {other}; return a copy", answer)
 
 
-@prop(needs="gradients", about_history=True, models=2)
+@prop(needs="gradients", about_history=True, models=4)
 def test_calls_are_independent(target, case):
     """No gradient depends on what was called before, forward or back, not even if one thing alone was different."""
     first, *others = few_in_turn(target, case)
@@ -273,7 +273,7 @@ def test_training(target, case):
     gradients_through_masks(target, case, (0.5, 0.75)[case.config.hidden_size % 2])
 
 
-@prop(needs="gradients", about_memory=True)
+@prop(needs="gradients", about_memory=True, models=4)
 def test_memory_layout(target, case):
     """Where arrays and cotangents lie in memory does not matter."""
     d = taken(target, cotangents(case))

@@ -55,7 +55,7 @@ def test_repeatable(target, case):
     same_bits(target.answer(case), target.answer(case))
 
 
-@prop(about_history=True, models=2)
+@prop(about_history=True, models=4)
 def test_calls_are_independent(target, case):
     """What was called before does not matter, not even if one thing alone was different: weights, a state, lengths."""
     before = target.answer(case)
@@ -65,7 +65,7 @@ def test_calls_are_independent(target, case):
     same_bits(before, target.answer(case))
 
 
-@prop(about_memory=True)
+@prop(about_memory=True, models=4)
 def test_memory_layout(target, case):
     """Where the numbers lie in memory does not matter."""
     plain, *others = one_by_one(target, case.map(lambda name, array: relaid(array, "C")))

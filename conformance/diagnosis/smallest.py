@@ -12,6 +12,7 @@ import numpy as np
 import reference_rnn
 from conformance.faults.patching import Fault, FaultyReference
 from conformance.judging.gradients import cotangents
+from conformance.judging.history import one_step_less, turned
 from conformance.judging.options import WITH
 from reference_rnn import CELLS, DTYPES, Case
 from strategies import relaid
@@ -19,6 +20,7 @@ from strategies.cases import Allowed, Sketch, build
 
 Setting = dict[str, Any]
 ALLOWED = Allowed(CELLS, DTYPES, max_layers=9, projections=True, empty=("time", "batch", "length"))
+ONE_THING = {3: one_step_less, 5: turned("h_0", "c_0")}  # by the number of the call, counted back from the last
 APART = 2.0**-30  # what is further apart is not only rounded in another order
 MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2}
 # Lowest first; what is lowest is left out of the text.
@@ -96,10 +98,15 @@ def shows(fault: Fault, cell: str, setting: Setting) -> bool:
 
 
 def calls(cell: str, setting: Setting) -> Iterator[Case]:
-    """The call that shows a fault, last, and the calls before it: of the same sizes and of others, in turn."""
+    """The call that shows a fault, last, and the calls before it: of the same sizes and of others, in turn.
+
+    Some are the last one itself, but for one thing.
+    """
+    last = case_of(cell, setting, seed=0)
+    changed = {number: change(last) for number, change in ONE_THING.items() if last.lengths is not None}
     for number in range(setting["calls"], 0, -1):
         other = {"lengths": setting["lengths"] and (0, 1)} if number % 2 else {"bias": True, "N": setting["N"] + 1}
-        yield case_of(cell, setting | other, seed=number)
+        yield changed.get(number) or case_of(cell, setting | other, seed=number)
     yield case_of(cell, setting, seed=0)
 
 
