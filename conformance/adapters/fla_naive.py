@@ -18,6 +18,8 @@ CHUNK = 4
 
 capabilities = Capabilities(
     cells=(fla_spec.simple_gla, fla_spec.gated_delta_rule, fla_spec.comba, fla_spec.gdn2),
+    dtypes=("float32", "bfloat16"),
+    state_dtype="float32",
     default_state=True,
     modes={"recurrent": Mode(), "chunk": Mode(order="chunks")},
     gradients=True,
@@ -43,4 +45,4 @@ def naive(name):
     return module
 
 
-forward, gradients = of_tensors(run)
+forward, gradients = of_tensors(run, "float32")

@@ -17,6 +17,8 @@ CHUNK = 4
 
 capabilities = Capabilities(
     cells=(gated_delta_rule,),
+    dtypes=("float32", "bfloat16"),
+    state_dtype="float32",
     default_state=True,
     modes={"recurrent": Mode(), "chunk": Mode(order="chunks")},
     gradients=True,
@@ -32,4 +34,4 @@ def run(case, inputs, states, _):
     return {"o": o.transpose(0, 1)}, {"S": S}
 
 
-forward, gradients = of_tensors(run)
+forward, gradients = of_tensors(run, "float32")
