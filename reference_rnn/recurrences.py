@@ -492,7 +492,7 @@ def is_linear(own: Recurrence) -> bool:
 
 def some_numbers(own: Recurrence) -> tuple[list[np.ndarray], list[np.ndarray], dict[str, np.ndarray]]:
     """Inputs and states of five rows, and parameters, in small sizes."""
-    config = RecurrenceConfig(own, dict(zip(own.letters, TRIED * (1 + len(own.letters) // len(TRIED)))), 2)
+    config = tried(own)
     draw = np.random.default_rng(7)
 
     def numbers(name: str, shape: Shape) -> np.ndarray:
@@ -502,6 +502,11 @@ def some_numbers(own: Recurrence) -> tuple[list[np.ndarray], list[np.ndarray], d
     x, states = ([numbers(name, config.axes(letters, (5, "N"))) for name, letters in kind.items()]
                  for kind in (own.inputs, own.states))  # fmt: skip
     return x, states, {name: numbers(name, config.axes(letters)) for name, letters in own.parameters.items()}
+
+
+def tried(own: Recurrence) -> RecurrenceConfig:
+    """The sizes at which a step is tried."""
+    return RecurrenceConfig(own, dict(zip(own.letters, TRIED * (1 + len(own.letters) // len(TRIED)))), 2)
 
 
 def check_shapes(own: Recurrence) -> None:
@@ -540,7 +545,7 @@ def try_out(own: Recurrence) -> None:
     arguments = list(inspect.signature(own.step).parameters)
     if arguments != names:
         raise CellError(f"{own}: its step takes {', '.join(arguments)}, must take {', '.join(names)}")
-    config = RecurrenceConfig(own, dict(zip(own.letters, TRIED * (1 + len(own.letters) // len(TRIED)))), 2)
+    config = tried(own)
     given = {name: np.full(config.axes(letters, (5, "N")).sizes, middle(own, name))
              for name, letters in {**own.inputs, **own.states}.items()}  # fmt: skip
     weights = {name: np.full(config.axes(letters).sizes, middle(own, name)) for name, letters in own.parameters.items()}

@@ -139,7 +139,9 @@ def of_recurrences(left, said, own):
         if context.get_parameter_source(option) is not ParameterSource.DEFAULT:
             raise UsageError(f"--{option} is said of layers of cells only: leave it out for {names}")
     if said["order"] != "steps":
-        raise UsageError(f"--order is {said['order']!r}, must be steps for {names}: of no other order there are bounds")
+        raise UsageError(
+            f"--order is {said['order']!r}, must be steps for {names}: each mode is asked in its own order"
+        )
     for name in left:
         known("feature", name, dict.fromkeys((*OF_RECURRENCES, *FEATURES)))
         if name not in OF_RECURRENCES:

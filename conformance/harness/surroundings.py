@@ -82,6 +82,7 @@ class Surroundings:
             self.signals_wait(True)
             change(self.judges, self.targets)
             self.signals_wait(False)
+            self.ours_again()  # before what may take long
             return self.context.run(function, *arguments)
         finally:
             self.signals_wait(True)  # or one that came now would leave the judge in the target's surroundings

@@ -408,6 +408,19 @@ def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, boun
     assert judged(FaultyRecurrence(cell, None, claims)).verdict == "conforms"
 
 
+def test_decays_that_overflow_as_denominators_are_suspected_in_single_precision():
+    class Dividing(FaultyRecurrence):
+        def forward(self, case):
+            outputs, states = super().forward(case)
+            over = case.mode == "chunk" and case.num_steps > 60
+            return {name: o * np.float32(np.nan if over else 1) for name, o in outputs.items()}, states
+
+    report = judged(Dividing(gated, None, replace(CLAIMS, dtypes=("float32",))))
+    failed = {r.id for r in report.results if r.status == "failed"}
+    (result,) = [r for r in report.results if r.id == "state.equations"]
+    assert "state.equations" not in failed and any("claim float64 as well" in note for note in result.notes)
+
+
 @pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
 def test_states_may_be_narrower(state_dtype):
     class Narrow(FaultyRecurrence):

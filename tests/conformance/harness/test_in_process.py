@@ -322,7 +322,10 @@ def test_an_interrupt_that_a_destructor_keeps_to_itself_is_one(monkeypatch):
 def test_an_interrupt_just_when_a_call_ends_leaves_the_surroundings_to_the_judge(monkeypatch):
     """At such a moment nothing was printed any more, or a report went into the folder of the target."""
 
+    called = []
+
     def forward(case):
+        called.append(case)
         os.chdir("/")
         return case.x
 
@@ -344,6 +347,11 @@ def test_an_interrupt_just_when_a_call_ends_leaves_the_surroundings_to_the_judge
             target.forward(CASE)
         assert (os.getcwd(), sys.stdout) == before
         assert target.forward(CASE).problem is None
+    called.clear()
+    monkeypatch.setattr(surroundings, "change", interrupted(surroundings.change))
+    with pytest.raises(KeyboardInterrupt):
+        target.forward(CASE)
+    assert (os.getcwd(), sys.stdout) == before and not called  # nobody waits for a call that begins after it
     target.stop()
 
 
