@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 
@@ -12,31 +13,36 @@ from strategies import relaid
 
 from .judgement import Failure, right_at_first
 from .subject import Subject
-from .transforms import negative, rows, without_state
+from .transforms import UNUSUAL, negative, rows, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
 FEW = 4  # cases in a row, where each is dear
 
 
-def one_by_one(target: Subject, case: Case) -> list[Case]:
+def one_by_one(target: Subject, case: Case) -> Iterator[Case]:
     """The case, the same with other parameters, and more that each differ from the one before in one thing alone.
 
     What the target does not take stays as it is.
     """
-    cases = [case]
+    yield case
     for change in (turned(*case.parameters), *things(target, case)):
-        other = change(cases[-1])
+        other = change(case)
         if target.takes(other):
-            cases.append(other)
-    return cases
+            case = other
+            yield case
 
 
 def few_in_turn(target: Subject, case: Case) -> list[Case]:
     """FEW of these cases that follow each other; from case to case others."""
-    cases = one_by_one(target, case)
+    cases = list(one_by_one(target, case))
     start = sum(case.x.shape) % max(len(cases) - FEW + 1, 1)
     return cases[start : start + FEW]
+
+
+def with_others(target: Subject, case: Case) -> Iterator[Case]:
+    """The case in plain memory, and as many of these cases as there are memory layouts."""
+    return islice(one_by_one(target, case.map(lambda name, array: relaid(array, "C"))), 1 + len(UNUSUAL))
 
 
 def things(target: Subject, case: Case) -> Iterator[Change]:

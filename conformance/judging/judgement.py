@@ -320,6 +320,13 @@ def first(wrong: np.ndarray) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(wrong)[0])
 
 
+def steps_right(run: Run) -> Run:
+    """The run; raises Failure like ``steps_agree``, at which it looks only where a number is far off."""
+    if "output" in run.unseen or far(run.result, forward(run.case), run.arithmetic):
+        steps_agree(run)
+    return run
+
+
 def first_in_time(case: Case, wrong: np.ndarray) -> tuple[int, ...]:
     """The index of the wrong element that the network computed earliest."""
     return min(map(tuple, np.argwhere(wrong).tolist()), key=lambda at: (when(case, at), at))

@@ -26,13 +26,14 @@ from .judgement import (
     fail,
     right_at_first,
     steps_agree,
+    steps_right,
     within,
 )
 from .subject import Subject
 
 __all__ = [
     "GRUS", "PLAIN", "Failure", "NotApplicable", "NotRun", "Property", "Run", "agree", "applicable",
-    "claimed", "fail", "prop", "right_at_first", "steps_agree", "within",
+    "claimed", "fail", "prop", "right_at_first", "steps_agree", "steps_right", "within",
 ]  # fmt: skip
 
 PLAIN = ("RNN_TANH", "RNN_RELU")
