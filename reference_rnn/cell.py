@@ -31,6 +31,7 @@ import numpy as np
 
 from .arithmetic import arithmetic
 from .ball import Ball, exact
+from .digest import digest
 from .functions import Number, affine, affine_peephole, clip, hard_sigmoid, linear, relu, sigmoid, softsign, tanh
 
 ACTIVATIONS: dict[str, Callable] = {
@@ -246,8 +247,8 @@ class Cell(str):
 
     @cached_property
     def digest(self) -> str:
-        """The hash of that file's text, as it was when this was first asked for: when the cell was loaded."""
-        return hash_of(self.place)
+        """The hash of its text in that file, as it was when this was first asked for: when the cell was loaded."""
+        return digest(text_of(self.place), self.step.__name__)
 
     def run(self, x: Any, state: tuple, p: Parameters, options: Mapping[str, Any]) -> tuple:
         """The states after one step."""
@@ -299,12 +300,12 @@ def of_module(module: str, name: str) -> Cell:
     return getattr(importlib.import_module(module), name)
 
 
-def hash_of(file: str) -> str:
-    """The hash of a file's text."""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+def text_of(file: str) -> str:
+    """The text of a file, every byte of it."""
+    return Path(file).read_bytes().decode(errors="surrogateescape")
 
 
-LOADED: dict[tuple[str, str], Cell] = {}  # by the hash of the file's text and the name of the step
+LOADED: dict[tuple[str, str], Cell] = {}  # by the hash of the cell's text and the name of the step
 
 
 def claimed(own: Cell) -> Cell:
@@ -314,25 +315,26 @@ def claimed(own: Cell) -> Cell:
     return own
 
 
-def known(digest: str, name: str) -> Cell:
+def known(sha256: str, name: str) -> Cell:
     """A cell that has been loaded, by hash and name; raises CellError. Nothing is imported here."""
-    if (digest, name) not in LOADED:
-        raise CellError(f"no cell {name!r} of the hash {digest} is claimed here: its file has changed, or is another")
-    return LOADED[digest, name]
+    if (sha256, name) not in LOADED:
+        raise CellError(f"no cell {name!r} of the hash {sha256} is claimed here: its text has changed, or is another")
+    return LOADED[sha256, name]
 
 
-def loaded(file: str, name: str, digest: str = "") -> Cell:
+def loaded(file: str, name: str, sha256: str = "") -> Cell:
     """The cell of this name in a file, which is imported, once for each text that it has; raises CellError.
 
-    digest  what the hash of its text must be, if it is known
+    sha256  what the hash of its text must be, if it is known
     """
-    now = hash_of(file)
-    if digest and now != digest:
-        raise CellError(f"{file} has changed: its text has another hash than {digest}")
+    text = text_of(file)
+    now = digest(text, name)
+    if sha256 and now != sha256:
+        raise CellError(f"{name} in {file} has changed: its text has another hash than {sha256}")
     before = LOADED.get((now, name))
     if before is not None and before.place == file:  # perhaps a script that is running, and must not be run once more
         return before
-    module = module_of(file, now)
+    module = module_of(file, text)
     found = getattr(module, name, None)
     if not isinstance(found, Cell):
         cells = ", ".join(own for own, value in vars(module).items() if isinstance(value, Cell)) or "none"
@@ -341,17 +343,18 @@ def loaded(file: str, name: str, digest: str = "") -> Cell:
 
 
 @cache
-def module_of(file: str, digest: str) -> Any:
+def module_of(file: str, text: str) -> Any:
     """A file as a module, imported once; its folder is on the path meanwhile. Raises CellError."""
-    path = Path(file)
-    spec = importlib.util.spec_from_file_location(f"cells_of_{path.stem}_{digest[:16]}", file)
+    path, data = Path(file), text.encode(errors="surrogateescape")
+    name = f"cells_of_{path.stem}_{hashlib.sha256(data).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or not isinstance(spec.loader, SourceLoader):
         raise CellError(f"{file} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
     try:
         # not the bytecode beside it: a file that is edited within a second, and is as long as before, is another cell
-        exec(spec.loader.source_to_code(path.read_bytes(), file), vars(module))
+        exec(spec.loader.source_to_code(data, file), vars(module))
     except CellError:
         raise
     except Exception as error:

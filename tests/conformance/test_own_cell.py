@@ -122,9 +122,11 @@ def test_a_saved_case_of_a_cell_that_nobody_claims_is_not_read(folder):
     (saved,) = folder.glob(".rnn-conformance/*/equivalence.steps.json")
     status, printed = run("replay", str(saved), "reference")
     assert status == 2 and "no cell 'mgu' of the hash" in printed and "Traceback" not in printed
-    (folder / "spec.py").write_text(SPEC + "\n# another text\n")
+    (folder / "spec.py").write_text(SPEC + "\n# nothing that the cell needs\n")
+    assert run("replay", str(saved), "wrong.py:mine")[0] == 1
+    (folder / "spec.py").write_text(SPEC.replace("f * h", "h * f"))
     status, printed = run("replay", str(saved), "wrong.py:mine")
-    assert status == 2 and "its file has changed, or is another" in printed
+    assert status == 2 and "its text has changed, or is another" in printed
 
 
 # Bad input

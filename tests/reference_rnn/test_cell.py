@@ -24,7 +24,8 @@ from reference_rnn import (
     sigmoid,
     tanh,
 )
-from reference_rnn.cell import LOADED, hash_of, known, loaded
+from reference_rnn.cell import LOADED, known, loaded, text_of
+from reference_rnn.digest import digest
 from reference_rnn.equations import written_out
 
 MGU = '''
@@ -154,13 +155,13 @@ def test_a_cell_of_the_kit_crosses_by_name(own):
 def test_ones_own_cell_crosses_as_file_name_and_hash(tmp_path):
     file = written(tmp_path, MGU)
     own = loaded(file, "mgu")
-    assert own.crossing == {"file": file, "name": "mgu", "sha256": hash_of(file)}
+    assert own.crossing == {"file": file, "name": "mgu", "sha256": digest(text_of(file), "mgu")}
     assert pickle.loads(pickle.dumps(own)) is own
-    assert known(hash_of(file), "mgu") == own and (hash_of(file), "mgu") in LOADED
+    assert known(digest(text_of(file), "mgu"), "mgu") == own and (digest(text_of(file), "mgu"), "mgu") in LOADED
 
 
 def test_a_file_that_has_changed_is_not_taken_for_what_it_was(tmp_path):
-    with pytest.raises(CellError, match=r"spec.py has changed: its text has another hash than 0123"):
+    with pytest.raises(CellError, match=r"mgu in .*spec.py has changed: its text has another hash than 0123"):
         loaded(written(tmp_path, MGU), "mgu", "0123")
     with pytest.raises(CellError, match="no cell 'mgu' of the hash 0123 is claimed here"):
         known("0123", "mgu")
