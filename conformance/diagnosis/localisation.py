@@ -13,7 +13,7 @@ from conformance.claims.capabilities import Capabilities
 from conformance.judging.judgement import Failure, NotApplicable, ordinal, when
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import lowest_layers
-from reference_rnn import Case, anchored, forward
+from reference_rnn import Case, anchored, forward, result_shapes
 from reference_rnn.layers import time_major_output
 from strategies.integers import valid_steps
 
@@ -141,7 +141,7 @@ def silent(answered: Sequence[Answered], cells: Collection[str]) -> list[str]:
     if not none or not heard:
         return []
     where = condition(none, heard)
-    there = "" if where is None else f": {where.told('there', 'and only there')}"
+    there = "" if where is None else f": {where.told('those', 'and no others')}"
     return [f"{len(none)} of {len(mine)} probes give no result at all{there}"]
 
 
@@ -175,6 +175,7 @@ def facts(answered: Sequence[Answered], stated: bool = False, shown: Sequence[Ca
     elif not stated:
         yield of if right else "every probe is wrong"
     heard = [a for a in wrong if a.given is not None]
+    yield from misshapen(heard)
     if len(heard) >= FEWEST:
         yield from parts(heard)
         steps = [a for a in heard if a.probe.d is None and a.probe.case.num_steps]
@@ -263,6 +264,18 @@ def lowest_wrong_layer(case: Case, subject: Subject, calls: Work) -> int | None:
     return None
 
 
+def misshapen(wrong: Sequence[Answered]) -> Iterator[str]:
+    """An example of each result that has another shape than it must have, of several steps if there is one."""
+    told = set()
+    for a in sorted(wrong, key=lambda a: (a.probe.case.num_steps < 2, a.probe.size)):
+        for name, shape in result_shapes(a.probe.case).items() if a.probe.d is None else ():
+            given = (a.given or {}).get(name)
+            if given is not None and given.shape != shape.sizes and name not in told:
+                told.add(name)
+                directions = "two directions" if a.probe.case.config.bidirectional else "one direction"
+                yield f"{name} has shape {given.shape}, must be {shape}, with {directions}"
+
+
 def parts(wrong: Sequence[Answered]) -> Iterator[str]:
     """Which of the results are wrong at all."""
     names: dict[str, bool] = {}
@@ -285,6 +298,8 @@ def places(wrong: Sequence[Answered]) -> Iterator[str]:
             first.append(when(case, at) + 1)
             directions.add(at[-1] >= case.config.state_size)
             rows.add(at[1 if len(at) == 3 and not case.config.batch_first else 0])
+    if not told:
+        return
     if not first:
         yield "each step of the top layer follows from the one before: look at lower layers and final states"
         return
