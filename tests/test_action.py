@@ -145,6 +145,11 @@ def test_inputs_reach_scripts_through_the_environment_only():
     assert used == set(ACTION["inputs"])
 
 
+def test_the_page_lists_the_inputs():
+    first_cells = re.findall(r"^\| (`.*?) \|", (ROOT / "docs/in-ci.md").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`([a-z-]+)`", " ".join(first_cells))) == set(ACTION["inputs"])
+
+
 def test_reports_are_kept_of_failures_too_and_forks_write_nowhere():
     assert "!cancelled()" in STEPS["Keep the reports"]["if"]
     condition = STEPS["Tell code scanning"]["if"]

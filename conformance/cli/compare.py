@@ -14,7 +14,9 @@ from conformance.report.terminal import wrapped
 from conformance.trial.compare import compare as compare_targets
 from conformance.trial.counterexamples import save, witnessed
 from conformance.trial.loop import stopping
+from conformance.trial.options import GIT, revision
 from conformance.trial.plan import limits_of
+from conformance.trial.revision import opened_at
 from conformance.trial.verdict import kit_version
 
 from .check import NOTHING, cache_elsewhere
@@ -37,7 +39,8 @@ LEAVES = {
 def compare(old, new, options):
     """Does NEW differ from OLD beyond rounding, and which of them is wrong?
 
-    OLD and NEW are targets as check takes them, often one file twice, OLD behind python=INTERPRETER.
+    OLD and NEW are targets as check takes them, often one file twice, OLD behind python=INTERPRETER. git:REV as OLD is
+    NEW as it was at that revision, with the packages of its repository.
     Dropout in training, NaN in the input, gradients of recurrences, and what takes several calls, are for check to
     judge.
     Exit status: 0 no difference beyond rounding, 1 they differ or NEW claims less, 2 could not tell.
@@ -45,7 +48,7 @@ def compare(old, new, options):
     cache_elsewhere()
     console = verbatim()
     profile, seed, limits = options.profile, options.seed, limits_of(options)
-    with stopping(opened("OLD", old, limits)) as before, stopping(opened("NEW", new, limits)) as after:
+    with opened_old(old, new, limits) as before, stopping(opened("NEW", new, limits)) as after:
         found = compare_targets(before, after, catalogue(), options.random_cases, seed)
     share = f"{len(found.differences)} of {found.cases:,} cases differ, {profile}, seed {seed}"
     lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
@@ -55,6 +58,13 @@ def compare(old, new, options):
     for loss in losses:
         click.echo(f"rnn-conformance: {loss}", err=True)
     return found.status or (NOTHING if losses else 0)
+
+
+def opened_old(old, new, limits):
+    """OLD, which is stopped at the end; raises TargetError or UsageError."""
+    if old.startswith(GIT):
+        return opened_at(revision(old), new, limits)
+    return stopping(opened("OLD", old, limits))
 
 
 def opened(side, target, limits):
@@ -96,7 +106,7 @@ def told(found, new):
         yield f"\n  {LEAVES[first.leaves]}{failing}: {counted(len(alike))}"
         yield from wrapped(f"first: {first.old if first.leaves == 'OLD' else first.new}", "    ")
         numbers = ", ".join(str(difference.number) for difference in alike[:12])
-        yield f"    number {numbers}{', ...' if len(alike) > 12 else ''}"
+        yield f"    {'case' if len(alike) == 1 else 'cases'} {numbers}{', ...' if len(alike) > 12 else ''}"
         if areas:
             yield from wrapped(f"in all of them: {', '.join(areas)}", "    ")
     if found.smallest:

@@ -23,6 +23,7 @@ from .work import Work
 CAUSES = 2  # conditions that are joined by "or"
 SELDOM = 0.2  # of the right cases: a condition that so few of them meet says enough
 RARE = 0.08  # the same for two conditions
+CHANCE = 0.01  # that some feature is common to all wrong cases, though it has nothing to do with them
 DEEP = 4  # wrong answers of stacked layers that are looked into
 ALONE = 5  # wrong answers that are asked for again, each of a new instance
 FEWEST = 3  # wrong answers from which something follows about all: of one or two, too much is true by chance
@@ -209,14 +210,17 @@ def condition(wrong: Sequence[Case], right: Sequence[Case], shown: Sequence[Case
         return Condition(either, True)
     always = {name: good[name] for name in FEATURES if bad[name].all()}
     seldom = min(always, key=lambda name: always[name].mean(), default=None)
-    if seldom and always[seldom].mean() <= SELDOM:  # a mistake need not show every time
+    share = float(always[seldom].mean()) if seldom else 1.0
+    if len(FEATURES) * share ** len(wrong) > CHANCE:
+        seldom = None
+    if seldom and share <= SELDOM:  # a mistake need not show every time
         return Condition(seldom, False)
     if either := cover(bad, good, RARE):
         return Condition(either, False)
     for one, other in combinations(always, 2):
         if not (always[one] & always[other]).any():
             return Condition(f"{one} and {other}", True)
-    return Condition(seldom, False) if seldom and not always[seldom].all() else None
+    return Condition(seldom, False) if seldom else None
 
 
 def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray], most: float) -> str:

@@ -41,10 +41,12 @@ def load(spec):
     """The object that a spec names, and the module whose ``capabilities`` speak for it.
 
     spec: ``{"file": path}`` or ``{"module": name}``; ``"name"``, which may be None; for an adapter of the kit
-    ``"extra"``, which installs what it needs, and ``"stages"``, specs with labels of what it is made of; and
-    ``"forbid"``, names of modules that it may not import.  Raises LoadError.
+    ``"extra"``, which installs what it needs, and ``"stages"``, specs with labels of what it is made of;
+    ``"forbid"``, names of modules that it may not import; and ``"path"``, folders where it finds others before all
+    else.  Raises LoadError.
     """
     FORBIDDEN.names = frozenset(spec.get("forbid") or ())
+    sys.path[:0] = spec.get("path") or ()
     return loaded(spec)
 
 

@@ -109,12 +109,15 @@ class TargetError(Exception):
 Target = LocalTarget | ChildTarget | CommandTarget
 
 
-def open_target(target: Any, *, in_process: bool = False, limits: Limits | None = None) -> Target:
+def open_target(
+    target: Any, *, in_process: bool = False, limits: Limits | None = None, path: Sequence[str] = ()
+) -> Target:
     """The target that a name, a class, a function or an object stands for.
 
     A name is a file, ``package.module``, ``file.py:name``, a shipped name, or one of these behind
     ``python=INTERPRETER``; a chain of stages, ``torch > onnx > onnxruntime``; or ``cmd:`` and a command that speaks
     the line protocol. Only names can be held by a child process; ``in_process`` keeps them here.
+    path: folders where a child process finds modules before all else
 
     Raises TargetError if it cannot be found or loaded, or declares what does not exist.
     """
@@ -133,7 +136,7 @@ def open_target(target: Any, *, in_process: bool = False, limits: Limits | None 
             raise LoadError(said)
         if in_process:
             return LocalTarget.load(spec, text)
-        return ChildTarget(spec, text, python=python, limits=limits or Limits())
+        return ChildTarget(spec | {"path": list(path)}, text, python=python, limits=limits or Limits())
     except (LoadError, CapabilityError) as error:
         raise TargetError(visible(error)) from None
 

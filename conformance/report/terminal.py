@@ -137,8 +137,8 @@ def table(report: Report) -> Iterator[str]:
         areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in MEETINGS | KINDS)
         yield from wrapped("exercised    " + areas, "  ")
     for form, others in met(report.coverage).items():
-        counts = "; ".join(f"{other}: {count}" for other, count in others.items())
-        yield from wrapped(f"asked        {form}, and {counts}", "  ")
+        counts = ", ".join(f"{count} with {other}" for other, count in others.items())
+        yield from wrapped(f"asked        {form}: {counts}", "  ")
     for result in report.results:
         if result.status == "expected_failure":
             yield from wrapped(f"expected     {result.id}: {result.message}", "  ")

@@ -117,8 +117,11 @@ GIT = "git:"
 
 def baseline(text: str) -> Path | Revision:
     """The path of a stored report, or ``git:REV``."""
-    if not text.startswith(GIT):
-        return file(text)
+    return revision(text) if text.startswith(GIT) else file(text)
+
+
+def revision(text: str) -> Revision:
+    """What ``git:REV`` names. Raises UsageError."""
     if text == GIT:
         raise UsageError("git: names no revision, must be like git:main")
     return Revision(text.removeprefix(GIT))

@@ -1,4 +1,4 @@
-"""A target as it was in another revision: judged in a worktree of its own, by today's kit."""
+"""A target as it was in another revision: opened or judged in a worktree of its own, by today's kit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from typing import Any
 from conformance.events import Event, Finished
 from conformance.harness.child import LoadError
 from conformance.harness.family import die_with_parent
-from conformance.harness.load import SHIPPED, TargetError, open_target, rebased, spec_of
+from conformance.harness.load import SHIPPED, Target, TargetError, open_target, rebased, spec_of
+from conformance.harness.process import Limits
 from conformance.harness.text import visible
 from conformance.judging.data import CounterexampleError, counterexample_from_data
 from conformance.judging.judgement import Failure, NotRun
@@ -64,6 +65,18 @@ def judged_at(
             judge.end()
 
 
+@contextlib.contextmanager
+def opened_at(revision: Revision, target: Any, limits: Limits) -> Iterator[Target]:
+    """The target at a revision, in a process of its own. Raises UsageError as ``judged_at`` does, and TargetError."""
+    root, commit = commit_of(revision, target)
+    with worktree(root, commit) as there:
+        opened = open_target(rebased(target, root, there), limits=limits, path=paths(root, there))
+        try:
+            yield opened
+        finally:
+            opened.stop()
+
+
 def commit_of(revision: Revision, target: Any) -> tuple[Path, str]:
     """The repository of a target, and the commit there. Raises UsageError as ``judged_at`` does."""
     folder = folder_of(target)
@@ -75,13 +88,13 @@ def folder_of(target: Any) -> Path:
     """The folder of a target's file. Raises UsageError if it has none that can have been another one before."""
     try:
         if not isinstance(target, str) or target.startswith("cmd:"):
-            raise UsageError(f"baseline: git: needs a target that is a file or a module, not {visible(target, 60)}")
+            raise UsageError(f"git: needs a target that is a file or a module, not {visible(target, 60)}")
         spec = spec_of(target)[1]
     except LoadError as error:
         raise TargetError(visible(error)) from None
     own = any("file" in stage for stage in spec.get("stages", (spec,)))
     if not own and ("stages" in spec or spec["module"] in SHIPPED.values()):
-        raise UsageError(f"baseline: {target} comes with this kit, and has no revisions; give a stored report")
+        raise UsageError(f"git: {target} comes with this kit, and has no revisions; give a stored report")
     place = place_of(target)
     return Path.cwd() if place is None else place.file.parent
 
@@ -92,10 +105,10 @@ def git(folder: Path, *words: str) -> str:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     except OSError as error:
-        raise UsageError(f"baseline: git: cannot be run: {error.strerror}") from None
+        raise UsageError(f"git: cannot be run: {error.strerror}") from None
     if done.returncode:
         said = visible(done.stderr, 200) or f"there is no such revision: {words[-1].partition('^')[0]!r}"
-        raise UsageError(f"baseline: git: {said}")
+        raise UsageError(f"git: {said}")
     return done.stdout.strip("\n")
 
 
@@ -113,11 +126,11 @@ def worktree(root: Path, commit: str) -> Iterator[Path]:
             git(root, "worktree", "prune")
 
 
-def paths(root: Path, there: Path) -> str:
-    """The Python path that makes the packages of the repository those of the revision, however they are installed."""
+def paths(root: Path, there: Path) -> list[str]:
+    """The path on which the packages of the repository are those of the revision, however they are installed."""
     given = [Path(entry).absolute() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     moved = [there / entry.relative_to(root) if entry.is_relative_to(root) else entry for entry in given]
-    return os.pathsep.join(map(str, [*(there / place for place in ALWAYS), *moved]))
+    return [str(folder) for folder in (*(there / place for place in ALWAYS), *moved)]
 
 
 class Judge:
@@ -164,13 +177,14 @@ class Judge:
 
 
 def work(
-    connection: Connection, trial: Trial, target: str, options: Options, catalogue: Catalogue, folder: Path, path: str
-) -> None:
+    connection: Connection, trial: Trial, target: str, options: Options, catalogue: Catalogue, folder: Path,
+    path: list[str],
+) -> None:  # fmt: skip
     """What the process does: it judges, sends the report, and judges counterexamples as they come in."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
     die_with_parent(signal.SIGTERM)
     os.chdir(folder)
-    os.environ["PYTHONPATH"] = path
+    os.environ["PYTHONPATH"] = os.pathsep.join(path)
     try:
         connection.send(report_on(trial(target, options, catalogue)))
         while (found := connection.recv()) is not None:

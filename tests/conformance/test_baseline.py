@@ -242,6 +242,18 @@ def test_pytest_takes_a_stored_one(target):
     assert done.returncode == 4 and "baseline: pytest takes a stored report, not git:main" in done.stderr
 
 
+def test_what_a_known_mistake_no_longer_explains_is_asked_about():
+    result = PropertyResult("equivalence.steps", "failed", found={"any": "case"})
+    named = Finding("drop", "dropped", "-a\n+b", 3, 3, exact=True)
+    for right_before, findings, status in [
+        (False, [], "expected_failure"), (True, [], "failed"), (True, [named], "expected_failure"),
+    ]:  # fmt: skip
+        baseline = Baseline("b", {result.id: "failed"}, frozenset({"drop"}), shows=lambda found, r=right_before: not r)
+        again = replace(result)
+        baseline.apply([again], Diagnosis(findings, []), strict=False)
+        assert again.status == status
+
+
 # ---------------------------------------------------------------- another revision
 
 
@@ -290,6 +302,23 @@ def test_what_a_target_imports_is_that_of_the_revision_too(target, repository, m
     command += ["--property", "equivalence.steps", "--no-saved", "--baseline", "git:HEAD", "--json", "r.json"]
     assert subprocess.run(command, timeout=120).returncode == 0
     assert json.loads(Path("r.json").read_text())["mended"] == ["equivalence.steps"]
+    compare = [*command[:3], "compare", "git:HEAD", "tests/adapter.py"]
+    done = subprocess.run(compare, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "OLD leaves the reference, NEW does not" in done.stdout
+    git("add", ".")
+    git("commit", "-qm", "mended")
+    done = subprocess.run(compare, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.startswith("tests/adapter.py is git:HEAD, but for rounding")
+
+
+def test_comparing_with_what_is_no_revision_is_one_clear_line(target, repository):
+    for words, line in {
+        ("git:", "mine.py"): "git: names no revision, must be like git:main",
+        ("git:nothing", "mine.py"): "git: there is no such revision: 'nothing'",
+        ("git:HEAD", "torch"): "git: torch comes with this kit, and has no revisions; give a stored report",
+    }.items():
+        with pytest.raises(UsageError, match=line):
+            cli.main(["compare", *words], standalone_mode=False)
 
 
 def test_a_revision_is_asked_before_a_failure_is_called_new(target, repository, monkeypatch):
@@ -315,9 +344,9 @@ def test_where_there_was_nothing_all_is_new(target, repository):
         ("mine.py", "git:absent", "there is no such revision: 'absent'"),
         ("mine.py", "git:--help", "there is no such revision: '--help'"),
         ("mine.py", "git:", "git: names no revision"),
-        ("torch", "git:HEAD", "baseline: torch comes with this kit, and has no revisions"),
-        ("cmd: node mine.js", "git:HEAD", "baseline: git: needs a target that is a file or a module"),
-        (len, "git:HEAD", "baseline: git: needs a target that is a file or a module"),
+        ("torch", "git:HEAD", "git: torch comes with this kit, and has no revisions"),
+        ("cmd: node mine.js", "git:HEAD", "git: needs a target that is a file or a module"),
+        (len, "git:HEAD", "git: needs a target that is a file or a module"),
     ],
 )
 def test_what_has_no_revision(target, repository, name, revision, message):
@@ -326,7 +355,7 @@ def test_what_has_no_revision(target, repository, name, revision, message):
 
 
 def test_what_is_in_no_repository(target):
-    with pytest.raises(UsageError, match="baseline: git: fatal: not a git repository"):
+    with pytest.raises(UsageError, match="git: fatal: not a git repository"):
         check(target(), baseline="git:HEAD")
 
 

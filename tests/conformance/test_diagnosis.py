@@ -427,9 +427,14 @@ def test_nan_times_zero_is_no_wrong_answer(target):
 
 
 def test_a_condition_holds_for_what_is_shown_elsewhere():
-    wrong, right = [small(2, 1), small(3, 1), small(3, 1)], [small(1), small(2), small(1)]
+    wrong, right = 5 * [small(2, 1), small(3, 1), small(3, 1)], [small(1), small(2), small(1)]
     assert condition(wrong, right) == ("the initial state is not zero", True)
     assert condition(wrong, right, shown=[small(2)]) == ("T > 1", False)
+
+
+def test_what_a_few_wrong_answers_share_by_chance_is_no_condition():
+    wrong, right = 3 * [small(2, 1)], [small(1), small(2), small(1)]
+    assert condition(wrong, right, shown=[small(2)]) is None
 
 
 def test_two_wrong_answers_make_no_condition():

@@ -194,7 +194,7 @@ def test_what_one_of_several_asks_wrongly_is_told_before_any_is_judged(run, tmp_
     for wrong, words in (
         ("property = 'shapes.form'", "there is no property 'shapes.form'"),
         ("baseline = 'base.json'", "baseline: base.json"),
-        ("baseline = 'git:main'", "baseline: git:"),
+        ("baseline = 'git:main'", "git:"),
     ):
         (tmp_path / "rnn-conformance.toml").write_text(
             f"[targets.gone]\ntarget = 'gone.py'\n[targets.right]\ntarget = 'right.py'\njson = 'r.json'\n"
