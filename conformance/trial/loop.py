@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.blame import blame
@@ -22,6 +22,8 @@ from conformance.harness.child import said
 from conformance.harness.load import Target, TargetError, open_target
 from conformance.judging.counterexample import told
 from conformance.judging.data import counterexample_from_data, counterexample_to_data
+from conformance.judging.judge import unjudged
+from conformance.judging.properties import Property
 from conformance.judging.repeat import DEATHS
 
 from .counterexamples import confirmed
@@ -140,7 +142,7 @@ def concluded(
                 diagnosis = explain(plan, reopen, results, progress.seconds_left())
     except Interrupted as interruption:
         progress.interruption = interruption
-        progress.notes.append(f"interrupted by {interruption} when everything had been judged")
+    progress.note_the_end(results, diagnosis)
     if baseline:
         baseline.apply(results, diagnosis, plan.options.strict)
     options, claims = plan.options, progress.claims
@@ -151,6 +153,7 @@ def concluded(
     )  # fmt: skip
     if baseline:
         report.baseline, report.mended = baseline.name, baseline.mended(results)
+    report.reasons += progress.reasons
     report.asked = list(options.properties)
     came = progress.interruption
     report.interrupted, report.place = str(came) if came and not came.out_of_time else "", place
@@ -172,6 +175,14 @@ def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
             result.found = counterexample_to_data(one)
 
 
+@dataclass(frozen=True)
+class Claiming:
+    """As much of a target as decides what it claims, when it is not there any more."""
+
+    capabilities: Capabilities
+    observes_memory: bool = True
+
+
 class Progress:
     """What is known of a trial so far."""
 
@@ -182,6 +193,7 @@ class Progress:
         self.start: Started | None = None
         self.interruption: Interrupted | None = None
         self.notes: list[str] = list(plan.names.said)
+        self.reasons: list[str] = []
 
     def take(self, event: Event) -> None:
         """Notes what an event says; a failure that is found counts, whatever becomes of its counterexample."""
@@ -197,7 +209,7 @@ class Progress:
         return Capabilities.of(self.start.capabilities if self.start else None)
 
     def results(self) -> list[PropertyResult]:
-        """The results in the order of reports; what was not judged, or not to be judged, is not_run."""
+        """The results in the order of reports; what was not judged, or not to be judged, is not_run or not_claimed."""
         judged = dict(self.found)
         message = "not judged before the trial was interrupted"
         if self.plan.options.stop_on_first:
@@ -207,22 +219,40 @@ class Progress:
             if first is not None:
                 judged = {id: judged[id] for id in ranked[: first + 1] if id in judged}
                 message = "not judged after the first failure"
-        return [
-            judged.get(id) or PropertyResult(id, "not_run", prop.statement, message=message)
-            for id, prop in self.plan.properties.items()
-        ]
+        return [judged.get(id) or self.left(prop, message) for id, prop in self.plan.properties.items()]
+
+    def left(self, prop: Property, message: str) -> PropertyResult:
+        """A property that was not reached; whether it is claimed is known all the same, once the target is loaded."""
+        silent = unjudged(prop, cast("Target", Claiming(self.claims))) if self.start else None
+        status, why = silent or ("not_run", message)
+        return PropertyResult(prop.id, status, prop.statement, message=why)
 
     def told(self, results: list[PropertyResult]) -> str:
         """That and where judging was interrupted; empty if nothing was left to judge."""
-        left = sum(result.id not in self.found for result in results)
+        claimed = [result for result in results if result.status != "not_claimed"]
+        left = sum(result.id not in self.found for result in claimed)
         if self.interruption is None or not left:
             return ""
-        return f"interrupted by {self.interruption}: {left} of {len(results)} properties were not judged"
+        return f"interrupted by {self.interruption}: {left} of {len(claimed)} properties were not judged"
+
+    def note_the_end(self, results: list[PropertyResult], diagnosis: Diagnosis | None) -> None:
+        """Says what was interrupted when everything had been judged, if anything was."""
+        if self.interruption is None or self.told(results):
+            return
+        if diagnosis is None and self.is_to_be_diagnosed(results):
+            ended = f"the search for the mistake was interrupted by {self.interruption}"
+            self.reasons.append(f"the verdict is complete, but {ended}")
+        else:
+            self.notes.append(f"interrupted by {self.interruption} when everything had been judged")
+
+    def is_to_be_diagnosed(self, results: list[PropertyResult]) -> bool:
+        """Whether there is something to diagnose."""
+        failed = any(result.status == "failed" and result.kind not in DEATHS for result in results)
+        return failed and self.plan.options.diagnosis
 
     def may_be_diagnosed(self, results: list[PropertyResult]) -> bool:
         """Whether there is something to diagnose, and time for it."""
-        failed = any(result.status == "failed" and result.kind not in DEATHS for result in results)
-        if not (failed and self.plan.options.diagnosis and self.interruption is None):
+        if self.interruption or not self.is_to_be_diagnosed(results):
             return False
         if self.seconds_left() <= 0:
             self.notes.append("the budget left no time for a diagnosis")

@@ -255,7 +255,8 @@ def test_what_interrupts_the_diagnosis_takes_no_verdict_away(run, pytester):
     )
     done = run(change=WRONG)
     assert done.ret == 1 and own()["verdict"] == "fails"
-    assert "interrupted by SIGINT when everything had been judged" in own()["notes"]
+    said = "the verdict is complete, but the search for the mistake was interrupted by SIGINT"
+    assert own()["reasons"] == [said]
 
 
 def test_an_interrupted_session_still_reports(run):
