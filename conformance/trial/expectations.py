@@ -16,7 +16,7 @@ from pathlib import Path
 from conformance.events import PropertyResult
 from conformance.harness.files import FileError, read_toml
 from conformance.judging.data import CounterexampleError, case_from_data
-from conformance.trial.options import UsageError, known
+from conformance.trial.options import UsageError
 
 from .counterexamples import LARGEST, claimed_by, load
 from .names import Names
@@ -59,7 +59,8 @@ def expectation(file: Path, number: int, entry: object, names: Names) -> Expecta
     if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
         raise UsageError(f"{where}: must be a table of texts: {', '.join(KEYS)}")
     for key in entry:
-        known(f"key of {where}", key, KEYS)
+        if key not in KEYS:
+            raise UsageError(f"{where}: unknown key {key!r}; the keys are {', '.join(KEYS)}")
     if not entry.get("reason", "").strip():
         raise UsageError(f"{where}: a reason is required")
     if ("property" in entry) == ("counterexample" in entry):

@@ -36,7 +36,7 @@ def test_what_is_expected_to_fail_conforms_with_exceptions(run, tmp_path):
     (tmp_path / "known.toml").write_text(KNOWN)
     done = run("check", "wrong.py", *FEW, "--expected-failures", "known.toml", "--json", "r.json", "--strict")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("wrong.py conforms (1 properties held, 1 failed as expected, ")
+    assert done.stdout.startswith("wrong.py conforms (1 property held, 1 failed as expected, ")
     report = json.loads((tmp_path / "r.json").read_text())
     jsonschema.validate(report, SCHEMA)
     assert report["verdict"] == "conforms"
@@ -70,7 +70,7 @@ def test_one_counterexample_can_be_expected(run, tmp_path):
         ("[[expected]]\nproperty = 'equivalence.stepz'\nreason = 'x'", "there is no property 'equivalence.stepz'"),
         ("[[expected]]\nreason = 'x'", "entry 1: must have either property or counterexample"),
         ("[[expected]]\ncounterexample = 'gone.json'\nreason = 'x'", "entry 1: gone.json: No such file or directory"),
-        ("[[expected]]\nprop = 'x'\nreason = 'x'", "there is no key of known.toml, entry 1 'prop'; there are property"),
+        ("[[expected]]\nprop = 'x'\nreason = 'x'", "known.toml, entry 1: unknown key 'prop'; the keys are property"),
         ("[[expected]\n", "known.toml cannot be read"),
         ("wrong = 1", "known.toml must hold [[expected]] tables and nothing else"),
     ],
