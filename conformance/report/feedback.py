@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
-from conformance.events import PropertyResult
+from conformance.events import Finding, PropertyResult
 from conformance.harness.load import split_name
 from conformance.trial.verdict import Report
 
 from . import html, summary
 from .together import Refused, Together
+from .wording import Unshown
 
-NOT_SHOWN = "(the change is not shown)"
 NUMBERS = ("numbers", "bits", "property")  # what a counterexample demands of numbers, and says which they must be
 TELL_NUMBERS = ("measured.curve",)  # findings whose sentences say which numbers would be right
 LONGEST_NAME = 200  # bytes; with an ending, and a number, it is still one of a file
@@ -38,18 +38,21 @@ def files_of(entries: Sequence[Report | Refused], folder: Path, solution: bool) 
 
 
 def by_student(entries: Sequence[Report | Refused]) -> list[tuple[str, Report | Refused]]:
-    """The entries in their order, each with a name of its own, by which its files can be called.
+    """The entries in their order, each with a name of its own, by which its files can be called."""
+    return list(zip(own_names(entries, plain), entries))
 
-    That is the name of its file; with more of the path where two files have one name, and a number where that does not
-    tell them apart.
+
+def own_names(entries: Sequence[Report | Refused], spelt: Callable[[str], str]) -> Iterator[str]:
+    """For each entry the name of its file, spelt in some way.
+
+    With more of the path where two files have one name, and a number where that does not tell them apart.
     """
     files = [split_name(entry.name)[0].removesuffix(".py") for entry in entries]
-    stems = [plain(Path(file).name) for file in files]
+    stems = [spelt(Path(file).name) for file in files]
     often = Counter(map(on_disk, stems))
-    names = [
-        stem if often[on_disk(stem)] == 1 else plain("-".join(Path(file).parts)) for stem, file in zip(stems, files)
-    ]
-    return list(zip(numbered(names), entries))
+    return numbered(
+        [stem if often[on_disk(stem)] == 1 else spelt("-".join(Path(file).parts)) for stem, file in zip(stems, files)]
+    )
 
 
 def plain(text: str) -> str:
@@ -75,14 +78,15 @@ def numbered(names: Sequence[str]) -> Iterator[str]:
 
 def without_solution(report: Report) -> Report:
     """The report without the reference's text, and without the numbers that are right."""
-    findings = [
-        replace(finding, patch=NOT_SHOWN if finding.patch else "")
-        for finding in report.diagnosis
-        if finding.fault not in TELL_NUMBERS
-    ]
+    findings = [without_change(finding) for finding in report.diagnosis if finding.fault not in TELL_NUMBERS]
     drawn = report.error_map and report.error_map | {"right": None}
     results = [without_numbers(result) for result in report.results]
     return replace(report, diagnosis=findings, error_map=drawn, results=results)
+
+
+def without_change(finding: Finding) -> Finding:
+    """The finding without the reference's text."""
+    return Unshown(**vars(finding) | {"patch": ""}) if finding.patch else finding
 
 
 def without_numbers(result: PropertyResult) -> PropertyResult:

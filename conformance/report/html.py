@@ -18,7 +18,17 @@ from reference_rnn import CELLS
 
 from .rendering import templates
 from .together import Together
-from .wording import VERDICTS, figure, mapped
+from .wording import (
+    VERDICTS,
+    alike,
+    counting,
+    figure,
+    folded,
+    kind_of,
+    label_of,
+    mapped,
+    title_of,
+)
 
 WORDS = {
     "passed": "holds",
@@ -81,7 +91,10 @@ def page(told: Together) -> str:
     environment.globals.update(
         cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=mapped
     )
-    environment.globals.update(worst_first=worst_first, versions=versions, breakable=breakable, summary=summary)
+    environment.globals.update(
+        alike=alike, folded=folded, counting=counting, kind_of=kind_of, label_of=label_of, title_of=title_of
+    )
+    environment.globals.update(others=others, versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")
     return environment.get_template("matrix.html").render(told=told)
 
@@ -106,8 +119,9 @@ def breakable(name: str) -> Markup:
 
 
 def cell_of(report: Report, cell: str) -> Square:
-    """What is known of one cell of a target."""
-    return Square(report.cells.get(cell, "not_claimed"))
+    """What is known of one cell of a target; without a verdict, that no failure was seen says nothing."""
+    status = report.cells.get(cell, "not_claimed")
+    return Square("inconclusive" if status == "passed" and report.verdict == "inconclusive" else status)
 
 
 def chapter_of(report: Report, chapter: str) -> Square:
@@ -118,11 +132,10 @@ def chapter_of(report: Report, chapter: str) -> Square:
     return Square(min((r.status for r in mine), key=WORST_FIRST.index, default="not_claimed"), held, len(judged))
 
 
-def worst_first(results: Sequence[PropertyResult]) -> list[PropertyResult]:
-    """Failures first, then what is doubtful, then the rest in its order."""
-    order = list(WORDS)
-    rank = {"failed": 0, "expected_failure": 1, "inconclusive": 2}
-    return sorted(results, key=lambda result: rank.get(result.status, 3 + order.index(result.status)))
+def others(report: Report) -> list[PropertyResult]:
+    """What did not fail: what is known to fail first, then what is doubtful, then the rest in its order."""
+    order = ("expected_failure", "inconclusive", "passed", "not_claimed", "not_run")
+    return sorted((r for r in report.results if r.status in order), key=lambda result: order.index(result.status))
 
 
 def claims(report: Report) -> str:

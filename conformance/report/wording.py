@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from conformance.events import MEASURED, STAGE, Finding, PropertyResult
@@ -12,6 +13,11 @@ VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive":
 LONGEST_CASE = 800
 SPEAKERS = ("equivalence.steps", "gradients.back_propagation")  # what says most about the numbers
 PLACES = 3  # where others made a mistake
+
+
+@dataclass
+class Unshown(Finding):
+    """A mistake whose change is kept from whoever made it; its patch is empty."""
 
 
 def headline(report: Report) -> str:
@@ -24,13 +30,19 @@ def counted(report: Report) -> str:
     judged = [result for result in report.results if result.status in ("passed", "failed")]
     failed = sum(result.status == "failed" for result in judged)
     cases = sum(result.examples for result in judged)
-    held = f"{failed} of {len(judged)} properties failed" if failed else f"{len(judged)} properties held"
+    properties = counting(len(judged), "property", "properties")
+    held = f"{failed} of {properties} failed" if failed else f"{properties} held"
     expected = sum(result.status == "expected_failure" for result in report.results)
     held += f", {expected} failed as expected" if expected else ""
-    counts = f"{cases:,} cases"
+    counts = counting(cases, "case", "cases")
     if report.budget is not None:
         counts += f", {sum(result.random for result in judged):,} of them random within {report.budget:g} s"
     return f"{held}, {counts}, {report.profile}, seed {report.seed}"
+
+
+def counting(count: int, one: str, many: str) -> str:
+    """A number of things, in words."""
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def alike(report: Report) -> list[list[PropertyResult]]:
@@ -60,13 +72,25 @@ def cases(failure: PropertyResult) -> Iterator[str]:
         yield case
 
 
+def is_named(finding: Finding) -> bool:
+    """Whether it is a mistake, and not only a place to look."""
+    return finding.exact or finding.explains > 0
+
+
 def label_of(finding: Finding) -> str:
     """Whether it is a mistake, or only a place to look."""
-    return "diagnosis" if finding.exact or finding.explains else "a place to look"
+    return "diagnosis" if is_named(finding) else "a place to look"
+
+
+def mistakes(report: Report) -> list[str]:
+    """The titles of the mistakes, for what has no room for more; a guess says that it is one."""
+    return [("" if is_named(finding) else "perhaps: ") + finding.title for finding in report.diagnosis]
 
 
 def kind_of(finding: Finding) -> str:
     """What a finding is, in a sentence; what it is about stands in its title."""
+    if isinstance(finding, Unshown):
+        return kind_unshown(finding)
     if finding.exact and finding.patch:
         share = f"explains {finding.explains} of {finding.telling} wrong answers"
         return f"your numbers are those of the reference with this change ({share})"
@@ -79,6 +103,16 @@ def kind_of(finding: Finding) -> str:
     if finding.explains:
         return "the reference with this change fails in the same words"
     return "this known mistake is wrong in the same places, but does not give your numbers"
+
+
+def kind_unshown(finding: Unshown) -> str:
+    """The same for a finding whose change is not shown."""
+    if not finding.exact:
+        return "a known mistake fails in the same words"
+    share = "all" if finding.explains == finding.telling else f"{finding.explains} of"
+    if finding.telling == 1:
+        return "the one wrong answer is explained by this mistake"
+    return f"{share} {finding.telling} wrong answers are explained by this mistake"
 
 
 def title_of(report: Report, finding: Finding) -> str:
