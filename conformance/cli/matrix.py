@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+import ast
+import importlib.machinery
 import os
+import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from conformance.chapters import catalogue
-from conformance.harness.files import FileError, read_bytes
-from conformance.harness.forbidden import LARGEST, parsed
-from conformance.harness.load import TargetError
+from conformance.harness.forbidden import parsed
+from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
 from conformance.harness.text import LINE, visible
+from conformance.harness.tree import Tree
 from conformance.report import grades, wording
 from conformance.report.files import FORMATS, write
 from conformance.report.listening import listen
 from conformance.report.together import Refused, Together
 from conformance.trial.interrupts import Interrupted
 from conformance.trial.loop import trial
-from conformance.trial.options import UsageError, seconds
+from conformance.trial.options import Options, UsageError, seconds
+from conformance.trial.plan import Plan
 from conformance.trial.source import bound
 from conformance.trial.verdict import STATUS, Report
 
@@ -36,13 +39,13 @@ OURS = ("reference_rnn", "strategies", "conformance")  # what a file in a folder
 @click.argument("targets", nargs=-1, required=True)
 @click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), default="matrix.html",
               show_default=True, help="The page.")  # fmt: skip
-@click.option(
-    "--names", metavar="NAME,...", default="", help="What to look for in the files of a folder, in this order."
-)
+@click.option("--names", metavar="NAME,...", default="",
+              help="What to look for in the files of a folder, in this order.  [default: forward]")  # fmt: skip
 @click.option("--total-limit", metavar="TIME", help="Time for all targets together; the others stand there unjudged.")
 @click.option("--feedback", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
               help="Write a page for each target there, as Markdown and as HTML.")  # fmt: skip
-@click.option("--no-solution", is_flag=True, help="Show neither the right text nor the right numbers on these pages.")
+@click.option("--no-solution", is_flag=True,
+              help="Show neither the right text nor the right numbers in --feedback and --gradescope.")  # fmt: skip
 @click.option("--rubric", metavar="FILE", type=click.Path(path_type=Path),
               help="TOML: points for properties.  [default: 100 for all that is claimed]")  # fmt: skip
 @click.option("--grades", "grades_file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
@@ -60,13 +63,17 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
     installed, never passed. Ctrl-C ends all of it, and what was judged until then is on the page.
     Exit status: 0 all conform, 1 some do not, 2 some could not be judged.
     """
-    if no_solution and not feedback:
-        raise UsageError("--no-solution is about the pages of --feedback DIR: give both")
+    if no_solution and not (feedback or gradescope):
+        raise UsageError("--no-solution is about what students see: give --feedback DIR or --gradescope DIR too")
     cache_elsewhere()
-    criteria = grades.rubric(rubric, catalogue())
+    criteria = grades.rubric(rubric, catalogue(), Plan.of(options, catalogue).properties)
     deadline = None if total_limit is None else time.monotonic() + seconds(total_limit)
     todo = list(spread(targets, options, wanted(names)))
-    told = Together(list(judged(todo, handed_in(targets), deadline, verbatim())))
+    folders = [Path(target) for target in targets if Path(target).is_dir()]
+    tree = Tree.of(*folders)
+    for said in (*passed_over(folders), *not_held(tree)):
+        click.echo(f"rnn-conformance: {said}", err=True)
+    told = Together(list(judged(todo, tree, deadline, verbatim())))
     texts = {html_file: FORMATS["html"](told), options.json: told.all_to_json() if options.json else ""}
     if feedback:
         from conformance.report.feedback import files_of
@@ -75,7 +82,7 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
     if grades_file:
         texts[grades_file] = grades.as_csv(told.entries, criteria)
     if gradescope:
-        texts |= grades.gradescope(told.entries, criteria, gradescope)
+        texts |= grades.gradescope(told.entries, criteria, gradescope, solution=not no_solution)
     losses = made_room(texts) + write(texts)
     for loss in losses:
         click.echo(f"rnn-conformance: {loss}", err=True)
@@ -85,31 +92,51 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
     return STATUS[told.verdict] or (NOTHING if losses else 0)
 
 
-def judged(todo, files, deadline, console):
+@dataclass(frozen=True)
+class Asked:
+    """A target and its options; refusal: why it is not even loaded."""
+
+    target: str
+    options: Options
+    refusal: str = ""
+
+    @property
+    def name(self) -> str:
+        """The target as people read it."""
+        return visible(self.target, LINE)
+
+
+def judged(todo, tree, deadline, console):
     """The report on each target, or why there is none, in their order; the verdicts are shown as they come.
 
-    files: what must be there for each of them, whatever those before have deleted
+    tree: what must be there for each of them, whatever those before have deleted
     """
-    for place, (target, options) in enumerate(todo):
-        bring_back(files)
-        name = visible(target, LINE)
+    for place, asked in enumerate(todo):
         entry: Report | Refused
         try:
-            entry = listen(trial(target, within(options, deadline), catalogue), [])
-        except TargetError as error:
-            entry = Refused(name, str(error))
+            entry = one(asked, deadline)
         except Interrupted as interruption:
-            yield from (
-                Refused(name, f"interrupted by {interruption} while it was loaded"),
-                *left_out(todo[place + 1 :]),
-            )
+            yield Refused(asked.name, f"interrupted by {interruption} while it was loaded")
+            yield from left_out(todo[place + 1 :])
             return
+        finally:
+            tree.restore()
         for line in shown(entry):
             console.print(line, soft_wrap=True)
         yield entry
         if getattr(entry, "interrupted", ""):
             yield from left_out(todo[place + 1 :])
             return
+
+
+def one(asked, deadline):
+    """The report on one target, or why there is none. Raises Interrupted if it was interrupted while it was loaded."""
+    if asked.refusal:
+        return Refused(asked.name, asked.refusal)
+    try:
+        return listen(trial(asked.target, within(asked.options, deadline), catalogue), [])
+    except TargetError as error:
+        return Refused(asked.name, str(error))
 
 
 def shown(entry):
@@ -131,43 +158,77 @@ def within(options, deadline):
 
 def left_out(todo):
     """The targets that were not reached."""
-    return [Refused(visible(target, LINE), "interrupted before it was judged") for target, _ in todo]
+    return [Refused(asked.name, "interrupted before it was judged") for asked in todo]
 
 
 def spread(targets, options, names):
-    """Each target with its options; the Python files of a folder in its place. Raises TargetError for one without any.
+    """Each target with its options; the Python files of a folder in its place. Raises TargetError for a folder without
+    any, or if there is nothing of these names at all: then a name is misspelt, and what was written before stays.
 
     The files that the options name are for all of them; and what was saved of one is not asked of it alone.
     """
+    if not any(is_there(target) for target in targets):
+        raise TargetError(f"there is no file, no folder and no module {' or '.join(map(repr, targets))}")
     each = replace(options, json=None, saved=False)
+    strict = replace(each, forbid=tuple(dict.fromkeys([*OURS, *each.forbid])))
     for target in targets:
         if not Path(target).is_dir():
-            yield target, each
+            yield Asked(target, each)
             continue
         files = sorted(Path(target).glob("*.py"))
         if not files:
-            raise TargetError(f"{target!r} has no Python files")
-        strict = replace(each, forbid=tuple(dict.fromkeys([*OURS, *each.forbid])))
-        yield from ((named(file, names), strict) for file in files)
+            raise TargetError(f"{target!r} has no Python files{in_folders(Path(target))}")
+        yield from (named(file, names, strict) for file in files)
 
 
-def handed_in(targets):
-    """The bytes of the files in those targets that are folders, by their paths."""
-    files = [file for target in targets if Path(target).is_dir() for file in Path(target).iterdir()]
-    handed = {}
-    for file in files:
-        with contextlib.suppress(FileError):
-            handed[file] = read_bytes(file, LARGEST)
-    return handed
+def is_there(target):
+    """Whether a name stands for anything at all: what cannot be told without running it is taken to be there."""
+    if target.startswith(("cmd:", "python=")) or stages_of(target) or Path(target).is_dir():
+        return True
+    text, _ = split_name(target)
+    if text.endswith(".py") or os.sep in text:
+        return os.path.lexists(text)
+    find = importlib.machinery.PathFinder.find_spec
+    return text in SHIPPED or find(text.partition(".")[0], ["", *sys.path]) is not None
 
 
-def bring_back(files):
-    """Writes those files again that are not there any more: a target may delete the others, and even itself."""
-    for file, data in files.items():
-        with contextlib.suppress(OSError):
-            if not file.exists():
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(data)
+def with_code(folder):
+    """The folders in a folder that have Python files in them, but for those that are hidden."""
+    return [
+        inner
+        for inner in sorted(folder.iterdir())
+        if inner.is_dir()
+        and inner.suffix != ".py"
+        and not inner.name.startswith((".", "__"))
+        and any(inner.rglob("*.py"))
+    ]
+
+
+def in_folders(folder):
+    """That the folders in a folder have some, for messages."""
+    inner = with_code(folder)
+    return f" of its own, but its folders have: name those, like {visible(inner[0], LINE)}" if inner else ""
+
+
+def passed_over(folders):
+    """In a sentence each, the folders in a folder that are not judged, unless they were named too."""
+    given = {folder.resolve() for folder in folders}
+    return [
+        f"{visible(inner, LINE)}: a folder, not judged: name it, or move its file up"
+        for folder in folders
+        for inner in with_code(folder)
+        if inner.resolve() not in given
+    ]
+
+
+def not_held(tree):
+    """In a sentence, what could not be restored."""
+    if not tree.left_out:
+        return []
+    first, *others = tree.left_out
+    more = f" and {len(others)} more" if others else ""
+    why = "too large, too many or not to be read"
+    return [f"{visible(first, LINE)}{more}: {why}; if a file that is judged deletes what is there, it is not restored"]
 
 
 def wanted(names):
@@ -181,13 +242,29 @@ def wanted(names):
     return found
 
 
-def named(file, names):
-    """A file as a target: with the first of the names that it defines, or alone where it has none of them."""
-    tree = parsed(file)  # what is wrong with it is said when it is loaded
-    defined = {name for statement in (tree.body if tree else []) for name in bound(statement)}
-    name = next((name for name in names if name in defined), "forward")
+def named(file, names, options):
+    """A file as a target: with the first of the names that it defines, or forward where none are given."""
     text = str(file) if file.name != str(file) else os.path.join(os.curdir, file)  # whatever it is called, it is a file
-    return text if name == "forward" else f"{text}:{name}"
+    tree = parsed(file) if names else None  # what is wrong with it is said when it is loaded
+    if tree is None:
+        return Asked(text, options)
+    defined = {name for statement in run_on_import(tree) for name in bound(statement)}
+    if name := next((name for name in names if name in defined or "*" in defined), None):
+        return Asked(text if name == "forward" else f"{text}:{name}", options)
+    own = [one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
+    said = ", ".join(dict.fromkeys(own)) or "nothing to call"
+    return Asked(text, options, visible(f"{file.name} defines none of {', '.join(names)}; it defines {said}", LINE))
+
+
+def run_on_import(tree):
+    """The statements that run when a file is imported, also those in an if, a try and the like."""
+    todo = [tree]
+    while todo:
+        for child in ast.iter_child_nodes(todo.pop()):
+            if isinstance(child, ast.stmt):
+                yield child
+            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+                todo.append(child)
 
 
 def made_room(texts):

@@ -12,10 +12,11 @@ Gradescope's format: https://gradescope-autograders.readthedocs.io/en/latest/spe
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ from conformance.harness.files import FileError, read_toml
 from conformance.trial.options import UsageError, known
 from conformance.trial.verdict import Report
 
-from .feedback import by_student
+from .feedback import by_student, own_names, without_solution
 from .together import Refused
+from .wording import VERDICTS, alike, cases, counted, mistakes
 
 LARGEST = 2**20  # bytes of a rubric
+UNCLAIMED = "nothing of this was claimed"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for one
 
 
@@ -58,6 +61,12 @@ class Criterion:
             return 0.0
         return round(self.points * held / len(asked), 2)
 
+    def is_claimed(self, entry: Report | Refused) -> bool:
+        """Whether the points depend on what was judged; so they do for what could not be judged at all."""
+        if isinstance(entry, Refused):
+            return True
+        return bool(self.asked(entry)) and all(claimed(entry, name) for name in self.require)
+
     def said(self, entry: Report | Refused) -> str:
         """Why it is so many points."""
         if isinstance(entry, Refused):
@@ -65,6 +74,8 @@ class Criterion:
         if left := [name for name in self.require if not claimed(entry, name)]:
             return f"not claimed: {', '.join(left)}"
         asked = self.asked(entry)
+        if not asked:
+            return UNCLAIMED
         wrong = [result.id for result in asked if result.status != "passed"]
         return f"{len(asked) - len(wrong)} of {len(asked)} hold" + (f"; not {', '.join(wrong)}" if wrong else "")
 
@@ -74,12 +85,12 @@ def claimed(report: Report, name: str) -> bool:
     return Capabilities.of(report.capabilities).claims(name)
 
 
-def rubric(file: Path | None, properties: Collection[str]) -> tuple[Criterion, ...]:
+def rubric(file: Path | None, properties: Collection[str], asked: Collection[str]) -> tuple[Criterion, ...]:
     """The criteria in a file; without one, a hundred points for the share of what is claimed.
 
-    properties: all ids. Raises UsageError, naming the file and the entry.
+    properties: all ids.  asked: those that are judged.  Raises UsageError, naming the file and the entry.
     """
-    chapters = tuple(dict.fromkeys(id.partition(".")[0] for id in properties))
+    chapters = chapters_of(properties)
     if file is None:
         return (Criterion("everything that is claimed", chapters, 100.0),)
     try:
@@ -89,51 +100,78 @@ def rubric(file: Path | None, properties: Collection[str]) -> tuple[Criterion, .
     entries = data.get("criterion")
     if data.keys() != {"criterion"} or not isinstance(entries, list) or not entries:
         raise UsageError(f"{file} must hold [[criterion]] tables and nothing else")
-    names = (*chapters, *properties)
-    return tuple(criterion(f"{file}, criterion {n}", entry, names) for n, entry in enumerate(entries, 1))
+    names, judged = (*chapters, *properties), {*chapters_of(asked), *asked}
+    found = []
+    for number, entry in enumerate(entries, 1):
+        with at(f"{file}, criterion {number}"):
+            found.append(criterion(entry, names))
+            if left := [name for name in found[-1].properties if name not in judged]:
+                raise UsageError(f"--property leaves out {', '.join(left)}; name it there too, or leave it out here")
+    return tuple(found)
 
 
-def criterion(place: str, entry: Any, names: Sequence[str]) -> Criterion:
-    """One entry of a rubric. Raises UsageError, saying where it stands."""
+def chapters_of(ids: Collection[str]) -> tuple[str, ...]:
+    """The chapters of some properties."""
+    return tuple(dict.fromkeys(id.partition(".")[0] for id in ids))
+
+
+@contextlib.contextmanager
+def at(place: str) -> Iterator[None]:
+    """A block whose UsageErrors say where they are."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}") from None
+
+
+def criterion(entry: Any, names: Sequence[str]) -> Criterion:
+    """One entry of a rubric. Raises UsageError."""
     if not isinstance(entry, dict):
-        raise UsageError(f"{place}: must be a table")
+        raise UsageError("must be a table")
+    keys = [one.name for one in fields(Criterion)]
     for key in entry:
-        known(f"key of {place}", key, [one.name for one in fields(Criterion)])
+        if key not in keys:
+            raise UsageError(f"unknown key {key!r}; the keys are {', '.join(keys)}")
     given: dict[str, Any] = {"properties": [], "require": []} | entry
     if not isinstance(given.get("name"), str) or not given["name"]:
-        raise UsageError(f"{place}: a name is required")
-    for key, values in (("properties", names), ("require", capability_names())):
+        raise UsageError("a name is required")
+    for key, kind, values in (("properties", "property", names), ("require", "capability", capability_names())):
         if not isinstance(given[key], list) or not all(isinstance(one, str) for one in given[key]):
-            raise UsageError(f"{place}: {key} must be a list of names")
+            raise UsageError(f"{key} must be a list of names")
         for one in given[key]:
-            known(f"{key} of {place}", one, values)
+            known(kind, one, values)
     if not given["properties"]:
-        raise UsageError(f"{place}: properties must name at least one property or chapter")
+        raise UsageError("properties must name at least one property or chapter")
     points = given.get("points")
     if isinstance(points, bool) or not isinstance(points, int | float) or not 0 < points < 1e6:
-        raise UsageError(f"{place}: points is {points!r}, must be a positive number")
+        raise UsageError(f"points is {points!r}, must be a positive number")
     if not isinstance(given.get("partial", True), bool):
-        raise UsageError(f"{place}: partial is {given['partial']!r}, must be true or false")
+        raise UsageError(f"partial is {given['partial']!r}, must be true or false")
     lists = {key: tuple(given[key]) for key in ("properties", "require")}
     return Criterion(**{**given, **lists, "points": float(points)})
 
 
 def as_csv(entries: Sequence[Report | Refused], criteria: Sequence[Criterion]) -> str:
-    """A line a student: verdict, points in all and by criterion, the named mistakes, and why there is no verdict."""
+    """A line a student: verdict, points in all and by criterion, the mistakes, and why there is no verdict or point."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [one.name for one in criteria]
     writer.writerow(["student", "file", "verdict", "score", "max_score", *names, "mistakes", "reason"])
-    for student, entry in by_student(entries):
+    for student, entry in zip(own_names(entries, lambda stem: stem), entries):
         scores = [one.score(entry) for one in criteria]
         most = sum(one.points for one in criteria)
-        verdict, reason = (
-            ("", entry.reason) if isinstance(entry, Refused) else (entry.verdict, "; ".join(entry.reasons))
-        )
-        mistakes = "" if isinstance(entry, Refused) else "; ".join(finding.title for finding in entry.diagnosis)
-        row = [student, entry.name, verdict or "inconclusive", round(sum(scores), 2), most, *scores, mistakes, reason]
+        verdict, named, reasons = of_entry(entry)
+        reasons += [f"{one.name}: {one.said(entry)}" for one in criteria if not one.is_claimed(entry)]
+        row = [student, entry.name, verdict, round(sum(scores), 2), most, *scores, "; ".join(named), "; ".join(reasons)]
         writer.writerow([harmless(value) for value in row])
     return text.getvalue()
+
+
+def of_entry(entry: Report | Refused) -> tuple[str, list[str], list[str]]:
+    """The verdict, the mistakes, and what there is to say about the verdict."""
+    if isinstance(entry, Refused):
+        return "inconclusive", [], [entry.reason]
+    return entry.verdict, mistakes(entry), list(entry.reasons)
 
 
 def harmless(value: Any) -> Any:
@@ -142,21 +180,34 @@ def harmless(value: Any) -> Any:
 
 
 def gradescope(
-    entries: Sequence[Report | Refused], criteria: Sequence[Criterion], folder: Path
+    entries: Sequence[Report | Refused], criteria: Sequence[Criterion], folder: Path, solution: bool
 ) -> dict[Path | None, str]:
-    """The text of each student's results.json, by its file."""
+    """The text of each student's results.json, by its file.
+
+    solution: whether it shows the numbers that are right
+    """
     texts: dict[Path | None, str] = {}
     for student, entry in by_student(entries):
         tests = [
             {"name": one.name, "score": one.score(entry), "max_score": one.points, "output": one.said(entry)}
             for one in criteria
         ]
-        mistakes = [] if isinstance(entry, Refused) else [finding.title for finding in entry.diagnosis]
-        said = f"could not be judged: {entry.reason}" if isinstance(entry, Refused) else entry.verdict
+        shown = entry if solution or isinstance(entry, Refused) else without_solution(entry)
         data = {
             "score": round(sum(one.score(entry) for one in criteria), 2),
-            "output": "\n".join([said, *mistakes]),
+            "output": "\n".join(output(shown)),
             "tests": tests,
         }
         texts[folder / student / "results.json"] = json.dumps(data, indent=1)
     return texts
+
+
+def output(entry: Report | Refused) -> Iterator[str]:
+    """What a student reads above the points: the verdict and why, the mistakes, the first failure and its case."""
+    if isinstance(entry, Refused):
+        yield f"could not be judged: {entry.reason}"
+        return
+    yield f"{VERDICTS[entry.verdict]} ({counted(entry)})"
+    yield from (*entry.reasons, *mistakes(entry))
+    for failure, *_ in alike(entry)[:1]:
+        yield from ("", f"{failure.id}: {failure.statement}", failure.message, *cases(failure))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,17 +16,27 @@ import numpy as np
 import pytest
 
 from conformance import check
-from conformance.cli.matrix import made_room
-from conformance.events import MEASURED, Finding
+from conformance.chapters import catalogue
+from conformance.claims.capabilities import Capabilities
+from conformance.cli import cli
+from conformance.cli.matrix import is_there, made_room, named, not_held, passed_over, spread
+from conformance.events import MEASURED, Finding, Judged, PropertyResult, Started
 from conformance.harness.forbidden import forbidden_import
-from conformance.report import feedback, grades, wording
+from conformance.harness.load import TargetError
+from conformance.harness.tree import Tree
+from conformance.report import feedback, grades, html, wording
 from conformance.report.files import write
-from conformance.report.together import Refused
-from conformance.trial.options import UsageError
+from conformance.report.together import Refused, Together
+from conformance.trial.interrupts import Interrupted, Interrupts
+from conformance.trial.loop import concluded
+from conformance.trial.options import Options, UsageError
+from conformance.trial.plan import Plan
+from conformance.trial.verdict import Report
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 TARGETS = Path(__file__).parents[1] / "targets"
 FEW = ("--property", "equivalence.steps", "--property", "shapes.shapes")
+SHAPES = ("shapes.shapes",)
 STUDENTS = {
     "amy": None,
     "bob": ('h @ p["weight_hh_l0"].T', 'h @ p["weight_hh_l0"]'),
@@ -86,6 +97,7 @@ def test_everybody_stands_in_the_order_with_a_verdict_or_a_reason(room):
     assert "fay.py conforms" in said["fay"] and "gus.py:MyRNN conforms" in said["gus"]
     assert "hal.py has a syntax error at line" in said["hal"]
     assert "ida.py" in said["ida"] and "conforms" in said["ida"]
+    assert sorted(file.stem for file in (folder / "students").glob("*.py")) == sorted(STUDENTS)  # ida's deletes them
     page = (folder / "matrix.html").read_text()
     places = [page.index(f"<wbr>{name}.py") for name in STUDENTS]
     assert places == sorted(places)
@@ -249,11 +261,11 @@ def test_each_entry_has_a_name_of_its_own_that_a_file_can_have(tmp_path, targets
     assert [name for name, _ in pairs] == names or names[0].startswith("\u00fc")
     assert len({feedback.on_disk(name) for name, _ in pairs}) == len(targets)
     texts = feedback.files_of(entries, tmp_path, solution=True)
-    texts |= grades.gradescope(entries, grades.rubric(None, ("shapes.shapes",)), tmp_path)
+    texts |= grades.gradescope(entries, grades.rubric(None, SHAPES, SHAPES), tmp_path, solution=True)
     assert len(texts) == 3 * len(targets) and made_room(texts) + write(texts) == []
     assert all(tmp_path in file.resolve().parents and file.is_file() for file in texts)
-    rows = list(csv.DictReader(io.StringIO(grades.as_csv(entries, grades.rubric(None, ("shapes.shapes",))))))
-    assert [row["student"].lstrip("'") for row in rows] == [name for name, _ in pairs]
+    rows = list(csv.DictReader(io.StringIO(grades.as_csv(entries, grades.rubric(None, SHAPES, SHAPES)))))
+    assert len({row["student"] for row in rows}) == len(targets)
 
 
 def test_two_students_of_one_name_both_get_a_page(tmp_path, right):
@@ -287,7 +299,7 @@ def reads_the_first_state(case):
 
 
 def test_no_spreadsheet_computes_what_a_student_says():
-    criteria = grades.rubric(None, ("shapes.shapes",))
+    criteria = grades.rubric(None, SHAPES, SHAPES)
     text = grades.as_csv([Refused("=cmd|'/c calc'!A1.py", "=1+1")], criteria)
     assert all(not value.startswith("=") for row in csv.reader(text.splitlines()) for value in row)
 
@@ -298,11 +310,20 @@ def test_no_spreadsheet_computes_what_a_student_says():
         ("x = 1", "must hold [[criterion]] tables and nothing else"),
         ("[[criterion]]\npoints = 1", "criterion 1: a name is required"),
         ("[[criterion]]\nname = 'a'\npoints = 1", "properties must name at least one property or chapter"),
-        ("[[criterion]]\nname = 'a'\nproperties = ['shape']\npoints = 1", "'shape'"),
+        (
+            "[[criterion]]\nname = 'a'\nproperties = ['shape']\npoints = 1",
+            "rubric.toml, criterion 1: there is no property 'shape'; did you mean shapes",
+        ),
         ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 0", "points is 0, must be a positive number"),
         ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\npartial = 2", "must be true or false"),
-        ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\nweight = 2", "'weight'"),
-        ("[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\nrequire = ['wings']", "'wings'"),
+        (
+            "[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\nweight = 2",
+            "criterion 1: unknown key 'weight'; the keys are name, properties, points, ",
+        ),
+        (
+            "[[criterion]]\nname = 'a'\nproperties = ['shapes']\npoints = 1\nrequire = ['wings']",
+            "criterion 1: there is no capability 'wings'; ",
+        ),
         ("[[criterion]", "rubric.toml cannot be read"),
     ],
 )
@@ -324,7 +345,7 @@ def test_the_time_for_all_ends_all(tmp_path, right):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--no-solution",), "--no-solution is about the pages of --feedback DIR"),
+        (("--no-solution",), "--no-solution is about what students see: give --feedback DIR or --gradescope DIR too"),
         (("--names", "a b"), "--names has 'a b', must be names"),
         (("--total-limit", "soon"), "'soon' is not a duration like 90s or 2m"),
     ],
@@ -382,3 +403,231 @@ def test_what_is_no_file_keeps_nobody_waiting(tmp_path, right):
     done = matrix(tmp_path, "students", *FEW)
     assert done.returncode == 2 and "zoe.py conforms" in done.stdout, done.stdout
     assert "fifo.py could not be judged" in done.stdout and "zero.py could not be judged" in done.stdout
+
+
+def ended(results, number=signal.SIGALRM, claims=None):
+    """The report on a file whose trial was interrupted once these results were there."""
+    plan = Plan.of(Options(saved=False), catalogue)
+
+    def events():
+        yield Started("amy.py", Capabilities.of(claims).as_dict(), list(plan.properties))
+        yield from map(Judged, results)
+        raise Interrupted(number)
+
+    *_, finished = concluded(plan, "amy.py", events(), None, Interrupts())
+    return finished.report
+
+
+def test_what_an_interrupted_file_does_not_claim_counts_for_nothing():
+    report = ended([PropertyResult("shapes.shapes", "passed", examples=3)])
+    chapters = {result.id.partition(".")[0] for result in report.results if result.status == "not_claimed"}
+    assert {"state", "gates", "dropout", "gradients"} <= chapters
+    claimed = [result for result in report.results if result.status != "not_claimed"]
+    assert len(claimed) < 40 and {result.id.partition(".")[0] for result in claimed}.isdisjoint({"state", "gates"})
+    said = f"{len(claimed) - 1} of {len(claimed)} properties were not judged"
+    assert report.reasons == [f"interrupted by its time limit: {said}"] and report.verdict == "inconclusive"
+    (row,) = csv.DictReader(io.StringIO(grades.as_csv([report], grades.rubric(None, catalogue(), catalogue()))))
+    assert float(row["score"]) == round(100 / len(claimed), 2) and said in row["reason"]
+    left = {result.id: result for result in report.results}["directions.reversal"]
+    assert (left.status, left.message) == ("not_claimed", "bidirectional is not claimed")
+    both = ended([], claims={"bidirectional": True})
+    assert {result.id: result for result in both.results}["directions.reversal"].status == "not_run"
+
+
+def test_what_is_interrupted_when_all_was_judged_is_said():
+    passed = [PropertyResult(id, "passed", examples=1) for id in catalogue()]
+    assert ended(passed).notes[-1] == "interrupted by its time limit when everything had been judged"
+    report = ended(
+        [*passed[1:], PropertyResult(next(iter(catalogue())), "failed", "All is right.", 1, message="wrong")]
+    )
+    said = "the verdict is complete, but the search for the mistake was interrupted by its time limit"
+    assert report.verdict == "fails" and report.reasons[-1] == said and not report.notes
+    criteria = grades.rubric(None, catalogue(), catalogue())
+    (scope,) = grades.gradescope([report], criteria, Path("s"), solution=True).values()
+    texts = [grades.as_csv([report], criteria), scope, *feedback.files_of([report], Path("p"), solution=False).values()]
+    assert all(said in text for text in texts)
+
+
+def test_what_could_not_be_judged_has_no_tick():
+    shown = html.page(Together([ended([]), ended([])]))
+    assert '<span aria-hidden="true">?</span><span class="sr"> could not tell</span>' in shown
+    assert html.cell_of(ended([]), "RNN_TANH").status == "inconclusive"
+    assert html.cell_of(ended([PropertyResult(id, "passed") for id in catalogue()]), "GRU").status == "not_claimed"
+
+
+def told(**others):
+    """A report on a file that fails in three properties."""
+    results = [
+        PropertyResult("shapes.calls_are_independent", "failed", "Calls.", 1, message="other"),
+        PropertyResult("equivalence.first_look", "failed", "Looked.", 1, message="a", counterexample="case(A)"),
+        PropertyResult("equivalence.steps", "failed", "Each step.", 1, message="must be 1", counterexample="case(B)",
+                       found={"demand": "numbers"}),
+        PropertyResult("time.split", "passed", "Split.", 2),
+        PropertyResult("equivalence.sizes", "failed", "Sizes.", 1, message="b"),
+    ]  # fmt: skip
+    explained = ["equivalence.first_look", "equivalence.steps", "equivalence.sizes"]
+    return Report("amy.py", "fails", Capabilities().as_dict(), "quick", 0, results, {}, explained=explained, **others)
+
+
+def test_the_page_has_the_order_and_the_folds_of_the_markdown():
+    ids = [result.id for result in told().results if result.status == "failed"]
+    markdown, page = (text.replace("<wbr>", "") for text in feedback.files_of([told()], Path(), True).values())
+    page = page[page.index("<h3>Properties</h3>") :]
+    assert sorted(ids, key=markdown.index) == sorted(ids, key=page.index)
+    assert page.count("equivalence.first_look") == markdown.count("equivalence.first_look") == 1
+    assert "<p>equivalence.first_look, equivalence.sizes</p>" in page and "2 more properties: the same mistake" in page
+    assert "Judged on 1 case." in page and "Judged on 2 cases." in page
+
+
+def test_a_guess_is_no_mistake():
+    guess = Finding("x", "b is added twice", "", 0, 9, exact=False)
+    report = told(diagnosis=[guess, Finding("y", "W is transposed", "-a\n+b", 9, 9)])
+    criteria = grades.rubric(None, SHAPES, SHAPES)
+    assert ",perhaps: b is added twice; W is transposed," in grades.as_csv([report], criteria)
+    (scope,) = grades.gradescope([report], criteria, Path(), solution=True).values()
+    assert "\nperhaps: b is added twice\nW is transposed\n" in json.loads(scope)["output"]
+
+
+@pytest.mark.parametrize("solution", [True, False])
+def test_gradescope_says_what_failed_first(solution):
+    report = told(reasons=["bidirectional is required, but not claimed"])
+    report.results = report.results[2:]
+    (text,) = grades.gradescope([report], grades.rubric(None, SHAPES, SHAPES), Path(), solution).values()
+    assert json.loads(text)["output"].splitlines() == [
+        "does not conform (2 of 3 properties failed, 4 cases, quick, seed 0)",
+        "bidirectional is required, but not claimed",
+        "",
+        "equivalence.steps: Each step.",
+        "must be 1" if solution else feedback.WRONG_NUMBERS,
+        "case(B)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("explains", "exact", "said"),
+    [
+        (49, True, "all 49 wrong answers are explained by this mistake"),
+        (7, True, "7 of 49 wrong answers are explained by this mistake"),
+        (7, False, "a known mistake fails in the same words"),
+    ],
+)
+def test_a_change_that_is_not_shown_leaves_no_box(explains, exact, said):
+    report = told(diagnosis=[Finding("y", "W is transposed", "-a\n+b", explains, 49, exact=exact)])
+    markdown, page = feedback.files_of([report], Path(), solution=False).values()
+    assert f"**Diagnosis**: {said}\n\n`W is transposed`" in markdown and "```diff" not in markdown
+    assert f'<p class="soft">Diagnosis: {said}.</p>\n</div>' in page and "with this change" not in markdown + page
+
+
+def test_a_criterion_that_is_not_asked_is_refused_and_one_that_is_not_claimed_says_so(tmp_path):
+    file = tmp_path / "rubric.toml"
+    file.write_text("[[criterion]]\nname = 'Gates'\nproperties = ['gates', 'shapes.shapes']\npoints = 2\n")
+    with pytest.raises(UsageError, match=r"rubric\.toml, criterion 1: --property leaves out gates; name it there too"):
+        grades.rubric(file, catalogue(), SHAPES)
+    file.write_text("[[criterion]]\nname = 'Gates'\nproperties = ['gates']\npoints = 2\n")
+    criteria = grades.rubric(file, catalogue(), catalogue())
+    (row,) = csv.DictReader(io.StringIO(grades.as_csv([told()], criteria)))
+    assert float(row["score"]) == 0 and row["reason"] == "Gates: nothing of this was claimed"
+    (scope,) = grades.gradescope([told()], criteria, Path(), solution=True).values()
+    assert json.loads(scope)["tests"][0]["output"] == "nothing of this was claimed"
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "refusal"),
+    [
+        ("def my_network(case): ...", "./amy.py", "amy.py defines none of rnn, MyRNN; it defines my_network"),
+        (
+            "def forward(case): ...\nclass A: ...",
+            "./amy.py",
+            "amy.py defines none of rnn, MyRNN; it defines forward, A",
+        ),
+        ("x = 1", "./amy.py", "amy.py defines none of rnn, MyRNN; it defines nothing to call"),
+        ("def MyRNN(case): ...\nrnn = MyRNN", "./amy.py:rnn", ""),
+        ("try:\n    import torch\nexcept ImportError:\n    def MyRNN(case): ...", "./amy.py:MyRNN", ""),
+        ("def f():\n    def MyRNN(case): ...", "./amy.py", "amy.py defines none of rnn, MyRNN; it defines f"),
+        ("from mine import *", "./amy.py:rnn", ""),
+        ("def broken(", "./amy.py", ""),
+    ],
+)
+def test_the_first_name_that_a_file_defines_is_taken_and_no_other(text, target, refusal):
+    Path("amy.py").write_text(text)
+    asked = named(Path("amy.py"), ["rnn", "MyRNN"], Options())
+    assert (asked.target, asked.refusal) == (target, refusal)
+    assert named(Path("amy.py"), [], Options()).target == "./amy.py"
+
+
+def test_the_table_has_the_names_as_they_are():
+    entries = [Refused(f"s/{name}.py", "x") for name in ("M\u00fcller, Max", "a (1)", "a/b", "c/b")]
+    rows = csv.DictReader(io.StringIO(grades.as_csv(entries, grades.rubric(None, SHAPES, SHAPES))))
+    assert [row["student"] for row in rows] == ["M\u00fcller, Max", "a (1)", "s-a-b", "s-c-b"]
+    assert feedback.by_student(entries)[0][0] == "M\u00fcller_ Max"
+
+
+def test_a_name_of_nothing_leaves_everything_as_it_was():
+    Path("matrix.html").write_text("last week's")
+    for words in (["studnets"], ["studnets", "absent.py", "s/amy.py:RNN"]):
+        with pytest.raises(TargetError, match="there is no file, no folder and no module 'studnets'"):
+            cli.main(["matrix", *words], standalone_mode=False)
+    assert Path("matrix.html").read_text() == "last week's"
+    Path("here.py").write_text("")
+    there = ("here.py:a", ".", "torch", "json.decoder", "here", "cmd: x", "python=p x.py", "torch > onnx")
+    assert all(map(is_there, there)) and not any(map(is_there, ("her.py", "a/here.py", "studnets.x", "x:y")))
+
+
+def test_folders_in_a_folder_are_not_passed_over_in_silence():
+    for file in (
+        "students/amy.py",
+        "students/paul/deep/rnn.py",
+        "students/rita/rnn.py",
+        "students/.git/a.py",
+        "old/x/a.py",
+    ):
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        Path(file).write_text("")
+    Path("students/data").mkdir()
+    said = "students/paul: a folder, not judged: name it, or move its file up"
+    assert passed_over([Path("students"), Path("students/rita")]) == [said]
+    with pytest.raises(
+        TargetError, match="'old' has no Python files of its own, but its folders have: name those, like old/x"
+    ):
+        list(spread(["old"], Options(), []))
+
+
+def test_a_folder_is_restored_with_all_that_was_in_it(tmp_path):
+    room = tmp_path / "room"
+    (room / "a" / "b").mkdir(parents=True)
+    (room / "empty").mkdir()
+    for file in (room / "amy.py", room / "a" / "b" / "data.bin"):
+        file.write_bytes(b"\r\n\xff")
+        file.chmod(0o640)
+    (room / "link").symlink_to("nowhere")
+    (tmp_path / "class").symlink_to(room)
+    for path in (room / "a" / "b" / "data.bin", room / "a" / "b", room / "empty", room):
+        os.utime(path, ns=(10**18, 10**18 + 1))
+
+    def seen():
+        return {
+            path: (path.lstat().st_mode, path.is_symlink() or path.stat().st_mtime_ns)
+            for path in [room, *room.rglob("*")]
+        }
+
+    tree, before = Tree.of(tmp_path / "class"), seen()
+    tree.restore()
+    assert seen() == before and not tree.left_out
+    for gone in (room, room / "a", room / "a" / "b" / "data.bin"):
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+        tree.restore()
+        assert seen() == before and (room / "a" / "b" / "data.bin").read_bytes() == b"\r\n\xff"
+    (room / "amy.py").write_text("changed")
+    tree.restore()
+    assert (room / "amy.py").read_text() == "changed"
+
+
+@pytest.mark.parametrize(("bound", "value", "left"), [("LARGEST", 9, "big"), ("MOST", 9, "a/big"), ("ENTRIES", 3, "")])
+def test_what_is_too_much_to_be_held_is_said(tmp_path, monkeypatch, bound, value, left):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "amy.py").write_text("x" * 5)
+    (tmp_path / "a" / "big").write_text("x" * 10)
+    monkeypatch.setattr(f"conformance.harness.tree.{bound}", value)
+    tree = Tree.of(tmp_path)
+    assert len(tree.left_out) == 1 and str(tree.left_out[0]).endswith(left) and tmp_path / "amy.py" in tree.entries
+    assert "it is not restored" in not_held(tree)[0]
