@@ -20,6 +20,7 @@ from reference_rnn import CELLS, case, rounded
 RNN = Path(sys.executable).with_name("rnn-conformance")
 NODE = Path(__file__).parent.parent.parent / "examples" / "node" / "rnn.js"
 TFJS = NODE.parent.parent / "tfjs" / "rnn.js"
+BRAINJS = NODE.parent.parent / "brainjs" / "rnn.js"
 PROTOCOL = json.loads(SCHEMA.read_text())
 
 # A harness in Python that shares nothing with the kit's own; CHANGE is put in for what is to go wrong.
@@ -211,3 +212,11 @@ def test_tensorflow_js_keeps_to_the_protocol_and_masks_by_multiplication():
     assert run("check", f"cmd: node {TFJS}", "--property", "layers").returncode == 0
     done = run("check", f"cmd: node {TFJS}", "--property", "lengths.padding_is_not_read")
     assert done.returncode == 1 and "padding is masked by multiplication, which NaN survives" in done.stdout
+
+
+@pytest.mark.skipif(not (BRAINJS.parent / "node_modules").exists(), reason="brain.js is not installed")
+def test_brain_js_keeps_to_the_protocol_and_its_lstm_has_no_cell_state():
+    assert run("protocol", "check", f"cmd: node {BRAINJS}").returncode == 0
+    done = run("check", f"cmd: node {BRAINJS}", "--property", "equivalence.steps")
+    assert done.returncode == 1 and "LSTM: right up to the first step, wrong from the second on" in done.stdout
+    assert "RNN_RELU, GRU_RESET_BEFORE are right in every probe" in done.stdout
