@@ -110,6 +110,7 @@ def test_a_target_of_the_line_protocol_is_judged(language, command, tmp_path):
     ("library", "header", "command", "chosen"),
     [
         ("onednn", "oneapi/dnnl/dnnl.hpp", "c++ -std=c++17 -O2 target.cpp -o target -ldnnl", "directions"),
+        ("armnn", "armnn/ArmNN.hpp", "c++ -std=c++17 -O2 target.cpp -o target -larmnn", "shapes.shapes"),
         ("mlpack", "mlpack.hpp", "c++ -std=c++17 -O2 -fopenmp target.cpp -o target -larmadillo", "equivalence.steps"),
     ],
 )
