@@ -13,6 +13,7 @@ from conformance.trial.chosen import choose
 from reference_rnn import cell_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+ONNXRUNTIME_JS = EXAMPLES / "onnxruntime-js"
 RNN = Path(sys.executable).with_name("rnn-conformance")
 SIMPLE = {"max_layers": 1, "bidirectional": False}
 FULL = {"max_layers": None, "bidirectional": True, "no_bias": True, "lengths": True, "empty": True}
@@ -124,6 +125,15 @@ def test_a_library_in_cpp_is_judged(library, header, command, chosen, tmp_path):
     assert done.returncode == 0, done.stderr
     assert run([RNN, "protocol", "check", "cmd: ./target"], at).returncode == 0
     done = run([RNN, "check", "cmd: ./target", "--property", chosen], at)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not (ONNXRUNTIME_JS / "node_modules").exists(), reason="onnxruntime for Node is not installed")
+@pytest.mark.parametrize("package", ["node", "web"])
+def test_onnxruntime_in_javascript_is_judged(package):
+    pytest.importorskip("onnx")
+    target = f"{ONNXRUNTIME_JS / 'target.py'}:{package}"
+    done = run([RNN, "check", target, "--property", "equivalence.first_look", "--no-saved"], EXAMPLES)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
