@@ -51,6 +51,8 @@ SHIPPED = {
     "mnn": "conformance.adapters.onnx_mnn",
     "ncnn": "conformance.adapters.ncnn_layers",
     "litert": "conformance.adapters.litert_ops",
+    "executorch": "conformance.adapters.executorch_programs",
+    "hls4ml": "conformance.adapters.hls4ml_layers",
     "paddle": "conformance.adapters.paddle_layers",
     "brevitas": "conformance.adapters.brevitas_layers",
     "thinc": "conformance.adapters.thinc_lstm",

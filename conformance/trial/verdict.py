@@ -46,6 +46,8 @@ PACKAGES = (
     "MNN",
     "ncnn",
     "ai-edge-litert",
+    "executorch",
+    "hls4ml",
     "thinc",
     "snntorch",
     "ncps",

@@ -40,6 +40,9 @@ WITHOUT = {
         "sizes": {"steps": (1, 3), "batch": (2,), "input_size": (3,), "hidden_size": (5,), "num_layers": (1, 2)},
     },
     "mnn": {"cells": ("RNN_TANH", "GRU", "LSTM"), "options": ()},
+    "executorch": {
+        "sizes": {"steps": (1, 3), "batch": (2,), "input_size": (3,), "hidden_size": (5,), "num_layers": (1, 2)},
+    },
     "litert": {"batch_first": False},
     "paddle": {"lengths": False},
     "opacus": {"dtypes": ("float32",), "dropout": False},
