@@ -64,7 +64,7 @@ LAYERS_DRAWN = 4
 LARGEST = 2**26  # weights of a case, where it may have fewer layers
 GAINS = (1.0, 1.0, 0.5, 1.0, 2.0, 1.0, 4.0, 1.5)
 CONTRACTION = 0.75
-MEMORIES = ("C",) * 13 + ("F", "strided", "negative", "read-only")
+MEMORIES = ("C",) * 13 + ("F", "strided", "negative", "read-only", "wide", "tall")
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
 EMPTIES = ("time", "batch", "length")
 SHARED: dict[str, Any] = {"mode": 8, "gain": 1.0, "contract": True, "seed": 0, "levels": b"\x03"}
@@ -240,7 +240,7 @@ def cases(
     projections  whether an LSTM may have proj_size > 0
     network      "dense"; "integer" (exact in every order with ReLU); "linear" (tanh is the identity);
                  "automaton" (saturated units); None for all
-    memory       whether arrays may be Fortran-ordered, strided, reversed or read-only
+    memory       whether arrays may be Fortran-ordered, strided, reversed, cut out of larger ones or read-only
     sizes        allowed values of input_size, hidden_size, num_layers, batch and steps
 
     Shrinks towards one layer, one direction, one row, one step, one unit, and values 0 and 1.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from reference_rnn import Case
@@ -46,7 +47,10 @@ COVERING = (
         T=9, N=1, I=2, H=3, bidirectional=True, seed=7, projection=2, mode=8,
         form=Form(batch_first=True, unbatched=True, no_state=True, evaluation=True),
     ),
-    S(T=3, N=2, I=17, H=33, seed=8, mode=3, gain=2.0, form=Form(all_lengths=True, training=True)),
+    S(
+        T=3, N=2, I=17, H=33, seed=8, mode=3, gain=2.0, memory="wide", relay=2,
+        form=Form(all_lengths=True, training=True),
+    ),
     S(
         T=4, N=18, I=9, H=17, bidirectional=True, lengths=(0, 3, 1, 2, 4), seed=9, projection=2, padding="nan",
         form=Form(batch_first=True, evaluation=True, lengths="uint64"),
@@ -84,7 +88,7 @@ COVERING = (
         form=Form(batch_first=True, no_state=True, evaluation=True, lengths="int8"),
     ),
     S(
-        T=8, N=5, I=4, H=8, seed=21, projection=1, mode=14,
+        T=8, N=5, I=4, H=8, seed=21, projection=1, mode=14, memory="tall", relay=2,
         form=Form(batch_first=True, all_lengths=True, evaluation=True),
     ),
     S(
@@ -163,19 +167,29 @@ def of_steps(steps: int, **beside: Any) -> Sketch:
     return S(**chosen, T=steps, N=len(chosen["lengths"]), mode=8, gain=0.5, seed=steps)
 
 
+# Each of steps, rows, features and units is one or many, in every combination but that of all ones: a matrix with a
+# vector, and a vector with a vector, are multiplied in ways of their own.
+EXTREMES = tuple(
+    S(T=steps, N=rows, I=features, H=units, mode=8, gain=0.5, seed=50 + turn)
+    for turn, (steps, rows, features, units) in enumerate(product((1, 5), (1, 34), (1, 100), (1, 100))) if turn
+)  # fmt: skip
+
 EACH = (
     *(of_widths(turn) for turn in range(len(SIZES))),
     *(of_steps(steps, form=Form(batch_first=steps % 3 == 0, lengths=KINDS[steps % len(KINDS)])) for steps in SIZES),
     of_steps(129, lengths=(0, 1, 2, 65, 113), form=Form(lengths="uint8")),
     of_steps(130, lengths=(3, 66, 4, 114), form=Form(lengths="int8")),  # which has no 130
+    of_steps(260, lengths=(0, 3)),
+    of_steps(260, lengths=(0, 259)),  # the same lengths in 8 bits
     S(T=3, N=48, I=3, H=3, lengths=(0,) * 32 + (3,) * 16, seed=44, mode=8, gain=0.5),
     of_steps(257, lengths=(0, 129, 1, 193, 257, 130), bidirectional=True, form=Form(batch_first=True)),
     S(T=2, N=3, I=3, H=40, num_layers=3, bidirectional=True, seed=41, mode=8, gain=0.5),
     S(T=2, N=67, I=3, H=3, num_layers=3, lengths=(0, 1, 2), seed=42, mode=8, gain=0.5),
     S(T=5, N=13, I=97, H=3, num_layers=4, seed=43, mode=8, gain=0.5),
+    *EXTREMES,
 )
 # Those of them for where balls are dear: each remainder of 8 and 16 is among them still.
-SOME = (*EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 7], *EACH[-4:])
+SOME = (*EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 7], *EACH[-4 - len(EXTREMES) :])
 JUST_SO = frozenset((*LARGE, *EACH))  # that say nothing at other sizes
 
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-LAYOUTS = ("C", "F", "strided", "negative", "read-only")
+LAYOUTS = ("C", "F", "strided", "negative", "wide", "tall", "read-only")
 
 
 def relaid(array: np.ndarray, layout: str) -> np.ndarray:
     """A copy of the array in one of the LAYOUTS; gaps between its numbers hold NaN, or the largest integer.
 
-    An array too small to have that layout (one element, no axis) comes back in C order.
+    "wide" is cut out of an array with one more along its second axis, as columns of a larger matrix are, and "tall" is
+    the same of the transpose. An array too small to have that layout (one element, no axis) comes back in C order.
     """
+    nothing = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else np.nan
     if layout == "F":
         return np.array(array, order="F")
     if layout == "strided" and array.ndim:
-        nothing = np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).max
         wide = np.full((*array.shape[:-1], 2 * array.shape[-1]), nothing, array.dtype)
         wide[..., ::2] = array
         return wide[..., ::2]
     if layout == "negative" and array.ndim:
         return array[::-1, ...].copy()[::-1, ...]
+    if layout == "wide" and array.ndim > 1:
+        wide = np.full((array.shape[0], array.shape[1] + 1, *array.shape[2:]), nothing, array.dtype)
+        wide[:, :-1] = array
+        return wide[:, :-1]
+    if layout == "tall":
+        return relaid(array.T, "wide").T
     copy = np.array(array, order="C")
     copy.flags.writeable = layout != "read-only"
     return copy
@@ -34,4 +41,7 @@ def layout_of(array: np.ndarray) -> str:
         return "C"
     if array.flags.f_contiguous:
         return "F"
-    return "negative" if any(stride < 0 for stride in array.strides) else "strided"
+    if any(stride < 0 for stride in array.strides):
+        return "negative"
+    ends = {"wide": array.strides[-1], "tall": array.strides[0]}
+    return next((name for name, stride in ends.items() if stride == array.itemsize), "strided")

@@ -44,6 +44,8 @@ MEMORY = {
     "F": ("is Fortran-ordered", "are Fortran-ordered"),
     "strided": ("is strided, with gaps in memory", "are strided, with gaps in memory"),
     "negative": ("lies backwards in memory", "lie backwards in memory"),
+    "wide": ("is cut out of a wider array", "are cut out of wider arrays"),
+    "tall": ("is cut out of a longer, Fortran-ordered array", "are cut out of longer, Fortran-ordered arrays"),
     "read-only": ("is read-only", "are read-only"),
 }
 

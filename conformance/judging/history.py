@@ -13,7 +13,7 @@ from strategies import relaid
 
 from .judgement import Failure, right_at_first
 from .subject import Subject
-from .transforms import UNUSUAL, negative, rows, without_state
+from .transforms import TURNS, negative, rows, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
@@ -41,8 +41,8 @@ def few_in_turn(target: Subject, case: Case) -> list[Case]:
 
 
 def with_others(target: Subject, case: Case) -> Iterator[Case]:
-    """The case in plain memory, and as many of these cases as there are memory layouts."""
-    return islice(one_by_one(target, case.map(lambda name, array: relaid(array, "C"))), 1 + len(UNUSUAL))
+    """The case in plain memory, and as many of these cases as an array has memory layouts in turn."""
+    return islice(one_by_one(target, case.map(lambda name, array: relaid(array, "C"))), 1 + TURNS)
 
 
 def things(target: Subject, case: Case) -> Iterator[Change]:

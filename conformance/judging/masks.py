@@ -24,7 +24,8 @@ from .transforms import saturated
 STATEMENTS = 2 + 4 * 2
 CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted
 FALSE_ALARM = 1e-18
-PROBABILITIES = (0.25, 0.3, 0.75, 0.1)  # 1 / (1 - p) is a number of few digits in one of two
+# 1 / (1 - p) is a number of few digits in one of them, and p is no whole number of percents or 256ths in one each.
+PROBABILITIES = (0.25, 0.3125, 0.75, 0.1)
 TWICE = 0.75  # where one mask and two on top of each other differ most
 ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
 SHOWN = 8  # different numbers by which mistakes are told apart

@@ -18,7 +18,8 @@ from reference_rnn.layers import time_major
 
 from .judgement import Run
 
-UNUSUAL = ("F", "strided", "negative")  # memory layouts
+UNUSUAL = ("F", "strided", "negative", "wide", "tall")  # memory layouts
+TURNS = 3  # of them for each array of a case
 
 
 def transform(on_result: Callable[[Case, Result], Result]) -> Callable[[Callable[..., Case]], Callable[[Any], Any]]:
@@ -164,11 +165,11 @@ def saturated(case: Case, **gates: float) -> Case:
     return case.map(change)
 
 
-def laid_out(names: Iterable[str]) -> Iterator[dict[str, str]]:
-    """Memory layouts by the names of arrays: next to each other others, and between them all for each array."""
+def laid_out(names: Iterable[str], first: int) -> Iterator[dict[str, str]]:
+    """TURNS memory layouts of each array, by its name: next to each other others, and in all from any first one on."""
     names = list(names)
-    for turn in range(len(UNUSUAL)):
-        yield dict(zip(names, islice(cycle(UNUSUAL), turn, None)))
+    for turn in range(TURNS):
+        yield dict(zip(names, islice(cycle(UNUSUAL), (first + turn) % len(UNUSUAL), None)))
 
 
 def states(case: Case) -> list[tuple[str, np.ndarray]]:

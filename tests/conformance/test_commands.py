@@ -121,7 +121,7 @@ def test_a_file_that_is_no_counterexample_is_one_clear_line(run, tmp_path, text,
 
 
 def test_a_case_survives_being_data():
-    for name in ("C", "F", "strided", "negative", "read-only"):
+    for name in LAYOUTS:
         before = case(
             "RNN_RELU", T=2, N=3, I=2, H=2, lengths=[2, 0, 1], x={(1, 1, 0): float("nan")}, h_0=0.1, weight_hh_l0=2
         )

@@ -37,6 +37,8 @@ def test_a_layout_is_recognised_whatever_it_was_before(shape, layout):
         ("F", False, True, True, (8, 32)),
         ("strided", False, False, True, (48, 16)),
         ("negative", False, False, True, (-24, 8)),
+        ("wide", False, False, True, (32, 8)),
+        ("tall", False, False, True, (8, 40)),
         ("read-only", True, False, False, (24, 8)),
     ],
 )
@@ -59,9 +61,15 @@ def test_whoever_reads_the_gaps_reads_nan():
     wide = relaid(array_of((2, 3)), "strided").base
 
     assert np.isnan(wide[:, 1::2]).all() and wide.shape == (2, 6)
+    wide = relaid(array_of((2, 3)), "wide").base
+    assert np.isnan(wide[:, 3]).all() and wide.shape == (2, 4)
 
 
-@pytest.mark.parametrize("layout", ["F", "strided", "negative"])
+def test_steps_of_wider_batches_lie_apart():
+    assert relaid(array_of((2, 4, 3)), "wide").strides == (8 * 5 * 3, 8 * 3, 8)
+
+
+@pytest.mark.parametrize("layout", ["F", "strided", "negative", "wide", "tall"])
 def test_a_single_number_has_no_layout(layout):
     assert layout_of(relaid(np.ones((1, 1, 1)), layout)) == "C"
 

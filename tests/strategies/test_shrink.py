@@ -182,7 +182,7 @@ def test_what_is_smallest_stays():
     assert repr(shrink(end, transposes_recurrent_weights, USUAL.admits)) == repr(end)
 
 
-@pytest.mark.parametrize("layout", ["F", "strided", "negative", "read-only"])
+@pytest.mark.parametrize("layout", ["F", "strided", "negative", "wide", "tall", "read-only"])
 def test_numbers_go_from_an_array_whose_layout_matters(layout):
     c = drawn(1, lambda c: min(c.x.shape) >= 2 and np.isfinite(c.x).all() and c.x.all())[0]
     c = c.replace(x=relaid(c.x, layout))
