@@ -92,7 +92,7 @@ COVERING = (
         form=Form(batch_first=True, all_lengths=True, evaluation=True),
     ),
     S(
-        T=4, N=2, I=3, H=6, bidirectional=True, seed=22, mode=11, gain=4.0,
+        T=4, N=1, I=3, H=6, bidirectional=True, seed=22, mode=11, gain=4.0,
         form=Form(batch_first=True, no_state=True, all_lengths=True, training=True, lengths="uint8"),
     ),
     S(T=10, N=2, I=3, H=3, num_layers=3, bidirectional=True, lengths=(2, 10), seed=23, padding="nan"),
@@ -136,7 +136,7 @@ LARGE = (
     *(large(turn, N=rows) for turn, rows in enumerate((32, 33, 64, 65), 4)),
     *(large(turn, T=steps) for turn, steps in enumerate((33, 64, 101, 257), 5)),
     S(T=66, N=1, I=2, H=3, seed=7, mode=8, gain=0.5, form=Form(unbatched=True)),
-    S(T=66, N=2, I=2, H=3, seed=8, mode=8, gain=0.5, form=Form(batch_first=True, no_state=True)),
+    S(T=66, N=2, I=2, H=3, projection=1, seed=8, mode=8, gain=0.5, form=Form(batch_first=True, no_state=True)),
     S(T=2, N=34, I=2, H=3, seed=9, mode=8, gain=0.5, form=Form(no_state=True)),
     S(T=115, N=9, I=2, H=3, lengths=(0, 3, 90), seed=10, mode=8, gain=0.5),
     S(T=3, N=2, I=2, H=3, num_layers=12, bidirectional=True, seed=11, mode=8, gain=0.5),
@@ -164,7 +164,7 @@ def of_steps(steps: int, **beside: Any) -> Sketch:
     ends = [0, *(steps - end for end in ENDS if end < steps)]
     small: dict[str, Any] = {"I": 2, "H": 3, "lengths": tuple(ends), "bidirectional": steps % 2 > 0}
     chosen = small | beside
-    return S(**chosen, T=steps, N=len(chosen["lengths"]), mode=8, gain=0.5, seed=steps)
+    return S(**chosen, T=steps, N=len(chosen["lengths"]), projection=steps % 2, mode=8, gain=0.5, seed=steps)
 
 
 # Each of steps, rows, features and units is one or many, in every combination but that of all ones: a matrix with a

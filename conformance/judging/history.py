@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 
 import numpy as np
@@ -46,7 +47,10 @@ def with_others(target: Subject, case: Case) -> Iterator[Case]:
 
 
 def things(target: Subject, case: Case) -> Iterator[Change]:
-    """The changes of one thing: each kind of parameters is turned back, then x, each state, and which are given."""
+    """The changes of one thing: each kind of parameters is turned back, then x, each state, and which are given.
+
+    At last all numbers change by so little that it cannot be seen in half of their digits.
+    """
     for kind in sorted({kind_of(name) for name in case.parameters}):
         yield turned(*(name for name in case.parameters if kind_of(name) == kind))
     yield from (turned(name) for name, _ in case.arrays() if name not in case.parameters)
@@ -56,6 +60,7 @@ def things(target: Subject, case: Case) -> Iterator[Change]:
         yield without_state
     if case.num_rows > 1:
         yield lambda case: rows(case, [0])
+    yield lambda case: nudged(case, math.sqrt(target.arithmetic(case).u) / 4, dict(case.arrays()))
 
 
 def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[str, str], **d: np.ndarray) -> None:
@@ -63,19 +68,22 @@ def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[s
 
     That is asked with numbers that are a little larger: what is kept of the same ones may be what was read wrongly.
     """
-    near = 1 + 4 * target.arithmetic(case).u
 
     def there(name: str, array: np.ndarray) -> np.ndarray:
         return relaid(array, layouts[name])
 
-    def larger(name: str, array: np.ndarray) -> np.ndarray:
-        return rounded(near * array.astype(float), case.config.dtype) if name in case.parameters else array
-
     try:
         judge(target, case.map(there), {name: there(name, array) for name, array in d.items()})
     except Failure:
-        right_at_first(judge, target, case.map(larger), d)
+        right_at_first(judge, target, nudged(case, 4 * target.arithmetic(case).u, case.parameters), d)
         raise
+
+
+def nudged(case: Case, by: float, names: Collection[str]) -> Case:
+    """The case with the numbers of some arrays larger by this share."""
+    return case.map(
+        lambda name, array: rounded((1 + by) * array.astype(float), case.config.dtype) if name in names else array
+    )
 
 
 def turned(*names: str) -> Change:

@@ -112,6 +112,74 @@ def test_gradients_of_the_last_forward_run_under_too_short_a_key_are_found(left_
     assert result.status == "failed"
 
 
+def leading_dimension_ignored(array):
+    """What a product reads that takes the rows of a matrix to lie next to each other."""
+    wide = array.base if array.ndim > 1 and not array.flags.c_contiguous and array.base is not None else None
+    if wide is None or array.strides[-1] != array.itemsize:
+        return array
+    return np.lib.stride_tricks.as_strided(wide, array.shape, np.empty(array.shape, array.dtype).strides)
+
+
+@pytest.mark.parametrize("kind", ["x", "weight_ih", "weight_hh"])
+def test_arrays_cut_out_of_wider_ones_are_among_the_memory_layouts(kind):
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",))
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            return reference.forward(
+                case.map(
+                    lambda name, array: leading_dimension_ignored(array) if kind in (name, kind_of(name)) else array
+                )
+            )
+
+    [result] = conformance.check(Target, properties=["shapes.memory_layout"], diagnosis=False).results
+    assert result.status == "failed"
+
+
+def test_one_row_of_many_features_is_found():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",), gradients=True)
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            if case.num_steps * case.num_rows == 1 and case.config.input_size > 96:
+                case = case.replace(x=np.where(np.arange(case.config.input_size) < 96, case.x, 0))
+            return reference.forward(case)
+
+    [result] = conformance.check(Target, properties=["equivalence.each_size"], diagnosis=False).results
+    assert result.status == "failed"
+
+
+def test_weights_that_are_told_apart_by_half_of_their_digits_are_found():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("GRU",), dtypes=("float64",))
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            key = (case.config, *(array.astype(np.float32).tobytes() for array in case.parameters.values()))
+            return reference.forward(case.replace(parameters=self.kept.setdefault(key, case.parameters)))
+
+    [result] = conformance.check(Target, properties=["shapes.calls_are_independent"], diagnosis=False).results
+    assert result.status == "failed"
+
+
+def test_state_gradients_that_are_clipped_are_found():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_RELU",), gradients=True)
+        forward = staticmethod(reference.forward)
+
+        def gradients(self, case, *d):
+            found = reference.gradients(case, *d)
+            return found | {"h_0": np.clip(found["h_0"], -100, 100)}
+
+    [result] = conformance.check(Target, properties=["gradients.linear"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 def test_what_is_wrong_without_any_call_before_is_told_so():
     class Target:
         capabilities = conformance.Capabilities(cells=("RNN_TANH",))
