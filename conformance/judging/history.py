@@ -49,7 +49,8 @@ def with_others(target: Subject, case: Case) -> Iterator[Case]:
 def things(target: Subject, case: Case) -> Iterator[Change]:
     """The changes of one thing: each kind of parameters is turned back, then x, each state, and which are given.
 
-    At last all numbers change by so little that it cannot be seen in half of their digits.
+    At last the parameters have other numbers in the last two places alone, with the same sum, and then all numbers
+    change by so little that it cannot be seen in half of their digits.
     """
     for kind in sorted({kind_of(name) for name in case.parameters}):
         yield turned(*(name for name in case.parameters if kind_of(name) == kind))
@@ -60,6 +61,7 @@ def things(target: Subject, case: Case) -> Iterator[Change]:
         yield without_state
     if case.num_rows > 1:
         yield lambda case: rows(case, [0])
+    yield lambda case: case.map(lambda name, array: ends_exchanged(array) if name in case.parameters else array)
     yield lambda case: nudged(case, math.sqrt(target.arithmetic(case).u) / 4, dict(case.arrays()))
 
 
@@ -77,6 +79,13 @@ def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[s
     except Failure:
         right_at_first(judge, target, nudged(case, 4 * target.arithmetic(case).u, case.parameters), d)
         raise
+
+
+def ends_exchanged(array: np.ndarray) -> np.ndarray:
+    """The array with its last two numbers exchanged."""
+    numbers = array.flatten()
+    numbers[-2:] = numbers[-2:][::-1]
+    return numbers.reshape(array.shape)
 
 
 def nudged(case: Case, by: float, names: Collection[str]) -> Case:
