@@ -13,7 +13,6 @@ import copy
 import difflib
 import inspect
 import random
-import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -72,7 +71,13 @@ def told_apart_by(cell: Recurrence) -> list[RecurrenceCase]:
     found = []
     for number in range(TRIED):
         arranged = ARRANGED[number % len(ARRANGED)]
-        chosen = {"steps": (5, 27, 70)[number % 3], "batch": 3, "heads": 2, "stateless": False, "kind": "uniform"}
+        chosen = {
+            "steps": (5, 27, 70, 3, 27, 70)[number],
+            "batch": 3,
+            "heads": 2,
+            "stateless": False,
+            "kind": "uniform",
+        }
         case = one.filled(draw, chosen | {"arranged": arranged})
         if number % 2:
             alike = Sequences((cell,), ("float64",), arranged=ARRANGED, sizes=dict.fromkeys(cell.letters, (3,)))
@@ -183,6 +188,15 @@ AT_EDGES = {
               "[0 * s + s[:1] if t % {} == 0 and t > 0 else s for s in states]"),
 }  # fmt: skip
 
+# What is handed on at the end of a chunk that was also run from zeros: start is what there was before it.
+AT_ENDS = {
+    "undecayed": (
+        "the states before each chunk of {} steps do not decay in it",
+        "[a + b for a, b in zip(start, aside)]",
+    ),
+    "replaced": ("the states of each chunk of {} steps replace those before it", "aside"),
+}
+
 
 def slips() -> Iterator[Mistake]:
     """Mistakes in how states are handed on, and where rows and chunks end."""
@@ -192,10 +206,31 @@ def slips() -> Iterator[Mistake]:
         for id, (title, edge) in AT_EDGES.items():
             yield slip(f"{id}-every-{chunk}", title.format(chunk),
                        (STEP, f"states = {edge.format(chunk)}\n        {STEP}"))  # fmt: skip
-        lines = f"if t == plain.num_steps - plain.num_steps % {chunk} - 1:\n            whole = states\n        {SHOWN}"
-        yield slip(f"rest-of-{chunk}-not-handed-on", f"what is behind the last whole chunk of {chunk} steps is not "
-                   "handed on", (SHOWN, lines), (ENDED, ENDED.replace("states)", f"whole if plain.num_steps >= {chunk} "
-                   "else states)")))  # fmt: skip
+        yield from of_chunks(chunk)
+
+
+def of_chunks(chunk: int) -> Iterator[Mistake]:
+    """Mistakes in what chunks of so many steps hand on, where it takes more than their first step to see it."""
+    _, _, _, both, _, kept = ASIDE
+    begins, ends = f"t % {chunk} == 0", f"(t + 1) % {chunk} == 0 or t + 1 == plain.num_steps"
+    for id, (title, handed) in AT_ENDS.items():
+        yield slip(
+            f"{id}-every-{chunk}", title.format(chunk),
+            (STEP, f"if {begins}:\n            start, aside = states, [0 * s for s in states]\n        {both}"),
+            (KEPT, f"{kept}\n        if {ends}:\n            states = {handed}"),
+        )  # fmt: skip
+    given = GIVEN.removeprefix("states = ")
+    yield slip(
+        f"outputs-from-given-every-{chunk}", f"the outputs of each chunk of {chunk} steps start from the given states",
+        (STEP, f"if {begins}:\n            aside = {given}\n        {both}"), (KEPT, kept),
+        (SHOWN, SHOWN.replace("in new[", "in alone[")),
+    )  # fmt: skip
+    whole = f"if t == plain.num_steps - plain.num_steps % {chunk} - 1:\n            whole = states\n        {SHOWN}"
+    rest = f"what is behind the last whole chunk of {chunk} steps is not handed on"
+    alone = f"{rest}, nor is anything of fewer steps"
+    for id, title, fewer in (("rest-of", rest, "states"), ("less-than", alone, given)):
+        handed = f"whole if plain.num_steps >= {chunk} else {fewer})"
+        yield slip(f"{id}-{chunk}-not-handed-on", title, (SHOWN, whole), (ENDED, ENDED.replace("states)", handed)))
 
 
 def slip(id: str, title: str, *changes: tuple[str, str]) -> Mistake:
@@ -210,7 +245,7 @@ def slip(id: str, title: str, *changes: tuple[str, str]) -> Mistake:
 
 def diff(old: str, new: str) -> str:
     """Two texts as lines that go and lines that come."""
-    before, after = (textwrap.dedent(text).splitlines() for text in (old, new))
+    before, after = (inspect.cleandoc(text).splitlines() for text in (old, new))
     lines = difflib.unified_diff(before, after, lineterm="", n=0)
     return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
