@@ -312,6 +312,7 @@ EXCHANGED = {
 }
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("name", "number"), [(name, at) for name, pairs in EXCHANGED.items() for at in range(len(pairs))]
 )

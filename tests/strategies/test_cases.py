@@ -536,6 +536,7 @@ def test_one_dimension_may_be_large(dimension, size, cell, network):
             assert all(np.array_equal(a, rounded(a, dtype), equal_nan=True) for _, a in c.arrays())
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("dtype", DTYPES)
