@@ -143,7 +143,9 @@ LARGE = (
 )
 # Those of them that are deep, or just past a width and not too long: for where balls are dear.
 PAST = tuple(
-    s for s in LARGE if s.num_layers > 2 or (s.T < 100 and any(size % 32 == 1 for size in (s.T, s.N, s.I, s.H)))
+    s
+    for s in LARGE
+    if s.num_layers > 2 or (s.T < 100 and any(size > 32 and size % 32 in (1, 2) for size in (s.T, s.N, s.I, s.H)))
 )
 
 # Every size from 10 to 66: units, features and rows at once, each in an order of its own; then steps, with rows that
