@@ -119,6 +119,8 @@ def shapes(given, wanted):
 
 def unknown(target):
     """A request that does not exist must be answered with an error, not with silence or death."""
+    if wrong := reopened(target):
+        return wrong
     reply = target.exchange({"do": "fly"}, target.limits.call)
     if isinstance(reply, Problem):
         return f'it {reply.message}; must answer with {{"error": ...}}'
@@ -127,15 +129,20 @@ def unknown(target):
 
 def stopped(target):
     """Whether the process ends by itself."""
+    if wrong := reopened(target):
+        return wrong
     channel = target.channel
-    if channel is None:
-        return "it had ended before"
     channel.send(memoryview(target.written({"do": "stop"})))
     try:
         channel.process.wait(timeout=5)
     except Exception:
         return "did not end within 5 s"
     return None
+
+
+def reopened(target):
+    """Starts the process anew where an answer before was so wrong that it was ended; what is wrong with that."""
+    return problem_of(target.start()) if target.channel is None else None
 
 
 def problem_of(problem):

@@ -190,6 +190,14 @@ def test_a_command_that_dies_of_an_unknown_request_is_told_so(harness):
     assert 'an unknown request: it ended its process with status 3; must answer with {"error": ...}' in done.stdout
 
 
+def test_what_is_printed_before_each_answer_does_not_keep_later_steps_from_being_asked(harness):
+    done = run("protocol", "check", harness("if 'output' in reply: print('debug: forward')"))
+    assert done.returncode == 1 and not done.stderr
+    assert done.stdout.count("wrote 'debug: forward' on standard output, must be one line of JSON") == 2
+    assert "an unknown request: fine\nstop: fine\n" in done.stdout
+    assert done.stdout.endswith("\n2 of 5 answers were wrong\n")
+
+
 def test_only_commands_have_a_protocol():
     done = run("protocol", "check", "my_rnn.py")
     assert done.returncode == 2 and "'my_rnn.py' is no command, must be like 'cmd: node my_rnn.js'" in done.stderr
