@@ -79,11 +79,17 @@ def write(folder, count, format, **said):
     """Writes test vectors to DIR for a target that claims so much: the same files, byte for byte, every time.
 
     Those that tell known mistakes apart come first; index.json says which mistake is told by which. A number y of a
-    result is right if abs(y - data) <= rad, in double precision.
+    result is right if abs(y - data) <= rad, in double precision. A folder with other test vectors is refused.
     """
     claims = claims_of(**said)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = {(cell, dtype): choose(claims, cell, dtype, count) for cell in claims.cells for dtype in claims.dtypes}
+    names = [name for found in chosen.values() for name in found.vectors]
+    if stale := engine.left_over(folder, names, format):
+        raise UsageError(
+            f"{str(folder)!r} has {len(stale)} other test vectors, such as {stale[0]}, which would stand beside the "
+            "new ones: delete them, or name another folder"
+        )
     for found in chosen.values():
         for name, vector in found.vectors.items():
             engine.write(folder, name, vector, format)

@@ -38,6 +38,7 @@ from .counterexamples import LARGEST
 SCHEMA = 2  # of vectors of layers; 1 is still read
 RECURRENT = 3  # of vectors of recurrences
 INDEX = "index.json"
+FIRST = b"vector "  # in each file of text
 
 
 class VectorError(ValueError):
@@ -86,7 +87,7 @@ def to_text(vector: Vector) -> str:
     numbers of ``output`` may be off stands under ``output.rad``.
     """
     config = vector.case.config
-    lines = [f"vector {vector.schema} {config.cell} {config.dtype} {vector.arithmetic} {vector.order}"]
+    lines = [f"{FIRST.decode()}{vector.schema} {config.cell} {config.dtype} {vector.arithmetic} {vector.order}"]
     named = arrays_of_recurrence if isinstance(vector.case, RecurrenceCase) else arrays_of_layers
     for name, array in named(vector):
         lines.append(" ".join([name, str(array.ndim), *map(str, array.shape)]))
@@ -238,6 +239,19 @@ def write(folder: Path, name: str, vector: Vector, format: str = "json") -> Path
     file = folder / (name + ENDINGS[format])
     file.write_text(FORMATS[format](vector), encoding="utf-8")
     return file
+
+
+def left_over(folder: Path, names: Iterable[str], format: str) -> list[str]:
+    """The vectors in a folder that stay there, and would be taken for those with these names, once they are written."""
+    written = {name + ENDINGS[format] for name in names} | {INDEX}
+    texts = [file for file in folder.glob("*.txt") if file.is_file() and begins(file, FIRST)]
+    return sorted({file.name for file in (*folder.glob("*.json"), *texts)} - written)
+
+
+def begins(file: Path, word: bytes) -> bool:
+    """Whether a file begins so."""
+    with file.open("rb") as opened:
+        return opened.read(len(word)) == word
 
 
 def read(file: Path) -> Vector:

@@ -78,6 +78,25 @@ def test_the_same_vectors_are_the_same_bytes(run, tmp_path):
         assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes()
 
 
+def test_a_folder_with_other_vectors_is_refused(run, tmp_path):
+    old = tmp_path / "made" / "rnn_tanh-float32-001.json"
+    old.parent.mkdir()
+    old.write_text("{}")
+    done = run("write", "made", "--cell", "RNN_TANH", "--count", "1")
+    assert done.returncode == 2 and not done.stdout and list(old.parent.iterdir()) == [old]
+    assert done.stderr == (
+        "rnn-conformance: 'made' has 1 other test vectors, such as rnn_tanh-float32-001.json, which would stand beside "
+        "the new ones: delete them, or name another folder\n"
+    )
+
+
+def test_others_are_vectors_that_are_not_written_anew(tmp_path):
+    for name in ("index.json", "a-0.json", "a-1.json", "a-1.txt", "notes.txt"):
+        (tmp_path / name).write_text("vector 2 LSTM" if name == "a-1.txt" else "mine")
+    assert vectors.left_over(tmp_path, ["a-0", "a-1", "a-2"], "json") == ["a-1.txt"]
+    assert vectors.left_over(tmp_path, ["a-1"], "text") == ["a-0.json", "a-1.json"]
+
+
 def test_a_wrong_target_is_told_where(run, right, folder, tmp_path):
     (tmp_path / "wrong.py").write_text(right.replace('p["bias_hh_l0"])', '0 * p["bias_hh_l0"])'))
     done = run("check", str(folder), "wrong.py")
