@@ -54,6 +54,11 @@ class CommandTarget(ProcessTarget):
     def load(self) -> dict[str, Any]:
         """What the first start declares; raises LoadError."""
         reply = self.exchange({"do": "start"}, self.limits.load)
+        if isinstance(reply, Problem) and reply.kind == "hang":
+            limit = f"{self.limits.load:g} s{self.last_words()}"
+            raise LoadError(
+                f"{self.name} gave no answer to start within {limit}; does it flush standard output after each line?"
+            )
         if isinstance(reply, Problem):
             raise LoadError(f"{self.name} could not be started: it {reply.message}{self.last_words()}")
         if "error" in reply:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -14,8 +15,11 @@ import pytest
 from conformance import check
 from conformance.cli.protocol import SCHEMA
 from conformance.harness.command import array_of, as_meant, request, tensor
-from conformance.harness.process import Nonsense
-from reference_rnn import CELLS, case, rounded
+from conformance.harness.load import TargetError, open_target
+from conformance.harness.process import Limits, Nonsense
+from conformance.judging.data import case_from_data
+from conformance.trial.vectors import as_saved
+from reference_rnn import CELLS, case, forward, rounded
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 NODE = Path(__file__).parent.parent.parent / "examples" / "node" / "rnn.js"
@@ -98,6 +102,18 @@ def test_as_many_digits_as_tell_numbers_of_a_dtype_apart_are_enough(dtype, digit
     assert meant.dtype == np.float64 and (meant == numbers).all()
 
 
+def test_the_page_shows_a_request_and_its_reply():
+    page = (NODE.parents[2] / "docs" / "another-language.md").read_text()
+    asked, reply = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
+    valid("request", asked)
+    valid("reply", reply)
+    shown = case_from_data(as_saved(asked))
+    assert request("forward", shown, {}) == asked
+    for name, array in forward(shown).items():
+        assert [float(f"{n:.9g}") for n in rounded(array, "float32").ravel().tolist()] == reply[name]["data"]
+        assert list(array.shape) == reply[name]["shape"]
+
+
 def test_arrays_come_back_as_they_went():
     array = np.array([[1.5, np.nan], [np.inf, -np.inf], [-0.0, 1e-300]])
     again = array_of("x", json.loads(json.dumps(tensor(array))))
@@ -170,6 +186,15 @@ def test_a_wrong_harness_does_not_conform(harness):
 def test_what_cannot_be_started_is_one_line_and_status_2(target, words):
     done = run("check", target)
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_command_that_does_not_flush_is_told_so(tmp_path):
+    (tmp_path / "kept.py").write_text("import sys\nout = open(1, 'w')\nfor line in sys.stdin:\n    out.write('{}\\n')")
+    target = f"cmd: {sys.executable} {tmp_path / 'kept.py'}"
+    with pytest.raises(TargetError) as error:
+        open_target(target, limits=Limits(load=2))
+    said = "gave no answer to start within 2 s; does it flush standard output after each line?"
+    assert str(error.value) == f"{target} {said}"
 
 
 def test_the_protocol_is_checked_step_by_step(harness):
