@@ -22,12 +22,14 @@ class Call:
 
     do          "forward" or "gradients";  cotangents: by name, None where one is not given
     number      of the call among those of its instance: the later one of two has the larger number
+    measures    whether it is made only to see how far rounding moves the results of others
     """
 
     do: str
     case: Case
     cotangents: Mapping[str, np.ndarray | None] = field(default_factory=dict)
     number: int = 0
+    measures: bool = False
 
     @property
     def form(self) -> str:

@@ -9,7 +9,8 @@ looks wrong is a suspicion, which the report mentions and which counts as nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -203,6 +204,15 @@ class RecurrentSubject(Subject):
         finally:
             self.marks = None
 
+    @contextlib.contextmanager
+    def measuring(self) -> Iterator[None]:
+        """What is called meanwhile shows how far rounding goes, and is judged by nobody."""
+        self.measures = True
+        try:
+            yield
+        finally:
+            self.measures = False
+
     def suspect(self, sentence: str) -> None:
         """Notes what looks wrong, once."""
         if sentence not in self.suspected:
@@ -249,7 +259,7 @@ def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: As
     near = {name: ULPS * coarsest * largest(a[name], b[name]) for name in a}
     wrong = [name for name in a if not (apart[name] <= near[name]).all()]
     if wrong:
-        moved = sensitivity(one, wide, a)
+        moved = sensitivity(target, one, wide, a)
         near = {name: max(near[name], ULPS * more * moved[name]) for name in a}
         wrong = [name for name in a if not (apart[name] <= near[name]).all()]
     if wrong:
@@ -262,7 +272,8 @@ def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: As
             return
         if "float32" in target.capabilities.dtypes and more == 1:
             narrow = case.in_dtype("float32")
-            coarse = distance(one(narrow)[name], other(narrow)[name])
+            with target.measuring():
+                coarse = distance(one(narrow)[name], other(narrow)[name])
             if apart[name][at] <= SHRINKS * np.nanmax(coarse, initial=0.0):
                 return
         ways = [lambda way=way: way(wide)[name][at] for way in (one, other)]
@@ -289,7 +300,7 @@ def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking,
     near = {name: GROSS[coarsest] * u * largest(right[name]) for name in right}
     if all((apart[name] <= near[name]).all() for name in right):
         return
-    moved = sensitivity(way, case, given)
+    moved = sensitivity(target, way, case, given)
     for name in right:
         far = ~(apart[name] <= max(near[name], GROSS[coarsest] * u / UNIT[dtype] * moved[name]))
         if not far.any():
@@ -317,14 +328,15 @@ def largest(*arrays: np.ndarray) -> float:
     return max(float(np.max(abs(a), where=np.isfinite(a), initial=0.0)) for a in arrays)
 
 
-def sensitivity(one: Asking, case: RecurrenceCase, a: Numbers) -> dict[str, float]:
+def sensitivity(target: RecurrentSubject, one: Asking, case: RecurrenceCase, a: Numbers) -> dict[str, float]:
     """How far changes in the last place of whatever is given move each result at most."""
     draw, moved = np.random.default_rng(0), dict.fromkeys(a, 0.0)
     dtype = case.config.dtype
     toward = {name: draw.choice([-1.0, 1.0], (TRIES, *array.shape)) for name, array in case.arrays()}
     for number in range(TRIES):
         changed = case.map(lambda name, array, n=number: beside(array, toward[name][n], dtype))  # type: ignore[misc]
-        found = one(changed)
+        with target.measuring():
+            found = one(changed)
         for name in a:
             apart = distance(a[name], found[name])
             moved[name] = max(moved[name], float(np.max(apart, where=np.isfinite(apart), initial=0.0)))
@@ -344,7 +356,7 @@ def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) 
     S - k (k^T S) is (I - k k^T) S: what cancels, and where, a bound of one spelling does not know of the other.
     """
     dtype = case.config.dtype
-    moved = sensitivity(lambda c: target(c).numbers, case, run.numbers)
+    moved = sensitivity(target, lambda c: target(c).numbers, case, run.numbers)
     u = max(UNIT[dtype], UNIT[target.capabilities.state_dtype or dtype])  # states may be handed on in a narrower one
     return {name: SPELT[dtype] * max(moved[name] * u / UNIT[dtype], u * largest(a)) for name, a in run.numbers.items()}
 

@@ -34,7 +34,7 @@ class Subject:
     claims  of the target's, those that count; all of them if not given
     record  what this instance was given, and what it answered;  by: its name, where there are several
     form    in which it is asked: properties know nothing of it
-    suspected  what looks wrong where nobody can tell
+    suspected  what looks wrong where nobody can tell;  measures: whether calls are made to see how far rounding goes
     spare   how many sets of parameters it may be asked that are not shared, see Property;  others: those that it was
     """
 
@@ -52,6 +52,7 @@ class Subject:
         self.spare: float = 0 if self.capabilities.recompiles == "model" else math.inf
         self.others: set[tuple[Any, ...]] = set()
         self.suspected: list[str] = []
+        self.measures = False
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
@@ -117,7 +118,7 @@ class Subject:
 
     def make(self, do: str, case: Any, cotangents: Cotangents) -> Answer:
         """Makes a call, unless the record says that it is left out: then the answer is the one that it has."""
-        call = Call(do, case, cotangents, self.record.count)
+        call = Call(do, case, cotangents, self.record.count, self.measures)
         if self.record.plain:
             call = call.plain()
         answer = self.record.remembered()

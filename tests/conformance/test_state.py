@@ -1,6 +1,7 @@
 """Recurrences as targets: what hands its state on rightly conforms, and each mistake in that is found."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -656,7 +657,9 @@ def test_a_file_is_judged_saved_and_replayed(spec):
     assert data["schema"] == 3
     jsonschema.validate(data, json.loads((SCHEMAS / "counterexample.json").read_text()))
     jsonschema.validate(json.loads(Path("r.json").read_text()), json.loads((SCHEMAS / "report.json").read_text()))
-    assert run("replay", str(file), "wrong.py").returncode == 1
+    still = run("replay", str(file), "wrong.py")
+    assert still.returncode == 1
+    assert "then: " not in still.stdout and re.search(r"^\(and \d calls that measure rounding\)$", still.stdout, re.M)
     assert run("replay", str(file), "right.py").returncode == 0
     assert max(np.prod(array["shape"]) for array in data["case"]["inputs"].values()) <= 4
 
