@@ -178,14 +178,17 @@ def script(found: Counterexample, statement: str) -> str:
 def title(found: Counterexample, statement: str, python: str) -> str:
     """What the script is about."""
     with_python = f" Run it with {python}." if found.target.startswith("python=") else ""
-    text = [
-        found.message,
-        f"{found.property}: {statement}",
+    how = (
         f"The target is {found.target}.{with_python} This needs NumPy and the target's own packages alone. "
-        "Exit status: 0 it holds now, 1 it fails.",
-    ]
-    filled = "\n\n".join(textwrap.fill(line, WIDTH, break_long_words=False, break_on_hyphens=False) for line in text)
+        "Exit status: 0 it holds now, 1 it fails."
+    )
+    filled = "\n\n".join(map(fill, (found.message, f"{found.property}: {statement}", how)))
     return filled.replace("\\", "\\\\").replace('"""', "'''") + "\n"
+
+
+def fill(paragraph: str) -> str:
+    """A paragraph as lines of at most WIDTH."""
+    return textwrap.fill(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def target_part(spec: dict[str, Any], names: list[str]) -> Iterator[str]:
@@ -447,22 +450,44 @@ def nested(array: np.ndarray) -> str:
     return "[" + ", ".join(nested(part) for part in array) + "]"
 
 
+SENT = """\
+Lines without # are the requests. Send them, and compare the answers:
+
+    grep -v '^#' FILE | {command}
+
+where FILE is this text. The answer to a request is compared with the line "expected" below it: a number y is right
+if abs(y - data) <= rad, in double precision."""
+
+
 def lines_to_send(found: Counterexample, statement: str) -> str:
     """For a command: the lines to send, and what is expected of their answers, as comments."""
-    text = [f"# {line}" for line in title(found, statement, "").splitlines()]
-    text += [f"# Send the other lines to: {found.target.removeprefix('cmd:').strip()}", '{"do":"start"}']
+    how = SENT.format(command=found.target.removeprefix("cmd:").strip())
+    about = "\n\n".join([fill(found.message), fill(f"{found.property}: {statement}"), how])
+    text = [*(f"# {line}".rstrip() for line in about.splitlines()), '{"do":"start"}']
     handed = found.same.handed if found.same else ()
     for at, call in enumerate(found.calls):
+        if label := compared_as(found, at):
+            text.append(f"# {label}:")
         text.append(compact(command.request(call.do, call.case, call.cotangents)))
-        text += [f"# its {name} is what line {2 + by} returned" for to, name, by in handed if to == at]
+        text += [f"# its {name} is what {answered(found, by)} gave" for to, name, by in handed if to == at]
         if at in found.compared and found.expected[at]:
             text += [f"# expected: {compact(expected_lines(found.expected[at]))}"]
     if found.same:
-        one, other = (f"{place.name}{list(place.at)} of line {2 + place.call}" for place in found.same.places)
+        one, other = (f"{place.name}{list(place.at)} of {answered(found, place.call)}" for place in found.same.places)
         text.append(f"# must be the same, but for {found.same.room:.2g}: {one} and {other}")
     elif found.demand != "numbers":
         text.append(f"# must be: {found.demand}")
     return "\n".join([*text, '{"do":"stop"}', ""])
+
+
+def compared_as(found: Counterexample, at: int) -> str:
+    """The letter of a call, where several are compared."""
+    return letter(found.compared.index(at)) if at in found.compared and len(found.compared) > 1 else ""
+
+
+def answered(found: Counterexample, at: int) -> str:
+    """Whose answer it is: that of a call with a letter, or a line of what the command writes."""
+    return compared_as(found, at) or f"line {2 + at} of the answers"
 
 
 def compact(message: Any) -> str:
@@ -471,10 +496,10 @@ def compact(message: Any) -> str:
 
 
 def expected_lines(expected: Any) -> dict[str, Any]:
-    """Numbers and their room as a command would send them."""
+    """Numbers as a command would send them, and their radii as in test vectors."""
 
     def of(bounds: Bounds) -> dict[str, Any]:
         mid, room = bounds
-        return command.tensor(mid) | {"room": command.tensor(room)["data"]}
+        return command.tensor(mid) | {"rad": command.tensor(room)["data"]}
 
     return {name: of(bounds) for name, bounds in expected.items()}

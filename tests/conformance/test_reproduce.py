@@ -214,9 +214,10 @@ def test_for_a_command_there_are_lines(tmp_path):
     one = Counterexample(*said, c, (call,), 0, (0,), (expected,), "numbers", target="cmd: cat")
     lines = script(one, "A statement.").splitlines()
     requests = [json.loads(line) for line in lines if not line.startswith("#")]
+    assert "#     grep -v '^#' FILE | cat" in lines and not any("NumPy" in line or "Exit" in line for line in lines)
     assert [request["do"] for request in requests] == ["start", "forward", "stop"]
     (expected,) = [json.loads(line.removeprefix("# expected: ")) for line in lines if line.startswith("# expected: ")]
-    assert expected == {"output": {"shape": [2, 1, 1], "data": [1.0, 1.0], "room": ["Infinity", "Infinity"]}}
+    assert expected == {"output": {"shape": [2, 1, 1], "data": [1.0, 1.0], "rad": ["Infinity", "Infinity"]}}
 
 
 @pytest.mark.parametrize(

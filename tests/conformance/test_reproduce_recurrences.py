@@ -147,7 +147,8 @@ def test_for_a_command_it_is_said_what_is_handed_on():
     one = counterexample_from_data(counterexample_to_data(found("what is handed on")) | {"target": "cmd: mine"})
     lines = script(one, "A statement.").splitlines()
     assert sum(line.startswith("{") for line in lines) == 2 + len(one.calls)
-    (at,) = [number for number, line in enumerate(lines) if line.startswith("# its S is what line ")]
+    assert [line for line in lines if line in ("# A:", "# B:", "# C:")] == ["# A:", "# B:", "# C:"]
+    (at,) = [number for number, line in enumerate(lines) if line.startswith("# its S is what ")]
     assert json.loads(lines[at - 1])["do"] == "forward" and lines[-2].startswith("# must be the same, but for ")
 
 
