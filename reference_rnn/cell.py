@@ -13,6 +13,7 @@ arrays, on complex arrays, on balls and backwards.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
@@ -29,6 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import functions
 from .arithmetic import arithmetic
 from .ball import Ball, exact
 from .digest import digest
@@ -336,10 +338,18 @@ def loaded(file: str, name: str, sha256: str = "") -> Cell:
         return before
     module = module_of(file, text)
     found = getattr(module, name, None)
+    if inspect.isfunction(found):
+        raise CellError(
+            f"{file} has no cell {name!r}: {name} is a plain function, put @cell(...) or @recurrence(...) above it"
+        )
     if not isinstance(found, Cell):
-        cells = ", ".join(own for own, value in vars(module).items() if isinstance(value, Cell)) or "none"
-        raise CellError(f"{file} has no cell {name!r}; it has {cells}")
+        raise CellError(f"{file} has no cell {name!r}; it has {', '.join(cells_in(file)) or 'none'}")
     return claimed(found)
+
+
+def cells_in(file: str) -> list[str]:
+    """The names of the cells in a file; raises CellError where it cannot be imported."""
+    return [name for name, value in vars(module_of(file, text_of(file))).items() if isinstance(value, Cell)]
 
 
 @cache
@@ -453,7 +463,8 @@ def probe(own: Cell) -> None:
         with np.errstate(all="ignore"):
             new = own.step(*numbers, p)
     except Exception as error:
-        raise CellError(f"{own}: {line_of(own, error)}: {error}; {REMEDY}") from error
+        why = elsewhere(own, error) or f"{error}; {REMEDY}"
+        raise CellError(f"{own}: {line_of(own, error)}: {why}") from error
     states = new if isinstance(new, tuple) else (new,)
     if len(states) != len(own.states):
         raise CellError(f"{own}: its step returns {len(states)} states, must return {' and '.join(own.states)}")
@@ -515,10 +526,42 @@ REMEDY = "a step is written in the functions of reference_rnn (tanh, sigmoid, mi
 
 def line_of(own: Cell, error: BaseException) -> str:
     """The line of a step in which an error came up."""
+    file, frames = own.step.__code__.co_filename, frames_of(own, error)
+    number = (frames[-1].lineno if frames else None) or own.step.__code__.co_firstlineno
+    return f"line {number}, {linecache.getline(file, number).strip()}"
+
+
+def frames_of(own: Cell, error: BaseException) -> list[traceback.FrameSummary]:
+    """Where in the file of a step an error came up, the innermost place last."""
     file = own.step.__code__.co_filename
-    lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
-    number = lines[-1] if lines else own.step.__code__.co_firstlineno
-    return f"line {number}, {linecache.getline(file, number or 0).strip()}"
+    return [at for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
+
+
+def elsewhere(own: Cell, error: BaseException) -> str:
+    """Says that the call that failed is of another package's function, where there is one here; empty if it is not."""
+    places = [(at.lineno, at.colno, at.end_lineno, at.end_colno) for at in frames_of(own, error)]
+    try:
+        tree = ast.parse("".join(linecache.getlines(own.step.__code__.co_filename)))
+    except SyntaxError:  # the file has changed meanwhile
+        return ""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset) in places[-1:]:
+            called = named(node.func, own.step.__globals__)
+            name = getattr(called, "__name__", "")
+            if name in vars(functions) and called is not vars(functions)[name]:
+                return f"{ast.unparse(node.func)} cannot be used here; import {name} from {__package__}"
+    return ""
+
+
+def named(function: ast.expr, space: Mapping[str, Any]) -> Any:
+    """What a name in the text, with dots or without, stands for; None where that is not known."""
+    if isinstance(function, ast.Name):
+        return space.get(function.id)
+    if isinstance(function, ast.Attribute):
+        return getattr(named(function.value, space), function.attr, None)
+    return None
 
 
 def kinds_of(own: Cell, bias: bool, projected: bool, peepholes: bool) -> Iterator[str]:

@@ -24,7 +24,7 @@ from .arithmetic import Arithmetic, arithmetic
 from .association import holds_state
 from .ball import Ball, exact, settled, summing
 from .case import DTYPES, Shape, ShapeError, check_lengths, check_shape, rounded, storage
-from .cell import Cell, CellError
+from .cell import Cell, CellError, elsewhere
 from .functions import select
 
 USUAL = (-1.0, 1.0)  # between which the numbers of an array are drawn
@@ -557,7 +557,8 @@ def try_out(own: Recurrence) -> None:
             found = stepped(own, x, s, dict(zip(weights, p)))
         except Exception as error:
             of = "arrays" if lift is float64 else "balls: write it in the functions of reference_rnn"
-            raise CellError(f"{own}: its step raised {type(error).__name__} on {of}: {error}") from error
+            why = elsewhere(own, error) or str(error)
+            raise CellError(f"{own}: its step raised {type(error).__name__} on {of}: {why}") from error
         if len(found) != len(must):
             raise CellError(f"{own}: its step returns {len(found)}, must return {', '.join(name for name, _ in must)}")
         for (name, shape), value in zip(must, found):

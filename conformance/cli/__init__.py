@@ -113,4 +113,6 @@ def with_choices(error: click.ClickException) -> str:
         return f"{message}; options of {command.name} are {', '.join(options)}"
     if isinstance(error, click.MissingParameter):
         return f"{message}; usage: {command.get_usage(context).removeprefix('Usage: ')}"
+    if isinstance(error, click.BadParameter) and isinstance(getattr(error.param, "type", None), click.IntRange):
+        return f"{message}; must be a whole number, such as 2"
     return message

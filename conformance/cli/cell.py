@@ -16,6 +16,7 @@ from conformance.kills import kills
 from conformance.trial.options import UsageError
 from conformance.trial.pool import cores
 from reference_rnn import CELLS, CellError, Config, Recurrence, parameter_shapes
+from reference_rnn.cell import cells_in
 from reference_rnn.derivatives import derivatives
 from reference_rnn.equations import arguments, written_out
 from reference_rnn.layouts import suffix
@@ -97,6 +98,8 @@ def cell_named(spec):
     """The cell that SPEC.py:NAME stands for, or one of the kit by its name; raises UsageError."""
     if spec in CELLS:
         return CELLS[CELLS.index(spec)]
+    if spec.endswith(".py") and Path(spec).is_file():
+        raise UsageError(f"{spec!r} is no cell, add :NAME; it has {cells_of(spec)}")
     if ".py:" not in spec:
         raise UsageError(f"{spec!r} is no cell, must be SPEC.py:NAME or one of {', '.join(CELLS)}")
     if not Path(spec.rpartition(":")[0]).is_file():
@@ -104,6 +107,14 @@ def cell_named(spec):
     try:
         return Capabilities.of({"cells": (spec,)}).cells[0]
     except (CapabilityError, CellError) as error:
+        raise UsageError(str(error)) from None
+
+
+def cells_of(file):
+    """The names of the cells in a file, in words; raises UsageError."""
+    try:
+        return ", ".join(cells_in(str(Path(file).resolve()))) or "none"
+    except CellError as error:
         raise UsageError(str(error)) from None
 
 

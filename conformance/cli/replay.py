@@ -12,7 +12,7 @@ from conformance.harness.load import TargetError, open_target
 from conformance.judging.counterexample import told
 from conformance.judging.data import CounterexampleError
 from conformance.judging.judgement import Failure, NotRun
-from conformance.trial.counterexamples import load, replayed
+from conformance.trial.counterexamples import file_in, load, replayed
 from conformance.trial.names import Names
 
 SKIP = 125  # what git bisect understands as: this version cannot be tested
@@ -31,7 +31,7 @@ def replay(file, target, bisect):
     Exit status: 0 the property holds now, 1 it still fails, 2 could not tell.
     """
     try:
-        return again(file, target)
+        return again(file_in(file), target)
     except (CounterexampleError, TargetError, NotRun, Failure, ValueError) as error:
         if not bisect:
             raise TargetError(str(error)) from None

@@ -10,7 +10,7 @@ from conformance.chapters import catalogue
 from conformance.harness.child import LoadError
 from conformance.harness.load import TargetError
 from conformance.judging.data import CounterexampleError
-from conformance.trial.counterexamples import claimed_by, load, witnessed
+from conformance.trial.counterexamples import claimed_by, file_in, load, witnessed
 from conformance.trial.options import known
 from conformance.trial.script import script
 from conformance.trial.source import NotAlone
@@ -26,6 +26,7 @@ def reproduce(file):
     printed instead.
     """
     try:
+        file = file_in(file)
         claimed_by(file)
         found = load(file)
         known("property", found.property, catalogue())

@@ -115,7 +115,7 @@ def import_file(path):
     name = os.path.splitext(os.path.basename(path))[0]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None:
-        raise LoadError("{!r} is not a Python file".format(path))
+        raise LoadError('{!r} is not a Python file; for a program: "cmd: {}"'.format(path, path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     if not hasattr(spec.loader, "source_to_code"):
@@ -317,9 +317,12 @@ def handed(returned, case):
             text = "forward returned {} that are a {}, must return {}"
             raise Misunderstood("arity", text.format(kind, type(given).__name__, must))
         elsewhere = [name for name in given if (name in case.states) != (kind == "states")]
-        if elsewhere and (kind == "states" or elsewhere[0] in case.states):
-            text = "forward returned {!r} among the {}, must return {}"
-            raise Misunderstood("arity", text.format(elsewhere[0], kind, must))
+        if elsewhere and kind == "states":
+            text = "forward returned a state {!r}; the states are: {}"
+            raise Misunderstood("arity", text.format(elsewhere[0], ", ".join(case.states)))
+        if elsewhere and elsewhere[0] in case.states:
+            text = "forward returned the state {!r} among the outputs, must return {}"
+            raise Misunderstood("arity", text.format(elsewhere[0], must))
         values.update({str(name): array(str(name), value) for name, value in given.items() if value is not None})
     return values
 

@@ -209,6 +209,9 @@ def recurrent_results(reply: dict[str, Any], case: RecurrenceCase) -> dict[str, 
                 f'it answered forward without {kind}; it gave {said}, must give {{"{kind}": {{name: array}}}}'
             )
         found[kind] = {name: array_of(name, value) for name, value in reply[kind].items() if value is not None}
+    for name in found["states"]:
+        if name not in case.states:
+            raise Nonsense(f"it answered forward with a state {name!r}; the states are: {', '.join(case.states)}")
     return as_meant(found["outputs"], case) | found["states"]  # which may be wider
 
 

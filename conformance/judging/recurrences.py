@@ -133,7 +133,8 @@ class RecurrentSubject(Subject):
         call = self.record.call_of(answer) or Call("forward", case)
         must = handed_shapes(case)
         for name in answer.arrays.keys() - must.keys():
-            fail(f"surplus:{name}", f"forward returned {name!r}, must return {', '.join(must)}")
+            outputs = ", ".join(case.config.cell.outputs)
+            fail(f"surplus:{name}", f"forward returned an output {name!r}; the outputs are: {outputs}")
         for name, shape in must.items():
             if name not in answer.arrays:
                 fail(f"missing:{name}", f"{name} is missing, must be an array of shape {shape}")

@@ -48,6 +48,16 @@ def save(found: Counterexample) -> Path | None:
     return None
 
 
+def file_in(place: Path) -> Path:
+    """The file of a counterexample, or the only one in a folder. Raises CounterexampleError."""
+    if not place.is_dir():
+        return place
+    found = [str(file) for file in sorted(place.rglob("*.json"))]
+    if len(found) == 1:
+        return Path(found[0])
+    raise CounterexampleError(f"{place} is a folder; counterexamples in it are {', '.join(found) or 'none'}")
+
+
 def load(file: Path) -> Counterexample:
     """The counterexample in a file, of either schema. Raises CounterexampleError, naming the file."""
     try:

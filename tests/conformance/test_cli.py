@@ -80,6 +80,7 @@ def test_it_runs_without_a_terminal_and_without_colours(run):
         (["check", "right.py", "--require", "colour"], {}, "no capability 'colour'; there are bidirectional"),
         (["check", "right.py", "--budget", "soon"], {}, "'soon' is not a duration like 90s or 2m"),
         (["check", "right.py", "-n", "some"], {}, "'some' is neither a number of processes nor auto"),
+        (["shapes", "--layers", "one"], {}, "'one' is not a valid integer range; must be a whole number, such as 2"),
         (["judge", "right.py"], {}, "commands are check, trace, replay, reproduce, new, shapes, cell, properties"),
     ],
 )

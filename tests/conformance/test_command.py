@@ -188,6 +188,12 @@ def test_what_cannot_be_started_is_one_line_and_status_2(target, words):
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_a_program_without_cmd_is_told_how(tmp_path):
+    (tmp_path / "target").write_text("#!/bin/sh")
+    with pytest.raises(TargetError, match=r"is not a Python file; for a program: \"cmd: .*/target\"$"):
+        open_target(tmp_path / "target")
+
+
 def test_a_command_that_does_not_flush_is_told_so(tmp_path):
     (tmp_path / "kept.py").write_text("import sys\nout = open(1, 'w')\nfor line in sys.stdin:\n    out.write('{}\\n')")
     target = f"cmd: {sys.executable} {tmp_path / 'kept.py'}"

@@ -156,6 +156,23 @@ def test_a_claim_that_cannot_be_is_one_line(folder, claims, message, in_process)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("cell", "spec.py"), "'spec.py' is no cell, add :NAME; it has mgu"),
+        (("cell", "plain.py"), "'plain.py' is no cell, add :NAME; it has none"),
+        (
+            ("cell", "plain.py:leak"),
+            "has no cell 'leak': leak is a plain function, put @cell(...) or @recurrence(...) ",
+        ),
+    ],
+)
+def test_what_is_no_cell_yet_is_one_line(folder, words, message):
+    (folder / "plain.py").write_text("def leak(x, h, p):\n    return h\n")
+    status, printed = run(*words)
+    assert status == 2 and message in printed and printed.count("\n") == 1
+
+
 def test_a_cell_of_a_notebook_is_refused_with_advice():
     space = {}
     exec("from reference_rnn import cell, tanh\n@cell('h')\ndef typed(x, h, p):\n    return tanh(p.h(x, h))", space)
@@ -173,7 +190,7 @@ def test_two_cells_of_one_name_are_refused(folder):
 
 def test_a_spec_is_not_imported_twice(folder):
     assert loaded(str(folder / "spec.py"), "mgu") is loaded(str(folder / "spec.py"), "mgu")
-    with pytest.raises(CellError, match="has no cell 'forward'"):
+    with pytest.raises(CellError, match="has no cell 'forward'; it has mgu"):
         loaded(str(folder / "spec.py"), "forward")
 
 

@@ -16,7 +16,7 @@ from conformance.chapters import catalogue
 from conformance.harness.call import Call
 from conformance.harness.load import SHIPPED, open_target
 from conformance.judging.counterexample import Counterexample, right
-from conformance.judging.data import counterexample_from_data, counterexample_to_data, document
+from conformance.judging.data import CounterexampleError, counterexample_from_data, counterexample_to_data, document
 from conformance.judging.gradients import cotangents
 from conformance.judging.subject import Subject
 from conformance.trial import counterexamples
@@ -240,6 +240,19 @@ def test_a_target_that_has_changed_is_no_mistake_of_the_kit(tmp_path, monkeypatc
         Path("mine.py").write_text(text, encoding="latin-1")
     done = command("reproduce", file)
     assert (done.returncode, done.stderr.strip()[: len(said) or None]) == (2 if said else 0, said)
+
+
+def test_a_folder_stands_for_the_only_file_in_it(tmp_path):
+    with pytest.raises(CounterexampleError, match=" is a folder; counterexamples in it are none"):
+        counterexamples.file_in(tmp_path)
+    one, other = tmp_path / "my_rnn.py" / "shapes.shapes.json", tmp_path / "other.json"
+    one.parent.mkdir()
+    one.touch()
+    assert counterexamples.file_in(tmp_path) == counterexamples.file_in(one) == one
+    other.touch()
+    with pytest.raises(CounterexampleError) as error:
+        counterexamples.file_in(tmp_path)
+    assert str(error.value) == f"{tmp_path} is a folder; counterexamples in it are {one}, {other}"
 
 
 def test_what_cannot_be_repeated_is_said(tmp_path, monkeypatch, command):

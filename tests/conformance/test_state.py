@@ -16,6 +16,8 @@ from conformance import Capabilities, CapabilityError, Mode
 from conformance.chapters import catalogue
 from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
+from conformance.harness.channel import Nonsense
+from conformance.harness.command import recurrent_results
 from conformance.hunt.mutants import apart
 from conformance.judging.recurrences import StateProperty
 from conformance.report import html
@@ -153,13 +155,24 @@ class Answering:
         (lambda outputs, states: outputs["o"], "must return outputs, states: two dicts of arrays by name"),
         (lambda outputs, states: (outputs["o"], states["S"]), "outputs that are a ndarray"),
         (lambda outputs, states: (outputs, {}), "S is missing, must be an array of shape"),
-        (lambda outputs, states: (outputs | {"z": outputs["o"]}, states), "forward returned 'z', must return o, S"),
+        (
+            lambda outputs, states: (outputs | {"z": outputs["o"]}, states),
+            "forward returned an output 'z'; the outputs are: o",
+        ),
+        (lambda outputs, states: (outputs, {"state": states["S"]}), "returned a state 'state'; the states are: S"),
+        (lambda outputs, states: (states, outputs), "returned the state 'S' among the outputs, must return outputs, "),
         (lambda outputs, states: (outputs, {"S": states["S"].swapaxes(0, 1)}), "= (N, M, K, V)"),
     ],
 )
 def test_what_is_no_answer_is_named(change, said):
     report = judged(Answering(change), properties=["state.shapes"])
     assert report.verdict == "fails" and said in report.results[0].message
+
+
+def test_a_command_that_names_a_state_otherwise_is_told_the_names():
+    reply = {"outputs": {}, "states": {"state": {"shape": [0], "data": []}}}
+    with pytest.raises(Nonsense, match="it answered forward with a state 'state'; the states are: S"):
+        recurrent_results(reply, gated.case(dict.fromkeys("qkvg", np.zeros((1, 1, 1, 1)))))
 
 
 def changing(case_to_change):

@@ -1,5 +1,6 @@
 """A cell is one object: what follows from its step, and what is said where it cannot be one."""
 
+import math
 import pickle
 import textwrap
 
@@ -193,6 +194,24 @@ def of_numpy(x, h, p):
     return np.tanh(p.f(x, h))
 
 
+def of_math(x, h, p):
+    return (
+        math.sqrt(2.0)
+        * np.exp(0.5)
+        * math.exp(
+            p.f(x, h),
+        )
+    )
+
+
+def two_lists(x, h, p):
+    return np.exp(0.5) * [p.f(x, h)]
+
+
+def joined(x, h, p):
+    return np.concatenate([p.f(x, h), np.exp(h.mid)])
+
+
 def of_arrays(x, h, p):
     return np.zeros((2, 5))
 
@@ -216,8 +235,11 @@ def with_nothing(x, h):
             of_numpy,
             "f",
             {},
-            r"OF_NUMPY: line \d+, return np.tanh.*; a step is written in the functions of reference_rnn",
+            r"OF_NUMPY: line \d+, return np.tanh.*: np.tanh cannot be used here; import tanh from reference_rnn",
         ),
+        (of_math, "f", {}, "OF_MATH: .*: math.exp cannot be used here; import exp from reference_rnn"),
+        (two_lists, "f", {}, "TWO_LISTS: .*a step is written in the functions of reference_rnn"),
+        (joined, "f", {}, "JOINED: .*a step is written in the functions of reference_rnn"),
         (of_arrays, "f", {}, "OF_ARRAYS: its step returns h as ndarray"),
         (with_nothing, "f", {}, "WITH_NOTHING: its step takes x, h, must take x, h, p"),
         (unknown_gate, "fq", {}, "UNKNOWN_GATE: its step never reads p.f: leave it out of its gates"),
