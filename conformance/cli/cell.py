@@ -54,9 +54,9 @@ def cell(spec, judged, seed):
     tell_derivatives(own, console)
     mistakes, same = derived(own), indistinct(own)
     count = Counter(id.split(".")[1] for id in mistakes)
-    console.print(f"{len(mistakes)} mistakes are told apart: {', '.join(f'{n} {k}' for k, n in count.items())}")
+    console.print(f"{len(mistakes)} mistakes can be detected: {', '.join(f'{n} {k}' for k, n in count.items())}")
     for fault in same.values():
-        console.print(f"not told from the equations: {fault.title}", soft_wrap=True)
+        console.print(f"cannot be detected, since it gives the same numbers: {fault.title}", soft_wrap=True)
     return tell_kills(list(mistakes.values()), seed, console) if judged else 0
 
 
@@ -127,9 +127,9 @@ def facts(own):
     if not own.exchangeable:
         yield "units cannot be numbered in another order"
     if own.holds is None:
-        yield "what makes it hold its state is not said (holds): time.memory is not asked"
+        yield "`holds=` is not given, so time.memory is not tested"
     if own.passes is None:
-        yield "what makes it pass its candidate on is not said (passes): dropout.mask is not asked"
+        yield "`passes=` is not given, so dropout.mask is not tested"
 
 
 def tell_kills(mistakes, seed, console):

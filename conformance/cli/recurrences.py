@@ -36,7 +36,7 @@ def describe(cell: Recurrence, console: Console) -> None:
     count = Counter(id.split(".")[0] for id in mistakes)
     own = len(mistakes) - count["handed"]
     console.print(
-        f"{len(mistakes)} mistakes are told apart: {own} in the equations, {count['handed']} in what is handed on"
+        f"{len(mistakes)} mistakes can be detected: {own} in the equations, {count['handed']} in what is handed on"
     )
 
 

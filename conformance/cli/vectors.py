@@ -78,7 +78,7 @@ def vectors():
 def write(folder, count, format, **said):
     """Writes test vectors to DIR for a target that claims so much: the same files, byte for byte, every time.
 
-    Those that tell known mistakes apart come first; index.json says which mistake is told by which. A number y of a
+    Those that detect known mistakes come first; index.json says which mistake is detected by which. A number y of a
     result is right if abs(y - data) <= rad, in double precision. A folder with other test vectors is refused.
     """
     claims = claims_of(**said)
@@ -98,8 +98,8 @@ def write(folder, count, format, **said):
     (folder / engine.INDEX).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     written = sum(len(found.vectors) for found in chosen.values())
     click.echo(f"{written} test vectors are in {folder}{''.join(left_out(chosen.values()))}")
-    apart = sum(entry["told_by"] is not None for entry in index)
-    click.echo(f"they tell {apart} of {len(index)} known mistakes apart, see {engine.INDEX}")
+    detected = sum(entry["told_by"] is not None for entry in index)
+    click.echo(f"they detect {detected} of {len(index)} known mistakes, see {engine.INDEX}")
     return 0 if written else NOTHING
 
 
@@ -107,9 +107,9 @@ def left_out(chosen):
     """How many cases are no vectors, and why."""
     void, large = (sum(getattr(found, name) for found in chosen) for name in ("void", "large"))
     if void:
-        yield f"; {void} cases are left out, since rounding may do anything to them"
+        yield f"; {void} cases were left out: rounding alone could change their results completely"
     if large and not any(found.vectors for found in chosen):
-        yield f"; {large} cases are left out, since they have more than {LARGEST:,} numbers"
+        yield f"; {large} cases were left out: they have more than {LARGEST:,} numbers"
 
 
 def claims_of(cells, without, **said):

@@ -44,7 +44,7 @@ def diagnose_recurrences(target: Target) -> Diagnosis:
     modes: list[str | None] = [*subject.capabilities.modes] or [None]
     for cell in subject.capabilities.recurrences:
         if cell.step is None:
-            known.append(f"only the shapes of {cell} are known: with its equations, a mistake in them has a name")
+            known.append(f"Only the shapes of {cell} are known. Give its equations, and a mistake can be named.")
             continue
         for mode in modes:
             answered = answers(subject, cell, mode)

@@ -244,8 +244,12 @@ def index(run: Given, name: str, kept: Callable[[str, np.ndarray], np.ndarray], 
     return tuple(int(n) for n in np.unravel_index(int(counted[at]), shape))
 
 
-def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: Asking, told: str) -> None:
-    """Two ways to the same numbers lead to the same, but for rounding; told: what they are, for the message.
+def agree(
+    target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: Asking, told: str = "", right: str = ""
+) -> None:
+    """Two ways to the same numbers lead to the same, but for rounding.
+
+    told   what they are, for the message;  right: instead, who gives the second numbers, as in "the equations give"
 
     Both are asked in double precision, where that is claimed, and then in the dtype of the case; again, with other
     numbers and in single precision, only where they differ.
@@ -266,7 +270,8 @@ def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: As
     if wrong:
         name = wrong[0]
         at = tuple(np.argwhere(~(apart[name] <= near[name]))[0].tolist())
-        said = f"{told}: {name}{list(at)} is {a[name][at]:.9g} and {b[name][at]:.9g}"
+        both = f"{a[name][at]:.9g}, {right}" if right else f"{a[name][at]:.9g} and"
+        said = f"{opening(told)}{name}{list(at)} is {both} {b[name][at]:.9g}"
         if wide.config.dtype != "float64":
             who = f"in {wide.config.dtype} nobody can tell whether that is rounding: claim float64 as well"
             target.suspect(f"{said}; {who}")
@@ -280,13 +285,18 @@ def agree(target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: As
         ways = [lambda way=way: way(wide)[name][at] for way in (one, other)]
         fail(
             f"disagree:{name}",
-            f"{said}; changes in the last place of what is given move it by {moved[name]:.1e}",
+            f"{said}; changing the inputs in their last place moves it by {moved[name]:.1e}",
             asked, name=name, at=at, given=float(a[name][at]), must=float(b[name][at]), room=near[name],
             same=target.follow(ways, near[name], wide.config.dtype),
         )  # fmt: skip
     if wide.config.dtype != case.config.dtype:
         for way in (one, other):
             alike_in_double(target, case, way, a, told)
+
+
+def opening(told: str) -> str:
+    """How a message begins, if there is something to begin with."""
+    return f"{told}: " if told else ""
 
 
 def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking, right: Numbers, told: str) -> None:
@@ -307,11 +317,10 @@ def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking,
         if not far.any():
             continue
         at = tuple(np.argwhere(far)[0].tolist())
-        said = (
-            f"{told}: in {dtype} {name}{list(at)} is {given[name][at]:.9g}, in double precision {right[name][at]:.9g}"
-        )
+        narrow, double = f"{given[name][at]:.9g}", f"{right[name][at]:.9g}"
+        said = f"{opening(told)}in {dtype} {name}{list(at)} is {narrow}, in double precision {double}"
         if np.isfinite(given[name][at]) and np.isfinite(right[name][at]):
-            how = f"changes in the last place of what is given move it by {moved[name]:.1e}"
+            how = f"changing the inputs in their last place moves it by {moved[name]:.1e}"
             fail(f"narrow:{name}", f"{said}; {how}", asked)
         target.suspect(said)
 

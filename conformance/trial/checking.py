@@ -74,7 +74,7 @@ def hold_handed(subject: RecurrentSubject, vector: Vector) -> None:
     if subject.order(vector.case) != vector.order:
         numbers = {name: ball.mid for name, ball in balls.items()}
         ask = lambda case: subject(case).numbers  # noqa: E731
-        agree(subject, vector.case, ask, lambda case: numbers, "by the target and in the vector")
+        agree(subject, vector.case, ask, lambda case: numbers, right="the vector has")
         return
     for name, given in subject(vector.case).numbers.items():
         wrong = ~balls[name].contains(given)

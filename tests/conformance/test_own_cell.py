@@ -104,7 +104,7 @@ def test_every_command(folder):
     status, printed = run("shapes", "--cell", "spec.py:mgu")
     assert status == 0 and "(2H, I)" in printed
     status, printed = run("cell", "spec.py:mgu")
-    assert status == 0 and "Zhou et al." in printed and "mistakes are told apart" in printed
+    assert status == 0 and "Zhou et al." in printed and "mistakes can be detected" in printed
     assert "d n / d f = (1 - n * n) * N.W_hh * h" in printed
     assert "new h\n    ├── f\n    │   ├── x\n" in printed
 
@@ -114,7 +114,7 @@ def test_derivatives_that_cannot_be_written_down_are_said(folder):
     (folder / "helped.py").write_text(helped.replace("@cell", "def gate(z):\n    return sigmoid(z)\n\n\n@cell"))
     status, printed = run("cell", "helped.py:mgu")
     assert status == 0 and "no derivatives are written down: MGU: the derivative of 'gate(affine(" in printed
-    assert "mistakes are told apart" in printed and "Traceback" not in printed
+    assert "mistakes can be detected" in printed and "Traceback" not in printed
 
 
 def test_a_saved_case_of_a_cell_that_nobody_claims_is_not_read(folder):

@@ -121,7 +121,7 @@ def test_only_shapes_are_known_and_said():
     target = FaultyRecurrence(gated, MISTAKES["handed.final-is-given"], UNKNOWN)
     report = judged(target, diagnosis=True, properties=["state.split"])
     assert report.verdict == "fails"
-    assert report.known == ["only the shapes of GATED are known: with its equations, a mistake in them has a name"]
+    assert report.known == ["Only the shapes of GATED are known. Give its equations, and a mistake can be named."]
 
 
 def test_without_double_precision_what_looks_wrong_is_a_suspicion():

@@ -171,7 +171,7 @@ def test_whoever_claims_little_gets_as_many(run, tmp_path):
     assert not any(unclaimed(vector, claims) for vector in vectors.read_all(tmp_path / "made").values())
     index = json.loads((tmp_path / "made" / "index.json").read_text())
     told = {entry["mistake"]: entry["told_by"] for entry in index["mistakes"]}
-    assert f"they tell {sum(map(bool, told.values()))} of {len(told)} known mistakes apart" in done.stdout
+    assert f"they detect {sum(map(bool, told.values()))} of {len(told)} known mistakes," in done.stdout
     # what is left needs a second layer or direction
     assert {id.split(".")[0] for id, name in told.items() if name is None} == {"wiring"}
     assert index["claims"]["layers"] == 1 and index["claims"]["bidirectional"] is False

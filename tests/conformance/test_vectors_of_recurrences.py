@@ -233,7 +233,7 @@ def test_the_index_says_what_was_said(run, tmp_path):
         config = json.loads(file.read_text())["case"]["config"]
         assert config["sizes"]["K"] in (4, 8) and config["heads"] == 2
     told = {entry["mistake"]: entry["told_by"] for entry in index["mistakes"]}
-    assert f"they tell {sum(map(bool, told.values()))} of {len(told)} known mistakes apart" in done.stdout
+    assert f"they detect {sum(map(bool, told.values()))} of {len(told)} known mistakes," in done.stdout
     assert all((tmp_path / "made" / f"{name}.json").is_file() for name in told.values() if name)
 
 
@@ -270,6 +270,7 @@ def test_each_mode_is_asked(claims, folder):
     for modes in ("step",), ("chunk",):
         outcome = judged(moded, folder, mistakes_of(claims.cells[0])["handed.final-doubled"], modes)
         assert {name.split(" in mode ")[1] for name in outcome.wrong} == set(modes)
+        assert all((", the vector has " in said) == ("chunk" in modes) for said in outcome.wrong.values())
 
 
 def test_in_another_order_only_double_precision_tells(claims, folder):
@@ -308,7 +309,7 @@ def test_layers_are_not_for_recurrences_and_neither_way(run):
 def test_what_has_too_many_numbers_is_left_out_and_there_is_an_end(run):
     done = run("write", "made", "--cell", "spec.py:gated", "--size", "K=300", "--size", "V=300", *FEW)
     assert done.returncode == 2 and done.stdout.startswith("0 test vectors are in made; "), done.stderr
-    assert f"cases are left out, since they have more than {LARGEST:,} numbers" in done.stdout
+    assert f"cases were left out: they have more than {LARGEST:,} numbers" in done.stdout
 
 
 @pytest.mark.parametrize(
