@@ -269,7 +269,7 @@ def test_equations(target, case):
     applicable(case.config.cell.step is not None)
     if target.order(case) != "steps":
         ours = lambda c: {name: np.asarray(a) for name, a in handed(c).items()}  # noqa: E731
-        agree(target, case, partial(whole, target), ours, "by the target and by the equations")
+        agree(target, case, partial(whole, target), ours, right="the equations give")
     if not target.bounded(case):
         return
     run = target(case)
