@@ -248,9 +248,14 @@ class Cell(str):
         return {"file": self.place, "name": self.step.__name__, "sha256": self.digest} if self.own else str(self)
 
     @cached_property
+    def text(self) -> str:
+        """The text of that file, as it was when this was first asked for: when the cell was loaded."""
+        return text_of(self.place)
+
+    @cached_property
     def digest(self) -> str:
-        """The hash of its text in that file, as it was when this was first asked for: when the cell was loaded."""
-        return digest(text_of(self.place), self.step.__name__)
+        """The hash of its own text in that file."""
+        return digest(self.text, self.step.__name__)
 
     def run(self, x: Any, state: tuple, p: Parameters, options: Mapping[str, Any]) -> tuple:
         """The states after one step."""
@@ -313,7 +318,7 @@ LOADED: dict[tuple[str, str], Cell] = {}  # by the hash of the cell's text and t
 def claimed(own: Cell) -> Cell:
     """The cell, known from now on in this process by hash and name; raises CellError if it stands in no file."""
     if own.own:
-        LOADED.setdefault((own.digest, own.step.__name__), own)
+        LOADED[own.digest, own.step.__name__] = own
     return own
 
 
@@ -334,7 +339,8 @@ def loaded(file: str, name: str, sha256: str = "") -> Cell:
     if sha256 and now != sha256:
         raise CellError(f"{name} in {file} has changed: its text has another hash than {sha256}")
     before = LOADED.get((now, name))
-    if before is not None and before.place == file:  # perhaps a script that is running, and must not be run once more
+    # perhaps a script that is running, and must not be run once more; lines that move are read anew
+    if before is not None and before.place == file and before.text == text:
         return before
     module = module_of(file, text)
     found = getattr(module, name, None)

@@ -10,14 +10,16 @@ from functools import lru_cache
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 HELD = (ast.Subscript, ast.Attribute, ast.Starred)
+ANYTHING = "*"  # which a call on its own, or an import of all names, may make
 
 
 @lru_cache(maxsize=64)
 def digest(text: str, name: str) -> str:
     """The hash of the statements of a module that make what a name stands for, and what these read, and no others.
 
-    What is imported counts by its name, not by its text. Of a text that cannot be parsed, or that does not define the
-    name, all counts.
+    What is called on its own counts, since it may change anything; what another statement calls does not. What is
+    imported counts by its name, not by its text. Of a text that cannot be parsed, or that does not define the name, all
+    counts.
 
     >>> text = "two = 2\\ndef twice(x): return two * x\\ndef other(x): return x"
     >>> digest(text, "twice") == digest(text.replace("return x", "return -x"), "twice")
@@ -35,9 +37,9 @@ def digest(text: str, name: str) -> str:
 
 
 def needed_by(name: str, statements: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements that make what a name stands for, in their order; imports of all names are always among them."""
-    wanted, kept = {name, "*"}, set[int]()
-    while more := {at for at, one in enumerate(statements) if at not in kept and wanted & set(makes(one))}:
+    """The statements that make what a name stands for, in their order; those that may make anything are among them."""
+    wanted, kept = {name, ANYTHING}, set[int]()
+    while more := {at for at, one in enumerate(statements) if at not in kept and wanted.intersection(makes(one))}:
         kept |= more
         wanted |= {node.id for at in more for node in ast.walk(statements[at]) if isinstance(node, ast.Name)}
     return [one for at, one in enumerate(statements) if at in kept]
@@ -55,8 +57,10 @@ def makes(statement: ast.stmt) -> Iterator[str]:
             yield node.name
         elif isinstance(node, ast.alias):
             yield (node.asname or node.name).partition(".")[0]
-        elif isinstance(node, ast.Expr):  # called for what it does, perhaps to what it is called with
-            yield from (inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+        elif isinstance(node, ast.Expr) and any(isinstance(inner, ast.Call) for inner in ast.walk(node)):
+            yield ANYTHING
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar | ast.MatchMapping):
+            yield getattr(node, "rest" if isinstance(node, ast.MatchMapping) else "name") or ""
         elif isinstance(node, ast.expr) and isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
             yield base(node)
 

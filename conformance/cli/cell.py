@@ -99,7 +99,9 @@ def cell_named(spec):
     if spec in CELLS:
         return CELLS[CELLS.index(spec)]
     if spec.endswith(".py") and Path(spec).is_file():
-        raise UsageError(f"{spec!r} is no cell, add :NAME; it has {cells_of(spec)}")
+        known = cells_of(spec)
+        said = "it has none: put @cell(...) above a step" if known == "none" else f"add :NAME; it has {known}"
+        raise UsageError(f"{spec!r} is no cell, {said}")
     if ".py:" not in spec:
         raise UsageError(f"{spec!r} is no cell, must be SPEC.py:NAME or one of {', '.join(CELLS)}")
     if not Path(spec.rpartition(":")[0]).is_file():

@@ -11,6 +11,7 @@ from conformance.harness.load import TargetError, open_target
 from conformance.judging.data import case_to_data
 from conformance.report.files import write
 from conformance.report.terminal import wrapped
+from conformance.report.wording import counting
 from conformance.trial.compare import compare as compare_targets
 from conformance.trial.counterexamples import save, witnessed
 from conformance.trial.loop import stopping
@@ -103,7 +104,7 @@ def told(found, new):
         alike = [difference for difference in found.differences if difference.sort == sort]
         first = alike[0]
         failing = "" if first.leaves == "neither" else f" ({first.failing})"
-        yield f"\n  {LEAVES[first.leaves]}{failing}: {counted(len(alike))}"
+        yield f"\n  {LEAVES[first.leaves]}{failing}: {counting(len(alike), 'case', 'cases')}"
         yield from wrapped(f"first: {first.old if first.leaves == 'OLD' else first.new}", "    ")
         numbers = ", ".join(str(difference.number) for difference in alike[:12])
         yield f"    {'case' if len(alike) == 1 else 'cases'} {numbers}{', ...' if len(alike) > 12 else ''}"
@@ -111,11 +112,6 @@ def told(found, new):
             yield from wrapped(f"in all of them: {', '.join(areas)}", "    ")
     if found.smallest:
         yield from smallest(found, new)
-
-
-def counted(number):
-    """So many cases, in words."""
-    return "1 case" if number == 1 else f"{number:,} cases"
 
 
 def smallest(found, new):

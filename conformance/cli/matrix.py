@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.machinery
+import importlib.util
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ from conformance.chapters import catalogue
 from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
 from conformance.harness.text import LINE, visible
-from conformance.harness.tree import Tree
+from conformance.harness.tree import Tree, listed
 from conformance.report import grades, wording
 from conformance.report.files import FORMATS, write
 from conformance.report.listening import listen
@@ -188,16 +189,23 @@ def is_there(target):
     text, _ = split_name(target)
     if text.endswith(".py") or os.sep in text:
         return os.path.lexists(text)
-    find = importlib.machinery.PathFinder.find_spec
-    return text in SHIPPED or find(text.partition(".")[0], ["", *sys.path]) is not None
+    return text in SHIPPED or is_module(text.partition(".")[0])
+
+
+def is_module(name):
+    """Whether a module of this name can be imported, from the working directory too; nothing is run."""
+    try:
+        return bool(importlib.machinery.PathFinder.find_spec(name, ["", *sys.path]) or importlib.util.find_spec(name))
+    except (ImportError, ValueError):
+        return False
 
 
 def with_code(folder):
     """The folders in a folder that have Python files in them, but for those that are hidden."""
     return [
         inner
-        for inner in sorted(folder.iterdir())
-        if inner.is_dir()
+        for inner in listed(folder)
+        if os.path.isdir(inner)
         and inner.suffix != ".py"
         and not inner.name.startswith((".", "__"))
         and any(inner.rglob("*.py"))

@@ -87,8 +87,8 @@ def write(folder, count, format, **said):
     names = [name for found in chosen.values() for name in found.vectors]
     if stale := engine.left_over(folder, names, format):
         raise UsageError(
-            f"{str(folder)!r} has {len(stale)} other test vectors, such as {stale[0]}, which would stand beside the "
-            "new ones: delete them, or name another folder"
+            f"{str(folder)!r} has other files that would be read as test vectors, such as {stale[0]}: name another "
+            "folder, or move them away"
         )
     for found in chosen.values():
         for name, vector in found.vectors.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
+from math import comb
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -211,16 +212,21 @@ def condition(wrong: Sequence[Case], right: Sequence[Case], shown: Sequence[Case
     always = {name: good[name] for name in FEATURES if bad[name].all()}
     seldom = min(always, key=lambda name: always[name].mean(), default=None)
     share = float(always[seldom].mean()) if seldom else 1.0
-    if len(FEATURES) * share ** len(wrong) > CHANCE:
+    if not told_by(len(wrong), len(FEATURES), share):
         seldom = None
     if seldom and share <= SELDOM:  # a mistake need not show every time
         return Condition(seldom, False)
-    if either := cover(bad, good, RARE):
+    if told_by(len(wrong), comb(len(FEATURES), CAUSES), CAUSES * RARE) and (either := cover(bad, good, RARE)):
         return Condition(either, False)
     for one, other in combinations(always, 2):
         if not (always[one] & always[other]).any():
             return Condition(f"{one} and {other}", True)
     return Condition(seldom, False) if seldom else None
+
+
+def told_by(wrong: int, conditions: int, share: float) -> bool:
+    """Whether so many wrong answers tell: all meet one of so many conditions, as does this share of the right ones."""
+    return conditions * share**wrong <= CHANCE
 
 
 def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray], most: float) -> str:

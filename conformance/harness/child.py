@@ -42,11 +42,13 @@ def load(spec):
 
     spec: ``{"file": path}`` or ``{"module": name}``; ``"name"``, which may be None; for an adapter of the kit
     ``"extra"``, which installs what it needs, and ``"stages"``, specs with labels of what it is made of;
-    ``"forbid"``, names of modules that it may not import; and ``"path"``, folders where it finds others before all
-    else.  Raises LoadError.
+    ``"forbid"``, names of modules that it may not import; and ``"path"``, folders where it finds others instead of the
+    working directory, which is the first of them from now on.  Raises LoadError.
     """
     FORBIDDEN.names = frozenset(spec.get("forbid") or ())
-    sys.path[:0] = spec.get("path") or ()
+    if spec.get("path"):
+        sys.path[:] = [*spec["path"], *(place for place in sys.path if place != os.getcwd())]
+        os.chdir(spec["path"][0])
     return loaded(spec)
 
 

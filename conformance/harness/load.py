@@ -119,7 +119,7 @@ def open_target(
     A name is a file, ``package.module``, ``file.py:name``, a shipped name, or one of these behind
     ``python=INTERPRETER``; a chain of stages, ``torch > onnx > onnxruntime``; or ``cmd:`` and a command that speaks
     the line protocol. Only names can be held by a child process; ``in_process`` keeps them here.
-    path: folders where a child process finds modules before all else
+    path: folders where a child process finds modules instead of the working directory, the first of which it works in
 
     Raises TargetError if it cannot be found or loaded, or declares what does not exist.
     """

@@ -30,11 +30,11 @@ class Entry:
         elif isinstance(self.content, str):
             path.symlink_to(self.content)
         else:
-            path.write_bytes(self.content)
+            written_whole(path, self.content)
 
     def date(self, path: Path) -> None:
         """Gives what was made again its mode and times. Raises OSError."""
-        if isinstance(self.content, str):
+        if path.is_symlink():
             return
         path.chmod(stat.S_IMODE(self.status.st_mode))
         os.utime(path, ns=(self.status.st_atime_ns, self.status.st_mtime_ns))
@@ -60,27 +60,39 @@ class Tree:
             except (FileError, OSError):
                 tree.left_out.append(path)
                 continue
+            if len(tree.entries) == ENTRIES:
+                tree.left_out.append(path)
+                break
             size += len(entry.content or "")
             tree.entries[path] = entry
-            if len(tree.entries) == ENTRIES:
-                tree.left_out += folders
-                break
         return tree
 
     def restore(self) -> None:
         """Makes those again that are not there any more. What cannot be is left: the next target may do without."""
         made = []
         for path, entry in self.entries.items():
-            if os.path.lexists(path):
-                continue
             with contextlib.suppress(OSError):
-                entry.restore(path)
-                made.append(path)
+                if entry.content is None and (path.is_symlink() or path.is_file()):
+                    path.unlink()  # it stands where a folder was
+                if not os.path.lexists(path):
+                    entry.restore(path)
+                    made.append(path)
         touched = dict.fromkeys([*made, *(path.parent for path in made)])
         for path in sorted(touched, key=lambda path: -len(path.parts)):  # a folder after what was made in it
             if path in self.entries:
                 with contextlib.suppress(OSError):
                     self.entries[path].date(path)
+
+
+def written_whole(path: Path, data: bytes) -> None:
+    """Writes a file that appears whole or not at all. Raises OSError."""
+    part = path.with_name(f".{path.name[:40]}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def nearest_first(folders: tuple[Path, ...]) -> Iterator[Path]:
@@ -90,7 +102,7 @@ def nearest_first(folders: tuple[Path, ...]) -> Iterator[Path]:
     while level:
         inner = [path for folder in level for path in listed(folder)]
         yield from inner
-        level = [path for path in inner if path.is_dir() and not path.is_symlink()]
+        level = [path for path in inner if os.path.isdir(path) and not path.is_symlink()]
 
 
 def listed(folder: Path) -> list[Path]:
@@ -103,7 +115,7 @@ def listed(folder: Path) -> list[Path]:
 
 def read(path: Path, largest: int) -> Entry:
     """What stands at a place. Raises FileError or OSError for what is too large, or no file, folder or link."""
-    if path.is_dir() and not path.is_symlink():
+    if os.path.isdir(path) and not path.is_symlink():
         return Entry(path.stat())
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):

@@ -107,8 +107,10 @@ def kind_of(finding: Finding) -> str:
 
 def kind_unshown(finding: Unshown) -> str:
     """The same for a finding whose change is not shown."""
-    if not finding.exact:
+    if not finding.exact and finding.explains:
         return "a known mistake fails in the same words"
+    if not finding.exact:
+        return "a known mistake is wrong in the same places, but does not give your numbers"
     share = "all" if finding.explains == finding.telling else f"{finding.explains} of"
     if finding.telling == 1:
         return "the one wrong answer is explained by this mistake"

@@ -31,7 +31,8 @@ class Baseline:
     mistakes the ids of those that were named;  claims  what the target claimed, as data
     kit      the version that wrote it, empty if none did
     asked    the properties or chapters that it was asked for, empty for all
-    shows    whether the earlier version fails on a counterexample too; None where it cannot be asked
+    shows    whether the earlier version fails on a counterexample too, None if that cannot be told; None where it
+             cannot be asked
     """
 
     name: str
@@ -40,7 +41,7 @@ class Baseline:
     claims: Mapping[str, Any] = field(default_factory=dict)
     kit: str = ""
     asked: Sequence[str] = ()
-    shows: Callable[[dict[str, Any]], bool] | None = None
+    shows: Callable[[dict[str, Any]], bool | None] | None = None
 
     def may_know(self, id: str) -> bool:
         """Whether a failure of a property may be known; what mistake it is shows later."""
@@ -59,14 +60,16 @@ class Baseline:
             if result.status != "failed":
                 continue
             known = self.may_know(result.id) and not other
-            asks = not other and (unnamed or not known)
-            shown = self.shows(result.found) if asks and self.shows and result.found else None
-            if known and shown is not False:
+            if known and not (unnamed and self.failed_on(result) is False):
                 expect(result, KNOWN)
             elif self.is_new_property(result.id) and not strict:
                 expect(result, f"{NEW} {kit_version()}")
-            elif shown:
+            elif not known and not other and self.failed_on(result):
                 expect(result, KNOWN)
+
+    def failed_on(self, result: PropertyResult) -> bool | None:
+        """Whether the earlier version fails on what a property fails on now; None where that cannot be told."""
+        return self.shows(result.found) if self.shows and result.found else None
 
     def is_new_property(self, id: str) -> bool:
         """Whether the kit that wrote it did not have a property; what was not asked for is not known to be right."""

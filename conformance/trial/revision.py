@@ -51,8 +51,7 @@ def judged_at(
     """
     root, commit = commit_of(revision, target)
     with worktree(root, commit) as there:
-        here = Path.cwd()
-        inside = there / here.relative_to(root) if here.is_relative_to(root) else there
+        inside = same_place(root, there)
         inside.mkdir(parents=True, exist_ok=True)
         asked = replace(
             options, baseline=None, expected_failures=None, strict=False, saved=False, in_process=False,
@@ -70,7 +69,13 @@ def opened_at(revision: Revision, target: Any, limits: Limits) -> Iterator[Targe
     """The target at a revision, in a process of its own. Raises UsageError as ``judged_at`` does, and TargetError."""
     root, commit = commit_of(revision, target)
     with worktree(root, commit) as there:
-        opened = open_target(rebased(target, root, there), limits=limits, path=paths(root, there))
+        inside = same_place(root, there)
+        inside.mkdir(parents=True, exist_ok=True)
+        path = [str(inside), *paths(root, there)]
+        try:
+            opened = open_target(rebased(target, root, there), limits=limits, path=path)
+        except TargetError as error:
+            raise TargetError(f"OLD: at {revision}, {str(error).replace(f'{there}{os.sep}', '')}") from None
         try:
             yield opened
         finally:
@@ -126,6 +131,12 @@ def worktree(root: Path, commit: str) -> Iterator[Path]:
             git(root, "worktree", "prune")
 
 
+def same_place(root: Path, there: Path) -> Path:
+    """The working directory, as it is in the worktree; all of that where it is no part of the repository."""
+    here = Path.cwd()
+    return there / here.relative_to(root) if here.is_relative_to(root) else there
+
+
 def paths(root: Path, there: Path) -> list[str]:
     """The path on which the packages of the repository are those of the revision, however they are installed."""
     given = [Path(entry).absolute() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
@@ -154,13 +165,14 @@ class Judge:
             return Baseline(f"{name}, where it cannot be judged: {data}", {})
         return of_report(data, name, names, shows=self.shows)
 
-    def shows(self, found: dict[str, Any]) -> bool:
-        """Whether the target there fails on a counterexample too."""
+    def shows(self, found: dict[str, Any]) -> bool | None:
+        """Whether the target there fails on a counterexample too; None where that cannot be told."""
         try:
             self.connection.send(found)
-            return bool(self.connection.recv())
+            said: bool | None = self.connection.recv()
+            return said
         except (EOFError, OSError):
-            return False
+            return None
 
     def end(self) -> None:
         """Ends the process, and with it the target's."""
@@ -204,8 +216,8 @@ def report_on(events: Iterator[Event]) -> dict[str, Any] | str:
     return "nothing was judged"
 
 
-def fails_on(found: dict[str, Any], target: str, options: Options, catalogue: Catalogue) -> bool:
-    """Whether a fresh target, within the limits of the trial, fails on a counterexample; in doubt it does not."""
+def fails_on(found: dict[str, Any], target: str, options: Options, catalogue: Catalogue) -> bool | None:
+    """Whether a fresh target, within the limits of the trial, fails on a counterexample; None: it cannot be told."""
     try:
         opened = open_target(target, limits=limits_of(options))
         try:
@@ -213,4 +225,4 @@ def fails_on(found: dict[str, Any], target: str, options: Options, catalogue: Ca
         finally:
             opened.stop()
     except (TargetError, NotRun, Failure, CounterexampleError, ValueError):
-        return False
+        return None

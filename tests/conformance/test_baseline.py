@@ -252,6 +252,9 @@ def test_what_a_known_mistake_no_longer_explains_is_asked_about():
         again = replace(result)
         baseline.apply([again], Diagnosis(findings, []), strict=False)
         assert again.status == status
+    unsure = Baseline("b", {result.id: "failed"}, frozenset({"drop"}), shows=lambda found: None)
+    unsure.apply([result], Diagnosis([], []), strict=False)
+    assert result.status == "expected_failure"
 
 
 # ---------------------------------------------------------------- another revision
@@ -309,6 +312,21 @@ def test_what_a_target_imports_is_that_of_the_revision_too(target, repository, m
     git("commit", "-qm", "mended")
     done = subprocess.run(compare, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and done.stdout.startswith("tests/adapter.py is git:HEAD, but for rounding")
+
+
+def test_a_module_in_the_working_directory_is_that_of_the_revision(target, repository, monkeypatch):
+    Path("lib").mkdir()
+    git("mv", "mine.py", "lib/beside.py")
+    git("commit", "-qm", "moved")
+    target()
+    os.replace("mine.py", "lib/beside.py")
+    monkeypatch.chdir("lib")
+    command = [sys.executable, "-m", "conformance", "compare", "git:HEAD", "beside"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "OLD leaves the reference, NEW does not" in done.stdout
+    command[4] = "git:HEAD~1"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "OLD: at git:HEAD~1, there is no file and no module 'beside'" in done.stderr
 
 
 def test_comparing_with_what_is_no_revision_is_one_clear_line(target, repository):

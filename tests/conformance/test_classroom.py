@@ -509,6 +509,7 @@ def test_gradescope_says_what_failed_first(solution):
         (49, True, "all 49 wrong answers are explained by this mistake"),
         (7, True, "7 of 49 wrong answers are explained by this mistake"),
         (7, False, "a known mistake fails in the same words"),
+        (0, False, "a known mistake is wrong in the same places, but does not give your numbers"),
     ],
 )
 def test_a_change_that_is_not_shown_leaves_no_box(explains, exact, said):
@@ -622,7 +623,35 @@ def test_a_folder_is_restored_with_all_that_was_in_it(tmp_path):
     assert (room / "amy.py").read_text() == "changed"
 
 
-@pytest.mark.parametrize(("bound", "value", "left"), [("LARGEST", 9, "big"), ("MOST", 9, "a/big"), ("ENTRIES", 3, "")])
+@pytest.mark.parametrize("instead", ["a link", "a file"])
+def test_what_stands_where_a_folder_was_goes_and_nothing_is_written_elsewhere(tmp_path, instead):
+    room, elsewhere = tmp_path / "room", tmp_path / "elsewhere"
+    (room / "a").mkdir(parents=True)
+    elsewhere.mkdir(mode=0o700)
+    (room / "a" / "data").write_text("x")
+    tree = Tree.of(room)
+    shutil.rmtree(room / "a")
+    (room / "a").symlink_to(elsewhere) if instead == "a link" else (room / "a").write_text("y")
+    tree.restore()
+    assert (room / "a" / "data").read_text() == "x" and not (room / "a").is_symlink()
+    assert list(elsewhere.iterdir()) == [] and elsewhere.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_is_restored_whole_or_not_at_all(tmp_path, monkeypatch):
+    (tmp_path / "data").write_text("x" * 9)
+    tree = Tree.of(tmp_path)
+    (tmp_path / "data").unlink()
+    with monkeypatch.context() as full:
+        full.setattr("os.replace", lambda *names: (_ for _ in ()).throw(OSError("no space")))
+        tree.restore()
+    assert list(tmp_path.iterdir()) == []
+    tree.restore()
+    assert (tmp_path / "data").read_text() == "x" * 9
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "left"), [("LARGEST", 9, "big"), ("MOST", 9, "a/big"), ("ENTRIES", 3, "a/big")]
+)
 def test_what_is_too_much_to_be_held_is_said(tmp_path, monkeypatch, bound, value, left):
     (tmp_path / "a").mkdir()
     (tmp_path / "amy.py").write_text("x" * 5)

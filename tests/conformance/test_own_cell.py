@@ -160,7 +160,7 @@ def test_a_claim_that_cannot_be_is_one_line(folder, claims, message, in_process)
     ("words", "message"),
     [
         (("cell", "spec.py"), "'spec.py' is no cell, add :NAME; it has mgu"),
-        (("cell", "plain.py"), "'plain.py' is no cell, add :NAME; it has none"),
+        (("cell", "plain.py"), "'plain.py' is no cell, it has none: put @cell(...) above a step"),
         (
             ("cell", "plain.py:leak"),
             "has no cell 'leak': leak is a plain function, put @cell(...) or @recurrence(...) ",

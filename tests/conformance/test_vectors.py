@@ -85,8 +85,8 @@ def test_a_folder_with_other_vectors_is_refused(run, tmp_path):
     done = run("write", "made", "--cell", "RNN_TANH", "--count", "1")
     assert done.returncode == 2 and not done.stdout and list(old.parent.iterdir()) == [old]
     assert done.stderr == (
-        "rnn-conformance: 'made' has 1 other test vectors, such as rnn_tanh-float32-001.json, which would stand beside "
-        "the new ones: delete them, or name another folder\n"
+        "rnn-conformance: 'made' has other files that would be read as test vectors, such as "
+        "rnn_tanh-float32-001.json: name another folder, or move them away\n"
     )
 
 

@@ -295,6 +295,16 @@ def test_a_file_that_is_edited_is_another_cell(tmp_path):
     assert before != after and before.digest != after.digest
 
 
+def test_a_file_whose_lines_move_is_read_anew(tmp_path):
+    file = written(tmp_path, MGU)
+    before = loaded(file, "mgu")
+    text = written_out(before)
+    assert written(tmp_path, "def other(x):\n    return x\n\n\n" + MGU) == file
+    after = loaded(file, "mgu")
+    assert after.digest == before.digest and written_out(after) == text and loaded(file, "mgu") is after
+    assert known(after.digest, "mgu") is after
+
+
 def test_a_peephole_that_nothing_turns_on_is_no_silent_zero():
     def peeping(x, h, c, p):
         f = sigmoid(p.f(x, h, c))
