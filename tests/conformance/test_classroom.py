@@ -515,8 +515,9 @@ def test_gradescope_says_what_failed_first(solution):
 def test_a_change_that_is_not_shown_leaves_no_box(explains, exact, said):
     report = told(diagnosis=[Finding("y", "W is transposed", "-a\n+b", explains, 49, exact=exact)])
     markdown, page = feedback.files_of([report], Path(), solution=False).values()
-    assert f"**Diagnosis**: {said}\n\n`W is transposed`" in markdown and "```diff" not in markdown
-    assert f'<p class="soft">Diagnosis: {said}.</p>\n</div>' in page and "with this change" not in markdown + page
+    label = "Diagnosis" if explains else "A place to look"
+    assert f"**{label}**: {said}\n\n`W is transposed`" in markdown and "```diff" not in markdown
+    assert f'<p class="soft">{label}: {said}.</p>\n</div>' in page and "with this change" not in markdown + page
 
 
 def test_a_criterion_that_is_not_asked_is_refused_and_one_that_is_not_claimed_says_so(tmp_path):
