@@ -404,7 +404,8 @@ def test_nan_in_the_padding_hides_no_finite_mistake():
     factor = Fault("factor", "", "", "by_name", "found: dict[str, Any] = {}", doubled, ())
     failed = {}
     for name, faults in {"nan": [nan], "both": [nan, factor]}.items():
-        report = check(FaultyTarget(*faults), properties=["gradients"], diagnosis=False)
+        target = FaultyTarget(*faults, cells=("RNN_TANH",))
+        report = check(target, properties=["gradients"], diagnosis=False)
         failed[name] = {result.id: result.message for result in report.results if result.status == "failed"}
 
     assert list(failed["nan"]) == ["gradients.padding_is_not_read"]
