@@ -80,11 +80,15 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Started:
-    """The target is loaded and has been built once: what it claims, and the ids of the properties to be judged."""
+    """The target is loaded and has been built once: what it claims, and the ids of the properties to be judged.
+
+    observes_memory  whether it can be seen what a call does to memory
+    """
 
     target: str
     capabilities: dict[str, Any]
     properties: list[str]
+    observes_memory: bool = True
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ reproduced by
 
 A defect contradicts the documentation of its package, or the standard that it claims. Each finding has a report for
 those who maintain the package, with a script that shows it without this kit. This page is made by
-`python docs/findings.py`; `--replay` judges every finding again.
+`python docs/findings.py`; `--replay` judges every finding again. Messages are those of the kit that found them.
 """
 HISTORY = """\
 ## In earlier releases

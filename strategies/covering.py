@@ -191,7 +191,10 @@ EACH = (
     *EXTREMES,
 )
 # Those of them for where balls are dear: each remainder of 8 and 16 is among them still.
-SOME = (*EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 7], *EACH[-4 - len(EXTREMES) :])
+SOME = (
+    *EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 7], *EACH[-4 - len(EXTREMES) : -len(EXTREMES)],
+    *(s for s in EXTREMES if (s.T, s.N, s.I, s.H).count(1) > 1),
+)  # fmt: skip
 JUST_SO = frozenset((*LARGE, *EACH))  # that say nothing at other sizes
 
 

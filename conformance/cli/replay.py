@@ -54,16 +54,6 @@ def again(file, target):
     finally:
         opened.stop()
     click.echo(f"{found.property}: {now.message if now else 'holds'}")
-    shown, measuring = without_measuring(now or found)
-    for line in told(shown):
+    for line in told(now or found):
         click.echo(line)
-    if measuring:
-        click.echo(f"(and {measuring} calls that measure rounding)")
     return 1 if now else 0
-
-
-def without_measuring(found):
-    """A counterexample without the calls that only say how far rounding goes, and how many these are."""
-    kept = [n for n, call in enumerate(found.calls) if not call.measures or n in found.compared]
-    calls, compared = tuple(found.calls[n] for n in kept), tuple(map(kept.index, found.compared))
-    return replace(found, calls=calls, compared=compared), len(found.calls) - len(kept)

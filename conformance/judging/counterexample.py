@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -195,11 +195,22 @@ def told(found: Counterexample) -> list[str]:
     """The calls in lines of text, as they stand below the message: expressions, and what else matters about them."""
     if not found.calls:
         return [f"smallest case: {found.case!r}"]
+    shown = without_measuring(found)
     lines = []
-    for label, call, times in labelled(found):
+    for label, call, times in labelled(shown):
         repeated = f", {times} times" if times > 1 else ""
         lines += [f"{label}: {call.case!r}{repeated}", *(f"  {note}" for note in notes(call))]
+    measuring = len(found.calls) - len(shown.calls)
+    if measuring:
+        lines.append(f"(and {measuring} more that {'measures' if measuring == 1 else 'measure'} rounding)")
     return lines
+
+
+def without_measuring(found: Counterexample) -> Counterexample:
+    """The same without the calls that only say how far rounding goes."""
+    kept = [n for n, call in enumerate(found.calls) if not call.measures or n in found.compared]
+    calls, compared = tuple(found.calls[n] for n in kept), tuple(map(kept.index, found.compared))
+    return replace(found, calls=calls, compared=compared)
 
 
 def labelled(found: Counterexample) -> Iterator[tuple[str, Call, int]]:

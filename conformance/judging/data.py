@@ -282,7 +282,7 @@ def call_to_data(call: Call, expected: Any) -> dict[str, Any]:
         "do": call.do, "form": call.form, "times": 1, "case": case_to_data_2(call.case),
         "cotangents": given if call.do == "gradients" else None,
         "expected": {name: bounds_to_data(*bounds) for name, bounds in expected.items()},
-    }  # fmt: skip
+    } | ({"measures": True} if call.measures else {})  # fmt: skip
 
 
 def bounds_to_data(mid: np.ndarray, room: np.ndarray) -> dict[str, Any]:
@@ -343,7 +343,7 @@ def call_from_data(data: dict[str, Any], number: int) -> tuple[Call, dict[str, B
         raise ValueError(f"do is {short(data['do'])}, must be forward or gradients")
     given = data["cotangents"] or {}
     cotangents = {name: None if d is None else array_from_data(name, d, case.config) for name, d in given.items()}
-    call = Call(data["do"], case, cotangents, number)
+    call = Call(data["do"], case, cotangents, number, exact("measures", data.get("measures", False), bool))
     if data["form"] != call.form:
         raise ValueError(f"form is {short(data['form'])}, but the case is {call.form}; forms are {', '.join(FORMS)}")
     return call, {name: bounds_from_data(entry) for name, entry in data["expected"].items()}

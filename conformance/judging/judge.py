@@ -15,6 +15,7 @@ from functools import cached_property
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
+from conformance.claims.capabilities import Capabilities
 from conformance.events import FailureFound, Judged, PropertyResult
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
@@ -60,7 +61,7 @@ def judge(
     began = time.monotonic()
     result, subject = PropertyResult(prop.id, "inconclusive", prop.statement), None
     try:
-        if silent := unjudged(prop, target):
+        if silent := unjudged(prop, target.capabilities, target.observes_memory):
             result.status, result.message = silent
         else:
             subject = subject_of(target)
@@ -92,13 +93,16 @@ def stumbled(result: PropertyResult, error: Exception) -> None:
         result.status, result.message = "inconclusive", f"a mistake of this kit, not of the target: {said}"
 
 
-def unjudged(prop: Property, target: Target) -> tuple[str, str] | None:
-    """The status of a property that says nothing about a target, and why; None where it says something."""
-    if missing := prop.missing(target.capabilities):
+def unjudged(prop: Property, claims: Capabilities, observes_memory: bool) -> tuple[str, str] | None:
+    """The status of a property that says nothing about a target, and why; None where it says something.
+
+    observes_memory  whether it can be seen what a call of the target does to memory
+    """
+    if missing := prop.missing(claims):
         return "not_claimed", f"{', '.join(missing)} is not claimed"
-    if prop.about_memory and not target.observes_memory:
+    if prop.about_memory and not observes_memory:
         return "not_run", "not observable: the line protocol sends numbers, not memory"
-    if not prop.allowed(target.capabilities).possible:
+    if not prop.allowed(claims).possible:
         return "not_claimed", "what is claimed leaves no case for it"
     return None
 

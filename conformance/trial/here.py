@@ -32,7 +32,7 @@ def judged_here(name: str, target: Target, plan: Plan, interrupts: Interrupts) -
     name: as it was given, by which its counterexamples are kept
     """
     options = plan.options
-    yield Started(name, target.capabilities.as_dict(), list(plan.properties))
+    yield Started(name, target.capabilities.as_dict(), list(plan.properties), target.observes_memory)
     for id in plan.strongest_first:
         saved = kept(name, id) if options.saved else None
         events = judge(plan.properties[id], target, options.random_cases, options.seed, plan.seconds(), saved)

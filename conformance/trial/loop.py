@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Any, cast
+from typing import Any
 
 from conformance.claims.capabilities import Capabilities
 from conformance.diagnosis.blame import blame
@@ -175,14 +175,6 @@ def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
             result.found = counterexample_to_data(one)
 
 
-@dataclass(frozen=True)
-class Claiming:
-    """As much of a target as decides what it claims, when it is not there any more."""
-
-    capabilities: Capabilities
-    observes_memory: bool = True
-
-
 class Progress:
     """What is known of a trial so far."""
 
@@ -223,17 +215,20 @@ class Progress:
 
     def left(self, prop: Property, message: str) -> PropertyResult:
         """A property that was not reached; whether it is claimed is known all the same, once the target is loaded."""
-        silent = unjudged(prop, cast("Target", Claiming(self.claims))) if self.start else None
-        status, why = silent or ("not_run", message)
+        status, why = self.unjudged(prop) or ("not_run", message)
         return PropertyResult(prop.id, status, prop.statement, message=why)
+
+    def unjudged(self, prop: Property) -> tuple[str, str] | None:
+        """The status of a property that says nothing about the target, and why; None also where that is not known."""
+        return unjudged(prop, self.claims, self.start.observes_memory) if self.start else None
 
     def told(self, results: list[PropertyResult]) -> str:
         """That and where judging was interrupted; empty if nothing was left to judge."""
-        claimed = [result for result in results if result.status != "not_claimed"]
-        left = sum(result.id not in self.found for result in claimed)
+        asked = [r for r in results if r.status != "not_claimed" and not self.unjudged(self.plan.properties[r.id])]
+        left = sum(result.id not in self.found for result in asked)
         if self.interruption is None or not left:
             return ""
-        return f"interrupted by {self.interruption}: {left} of {len(claimed)} properties were not judged"
+        return f"interrupted by {self.interruption}: {left} of {len(asked)} properties were not judged"
 
     def note_the_end(self, results: list[PropertyResult], diagnosis: Diagnosis | None) -> None:
         """Says what was interrupted when everything had been judged, if anything was."""

@@ -63,7 +63,7 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
         connection.send(error)
         return
     try:
-        connection.send(Started(target, held.capabilities.as_dict(), list(plan.properties)))
+        connection.send(Started(target, held.capabilities.as_dict(), list(plan.properties), held.observes_memory))
         while (id := connection.recv()) is not None:
             saved = kept(target, id) if options.saved else None
             for event in judge(plan.properties[id], held, options.random_cases, options.seed, seconds, saved):

@@ -405,12 +405,12 @@ def test_what_is_no_file_keeps_nobody_waiting(tmp_path, right):
     assert "fifo.py could not be judged" in done.stdout and "zero.py could not be judged" in done.stdout
 
 
-def ended(results, number=signal.SIGALRM, claims=None):
+def ended(results, number=signal.SIGALRM, claims=None, observes_memory=True):
     """The report on a file whose trial was interrupted once these results were there."""
     plan = Plan.of(Options(saved=False), catalogue)
 
     def events():
-        yield Started("amy.py", Capabilities.of(claims).as_dict(), list(plan.properties))
+        yield Started("amy.py", Capabilities.of(claims).as_dict(), list(plan.properties), observes_memory)
         yield from map(Judged, results)
         raise Interrupted(number)
 
@@ -430,6 +430,10 @@ def test_what_an_interrupted_file_does_not_claim_counts_for_nothing():
     assert float(row["score"]) == round(100 / len(claimed), 2) and said in row["reason"]
     left = {result.id: result for result in report.results}["directions.reversal"]
     assert (left.status, left.message) == ("not_claimed", "bidirectional is not claimed")
+    numbers = ended([], observes_memory=False)
+    unseen = [result for result in numbers.results if result.message.startswith("not observable")]
+    seen = len(claimed) - len(unseen)
+    assert unseen and numbers.reasons == [f"interrupted by its time limit: {seen} of {seen} properties were not judged"]
     both = ended([], claims={"bidirectional": True})
     assert {result.id: result for result in both.results}["directions.reversal"].status == "not_run"
 
