@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -18,27 +18,38 @@ from .transforms import TURNS, negative, rows, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
-FEW = 4  # cases in a row, where each is dear
+FEW, RARE = 5, 2  # cases in a row where each is dear, and of arrays that not every cell has
+PLAIN = "weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h_0"  # those that every cell has
 
 
 def one_by_one(target: Subject, case: Case) -> Iterator[Case]:
-    """The case, the same with other parameters, and more that each differ from the one before in one thing alone.
+    """The case, the same with other parameters, and more that each differ from the one before in one thing alone."""
+    arrays = (turned(*names) for names in groups(case).values())
+    return chained(target, case, [turned(*case.parameters), *arrays, *options(target, case)])
 
-    What the target does not take stays as it is.
-    """
+
+def few_in_turn(target: Subject, case: Case) -> Iterator[Case]:
+    """FEW of these cases, others from case to case; what not every cell has is among them, since few cases have it."""
+    start = sum(case.x.shape)
+    arrays = {kind: turned(*names) for kind, names in groups(case).items()}
+    rare = [change for kind, change in arrays.items() if kind not in PLAIN]
+    rest = [*(change for kind, change in arrays.items() if kind in PLAIN), *options(target, case)]
+    return islice(chained(target, case, [*from_there(rare, start)[:RARE], *from_there(rest, start)]), FEW)
+
+
+def chained(target: Subject, case: Case, changes: Iterable[Change]) -> Iterator[Case]:
+    """The case, and after each change the case before with it; what the target does not take stays as it is."""
     yield case
-    for change in (turned(*case.parameters), *things(target, case)):
+    for change in changes:
         other = change(case)
         if target.takes(other):
             case = other
             yield case
 
 
-def few_in_turn(target: Subject, case: Case) -> list[Case]:
-    """FEW of these cases that follow each other; from case to case others."""
-    cases = list(one_by_one(target, case))
-    start = sum(case.x.shape) % max(len(cases) - FEW + 1, 1)
-    return cases[start : start + FEW]
+def from_there(changes: Sequence[Change], start: int) -> list[Change]:
+    """The changes, of which the one at a place, counted round and round, is the first."""
+    return [changes[(start + i) % len(changes)] for i in range(len(changes))]
 
 
 def with_others(target: Subject, case: Case) -> Iterator[Case]:
@@ -46,15 +57,19 @@ def with_others(target: Subject, case: Case) -> Iterator[Case]:
     return islice(one_by_one(target, case.map(lambda name, array: relaid(array, "C"))), 1 + TURNS)
 
 
-def things(target: Subject, case: Case) -> Iterator[Change]:
-    """The changes of one thing: each kind of parameters is turned back, then x, each state, and which are given.
+def groups(case: Case) -> dict[str, list[str]]:
+    """The names of the arrays that change together: those of each kind of parameters, x, and each state."""
+    kinds = sorted({kind_of(name) for name in case.parameters})
+    together = {kind: [name for name in case.parameters if kind_of(name) == kind] for kind in kinds}
+    return together | {name: [name] for name, _ in case.arrays() if name not in case.parameters}
+
+
+def options(target: Subject, case: Case) -> Iterator[Change]:
+    """The changes of one thing that are no other signs: lengths, which state is given, which rows there are.
 
     At last the parameters have other numbers in the last two places alone, with the same sum, and then all numbers
     change by so little that it cannot be seen in half of their digits.
     """
-    for kind in sorted({kind_of(name) for name in case.parameters}):
-        yield turned(*(name for name in case.parameters if kind_of(name) == kind))
-    yield from (turned(name) for name, _ in case.arrays() if name not in case.parameters)
     if target.capabilities.lengths and case.num_steps > 1 and case.num_rows:
         yield one_step_less
     if case.h_0 is not None:
