@@ -40,6 +40,7 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 BY_EQUATIONS = {"equivalence.first_look", "equivalence.steps", "gradients.back_propagation"}
 OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
 COMPARED = 6  # failures that a mistake must give alike
+RUNS = 8  # of one case: what is the same in each is not taken for chance
 JUDGING = 5  # evaluations that one judgement of a faulty reference is worth
 
 
@@ -215,13 +216,13 @@ def fails_where(prop: Property, target: Target, cases: Sequence[Case]) -> list[b
 def is_seen(fault: Fault, wrong: Sequence[Answered]) -> bool:
     """Whether a mistake is wrong on its own in some probes, too."""
     subject = Subject(open_target(FaultyTarget(fault)))
-    return not any(right_anew(subject, a) for a in smallest(wrong))
+    return not any(all(right_anew(subject, a) for _ in range(RUNS)) for a in smallest(wrong))
 
 
 def steady_failure(prop: Property, target: Target, case: Case) -> Failure | None:
     """How a target fails on a case, without what chance makes another one the next time."""
-    failure, again = (failure_on(prop, target, case) for _ in range(2))
-    if failure is None or same_failure(failure, again):
+    failure, *again = (failure_on(prop, target, case) for _ in range(RUNS))
+    if failure is None or all(same_failure(failure, other) for other in again):
         return failure
     return Failure(failure.kind, failure.message)
 
