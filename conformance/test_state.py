@@ -15,13 +15,15 @@ from conformance.judging.recurrences import (
     StateProperty,
     agree,
     carried,
+    cotangents,
+    generic,
     same_bits,
     spelt_otherwise,
     with_states,
 )
 from reference_rnn import handed, rounded
 from reference_rnn.case import storage
-from reference_rnn.recurrences import USUAL, handed_shapes, padded
+from reference_rnn.recurrences import USUAL, padded
 from strategies.recurrences import heads_kept, packed, rows_kept, steps_kept
 
 state = partial(prop, kind=StateProperty)
@@ -380,18 +382,6 @@ def other_numbers(case):
     return case.map(lambda name, array: np.flip(array, -1) if array.ndim else array)
 
 
-def generic(case, seed=3, part=(0.3, 0.7)):
-    """The same case with numbers of which none is special; part: between which shares of a range, or that by name."""
-    draw = np.random.default_rng(seed)
-
-    def inner(name, array):
-        low, high = case.config.cell.ranges.get(name, USUAL)
-        start, end = part[name] if isinstance(part, dict) else part
-        return rounded(low + (high - low) * (start + (end - start) * draw.random(array.shape)), case.config.dtype)
-
-    return case.map(inner)
-
-
 def whole(target, case):
     """The numbers of a case."""
     return target(case).numbers
@@ -509,13 +499,6 @@ def on_rows(case, numbers):
 def other(case):
     """The case packed if it is padded, else padded."""
     return packed(case) if case.offsets is None else replace(padded(case), states=case.states)
-
-
-def cotangents(case):
-    """Numbers to begin the way back with, the same for every case of these shapes."""
-    draw = np.random.default_rng(7)
-    shapes = handed_shapes(case)
-    return {n: draw.choice([-1.0, 0.5, 0.25, 1.0], s.sizes).astype(case.config.numpy_dtype) for n, s in shapes.items()}
 
 
 def slope(loss, case, name, way, size):

@@ -42,8 +42,7 @@ def compare(old, new, options):
 
     OLD and NEW are targets as check takes them, often one file twice, OLD behind python=INTERPRETER. git:REV as OLD is
     NEW as it was at that revision, with the packages of its repository.
-    Dropout in training, NaN in the input, gradients of recurrences, and what takes several calls, are for check to
-    judge.
+    Dropout in training, NaN in the input, and what takes several calls, are for check to judge.
     Exit status: 0 no difference beyond rounding, 1 they differ or NEW claims less, 2 could not tell.
     """
     cache_elsewhere()

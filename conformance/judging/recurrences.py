@@ -22,7 +22,7 @@ from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes, rounded
-from reference_rnn.recurrences import shapes_of
+from reference_rnn.recurrences import USUAL, shapes_of
 
 from .coverage import recurrent
 from .judgement import Refused, fail
@@ -380,3 +380,22 @@ def carried(case: RecurrenceCase, states: Mapping[str, np.ndarray], claims: Capa
 def with_states(case: RecurrenceCase, states: Mapping[str, np.ndarray | None]) -> RecurrenceCase:
     """The same case with other states."""
     return replace(case, states={name: states[name] for name in case.config.cell.states})
+
+
+def generic(case: RecurrenceCase, seed: int = 3, part: Any = (0.3, 0.7)) -> RecurrenceCase:
+    """The same case with numbers of which none is special; part: between which shares of a range, or that by name."""
+    draw = np.random.default_rng(seed)
+
+    def inner(name: str, array: np.ndarray) -> np.ndarray:
+        low, high = case.config.cell.ranges.get(name, USUAL)
+        start, end = part[name] if isinstance(part, dict) else part
+        return rounded(low + (high - low) * (start + (end - start) * draw.random(array.shape)), case.config.dtype)
+
+    return case.map(inner)
+
+
+def cotangents(case: RecurrenceCase) -> dict[str, np.ndarray]:
+    """Numbers to begin the way back with, the same for every case of these shapes."""
+    draw = np.random.default_rng(7)
+    shapes = handed_shapes(case)
+    return {n: draw.choice([-1.0, 0.5, 0.25, 1.0], s.sizes).astype(case.config.numpy_dtype) for n, s in shapes.items()}

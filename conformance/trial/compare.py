@@ -25,7 +25,7 @@ from strategies.cases import Allowed
 from strategies.covering import covering
 from strategies.recurrences import Sequences
 
-from .versions import Version, disagreement, same_bits, version_of
+from .versions import Version, disagreement, same_bits, slopes_apart, version_of
 
 # What one call tells; the first that fails speaks for the others.
 JUDGES = (
@@ -33,8 +33,10 @@ JUDGES = (
     "shapes.inputs_untouched", "state.equations", "state.shapes", "state.gradient_shapes", "state.dtype",
     "state.nothing_is_changed",
 )  # fmt: skip
+SLOPES = "state.gradients_are_slopes"  # which asks often, so only of what differs
 RIGHT = "right, but for rounding"
 UNJUDGED = "right or wrong, its equations are not known"
+UNCERTAIN = "right or wrong, small changes do not tell"
 MOST_DEATHS = 5  # of a process, before no more cases are run
 # Claims that are no matter of yes or no, least first.
 DEGREES: dict[str, tuple] = {
@@ -115,6 +117,7 @@ class Comparing:
             prop for prop in (properties[id] for id in JUDGES)
             if not prop.missing(shared) and (seen or not prop.about_memory)
         ]  # fmt: skip
+        self.slopes = properties[SLOPES]
         self.found = Comparison(beyond(old.capabilities, shared), beyond(new.capabilities, shared))
         self.deaths = 0
         self.elsewhere: list[set[str]] = []  # what each case exercised that showed no difference
@@ -160,8 +163,16 @@ class Comparing:
             return self.difference(case, old, new, apart) if apart else "wrong alike"
         if apart:
             return Difference(self.found.cases, case, "neither", UNJUDGED, apart.message, "state.equations", apart.kind)
-        void = self.old.void or self.new.void
-        return "void" if void and not same_bits(self.old, self.new, case) else "same"
+        void = self.doubted and not same_bits(self.old, self.new, case)
+        self.old.void = self.new.void = False
+        if apart := slopes_apart(self.old, self.new, case):
+            return self.steeper(case, apart)
+        return "void" if void or self.doubted else "same"
+
+    @property
+    def doubted(self) -> bool:
+        """Whether nobody can tell what one of them was last asked for."""
+        return self.old.void or self.new.void
 
     def difference(
         self, case: Case, old: dict[str, Failure], new: dict[str, Failure], apart: Failure | None = None
@@ -176,6 +187,13 @@ class Comparing:
         else:
             kind, of_new = failing[id].kind, told(new, id)
         return Difference(self.found.cases, case, leaves, told(old, id), of_new, id, kind)
+
+    def steeper(self, case: RecurrenceCase, apart: Failure) -> Difference:
+        """The difference between two versions whose gradients differ: how their own results change says who is wrong."""
+        old, new = (failures(version, case.in_dtype("float64"), [self.slopes]) for version in (self.old, self.new))
+        if old or new:
+            return self.difference(case, old, new, apart if old and new else None)
+        return Difference(self.found.cases, case, "neither", UNCERTAIN, apart.message, SLOPES, apart.kind)
 
     def smallest(self, allowed: Any) -> None:
         """Makes the first difference small; one where NEW leaves the reference, if there is any."""

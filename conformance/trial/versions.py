@@ -13,7 +13,7 @@ from conformance.harness.local import Cotangents
 from conformance.judging import recurrences
 from conformance.judging.gradients import cotangents, gradient_run
 from conformance.judging.judgement import Failure, Run, agree
-from conformance.judging.recurrences import UNIT, RecurrentSubject
+from conformance.judging.recurrences import UNIT, RecurrentSubject, generic
 from conformance.judging.subject import Subject
 from reference_rnn import Case
 
@@ -112,13 +112,39 @@ def backward_run(version: Version, case: Case) -> Run:
 
 def handed_apart(old: RecurrentVersion, new: RecurrentVersion, case: Any) -> Failure | None:
     """The same of recurrences: in double precision, where both claim it."""
+    return apart(old, new, case, numbers_of, "by OLD and by NEW")
+
+
+def slopes_apart(old: Version, new: Version, case: Any) -> Failure | None:
+    """How the gradients of two recurrences differ so, where nothing has a kink; None too where not both claim any."""
+    if not isinstance(old, RecurrentVersion) or not isinstance(new, RecurrentVersion):
+        return None
+    if not old.capabilities.gradients:
+        return None
+    return apart(old, new, generic(case), slopes_of, "gradients by OLD and by NEW")
+
+
+def apart(
+    old: RecurrentVersion, new: RecurrentVersion, case: Any, asked: Callable[[RecurrentVersion, Any], Any], told: str
+) -> Failure | None:
+    """How what two versions are asked for differs; None where it does not, or one of them does not answer."""
     coarser = max(old, new, key=lambda version: UNIT[version.capabilities.state_dtype or case.config.dtype])
     try:
-        old(case), new(case)
+        asked(old, case), asked(new, case)
     except Failure:
         return None  # neither has numbers, for the same reason
     try:
-        recurrences.agree(coarser, case, lambda c: old(c).numbers, lambda c: new(c).numbers, "by OLD and by NEW")
+        recurrences.agree(coarser, case, lambda c: asked(old, c), lambda c: asked(new, c), told)
     except Failure as failure:
         return failure
     return None
+
+
+def numbers_of(version: RecurrentVersion, case: Any) -> Any:
+    """What a version gives for a case."""
+    return version(case).numbers
+
+
+def slopes_of(version: RecurrentVersion, case: Any) -> Any:
+    """Its gradients."""
+    return version.slopes(case, recurrences.cotangents(case))

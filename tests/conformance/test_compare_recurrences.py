@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from conformance import Capabilities, Mode
@@ -236,3 +237,62 @@ def test_layers_and_a_recurrence_are_one_clear_line(run):
     done = run(TARGET, LAYERS)
     assert done.returncode == 2 and "they have no cells in common" in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+
+@recurrence(inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"}, parameters={"a": "K"}, heads=False)
+def leaky(x, s, p):
+    s = p["a"] * s + x
+    return s, s
+
+
+class Leaky:
+    """The same as equations and as gradients; passed, a factor of what goes back into a state."""
+
+    capabilities = Capabilities(cells=(leaky,), dtypes=("float32", "float64"), gradients=True, default_state=False)
+
+    def __init__(self, passed=1.0):
+        self.passed = passed
+
+    def forward(self, case):
+        found = handed(replace(case, config=replace(case.config, cell=leaky)))
+        return tuple(
+            {n: np.array(a, case.config.numpy_dtype) for n, a in p.items()} for p in (found.outputs, found.states)
+        )
+
+    def gradients(self, case, d_outputs, d_states):
+        a, x, d = case.parameters["a"], case.inputs["x"], d_states["s"]
+        before = np.concatenate([case.states["s"][None], self.forward(case)[0]["y"]])
+        d_a, d_x = np.zeros_like(a), np.zeros_like(x)
+        for t in reversed(range(len(x))):
+            d_x[t] = d = d + d_outputs["y"][t]
+            d_a = d_a + (d * before[t]).sum(0)
+            d = (self.passed * a * d).astype(x.dtype)
+        return {"x": d_x, "s": d, "a": d_a.astype(a.dtype)}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_gradients_that_differ_those_that_are_no_slopes_are_wrong(known):
+    claims = Leaky.capabilities if known else replace(Leaky.capabilities, cells=(recurrence(**leaky.shapes),))
+
+    def seen(old, new, claims=claims):
+        targets = Leaky(old), Leaky(new)
+        for target in targets:
+            target.capabilities = claims
+        return compare(*map(open_target, targets), catalogue(), 10)
+
+    assert not seen(1.0, 1.0).differences and not seen(1.0, 1 + 2.0**-50).differences
+    for old, new, leaves in ((1.0, 1.5, "NEW"), (1.5, 1.0, "OLD"), (0.5, 1.5, "both")):
+        found = seen(old, new)
+        assert {d.leaves for d in found.differences} == {leaves} and found.status == 1
+        assert {d.failing for d in found.differences} == {"state.gradients_are_slopes"}
+    assert "gradients by OLD and by NEW" in found.smallest.new
+    assert not seen(0.5, 0.5).differences  # check finds what is wrong in both
+    assert seen(1.0, 1.5, replace(claims, dtypes=("float32",))).status == 2
+
+
+def test_gradients_that_one_does_not_claim_are_not_compared():
+    target = Leaky(1.5)
+    target.capabilities = replace(Leaky.capabilities, gradients=False)
+    found = compare(open_target(Leaky()), open_target(target), catalogue(), 5)
+    assert not found.differences and found.lost == ["gradients"]
