@@ -21,7 +21,7 @@ from conformance.judging.recurrences import (
     spelt_otherwise,
     with_states,
 )
-from reference_rnn import handed, rounded
+from reference_rnn import handed
 from reference_rnn.case import storage
 from reference_rnn.recurrences import USUAL, padded
 from strategies.recurrences import heads_kept, packed, rows_kept, steps_kept

@@ -188,8 +188,8 @@ class Comparing:
             kind, of_new = failing[id].kind, told(new, id)
         return Difference(self.found.cases, case, leaves, told(old, id), of_new, id, kind)
 
-    def steeper(self, case: RecurrenceCase, apart: Failure) -> Difference:
-        """The difference between two versions whose gradients differ: how their own results change says who is wrong."""
+    def steeper(self, case: Any, apart: Failure) -> Difference:
+        """The difference where gradients differ: how the results of a version change says whether it is wrong."""
         old, new = (failures(version, case.in_dtype("float64"), [self.slopes]) for version in (self.old, self.new))
         if old or new:
             return self.difference(case, old, new, apart if old and new else None)

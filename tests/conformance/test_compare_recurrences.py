@@ -239,7 +239,6 @@ def test_layers_and_a_recurrence_are_one_clear_line(run):
     assert len(done.stderr.splitlines()) == 1
 
 
-
 @recurrence(inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"}, parameters={"a": "K"}, heads=False)
 def leaky(x, s, p):
     s = p["a"] * s + x
