@@ -77,8 +77,8 @@ def differs(target: Any, case: Case, close: Callable[[Any, Any], bool]) -> bool:
         return True
     normal = np.random.default_rng(0).standard_normal
     cotangents = [normal(array.shape).astype(array.dtype) for array in theirs]
-    cotangents += [None] * (3 - len(cotangents))
-    own, right = target.gradients(case, *cotangents), pytorch.gradients(case, *cotangents)
+    padded = [*cotangents, *[None] * (3 - len(cotangents))]
+    own, right = target.gradients(case, *padded), pytorch.gradients(case, *padded)
     return not all(close(own[name], array) for name, array in right.items())
 
 
@@ -187,10 +187,10 @@ def kit(search: Search) -> Iterator[bool]:
     plan = Plan.of(options, catalogue)
     for id in plan.strongest_first:
         prop = plan.properties[id]
-        if not unjudged(prop, held):
+        if not unjudged(prop, held.capabilities, held.observes_memory):
             judging = Judging(prop, Subject(held), PropertyResult(id, "inconclusive", prop.statement))
             try:
-                judging.every(options.random_cases, search.run, None, None)
+                judging.every(options.random_cases, search.run, None, None, covers=True)
             except Found:
                 yield True
         yield False

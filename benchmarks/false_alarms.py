@@ -103,7 +103,7 @@ def table(targets: list[Sized], found: list[tuple[int, int, int, list[str]]]) ->
         cells = []
         for cell in CELLS:
             own = [f for t, f in zip(targets, found) if (t.size, t.cell) == (size, cell)]
-            cases, steps, void = (sum(f[part] for f in own) for part in range(3))
+            cases, steps, void = sum(f[0] for f in own), sum(f[1] for f in own), sum(f[2] for f in own)
             cells.append(f"{cases:,}, {sum(len(f[3]) for f in own)}, {void / max(steps, 1):.0%}")
         yield f"| {size} | {' | '.join(cells)} |"
     yield f"\n{sum(f[0] for f in found):,} cases in all, {sum(len(f[3]) for f in found)} rejected"

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings
@@ -32,7 +33,8 @@ WRONG = Path(__file__).parent.parent / "tests" / "targets" / "wrong" / "reads_fo
 
 def quoted(cell: str) -> Case:
     """What the costs are quoted for: T = 5, L = 2, D = 2, H = 4, dense."""
-    plain = case(cell, T=5, N=3, I=3, H=4, L=2, D=2, x=0.5, h_0=0.25, **({"c_0": 0.1} if cell == "LSTM" else {}))
+    states: dict[str, Any] = {"h_0": 0.25, "c_0": 0.1} if cell == "LSTM" else {"h_0": 0.25}
+    plain = case(cell, T=5, N=3, I=3, H=4, L=2, D=2, x=0.5, **states)
     spread = lambda array: np.linspace(-0.5, 0.5, array.size).reshape(array.shape)  # noqa: E731
     return plain.map(lambda name, array: (array + spread(array)).astype(array.dtype))
 
