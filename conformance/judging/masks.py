@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,10 @@ from .transforms import saturated
 
 # Every statistical statement may be false of a correct target once in so many cases: with at most 5,024 cases in a
 # run, that is less than 1e-12 in all. The statements of a case: how often one mask keeps a number, and two together;
-# and of each of four axes, that no slice is all the same, and that no two agree by more or less than chance. Each
-# may be made after any number of calls, since what these gave says whether there is one more.
-STATEMENTS = 2 + 4 * 2
+# of each of four axes, that no slice is all the same, and that no two agree by more or less than chance; and how often
+# each number of a small mask is kept. Each may be made after any number of calls, since what these gave says whether
+# there is one more.
+STATEMENTS = 2 + 4 * 2 + 1
 CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted
 FALSE_ALARM = 1e-18
 # 1 / (1 - p) is a number of few digits in one of them, and p is no whole number of percents or 256ths in one each.
@@ -30,7 +32,9 @@ TWICE = 0.75  # where one mask and two on top of each other differ most
 ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
 SHOWN = 8  # different numbers by which mistakes are told apart
 AXES = ("call", "step", "row", "unit")  # of masks
-SHORT, LONG = 12, 40  # steps and rows: a mask that repeats every 16, or every 20, shows in one of two
+SEEN = (12, 40), (41, 13)  # steps and rows: a mask that repeats every 16, or every 20, shows in one of two
+SMALL = (3, 1), (1, 3), (1, 1), (5, 1)  # steps and rows of a few numbers, each of which is looked at
+OFTEN = 72  # calls, after which none of them may have been dropped each time, or never
 FEW = 32  # numbers of which some are dropped and some are not
 
 
@@ -79,17 +83,12 @@ def with_candidate(case: Case, layer: int, value: float) -> Case:
     return case.map(change)
 
 
-def see_through(case: Case, masks: int, p: float, restricted: Collection[str]) -> tuple[Case, float]:
+def see_through(case: Case, masks: int, p: float, steps: int, rows: int) -> tuple[Case, float]:
     """A case in which one layer gives a constant and all above it hand it on, plus as much again in the last one.
 
     So the masks between them are all there is to see. Returns the case and the constant.
-    restricted: the dimensions whose sizes must stay as they are
     """
     c = case.config
-    steps, rows = case.num_steps, case.num_rows
-    if not restricted:
-        steps, rows = (LONG, SHORT) if (steps + rows) % 2 else (SHORT, LONG)
-        rows = max(rows, ENOUGH // (steps * c.num_directions * c.hidden_size) + 1)
     shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
     given = (("h_0", case.h_0), ("c_0", case.c_0))  # of which a gate that is all but shut would let a trace through
     states = {name: None if s is None else np.zeros(shape, s.dtype) for name, s in given}
@@ -126,21 +125,50 @@ def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
     Of two calls, and of more where sizes are restricted: (calls, T, N, D*H). One call stands for all that give the
     same: who starts at the same place in every call says nothing new.
     """
-    claimed("output" in target.capabilities.outputs)
-    visible, value = see_through(case, masks, p, target.capabilities.sizes_drawn)
-    a = target.arithmetic(visible)
-    whole = (1 - p) ** -masks  # what is kept is scaled up, once for each mask
-    room = a.u * (64 + 4 * a.ka / value) * whole
-    claimed(room < whole / 4)  # a tanh that is this rough near zero hides what is dropped
+    c, steps, rows = case.config, case.num_steps, case.num_rows
+    if not target.capabilities.sizes_drawn:
+        steps, rows = SEEN[(steps + rows) % 2]
+        rows = max(rows, ENOUGH // (steps * c.num_directions * c.hidden_size) + 1)
     found: list[np.ndarray] = []
-    for _ in range(CALLS):
-        kept = kept_of(target(visible), value, whole, room, p)
+    for kept in islice(runs(target, see_through(case, masks, p, steps, rows), masks, p), CALLS):
         if any(np.array_equal(kept, before) for before in found):
             break
         found.append(kept)
         if len(found) > 1 and len(found) * kept.size >= ENOUGH:
             break
     return np.stack(found)
+
+
+def runs(target: Subject, shown: tuple[Case, float], masks: int, p: float) -> Iterator[np.ndarray]:
+    """Which numbers are let through in each call, without end; their size is judged."""
+    claimed("output" in target.capabilities.outputs)
+    visible, value = shown
+    a = target.arithmetic(visible)
+    whole = (1 - p) ** -masks  # what is kept is scaled up, once for each mask
+    room = a.u * (64 + 4 * a.ka / value) * whole
+    claimed(room < whole / 4)  # a tanh that is this rough near zero hides what is dropped
+    while True:
+        yield kept_of(target(visible), value, whole, room, p)
+
+
+def each_number(target: Subject, case: Case) -> None:
+    """Fails where one number of a small mask is kept more or less often than chance explains, whatever others are."""
+    p = 0.5
+    shown = see_through(case, 1, p, *SMALL[case.config.hidden_size % len(SMALL)])
+    kept = np.stack(list(islice(runs(target, shown, 1, p), OFTEN)))
+    if (kept == kept[0]).all():
+        return  # it starts at the same place in every call, which says nothing of chance
+    shares = kept.mean(0)
+    step, row, unit = first(abs(shares - p) == abs(shares - p).max())
+    share = float(shares[step, row, unit])
+    if 2 * shares.size * math.exp(-OFTEN * divergence(share, 1 - p)) < FALSE_ALARM:
+        fail(
+            "frequency:output",
+            f"in {OFTEN} calls, unit {unit} of step {step} and row {row} was kept with a frequency of {share:.3f}, "
+            f"must be about {1 - p:.3f}, for p = {p}: chance explains that less than once in {1 / FALSE_ALARM:.0e} "
+            "times",
+            given=share, must=1 - p, room=spread(OFTEN),
+        )  # fmt: skip
 
 
 def often(kept: np.ndarray, masks: int, p: float) -> None:

@@ -194,6 +194,14 @@ def test_agreements_are_binomial_along_each_axis():
     assert np.var(shares) == pytest.approx(must * (1 - must) / first.size, rel=0.15)
 
 
+def in_fours(uniform):
+    """Numbers that are drawn four at a time: a rest is left out."""
+    rest = uniform.copy()
+    for layer in rest.reshape(len(rest), -1):
+        layer[len(layer) // 4 * 4 :] = 0
+    return rest
+
+
 class Drawing(KeepsToItself):
     """Draws its masks in a way of its own."""
 
@@ -217,6 +225,11 @@ class Drawing(KeepsToItself):
         (lambda uniform: repeated(uniform, 16, 1), "steps 16 apart"),
         (lambda uniform: repeated(uniform, 16, 2), "rows 16 apart"),
         (antithetic, "rows 1 apart"),
+        (in_fours, "was kept with a frequency of 0.000"),
+        (
+            lambda uniform: np.where(np.arange(uniform[0].size).reshape(uniform.shape[1:]) == 0, 1, uniform),
+            "unit 0 of step 0 and row 0 was kept with a frequency of 1.000",
+        ),
     ],
 )
 @pytest.mark.parametrize("seed", range(2))
