@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.judging.gradients import cotangents, gradients_right, taken
+from conformance.judging.history import turned_at_the_end
 from conformance.judging.judgement import far, void_layers
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
 from reference_rnn import Case, rounded
@@ -31,9 +32,10 @@ def test_steps(target, case):
 
 @prop(every_cell=True, sketches=LARGE, empty=(), memory=False)
 def test_sizes(target, case):
-    """Sizes around 32, 64 and 128, many rows, steps and layers are computed like small ones."""
+    """Sizes around 32, 64 and 128, many rows, steps and layers are computed like small ones, whatever was before."""
     claimed(not target.capabilities.recompiles)  # each of them is a shape of its own
     steps_agree(target(case))
+    steps_agree(target(turned_at_the_end(case)))  # what is kept under a key that ends early shows
 
 
 @prop(sketches=EACH, memory=False)

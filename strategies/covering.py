@@ -190,9 +190,10 @@ EACH = (
     S(T=5, N=13, I=97, H=3, num_layers=4, seed=43, mode=8, gain=0.5),
     *EXTREMES,
 )
-# Those of them for where balls are dear: each remainder of 8 and 16 is among them still.
+# Those of them for where balls are dear: each remainder of 8 and 16 is among them still, and of steps each number.
 SOME = (
-    *EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 7], *EACH[-4 - len(EXTREMES) : -len(EXTREMES)],
+    *EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 19], *EACH[-4 - len(EXTREMES) : -len(EXTREMES)],
+    *(of_steps(steps, H=2, lengths=(0, steps // 2), bidirectional=False) for steps in SIZES),
     *(s for s in EXTREMES if (s.T, s.N, s.I, s.H).count(1) > 1),
 )  # fmt: skip
 JUST_SO = frozenset((*LARGE, *EACH))  # that say nothing at other sizes

@@ -98,6 +98,14 @@ def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[s
         raise
 
 
+def turned_at_the_end(case: Case) -> Case:
+    """The case with other signs in the last slice of x along its longest axis: the end of what is long."""
+    x = case.x.copy()
+    end = np.moveaxis(x, int(np.argmax(x.shape)), 0)[-1]
+    end[...] = negative(end)
+    return case.replace(x=x)
+
+
 def ends_exchanged(array: np.ndarray) -> np.ndarray:
     """The array with its last two numbers exchanged."""
     numbers = array.flatten()
