@@ -14,27 +14,28 @@ from strategies import relaid
 
 from .judgement import Failure, right_at_first
 from .subject import Subject
-from .transforms import TURNS, negative, rows, without_state
+from .transforms import TURNS, negative, rows, steps, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
-FEW, RARE = 5, 2  # cases in a row where each is dear, and of arrays that not every cell has
+FEW, RARE, SIZES = 6, 2, 1  # cases in a row where each is dear; of arrays that not every cell has, and of other sizes
 PLAIN = "weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h_0"  # those that every cell has
 
 
 def one_by_one(target: Subject, case: Case) -> Iterator[Case]:
     """The case, the same with other parameters, and more that each differ from the one before in one thing alone."""
     arrays = (turned(*names) for names in groups(case).values())
-    return chained(target, case, [turned(*case.parameters), *arrays, *options(target, case)])
+    return chained(target, case, [turned(*case.parameters), *arrays, *sizes(case), *options(target, case)])
 
 
 def few_in_turn(target: Subject, case: Case) -> Iterator[Case]:
-    """FEW of these cases, others from case to case; what not every cell has is among them, since few cases have it."""
+    """FEW of these cases, others from case to case, among them one of another size and what not every cell has."""
     start = sum(case.x.shape)
     arrays = {kind: turned(*names) for kind, names in groups(case).items()}
     rare = [change for kind, change in arrays.items() if kind not in PLAIN]
     rest = [*(change for kind, change in arrays.items() if kind in PLAIN), *options(target, case)]
-    return islice(chained(target, case, [*from_there(rare, start)[:RARE], *from_there(rest, start)]), FEW)
+    chosen = [*from_there(list(sizes(case)), start)[:SIZES], *from_there(rare, start)[:RARE], *from_there(rest, start)]
+    return islice(chained(target, case, chosen), FEW)
 
 
 def chained(target: Subject, case: Case, changes: Iterable[Change]) -> Iterator[Case]:
@@ -64,8 +65,18 @@ def groups(case: Case) -> dict[str, list[str]]:
     return together | {name: [name] for name, _ in case.arrays() if name not in case.parameters}
 
 
+def sizes(case: Case) -> Iterator[Change]:
+    """The changes of how many rows and steps there are: twice the rows, the first one alone, a step less."""
+    if case.num_rows:
+        yield lambda case: rows(case, [*range(case.num_rows)] * 2)
+    if case.num_rows > 1:
+        yield lambda case: rows(case, [0])
+    if case.num_steps > 1:
+        yield lambda case: steps(case, 0, case.num_steps - 1)
+
+
 def options(target: Subject, case: Case) -> Iterator[Change]:
-    """The changes of one thing that are no other signs: lengths, which state is given, which rows there are.
+    """The changes of one thing that are neither other signs nor other sizes: lengths, and which state is given.
 
     At last the parameters have other numbers in the last two places alone, with the same sum, and then all numbers
     change by so little that it cannot be seen in half of their digits.
@@ -74,8 +85,6 @@ def options(target: Subject, case: Case) -> Iterator[Change]:
         yield one_step_less
     if case.h_0 is not None:
         yield without_state
-    if case.num_rows > 1:
-        yield lambda case: rows(case, [0])
     if target.capabilities.recompiles == "model":
         return  # other parameters are dear
     yield lambda case: case.map(lambda name, array: ends_exchanged(array) if name in case.parameters else array)

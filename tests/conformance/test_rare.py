@@ -112,6 +112,55 @@ def test_gradients_of_the_last_forward_run_under_too_short_a_key_are_found(left_
     assert result.status == "failed"
 
 
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("grows", [True, False])
+def test_parameters_whose_gradients_are_summed_over_the_rows_of_another_call_are_found(grows, seed):
+    class Target:
+        """Keeps how many rows the first call had, or what stood behind those of the last one."""
+
+        capabilities = conformance.Capabilities(cells=CELLS, max_layers=2, gradients=True)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            return reference.forward(case)
+
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            case = reference.as_case(case)
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            before, rows = self.kept.get(case.config, case.num_rows), case.num_rows
+            if grows:
+                self.kept.setdefault(case.config, rows)
+            else:
+                self.kept[case.config] = rows
+            wrong = rows > before if grows else rows < before
+            return {n: 2 * a if wrong and n in case.parameters else a for n, a in found.items()}
+
+    ids = ["gradients.calls_are_independent"]
+    [result] = conformance.check(Target, properties=ids, seed=seed, diagnosis=False).results
+    assert result.status == "failed"
+
+
+@pytest.mark.parametrize("axis", ["steps", "batch"])
+def test_answers_that_are_kept_by_the_beginning_of_x_are_found(axis):
+    class Target:
+        capabilities = conformance.Capabilities(cells=CELLS, lengths=True)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            others = (array.tobytes() for name, array in case.arrays() if name != "x")
+            beginning = case.x[:24] if axis == "steps" else case.x[:, :8]
+            key = (case.config, case.x.shape, tuple(case.row_lengths), beginning.tobytes(), *others)
+            return self.kept.setdefault(key, reference.forward(case))
+
+    [result] = conformance.check(Target, properties=["equivalence.sizes"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 def leading_dimension_ignored(array):
     """What a product reads that takes the rows of a matrix to lie next to each other."""
     wide = array.base if array.ndim > 1 and not array.flags.c_contiguous and array.base is not None else None
