@@ -21,9 +21,9 @@ from .transforms import saturated
 # Every statistical statement may be false of a correct target once in so many cases: with at most 5,024 cases in a
 # run, that is less than 1e-12 in all. The statements of a case: how often one mask keeps a number, and two together;
 # of each of four axes, that no slice is all the same, and that no two agree by more or less than chance; and how often
-# each number of a small mask is kept. Each may be made after any number of calls, since what these gave says whether
-# there is one more.
-STATEMENTS = 2 + 4 * 2 + 1
+# each number of a small mask is kept, how alike those of many calls are, and whether numbers come again elsewhere. Each
+# may be made after any number of calls, since what these gave says whether there is one more.
+STATEMENTS = 2 + 4 * 2 + 1 + 2 + 2
 CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted
 FALSE_ALARM = 1e-18
 # 1 / (1 - p) is a number of few digits in one of them, and p is no whole number of percents or 256ths in one each.
@@ -32,6 +32,7 @@ TWICE = 0.75  # where one mask and two on top of each other differ most
 ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
 SHOWN = 8  # different numbers by which mistakes are told apart
 AXES = ("call", "step", "row", "unit")  # of masks
+ORDERS = (0, 1, 2), (0, 2, 1), (1, 0, 2)  # in which the numbers of a mask may be drawn: of steps, rows and units
 SEEN = (12, 40), (41, 13)  # steps and rows: a mask that repeats every 16, or every 20, shows in one of two
 SMALL = (3, 1), (1, 3), (1, 1), (5, 1)  # steps and rows of a few numbers, each of which is looked at
 OFTEN = 72  # calls, after which none of them may have been dropped each time, or never
@@ -152,7 +153,7 @@ def runs(target: Subject, shown: tuple[Case, float], masks: int, p: float) -> It
 
 
 def each_number(target: Subject, case: Case) -> None:
-    """Fails where one number of a small mask is kept more or less often than chance explains, whatever others are."""
+    """Fails where chance does not explain how often one number of a small mask is kept, or how alike calls are."""
     p = 0.5
     shown = see_through(case, 1, p, *SMALL[case.config.hidden_size % len(SMALL)])
     kept = np.stack(list(islice(runs(target, shown, 1, p), OFTEN)))
@@ -169,6 +170,7 @@ def each_number(target: Subject, case: Case) -> None:
             "times",
             given=share, must=1 - p, room=spread(OFTEN),
         )  # fmt: skip
+    alike({"call": kept.reshape(OFTEN, -1)}, p)
 
 
 def often(kept: np.ndarray, masks: int, p: float) -> None:
@@ -190,15 +192,58 @@ def drawn_apart(kept: np.ndarray, p: float) -> None:
     Slices that are the same are said first, then what chance explains least: where rows share a mask, the steps have
     too few numbers to agree about as often as they must.
     """
-    must = p**2 + (1 - p) ** 2
     along = {name: np.moveaxis(kept, axis, 0).reshape(kept.shape[axis], -1) for axis, name in enumerate(AXES)}
+    if kept.any() and not kept.all():
+        alike(along, p, kept.size * divergence(float(kept.mean()), 1 - p))
+    often(kept, 1, p)
+    for name, slices in along.items():
+        for number, mine in enumerate(slices):
+            if len(slices) * max(p, 1 - p) ** mine.size < FALSE_ALARM and len(np.unique(mine)) == 1:
+                done = "kept" if mine.any() else "dropped"
+                fail("pattern:output", f"{name} {number} is {done} as a whole; every number is dropped by itself")
+    for order in ORDERS:
+        begins, *rest = (one.transpose(order).ravel() for one in kept)
+        if middle := begins.size // 2:
+            come_again(begins[:middle], begins[middle:], p, "the second half of the same mask")
+        if rest:
+            come_again(begins, rest[0], p, "the next call")
+
+
+def come_again(one: np.ndarray, other: np.ndarray, p: float, where: str) -> None:
+    """Fails where chance does not explain how alike one part of a mask (n,) and another, shifted by any number, are."""
+    must, limit = p**2 + (1 - p) ** 2, -math.log(FALSE_ALARM)
+    agree = correlated(one, other) + correlated(~one, ~other)
+    sizes = correlated(np.ones_like(one), np.ones_like(other))
+    surprise = sizes * divergence(agree / sizes, must) - math.log(2 * sizes.size * len(ORDERS))
+    most = int(surprise.argmax())
+    if surprise[most] > limit:
+        size, share = int(sizes[most]), float(agree[most] / sizes[most])
+        fail(
+            "pattern:output",
+            f"{size} numbers in a row of a mask agree in {share:.3f} with some of {where}, must agree in about "
+            f"{must:.3f}, for p = {p}; masks must be drawn for each number",
+            given=share, must=must, room=spread(size), shows=where,
+        )  # fmt: skip
+
+
+def correlated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """In how many places both are true, for each shift of one against the other."""
+    size = one.size + other.size
+    spectra = np.fft.rfft(one, size) * np.fft.rfft(other[::-1], size)
+    return np.fft.irfft(spectra, size)[: size - 1].round()
+
+
+def alike(along: Mapping[str, np.ndarray], p: float, how_many: float = 0.0) -> None:
+    """Fails where chance does not explain how alike the slices (n, size) of an axis are.
+
+    how_many  how little chance explains how many numbers were kept, as minus a logarithm
+    """
+    must, limit = p**2 + (1 - p) ** 2, -math.log(FALSE_ALARM)
     found = [one for name, slices in along.items() for one in agreements(slices, name)]
-    limit = -math.log(FALSE_ALARM)
     odd = max(
-        (one for one in found if one.surprise(must) > limit and kept.any() and not kept.all()),
+        (one for one in found if one.surprise(must) > limit),
         key=lambda one: (one.share == 1, one.surprise(must)), default=None,
     )  # fmt: skip
-    how_many = kept.size * divergence(float(kept.mean()), 1 - p)
     if odd and (odd.share == 1 or odd.surprise(must) > how_many):
         slices = along[odd.axis]
         text = (
@@ -210,12 +255,6 @@ def drawn_apart(kept: np.ndarray, p: float) -> None:
             "pattern:output", f"{text}; masks must be drawn for each {odd.axis}",
             given=odd.share, must=must, room=spread(odd.size), shows=odd.where,
         )  # fmt: skip
-    often(kept, 1, p)
-    for name, slices in along.items():
-        for number, mine in enumerate(slices):
-            if len(slices) * max(p, 1 - p) ** mine.size < FALSE_ALARM and len(np.unique(mine)) == 1:
-                done = "kept" if mine.any() else "dropped"
-                fail("pattern:output", f"{name} {number} is {done} as a whole; every number is dropped by itself")
 
 
 class Agreement(NamedTuple):
@@ -229,7 +268,7 @@ class Agreement(NamedTuple):
 
     def surprise(self, must: float) -> float:
         """Minus the logarithm of a bound on the chance that any of the statements is as far from what it must be."""
-        return self.size * divergence(self.share, must) - math.log(2 * self.statements)
+        return float(self.size * divergence(self.share, must)) - math.log(2 * self.statements)
 
 
 def agreements(slices: np.ndarray, axis: str) -> Iterator[Agreement]:
@@ -263,9 +302,9 @@ def spread(size: int) -> float:
     return math.sqrt(-math.log(FALSE_ALARM / 2) / (2 * size))
 
 
-def divergence(share: float, must: float) -> float:
+def divergence(share: Any, must: float) -> Any:
     """Kullback and Leibler's, of two coins; exp(-n) times it bounds the chance of such a share or more (Chernoff)."""
-    return sum(a * math.log(a / b) for a, b in ((share, must), (1 - share, 1 - must)) if a)
+    return sum(a * np.log(np.where(a > 0, a / b, 1.0)) for a, b in ((share, must), (1 - share, 1 - must)))
 
 
 def gradients_through_masks(target: Subject, case: Case, p: float) -> None:

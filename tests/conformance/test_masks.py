@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -46,6 +47,9 @@ def test_each_is_found_whatever_is_drawn(id, cell, seed):
 
     assert result.status == "failed"
     assert result.examples <= 24, "not by luck: the covering cases show it"
+
+
+CALLS_MADE = count()
 
 
 class KeepsToItself:
@@ -171,6 +175,20 @@ def test_one_pair_that_agrees_is_found_among_many():
         drawn_apart(kept, 0.3)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.75])
+def test_blocks_of_random_numbers_that_overlap_are_found(p, order):
+    shape = np.array((12, 40, 4))[list(order)]
+    size, numbers = 12 * 40 * 4, drawn(p, 4000)
+    shaped = lambda flat: flat.reshape(shape).transpose(np.argsort(order))  # noqa: E731
+    calls = np.stack([shaped(numbers[:size]), shaped(numbers[1024 : 1024 + size])])
+    with pytest.raises(Failure, match=f"^{size - 1024} numbers in a row .* some of the next call"):
+        drawn_apart(calls, p)
+    numbers[1024:2048] = numbers[4 : 4 + 1024]
+    with pytest.raises(Failure, match="some of the second half of the same mask"):
+        drawn_apart(shaped(numbers[:size])[None], p)
+
+
 def test_what_is_kept_throughout_is_a_matter_of_how_often():
     with pytest.raises(Failure, match=r"one mask kept 1\.000"):
         drawn_apart(np.ones((1, 12, 40, 4), bool), 0.3)
@@ -225,6 +243,7 @@ class Drawing(KeepsToItself):
         (lambda uniform: repeated(uniform, 16, 1), "steps 16 apart"),
         (lambda uniform: repeated(uniform, 16, 2), "rows 16 apart"),
         (antithetic, "rows 1 apart"),
+        (lambda uniform: np.random.default_rng(next(CALLS_MADE) % 16).random(uniform.shape), "calls 16 apart"),
         (in_fours, "was kept with a frequency of 0.000"),
         (
             lambda uniform: np.where(np.arange(uniform[0].size).reshape(uniform.shape[1:]) == 0, 1, uniform),
