@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from conformance.judging.masks import PROBABILITIES, TWICE, drawn_apart, each_number, often, passes, seen, unheard
+from conformance.judging.masks import (
+    PROBABILITIES,
+    TWICE,
+    drawn_apart,
+    each_number,
+    not_there_too,
+    often,
+    passes,
+    seen,
+    unheard,
+)
 from conformance.judging.properties import agree, claimed, prop
 
 
@@ -51,8 +61,11 @@ def test_lowest_layer_stays(target, case):
 def test_mask(target, case):
     """Between layers a number is 0 or x / (1 - p), with the right frequency, and at random wherever it stands."""
     p = PROBABILITIES[(case.config.hidden_size + case.config.num_layers) % len(PROBABILITIES)]
-    drawn_apart(seen(target, case, masks=1, p=p), p)
+    kept = seen(target, case, masks=1, p=p)
+    drawn_apart(kept, p)
     if case.config.num_layers > 2:
         often(seen(target, case, masks=2, p=TWICE), 2, TWICE)
-    if not target.capabilities.sizes_drawn and sum(case.x.shape) % 6 == 0:
-        each_number(target, case)
+    if not target.capabilities.sizes_drawn:
+        not_there_too(target, case, kept, p)
+        if sum(case.x.shape) % 6 == 0:
+            each_number(target, case)

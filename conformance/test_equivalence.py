@@ -35,7 +35,7 @@ def test_sizes(target, case):
     """Sizes around 32, 64 and 128, many rows, steps and layers are computed like small ones, whatever was before."""
     claimed(not target.capabilities.recompiles)  # each of them is a shape of its own
     steps_agree(target(case))
-    steps_agree(target(turned_at_the_end(case)))  # what is kept under a key that ends early shows
+    steps_agree(target(turned_at_the_end(case)))  # what is kept under a key that ends early, or leaves out some, shows
 
 
 @prop(sketches=EACH, memory=False)

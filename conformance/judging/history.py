@@ -108,11 +108,16 @@ def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[s
 
 
 def turned_at_the_end(case: Case) -> Case:
-    """The case with other signs in the last slice of x along its longest axis: the end of what is long."""
-    x = case.x.copy()
-    end = np.moveaxis(x, int(np.argmax(x.shape)), 0)[-1]
-    end[...] = negative(end)
-    return case.replace(x=x)
+    """The case with other signs at the end of its largest array: in the last slice along the longest axis."""
+    largest = max(case.arrays(), key=lambda named: named[1].size)[0]
+
+    def changed(array: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        end = np.moveaxis(array, int(np.argmax(array.shape)), 0)[-1]
+        end[...] = negative(end)
+        return array
+
+    return case.map(lambda name, array: changed(array) if name == largest else array)
 
 
 def ends_exchanged(array: np.ndarray) -> np.ndarray:

@@ -23,11 +23,12 @@ from .transforms import saturated
 # of each of four axes, that no slice is all the same, and that no two agree by more or less than chance; and how often
 # each number of a small mask is kept, how alike those of many calls are, and whether numbers come again elsewhere. Each
 # may be made after any number of calls, since what these gave says whether there is one more.
-STATEMENTS = 2 + 4 * 2 + 1 + 2 + 2
+STATEMENTS = 2 + 4 * 2 + 1 + 2 + 3
 CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted
 FALSE_ALARM = 1e-18
-# 1 / (1 - p) is a number of few digits in one of them, and p is no whole number of percents or 256ths in one each.
-PROBABILITIES = (0.25, 0.3125, 0.75, 0.1)
+# 1 / (1 - p) is a number of few digits in one of them, large in one, and p is no whole number of percents or 256ths in
+# one each.
+PROBABILITIES = (0.25, 0.3125, 0.75, 0.1, 0.9375)
 TWICE = 0.75  # where one mask and two on top of each other differ most
 ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
 SHOWN = 8  # different numbers by which mistakes are told apart
@@ -126,10 +127,9 @@ def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
     Of two calls, and of more where sizes are restricted: (calls, T, N, D*H). One call stands for all that give the
     same: who starts at the same place in every call says nothing new.
     """
-    c, steps, rows = case.config, case.num_steps, case.num_rows
+    steps, rows = case.num_steps, case.num_rows
     if not target.capabilities.sizes_drawn:
-        steps, rows = SEEN[(steps + rows) % 2]
-        rows = max(rows, ENOUGH // (steps * c.num_directions * c.hidden_size) + 1)
+        steps, rows = large(case, steps + rows)
     found: list[np.ndarray] = []
     for kept in islice(runs(target, see_through(case, masks, p, steps, rows), masks, p), CALLS):
         if any(np.array_equal(kept, before) for before in found):
@@ -138,6 +138,25 @@ def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
         if len(found) > 1 and len(found) * kept.size >= ENOUGH:
             break
     return np.stack(found)
+
+
+def large(case: Case, number: int) -> tuple[int, int]:
+    """So many steps and rows that a mask has ENOUGH numbers; number: which of two ways."""
+    steps, rows = SEEN[number % 2]
+    width = case.config.num_directions * case.config.hidden_size
+    return steps, max(rows, ENOUGH // (steps * width) + 1)
+
+
+def not_there_too(target: Subject, case: Case, kept: np.ndarray, p: float) -> None:
+    """Fails where a call of other sizes has the mask that the first of these calls has, though not each call has."""
+    if len(kept) == 1:
+        return
+    steps, rows = large(case, case.num_steps + case.num_rows + 1)
+    other = next(runs(target, see_through(case, 1, p, steps, rows), 1, p))
+    for order in ORDERS:
+        begins, there = kept[0].transpose(order).ravel(), other.transpose(order).ravel()
+        size = min(begins.size, there.size)
+        come_again(begins[:size], there[:size], p, "a call of other sizes")
 
 
 def runs(target: Subject, shown: tuple[Case, float], masks: int, p: float) -> Iterator[np.ndarray]:
