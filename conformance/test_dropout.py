@@ -12,6 +12,7 @@ from conformance.judging.masks import (
     passes,
     seen,
     unheard,
+    widened,
 )
 from conformance.judging.properties import agree, claimed, prop
 
@@ -69,3 +70,4 @@ def test_mask(target, case):
         not_there_too(target, case, kept, p)
         if sum(case.x.shape) % 6 == 0:
             each_number(target, case)
+            drawn_apart(seen(target, widened(case), masks=1, p=p), p)

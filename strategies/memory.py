@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-LAYOUTS = ("C", "F", "strided", "negative", "wide", "tall", "read-only")
+LAYOUTS = ("C", "F", "strided", "negative", "wide", "columns", "tall", "read-only")
 
 
 def relaid(array: np.ndarray, layout: str) -> np.ndarray:
     """A copy of the array in one of the LAYOUTS; gaps between its numbers hold NaN, or the largest integer.
 
     "wide" is cut out of an array with one more along its second axis, as columns of a larger matrix are, and "tall" is
-    the same of the transpose. An array too small to have that layout (one element, no axis) comes back in C order.
+    the same of the transpose; "columns" is cut out along the last of three axes. An array too small to have that layout
+    (one element, no axis) comes back in C order.
     """
     nothing = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else np.nan
     if layout == "F":
@@ -26,6 +27,10 @@ def relaid(array: np.ndarray, layout: str) -> np.ndarray:
         wide = np.full((array.shape[0], array.shape[1] + 1, *array.shape[2:]), nothing, array.dtype)
         wide[:, :-1] = array
         return wide[:, :-1]
+    if layout == "columns" and array.ndim > 1:
+        wide = np.full((*array.shape[:-1], array.shape[-1] + 1), nothing, array.dtype)
+        wide[..., :-1] = array
+        return wide[..., :-1]
     if layout == "tall":
         return relaid(array.T, "wide").T
     copy = np.array(array, order="C")
@@ -43,5 +48,7 @@ def layout_of(array: np.ndarray) -> str:
         return "F"
     if any(stride < 0 for stride in array.strides):
         return "negative"
-    ends = {"wide": array.strides[-1], "tall": array.strides[0]}
-    return next((name for name, stride in ends.items() if stride == array.itemsize), "strided")
+    if array.strides[-1] == array.itemsize:
+        apart = array.ndim > 2 and array.strides[-2] != array.shape[-1] * array.itemsize
+        return "columns" if apart else "wide"
+    return "tall" if array.strides[0] == array.itemsize else "strided"

@@ -45,6 +45,7 @@ MEMORY = {
     "strided": ("is strided, with gaps in memory", "are strided, with gaps in memory"),
     "negative": ("lies backwards in memory", "lie backwards in memory"),
     "wide": ("is cut out of a wider array", "are cut out of wider arrays"),
+    "columns": ("is cut out of one with more columns", "are cut out of some with more columns"),
     "tall": ("is cut out of a longer, Fortran-ordered array", "are cut out of longer, Fortran-ordered arrays"),
     "read-only": ("is read-only", "are read-only"),
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from conformance.harness.local import Cotangents
-from reference_rnn import Arithmetic, Case, Cell, forward, gradients
+from reference_rnn import Arithmetic, Case, Cell, forward, gradients, parameter_shapes
 from reference_rnn.case import gate_rows
 
 from .gradients import cotangents, gradients_within, recorded_run, taken
@@ -36,6 +37,7 @@ AXES = ("call", "step", "row", "unit")  # of masks
 ORDERS = (0, 1, 2), (0, 2, 1), (1, 0, 2)  # in which the numbers of a mask may be drawn: of steps, rows and units
 SEEN = (12, 40), (41, 13)  # steps and rows: a mask that repeats every 16, or every 20, shows in one of two
 SMALL = (3, 1), (1, 3), (1, 1), (5, 1)  # steps and rows of a few numbers, each of which is looked at
+WIDE = 130  # units, so that a mask that repeats after 64 shows
 OFTEN = 72  # calls, after which none of them may have been dropped each time, or never
 FEW = 32  # numbers of which some are dropped and some are not
 
@@ -138,6 +140,15 @@ def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
         if len(found) > 1 and len(found) * kept.size >= ENOUGH:
             break
     return np.stack(found)
+
+
+def widened(case: Case) -> Case:
+    """The case with WIDE units, without numbers."""
+    c = replace(case.config, hidden_size=WIDE, proj_size=0)
+    parameters = {name: np.zeros(shape.sizes, c.numpy_dtype) for name, shape in parameter_shapes(c).items()}
+    state = np.zeros((c.num_layers * c.num_directions, case.num_rows, WIDE), c.numpy_dtype)
+    h_0, c_0 = (None if given is None else state for given in (case.h_0, case.c_0))
+    return replace(case, config=c, parameters=parameters, h_0=h_0, c_0=c_0)
 
 
 def large(case: Case, number: int) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from reference_rnn.layers import time_major
 
 from .judgement import Run
 
-UNUSUAL = ("F", "strided", "negative", "wide", "tall")  # memory layouts
+UNUSUAL = ("F", "strided", "negative", "wide", "columns", "tall")  # memory layouts
 TURNS = 3  # of them for each array of a case
 
 

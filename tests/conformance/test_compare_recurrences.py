@@ -118,7 +118,7 @@ def test_rounding_is_no_difference(claims):
 
 
 @pytest.mark.parametrize("id", [id for id in MISTAKES if id.startswith("handed.")])
-@pytest.mark.sample(every=6)
+@pytest.mark.sample(every=18)
 def test_with_equations_it_is_said_who_leaves(id):
     worse, mended = both(id), both(None, old=id)
     assert {d.leaves for d in worse.differences} == {"NEW"} and {d.leaves for d in mended.differences} == {"OLD"}

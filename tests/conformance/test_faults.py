@@ -26,7 +26,7 @@ HYGIENE = {"shapes.dtype", "shapes.results_own_their_memory", "gradients.results
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 def test_every_fault_is_rejected_by_each_property_that_is_to_kill_it(fault, seed):
     report = check(FaultyTarget(fault, cells=fault.cells), seed=seed, properties=fault.killed_by, diagnosis=False)
     survived = [result.id for result in report.results if result.status not in ("failed", "not_run")]

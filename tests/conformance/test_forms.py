@@ -216,6 +216,7 @@ RESTRICTED = [
 
 
 @pytest.mark.parametrize("sizes", RESTRICTED, ids=str)
+@pytest.mark.sample(every=3)
 def test_restricted_sizes_are_asked_in_every_form_too(sizes):
     """And whoever is right conforms: each pair that these sizes leave is met."""
 

@@ -243,6 +243,7 @@ class Drawing(KeepsToItself):
         (lambda uniform: repeated(uniform, 16, 1), "steps 16 apart"),
         (lambda uniform: repeated(uniform, 16, 2), "rows 16 apart"),
         (antithetic, "rows 1 apart"),
+        (lambda uniform: repeated(uniform, 64, 3), "units 64 apart"),
         (lambda uniform: np.random.default_rng(next(CALLS_MADE) % 16).random(uniform.shape), "calls 16 apart"),
         (in_fours, "was kept with a frequency of 0.000"),
         (

@@ -68,14 +68,14 @@ def test_there_are_mistakes_of_both_kinds():
 
 @pytest.mark.parametrize("modes", [(), ("chunk",)])
 @pytest.mark.parametrize("id", MISTAKES)
-@pytest.mark.sample(every=5)
+@pytest.mark.sample(every=12)
 def test_each_mistake_is_found_with_equations(id, modes):
     report = judged(FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes), stop_on_first=True)
     assert report.verdict == "fails"
 
 
 @pytest.mark.parametrize("id", HANDED)
-@pytest.mark.sample(every=5)
+@pytest.mark.sample(every=12)
 def test_each_mistake_in_one_mode_is_found_without_equations(id):
     report = judged(FaultyRecurrence(gated, MISTAKES[id], UNKNOWN, ("chunk",)), stop_on_first=True)
     assert report.verdict == "fails"
@@ -377,7 +377,7 @@ def test_no_other_sizes_are_asked(sizes):
 
 @pytest.mark.parametrize("sizes", [{"K": (777,), "V": (1,)}, {"K": (37, 100), "V": (257,)}, {"batch": (53,)}])
 @pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float16", "float64"), ("bfloat16",)])
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=9)
 def test_large_sizes_conform(sizes, dtypes):
     report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, sizes=sizes, dtypes=dtypes)))
     assert report.verdict == "conforms", report.reasons

@@ -27,7 +27,8 @@ def test_numbers_shape_and_dtype_stay(shape, layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_recognised_whatever_it_was_before(shape, layout):
     for before in LAYOUTS:
-        assert layout_of(relaid(relaid(array_of(shape), before), layout)) == layout
+        found = layout_of(relaid(relaid(array_of(shape), before), layout))
+        assert found == ("wide" if layout == "columns" and len(shape) == 2 else layout)  # of a matrix both are the same
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_a_layout_is_recognised_whatever_it_was_before(shape, layout):
         ("strided", False, False, True, (48, 16)),
         ("negative", False, False, True, (-24, 8)),
         ("wide", False, False, True, (32, 8)),
+        ("columns", False, False, True, (32, 8)),
         ("tall", False, False, True, (8, 40)),
         ("read-only", True, False, False, (24, 8)),
     ],
@@ -67,9 +69,10 @@ def test_whoever_reads_the_gaps_reads_nan():
 
 def test_steps_of_wider_batches_lie_apart():
     assert relaid(array_of((2, 4, 3)), "wide").strides == (8 * 5 * 3, 8 * 3, 8)
+    assert relaid(array_of((2, 4, 3)), "columns").strides == (8 * 4 * 4, 8 * 4, 8)
 
 
-@pytest.mark.parametrize("layout", ["F", "strided", "negative", "wide", "tall"])
+@pytest.mark.parametrize("layout", ["F", "strided", "negative", "wide", "columns", "tall"])
 def test_a_single_number_has_no_layout(layout):
     assert layout_of(relaid(np.ones((1, 1, 1)), layout)) == "C"
 
