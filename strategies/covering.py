@@ -48,7 +48,7 @@ COVERING = (
         form=Form(batch_first=True, unbatched=True, no_state=True, evaluation=True),
     ),
     S(
-        T=3, N=2, I=17, H=33, seed=8, mode=3, gain=2.0, memory="wide", relay=2,
+        T=3, N=2, I=17, H=33, seed=8, mode=3, gain=2.0, memory="columns", relay=2,
         form=Form(all_lengths=True, training=True),
     ),
     S(

@@ -86,8 +86,10 @@ def test_each_array_is_given_in_each_memory_layout_some_for_each_case(id):
             if array.ndim > 1 and min(array.shape) > 1:  # smaller ones are the same in several layouts
                 seen.setdefault((name, number // turns), set()).add(layout_of(array))
     for one in ("x", "h_0", "c_0", "weight_ih_l0", "weight_hh_l0", "weight_hr_l0"):
-        assert {layout for (name, _), all in seen.items() for layout in all if name == one} == {"C", *UNUSUAL}
-    assert all("C" in layouts and len(layouts) == turns for layouts in seen.values())
+        layouts = {"C", *UNUSUAL} - ({"columns"} if one.startswith("weight") else set())  # it takes three axes
+        assert {layout for (name, _), all in seen.items() for layout in all if name == one} == layouts
+    for (name, _), layouts in seen.items():  # of a matrix, two of the layouts are the same
+        assert "C" in layouts and turns - name.startswith("weight") <= len(layouts) <= turns
 
 
 def test_rows_share_the_calls_in_which_numbers_are_not_finite():

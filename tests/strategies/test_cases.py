@@ -153,7 +153,8 @@ def test_only_the_padding_is_not_finite(drawn):
 def test_every_memory_layout_occurs_in_parameters_x_and_h_0(drawn, layout):
     seen = {name for c in drawn for name, array in c.arrays() if layout_of(array) == layout}
 
-    assert {"x", "h_0", "weight_ih_l0", "weight_hh_l1_reverse"} <= seen
+    weights = {"weight_ih_l0", "weight_hh_l1_reverse"} if layout != "columns" else set()  # it takes three axes
+    assert {"x", "h_0"} | weights <= seen
 
 
 # Values
@@ -306,7 +307,7 @@ def test_few_cases_of_gated_cells_are_void(gated):
 def test_every_memory_layout_occurs_in_what_only_an_lstm_has(gated, layout):
     seen = {name for c in gated for name, array in c.arrays() if layout_of(array) == layout}
 
-    assert {"c_0", "weight_hr_l0"} <= seen
+    assert {"c_0"} | ({"weight_hr_l0"} if layout != "columns" else set()) <= seen  # it takes three axes
 
 
 @pytest.mark.parametrize(
