@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from conformance.judging.masks import (
-    PROBABILITIES,
-    TWICE,
-    drawn_apart,
-    each_number,
-    not_there_too,
-    often,
-    passes,
-    seen,
-    unheard,
-    widened,
-)
+from conformance.judging.chance import drawn_apart, often
+from conformance.judging.masks import PROBABILITIES, TWICE, drawn_anew, each_number, passes, seen, unheard, widened
 from conformance.judging.properties import agree, claimed, prop
 
 
@@ -67,7 +57,7 @@ def test_mask(target, case):
     if case.config.num_layers > 2:
         often(seen(target, case, masks=2, p=TWICE), 2, TWICE)
     if not target.capabilities.sizes_drawn:
-        not_there_too(target, case, kept, p)
+        drawn_anew(target, case, kept, p)
         if sum(case.x.shape) % 6 == 0:
             each_number(target, case)
             drawn_apart(seen(target, widened(case), masks=1, p=p), p)

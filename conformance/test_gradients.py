@@ -278,8 +278,7 @@ def test_memory_layout(target, case):
     d = taken(target, cotangents(case))
     plain, *others = with_others(target, case)
     right_at_first(gradients_right, target, plain, d)
-    names = [*d, *(name for name, _ in case.arrays())]
-    for layouts, other in zip(laid_out(names, sum(case.x.shape)), cycle(others)):
+    for layouts, other in zip(laid_out([*d.items(), *case.arrays()], sum(case.x.shape)), cycle(others)):
         right_in_place(gradients_right, target, other, layouts, **d)
 
 

@@ -69,7 +69,7 @@ def test_memory_layout(target, case):
     """Where the numbers lie in memory does not matter."""
     plain, *others = with_others(target, case)
     right_at_first(steps_right, target(plain))
-    for layouts, other in zip(laid_out((name for name, _ in case.arrays()), sum(case.x.shape)), cycle(others)):
+    for layouts, other in zip(laid_out(case.arrays(), sum(case.x.shape)), cycle(others)):
         # with other numbers each time: what is kept of the same ones, as they lay before, would hide it
         right_in_place(lambda target, case, d: steps_right(target(case)), target, other, layouts)
 

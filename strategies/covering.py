@@ -196,7 +196,7 @@ SOME = (
     *(of_steps(steps, H=2, lengths=(0, steps // 2), bidirectional=False) for steps in SIZES),
     *(s for s in EXTREMES if (s.T, s.N, s.I, s.H).count(1) > 1),
 )  # fmt: skip
-JUST_SO = frozenset((*LARGE, *EACH))  # that say nothing at other sizes
+JUST_SO = frozenset((*LARGE, *EACH, *SOME))  # that say nothing at other sizes
 
 
 def covering(

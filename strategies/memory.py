@@ -7,6 +7,11 @@ import numpy as np
 LAYOUTS = ("C", "F", "strided", "negative", "wide", "columns", "tall", "read-only")
 
 
+def unusual(axes: int) -> tuple[str, ...]:
+    """The layouts of writeable arrays of so many axes that are not C order; of a matrix, "columns" would be "wide"."""
+    return tuple(layout for layout in LAYOUTS[1:-1] if axes > 2 or layout != "columns")
+
+
 def relaid(array: np.ndarray, layout: str) -> np.ndarray:
     """A copy of the array in one of the LAYOUTS; gaps between its numbers hold NaN, or the largest integer.
 

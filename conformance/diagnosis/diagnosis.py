@@ -221,8 +221,8 @@ def is_seen(fault: Fault, wrong: Sequence[Answered]) -> bool:
 
 def steady_failure(prop: Property, target: Target, case: Case) -> Failure | None:
     """How a target fails on a case, without what chance makes another one the next time."""
-    failure, *again = (failure_on(prop, target, case) for _ in range(RUNS))
-    if failure is None or all(same_failure(failure, other) for other in again):
+    failure = failure_on(prop, target, case)
+    if failure is None or all(same_failure(failure, failure_on(prop, target, case)) for _ in range(RUNS - 1)):
         return failure
     return Failure(failure.kind, failure.message)
 

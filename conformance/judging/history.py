@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from reference_rnn import Case, rounded
+from reference_rnn import Case, Config, parameter_shapes, rounded
 from reference_rnn.case import kind_of
 from strategies import relaid
 
@@ -18,8 +18,8 @@ from .transforms import TURNS, negative, rows, steps, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
-FEW, RARE, SIZES = 6, 2, 1  # cases in a row where each is dear; of arrays that not every cell has, and of other sizes
-PLAIN = "weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h_0"  # those that every cell has
+FEW, RARE, SIZES = 5, 2, 1  # cases in a row where each is dear; changes of what not every cell has, and of sizes
+PLAIN = {*map(kind_of, parameter_shapes(Config("RNN_TANH", 1, 1))), "x", "h_0"}  # the arrays that every cell has
 
 
 def one_by_one(target: Subject, case: Case) -> Iterator[Case]:
@@ -34,8 +34,8 @@ def few_in_turn(target: Subject, case: Case) -> Iterator[Case]:
     arrays = {kind: turned(*names) for kind, names in groups(case).items()}
     rare = [change for kind, change in arrays.items() if kind not in PLAIN]
     rest = [*(change for kind, change in arrays.items() if kind in PLAIN), *options(target, case)]
-    chosen = [*from_there(list(sizes(case)), start)[:SIZES], *from_there(rare, start)[:RARE], *from_there(rest, start)]
-    return islice(chained(target, case, chosen), FEW)
+    own = [*from_there(rare, start)[:RARE], *from_there(list(sizes(case)), start)[:SIZES]]
+    return islice(chained(target, case, [*own, *from_there(rest, start)]), FEW)
 
 
 def chained(target: Subject, case: Case, changes: Iterable[Change]) -> Iterator[Case]:

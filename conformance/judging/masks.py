@@ -1,12 +1,11 @@
-"""Dropout's masks made visible: networks that show what was kept, and how much chance explains."""
+"""Dropout's masks made visible: networks that show what was kept."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,27 +13,23 @@ from conformance.harness.local import Cotangents
 from reference_rnn import Arithmetic, Case, Cell, forward, gradients, parameter_shapes
 from reference_rnn.case import gate_rows
 
+from .chance import APART, FALSE_ALARM, ORDERS, alike, come_again, each_as_often
 from .gradients import cotangents, gradients_within, recorded_run, taken
 from .judgement import Failure, Run, applicable, claimed, fail, first, index
 from .subject import Subject
 from .transforms import saturated
 
-# Every statistical statement may be false of a correct target once in so many cases: with at most 5,024 cases in a
-# run, that is less than 1e-12 in all. The statements of a case: how often one mask keeps a number, and two together;
-# of each of four axes, that no slice is all the same, and that no two agree by more or less than chance; and how often
-# each number of a small mask is kept, how alike those of many calls are, and whether numbers come again elsewhere. Each
-# may be made after any number of calls, since what these gave says whether there is one more.
-STATEMENTS = 2 + 4 * 2 + 1 + 2 + 3
-CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted
-FALSE_ALARM = 1e-18
+CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted; of others it takes two
+# The statements of a case, each after any number of these calls, since what they gave says whether there is one more.
+# Where sizes are not restricted: of masks of two widths, of two masks together, of those of other sizes, and of small
+# ones, how often each number is kept, and how alike calls are in two ways. Else of one width and of two masks together.
+STATEMENTS = max(2 * (2 * APART + 1 + 1 + 3), CALLS * (APART + 1))
 # 1 / (1 - p) is a number of few digits in one of them, large in one, and p is no whole number of percents or 256ths in
 # one each.
 PROBABILITIES = (0.25, 0.3125, 0.75, 0.1, 0.9375)
 TWICE = 0.75  # where one mask and two on top of each other differ most
 ENOUGH = 1000  # numbers that tell these two apart, with room for bad luck
 SHOWN = 8  # different numbers by which mistakes are told apart
-AXES = ("call", "step", "row", "unit")  # of masks
-ORDERS = (0, 1, 2), (0, 2, 1), (1, 0, 2)  # in which the numbers of a mask may be drawn: of steps, rows and units
 SEEN = (12, 40), (41, 13)  # steps and rows: a mask that repeats every 16, or every 20, shows in one of two
 SMALL = (3, 1), (1, 3), (1, 1), (5, 1)  # steps and rows of a few numbers, each of which is looked at
 WIDE = 130  # units, so that a mask that repeats after 64 shows
@@ -158,16 +153,14 @@ def large(case: Case, number: int) -> tuple[int, int]:
     return steps, max(rows, ENOUGH // (steps * width) + 1)
 
 
-def not_there_too(target: Subject, case: Case, kept: np.ndarray, p: float) -> None:
+def drawn_anew(target: Subject, case: Case, kept: np.ndarray, p: float) -> None:
     """Fails where a call of other sizes has the mask that the first of these calls has, though not each call has."""
     if len(kept) == 1:
         return
     steps, rows = large(case, case.num_steps + case.num_rows + 1)
     other = next(runs(target, see_through(case, 1, p, steps, rows), 1, p))
     for order in ORDERS:
-        begins, there = kept[0].transpose(order).ravel(), other.transpose(order).ravel()
-        size = min(begins.size, there.size)
-        come_again(begins[:size], there[:size], p, "a call of other sizes")
+        come_again(kept[0].transpose(order).ravel(), other.transpose(order).ravel(), p, "a call of other sizes")
 
 
 def runs(target: Subject, shown: tuple[Case, float], masks: int, p: float) -> Iterator[np.ndarray]:
@@ -187,154 +180,9 @@ def each_number(target: Subject, case: Case) -> None:
     p = 0.5
     shown = see_through(case, 1, p, *SMALL[case.config.hidden_size % len(SMALL)])
     kept = np.stack(list(islice(runs(target, shown, 1, p), OFTEN)))
-    if (kept == kept[0]).all():
-        return  # it starts at the same place in every call, which says nothing of chance
-    shares = kept.mean(0)
-    step, row, unit = first(abs(shares - p) == abs(shares - p).max())
-    share = float(shares[step, row, unit])
-    if 2 * shares.size * math.exp(-OFTEN * divergence(share, 1 - p)) < FALSE_ALARM:
-        fail(
-            "frequency:output",
-            f"in {OFTEN} calls, unit {unit} of step {step} and row {row} was kept with a frequency of {share:.3f}, "
-            f"must be about {1 - p:.3f}, for p = {p}: chance explains that less than once in {1 / FALSE_ALARM:.0e} "
-            "times",
-            given=share, must=1 - p, room=spread(OFTEN),
-        )  # fmt: skip
-    alike({"call": kept.reshape(OFTEN, -1)}, p)
-
-
-def often(kept: np.ndarray, masks: int, p: float) -> None:
-    """Fails where chance does not explain how many numbers were kept."""
-    must, share = (1 - p) ** masks, float(kept.mean())
-    if 2 * math.exp(-kept.size * divergence(share, must)) < FALSE_ALARM:
-        between = "one mask" if masks == 1 else "two masks together"
-        fail(
-            "frequency:output",
-            f"{between} kept {share:.3f} of {kept.size} numbers, must be about {must:.3f}, for p = {p}: "
-            f"chance explains that less than once in {1 / FALSE_ALARM:.0e} times",
-            given=share, must=must, room=spread(kept.size),
-        )  # fmt: skip
-
-
-def drawn_apart(kept: np.ndarray, p: float) -> None:
-    """Fails where chance does not explain what a mask (calls, T, N, D*H) kept: how often, how alike, or a whole slice.
-
-    Slices that are the same are said first, then what chance explains least: where rows share a mask, the steps have
-    too few numbers to agree about as often as they must.
-    """
-    along = {name: np.moveaxis(kept, axis, 0).reshape(kept.shape[axis], -1) for axis, name in enumerate(AXES)}
-    if kept.any() and not kept.all():
-        alike(along, p, kept.size * divergence(float(kept.mean()), 1 - p))
-    often(kept, 1, p)
-    for name, slices in along.items():
-        for number, mine in enumerate(slices):
-            if len(slices) * max(p, 1 - p) ** mine.size < FALSE_ALARM and len(np.unique(mine)) == 1:
-                done = "kept" if mine.any() else "dropped"
-                fail("pattern:output", f"{name} {number} is {done} as a whole; every number is dropped by itself")
-    for order in ORDERS:
-        begins, *rest = (one.transpose(order).ravel() for one in kept)
-        if middle := begins.size // 2:
-            come_again(begins[:middle], begins[middle:], p, "the second half of the same mask")
-        if rest:
-            come_again(begins, rest[0], p, "the next call")
-
-
-def come_again(one: np.ndarray, other: np.ndarray, p: float, where: str) -> None:
-    """Fails where chance does not explain how alike one part of a mask (n,) and another, shifted by any number, are."""
-    must, limit = p**2 + (1 - p) ** 2, -math.log(FALSE_ALARM)
-    agree = correlated(one, other) + correlated(~one, ~other)
-    sizes = correlated(np.ones_like(one), np.ones_like(other))
-    surprise = sizes * divergence(agree / sizes, must) - math.log(2 * sizes.size * len(ORDERS))
-    most = int(surprise.argmax())
-    if surprise[most] > limit:
-        size, share = int(sizes[most]), float(agree[most] / sizes[most])
-        fail(
-            "pattern:output",
-            f"{size} numbers in a row of a mask agree in {share:.3f} with some of {where}, must agree in about "
-            f"{must:.3f}, for p = {p}; masks must be drawn for each number",
-            given=share, must=must, room=spread(size), shows=where,
-        )  # fmt: skip
-
-
-def correlated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """In how many places both are true, for each shift of one against the other."""
-    size = one.size + other.size
-    spectra = np.fft.rfft(one, size) * np.fft.rfft(other[::-1], size)
-    return np.fft.irfft(spectra, size)[: size - 1].round()
-
-
-def alike(along: Mapping[str, np.ndarray], p: float, how_many: float = 0.0) -> None:
-    """Fails where chance does not explain how alike the slices (n, size) of an axis are.
-
-    how_many  how little chance explains how many numbers were kept, as minus a logarithm
-    """
-    must, limit = p**2 + (1 - p) ** 2, -math.log(FALSE_ALARM)
-    found = [one for name, slices in along.items() for one in agreements(slices, name)]
-    odd = max(
-        (one for one in found if one.surprise(must) > limit),
-        key=lambda one: (one.share == 1, one.surprise(must)), default=None,
-    )  # fmt: skip
-    if odd and (odd.share == 1 or odd.surprise(must) > how_many):
-        slices = along[odd.axis]
-        text = (
-            f"the same numbers are dropped in every {odd.axis}" if (slices == slices[0]).all() else
-            f"the masks of {odd.where} agree in {odd.share:.3f} of {odd.size} numbers, must be about {must:.3f}, "
-            f"for p = {p}"
-        )  # fmt: skip
-        fail(
-            "pattern:output", f"{text}; masks must be drawn for each {odd.axis}",
-            given=odd.share, must=must, room=spread(odd.size), shows=odd.where,
-        )  # fmt: skip
-
-
-class Agreement(NamedTuple):
-    """In what share of so many numbers slices of a mask agree with others: one of the statements about an axis."""
-
-    axis: str
-    where: str
-    share: float
-    size: int
-    statements: int
-
-    def surprise(self, must: float) -> float:
-        """Minus the logarithm of a bound on the chance that any of the statements is as far from what it must be."""
-        return float(self.size * divergence(self.share, must)) - math.log(2 * self.statements)
-
-
-def agreements(slices: np.ndarray, axis: str) -> Iterator[Agreement]:
-    """The slices (n, size) of an axis with each other: all that lie equally far apart, then the pairs that stand out.
-
-    Two numbers that are drawn apart agree with the same chance. But of three in a row, the first agrees with the second
-    more often where the second agrees with the third. So no number is counted twice: of those that lie k apart, each
-    block of k is taken with the next one, first the blocks 0 and 1, 2 and 3 and so on, then 1 and 2, 3 and 4. These are
-    up to 2 (n - 1) statements, with those about pairs not more than n².
-    """
-    n, size = slices.shape
-    if n < 2:
-        return
-    signs = 2.0 * slices - 1
-    table = (1 + signs @ signs.T / size) / 2
-    for apart in range(1, n):
-        begins = np.arange(n - apart)
-        for second in range(2):
-            mine = begins[begins // apart % 2 == second]
-            if mine.size:
-                share = float(table[mine, mine + apart].mean())
-                yield Agreement(axis, f"{axis}s {apart} apart", share, mine.size * size, n**2)
-    rows, columns = np.triu_indices(n, 1)
-    shares = table[rows, columns]
-    for at in (shares.argmax(), shares.argmin()):
-        yield Agreement(axis, f"{axis}s {rows[at]} and {columns[at]}", float(shares[at]), size, n**2)
-
-
-def spread(size: int) -> float:
-    """How far chance leads a share of so many numbers (Hoeffding)."""
-    return math.sqrt(-math.log(FALSE_ALARM / 2) / (2 * size))
-
-
-def divergence(share: Any, must: float) -> Any:
-    """Kullback and Leibler's, of two coins; exp(-n) times it bounds the chance of such a share or more (Chernoff)."""
-    return sum(a * np.log(np.where(a > 0, a / b, 1.0)) for a, b in ((share, must), (1 - share, 1 - must)))
+    if (kept != kept[0]).any():  # else it starts at the same place in every call, which says nothing of chance
+        each_as_often(kept, p)
+        alike({"call": kept.reshape(OFTEN, -1)}, p)
 
 
 def gradients_through_masks(target: Subject, case: Case, p: float) -> None:

@@ -7,7 +7,6 @@ read: the target of the changed case is the changed target of the case.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,11 @@ import numpy as np
 from reference_rnn import Case, Result
 from reference_rnn.case import gate_rows
 from reference_rnn.layers import time_major
+from strategies.memory import unusual
 
 from .judgement import Run
 
-UNUSUAL = ("F", "strided", "negative", "wide", "columns", "tall")  # memory layouts
-TURNS = 3  # of them for each array of a case
+TURNS = 3  # memory layouts for each array of a case
 
 
 def transform(on_result: Callable[[Case, Result], Result]) -> Callable[[Callable[..., Case]], Callable[[Any], Any]]:
@@ -165,11 +164,11 @@ def saturated(case: Case, **gates: float) -> Case:
     return case.map(change)
 
 
-def laid_out(names: Iterable[str], first: int) -> Iterator[dict[str, str]]:
-    """TURNS memory layouts of each array, by its name: next to each other others, and in all from any first one on."""
-    names = list(names)
-    for turn in range(TURNS):
-        yield dict(zip(names, islice(cycle(UNUSUAL), (first + turn) % len(UNUSUAL), None)))
+def laid_out(arrays: Iterable[tuple[str, np.ndarray]], first: int) -> Iterator[dict[str, str]]:
+    """TURNS memory layouts of each array, by its name: others from array to array, and in all from any first one on."""
+    layouts = {name: unusual(array.ndim) for name, array in arrays}
+    for turn in range(first, first + TURNS):
+        yield {name: own[(turn + number) % len(own)] for number, (name, own) in enumerate(layouts.items())}
 
 
 def states(case: Case) -> list[tuple[str, np.ndarray]]:

@@ -1,5 +1,6 @@
 """How much is asked: no more calls than a property needs, and never fewer cases than tell something."""
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -13,12 +14,12 @@ from conformance.judging.judge import LEAST_CALLS
 from conformance.judging.judgement import Failure, agree
 from conformance.judging.properties import FEWEST
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import TURNS, UNUSUAL, laid_out
+from conformance.judging.transforms import TURNS, laid_out
 from conformance.trial.options import PROFILES, Options
 from conformance.trial.plan import Plan
 from reference_rnn import case
 from strategies.covering import COVERING, RICH
-from strategies.memory import layout_of
+from strategies.memory import layout_of, unusual
 
 
 class Recorded:
@@ -68,11 +69,12 @@ def test_an_instance_lives_for_sixty_calls():
 
 
 def test_memory_layouts_take_turns_over_arrays():
-    turns = [[(name, layout) for layouts in laid_out("abcd", first) for name, layout in layouts.items()]
-             for first in range(len(UNUSUAL))]  # fmt: skip
+    arrays = [(name, np.zeros((2,) * axes)) for name, axes in (("a", 2), ("b", 2), ("c", 3), ("d", 3))]
+    turns = [[(name, layout) for layouts in laid_out(arrays, first) for name, layout in layouts.items()]
+             for first in range(math.lcm(*(len(unusual(array.ndim)) for _, array in arrays)))]  # fmt: skip
     assert all(len(seen) == len(set(seen)) for seen in turns)
-    assert {one for seen in turns for one in seen} == {(name, layout) for name in "abcd" for layout in UNUSUAL}
-    assert all(one["a"] != one["b"] for one in laid_out("ab", 1))
+    assert {one for seen in turns for one in seen} == {(n, layout) for n, a in arrays for layout in unusual(a.ndim)}
+    assert all(one["a"] != one["b"] and one["c"] != one["d"] for one in laid_out(arrays, 1))
 
 
 @pytest.mark.parametrize("id", ["shapes.memory_layout", "gradients.memory_layout"])
@@ -86,10 +88,9 @@ def test_each_array_is_given_in_each_memory_layout_some_for_each_case(id):
             if array.ndim > 1 and min(array.shape) > 1:  # smaller ones are the same in several layouts
                 seen.setdefault((name, number // turns), set()).add(layout_of(array))
     for one in ("x", "h_0", "c_0", "weight_ih_l0", "weight_hh_l0", "weight_hr_l0"):
-        layouts = {"C", *UNUSUAL} - ({"columns"} if one.startswith("weight") else set())  # it takes three axes
+        layouts = {"C", *unusual(2 if one.startswith("weight") else 3)}
         assert {layout for (name, _), all in seen.items() for layout in all if name == one} == layouts
-    for (name, _), layouts in seen.items():  # of a matrix, two of the layouts are the same
-        assert "C" in layouts and turns - name.startswith("weight") <= len(layouts) <= turns
+    assert all("C" in layouts and len(layouts) == turns for layouts in seen.values())
 
 
 def test_rows_share_the_calls_in_which_numbers_are_not_finite():
