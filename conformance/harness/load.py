@@ -89,7 +89,7 @@ class Stage(NamedTuple):
     gives: str
 
 
-TORCH, ONNX = "conformance.adapters.torch_stages", "conformance.adapters.onnx_stages"
+TORCH, PREPARE = "conformance.adapters.torch_stages", "prepare"
 STAGES = {
     "torch": Stage(TORCH, "program", "torch", "case", "program"),
     "torch-export": Stage(TORCH, "export", "torch", "program", "program"),
@@ -98,9 +98,9 @@ STAGES = {
     "onnx": Stage(TORCH, "onnx", "chains", "program", "model"),
     "onnx-dynamo": Stage(TORCH, "onnx_dynamo", "chains", "program", "model"),
     "onnx-script": Stage(TORCH, "onnx_script", "chains", "program", "model"),
-    "onnxruntime": Stage(ONNX, "onnxruntime", "onnxruntime", "model", "session"),
-    "onnx-reference": Stage(ONNX, "onnx_reference", "onnx", "model", "session"),
-    "openvino": Stage(ONNX, "openvino", "openvino", "model", "session"),
+    "onnxruntime": Stage(SHIPPED["onnxruntime"], PREPARE, "onnxruntime", "model", "session"),
+    "onnx-reference": Stage(SHIPPED["onnx-reference"], PREPARE, "onnx", "model", "session"),
+    "openvino": Stage(SHIPPED["openvino"], PREPARE, "openvino", "model", "session"),
 }
 
 

@@ -60,7 +60,7 @@ class Unneeded(types.ModuleType):
         return self
 
 
-def load(path):
+def module_in(path):
     """The module in a file."""
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     for package in ("conformance", "reference_rnn"):
@@ -82,6 +82,22 @@ def forward(case):
     h = case.h_0.reshape(c.num_layers, c.num_directions, -1, c.hidden_size)
     nonlinearity = c.cell.removeprefix("RNN_").lower()
     return target(case.x, h, w0, w, b, c.num_layers, nonlinearity, c.dropout, c.bidirectional, case.training)
+'''
+
+CHAIN = '''\
+made = {}
+
+
+def forward(case):
+    """Sends a case through all stages, once for each configuration and its parameters; what comes out is called."""
+    key = (repr(case.config), *(array.tobytes() for _, array in sorted(case.parameters.items())))
+    if key not in made:
+        made[key] = case
+        for stage in stages:
+            made[key] = stage(made[key])
+    inputs = {"x": case.x, "h_0": case.h_0, "c_0": case.c_0}
+    results = made[key]({name: array for name, array in inputs.items() if array is not None})
+    return results["output"], results["h_n"] if case.c_0 is None else (results["h_n"], results["c_n"])
 '''
 
 CALLS = '''\
@@ -193,26 +209,44 @@ def fill(paragraph: str) -> str:
 
 def target_part(spec: dict[str, Any], names: list[str]) -> Iterator[str]:
     """How the target comes to be: its file, its module, or the adapter's own lines."""
-    if spec.get("stages"):
-        raise NotAlone("a chain of tools cannot be written out by this version; use replay")
+    if stages := spec.get("stages"):
+        yield from chain(stages)
+        return
     if spec.get("module") in SHIPPED.values():
         if spec["name"]:
             raise NotAlone(f"{spec['name']} of an adapter of the kit cannot be written out")
-        yield alone(spec["module"], names)
+        yield alone({spec["module"]: names})
         return
     if spec.get("file"):
         yield USER_FILE
-        home = f"load({os.path.abspath(spec['file'])!r})"
+        home = f"module_in({os.path.abspath(spec['file'])!r})"
     else:
         home = f"importlib.import_module({spec['module']!r})"
     lines = [f"module = {home}", f"target = module{'.' + spec['name'] if spec['name'] else ''}"]
     if spec.get("file") and in_the_layout_of_the_question(spec["file"], spec["name"]):
         yield "\n".join(lines)
-        yield alone("reference_rnn.question", ["to_question"])
+        yield alone({"reference_rnn.question": ["to_question"]})
         yield QUESTION
         return
     lines.append("target = target() if isinstance(target, type) else target")
     yield "\n".join([*lines, *(f"{name} = {instance_of(name)}" for name in names)])
+
+
+def chain(stages: list[dict[str, Any]]) -> Iterator[str]:
+    """How a chain comes to be: the user's files are read before functions of ours have names, which may be theirs."""
+    files = dict.fromkeys(os.path.abspath(stage["file"]) for stage in stages if "file" in stage)
+    ours: dict[str, list[str]] = {}
+    for stage in stages:
+        if "module" in stage:
+            ours.setdefault(stage["module"], []).append(stage["name"])
+    if files:
+        yield USER_FILE
+        yield "\n".join(["files = {", *(f"    {file!r}: module_in({file!r})," for file in files), "}"])
+    if ours:
+        yield alone(ours)
+    functions = [f"files[{os.path.abspath(s['file'])!r}].{s['name']}" if "file" in s else s["name"] for s in stages]
+    yield "\n".join(["stages = [", *(f"    {function}," for function in functions), "]"])
+    yield CHAIN
 
 
 def in_the_layout_of_the_question(file: str, name: str | None) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 BLOCKS = ("def ", "class ", "@")
@@ -19,12 +19,13 @@ class NotAlone(Exception):
     """Something cannot be written out; the message says what."""
 
 
-def alone(module: str, names: list[str]) -> str:
-    """The text of a module with these names, and of ours what they use; what is not used is left out."""
+def alone(wanted: Mapping[str, Iterable[str]]) -> str:
+    """The text of names by module, and of ours what they use; what is not used is left out."""
     written = Written()
-    for name in names:
-        written.add(module, name)
-    written.calls(module)
+    for module, names in wanted.items():
+        for name in names:
+            written.add(module, name)
+        written.calls(module)
     text = "\n".join([*written.first, *sorted(written.imports, key=str.lower), ""])
     for part, before in zip(written.parts, ["", *written.parts]):
         defines = part.startswith(BLOCKS) or before.startswith(BLOCKS)

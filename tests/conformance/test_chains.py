@@ -15,8 +15,9 @@ from conformance.chapters import catalogue
 from conformance.claims.capabilities import MODELS, CapabilityError
 from conformance.diagnosis.blame import Outcome, Trial
 from conformance.events import PropertyResult
+from conformance.harness.call import Call
 from conformance.harness.load import moved, open_target, rebased
-from conformance.judging.counterexample import Counterexample
+from conformance.judging.counterexample import Counterexample, right
 from conformance.judging.data import counterexample_from_data
 from conformance.judging.judge import Judging
 from conformance.judging.subject import Subject
@@ -24,7 +25,6 @@ from conformance.report.wording import kind_of
 from conformance.trial.place import place_of
 from conformance.trial.revision import folder_of
 from conformance.trial.script import script
-from conformance.trial.source import NotAlone
 from reference_rnn import case
 from strategies.covering import COVERING, covering
 
@@ -142,11 +142,14 @@ def test_a_chain_is_named_from_elsewhere(chain, tmp_path):
     assert folder_of(target) == tmp_path.resolve()
 
 
-def test_a_chain_is_not_written_out(chain):
-    (result,) = conformance.check(chain("program", "burnt"), properties=["equivalence.steps"]).results
-    found = counterexample_from_data(result.found | {"target": chain("program", "burnt")})
-    with pytest.raises(NotAlone, match="a chain of tools cannot be written out"):
-        script(found, "A statement.")
+def test_a_chain_is_written_out(chain, tmp_path, run_script):
+    target = chain("program", "faithful", "burnt")
+    (result,) = conformance.check(target, properties=["equivalence.steps"], diagnosis=False).results
+    text = script(counterexample_from_data(result.found | {"target": target}), "A statement.")
+    done = run_script(text)
+    assert done.returncode == 1 and "must be {'output': (3, 1, 3)" in done.stdout, done.stderr
+    (tmp_path / "stages.py").write_text(STAGES.replace('inputs["x"][:2]', 'inputs["x"]'))
+    assert run_script(text).returncode == 0
 
 
 def test_cells_of_files_are_not_judged_in_fixed_point():
@@ -279,3 +282,22 @@ def test_the_exporter_of_today_is_named_for_the_sizes_that_it_burns_in(tmp_path)
         pytest.skip("this version of PyTorch keeps dynamic sizes")
     titles = [finding.title for finding in report.diagnosis]
     assert any("onnx-dynamo" in title for title in titles), json.dumps(report.to_json())[:2000]
+
+
+@needs_packages
+@pytest.mark.parametrize("stages", ["torch > onnx-script > onnxruntime", "torch > jit", "torch > {}:faithful"])
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_a_chain_of_packages_is_written_out(stages, cell, tmp_path, run_script):
+    (tmp_path / "stages.py").write_text(STAGES)
+    target = open_target(stages.format(tmp_path / "stages.py"))
+    own = {"c_0": 0.5} if cell == "LSTM" else {}
+    call = Call("forward", case(cell, T=4, N=2, H=2, weight_hh_l0=0.25, x=0.5, h_0=0.1, **own))
+    expected = right(Subject(target), call)
+    target.stop()
+    said = ("equivalence.steps", "it is wrong", "value:output")
+    one = Counterexample(*said, call.case, (call,), 0, (0,), (expected,), "numbers", target=target.name)
+    done = run_script(script(one, "A statement."))
+    assert (done.returncode, done.stdout) == (0, "it holds\n"), done.stdout + done.stderr
+    expected["output"][0].flat[0] += 0.01
+    done = run_script(script(one, "A statement."))
+    assert done.returncode == 1 and done.stdout.endswith("it fails\n")

@@ -77,8 +77,7 @@ def one_row(case):
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )  # fmt: skip
 def test_who_does_what_it_claims_conforms(claims, seen):
-    report = conformance.check(target(seen, **claims), diagnosis=False)
-
+    report = conformance.check(target(seen, **claims), diagnosis=False, budget=1e-6)  # the covering cases alone
     shown = [(r.id, r.message, r.error) for r in report.results if r.status in ("failed", "inconclusive")]
     assert report.verdict == "conforms", (shown, report.reasons)
 

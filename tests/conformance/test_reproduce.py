@@ -179,9 +179,9 @@ def test_a_package_is_called_by_the_lines_of_its_adapter(name, make, run_script)
 def test_every_adapter_can_be_written_out(name):
     if name == "reference":
         with pytest.raises(NotAlone):
-            alone(SHIPPED[name], ["forward"])
+            alone({SHIPPED[name]: ["forward"]})
         return
-    text = alone(SHIPPED[name], ["forward"])
+    text = alone({SHIPPED[name]: ["forward"]})
     compile(text, name, "exec")
     assert not OURS.search(text)
     assert "class Capabilities" not in text  # nor what that drags in
@@ -189,12 +189,12 @@ def test_every_adapter_can_be_written_out(name):
 
 def test_what_is_written_out_is_the_adapters_own():
     """What is an argument in one module and a function in both is the function of the adapter."""
-    text = alone(SHIPPED["opacus"], ["forward"])
+    text = alone({SHIPPED["opacus"]: ["forward"]})
     assert "opacus.layers.DPRNN" in text and text.count("def prepare(case)") == text.count("def build(") == 1
 
 
 def test_what_has_to_be_done_before_an_import_is_done_before_it():
-    text = alone(SHIPPED["keras"], ["forward"])
+    text = alone({SHIPPED["keras"]: ["forward"]})
     assert text.index("\nos.environ.setdefault(") < text.index("\nimport keras\n")
 
 

@@ -66,7 +66,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=6)
 def test_what_is_right_is_never_rejected(path, request):
     """On the covering set; with --whole on random cases too, as in benchmarks/false_alarms.py."""
     budget = None if request.config.getoption("whole") else 1e-6
@@ -115,7 +115,7 @@ def test_what_is_wrong_or_coarser_than_claimed_is_found_in_fixed_point(tmp_path,
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 def test_what_is_wrong_is_rejected_for_the_right_reason(name):
     id, message = WRONG[name]
     report = check(TARGETS / "wrong" / f"{name}.py", properties=[id])
