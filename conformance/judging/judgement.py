@@ -364,8 +364,9 @@ def place(case: Case, name: str, at: tuple) -> str:
 
 
 def ordinal(number: int) -> str:
-    """first, second, third, 4th, ..."""
-    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
+    """first, second, third, 4th, ... 11th, ... 21st, ..."""
+    end = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}{end}")
 
 
 def void_layers(balls: Result, case: Case) -> Iterator[int]:

@@ -5,7 +5,7 @@ import pytest
 
 from conformance.adapters import reference
 from conformance.harness.load import open_target
-from conformance.judging.judgement import Failure, agree, steps_agree, void_layers
+from conformance.judging.judgement import Failure, agree, ordinal, steps_agree, void_layers
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import mirror
 from reference_rnn import anchored, arithmetic, case
@@ -93,3 +93,18 @@ def test_a_ball_that_verifies_nothing_is_void():
     assert list(void_layers(balls, chaos)) == [0, 1]
     calm = steps_agree(answered(lambda result: result))
     assert list(void_layers(calm, TWO_STEPS)) == []
+
+
+def test_numbers_of_steps_are_english():
+    words = {
+        1: "first",
+        2: "second",
+        3: "third",
+        4: "4th",
+        11: "11th",
+        13: "13th",
+        21: "21st",
+        22: "22nd",
+        112: "112th",
+    }
+    assert {number: ordinal(number) for number in words} == words
