@@ -125,7 +125,7 @@ def table(report: Report) -> Iterator[str]:
     for chapter, results in chapters(report).items():
         held = sum(result.status == "passed" for result in results)
         cases = sum(result.examples for result in results)
-        yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} cases"
+        yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} {'case' if cases == 1 else 'cases'}"
     if report.baseline:
         yield from wrapped(f"baseline     {report.baseline}", "  ")
     if report.mended:

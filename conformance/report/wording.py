@@ -46,7 +46,7 @@ def counting(count: int, one: str, many: str) -> str:
 
 
 def alike(report: Report) -> list[list[PropertyResult]]:
-    """The failures, grouped by what they say; the one that says most about the numbers speaks for its group.
+    """The failures, grouped by what they say; what says most about the numbers speaks for its group, which comes first.
 
     Of those that the named mistake explains, the first stands for all: see ``folded``.
     """
@@ -55,7 +55,8 @@ def alike(report: Report) -> list[list[PropertyResult]]:
     for failure in report.results:
         if failure.status == "failed" and failure.id not in left_out:
             groups.setdefault(failure.message, []).append(failure)
-    return [sorted(group, key=lambda failure: failure.id != "equivalence.steps") for group in groups.values()]
+    spoken = [sorted(group, key=lambda failure: failure.id not in SPEAKERS) for group in groups.values()]
+    return sorted(spoken, key=lambda group: group[0].id not in SPEAKERS)
 
 
 def folded(report: Report) -> list[str]:

