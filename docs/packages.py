@@ -85,7 +85,8 @@ def versions_of(target: str, environment: dict[str, str]) -> dict[str, str]:
     """The versions of what the extra of a target installs, and of what everything depends on."""
     extra = EXTRAS.get(target.partition("-")[0], [])
     names = [re.match(r"[\w.-]+", requirement)[0].lower() for requirement in extra]  # type: ignore[index]
-    return {name: version for name, version in environment.items() if name.lower() in names or name in ALWAYS}
+    used = {name: version for name, version in environment.items() if name.lower() in names or name in ALWAYS}
+    return {name: version.partition("+")[0] for name, version in used.items()}  # how it was built does not matter
 
 
 def page(measured: dict[str, dict]) -> str:

@@ -161,5 +161,5 @@ def test_a_file_is_read_where_the_kit_is_not_installed(monkeypatch):
     for name in list(sys.modules):
         if name.split(".")[0] in ("conformance", "reference_rnn"):
             monkeypatch.delitem(sys.modules, name)
-    module = names["load"]("mine.py")
+    module = names["module_in"]("mine.py")
     assert isinstance(module.capabilities, types.ModuleType) and module.forward.__module__ == "mine"
