@@ -36,9 +36,8 @@ What a quick check with seed 0 says of each target that comes with the kit, in t
 does not conform departs from the equations or from what an adapter claims for it; whether that is a defect, documented,
 or left open is on the page of [findings](findings.md).
 
-    tox -e matrix-all
-
-installs them, about 3 GB, and judges all of them again with `python docs/packages.py all`, which makes this page.
+`tox -e matrix-all` installs what installs together, about 3 GB, and judges all of them again with
+`python docs/packages.py all`, which makes this page.
 """
 
 
