@@ -26,7 +26,6 @@ from conformance.report.wording import VERDICTS
 HOME = Path(__file__).parent
 PAGE, MEASURED = HOME / "packages.md", HOME / "packages.json"
 EXTRAS = tomllib.loads((HOME.parent / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-ALWAYS = ("numpy", "python")
 MOST = 5  # failures that a row names where their mistake has no name
 PACKAGES = [name for name in SHIPPED if name != "reference"]
 INTRODUCTION = """\
@@ -34,7 +33,8 @@ INTRODUCTION = """\
 
 What a quick check with seed 0 says of each target that comes with the kit, in the versions that stand here. Whoever
 does not conform departs from the equations or from what an adapter claims for it; whether that is a defect, documented,
-or left open is on the page of [findings](findings.md).
+or left open is on the page of [findings](findings.md). A check that takes longer than its time limit is interrupted,
+and its row says so.
 
 `tox -e matrix-all` installs what installs together, about 3 GB, and judges all of them again with
 `python docs/packages.py all`, which makes this page.
@@ -81,10 +81,10 @@ def rows_of(together: dict) -> dict[str, dict]:
 
 
 def versions_of(target: str, environment: dict[str, str]) -> dict[str, str]:
-    """The versions of what the extra of a target installs, and of what everything depends on."""
+    """The versions of what the extra of a target installs."""
     extra = EXTRAS.get(target.partition("-")[0], [])
     names = [re.match(r"[\w.-]+", requirement)[0].lower() for requirement in extra]  # type: ignore[index]
-    used = {name: version for name, version in environment.items() if name.lower() in names or name in ALWAYS}
+    used = {name: version for name, version in environment.items() if name.lower() in names}
     return {name: version.partition("+")[0] for name, version in used.items()}  # how it was built does not matter
 
 
@@ -106,7 +106,7 @@ def counted(measured: dict[str, dict]) -> Iterator[tuple[int, str]]:
 
 def line(name: str, row: dict) -> str:
     """A row of the table."""
-    versions = ", ".join(f"{package} {v}" for package, v in row.get("versions", {}).items() if package not in ALWAYS)
+    versions = ", ".join(f"{package} {version}" for package, version in row.get("versions", {}).items())
     said = row.get("named") or [code(id) for id in row.get("failed", [])]
     said = [*said[:MOST], *([f"and {len(said) - MOST} more"] if len(said) > MOST else []), *row["reasons"]]
     judged = (row["held"], len(row["failed"])) if "held" in row else ("", "")

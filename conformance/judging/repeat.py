@@ -29,6 +29,7 @@ DEATH_SECONDS = 60.0
 SEQUENCE_RUNS = 60  # for the calls that can be left out
 RESERVED = 4  # runs that are not for smaller cases, but for fewer calls
 LONGEST = 500  # calls before the one that fails
+ALONE = "; it is wrong without any call before, too"  # what is said of a failure of a property about history
 
 T = TypeVar("T")
 Made = list[tuple[Call, Answer]]
@@ -163,7 +164,7 @@ class Repeating:
         """What shows a failure; the message says if it takes the form that the case has, and if no call before it."""
         found = counterexample(self.prop.id, case, failure, self.subject, made, before)
         if self.prop.about_history and len(found.calls) == 1:
-            found = replace(found, message=f"{found.message}; it is wrong without any call before, too")
+            found = replace(found, message=found.message + ALONE)
         meant, form = self.taken_apart(case)
         if form == PLAIN:
             return found
