@@ -23,7 +23,6 @@ from conformance.judging.data import case_from_data
 from conformance.judging.judge import covering_cases, failure_on, judge_case
 from conformance.judging.judgement import Failure
 from conformance.judging.properties import Property
-from conformance.judging.repeat import ALONE
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
@@ -184,7 +183,8 @@ def by_properties(
 ) -> list[Finding]:  # fmt: skip
     """The fault that fails alike where no probe says which it is: what is random, or about memory.
 
-    Each of several would explain all that fails, so that only one of them can be the mistake: then none is named.
+    On other cases, too: a mistake that is made under a condition is not the one that is always made. Each of several
+    would explain all that fails, so that only one of them can be the mistake: then none is named.
     """
     failed = [result for result in failed if result.case]
     own = [(properties[result.id], case_from_data(result.case)) for result in failed[:COMPARED]]
@@ -200,18 +200,18 @@ def by_properties(
         alike = all(same_failure(its, failure_on(prop, faulty, case)) for (prop, case), its in zip(own, failures))
         if alike and (fault.stateful or is_seen(fault, wrong)):
             found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
-    if len(found) > 1:
+    if found:
         prop = own[0][0]
         cases = list(islice(covering_cases(prop, prop.allowed(target.capabilities)), OTHERS))
-        where = fails_where(prop, target, cases)
-        opened = {one.fault: open_target(FaultyTarget(FAULTS[one.fault])) for one in found}
-        found = [one for one in found if fails_where(prop, opened[one.fault], cases) == where]
+        its = [steady_failure(prop, target, case) for case in cases]
+        found = [one for one in found if fails_so(prop, open_target(FaultyTarget(FAULTS[one.fault])), cases, its)]
     return found if len(found) == 1 else []
 
 
-def fails_where(prop: Property, target: Target, cases: Sequence[Case]) -> list[bool]:
-    """On which of some cases a property fails."""
-    return [failure_on(prop, target, case) is not None for case in cases]
+def fails_so(prop: Property, faulty: Target, cases: Sequence[Case], its: Sequence[Failure | None]) -> bool:
+    """Whether a faulty reference fails a property where a target does, and alike."""
+    others = [failure_on(prop, faulty, case) for case in cases]
+    return all(one is other is None or same_failure(one, other) for one, other in zip(its, others))
 
 
 def is_seen(fault: Fault, wrong: Sequence[Answered]) -> bool:
@@ -267,15 +267,11 @@ def judged_like(result: PropertyResult) -> Sequence[type[FaultyTarget]]:
 
 
 def fails_alike(faulty: FaultyTarget, prop: Property, result: PropertyResult, work: Work) -> bool:
-    """Whether a faulty reference fails a property on the same case in the same words; numbers may differ.
-
-    That a call is wrong with none before it is found by asking again, which is not done here.
-    """
+    """Whether a faulty reference fails a property on the same case in the same words; numbers may differ."""
     work.spend(JUDGING)
     target = open_target(faulty)
     verdict = judge_case(prop, target, case_from_data(result.case))
-    said = result.message.removesuffix(ALONE)
-    return verdict.status == "failed" and without_numbers(verdict.message) == without_numbers(said)
+    return verdict.status == "failed" and without_numbers(verdict.message) == without_numbers(result.message)
 
 
 def without_numbers(message: str) -> str:

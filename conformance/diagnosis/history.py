@@ -49,7 +49,7 @@ class History:
             return
         kept = [name for name in KEPT if self.kept(name)]
         if kept:
-            yield f"{listed(kept)} of an earlier call of the same sizes {'are' if len(kept) > 1 else 'is'} used again"
+            yield self.told(kept)
             return
         for found in (self.state(), self.padding(), self.again(), self.sizes()):
             if found:
@@ -58,8 +58,18 @@ class History:
 
     def kept(self, name: str) -> bool:
         """Whether an answer is that for an array of the call before."""
-        other = self.case.map(lambda own, array: -array if own.startswith(name) else array)
+        other = self.other(name)
         return not self.right(self.case, other) and self.is_that_of(other, self.case, other)
+
+    def told(self, kept: Sequence[str]) -> str:
+        """What is kept, and whether it is taken for the same wherever it is the same arrays."""
+        if all(self.right(self.case, self.other(name), anew=True) for name in kept):
+            return f"{listed(kept)}: told from those of an earlier call by the arrays, not by the numbers in them"
+        return f"{listed(kept)} of an earlier call of the same sizes {'are' if len(kept) > 1 else 'is'} used again"
+
+    def other(self, name: str) -> Case:
+        """The case with other signs in the arrays of this kind."""
+        return self.case.map(lambda own, array: -array if own.startswith(name) else array)
 
     def state(self) -> str:
         """What becomes of a state that is not given."""
@@ -109,13 +119,14 @@ class History:
                 return f"an answer is another one after a call of other sizes (that one has {other.config})"
         return ""
 
-    def right(self, case: Case, *before: Case) -> bool:
-        """Whether a new instance gives right numbers after some calls."""
-        return self.is_that_of(case, case, *before)
+    def right(self, case: Case, *before: Case, anew: bool = False) -> bool:
+        """Whether a new instance gives right numbers after some calls; anew: each with new arrays."""
+        return self.is_that_of(case, case, *before, anew=anew)
 
-    def is_that_of(self, wanted: Case, case: Case, *before: Case) -> bool:
+    def is_that_of(self, wanted: Case, case: Case, *before: Case, anew: bool = False) -> bool:
         """Whether a new instance gives, after some calls, the numbers that are right for another case."""
         self.bench.restart()
+        self.bench.subject.record.anew = anew
         *_, given = (self.bench.ask(each) for each in (*before, case))
         return bool((abs(given - self.bench.ball(wanted)[0]) <= self.room(wanted)).all())
 

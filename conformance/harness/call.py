@@ -23,6 +23,8 @@ class Call:
     do          "forward" or "gradients";  cotangents: by name, None where one is not given
     number      of the call among those of its instance: the later one of two has the larger number
     measures    whether it is made only to see how far rounding moves the results of others
+    in_place    whether its numbers are written into the arrays of the call before, as far as they lie alike: so does
+                whoever trains a network
     """
 
     do: str
@@ -30,6 +32,7 @@ class Call:
     cotangents: Mapping[str, np.ndarray | None] = field(default_factory=dict)
     number: int = 0
     measures: bool = False
+    in_place: bool = False
 
     @property
     def form(self) -> str:
@@ -38,7 +41,9 @@ class Call:
 
     def make(self, target: Target) -> Answer:
         """Calls a target."""
-        return target.gradients(self.case, self.cotangents) if self.do == "gradients" else target.forward(self.case)
+        if self.do == "gradients":
+            return target.gradients(self.case, self.cotangents, self.in_place)
+        return target.forward(self.case, self.in_place)
 
     def arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """Name and array of everything that is given: parameters, x, states and cotangents."""
@@ -63,7 +68,7 @@ class Call:
     def same(self, other: Call) -> bool:
         """Whether another call is given the same, in the same memory layout; one NaN is like another."""
         mine, theirs = self.case, other.case
-        if (self.do, mine.config, mine.told) != (other.do, theirs.config, theirs.told):
+        if (self.do, self.in_place, mine.config, mine.told) != (other.do, other.in_place, theirs.config, theirs.told):
             return False
         if mine.unbatched != theirs.unbatched:
             return False

@@ -198,12 +198,12 @@ class Session:
         self.target = target
         self.capabilities = capabilities
         self.instance = target
-        self.previous = []
+        self.given, self.previous = {}, []
         self.notes = {}
 
     def start(self):
         """A new instance, and the one before is forgotten: an empty dict, or one with a ``problem``."""
-        self.previous = []
+        self.given, self.previous = {}, []
         problem = {}
         with redirected() as printed, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
@@ -213,6 +213,12 @@ class Session:
                 problem = {"problem": dict(raised(error), message="cannot be built: " + said(error))}
         self.note(printed, warned)
         return problem
+
+    def lay(self, case, in_place):
+        """Notes the arrays that a call is given: those of the call before, where its numbers are written into them."""
+        if in_place:
+            write_into(self.given, case)
+        self.given = by_place(case)
 
     def forward(self, case):
         """Calls forward: a dict with ``arrays`` and what was seen, or with a ``problem``."""
@@ -434,13 +440,32 @@ def numbers(array):
 
 def arrays_of(case):
     """Name and array of everything a case holds."""
-    for name, value in case.parameters.items():
-        yield name, value
-    named = [vars(case).get(kind, {}).items() for kind in ("inputs", "states")]
-    top = [(name, getattr(case, name, None)) for name in ("x", "h_0", "c_0", "lengths", "offsets")]
-    for name, value in (pair for pairs in (*named, top) for pair in pairs):
-        if value is not None:
-            yield name, value
+    for (_, name), array in by_place(case).items():
+        yield name, array
+
+
+def by_place(case):
+    """The arrays of a case, by the dict that they stand in, "" for its own attributes, and their names there."""
+    held = vars(case)
+    kinds = {kind: held[kind] for kind in ("parameters", "inputs", "states") if kind in held}
+    kinds[""] = {name: held.get(name) for name in ("x", "h_0", "c_0", "lengths", "offsets")}
+    arrays = {(kind, name): array for kind, named in kinds.items() for name, array in named.items()}
+    return {place: array for place, array in arrays.items() if array is not None}
+
+
+def write_into(before, case):
+    """Writes the numbers of a case into the arrays of the call before, where they lie alike, and gives it these."""
+    for (kind, name), array in by_place(case).items():
+        kept = before.get((kind, name))
+        if kept is not None and lie_alike(kept, array):
+            kept[...] = array
+            (vars(case)[kind] if kind else vars(case))[name] = kept
+
+
+def lie_alike(one, other):
+    """Whether the numbers of two arrays lie alike in memory, and can be written."""
+    described = [(a.dtype, a.shape, a.strides, a.flags.writeable) for a in (one, other)]
+    return described[0] == described[1] and one.flags.writeable
 
 
 def held_by(case):
@@ -664,6 +689,7 @@ def answer(session, header, arrays):
     if header["do"] == "start":
         return session, session.start(), {}
     case, cotangents = case_of(header, arrays)
+    session.lay(case, header["in_place"])
     reply = session.gradients(case, cotangents) if header["do"] == "gradients" else session.forward(case)
     return session, reply, reply.pop("arrays", {})
 

@@ -76,7 +76,7 @@ class CommandTarget(ProcessTarget):
             return reply
         return Problem("raised", f"cannot be built: {said(reply)}") if "error" in reply else None
 
-    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+    def ask(self, do: str, case: Case, cotangents: Cotangents, in_place: bool, seconds: float) -> Answer:
         """The command's answer to one request."""
         self.largest = LARGEST_LINE + LARGEST_NUMBER * numbers_in_answer(do, case)
         reply = self.exchange(request(do, case, cotangents), seconds)

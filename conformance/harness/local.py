@@ -72,14 +72,20 @@ class LocalTarget:
         self.surroundings.listen()
         return self.asked(self.session.start).problem
 
-    def forward(self, case: Case) -> Answer:
-        """The target's answer to a copy of the case."""
-        return self.asked(self.session.forward, copied(case))
+    def forward(self, case: Case, in_place: bool = False) -> Answer:
+        """The target's answer to a copy of the case, or to its numbers in the arrays of the call before."""
+        return self.asked(self.session.forward, self.laid(case, in_place))
 
-    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
-        """The target's gradients for a copy of the case."""
+    def gradients(self, case: Case, cotangents: Cotangents, in_place: bool = False) -> Answer:
+        """The target's gradients, in the same way."""
         given = {name: None if d is None else alike(d) for name, d in cotangents.items()}
-        return self.asked(self.session.gradients, copied(case), given)
+        return self.asked(self.session.gradients, self.laid(case, in_place), given)
+
+    def laid(self, case: Case, in_place: bool) -> Case:
+        """A copy of the case, as the target is given it."""
+        own = copied(case)
+        self.session.lay(own, in_place)
+        return own
 
     def asked(self, do: Callable[..., dict[str, Any]], *arguments: Any) -> Answer:
         """What came of a request, and what was said along with it among the notes."""

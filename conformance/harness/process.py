@@ -82,7 +82,7 @@ class ProcessTarget:
         """A new instance of the target; a Problem if that does not work."""
         raise NotImplementedError
 
-    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+    def ask(self, do: str, case: Case, cotangents: Cotangents, in_place: bool, seconds: float) -> Answer:
         """The target's answer to one request."""
         raise NotImplementedError
 
@@ -119,20 +119,20 @@ class ProcessTarget:
                 return Problem("load", str(error))
         return self.build()
 
-    def forward(self, case: Case) -> Answer:
+    def forward(self, case: Case, in_place: bool = False) -> Answer:
         """The target's answer; the process is started again first if the last call killed it."""
-        return self.call("forward", case, {})
+        return self.call("forward", case, {}, in_place)
 
-    def gradients(self, case: Case, cotangents: Cotangents) -> Answer:
+    def gradients(self, case: Case, cotangents: Cotangents, in_place: bool = False) -> Answer:
         """The target's gradients, in the same way."""
-        return self.call("gradients", case, cotangents)
+        return self.call("gradients", case, cotangents, in_place)
 
-    def call(self, do: str, case: Case, cotangents: Cotangents) -> Answer:
+    def call(self, do: str, case: Case, cotangents: Cotangents, in_place: bool) -> Answer:
         """The target's answer to a request within its time."""
         if self.channel is None and (problem := self.start()):
             return Answer(problem=problem)
         began = time.monotonic()
-        answer = self.ask(do, case, cotangents, self.patience())
+        answer = self.ask(do, case, cotangents, in_place, self.patience())
         if answer.problem and answer.problem.kind in ("hang", "crash", "exit", "memory"):
             self.hung |= answer.problem.kind == "hang"
         else:
@@ -255,11 +255,12 @@ class ChildTarget(ProcessTarget):
             return reply
         return Problem(**reply[0]["problem"]) if "problem" in reply[0] else None
 
-    def ask(self, do: str, case: Case, cotangents: Cotangents, seconds: float) -> Answer:
+    def ask(self, do: str, case: Case, cotangents: Cotangents, in_place: bool, seconds: float) -> Answer:
         """The target's answer to one request."""
         arrays = dict(case.arrays())
         header = {
             "do": do, "cotangents": list(cotangents), "config": case.config.told, "case": case.told,
+            "in_place": in_place,
         }  # fmt: skip
         arrays |= dict(case.counts())
         arrays |= {name: d for name, d in cotangents.items() if d is not None}

@@ -242,6 +242,8 @@ def alike(calls: Sequence[Call]) -> list[list[Call]]:
 def notes(call: Call) -> list[str]:
     """What else a call is given, and how its arrays lie in memory."""
     given = []
+    if call.in_place:
+        given.append("these numbers are written into the arrays of the call before")
     if call.do == "gradients":
         given.append(f"its gradients, with {cotangents_expression(call.cotangents)}")
     layouts: dict[str, list[str]] = {}

@@ -27,6 +27,7 @@ MOST_CALLS = 10_000
 LONGEST_MESSAGE = 10_000  # characters
 LARGEST_SIZE = 2**16
 MOST_AXES = 8
+FLAGS = ("measures", "in_place")  # of calls, which a file has where they are true
 TYPES: dict[Any, type] = {"str": str, "Any": Cell, "int": int, "bool": bool, "float": float, "tuple[str, ...]": list}
 
 
@@ -282,7 +283,7 @@ def call_to_data(call: Call, expected: Any) -> dict[str, Any]:
         "do": call.do, "form": call.form, "times": 1, "case": case_to_data_2(call.case),
         "cotangents": given if call.do == "gradients" else None,
         "expected": {name: bounds_to_data(*bounds) for name, bounds in expected.items()},
-    } | ({"measures": True} if call.measures else {})  # fmt: skip
+    } | {name: True for name in FLAGS if getattr(call, name)}  # fmt: skip
 
 
 def bounds_to_data(mid: np.ndarray, room: np.ndarray) -> dict[str, Any]:
@@ -343,7 +344,8 @@ def call_from_data(data: dict[str, Any], number: int) -> tuple[Call, dict[str, B
         raise ValueError(f"do is {short(data['do'])}, must be forward or gradients")
     given = data["cotangents"] or {}
     cotangents = {name: None if d is None else array_from_data(name, d, case.config) for name, d in given.items()}
-    call = Call(data["do"], case, cotangents, number, exact("measures", data.get("measures", False), bool))
+    flags = {name: exact(name, data.get(name, False), bool) for name in FLAGS}
+    call = Call(data["do"], case, cotangents, number, **flags)
     if data["form"] != call.form:
         raise ValueError(f"form is {short(data['form'])}, but the case is {call.form}; forms are {', '.join(FORMS)}")
     return call, {name: bounds_from_data(entry) for name, entry in data["expected"].items()}

@@ -19,6 +19,7 @@ class Record:
     complete  whether these are all: where they take too much memory, the first ones are forgotten
     left_out  calls that are not made, by their place among those of the check, with the answers that they get
     plain     whether all arrays are given in C order and writeable, however a property made them
+    anew      whether every call is given new arrays, and none is written into those of the call before
     """
 
     def __init__(self) -> None:
@@ -27,6 +28,7 @@ class Record:
         self.complete = True
         self.left_out: dict[int, Answer] = {}
         self.plain = False
+        self.anew = False
         self.count = 0
         self.size = 0
         self.begun = 0
@@ -41,6 +43,11 @@ class Record:
             self.complete = False
         self.made.clear()
         self.begun = self.count
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the next call is written into the arrays of the call before: every other one of a check is."""
+        return not self.anew and (self.count - self.begun) % 2 == 1
 
     def remembered(self) -> Answer | None:
         """The answer to the next call, if it is one that is left out."""

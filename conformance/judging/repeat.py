@@ -29,7 +29,6 @@ DEATH_SECONDS = 60.0
 SEQUENCE_RUNS = 60  # for the calls that can be left out
 RESERVED = 4  # runs that are not for smaller cases, but for fewer calls
 LONGEST = 500  # calls before the one that fails
-ALONE = "; it is wrong without any call before, too"  # what is said of a failure of a property about history
 
 T = TypeVar("T")
 Made = list[tuple[Call, Answer]]
@@ -51,7 +50,7 @@ class Repeating:
         self.left, self.seconds = (DEATH_RUNS, DEATH_SECONDS) if died else (SHRINK_RUNS, SHRINK_SECONDS)
         self.before: Made = []
         self.fresh = False  # whether each new instance gets a new process
-        self.plain = False  # see Record
+        self.plain = self.anew = False  # see Record
         self.applied = True  # whether the property had something to say about the last case
 
     def fails(self, case: Case, before: Sequence[Case | Call] = (), left_out: dict[int, Answer] | None = None) -> bool:
@@ -79,7 +78,7 @@ class Repeating:
     def begin(self, before: Sequence[Case | Call]) -> None:
         """A new instance that has been called with what comes before; raises Failure if it cannot be built."""
         self.subject.restart()
-        self.subject.record.plain = self.plain
+        self.subject.record.plain, self.subject.record.anew = self.plain, self.anew
         for one in before:
             self.prepare(one)
         self.before = list(self.subject.record.made)
@@ -89,7 +88,7 @@ class Repeating:
         """Makes a call, or judges the property on a case; what comes of it does not matter."""
         try:
             if isinstance(one, Call):
-                self.subject.make(one.do, one.case, one.cotangents)
+                self.subject.make(one.do, one.case, one.cotangents, one.in_place)
             else:
                 self.prop.judge(self.subject, one)
         except (Failure, NotApplicable, NotRun):
@@ -161,10 +160,8 @@ class Repeating:
         return self.prop.allowed(self.subject.capabilities).taken_apart(case)
 
     def shown(self, case: Case, failure: Failure, made: Made, before: int) -> Counterexample:
-        """What shows a failure; the message says if it takes the form that the case has, and if no call before it."""
+        """What shows a failure; the message says if it takes the form that the case has."""
         found = counterexample(self.prop.id, case, failure, self.subject, made, before)
-        if self.prop.about_history and len(found.calls) == 1:
-            found = replace(found, message=found.message + ALONE)
         meant, form = self.taken_apart(case)
         if form == PLAIN:
             return found
@@ -186,11 +183,10 @@ class Repeating:
         """The counterexample, without the calls of the property that do not matter."""
         if not self.fails(case, before):
             raise Unrepeatable
+        if any(call.in_place for call, _ in (*self.before, *self.subject.record.made)):
+            self.leave_out("anew", case, before)
         if not all(call.is_plain for call, _ in (*self.before, *self.subject.record.made)):
-            self.plain = True
-            self.plain = self.fails(case, before)
-            if not self.plain and not self.fails(case, before):
-                raise Unrepeatable
+            self.leave_out("plain", case, before)
         made, first = list(self.subject.record.made), self.before
         about = self.subject.record.calls_of(self.failure.about)
         others = [number for number, (call, _) in enumerate(made) if call not in about]
@@ -207,6 +203,14 @@ class Repeating:
                 one for number, one in enumerate(self.subject.record.made) if number in kept or number not in others
             ]
         return self.shown(case, self.failure, [*first, *made], len(first))
+
+    def leave_out(self, name: str, case: Case, before: Sequence[Call]) -> None:
+        """Makes all calls ``plain`` or ``anew`` from now on, if it fails so, too. Raises Unrepeatable."""
+        setattr(self, name, True)
+        if not self.fails(case, before):
+            setattr(self, name, False)
+            if not self.fails(case, before):
+                raise Unrepeatable
 
 
 def simplest(form: Form, fails: Callable[[Form], bool]) -> Form:

@@ -116,9 +116,13 @@ class Subject:
         """A case in the form in which the target is asked."""
         return self.form.ask(case)
 
-    def make(self, do: str, case: Any, cotangents: Cotangents) -> Answer:
-        """Makes a call, unless the record says that it is left out: then the answer is the one that it has."""
-        call = Call(do, case, cotangents, self.record.count, self.measures)
+    def make(self, do: str, case: Any, cotangents: Cotangents, in_place: bool | None = None) -> Answer:
+        """Makes a call, unless the record says that it is left out: then the answer is the one that it has.
+
+        in_place: see Call; None where the record says so
+        """
+        in_place = self.target.observes_memory and (self.record.in_place if in_place is None else in_place)
+        call = Call(do, case, cotangents, self.record.count, self.measures, in_place)
         if self.record.plain:
             call = call.plain()
         answer = self.record.remembered()

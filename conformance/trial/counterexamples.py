@@ -95,6 +95,7 @@ def replayed(found: Counterexample, target: Target, properties: Properties) -> C
     if prop is not None:
         again = Repeating(prop, subject, Failure(found.kind, found.message), lambda case: True)
         again.plain = bool(found.calls) and all(call.is_plain for call in found.calls)
+        again.anew = bool(found.calls) and not any(call.in_place for call in found.calls)
         now = again.judged(found.case, found.calls[: found.before])
         if now is not None:
             return now
@@ -188,6 +189,7 @@ def pass_of(
                 properties[one.property], subject_of(opened), Failure(one.kind, one.message), lambda c: True
             )
             again.plain = all(call.is_plain for call in one.calls)
+            again.anew = not any(call.in_place for call in one.calls)
             shown = one.demand not in BY_NUMBERS or made_again(one, again.subject) is not None
             failed = shown and again.judged(one.case, one.calls[: one.before], brief=True) is not None
             answers = [answer for _, answer in again.subject.record.made]

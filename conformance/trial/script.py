@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.harness import command
+from conformance.harness import child, command
 from conformance.harness.call import Call
 from conformance.harness.load import SHIPPED, spec_of
 from conformance.judging.counterexample import Bounds, Counterexample
@@ -181,6 +181,7 @@ def script(found: Counterexample, statement: str) -> str:
         HEAD.format(limit=LIMIT),
         *target_part(spec, sorted({call.do for call in found.calls})),
         *layouts(found),
+        *writing(found),
         (RECURRENT_CALLS if isinstance(found.case, RecurrenceCase) else CALLS) + ARRAY,
         *([NUMBERS] if found.demand == "numbers" else []),
         "\n".join(cases(found)),
@@ -273,8 +274,16 @@ def layouts(found: Counterexample) -> Iterator[str]:
         yield inspect.getsource(relaid)
 
 
+def writing(found: Counterexample) -> Iterator[str]:
+    """The functions that write the numbers of a case into the arrays of another one, if any call needs them."""
+    if any(call.in_place for call in found.calls):
+        yield "\n\n".join(inspect.getsource(f) for f in (child.by_place, child.write_into, child.lie_alike))
+
+
 def distinct(found: Counterexample) -> list[int]:
     """For each call, the number of the first one that is given the same."""
+    if any(call.in_place for call in found.calls):
+        return [*range(len(found.calls))]  # arrays that are written into are nobody else's
     return [next(n for n, other in enumerate(found.calls) if other.same(call)) for call in found.calls]
 
 
@@ -353,6 +362,9 @@ def calls(found: Counterexample) -> Iterator[str]:
             if to == at:
                 handed = f"result_{by + 1}[{state!r}].astype({str(call.case.config.numpy_dtype)!r})"
                 yield f"{name}.states[{state!r}] = {handed}  # handed on"
+        if call.in_place and at:
+            before = case_name(found, first[at - 1])
+            yield f"write_into(by_place({before}), {name})  # the same arrays with other numbers"
         if found.demand == "unchanged" and at in found.compared:
             yield f"before = {{name: np.array(array) for name, array in {given(found, name)}}}"
         if at in found.compared or found.demand == "own memory":

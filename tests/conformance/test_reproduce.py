@@ -77,6 +77,14 @@ WRONG = {
         ),
         "equivalence.steps", 2, 1,
     ),
+    "the same arrays": (
+        (
+            "p, h, output = case.parameters,",
+            "w = case.parameters['weight_hh_l0']\n    w = KEPT.setdefault(id(w), (w, w.copy()))[1]\n"
+            "    p = {**case.parameters, 'weight_hh_l0': w}\n    h, output =",
+        ),
+        "shapes.calls_are_independent", 2, 1,
+    ),
     "what raises": (("h[None].copy()", "h[None].copy()[len(case.x) - 1:1][:, 5]"), "equivalence.steps", 1, 1),
     "a shape": (("h[None].copy()", "h.copy()[:, None, None]"), "shapes.shapes", 1, 1),
     "a dtype": (("h[None].copy()", "h[None].astype(float)"), "shapes.dtype", 1, 1),

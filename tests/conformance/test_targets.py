@@ -17,6 +17,7 @@ WRONG = {
     "direction_major": ("layers.final_states", "h_n["),
     "halves_apart": ("shapes.shapes", "the halves of the directions are not joined"),
     "ignores_lengths": ("lengths.padding_is_zero", "must be zero: row"),
+    "keeps_by_identity": ("shapes.calls_are_independent", "must be"),
     "keeps_state": ("shapes.repeatable", "something is kept between calls"),
     "keeps_weights": ("shapes.calls_are_independent", ""),
     "layers_by_directions": ("shapes.shapes", "layers and directions are separate axes"),
