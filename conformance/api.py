@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from conformance.chapters import catalogue
@@ -18,8 +19,10 @@ from conformance.report.listening import Writer, listen
 from conformance.report.together import Refused
 from conformance.trial.interrupts import Interrupted
 from conformance.trial.loop import trial
-from conformance.trial.options import Options
+from conformance.trial.options import Options, known
 from conformance.trial.verdict import Report
+
+OPTIONS = [field.name for field in fields(Options)]
 
 
 def check(
@@ -48,6 +51,8 @@ def check(
     be asked; and KeyboardInterrupt after Ctrl-C, when what was found until then has been saved and written.
     """
     name = os.fspath(target) if isinstance(target, os.PathLike) else target
+    for option in options:
+        known("option", option, OPTIONS)
     chosen = Options(profile=profile, seed=seed, stop_on_first=stop_on_first, in_process=in_process, **options)
     if not isinstance(name, str):  # only names are the same tomorrow
         chosen = chosen.without_saved()

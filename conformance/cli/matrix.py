@@ -66,6 +66,8 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
     """
     if no_solution and not (feedback or gradescope):
         raise UsageError("--no-solution is about what students see: give --feedback DIR or --gradescope DIR too")
+    if rubric and not (grades_file or gradescope):
+        raise UsageError("--rubric is about points: give --grades FILE or --gradescope DIR too")
     cache_elsewhere()
     criteria = grades.rubric(rubric, catalogue(), Plan.of(options, catalogue).properties)
     deadline = None if total_limit is None else time.monotonic() + seconds(total_limit)

@@ -18,7 +18,7 @@ from .recurrences import sample, shape_table
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--cell", default="RNN_TANH", show_default=True, help=f"One of {', '.join(CELLS)}, or SPEC.py:NAME.")
+@click.option("--cell", help=f"One of {', '.join(CELLS)}, or SPEC.py:NAME; left out, the first that TARGET claims.")
 @click.option("-T", "--steps", type=click.IntRange(0), default=5, show_default=True)
 @click.option("-N", "--rows", type=click.IntRange(0), default=3, show_default=True)
 @click.option("-I", "--input-size", type=click.IntRange(1), default=4, show_default=True)
@@ -34,7 +34,7 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
     that it has for them, and in its layout.
     """
     claims, layout = claimed(target) if target else (None, "")
-    own = claims.recurrences[0] if claims and claims.recurrences else cell_named(cell)
+    own = claims.recurrences[0] if claims and claims.recurrences else chosen(cell, claims)
     if isinstance(own, Recurrence):
         console().print(shape_table(sample(own, claims)))
         return 0
@@ -52,6 +52,11 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
             part = ""
     console().print(table)
     return 0
+
+
+def chosen(cell, claims):
+    """The cell that is named, else the first one that a target claims, else a plain one."""
+    return claims.cells[0] if claims and not cell else cell_named(cell or "RNN_TANH")
 
 
 def claimed(target):

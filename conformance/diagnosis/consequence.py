@@ -23,7 +23,7 @@ def consequences(target: Target) -> Callable[[Counterexample, Sequence[Fault]], 
     Relations between two calls fail on a wrong target by rounding alone, which no other reference repeats in the same
     words; but the numbers of both calls are those of the mistakes.
     """
-    subject = Subject(target)
+    subject = Subject(target, anew=True)
 
     def follows(found: Counterexample, faults: Sequence[Fault]) -> bool:
         if found.demand != "numbers" or not found.compared:

@@ -58,7 +58,7 @@ def diagnose(
     passed: the ids of those that do
     """
     deadline = Deadline(seconds)
-    subject = Subject(target)
+    subject = Subject(target, anew=True)
     dear = subject.capabilities.recompiles
     calls = Work(DEAR_CALLS if dear else CALLS * len(subject.capabilities.cells), deadline)
     experiments = DEAR_EXPERIMENTS if dear else EXPERIMENTS
@@ -216,7 +216,7 @@ def fails_so(prop: Property, faulty: Target, cases: Sequence[Case], its: Sequenc
 
 def is_seen(fault: Fault, wrong: Sequence[Answered]) -> bool:
     """Whether a mistake is wrong on its own in some probes, too."""
-    subject = Subject(open_target(FaultyTarget(fault)))
+    subject = Subject(open_target(FaultyTarget(fault)), anew=True)
     return not any(all(right_anew(subject, a) for _ in range(RUNS)) for a in smallest(wrong))
 
 

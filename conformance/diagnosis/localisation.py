@@ -327,11 +327,14 @@ def places(wrong: Sequence[Answered]) -> Iterator[str]:
 
 @np.errstate(all="ignore")
 def error_map(answered: Sequence[Answered]) -> dict[str, Any] | None:
-    """The errors of one row's output by step and unit, as shares of what rounding explains; of a wrong answer."""
+    """The errors of one row's output by step and unit, as shares of what rounding explains; of a wrong output."""
     wrong = [a for a in answered if a.probe.d is None and a.given and not a.right and telling(a)]
-    if not wrong:
-        return None
-    a = min(wrong, key=lambda a: (a.probe.case.num_steps < 3, a.probe.size))
+    ranked = sorted(wrong, key=lambda a: (a.probe.case.num_steps < 3, a.probe.size))
+    return next((drawn for drawn in map(drawing, ranked) if drawn["first"]), None)
+
+
+def drawing(a: Answered) -> dict[str, Any]:
+    """The errors of the row of an answer that is most wrong."""
     case, output = a.probe.case, (a.given or {})["output"]
     ball = anchored(case, output, a.arithmetic).output
     shares = time_major_output(case, abs(output - ball.mid) / np.maximum(ball.rad, a.arithmetic.eta))

@@ -37,7 +37,7 @@ class Answered:
 
 def diagnose_recurrences(target: Target) -> Diagnosis:
     """The mistakes that give the numbers of a target that fails, mode by mode."""
-    subject = RecurrentSubject(target)
+    subject = RecurrentSubject(target, anew=True)
     subject.restart()
     named: dict[Mistake, dict[str, int]] = {}
     known: list[str] = []

@@ -22,13 +22,13 @@ class Record:
     anew      whether every call is given new arrays, and none is written into those of the call before
     """
 
-    def __init__(self) -> None:
+    def __init__(self, anew: bool = False) -> None:
         self.made: deque[tuple[Call, Answer]] = deque(maxlen=MOST)
         self.earlier: deque[Call] = deque()
         self.complete = True
         self.left_out: dict[int, Answer] = {}
         self.plain = False
-        self.anew = False
+        self.anew = anew
         self.count = 0
         self.size = 0
         self.begun = 0

@@ -35,19 +35,21 @@ class Subject:
     record  what this instance was given, and what it answered;  by: its name, where there are several
     form    in which it is asked: properties know nothing of it
     suspected  what looks wrong where nobody can tell;  measures: whether calls are made to see how far rounding goes
+    anew    whether every call is given new arrays, see Record
     spare   how many sets of parameters it may be asked that are not shared, see Property;  others: those that it was
     """
 
     by = ""
 
-    def __init__(self, target: Target, claims: Capabilities | None = None) -> None:
+    def __init__(self, target: Target, claims: Capabilities | None = None, anew: bool = False) -> None:
         self.target = target
+        self.anew = anew
         self.capabilities = claims or target.capabilities
         self.allowed = taken(self.capabilities)
         self.reader = Reader()
         self.coverage: Counter[str] = Counter()
         self.void_areas: Counter[str] = Counter()
-        self.record = Record()
+        self.record = Record(anew)
         self.form = PLAIN
         self.spare: float = 0 if self.capabilities.recompiles == "model" else math.inf
         self.others: set[tuple[Any, ...]] = set()
@@ -57,7 +59,7 @@ class Subject:
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
         self.reader = Reader()
-        self.record = Record()
+        self.record = Record(self.anew)
         problem = self.target.start()
         if problem:
             raise Failure(sort_of(problem), told(problem))

@@ -18,7 +18,7 @@ from . import html, summary
 from .together import Refused, Together
 from .wording import Unshown
 
-NUMBERS = ("numbers", "bits", "property")  # what a counterexample demands of numbers, and says which they must be
+NUMBERS = ("numbers", "property")  # what a counterexample demands of numbers, and says which they must be
 TELL_NUMBERS = ("measured.curve",)  # findings whose sentences say which numbers would be right
 LONGEST_NAME = 200  # bytes; with an ending, and a number, it is still one of a file
 WRONG_NUMBERS = "The numbers are wrong on this case."

@@ -47,9 +47,10 @@ class Criterion:
     require: tuple[str, ...] = ()
 
     def asked(self, report: Report) -> list[PropertyResult]:
-        """The results that it is about; what is not claimed is not asked."""
+        """The results that it is about; what is not claimed, or cannot be judged on this machine, is not asked."""
         mine = [r for r in report.results if r.id in self.properties or r.id.partition(".")[0] in self.properties]
-        return [result for result in mine if result.status != "not_claimed"]
+        left = [result for result in mine if result.status == "not_run" and result.id in report.left]
+        return [result for result in mine if result.status not in ("not_claimed", "not_run") or result in left]
 
     def score(self, entry: Report | Refused) -> float:
         """The points: none for what could not be judged, or does not claim what it must."""

@@ -28,6 +28,7 @@ from .wording import (
     label_of,
     mapped,
     title_of,
+    why_folded,
 )
 
 WORDS = {
@@ -92,8 +93,9 @@ def page(told: Together) -> str:
         cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=mapped
     )
     environment.globals.update(
-        alike=alike, folded=folded, counting=counting, kind_of=kind_of, label_of=label_of, title_of=title_of
-    )
+        alike=alike, folded=folded, why_folded=why_folded, counting=counting, kind_of=kind_of, label_of=label_of,
+        title_of=title_of,
+    )  # fmt: skip
     environment.globals.update(others=others, versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")
     return environment.get_template("matrix.html").render(told=told)

@@ -28,6 +28,7 @@ from .wording import (
     mapped,
     short_ids,
     title_of,
+    why_folded,
 )
 
 FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
@@ -58,7 +59,8 @@ def of_report(report: Report) -> Iterator[str]:
     if left := [failure.id for group in groups[FAILURES:] for failure in group]:
         yield from (f"{len(left)} more failed: {', '.join(map(code, left))}", "")
     if more := folded(report):
-        yield from (f"The same mistake explains why these fail too: {', '.join(map(code, more))}", "")
+        told = f"{why_folded(report)} why these fail too: {', '.join(map(code, more))}"
+        yield from (told[0].upper() + told[1:], "")
     yield from exercised(report)
 
 

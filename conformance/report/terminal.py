@@ -15,7 +15,19 @@ from conformance.judging.coverage import KINDS, MEETINGS, met
 from conformance.trial.verdict import Report
 
 from .listening import Writer
-from .wording import PLACES, alike, cases, chapters, folded, headline, kind_of, label_of, short_ids, title_of
+from .wording import (
+    PLACES,
+    alike,
+    cases,
+    chapters,
+    folded,
+    headline,
+    kind_of,
+    label_of,
+    short_ids,
+    title_of,
+    why_folded,
+)
 
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
 WIDTH = 100
@@ -94,7 +106,7 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
             yield from (("", line) for line in wrapped(f"the same in {others}", "    "))
     if more := folded(report):
         yield "", ""
-        told = f"the same mistake explains why these fail too: {', '.join(more)}"
+        told = f"{why_folded(report)} why these fail too: {', '.join(more)}"
         yield from (("", line) for line in wrapped(told, "  "))
     yield "", ""
     yield from (("", line) for line in table(report))

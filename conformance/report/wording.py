@@ -50,19 +50,27 @@ def alike(report: Report) -> list[list[PropertyResult]]:
 
     Of those that the named mistake explains, the first stands for all: see ``folded``.
     """
-    groups: dict[str, list[PropertyResult]] = {}
+    groups: dict[tuple[str, str | None], list[PropertyResult]] = {}
     left_out = folded(report)
     for failure in report.results:
         if failure.status == "failed" and failure.id not in left_out:
-            groups.setdefault(failure.message, []).append(failure)
+            shown = failure.counterexample if failure.found is None else ""  # where the numbers are kept back
+            groups.setdefault((failure.message, shown), []).append(failure)
     spoken = [sorted(group, key=lambda failure: failure.id not in SPEAKERS) for group in groups.values()]
     return sorted(spoken, key=lambda group: group[0].id not in SPEAKERS)
 
 
 def folded(report: Report) -> list[str]:
     """The properties that fail only because of the named mistake, but for the one that says most about the numbers."""
-    shown = next((id for id in SPEAKERS if id in report.explained), next(iter(report.explained), None))
-    return [id for id in report.explained if id != shown]
+    failed = [result.id for result in report.results if result.status == "failed" and result.id in report.explained]
+    shown = next((id for id in SPEAKERS if id in failed), next(iter(failed), None))
+    return [id for id in failed if id != shown]
+
+
+def why_folded(report: Report) -> str:
+    """What is said of them."""
+    many = sum(map(is_named, report.diagnosis)) > 1
+    return "the mistakes named above explain" if many else "the same mistake explains"
 
 
 def cases(failure: PropertyResult) -> Iterator[str]:

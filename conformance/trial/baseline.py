@@ -12,6 +12,7 @@ from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.harness.files import FileError, read_json
 from conformance.harness.load import TargetError
 from conformance.harness.text import short
+from conformance.judging.data import case_from_data
 
 from .compare import beyond, common
 from .names import Names
@@ -56,16 +57,23 @@ class Baseline:
         named = mistakes(diagnosis.findings if diagnosis else [])
         other = bool(named and self.mistakes and not named <= self.mistakes)
         unnamed = bool(diagnosis and self.mistakes and not named)  # what was known no longer explains what fails
-        for result in results:
-            if result.status != "failed":
-                continue
-            known = self.may_know(result.id) and not other
+        failed = [result for result in results if result.status == "failed"]
+        its_own = {result.id for result in failed if diagnosis and self.has_only_known(result, diagnosis)}
+        if len(its_own) == len(failed):
+            its_own = set()  # a mistake that is new must count in some failure
+        for result in failed:
+            known = self.may_know(result.id) and (not other or result.id in its_own)
             if known and not (unnamed and self.failed_on(result) is False):
                 expect(result, KNOWN)
             elif self.is_new_property(result.id) and not strict:
                 expect(result, f"{NEW} {kit_version()}")
             elif not known and not other and self.failed_on(result):
                 expect(result, KNOWN)
+
+    def has_only_known(self, result: PropertyResult, diagnosis: Diagnosis) -> bool:
+        """Whether a property fails on a cell whose mistakes are named, and are all known."""
+        faults = diagnosis.named.get(str(case_from_data(result.case).config.cell)) if result.case else None
+        return faults is not None and {fault.id for fault in faults} <= self.mistakes
 
     def failed_on(self, result: PropertyResult) -> bool | None:
         """Whether the earlier version fails on what a property fails on now; None where that cannot be told."""

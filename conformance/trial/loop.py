@@ -155,6 +155,7 @@ def concluded(
         report.baseline, report.mended = baseline.name, baseline.mended(results)
     report.reasons += progress.reasons
     report.asked = list(options.properties)
+    report.left = [id for id in plan.properties if id not in progress.found]
     came = progress.interruption
     report.interrupted, report.place = str(came) if came and not came.out_of_time else "", place
     report.configuration = None if options.configuration is None else str(options.configuration)

@@ -268,6 +268,8 @@ def read_all(folder: Path) -> dict[str, Vector]:
         raise VectorError(f"there is no folder {str(folder)!r}")
     files = [file for file in sorted(folder.glob("*.json")) if file.name != INDEX]
     if not files:
-        text = " in JSON, only as text" if any(folder.glob("*.txt")) else ""
-        raise VectorError(f"{str(folder)!r} has no test vectors{text}; rnn-conformance vectors write {folder}")
+        if any(folder.glob("*.txt")):
+            remedy = "write them without --format text, into another folder"
+            raise VectorError(f"{str(folder)!r} has no test vectors in JSON, only as text; {remedy}")
+        raise VectorError(f"{str(folder)!r} has no test vectors; rnn-conformance vectors write {folder}")
     return {file.name: read(file) for file in files}

@@ -7,13 +7,16 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import conformance
+import reference_rnn
 from conformance.chapters import catalogue
 from conformance.cli import cli
 from conformance.events import Diagnosis, Finding, PropertyResult
+from conformance.judging.data import case_to_data
 from conformance.trial.baseline import Baseline, of_report
 from conformance.trial.names import Names
 from conformance.trial.options import Options, UsageError
@@ -86,6 +89,23 @@ def test_another_mistake_behind_the_same_property_is_new(target):
     report = check(target(("+ h @", "- h @")), baseline=base)
     assert report.diagnosis and report.status == 1
     assert check(target(("+ h @", "- h @")), baseline=base, diagnosis=False).status == 0  # then it has no name
+
+
+def test_a_new_mistake_in_one_cell_leaves_what_is_known_of_another():
+    """And where every failure could be the known mistake's, the new one counts all the same."""
+    cells = {"shapes.shapes": "LSTM", "time.split": "GRU", "layers.in_a_row": "LSTM"}
+    base = Baseline("base.json", dict.fromkeys(cells, "failed"), frozenset({"known"}))
+    named = {"LSTM": (SimpleNamespace(id="known"),), "GRU": (SimpleNamespace(id="new"),)}
+    findings = [Finding(id, id, "+ a line", 1, 1, exact=True) for id in ("known", "new")]
+
+    def judged(*ids):
+        case = {id: case_to_data(reference_rnn.case(cells[id], T=1, N=1, I=1, H=1)) for id in ids}
+        results = [PropertyResult(id, "failed", "", case=case[id]) for id in ids]
+        base.apply(results, Diagnosis(findings, [], named=named), strict=False)
+        return [result.status for result in results]
+
+    assert judged(*cells) == ["expected_failure", "failed", "expected_failure"]
+    assert judged("shapes.shapes", "layers.in_a_row") == ["failed", "failed"]
 
 
 def test_a_narrower_claim_fails(target):

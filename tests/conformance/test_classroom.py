@@ -329,8 +329,21 @@ def test_no_spreadsheet_computes_what_a_student_says():
 )
 def test_a_rubric_that_is_not_understood_is_one_line(tmp_path, text, words):
     (tmp_path / "rubric.toml").write_text(text)
-    done = matrix(tmp_path, "absent.py", "--rubric", "rubric.toml")
+    done = matrix(tmp_path, "absent.py", "--rubric", "rubric.toml", "--grades", "grades.csv")
     assert done.returncode == 2 and words in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_rubric_without_points_is_said(tmp_path):
+    done = matrix(tmp_path, "absent.py", "--rubric", "rubric.toml")
+    assert done.returncode == 2 and "--rubric is about points: give --grades FILE or --gradescope DIR" in done.stderr
+
+
+def test_what_cannot_be_judged_here_costs_no_points():
+    everything = grades.Criterion("all", ("equivalence", "shapes"), 10.0)
+    report = check("reference", properties=("equivalence.steps", "shapes.shapes"))
+    missing = PropertyResult("equivalence.pytorch", "not_run", "", message="PyTorch is not installed")
+    assert everything.score(replace(report, results=[*report.results, missing])) == 10.0
+    assert everything.score(replace(report, results=[*report.results, missing], left=[missing.id])) < 10.0
 
 
 def test_the_time_for_all_ends_all(tmp_path, right):

@@ -107,7 +107,7 @@ def test_a_curve_that_was_measured_is_a_change_of_the_text():
 
 def searched(target):
     """The search for the mistakes of a target of one cell."""
-    subject = Subject(open_target(target))
+    subject = Subject(open_target(target), anew=True)
     answered = answers(subject, Work(1000))
     (cell,) = subject.capabilities.cells
     return Search(answered, cell, (), Work(20_000), Fresh(subject, answered, Deadline()))
