@@ -33,7 +33,7 @@ from .recurrences import sample, trace_recurrence
 NOTHING = 2  # the target gave no numbers to show
 LAST = {
     0: "every number agrees, but for rounding",
-    1: "some numbers differ: see the arrows and the messages",
+    1: "some numbers differ: see the messages, and the arrows beside steps",
     NOTHING: "some numbers are missing: see what the target said",
 }
 

@@ -24,7 +24,7 @@ def forbidden_import(file: Path, forbid: Collection[str], seen: frozenset[Path] 
         return ""
     for line, name in imports(tree):
         if package := forbidden_package(name, forbid):
-            return f"{file.name} imports {package} in line {line}, which is forbidden here"
+            return f"{file.name} imports {package} on line {line}, which is forbidden here"
         beside = file.with_name(name.partition(".")[0] + ".py")
         if (
             beside.is_file()

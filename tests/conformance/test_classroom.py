@@ -92,7 +92,7 @@ def test_everybody_stands_in_the_order_with_a_verdict_or_a_reason(room):
     assert [re.match(r"students/(\w+)\.py", line)[1] for line in lines] == list(STUDENTS)
     said = dict(zip(STUDENTS, lines))
     assert "amy.py conforms" in said["amy"] and "bob.py does not conform" in said["bob"]
-    assert "cat.py imports reference_rnn in line 2, which is forbidden here" in said["cat"]
+    assert "cat.py imports reference_rnn on line 2, which is forbidden here" in said["cat"]
     assert "eve.py could not be judged: its time limit was over while it was loaded" in said["eve"]
     assert "fay.py conforms" in said["fay"] and "gus.py:MyRNN conforms" in said["gus"]
     assert "hal.py has a syntax error at line" in said["hal"]
@@ -114,17 +114,17 @@ def test_what_is_imported_on_the_way_is_forbidden_too(tmp_path, right):
     done = subprocess.run(
         [RNN, "check", "joe.py", "--forbid", "torch", *FEW], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode == 2 and "helper.py imports torch in line 1, which is forbidden here" in done.stderr
+    assert done.returncode == 2 and "helper.py imports torch on line 1, which is forbidden here" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("line", "forbid", "said"),
     [
-        ("import torch.nn.functional as F", "torch", "torch in line 3"),
-        ("import torch.nn.functional as F", "torch.nn", "torch.nn in line 3"),
-        ("from torch.nn import *", "torch.nn", "torch.nn in line 3"),
-        ("from torch import nn", "torch.nn", "torch.nn in line 3"),
-        ("def f(): import_module('torch.nn')", "torch.nn", "torch.nn in line 3"),
+        ("import torch.nn.functional as F", "torch", "torch on line 3"),
+        ("import torch.nn.functional as F", "torch.nn", "torch.nn on line 3"),
+        ("from torch.nn import *", "torch.nn", "torch.nn on line 3"),
+        ("from torch import nn", "torch.nn", "torch.nn on line 3"),
+        ("def f(): import_module('torch.nn')", "torch.nn", "torch.nn on line 3"),
         ("import torchvision, os", "torch", ""),
         ("import torch.nnx", "torch.nn", ""),
         ("from torch import tensor", "torch.nn", ""),
