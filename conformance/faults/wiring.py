@@ -120,6 +120,8 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} starts from h and c exchanged": "initial[len(final)][::-1]",
             "{} starts from the final state of the layer or direction before": "(final or [initial[0]])[-1]",
             "{} starts from the states of the layer below": f"initial[len(final) - len(directions) * bool({LAYER})]",
+            "{} starts from h of layer 0, forward": "(initial[0][0], *initial[len(final)][1:])",
+            "{} starts from c of layer 0, forward": "(initial[len(final)][0], *initial[0][1:])",
             "{} starts from h of the layer below": (
                 f"(initial[len(final) - len(directions) * bool({LAYER})][0], *initial[len(final)][1:])"
             ),
