@@ -47,7 +47,7 @@ class Record:
     @property
     def in_place(self) -> bool:
         """Whether the next call is written into the arrays of the call before: every other one of a check is."""
-        return not self.anew and (self.count - self.begun) % 2 == 1
+        return (self.count - self.begun) % 2 == 1
 
     def remembered(self) -> Answer | None:
         """The answer to the next call, if it is one that is left out."""

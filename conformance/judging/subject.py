@@ -123,7 +123,8 @@ class Subject:
 
         in_place: see Call; None where the record says so
         """
-        in_place = self.target.observes_memory and (self.record.in_place if in_place is None else in_place)
+        in_place = self.record.in_place if in_place is None else in_place
+        in_place = in_place and self.target.observes_memory and not self.record.anew
         call = Call(do, case, cotangents, self.record.count, self.measures, in_place)
         if self.record.plain:
             call = call.plain()
