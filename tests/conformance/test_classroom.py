@@ -338,6 +338,17 @@ def test_a_rubric_without_points_is_said(tmp_path):
     assert done.returncode == 2 and "--rubric is about points: give --grades FILE or --gradescope DIR" in done.stderr
 
 
+def test_failures_whose_numbers_are_hidden_are_the_same_only_on_the_same_case():
+    shown = {"demand": "numbers"}
+    ids = ("equivalence.steps", "time.split", "symmetries.odd")
+    results = [PropertyResult(id, "failed", "", message=f"{n}", found=shown) for n, id in enumerate(ids)]
+    for result, case in zip(results, ("case('RNN_TANH')", "case('RNN_TANH')", "case('GRU')")):
+        result.counterexample = f"smallest case: {case}"
+    report = replace(ended([]), results=results)
+    groups = wording.alike(feedback.without_solution(report))
+    assert [[one.id for one in group] for group in groups] == [list(ids[:2]), [ids[2]]]
+
+
 def test_what_cannot_be_judged_here_costs_no_points():
     everything = grades.Criterion("all", ("equivalence", "shapes"), 10.0)
     report = check("reference", properties=("equivalence.steps", "shapes.shapes"))

@@ -76,6 +76,12 @@ def test_shapes_answers_the_question_that_was_asked(run):
     assert "weight_ih_l1_reverse   (2, 4)      (H, 2H)" in text
 
 
+def test_shapes_are_those_of_a_cell_that_the_target_claims(run, tmp_path):
+    (tmp_path / "mine.py").write_text("capabilities = {'cells': ['GRU']}\ndef forward(case): pass\n")
+    assert "(6, 4)      (3H, I)" in run("shapes", "mine.py").stdout
+    assert "(8, 4)      (4H, I)" in run("shapes", "mine.py", "--cell", "LSTM").stdout
+
+
 def test_shapes_and_trace_speak_the_names_of_the_question(run):
     text = run("shapes", OWN, "--bidirectional").stdout
     assert "w        (1, 2, 2, 6)   (L-1, D, H, D*H+H)" in text and "weight_ih" not in text

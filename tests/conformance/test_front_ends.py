@@ -89,6 +89,11 @@ def test_all_faces_survive_the_same(name, capsys):
     capsys.readouterr()
 
 
+def test_an_option_that_there_is_not_is_one_line(right):
+    with pytest.raises(conformance.UsageError, match="there is no option 'property'; did you mean properties"):
+        conformance.assert_conforms("right.py", property="shapes")
+
+
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_all_faces_refuse_the_same(name):
     path = TARGETS / "wrong" / f"{name}.py"
