@@ -235,33 +235,14 @@ class Judging:
         except NotApplicable as nothing:
             self.refused |= isinstance(nothing, Refused)
         except Failure as failure:
-            record = self.subject.record
-            if self.prop.about_history and self.is_the_same_anew(failure):
-                return  # what was called before does not matter: that it is wrong, other properties say
             self.result.examples += 1
             if failure.kind in self.known and failure.kind not in DEATHS:
                 self.known[failure.kind] += 1
                 self.restart()  # nobody says that an instance may be called after it has failed
                 return
             self.failure = failure
-            self.seen, self.earlier = (case, list(record.made)), list(record.earlier)
+            self.seen, self.earlier = (case, list(self.subject.record.made)), list(self.subject.record.earlier)
             raise Found from None
-
-    def is_the_same_anew(self, failure: Failure) -> bool:
-        """Whether a new instance answers the one call that a failure is about just so."""
-        record = self.subject.record
-        about = record.calls_of(failure.about)
-        if len(about) != 1 or failure.kind in DEATHS:
-            return False
-        call = about[0]
-        [given] = [answer for made, answer in record.made if made is call]
-        self.restart()
-        try:
-            again = self.subject.make(call.do, call.case, call.cotangents, False)
-        except Failure as anew:
-            return anew.kind == failure.kind
-        told = [{name: array.tobytes() for name, array in answer.arrays.items()} for answer in (given, again)]
-        return given.problem is None and told[0] == told[1]
 
     @cached_property
     def found(self) -> Counterexample | None:

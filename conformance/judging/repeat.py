@@ -29,6 +29,7 @@ DEATH_SECONDS = 60.0
 SEQUENCE_RUNS = 60  # for the calls that can be left out
 RESERVED = 4  # runs that are not for smaller cases, but for fewer calls
 LONGEST = 500  # calls before the one that fails
+ALONE = "; it is wrong without any call before, too"  # what is said of a failure of a property about history
 
 T = TypeVar("T")
 Made = list[tuple[Call, Answer]]
@@ -160,8 +161,10 @@ class Repeating:
         return self.prop.allowed(self.subject.capabilities).taken_apart(case)
 
     def shown(self, case: Case, failure: Failure, made: Made, before: int) -> Counterexample:
-        """What shows a failure; the message says if it takes the form that the case has."""
+        """What shows a failure; the message says if it takes the form that the case has, and if no call before it."""
         found = counterexample(self.prop.id, case, failure, self.subject, made, before)
+        if self.prop.about_history and len(found.calls) == 1:
+            found = replace(found, message=found.message + ALONE)
         meant, form = self.taken_apart(case)
         if form == PLAIN:
             return found

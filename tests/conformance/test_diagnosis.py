@@ -574,6 +574,15 @@ def test_what_rounding_breaks_in_a_network_that_is_wrong_is_folded():
     assert "symmetries.permuted_units" in failed and set(report.explained) == failed
 
 
+def test_a_call_that_is_wrong_with_no_call_before_it_is_folded_too():
+    """Its message says so behind the words of the property."""
+    ids = ("shapes.calls_are_independent", "equivalence.steps")
+    report = check(FaultyTarget(FAULTS["cell-clipped"], cells=("LSTM",)), properties=ids)
+    (first, _) = report.results
+    assert first.message.endswith("; it is wrong without any call before, too")
+    assert set(report.explained) == set(ids) and wording.folded(report) == [ids[0]]
+
+
 def test_nothing_is_folded_where_nothing_is_named(right):
     report = check(str(RIGHT / "plain.py"), properties=("equivalence.steps",), in_process=True)
     assert report.explained == wording.folded(report) == []
