@@ -145,7 +145,8 @@ def test_every_call_of_every_property_is_rebuilt_from_its_expression_and_its_dat
         names = {"case": case, "nan": nan, "inf": inf}
         rebuilt = eval(repr(call.case), names)
         given = eval(cotangents_expression(call.cotangents), names | {"cotangents": cotangents, "case": rebuilt})
-        assert Call(call.do, rebuilt, given if call.cotangents else {}).same(call.plain()), repr(call.case)
+        again = Call(call.do, rebuilt, given if call.cotangents else {}, in_place=call.in_place)
+        assert again.same(call.plain()), repr(call.case)
         plain = counterexample_to_data(Counterexample(id, "", "", call.case, (call,), 0, (0,), ({},)))
         text = document(plain)
         VALID.validate(json.loads(text))
