@@ -99,7 +99,7 @@ def diagnose(
     told_apart = not off or not BY_EQUATIONS & {result.id for result in failed}
     if told_apart and not findings:
         progress("comparing what fails")
-        findings = by_properties(target, properties, failed, passed, off, Work(JUDGEMENTS, deadline))
+        findings = by_properties(target, properties, failed, passed, answered, Work(JUDGEMENTS, deadline))
     unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
     stated = {cell for cells in sentences.values() for cell in cells}
@@ -180,12 +180,12 @@ def by_numbers(explained: Mapping[Search, Sequence[Fault]]) -> list[Finding]:
 
 def by_properties(
     target: Target, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
-    wrong: Sequence[Answered], work: Work,
+    answered: Sequence[Answered], work: Work,
 ) -> list[Finding]:  # fmt: skip
     """The fault that fails alike where no probe says which it is: what is random, or about memory.
 
-    On other cases, too: a mistake that is made under a condition is not the one that is always made. Each of several
-    would explain all that fails, so that only one of them can be the mistake: then none is named.
+    On other cases, too, and nowhere else: a mistake that is made under a condition is not the one that is always made.
+    Each of several would explain all that fails, so that only one of them can be the mistake: then none is named.
     """
     failed = [result for result in failed if result.case]
     own = [(properties[result.id], case_from_data(result.case)) for result in failed[:COMPARED]]
@@ -199,7 +199,7 @@ def by_properties(
         faulty = open_target(FaultyTarget(fault))
         work.spend(JUDGING * len(own))
         alike = all(same_failure(its, failure_on(prop, faulty, case)) for (prop, case), its in zip(own, failures))
-        if alike and (fault.stateful or is_seen(fault, wrong)):
+        if alike and (fault.stateful or fits(fault, answered)):
             found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
     if found:
         prop = own[0][0]
@@ -215,10 +215,13 @@ def fails_so(prop: Property, faulty: Target, cases: Sequence[Case], its: Sequenc
     return all(one is other is None or same_failure(one, other) for one, other in zip(its, others))
 
 
-def is_seen(fault: Fault, wrong: Sequence[Answered]) -> bool:
-    """Whether a mistake is wrong on its own in some probes, too."""
+def fits(fault: Fault, answered: Sequence[Answered]) -> bool:
+    """Whether a mistake is wrong on its own in the probes in which a target is, and right in the others."""
     subject = Subject(open_target(FaultyTarget(fault)), anew=True)
-    return not any(all(right_anew(subject, a) for _ in range(RUNS)) for a in smallest(wrong))
+    wrong = smallest(a for a in answered if not a.right)
+    if any(all(right_anew(subject, a) for _ in range(RUNS)) for a in wrong):
+        return False
+    return all(right_anew(subject, a) for a in answered if a.right)
 
 
 def steady_failure(prop: Property, target: Target, case: Case) -> Failure | None:

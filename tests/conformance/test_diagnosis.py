@@ -301,8 +301,9 @@ class Dropping:
         lambda drawn, p: (drawn >= p) / (1 - p) ** 2,
         lambda drawn, p: (drawn[:, np.arange(drawn.shape[1]) % 4] >= p) / (1 - p),
         lambda drawn, p: (drawn[:, :, np.arange(drawn.shape[2]) % 5] >= p) / (1 - p),
+        lambda drawn, p: (drawn >= 0) * 1.0,
     ],
-    ids=["scaled by 1 / p", "scaled twice", "every 4 steps", "every 5 rows"],
+    ids=["scaled by 1 / p", "scaled twice", "every 4 steps", "every 5 rows", "ignored, but for p = 1"],
 )
 def test_what_fails_with_other_numbers_is_no_name(masks):
     report = check(Dropping(masks), properties=["dropout.mask"])
@@ -314,7 +315,6 @@ def test_what_fails_with_other_numbers_is_no_name(masks):
     [
         (lambda drawn, p: (drawn[:, np.arange(drawn.shape[1]) // 2 * 2] >= p) / (1 - p), "masks-for-two-steps"),
         (lambda drawn, p: (drawn >= p) * 1.0, "dropout-not-scaled"),
-        (lambda drawn, p: (drawn >= 0) * 1.0, "dropout-ignored"),
     ],
 )
 def test_what_fails_alike_is_named(masks, id):
