@@ -199,7 +199,7 @@ def by_properties(
         faulty = open_target(FaultyTarget(fault))
         work.spend(JUDGING * len(own))
         alike = all(same_failure(its, failure_on(prop, faulty, case)) for (prop, case), its in zip(own, failures))
-        if alike and (fault.stateful or fits(fault, answered)):
+        if alike and (fault.stateful or fits(fault, target, answered)):
             found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
     if found:
         prop = own[0][0]
@@ -215,13 +215,17 @@ def fails_so(prop: Property, faulty: Target, cases: Sequence[Case], its: Sequenc
     return all(one is other is None or same_failure(one, other) for one, other in zip(its, others))
 
 
-def fits(fault: Fault, answered: Sequence[Answered]) -> bool:
-    """Whether a mistake is wrong on its own in the probes in which a target is, and right in the others."""
-    subject = Subject(open_target(FaultyTarget(fault)), anew=True)
-    wrong = smallest(a for a in answered if not a.right)
-    if any(all(right_anew(subject, a) for _ in range(RUNS)) for a in wrong):
+def fits(fault: Fault, target: Target, answered: Sequence[Answered]) -> bool:
+    """Whether a mistake is wrong on its own in the probes in which a target is, and right where that always is."""
+    faulty, its = (Subject(one, anew=True) for one in (open_target(FaultyTarget(fault)), target))
+    if any(always_right(faulty, a) for a in smallest(a for a in answered if not a.right)):
         return False
-    return all(right_anew(subject, a) for a in answered if a.right)
+    return not any(a.right and not right_anew(faulty, a) and always_right(its, a) for a in answered)
+
+
+def always_right(subject: Subject, answered: Answered) -> bool:
+    """Whether each new instance gives the right answer to a probe, and not by chance."""
+    return all(right_anew(subject, answered) for _ in range(RUNS))
 
 
 def steady_failure(prop: Property, target: Target, case: Case) -> Failure | None:
