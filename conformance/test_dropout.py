@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from conformance.judging.chance import drawn_apart, often
-from conformance.judging.masks import PROBABILITIES, TWICE, drawn_anew, each_number, passes, seen, unheard, widened
+from conformance.judging.masks import (
+    PROBABILITIES,
+    TWICE,
+    drawn_anew,
+    each_number,
+    passes,
+    recorded_anew,
+    seen,
+    unheard,
+    widened,
+)
 from conformance.judging.properties import agree, claimed, prop
 
 
@@ -58,6 +68,8 @@ def test_mask(target, case):
         often(seen(target, case, masks=2, p=TWICE), 2, TWICE)
     if not target.capabilities.sizes_drawn:
         drawn_anew(target, case, kept, p)
+        if sum(case.x.shape) % 6 == 3:
+            recorded_anew(target, case, kept, p)
         if sum(case.x.shape) % 6 == 0:
             each_number(target, case)
             drawn_apart(seen(target, widened(case), masks=1, p=p), p)

@@ -15,9 +15,10 @@ def unusual(axes: int) -> tuple[str, ...]:
 def relaid(array: np.ndarray, layout: str) -> np.ndarray:
     """A copy of the array in one of the LAYOUTS; gaps between its numbers hold NaN, or the largest integer.
 
-    "wide" is cut out of an array with one more along its second axis, as columns of a larger matrix are, and "tall" is
-    the same of the transpose; "columns" is cut out along the last of three axes. An array too small to have that layout
-    (one element, no axis) comes back in C order.
+    "negative" lies backwards along its first axis and, of three, along the second too where there is an even number of
+    rows: then steps and rows together are one axis again. "wide" is cut out of an array with one more along its second
+    axis, as columns of a larger matrix are, and "tall" is the same of the transpose; "columns" is cut out along the
+    last of three axes. An array too small to have that layout (one element, no axis) comes back in C order.
     """
     nothing = np.iinfo(array.dtype).max if array.dtype.kind in "iu" else np.nan
     if layout == "F":
@@ -27,7 +28,8 @@ def relaid(array: np.ndarray, layout: str) -> np.ndarray:
         wide[..., ::2] = array
         return wide[..., ::2]
     if layout == "negative" and array.ndim:
-        return array[::-1, ...].copy()[::-1, ...]
+        backwards = np.s_[::-1, ::-1] if array.ndim == 3 and array.shape[1] % 2 == 0 else np.s_[::-1, ...]
+        return array[backwards].copy()[backwards]
     if layout == "wide" and array.ndim > 1:
         wide = np.full((array.shape[0], array.shape[1] + 1, *array.shape[2:]), nothing, array.dtype)
         wide[:, :-1] = array

@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from reference_rnn import Case, Config, parameter_shapes, rounded
+from reference_rnn import Case, Config, parameter_shapes, rounded, state_shapes
 from reference_rnn.case import kind_of
 from strategies import relaid
 
@@ -66,13 +66,15 @@ def groups(case: Case) -> dict[str, list[str]]:
 
 
 def sizes(case: Case) -> Iterator[Change]:
-    """The changes of how many rows and steps there are: twice the rows, the first one alone, a step less."""
+    """The changes of how many rows and steps there are: twice the rows, the first one, a step less, both exchanged."""
     if case.num_rows:
         yield lambda case: rows(case, [*range(case.num_rows)] * 2)
     if case.num_rows > 1:
         yield lambda case: rows(case, [0])
     if case.num_steps > 1:
         yield lambda case: steps(case, 0, case.num_steps - 1)
+    if case.num_rows and case.num_steps and case.lengths is None:  # what is past the end of a row may be NaN
+        yield exchanged
 
 
 def options(target: Subject, case: Case) -> Iterator[Change]:
@@ -118,6 +120,13 @@ def turned_at_the_end(case: Case) -> Case:
         return array
 
     return case.map(lambda name, array: changed(array) if name == largest else array)
+
+
+def exchanged(case: Case) -> Case:
+    """The case with as many steps as it has rows, and as many rows as steps; x has the same numbers in this order."""
+    other = case.replace(x=np.resize(case.x, (case.num_rows, case.num_steps, case.config.input_size)))
+    shapes = state_shapes(other)
+    return other.map(lambda name, array: np.resize(array, shapes[name].sizes) if name in shapes else array)
 
 
 def ends_exchanged(array: np.ndarray) -> np.ndarray:

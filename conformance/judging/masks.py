@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from .transforms import saturated
 CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted; of others it takes two
 # The statements of a case, each after any number of these calls, since what they gave says whether there is one more.
 # Where sizes are not restricted: of masks of two widths, of two masks together, of those of other sizes, and of small
-# ones, how often each number is kept, and how alike calls are in two ways. Else of one width and of two masks together.
-STATEMENTS = max(2 * (2 * APART + 1 + 1 + 3), CALLS * (APART + 1))
+# ones, how often each number is kept, and how alike calls are in two ways; and of runs that are recorded for gradients.
+# Else of one width and of two masks together.
+STATEMENTS = max(2 * (2 * APART + 1 + 1 + 3) + 1, CALLS * (APART + 1))
 # 1 / (1 - p) is a number of few digits in one of them, large in one, and p is no whole number of percents or 256ths in
 # one each.
 PROBABILITIES = (0.25, 0.3125, 0.75, 0.1, 0.9375)
@@ -163,16 +164,33 @@ def drawn_anew(target: Subject, case: Case, kept: np.ndarray, p: float) -> None:
         come_again(kept[0].transpose(order).ravel(), other.transpose(order).ravel(), p, "a call of other sizes")
 
 
-def runs(target: Subject, shown: tuple[Case, float], masks: int, p: float) -> Iterator[np.ndarray]:
-    """Which numbers are let through in each call, without end; their size is judged."""
+def recorded_anew(target: Subject, case: Case, kept: np.ndarray, p: float) -> None:
+    """Fails where two runs that are recorded for gradients have the same mask, though not each call has."""
+
+    def recorded(case: Case) -> Run | None:
+        return recorded_run(target, case, taken(target, cotangents(case)))[1]
+
+    if len(kept) > 1 and target.capabilities.gradients:
+        shown = see_through(case, 1, p, *large(case, case.num_steps + case.num_rows))
+        for one, other in pairwise(islice(runs(target, shown, 1, p, recorded), 2)):
+            come_again(one.ravel(), other.ravel(), p, "the next run that is recorded for gradients")
+
+
+def runs(
+    target: Subject, shown: tuple[Case, float], masks: int, p: float, ask: Callable[[Case], Run | None] | None = None
+) -> Iterator[np.ndarray]:
+    """Which numbers are let through in each call, as long as there are any; their size is judged.
+
+    ask  makes a call in another way; None where it shows no results
+    """
     claimed("output" in target.capabilities.outputs)
     visible, value = shown
     a = target.arithmetic(visible)
     whole = (1 - p) ** -masks  # what is kept is scaled up, once for each mask
     room = a.u * (64 + 4 * a.ka / value) * whole
     claimed(room < whole / 4)  # a tanh that is this rough near zero hides what is dropped
-    while True:
-        yield kept_of(target(visible), value, whole, room, p)
+    while run := (ask or target)(visible):
+        yield kept_of(run, value, whole, room, p)
 
 
 def each_number(target: Subject, case: Case) -> None:

@@ -164,6 +164,25 @@ def saturated(case: Case, **gates: float) -> Case:
     return case.map(change)
 
 
+def with_one_bias(case: Case, kind: str) -> Case:
+    """The case, which has no bias but zeros, with a bias of one gate: of one that no other bias reaches, if there is.
+
+    kind  of the array that holds it; a cell whose gates have none there comes back as it is
+    """
+    c = case.config
+    packed = c.cell.packing(kind)
+    gates = [gate for gate in packed if gate not in c.cell.sums] or list(packed)
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        if not name.startswith(kind) or not gates:
+            return array
+        array = array.copy()
+        array[gate_rows(c, gates[sum(case.x.shape) % len(gates)], name)] = 0.5
+        return array
+
+    return case.map(change)
+
+
 def laid_out(arrays: Iterable[tuple[str, np.ndarray]], first: int) -> Iterator[dict[str, str]]:
     """TURNS memory layouts of each array, by its name: others from array to array, and in all from any first one on."""
     layouts = {name: unusual(array.ndim) for name, array in arrays}

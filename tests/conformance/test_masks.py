@@ -101,6 +101,29 @@ class SameSeed(KeepsToItself):
             np.random.set_state(state)
 
 
+class RecordsTheSame:
+    """Its calls draw anew, and what is recorded for gradients drops the same each time."""
+
+    capabilities = CLAIMS
+
+    def forward(self, case):
+        return reference.forward(case)
+
+    def gradients(self, case, *d):
+        state = np.random.get_state()
+        np.random.seed(0)
+        try:
+            return reference.gradients(case, *d)
+        finally:
+            np.random.set_state(state)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_runs_that_are_recorded_for_gradients_draw_anew_too(seed):
+    [result] = conformance.check(RecordsTheSame, properties=["dropout.mask"], seed=seed, diagnosis=False).results
+    assert result.status == "failed" and "recorded for gradients" in result.message
+
+
 @pytest.mark.parametrize("sizes", [{}, {"batch": (2,), "steps": (3,)}, {"batch": (1,), "num_layers": (3,)}], ids=str)
 @pytest.mark.parametrize("target", [KeepsToItself, SameSeed])
 @pytest.mark.sample(every=2)

@@ -186,6 +186,55 @@ def test_arrays_cut_out_of_wider_ones_are_among_the_memory_layouts(kind):
     assert result.status == "failed"
 
 
+def test_products_that_are_told_apart_without_their_shape_are_found():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",))
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            key = (case.config, *(array.tobytes() for name, array in case.arrays() if name != "h_0"))
+            x = self.kept.setdefault(key, case.x)
+            return reference.forward(case.replace(x=x if x.shape == case.x.shape else np.resize(0 * x, case.x.shape)))
+
+    [result] = conformance.check(Target, properties=["shapes.calls_are_independent"], diagnosis=False).results
+    assert result.status == "failed"
+
+
+def test_steps_and_rows_that_both_lie_backwards_are_found():
+    """The rows of all steps are one after the other, as in plain memory, but from the end to the beginning."""
+
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",))
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            both = case.x.ndim == 3 and max(case.x.strides[:2]) < 0
+            return reference.forward(case.replace(x=case.x[::-1, ::-1]) if both else case)
+
+    [result] = conformance.check(Target, properties=["shapes.memory_layout"], diagnosis=False).results
+    assert result.status == "failed"
+
+
+def test_a_bias_that_counts_beside_others_only_is_found():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("GRU",), no_bias=True)
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            p, c = case.parameters, case.config
+            own = p["bias_hh_l0"][2 * c.hidden_size :] if c.bias else np.zeros(1)
+            others = [p["bias_ih_l0"], p["bias_hh_l0"][: 2 * c.hidden_size]] if c.bias else []
+            if case.num_steps == 1 and own.any() and not any(other.any() for other in others):
+                case = case.map(lambda name, array: 0 * array if name.startswith("bias") else array)
+            return reference.forward(case)
+
+    [result] = conformance.check(Target, properties=["shapes.no_bias"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 def test_one_row_of_many_features_is_found():
     class Target:
         capabilities = conformance.Capabilities(cells=("RNN_TANH",), gradients=True)

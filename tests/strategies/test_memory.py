@@ -72,6 +72,11 @@ def test_steps_of_wider_batches_lie_apart():
     assert relaid(array_of((2, 4, 3)), "columns").strides == (8 * 4 * 4, 8 * 4, 8)
 
 
+def test_an_even_number_of_rows_lies_backwards_as_steps_do():
+    assert relaid(array_of((3, 2, 4)), "negative").strides == (-64, -32, 8)
+    assert relaid(array_of((3, 5, 4)), "negative").strides == (-160, 32, 8)
+
+
 @pytest.mark.parametrize("layout", ["F", "strided", "negative", "wide", "columns", "tall"])
 def test_a_single_number_has_no_layout(layout):
     assert layout_of(relaid(np.ones((1, 1, 1)), layout)) == "C"
