@@ -27,7 +27,7 @@ from conformance.judging.gradients import (
     slope_agrees,
     taken,
 )
-from conformance.judging.history import few_in_turn, right_in_place, with_others
+from conformance.judging.history import FEW, in_turn, right_in_place, with_others
 from conformance.judging.judgement import first, index
 from conformance.judging.masks import gradients_through_masks, passes
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop, right_at_first
@@ -76,7 +76,7 @@ def test_results_own_their_memory(target, case):
 @prop(needs="gradients", about_history=True, models=3)
 def test_calls_are_independent(target, case):
     """No gradient depends on what was called before, forward or back, not even if one thing alone was different."""
-    first, *others = few_in_turn(target, case)
+    first, *others = in_turn(target, case, FEW)
     d = taken(target, cotangents(first))
     before = right_at_first(gradients_right, target, first, d)
     target(first)

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from conformance.judging.history import one_by_one, right_in_place, with_others
+from conformance.judging.history import MANY, in_turn, right_in_place, with_others
 from conformance.judging.properties import agree, applicable, fail, prop, right_at_first, steps_right
 from conformance.judging.transforms import laid_out, part, rows, steps, with_one_bias, without_state
 from reference_rnn import parameter_shapes
@@ -59,7 +59,7 @@ def test_calls_are_independent(target, case):
     """What was called before does not matter, not even if one thing alone was different: weights, a state, lengths."""
     before = target.answer(case)
     right_at_first(steps_right, target.read(case, before))
-    for other in islice(one_by_one(target, case), 1, None):
+    for other in islice(in_turn(target, case, MANY), 1, None):
         steps_right(target(other))
     same_bits(before, target.answer(case))
 

@@ -18,7 +18,9 @@ from .transforms import TURNS, negative, rows, steps, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
-FEW, RARE, SIZES = 5, 2, 1  # cases in a row where each is dear; changes of what not every cell has, and of sizes
+FEW, MANY = 5, 10  # cases in a row where each is dear, and where it is not
+RARE = 2  # of them differ in what not every cell has, and one in so many in a size
+SIZES = 5
 PLAIN = {*map(kind_of, parameter_shapes(Config("RNN_TANH", 1, 1))), "x", "h_0"}  # the arrays that every cell has
 
 
@@ -28,14 +30,14 @@ def one_by_one(target: Subject, case: Case) -> Iterator[Case]:
     return chained(target, case, [turned(*case.parameters), *arrays, *sizes(case), *options(target, case)])
 
 
-def few_in_turn(target: Subject, case: Case) -> Iterator[Case]:
-    """FEW of these cases, others from case to case, among them one of another size and what not every cell has."""
+def in_turn(target: Subject, case: Case, count: int) -> Iterator[Case]:
+    """So many of these cases, others from case to case, among them some of other sizes and what not every cell has."""
     start = sum(case.x.shape)
     arrays = {kind: turned(*names) for kind, names in groups(case).items()}
     rare = [change for kind, change in arrays.items() if kind not in PLAIN]
     rest = [*(change for kind, change in arrays.items() if kind in PLAIN), *options(target, case)]
-    own = [*from_there(rare, start)[:RARE], *from_there(list(sizes(case)), start)[:SIZES]]
-    return islice(chained(target, case, [*own, *from_there(rest, start)]), FEW)
+    own = [*from_there(rare, start)[:RARE], *from_there(list(sizes(case)), start)[: count // SIZES]]
+    return islice(chained(target, case, [*own, *from_there(rest, start)]), count)
 
 
 def chained(target: Subject, case: Case, changes: Iterable[Change]) -> Iterator[Case]:
