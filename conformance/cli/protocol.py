@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,11 +12,13 @@ from conformance.claims.capabilities import COTANGENTS, Capabilities
 from conformance.harness import command
 from conformance.harness.answer import Problem
 from conformance.harness.load import open_target
-from conformance.harness.process import Limits
 from conformance.harness.text import short
 from conformance.judging.gradients import cotangents
 from conformance.trial.options import UsageError
+from conformance.trial.plan import limits_of
 from reference_rnn import Case, Config, parameter_shapes, result_shapes, rounded, state_shapes
+
+from .options import trial_options
 
 SCHEMA = Path(command.__file__).parent / "schemas" / "protocol.json"
 
@@ -34,15 +37,17 @@ def schema():
 
 @protocol.command("check")
 @click.argument("target")
-def check(target):
+@trial_options("call-limit", "memory-limit")
+def check(target, options):
     """Does a command keep to the protocol? TARGET is like "cmd: node my_rnn.js".
 
-    Asks step by step, and says what was wrong with an answer; the numbers are not judged.
+    Asks step by step, and says what was wrong with an answer; the numbers are not judged. To start is a call, too.
     Exit status: 0 it keeps to it, 1 it does not, 2 it could not be started.
     """
     if not target.startswith("cmd:"):
         raise UsageError(f"{target!r} is no command, must be like 'cmd: node my_rnn.js'")
-    opened = open_target(target, limits=Limits())
+    limits = limits_of(options)
+    opened = open_target(target, limits=replace(limits, load=limits.call))
     claims = opened.capabilities
     say(f"start: claims {', '.join(claims.cells)} in {', '.join(claims.dtypes)}")
     try:

@@ -103,6 +103,17 @@ class Channel:
         self.answered = True
         return message
 
+    def held_back(self, whole: Callable[[bytearray], int | None]) -> bytes:
+        """The message that comes as soon as nothing more can be asked, if one does; raises Nonsense like ``whole``."""
+        assert self.process.stdin
+        self.process.stdin.close()
+        until = time.monotonic() + GRACE
+        with contextlib.suppress(Ended):
+            while (size := whole(self.received)) is None and time.monotonic() < until:
+                select.select([self.source], [], [], POLL)
+                self.receive()
+        return bytes(self.received[: size or 0])
+
     def nothing_before(self) -> None:
         """Raises Nonsense if there is an answer before anything was asked."""
         with contextlib.suppress(Ended):  # which is noticed, and its cause found, when an answer is due

@@ -7,6 +7,7 @@ claimed), ``forward``, ``gradients`` and ``stop``. ``schemas/protocol.json`` des
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shlex
@@ -18,7 +19,7 @@ import numpy as np
 from reference_rnn import Case, RecurrenceCase, rounded
 
 from .answer import Answer, Problem
-from .channel import Nonsense
+from .channel import Channel, Nonsense
 from .child import LoadError
 from .files import FileError, refuse_constant, unique
 from .local import Cotangents
@@ -29,6 +30,7 @@ WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 LARGEST_LINE = 2**20  # bytes of a reply without numbers
 LARGEST_NUMBER = 128  # bytes of a number in a reply: room for axes too many, and for blanks
 MOST_AXES = 32
+HELD_BACK = "answered only when its input ended: flush standard output after each line, and read one line at a time"
 RECURRENT = 2  # the schema of requests about recurrences; those about layers do not say theirs
 
 
@@ -56,9 +58,9 @@ class CommandTarget(ProcessTarget):
         reply = self.exchange({"do": "start"}, self.limits.load)
         if isinstance(reply, Problem) and reply.kind == "hang":
             limit = f"{self.limits.load:g} s{self.last_words()}"
-            raise LoadError(
-                f"{self.name} gave no answer to start within {limit}; does it flush standard output after each line?"
-            )
+            held_back = reply.message == HELD_BACK
+            cause = f"it {HELD_BACK}" if held_back else "does it flush standard output after each line?"
+            raise LoadError(f"{self.name} gave no answer to start within {limit}; {cause}")
         if isinstance(reply, Problem):
             raise LoadError(f"{self.name} could not be started: it {reply.message}{self.last_words()}")
         if "error" in reply:
@@ -116,6 +118,14 @@ class CommandTarget(ProcessTarget):
         if not isinstance(reply, dict):
             raise Nonsense(f"answered with {short(reply)}, must be an object")
         return reply
+
+    def stopped(self, channel: Channel, problem: Problem) -> Problem:
+        """What is said of a command that took more than it may: that it had an answer and kept it back, if so."""
+        with contextlib.suppress(Nonsense):
+            if problem.kind == "hang" and (message := channel.held_back(self.whole)):
+                self.read(message)
+                return Problem("hang", HELD_BACK)
+        return problem
 
     def stop(self) -> None:
         """Asks the command to end, and ends it."""

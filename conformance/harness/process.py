@@ -158,7 +158,7 @@ class ProcessTarget:
         except Ended:
             problem = cause_of_death(channel)
         except Stopped as stopped:
-            problem = stopped.problem
+            problem = self.stopped(channel, stopped.problem)
         except Nonsense as nonsense:
             problem = Problem("protocol", str(nonsense))
         except BaseException:
@@ -166,6 +166,10 @@ class ProcessTarget:
             raise
         self.deaths[problem.message] += 1
         self.end()
+        return problem
+
+    def stopped(self, channel: Channel, problem: Problem) -> Problem:
+        """What is said of a process that took more than it may, which still runs."""
         return problem
 
     def hear(self, channel: Channel) -> None:

@@ -194,13 +194,25 @@ def test_a_program_without_cmd_is_told_how(tmp_path):
         open_target(tmp_path / "target")
 
 
-def test_a_command_that_does_not_flush_is_told_so(tmp_path):
-    (tmp_path / "kept.py").write_text("import sys\nout = open(1, 'w')\nfor line in sys.stdin:\n    out.write('{}\\n')")
-    target = f"cmd: {sys.executable} {tmp_path / 'kept.py'}"
-    with pytest.raises(TargetError) as error:
-        open_target(target, limits=Limits(load=2))
-    said = "gave no answer to start within 2 s; does it flush standard output after each line?"
-    assert str(error.value) == f"{target} {said}"
+HELD_BACK = "answered only when its input ended: flush standard output after each line, and read one line at a time"
+
+
+def test_a_command_that_does_not_flush_is_told_so(harness):
+    change = "sys.stdout = open(1, 'w'); print(json.dumps(reply)); continue"
+    done = run("protocol", "check", harness(change), "--call-limit", "2")
+    assert done.returncode == 2 and f"gave no answer to start within 2 s; it {HELD_BACK}" in done.stderr
+
+
+def test_a_command_that_flushes_the_start_alone_is_told_so(harness):
+    change = "if 'output' in reply: sys.stdout = open(1, 'w'); print(json.dumps(reply)); continue"
+    done = run("protocol", "check", harness(change), "--call-limit", "1")
+    assert done.returncode == 1 and f"forward of RNN_TANH: {HELD_BACK}" in done.stdout
+
+
+@pytest.mark.parametrize("end", ["time.sleep(60)", "sys.stdin.read(); print('bye', flush=True)"])
+def test_a_command_that_hangs_is_not_told_that_it_held_something_back(harness, end):
+    with pytest.raises(TargetError, match="to start within 1 s; does it flush standard output after each line"):
+        open_target(harness(f"import time; {end}; sys.exit()"), limits=Limits(load=1))
 
 
 def test_the_protocol_is_checked_step_by_step(harness):
