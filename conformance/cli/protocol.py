@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 import numpy as np
 
 from conformance.claims.capabilities import COTANGENTS, Capabilities
+from conformance.diagnosis.digits import few_digits
 from conformance.harness import command
 from conformance.harness.answer import Problem
 from conformance.harness.load import open_target
@@ -17,6 +19,7 @@ from conformance.judging.gradients import cotangents
 from conformance.trial.options import UsageError
 from conformance.trial.plan import limits_of
 from reference_rnn import Case, Config, parameter_shapes, result_shapes, rounded, state_shapes
+from reference_rnn import forward as reference
 
 from .options import trial_options
 
@@ -41,7 +44,8 @@ def schema():
 def check(target, options):
     """Does a command keep to the protocol? TARGET is like "cmd: node my_rnn.js".
 
-    Asks step by step, and says what was wrong with an answer; the numbers are not judged. To start is a call, too.
+    Asks step by step, and says what was wrong with an answer; of the numbers, only whether they have digits enough. To
+    start is a call, too.
     Exit status: 0 it keeps to it, 1 it does not, 2 it could not be started.
     """
     if not target.startswith("cmd:"):
@@ -85,11 +89,16 @@ def small(cell: str, claims: Capabilities) -> Case:
         cell, size("input_size", 2), size("hidden_size", 2), size("num_layers", 1), claims.bidirectional == "only",
         claims.no_bias != "only", dtype=claims.dtypes[0],
     )  # fmt: skip
-    x = np.full((sizes.get("steps", 3), sizes.get("batch", 2), config.input_size), 0.5)
-    case = Case(config, {}, rounded(x, config.dtype))
-    parameters = {name: np.full(s.sizes, 0.25, config.numpy_dtype) for name, s in parameter_shapes(config).items()}
-    states = {name: np.zeros(s.sizes, config.numpy_dtype) for name, s in state_shapes(case).items() if name != "x"}
+    x = (sizes.get("steps", 3), sizes.get("batch", 2), config.input_size)
+    case = Case(config, {}, numbers(x, config))
+    parameters = {name: numbers(s.sizes, config) for name, s in parameter_shapes(config).items()}
+    states = {name: numbers(s.sizes, config) for name, s in state_shapes(case).items() if name != "x"}
     return case.replace(parameters=parameters, **(states if claims.initial_state else {}))
+
+
+def numbers(sizes, config):
+    """Positive numbers, no two alike: what is made of them takes all digits that there are."""
+    return rounded(np.linspace(1 / 7, 3 / 7, math.prod(sizes)).reshape(sizes), config.dtype)
 
 
 def forward(target, case):
@@ -98,7 +107,9 @@ def forward(target, case):
     if answer.problem:
         return answer.problem.message
     shown = target.capabilities.outputs
-    return shapes(answer.arrays, {name: shape.sizes for name, shape in result_shapes(case).items() if name in shown})
+    wanted = {name: shape.sizes for name, shape in result_shapes(case).items() if name in shown}
+    right = dict(reference(case).items())
+    return shapes(answer.arrays, wanted) or few_digits([(answer.arrays, right)], case.config.dtype)
 
 
 def gradients(target, case):

@@ -1,8 +1,8 @@
 """Measured, not looked up: what experiments on a target show, where no known mistake gives its numbers.
 
-What a step reads comes first, since the other experiments build on it; then how many bits are kept; then the curves
-of the activations; then what larger networks read. The first that shows something is the answer. About a target that
-is right none says anything.
+That results have few decimal digits shows in the answers that are there. What a step reads is the first experiment,
+since the others build on it; then how many bits are kept; then the curves of the activations; then what larger networks
+read. The first that shows something is the answer. About a target that is right none says anything.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from reference_rnn import Cell
 
 from .asking import Bench
 from .curves import curves
+from .digits import few_digits
 from .history import history
 from .influence import MORE, ONE_STEP, independent, influence
 from .precision import precision
-from .probes import Answered
+from .probes import Answered, Arrays
 from .work import Deadline, Work
 
 MOST = 3  # sentences about one cell
@@ -51,11 +52,22 @@ def measured(
     found: Sentences = {}
     leads = {}
     for cell, dtype in wrong.items():
+        if said := few_digits(results_of(answered, cell, dtype), dtype):  # all that is measured would be so, too
+            found.setdefault(("digits", said), []).append(cell)
+            continue
         bench = Bench(subject, cell, dtype, Work(calls, deadline))
         for kind, sentence in shown(bench, AFTER_OTHERS if alone else EXPERIMENTS):
             found.setdefault((kind, sentence), []).append(cell)
         leads[cell] = bench.leads
     return found, leads
+
+
+def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator[tuple[Arrays, Arrays]]:
+    """What a cell gives in a dtype, each result beside what is right."""
+    for one in answered:
+        config = one.probe.case.config
+        if one.given is not None and one.probe.d is None and (config.cell, config.dtype) == (cell, dtype):
+            yield one.given, one.expected
 
 
 def findings_of(sentences: Sentences, answered: Sequence[Answered]) -> Iterator[Finding]:

@@ -241,6 +241,13 @@ def test_what_is_printed_before_each_answer_does_not_keep_later_steps_from_being
     assert done.stdout.endswith("\n2 of 5 answers were wrong\n")
 
 
+def test_too_few_digits_are_said(harness):
+    change = "reply = json.loads(json.dumps(reply), parse_float=lambda text: round(float(text), 6))"
+    done = run("protocol", "check", harness(change))
+    said = "results have 6 decimal places only; where they are printed, float64 takes 17 significant digits (%.17g)"
+    assert done.returncode == 1 and f"forward of RNN_TANH: {said}" in done.stdout
+
+
 def test_only_commands_have_a_protocol():
     done = run("protocol", "check", "my_rnn.py")
     assert done.returncode == 2 and "'my_rnn.py' is no command, must be like 'cmd: node my_rnn.js'" in done.stderr

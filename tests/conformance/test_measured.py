@@ -12,10 +12,12 @@ from conformance.adapters.reference import as_case
 from conformance.chapters import catalogue
 from conformance.diagnosis.asking import Bench
 from conformance.diagnosis.diagnosis import diagnose
+from conformance.diagnosis.digits import few_digits
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.history import history
 from conformance.diagnosis.influence import ONE_STEP, influence
-from conformance.diagnosis.measured import shown
+from conformance.diagnosis.measured import results_of, shown
+from conformance.diagnosis.probes import answers
 from conformance.diagnosis.settings import settings
 from conformance.diagnosis.work import DEAR_EXPERIMENTS, EXPERIMENTS, Work
 from conformance.faults import FAULTS
@@ -378,6 +380,77 @@ def test_nothing_is_said_about_what_is_right(path):
     calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
     for number, cell in enumerate(claims.cells[-2:]):
         assert said(path, cell, claims.dtypes[number % len(claims.dtypes)], calls) == (set(), [])
+
+
+def printed(style):
+    """Results as they are read again where they were printed in a style of C."""
+    return lambda case, result: result.map(
+        lambda _, array: np.array([float(style % n) for n in array.flat]).reshape(array.shape)
+    )
+
+
+PRINTED = {
+    (
+        "%f",
+        "float32",
+    ): "results have 6 decimal places only; where they are printed, float32 takes 9 significant digits (%.9g)",
+    (
+        "%.6g",
+        "float32",
+    ): "results have 6 significant digits only; where they are printed, float32 takes 9 significant digits (%.9g)",
+    (
+        "%.6g",
+        "float64",
+    ): "results have 6 significant digits only; where they are printed, float64 takes 17 significant digits (%.17g)",
+    (
+        "%.2f",
+        "float16",
+    ): "results have 2 decimal places only; where they are printed, float16 takes 5 significant digits (%.5g)",
+}
+
+
+@pytest.mark.parametrize(("style", "dtype"), PRINTED)
+def test_too_few_digits_are_told_from_wrong_arithmetic(style, dtype):
+    assert digits_said(planted(told=printed(style), dtypes=(dtype,))) == {PRINTED[style, dtype]}
+
+
+def test_too_few_digits_are_in_the_diagnosis():
+    target = planted(told=printed("%f"), max_layers=1, bidirectional=False)
+    found = check(target, properties=["equivalence.steps"]).diagnosis
+    said = f"RNN_TANH: {PRINTED['%f', 'float32']}"
+    assert [(one.fault, one.title) for one in found] == [("measured.digits", said)]
+
+
+ENOUGH_DIGITS = {
+    "printed with 9": planted(told=printed("%.9g"), dtypes=("float32",)),
+    "printed with 17": planted(told=printed("%.17g"), dtypes=("float64",)),
+    "six bits, which are six decimal places": planted(told=lambda _, r: r.map(lambda _, a: np.round(a * 64) / 64)),
+    "all zero": planted(told=lambda _, r: r.map(lambda _, a: 0 * a)),
+    "all a tenth": planted(told=lambda _, r: r.map(lambda _, a: 0 * a + 0.1)),
+    "wrong": planted(without("bias_ih")),
+}
+
+
+@pytest.mark.parametrize("target", ENOUGH_DIGITS.values(), ids=ENOUGH_DIGITS)
+def test_nothing_is_said_of_digits_that_are_enough(target):
+    assert digits_said(target) == set()
+
+
+@pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
+@pytest.mark.sample(every=8)
+def test_nothing_is_said_of_the_digits_of_what_is_right(path):
+    assert digits_said(path) == set()
+
+
+def digits_said(target):
+    """What is said of the digits of a target's answers to the probes, cell by cell."""
+    opened = open_target(target, in_process=True)
+    try:
+        answered = answers(Subject(opened, anew=True), Work(120))
+    finally:
+        opened.stop()
+    asked = {(one.probe.case.config.cell, one.probe.case.config.dtype) for one in answered}
+    return {few_digits(results_of(answered, cell, dtype), dtype) for cell, dtype in asked} - {None}
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
