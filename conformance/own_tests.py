@@ -94,6 +94,7 @@ class OwnTrial:
         self.plan = Plan.of(chosen, catalogue).with_stored_baseline(target)
         self.held: Target | None = None
         self.refusal = ""
+        self.told_by = ""  # the property whose item says it
         self.deadline: float | None = None
 
     @property
@@ -179,12 +180,23 @@ class Check:
         try:
             self.events.extend(self.trial.judged(self.id))
         except TargetError as error:
-            self.is_not_judged(str(error))
+            self.is_refused(str(error))
         except Interrupted as interruption:
             self.is_not_judged(f"interrupted by {interruption}")
         last = self.events[-1]
         assert isinstance(last, FailureFound | Judged)
         tell(self.trial.plan, last.result)
+
+    def is_refused(self, why: str) -> None:
+        """Like ``is_not_judged``, but a reason that all items share is said by the first of them; the others skip."""
+        __tracebackhide__ = True
+        self.trial.told_by = self.trial.told_by or self.id
+        try:
+            self.is_not_judged(why)
+        except PropertyFailed:
+            if self.trial.told_by == self.id:
+                raise
+            pytest.skip(f"not judged: the target could not be loaded, see {self.trial.told_by}")
 
     def is_not_judged(self, why: str) -> None:
         """Raises PropertyFailed with the reason, which its result has, too; unless a failure had been found already."""
@@ -193,7 +205,7 @@ class Check:
         if not (self.events and isinstance(self.events[-1], FailureFound)):
             statement = self.trial.plan.properties[self.id].statement
             self.events.append(Judged(PropertyResult(self.id, "inconclusive", statement, message=why)))
-            raise PropertyFailed(f"{self.id} could not be judged: {why}")
+            raise PropertyFailed(f"{self.id} could not be judged: {why}") from None
 
 
 def tell(plan: Plan, result: PropertyResult) -> None:
