@@ -55,10 +55,11 @@ def parametrize(target: Any, **options: Any) -> pytest.MarkDecorator:
 
     ``check()`` raises AssertionError with the report where the property does not hold, and skips what is not claimed.
     Ids are those of the properties. The target is called in this process unless ``in_process=False``. What is expected
-    to fail is ``xfail(strict)``, so that ``strict`` is on then. The report, with one diagnosis of all failures, is
-    in pytest's summary. ``time_limit`` is for all items together, in each process of pytest; items that it leaves no
-    time for fail. ``forbid`` needs ``in_process=False``. Raises UsageError for what cannot be asked, as a time limit
-    where there is no alarm: on Windows, or in another thread than the main one.
+    to fail is ``xfail(strict)``, so that ``strict`` is on then; of a chapter that is, one must fail, and others may
+    hold. The report, with one diagnosis of all failures, is in pytest's summary. ``time_limit`` is for all items
+    together, in each process of pytest; items that it leaves no time for fail. ``forbid`` needs ``in_process=False``.
+    Raises UsageError for what cannot be asked, as a time limit where there is no alarm: on Windows, or in another
+    thread than the main one.
 
     >>> import conformance
     >>> @conformance.parametrize("my_rnn.py", seed=3)
@@ -68,8 +69,9 @@ def parametrize(target: Any, **options: Any) -> pytest.MarkDecorator:
     trial = OwnTrial(target, options)
     items = []
     for id in trial.plan.properties:
-        expected = [one for one in trial.plan.expected if one.property == id]
-        marks = [pytest.mark.xfail(raises=ExpectedFailure, strict=True, reason=one.reason) for one in expected[:1]]
+        expected = [one for one in trial.plan.expected if id in one.among]
+        strict = any(len(one.among) == 1 for one in expected)
+        marks = [pytest.mark.xfail(raises=ExpectedFailure, strict=strict, reason=one.reason) for one in expected[:1]]
         items.append(pytest.param(Check(trial, id), id=id, marks=marks))
     return pytest.mark.parametrize(ARGUMENT, items)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 from conformance.judging.properties import Property
@@ -29,11 +29,12 @@ class Names:
         self.said[f"{name} is called {now} now; the old name is accepted until the next release"] = None
         return now
 
-    def known(self, name: str, others: Collection[str] = ()) -> str:
-        """The same; raises UsageError if it is the name of nothing. others: what may be named besides."""
+    def among(self, name: str) -> tuple[str, ...]:
+        """The properties that a name stands for: one, or all of a chapter. Raises UsageError if there is none."""
         now = self.current(name)
-        known("property", now, [*others, *self.properties])
-        return now
+        chapters = dict.fromkeys(id.partition(".")[0] for id in self.properties)
+        known("property", now, [*chapters, *self.properties])
+        return tuple(id for id in self.properties if now in (id, id.partition(".")[0]))
 
     def keyed(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """What is kept by property, by today's names."""

@@ -42,15 +42,12 @@ class Plan:
         """The plan for some options; raises UsageError if they name what does not exist."""
         everything = catalogue()
         names = Names(everything)
-        chapters = dict.fromkeys(id.partition(".")[0] for id in everything)
-        asked = {names.known(name, chapters) for name in options.properties}
+        asked = {id for name in options.properties for id in names.among(name)}
         for name in options.require:
             known("capability", name, capability_names())
-        chosen = {
-            id: prop for id, prop in everything.items() if not asked or id in asked or id.partition(".")[0] in asked
-        }
+        chosen = {id: prop for id, prop in everything.items() if not asked or id in asked}
         listed = read(options.expected_failures, names) if options.expected_failures else []
-        expected = [one for one in listed if one.property in chosen]
+        expected = [one for one in listed if one.is_about(chosen)]
         return cls(options, catalogue, chosen, expected, len(chosen), names)
 
     def with_stored_baseline(self, target: Any) -> Plan:
@@ -79,11 +76,11 @@ class Plan:
     def only(self, ids: Collection[str]) -> Plan:
         """The plan for some of the properties; what each may take stays the same."""
         chosen = {id: prop for id, prop in self.properties.items() if id in ids}
-        return replace(self, properties=chosen, expected=[one for one in self.expected if one.property in chosen])
+        return replace(self, properties=chosen, expected=[one for one in self.expected if one.is_about(chosen)])
 
     def expects(self, event: FailureFound | Judged) -> bool:
         """Whether a failure is known; one whose counterexample is not small yet may be any that is."""
-        mine = [one for one in self.expected if one.property == event.result.id]
+        mine = [one for one in self.expected if event.result.id in one.among]
         if self.baseline and self.baseline.may_expect(event.result.id, self.options.strict):
             return True
         return bool(mine) if isinstance(event, FailureFound) else any(one.fits(event.result) for one in mine)

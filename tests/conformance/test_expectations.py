@@ -11,7 +11,11 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from conformance.chapters import catalogue
+from conformance.events import PropertyResult
 from conformance.report import html
+from conformance.trial.expectations import apply, read
+from conformance.trial.names import Names
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 WRONG = Path(__file__).parent.parent / "targets" / "wrong"
@@ -52,6 +56,41 @@ def test_what_was_expected_to_fail_and_did_not_is_said(run, tmp_path):
     said = "equivalence.steps was expected to fail and did not (it was never carried on)"
     assert done.returncode == 0 and f"note         {said}" in done.stdout
     assert strict.returncode == 1 and said in strict.stdout
+
+
+EQUIVALENCE = [id for id in catalogue() if id.startswith("equivalence.")]
+
+
+@pytest.mark.parametrize(
+    ("entries", "failed", "left", "said"),
+    [
+        (["equivalence"], EQUIVALENCE[:2], [], []),
+        (["equivalence"], [EQUIVALENCE[0], "shapes.dtype"], ["shapes.dtype"], []),
+        (["equivalence"], [], [], ["equivalence was expected to fail and did not (sin)"]),
+        (["equivalence", EQUIVALENCE[1]], EQUIVALENCE[1:2], [], []),
+        (
+            ["equivalence", EQUIVALENCE[1]],
+            EQUIVALENCE[:1],
+            [],
+            [f"{EQUIVALENCE[1]} was expected to fail and did not (sin)"],
+        ),
+    ],
+)
+def test_of_a_chapter_that_is_expected_to_fail_one_must(tmp_path, entries, failed, left, said):
+    known = tmp_path / "known.toml"
+    known.write_text("".join(f'[[expected]]\nproperty = "{name}"\nreason = "sin"\n' for name in entries))
+    results = [PropertyResult(id, "failed" if id in failed else "passed", "") for id in (*EQUIVALENCE, "shapes.dtype")]
+    assert apply(read(known, Names(catalogue())), results) == said
+    assert [result.id for result in results if result.status == "failed"] == left
+
+
+def test_a_chapter_can_be_expected(run, tmp_path):
+    (tmp_path / "known.toml").write_text(KNOWN.replace(".steps", ""))
+    words = ("--property", "equivalence", "--expected-failures", "known.toml", "--strict", "--no-diagnosis")
+    done = run("check", "wrong.py", *words)
+    assert done.returncode == 0 and "failed as expected" in done.stdout, done.stdout + done.stderr
+    assert run("check", "right.py", *words).returncode == 1
+    assert run("check", "right.py", *FEW, *words[2:]).returncode == 0  # what was left out may fail
 
 
 def test_one_counterexample_can_be_expected(run, tmp_path):

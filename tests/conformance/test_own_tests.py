@@ -143,6 +143,17 @@ def test_what_is_expected_to_fail(run):
     assert own()["reasons"][0].startswith("equivalence.steps was expected to fail and did not")
 
 
+def test_of_a_chapter_that_is_expected_to_fail_an_item_may_hold(run):
+    expected("time")
+    options = "properties=['time'], expected_failures='known.toml', json='own.json', diagnosis=False"
+    done = run(options=options, change=WRONG)
+    outcomes = done.parseoutcomes()
+    assert done.ret == 0 and outcomes["xfailed"] and outcomes["xpassed"] and "failed" not in outcomes
+    assert own()["verdict"] == "conforms"
+    done = run(options=options)
+    assert done.ret == 1 and own()["reasons"] == ["time was expected to fail and did not (as documented)"]
+
+
 def test_a_failure_on_another_case_than_the_expected_one_is_no_expected_failure(run, right):
     Path("other.py").write_text(right.replace('+ p["bias_hh_l0"]', ""))
     assert conformance.check("other.py", properties=["equivalence.steps"], diagnosis=False).status == 1
