@@ -136,7 +136,7 @@ class Search:
     def again(self, leads: Sequence[Fault]) -> Faults:
         """The same with as much work again, and with mistakes that nobody has written down."""
         self.work = Work(self.budget, self.work.deadline)
-        return self.climb(leads)
+        return self.climb(leads) if self.end(()) != self.top else ()
 
     def climb(self, likely: Sequence[Fault]) -> Faults:
         """The mistakes, none of which depends on the calls before, that give all answers, one found after another."""
@@ -159,6 +159,8 @@ class Search:
         """One of some mistakes that gives all answers, with no other beside it but a habit; () if none does."""
         self.work = Work(TRIES * len(leads), self.work.deadline)
         at = self.end(())
+        if at == self.top:  # no mistake is needed to give what is wrong by so little
+            return ()
         habits: list[Faults] = [(), (HABIT,)] if any(a.probe.case.lengths is not None for a in self.climbed) else [()]
         for begun in habits:
             for fault in leads:

@@ -421,6 +421,12 @@ def test_too_few_digits_are_in_the_diagnosis():
     assert [(one.fault, one.title) for one in found] == [("measured.digits", said)]
 
 
+def test_results_that_are_wrong_by_so_little_that_no_mistake_is_needed_are_diagnosed():
+    target = planted(told=lambda _, r: r.map(lambda _, a: np.round(a, 2)), dtypes=("float16",))
+    (found,) = diagnose(open_target(target), catalogue()).findings
+    assert found.title == f"RNN_TANH: {PRINTED['%.2f', 'float16']}"
+
+
 ENOUGH_DIGITS = {
     "printed with 9": planted(told=printed("%.9g"), dtypes=("float32",)),
     "printed with 17": planted(told=printed("%.17g"), dtypes=("float64",)),
