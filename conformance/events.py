@@ -49,6 +49,7 @@ class Finding:
 
     explains, telling  how many of the answers that are wrong it explains, and how many are wrong
     together           other faults that it needs for that
+    hint               the title without what is right, where the title says that
     """
 
     fault: str
@@ -60,6 +61,7 @@ class Finding:
     exact: bool = True
     together: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    hint: str = ""
 
 
 @dataclass

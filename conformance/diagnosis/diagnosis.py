@@ -294,5 +294,6 @@ def without_numbers(message: str) -> str:
 def finding_of(fault: Fault, explains: int, telling: int, exact: bool) -> Finding:
     """What is said about a fault."""
     return Finding(
-        fault.id, fault.title, fault.patch(), explains, telling, fault.fault_class, exact, seen=list(fault.seen)
-    )
+        fault.id, fault.title, fault.patch(), explains, telling, fault.fault_class, exact, seen=list(fault.seen),
+        hint=fault.hint,
+    )  # fmt: skip

@@ -118,9 +118,9 @@ def explains(mistake: Mistake, answered: Sequence[Answered]) -> bool:
 
 def finding(mistake: Mistake, where: Mapping[str, int], modes: int) -> Finding:
     """A mistake as a report has it.  where: how many wrong answers it explains there"""
-    title = mistake.title if len(where) == modes else f"{mistake.title}, {' and '.join(where)} only"
-    wrong = sum(where.values())
-    return Finding(mistake.id, title, mistake.patch, wrong, wrong, "carried-state")
+    only = "" if len(where) == modes else f", {' and '.join(where)} only"
+    wrong, hint = sum(where.values()), mistake.hint and mistake.hint + only
+    return Finding(mistake.id, mistake.title + only, mistake.patch, wrong, wrong, "carried-state", hint=hint)
 
 
 def told(answered: Sequence[Answered]) -> str:

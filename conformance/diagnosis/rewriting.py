@@ -69,6 +69,7 @@ RELAID = ("{e}[:, ::-1]", "{e}[::-1]", "np.roll({e}, 1, 0)", "np.roll({e}, -1, 0
 class Rewritten:
     """A text in which one line is another: the line it was, the line it becomes, and what stands where what should.
 
+    shown  the former as a hint has it: with an ellipsis for what is right in it
     where  what that stands in, in words
     """
 
@@ -76,6 +77,7 @@ class Rewritten:
     new: str
     theirs: str
     mine: str
+    shown: str
     where: str = ""
 
     @property
@@ -86,8 +88,10 @@ class Rewritten:
 
     def filled(self, values: dict[str, float]) -> Rewritten:
         """The same with numbers for what was fitted."""
-        theirs = ast.unparse(Fill(values).visit(ast.parse(self.theirs, mode="eval")))
-        return replace(self, new=self.new.replace(self.theirs, f"({theirs})"), theirs=theirs)
+        theirs, shown = (
+            ast.unparse(Fill(values).visit(ast.parse(text, mode="eval"))) for text in (self.theirs, self.shown)
+        )
+        return replace(self, new=self.new.replace(self.theirs, f"({theirs})"), theirs=theirs, shown=shown)
 
 
 class Fill(ast.NodeTransformer):
@@ -167,10 +171,12 @@ def fitting(cell: Cell, steps: Sequence[Step]) -> Iterator[Fault]:
 
 def fault_of(cell: Cell, candidate: Rewritten, number: int) -> Fault:
     """A rewritten text as a fault."""
-    title = f"{candidate.theirs} stands where {candidate.mine} should{candidate.where} ({cell})"
+    where = f"{candidate.where} ({cell})"
+    title = operators.stands(candidate.theirs, candidate.mine, where)
+    hint = operators.stands(candidate.shown, where=where)
     function = cell if cell.own else cell.step.__name__
     id = f"rewritten-{cell.lower().replace('_', '-')}-{number}"
-    return Fault(id, title, "cell-variant", function, candidate.old, candidate.new, (operators.STEPS,))
+    return Fault(id, title, "cell-variant", function, candidate.old, candidate.new, (operators.STEPS,), hint=hint)
 
 
 def fitted(cell: Cell, candidate: Rewritten, steps: Sequence[Step]) -> dict[str, float] | None:
@@ -228,11 +234,11 @@ def candidates(cell: Cell) -> list[Rewritten]:
     found = [*parameters(cell, packing), *inputs(cell, packing)]
     for number, line in enumerate(lines):
         known = operators.values(cell, lines[:number])
+        where = f" in {operators.place_of(line)}"
         for node, text, with_text in operators.places(line):
-            if read(cell, node, known):
-                where = f" in {operators.place_of(line)}"
-                found += [Rewritten(line, with_text(new), new, text, where) for new in forms(text, known)]
-            found += [Rewritten(line, with_text(new), new, text) for new in past(cell, node)]
+            both = zip(forms(text, known), forms(shown(node), known)) if read(cell, node, known) else ()
+            for new, told in (*both, *past(cell, node)):
+                found.append(Rewritten(line, with_text(new), new, text, told, where))
     return sorted(found, key=lambda candidate: len(candidate.unknowns))
 
 
@@ -242,6 +248,11 @@ def read(cell: Cell, node: ast.expr, known: Sequence[str]) -> bool:
         return node.id in (*known, arguments(cell)[0])
     parameter = isinstance(node, ast.Attribute) and node.attr in operators.WEIGHTS
     return parameter or isinstance(node, ast.Call | ast.BinOp)
+
+
+def shown(node: ast.expr) -> str:
+    """What is shown of a value by which it is known: a name, and nothing of what is computed."""
+    return ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else "..."
 
 
 def forms(text: str, known: Sequence[str]) -> Iterator[str]:
@@ -256,15 +267,17 @@ def forms(text: str, known: Sequence[str]) -> Iterator[str]:
             yield form.format(e=text)
 
 
-def past(cell: Cell, node: ast.expr) -> Iterator[str]:
-    """An activation of which a term goes past it."""
+def past(cell: Cell, node: ast.expr) -> Iterator[tuple[str, str]]:
+    """An activation of which a term goes past it, and what is shown of that."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in operators.ACTIVATIONS:
         inner = ", ".join(ast.unparse(argument) for argument in node.args)
         x, h, *_ = arguments(cell)
         for gate in operators.gate_names(cell):
             products = f"linear({x}, {gate}.W_ih, {gate}.b_ih)", f"linear({h}, {gate}.W_hh, {gate}.b_hh)"
             for term in (f"{gate}.b_ih", f"{gate}.b_hh", *products):
-                yield from (form.format(f=node.func.id, e=inner, t=term) for form in PAST)
+                told = shown(ast.parse(term, mode="eval").body)
+                for form in PAST:
+                    yield form.format(f=node.func.id, e=inner, t=term), form.format(f=node.func.id, e="...", t=told)
 
 
 def parameters(cell: Cell, packing: str) -> Iterator[Rewritten]:
@@ -275,7 +288,7 @@ def parameters(cell: Cell, packing: str) -> Iterator[Rewritten]:
         for form in ("(A * {e})", "({e} + B)", *SHORTER, *(RELAID if kind.startswith("weight") else RELAID[1:4])):
             new = form.format(e=text)
             line = packing.replace(f"by_gate({p})", f"by_gate({p}.replace({kind}={new}))")
-            yield Rewritten(packing, line, new, text)
+            yield Rewritten(packing, line, new, text, new)
 
 
 def inputs(cell: Cell, packing: str) -> Iterator[Rewritten]:
@@ -284,4 +297,4 @@ def inputs(cell: Cell, packing: str) -> Iterator[Rewritten]:
         clipped = (form for form in FORMS if "clip" in form)
         for form in ("(A * {e})", "({e} + B)", "tanh({e})", "relu({e})", *clipped, *SHORTER, *RELAID):
             new = form.format(e=name)
-            yield Rewritten(packing, f"{packing}\n    {name} = {new}", new, name, " in all equations")
+            yield Rewritten(packing, f"{packing}\n    {name} = {new}", new, name, new, " in all equations")

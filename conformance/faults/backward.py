@@ -48,7 +48,8 @@ def backward(cell: Cell) -> dict[str, Fault]:
     seen, found = {answer(FaultyReference(), case)}, dict[str, Fault]()
     for number, (function, change) in enumerate(changes_of(cell)):
         id = f"{cell.lower().replace('_', '-')}.back.{change.operator}.{number}"
-        fault = Fault(id, f"{change.title} ({cell})", "back-propagation", function, change.old, change.new, (BPTT,))
+        title, hint = change.told(f" ({cell})")
+        fault = Fault(id, title, "back-propagation", function, change.old, change.new, (BPTT,), hint=hint)
         given = answer_with(fault, case)
         if given and given not in seen:
             found[id] = fault
@@ -115,8 +116,9 @@ def products(cell: Cell, line: str, known: list[str]) -> Iterator[Change]:
                 right = f"lambda d, {', '.join(f'{n}={n}' for n in names_in(mine))}: d * {own}"
                 ways = [f"({one}, {times})", f"({two}, {right})"]
                 title = f"the gradient of {one} in {text} is multiplied by {said}, not by {two}"
+                hint = f"the gradient of {one} in {place_of(line)} is multiplied by {said}"
                 changed = f"passed_back({text}, {', '.join(ways[k] for k in way)})"
-                yield Change("factor", title, line, with_text(changed))
+                yield Change("factor", title, line, with_text(changed), hint)
 
 
 def assigned_again(cell: Cell, line: str) -> list[str]:
@@ -143,7 +145,8 @@ def mixtures(line: str) -> Iterator[Change]:
                 said = factor.replace(".value", "")
                 told = ", ".join(f"({name}, lambda d, {z}={z}, {n}={n}, {h}={h}: d * {ways[name]})" for name in ways)
                 title = f"the gradient of {operand} in {text} is multiplied by {said}"
-                yield Change("share", title, line, with_text(f"passed_back({text}, {told})"))
+                hint = f"the gradient of {operand} in {place_of(line)} is multiplied by {said}"
+                yield Change("share", title, line, with_text(f"passed_back({text}, {told})"), hint)
 
 
 def slopes(line: str) -> Iterator[Change]:

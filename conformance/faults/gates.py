@@ -86,11 +86,13 @@ FAULTS = [
     Fault(
         "reset-is-update-after", "the update gate stands where the reset gate should (GRU, reset after)", "reset-gate",
         "gru", AFTER, AFTER.replace("r * q", "z * q"), (STEPS, "gates.reset_gate_hides_the_state"),
+        hint="the update gate stands where another one should (GRU, reset after)",
     ),
     Fault(
         "reset-is-update-before", "the update gate stands where the reset gate should (GRU, reset before)",
         "reset-gate", "gru_reset_before", BEFORE, BEFORE.replace("r * h", "z * h"),
         (STEPS, "gates.reset_gate_hides_the_state"),
+        hint="the update gate stands where another one should (GRU, reset before)",
     ),
     *both(
         "input-bias-zrn", "b_ih alone has its gates in the order z, r, n", "gate-order", RZN,

@@ -289,7 +289,7 @@ FAULTS = [
         "z_n = affine(x, N.W_ih, r * h, passed_back(N.W_hh), N.b_ih, passed_back(N.b_hh))\n"
         "    of_h = linear(passed_back(h), N.W_hh, N.b_hh)\n"
         "    n = tanh(passed_back(z_n, (z_n, lambda d: d), (of_h, lambda d: d)))",
-        (BPTT, ONE),
+        (BPTT, ONE), hint="the gradient of W_hn multiplies h alone",
     ),
     Fault(
         "forget-slope-missing", "the forget gate stands in for its slope", "back-propagation", "lstm",
@@ -316,7 +316,7 @@ FAULTS = [
         HIDDEN,
         "y = tanh(c)\n"
         "    h = passed_back(o * y, (o, lambda d: d * c.value), (y, lambda d: d * o.value))",
-        (BPTT, ONE),
+        (BPTT, ONE), hint="the gradient of the output gate multiplies c",
     ),
     Fault(
         "gates-of-one-delta", "input and output gate have the delta of the forget gate", "back-propagation", "lstm",

@@ -31,12 +31,20 @@ DRAWS, SIZE = 4, 4  # of the search for a case that tells a mistake apart
 
 @dataclass(frozen=True)
 class Change:
-    """One place of a text changed: the line it was, the line it becomes, and what somebody did there."""
+    """One place of a text changed: the line it was, the line it becomes, and what somebody did there.
+
+    hint: the title without what is right, where the title says that
+    """
 
     operator: str
     title: str
     old: str
     new: str
+    hint: str = ""
+
+    def told(self, where: str) -> tuple[str, str]:
+        """The title and the hint, each with where it is at the end."""
+        return self.title + where, self.hint and self.hint + where
 
 
 @lru_cache(maxsize=64)
@@ -81,7 +89,8 @@ def fault_of(cell: Cell, change: Change, number: int) -> Fault:
     """A change as a fault."""
     function = cell if cell.own else cell.step.__name__
     id = f"{cell.lower().replace('_', '-')}.{change.operator}.{number}"
-    return Fault(id, f"{change.title} ({cell})", "cell-variant", function, change.old, change.new, (STEPS,))
+    title, hint = change.told(f" ({cell})")
+    return Fault(id, title, "cell-variant", function, change.old, change.new, (STEPS,), hint=hint)
 
 
 @np.errstate(all="ignore")
@@ -194,13 +203,15 @@ def exchanged(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
                 for kind in kinds:
                     half = cell.packing({"W_ih": "weight_ih", "b_ih": "bias_ih"}.get(kind, "weight_hh"))
                     if gate in half and (other := f"{letter}.{kind}") != text:
-                        title = f"{parameter(gate, kind)} stands where {called(cell, node, text)} should"
-                        yield Change("exchange", title, line, with_text(other))
+                        theirs, right = parameter(gate, kind), called(cell, node, text)
+                        hint = stands(theirs, where=f" in {place_of(line)}")
+                        yield Change("exchange", stands(theirs, right), line, with_text(other), hint)
         elif isinstance(node, ast.Name) and node.id in known:
             for other in known:
                 if other != node.id:
-                    title = f"{other} stands where {node.id} should in {place_of(line)}"
-                    yield Change("exchange", title, line, with_text(other))
+                    where = f" in {place_of(line)}"
+                    title, hint = stands(other, node.id, where), stands(other, where=where)
+                    yield Change("exchange", title, line, with_text(other), hint)
 
 
 def transposed(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
@@ -219,9 +230,8 @@ def activated(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
             yield Change("activation", f"{said} is not applied", line, with_text(f"({inner})"))
             for other, name in ACTIVATIONS.items():
                 if other != node.func.id:
-                    yield Change(
-                        "activation", f"{name} stands where {said} should", line, with_text(f"{other}({inner})")
-                    )
+                    hint = stands(name, where=f" in {place_of(line)}")
+                    yield Change("activation", stands(name, said), line, with_text(f"{other}({inner})"), hint)
 
 
 def inverted(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
@@ -230,8 +240,8 @@ def inverted(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
     for node, text, with_text in places(line):
         if isinstance(node, ast.Name) and node.id in computed:
             for name in computed:
-                title = f"1 - {name} stands where {node.id} should"
-                yield Change("invert", title, line, with_text(f"(1 - {name})"))
+                title, hint = stands(f"1 - {name}", node.id), stands(f"1 - {name}", where=f" in {place_of(line)}")
+                yield Change("invert", title, line, with_text(f"(1 - {name})"), hint)
 
 
 def added(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
@@ -250,12 +260,15 @@ def mixed(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
     for node, _, with_text in places(line):
         if isinstance(node, ast.BinOp):
             left, right = ast.unparse(node.left), ast.unparse(node.right)
-            yield Change("side", f"{right} is left out", line, with_text(f"({left})"))
-            yield Change("side", f"{left} is left out", line, with_text(f"({right})"))
+            where = f" in {place_of(line)}"
+            yield Change("side", f"{right} is left out", line, with_text(f"({left})"), unsaid(node.right, where))
+            yield Change("side", f"{left} is left out", line, with_text(f"({right})"), unsaid(node.left, where))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "mix":
             z, n, h = map(ast.unparse, node.args)
-            yield Change("side", f"{z} is not used: {n} is taken", line, with_text(f"({n})"))
-            yield Change("side", f"{z} is not used: {h} is taken", line, with_text(f"({h})"))
+            named = all(isinstance(argument, ast.Name) for argument in node.args)
+            hint = "" if named else f"only one side of a mixture is taken in {place_of(line)}"
+            yield Change("side", f"{z} is not used: {n} is taken", line, with_text(f"({n})"), hint)
+            yield Change("side", f"{z} is not used: {h} is taken", line, with_text(f"({h})"), hint)
 
 
 def early(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
@@ -272,6 +285,16 @@ def early(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
                     old = "\n".join([*between, line])
                     new = "\n".join([f"    before = {state}", *between, with_text("before")])
                     yield Change("early", f"the {state} of the step before is read, not the new one", old, new)
+
+
+def stands(theirs: str, right: str = "something else", where: str = "") -> str:
+    """That something stands in the place of what is right; a hint does not say what that is."""
+    return f"{theirs} stands where {right} should{where}"
+
+
+def unsaid(operand: ast.expr, where: str) -> str:
+    """The hint for an operand that is left out; none where that has a name, by which it may be called."""
+    return "" if isinstance(operand, ast.Name) else f"one of two operands is left out{where}"
 
 
 OPERATORS = (terms, exchanged, transposed, activated, inverted, mixed, early, added)

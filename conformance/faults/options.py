@@ -12,9 +12,11 @@ FORGET = "gate(affine_peephole(x, F.W_ih, h, F.W_hh, F.b_ih, F.b_hh, F.w_ch, c))
 PEEPHOLES, CLIP = ("options.peepholes", "options.together"), ("options.clip",)
 
 
-def lstm(id: str, title: str, old: str, new: str, killed_by: tuple[str, ...], seen: tuple[str, ...] = ()) -> Fault:
+def lstm(
+    id: str, title: str, old: str, new: str, killed_by: tuple[str, ...], seen: tuple[str, ...] = (), hint: str = ""
+) -> Fault:
     """A mistake in the step of an LSTM with options."""
-    return Fault(id, title, "cell-variant", "lstm with options", old, new, killed_by, seen)
+    return Fault(id, title, "cell-variant", "lstm with options", old, new, killed_by, seen, hint)
 
 
 FAULTS = [
@@ -40,12 +42,13 @@ FAULTS = [
     lstm(
         "coupled-gates-ignored", "the forget gate is computed, where it should be 1 - i",
         f"1 - i if coupled_gates else {FORGET}", FORGET,
-        ("options.coupled_gates",),
+        ("options.coupled_gates",), hint="the forget gate is computed, where gates are coupled",
     ),
     lstm(
         "coupled-the-other-way", "the input gate is 1 - f, where the forget gate should be 1 - i",
         f"f = 1 - i if coupled_gates else {FORGET}",
         f"f = {FORGET}\n    i = 1 - f if coupled_gates else i", ("options.coupled_gates",),
+        hint="the input gate is 1 - f, where gates are coupled",
     ),
     lstm(
         "clip-misses-the-cell-state", "tanh of the cell state reads it without a clip", HIDDEN,
@@ -77,6 +80,6 @@ FAULTS = [
     ),
     Fault(
         "hard-sigmoid-by-six", "hard sigmoid has a slope of 1/6 instead of 0.2", "precision", "hard_sigmoid",
-        "0.2 * z + 0.5", "z / 6 + 0.5", ("options.activations",),
+        "0.2 * z + 0.5", "z / 6 + 0.5", ("options.activations",), hint="hard sigmoid has a slope of 1/6",
     ),
 ]  # fmt: skip

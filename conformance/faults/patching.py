@@ -47,6 +47,7 @@ class Fault:
                  ``old`` becomes ``new``; for a cell that is not of the kit, the cell itself
     killed_by    properties, each of which must reject it
     seen         where it really happened
+    hint         the title without what is right, where the title says that
     """
 
     id: str
@@ -57,6 +58,7 @@ class Fault:
     new: str
     killed_by: tuple[str, ...]
     seen: tuple[str, ...] = ()
+    hint: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:

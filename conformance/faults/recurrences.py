@@ -25,6 +25,8 @@ import numpy as np
 from reference_rnn import CellError, Handed, Recurrence, RecurrenceCase, equations, recurrences
 from strategies.recurrences import ARRANGED, Sequences
 
+from .operators import Change, stands, unsaid
+
 LOOPS = ("handed", "padded", "like")
 APPLIED = ("exp", "sigmoid", "tanh", "softplus", "sqrt", "silu", "relu")
 CHUNKS = (4, 8, 16, 32, 64)
@@ -37,12 +39,14 @@ class Mistake:
 
     id      a short name;  title  as its maker would say it;  patch  the diff
     handed  the reference with it
+    hint    the title without what is right, where the title says that
     """
 
     id: str
     title: str
     patch: str
     handed: Callable[[RecurrenceCase], Handed]
+    hint: str = ""
 
 
 @lru_cache(maxsize=16)
@@ -291,14 +295,15 @@ def operated(cell: Recurrence) -> Iterator[Mistake]:
         return
     before = ast.unparse(tree)
     seen = {before}
-    for number, (operator, title, changed) in enumerate(changes_of(cell, tree)):
+    for number, (change, changed) in enumerate(changes_of(cell, tree)):
         after = ast.unparse(ast.fix_missing_locations(changed))
         if after in seen:
             continue
         seen.add(after)
         patch = diff(before, after)
-        id = f"{cell.lower().replace('_', '-')}.{operator}.{number}"
-        yield Mistake(id, f"{title} ({cell})", patch, reference_of(sources(), step_of(cell, after)))
+        id = f"{cell.lower().replace('_', '-')}.{change.operator}.{number}"
+        title, hint = change.told(f" ({cell})")
+        yield Mistake(id, title, patch, reference_of(sources(), step_of(cell, after)), hint)
 
 
 def parsed(cell: Recurrence) -> ast.FunctionDef:
@@ -324,49 +329,58 @@ def step_of(cell: Recurrence, text: str) -> Callable[..., tuple]:
     return stepped
 
 
-def changes_of(cell: Recurrence, tree: ast.FunctionDef) -> Iterator[tuple[str, str, ast.FunctionDef]]:
-    """Each change of one place: the operator, its title, the changed tree."""
+def changes_of(cell: Recurrence, tree: ast.FunctionDef) -> Iterator[tuple[Change, ast.FunctionDef]]:
+    """Each change of one place, and the changed tree."""
     arguments = [argument.arg for argument in tree.args.args]
     assigned = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     known = [name for name in dict.fromkeys([*arguments, *assigned]) if name != "p" or not cell.parameters]
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    where = {id(node): f" in {made_by(statement)}" for statement in tree.body for node in ast.walk(statement)}
     for place, node in enumerate(ast.walk(tree)):
-        for operator, title, text in variants(cell, node, known, called):
-            yield operator, title, replaced(tree, place, text)
+        for change in variants(cell, node, where.get(id(node), ""), known, called):
+            yield change, replaced(tree, place, change.new)
     for state in cell.states:
         yield from early(tree, state)
 
 
-def variants(cell: Recurrence, node: ast.AST, known: list[str], called: set[int]) -> Iterator[tuple[str, str, str]]:
-    """What may stand in the place of an expression: the operator, a title, the text."""
+def made_by(statement: ast.stmt) -> str:
+    """What a statement computes, in words."""
+    return " and ".join(names(statement.targets) if isinstance(statement, ast.Assign) else ()) or "the result"
+
+
+def variants(cell: Recurrence, node: ast.AST, where: str, known: list[str], called: set[int]) -> Iterator[Change]:
+    """What may stand in the place of an expression.  where: what it is a part of, for hints"""
     is_read = isinstance(getattr(node, "ctx", None), ast.Load) and id(node) not in called
     text = ast.unparse(node) if isinstance(node, ast.expr) else ""
     parameter = isinstance(node, ast.Subscript) and ast.unparse(node.value) == "p"
     if is_read and ((isinstance(node, ast.Name) and node.id in known) or parameter):
-        yield "drop", f"{text} is left out", f"(0 * {text})"
-        yield "double", f"{text} counts twice", f"(2 * {text})"
-        yield "negate", f"{text} has the wrong sign", f"(0 - {text})"
-        yield "invert", f"1 - {text} stands where {text} should", f"(1 - {text})"
+        yield Change("drop", f"{text} is left out", text, f"(0 * {text})")
+        yield Change("double", f"{text} counts twice", text, f"(2 * {text})")
+        yield Change("negate", f"{text} has the wrong sign", text, f"(0 - {text})")
+        inverse = f"1 - {text}"
+        yield Change("invert", stands(inverse, text), text, f"({inverse})", stands(inverse, where=where))
         others = [f"p[{name!r}]" for name in cell.parameters] if parameter else known
         for other in others:
             if other != text:
-                yield "exchange", f"{other} stands where {text} should", other
+                yield Change("exchange", stands(other, text), text, other, stands(other, where=where))
         if len(cell.states.get(text, "")) == 2:
-            yield "transpose", f"{text} is read transposed", f"{text}.swapaxes(-1, -2)"
+            yield Change("transpose", f"{text} is read transposed", text, f"{text}.swapaxes(-1, -2)")
     if isinstance(node, ast.BinOp):
         left, right = ast.unparse(node.left), ast.unparse(node.right)
-        yield "side", f"{right} is left out", f"({left})"
-        yield "side", f"{left} is left out", f"({right})"
+        yield Change("side", f"{right} is left out", text, f"({left})", unsaid(node.right, where))
+        yield Change("side", f"{left} is left out", text, f"({right})", unsaid(node.left, where))
         if isinstance(node.op, ast.Add):
-            yield "sign", f"{right} is subtracted", f"({left} - {right})"
+            hint = f"something is subtracted{where}"
+            yield Change("sign", f"{right} is subtracted", text, f"({left} - {right})", hint)
         if isinstance(node.op, ast.Sub):
-            yield "sign", f"{right} is added", f"({left} + {right})"
+            yield Change("sign", f"{right} is added", text, f"({left} + {right})", f"something is added{where}")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in APPLIED and node.args:
         inner = ", ".join(map(ast.unparse, node.args))
-        yield "apply", f"{node.func.id} is not applied", f"({inner})"
+        yield Change("apply", f"{node.func.id} is not applied", text, f"({inner})")
         for other in APPLIED:
             if other != node.func.id and other in cell.step.__globals__:
-                yield "apply", f"{other} stands where {node.func.id} should", f"{other}({inner})"
+                title, hint = stands(other, node.func.id), stands(other, where=where)
+                yield Change("apply", title, text, f"{other}({inner})", hint)
 
 
 def replaced(tree: ast.FunctionDef, place: int, text: str) -> ast.FunctionDef:
@@ -381,7 +395,7 @@ def replaced(tree: ast.FunctionDef, place: int, text: str) -> ast.FunctionDef:
     return Put().visit(changed)  # type: ignore[return-value]
 
 
-def early(tree: ast.FunctionDef, state: str) -> Iterator[tuple[str, str, ast.FunctionDef]]:
+def early(tree: ast.FunctionDef, state: str) -> Iterator[tuple[Change, ast.FunctionDef]]:
     """A state read as it was before its update, in each statement behind that."""
     updates = [at for at, line in enumerate(tree.body) if isinstance(line, ast.Assign) and state in names(line.targets)]
     for at in range(updates[0] + 1 if updates else len(tree.body), len(tree.body)):
@@ -392,7 +406,8 @@ def early(tree: ast.FunctionDef, state: str) -> Iterator[tuple[str, str, ast.Fun
                 assert isinstance(found, ast.Name)
                 found.id = "before"
                 changed.body.insert(0, ast.parse(f"before = {state}").body[0])
-                yield "early", f"{state} of the step before is read, not the new one", changed
+                title = f"{state} of the step before is read, not the new one"
+                yield Change("early", title, state, "before"), changed
 
 
 def names(targets: list[ast.expr]) -> list[str]:

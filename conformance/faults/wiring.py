@@ -19,7 +19,7 @@ import numpy as np
 
 from reference_rnn import CELLS, Case, Cell, Config, parameter_shapes, result_shapes, state_shapes
 
-from .operators import STEPS, Change, other_orders, places
+from .operators import STEPS, Change, other_orders, places, stands
 from .patching import Fault, FaultyReference, PatchError, place_of
 
 LOOPS = ("run", "scan", "layer_parameters", "time_major", "swap_steps_and_rows")
@@ -256,7 +256,7 @@ def wiring() -> dict[str, Fault]:
         changes = chain(changes_of(function) if function in READ else (), replaced(function))
         for number, change in enumerate(changes):
             id = f"wiring.{function.replace('_', '-')}.{change.operator}.{number}"
-            fault = Fault(id, change.title, "recurrence", function, change.old, change.new, (STEPS,))
+            fault = Fault(id, change.title, "recurrence", function, change.old, change.new, (STEPS,), hint=change.hint)
             try:
                 given = answers(FaultyReference(fault))
             except PatchError:  # a line that stands there twice
@@ -342,7 +342,8 @@ def changes_of(function: str) -> Iterator[Change]:
     for line in source.splitlines()[body[0].lineno - 1 :]:
         for node, text, with_text in places_of(line):
             for change in changed(node, text):
-                yield Change(change.operator, f"{change.title}, in {function}", line, with_text(change.new))
+                title, hint = change.told(f", in {function}")
+                yield Change(change.operator, title, line, with_text(change.new), hint)
 
 
 def changed(node: ast.expr, text: str) -> Iterator[Change]:
@@ -365,7 +366,7 @@ def changed(node: ast.expr, text: str) -> Iterator[Change]:
 
 def instead(operator: str, old: str, new: str) -> Change:
     """A change whose title is what it does."""
-    return Change(operator, f"{new} stands where {old} should", old, new)
+    return Change(operator, stands(new, old), old, new, stands(new))
 
 
 def parameters() -> Iterator[Change]:

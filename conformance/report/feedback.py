@@ -85,8 +85,9 @@ def without_solution(report: Report) -> Report:
 
 
 def without_change(finding: Finding) -> Finding:
-    """The finding without the reference's text."""
-    return Unshown(**vars(finding) | {"patch": ""}) if finding.patch else finding
+    """The finding without the reference's text, in its title too."""
+    told = replace(finding, title=finding.hint or finding.title)
+    return Unshown(**vars(told) | {"patch": ""}) if finding.patch else told
 
 
 def without_numbers(result: PropertyResult) -> PropertyResult:

@@ -1,14 +1,18 @@
 """A class: a folder of files, a page and points for each, no solution given away, and nothing that stops the others."""
 
+import ast
 import csv
+import html as markup
 import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +24,16 @@ from conformance.chapters import catalogue
 from conformance.claims.capabilities import Capabilities
 from conformance.cli import cli
 from conformance.cli.matrix import is_there, made_room, named, not_held, passed_over, spread
+from conformance.diagnosis import recurrent
+from conformance.diagnosis.diagnosis import finding_of
+from conformance.diagnosis.rewriting import candidates
+from conformance.diagnosis.rewriting import fault_of as rewritten
 from conformance.events import MEASURED, Finding, Judged, PropertyResult, Started
+from conformance.faults import FAULTS
+from conformance.faults.backward import backward
+from conformance.faults.operators import derived
+from conformance.faults.recurrences import mistakes_of
+from conformance.faults.wiring import wiring
 from conformance.harness.forbidden import forbidden_import
 from conformance.harness.load import TargetError
 from conformance.harness.tree import Tree
@@ -32,9 +45,13 @@ from conformance.trial.loop import concluded
 from conformance.trial.options import Options, UsageError
 from conformance.trial.plan import Plan
 from conformance.trial.verdict import Report
+from reference_rnn import CELLS, cell_of
+from reference_rnn.cell import loaded
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 TARGETS = Path(__file__).parents[1] / "targets"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SAMPLE = 3  # mistakes of each kind and cell
 FEW = ("--property", "equivalence.steps", "--property", "shapes.shapes")
 SHAPES = ("shapes.shapes",)
 STUDENTS = {
@@ -194,7 +211,7 @@ def test_points_follow_the_rubric(room):
 def test_no_page_gives_the_solution_away(room):
     folder, _ = room
     bob = next(r for r in json.loads((folder / "all.json").read_text())["reports"] if "bob" in r["target"])
-    patch = [line[1:].strip() for finding in bob["diagnosis"] for line in finding["patch"].splitlines()]
+    patch = [line for finding in bob["diagnosis"] for line in lines_of(finding["patch"])]
     numbers = [word(v) for r in bob["results"] if r["found"] for c in r["found"]["calls"]
                for e in c["expected"].values() for v in e["data"]]  # fmt: skip
     numbers += [word(v) for step in bob["error_map"]["right"] for v in step]
@@ -224,6 +241,89 @@ def test_both_pages_show_the_students_own_numbers(room):
     assert rows[step].split("|")[2 + unit].strip().startswith("**")
     said = f"The first wrong number is at step {step}, unit {unit}."
     assert said in markdown and said in page and "the right one" not in markdown + page
+
+
+def lines_of(patch):
+    """The lines of a diff, without signs and room."""
+    return [line[1:].strip() for line in patch.splitlines()]
+
+
+def unwritten(patch):
+    """What the text that is right computes, and the text with the mistake does not, as expressions."""
+
+    def computed(sign):
+        text = textwrap.dedent("\n".join(line[1:] for line in patch.splitlines() if line[0] == sign))
+        try:
+            nodes = list(ast.walk(ast.parse(text)))
+        except SyntaxError:  # the head of a block, or one line of several
+            return set()
+        return {ast.unparse(node) for node in nodes if isinstance(node, ast.Call | ast.BinOp | ast.Subscript)}
+
+    return computed("-") - computed("+")
+
+
+def told_of(*findings):
+    """What a student reads of a report with these findings, in each file."""
+    report, criteria = told(diagnosis=list(findings)), grades.rubric(None, SHAPES, SHAPES)
+    pages = feedback.files_of([report], Path("pages"), solution=False)
+    (scope,) = grades.gradescope([report], criteria, Path("scopes"), solution=False).values()
+    return [*map(markup.unescape, pages.values()), "\n".join(json.loads(scope)["output"].splitlines())]
+
+
+def gives_nothing_away(finding):
+    """Whether each file names a mistake, with neither a line of its diff nor what must stand in its place."""
+    hidden = [*lines_of(finding.patch), *unwritten(finding.patch)]
+    if right := re.search(r" stands where (.+) should", finding.title):
+        hidden.append(f"where {right[1]} should")
+    name = finding.hint or finding.title
+    return all(name in text and not [one for one in hidden if one in text] for text in told_of(finding))
+
+
+def some(mistakes):
+    """A sample of mistakes, with all kinds of hints in it."""
+    mistakes = sorted(mistakes, key=lambda mistake: (mistake.hint == "", random.Random(mistake.id).random()))
+    return [*mistakes[:SAMPLE], *mistakes[-SAMPLE:]]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_page_says_what_should_stand_in_the_place_of_a_derived_mistake(cell):
+    gives_away_nothing_of(cell_of(cell))
+
+
+@pytest.mark.sample(every=4)
+@pytest.mark.parametrize("file", sorted((EXAMPLES / "cells").glob("*.py")), ids=lambda file: file.stem)
+def test_no_page_says_what_should_stand_in_the_place_of_one_in_an_own_cell(file):
+    gives_away_nothing_of(loaded(str(file), file.stem))
+
+
+def gives_away_nothing_of(cell):
+    """Demands that of a sample of the mistakes that are derived from the equations of a cell, and of its forms."""
+    forms = random.Random(cell).sample(candidates(cell), 2 * SAMPLE)
+    filled = [form.filled(dict.fromkeys(form.unknowns, 0.25)) for form in forms]
+    mistakes = [*some(derived(cell).values()), *some(backward(cell).values()), *(rewritten(cell, f, 0) for f in filled)]
+    assert any(mistake.hint for mistake in mistakes)
+    for mistake in mistakes:
+        assert gives_nothing_away(finding_of(mistake, 9, 9, True)), (mistake.title, mistake.hint)
+
+
+def test_no_page_says_what_should_stand_in_a_loop_or_in_the_place_of_a_known_mistake():
+    mistakes = [*wiring().values(), *FAULTS.values()]
+    for fault in (fault for fault in mistakes if fault.hint):
+        assert gives_nothing_away(finding_of(fault, 9, 9, True)), (fault.title, fault.hint)
+    assert not [fault for fault in mistakes if re.search("stands where .* should", fault.title) and not fault.hint]
+
+
+@pytest.mark.parametrize("name", ["gated_delta_rule", "minlstm", "selective_scan"])
+def test_no_page_says_what_should_stand_in_a_recurrence(name):
+    mistakes = mistakes_of(loaded(str(EXAMPLES / "recurrences" / f"{name}.py"), name)).values()
+    for mistake in some(mistakes):
+        assert gives_nothing_away(recurrent.finding(mistake, {"in mode scan": 9}, 2)), (mistake.title, mistake.hint)
+
+
+def test_a_mistake_that_is_not_all_that_is_wrong_has_its_hint_beside_the_others():
+    one, other = (finding_of(fault, 9, 9, True) for fault in some(derived(cell_of("GRU")).values())[:2])
+    one.together = [other.fault]
+    assert all(other.title not in text and other.hint in text for text in told_of(one, other))
 
 
 def word(number):
