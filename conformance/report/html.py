@@ -27,6 +27,7 @@ from .wording import (
     kind_of,
     label_of,
     mapped,
+    of_cases,
     title_of,
     why_folded,
 )
@@ -94,7 +95,7 @@ def page(told: Together) -> str:
     )
     environment.globals.update(
         alike=alike, folded=folded, why_folded=why_folded, counting=counting, kind_of=kind_of, label_of=label_of,
-        title_of=title_of,
+        of_cases=of_cases, title_of=title_of,
     )  # fmt: skip
     environment.globals.update(others=others, versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")

@@ -26,6 +26,7 @@ from .wording import (
     kind_of,
     label_of,
     mapped,
+    of_cases,
     short_ids,
     title_of,
     why_folded,
@@ -53,6 +54,8 @@ def of_report(report: Report) -> Iterator[str]:
     yield from (f"## {code(report.name)} {VERDICTS[report.verdict]}", "", plain(counted(report)), "")
     yield from listed(code(reason) for reason in report.reasons)
     yield from diagnosis(report)
+    for said in of_cases(report):
+        yield from (said, "")
     groups = alike(report)
     for failure, *same in groups[:FAILURES]:
         yield from failed(failure, same)

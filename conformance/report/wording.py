@@ -13,6 +13,7 @@ VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive":
 LONGEST_CASE = 800
 SPEAKERS = ("equivalence.steps", "gradients.back_propagation")  # what says most about the numbers
 PLACES = 3  # where others made a mistake
+UNNAMED = "Arrays that a case does not name are zero."
 
 
 @dataclass
@@ -79,6 +80,12 @@ def cases(failure: PropertyResult) -> Iterator[str]:
         if len(case) > LONGEST_CASE:
             case = case[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
         yield case
+
+
+def of_cases(report: Report) -> list[str]:
+    """What is to be known to read the cases of a report; nothing where none is shown."""
+    shown = report.error_map or any(failure.counterexample for failure, *_ in alike(report))
+    return [UNNAMED] if shown else []
 
 
 def is_named(finding: Finding) -> bool:

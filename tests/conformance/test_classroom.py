@@ -628,7 +628,19 @@ def test_gradescope_says_what_failed_first(solution):
         "equivalence.steps: Each step.",
         "must be 1" if solution else feedback.WRONG_NUMBERS,
         "case(B)",
+        wording.UNNAMED,
     ]
+
+
+@pytest.mark.parametrize("solution", [True, False])
+def test_what_a_case_does_not_name_is_said_where_cases_are_shown_and_nowhere_else(solution):
+    right = replace(told(), results=told().results[3:4], explained=[])
+    for report, times in ((told(), 1), (right, 0)):
+        pages = list(feedback.files_of([report], Path(), solution).values())
+        (scope,) = grades.gradescope([report], grades.rubric(None, SHAPES, SHAPES), Path(), solution).values()
+        assert [text.count(wording.UNNAMED) for text in (*pages, scope)] == [times] * 3
+    reading = (Path(__file__).parents[2] / "docs" / "reading-a-report.md").read_text()
+    assert wording.UNNAMED in " ".join(reading.split())
 
 
 @pytest.mark.parametrize(
