@@ -33,6 +33,7 @@ from .wording import UNNAMED, VERDICTS, alike, cases, counted, mistakes
 
 LARGEST = 2**20  # bytes of a rubric
 UNCLAIMED = "nothing of this was claimed"
+SAYS_NOTHING = "it fails on a call that is wrong without any call before, too"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for one
 
 
@@ -47,10 +48,14 @@ class Criterion:
     require: tuple[str, ...] = ()
 
     def asked(self, report: Report) -> list[PropertyResult]:
-        """The results that it is about; what is not claimed, or cannot be judged on this machine, is not asked."""
-        mine = [r for r in report.results if r.id in self.properties or r.id.partition(".")[0] in self.properties]
+        """The results that it is about; what is not claimed, cannot be judged here, or says nothing is not asked."""
+        mine = [result for result in self.mine(report) if result.id not in report.alone]
         left = [result for result in mine if result.status == "not_run" and result.id in report.left]
         return [result for result in mine if result.status not in ("not_claimed", "not_run") or result in left]
+
+    def mine(self, report: Report) -> list[PropertyResult]:
+        """The results of its properties, whatever they are."""
+        return [r for r in report.results if r.id in self.properties or r.id.partition(".")[0] in self.properties]
 
     def score(self, entry: Report | Refused) -> float:
         """The points: none for what could not be judged, or does not claim what it must."""
@@ -75,10 +80,12 @@ class Criterion:
         if left := [name for name in self.require if not claimed(entry, name)]:
             return f"not claimed: {', '.join(left)}"
         asked = self.asked(entry)
-        if not asked:
-            return UNCLAIMED
         wrong = [result.id for result in asked if result.status != "passed"]
-        return f"{len(asked) - len(wrong)} of {len(asked)} hold" + (f"; not {', '.join(wrong)}" if wrong else "")
+        alone = [result.id for result in self.mine(entry) if result.id in entry.alone]
+        said = [f"{len(asked) - len(wrong)} of {len(asked)} hold"] if asked else [] if alone else [UNCLAIMED]
+        said += [f"not {', '.join(wrong)}"] if wrong else []
+        said += [f"{', '.join(alone)} not counted: {SAYS_NOTHING}"] if alone else []
+        return "; ".join(said)
 
 
 def claimed(report: Report, name: str) -> bool:

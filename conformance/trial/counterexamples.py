@@ -175,6 +175,22 @@ def confirmed(
     return results
 
 
+def wrong_alone(target: str, found: Counterexample, limits: Limits | None = None) -> bool:
+    """Whether a counterexample is one call that is wrong in a fresh process too, where none comes before it.
+
+    Raises TargetError if the target cannot be loaded.
+    """
+    if len(found.calls) != 1:
+        return False
+    opened = open_target(target, limits=limits)
+    try:
+        return made_again(found, subject_of(opened)) is not None
+    except (Failure, NotRun):
+        return False
+    finally:
+        opened.stop()
+
+
 def pass_of(
     target: str, found: Sequence[Counterexample], properties: Properties, limits: Limits | None
 ) -> list[bytes | None]:

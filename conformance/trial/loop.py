@@ -26,7 +26,7 @@ from conformance.judging.judge import unjudged
 from conformance.judging.properties import Property
 from conformance.judging.repeat import DEATHS
 
-from .counterexamples import confirmed
+from .counterexamples import confirmed, wrong_alone
 from .expectations import apply
 from .here import judged_here, opened
 from .interrupts import Interrupted, Interrupts, needs_an_alarm, noted
@@ -130,12 +130,15 @@ def concluded(
         if progress.start is None and interruption.out_of_time:
             raise too_late(LOADED) from None
         progress.interruption = interruption
-    results, diagnosis = progress.results(), None
+    results, diagnosis, alone = progress.results(), None, list[str]()
     missed = apply(plan.expected, results)
     try:
         if plan.options.saved and progress.interruption is None:
             with interrupts.armed():
                 confirm(plan, name, results)
+        if progress.interruption is None:
+            with interrupts.armed():
+                alone = fails_alone(plan, name, results)
         if progress.may_be_diagnosed(results):
             yield Diagnosing("the target is asked once more")
             with interrupts.armed():
@@ -155,7 +158,7 @@ def concluded(
         report.baseline, report.mended = baseline.name, baseline.mended(results)
     report.reasons += progress.reasons
     report.asked = list(options.properties)
-    report.left = [id for id in plan.properties if id not in progress.found]
+    report.left, report.alone = [id for id in plan.properties if id not in progress.found], alone
     came = progress.interruption
     report.interrupted, report.place = str(came) if came and not came.out_of_time else "", place
     report.configuration = None if options.configuration is None else str(options.configuration)
@@ -174,6 +177,22 @@ def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
             result = failed[one.property]
             result.message, result.counterexample = one.message, "\n".join(told(one))
             result.found = counterexample_to_data(one)
+
+
+def fails_alone(plan: Plan, name: str, results: Sequence[PropertyResult]) -> list[str]:
+    """The properties about history that fail on one call, which a fresh process makes first and wrongly too.
+
+    Such a failure says nothing about history, whatever is kept and wherever. None where no such process can be had.
+    """
+    found = [
+        counterexample_from_data({**result.found, "target": name}) for result in results
+        if result.status == "failed" and result.found and plan.properties[result.id].about_history
+    ]  # fmt: skip
+    if plan.options.in_process:
+        return []
+    with contextlib.suppress(TargetError):
+        return [one.property for one in found if wrong_alone(name, one, plan.limits)]
+    return []
 
 
 class Progress:

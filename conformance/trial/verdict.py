@@ -71,6 +71,7 @@ class Report:
     """What is known about a target after a run; keys of its JSON are its fields.
 
     left: the properties that were not reached before the trial ended
+    alone: those about history whose failure says nothing about it: one call is wrong in a fresh process too
     baseline, mended: what is known from before, and the properties that failed there and hold now
     asked: the properties or chapters that were asked for, empty for all
     configuration: the file that options came from.  place: where the target's text begins, if it is the user's
@@ -93,6 +94,7 @@ class Report:
     notes: list[str] = field(default_factory=list)
     interrupted: str = ""
     left: list[str] = field(default_factory=list)
+    alone: list[str] = field(default_factory=list)
     configuration: str | None = None
     baseline: str | None = None
     mended: list[str] = field(default_factory=list)

@@ -54,6 +54,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SAMPLE = 3  # mistakes of each kind and cell
 FEW = ("--property", "equivalence.steps", "--property", "shapes.shapes")
 SHAPES = ("shapes.shapes",)
+HISTORY = "shapes.calls_are_independent"
 STUDENTS = {
     "amy": None,
     "bob": ('h @ p["weight_hh_l0"].T', 'h @ p["weight_hh_l0"]'),
@@ -455,6 +456,25 @@ def test_what_cannot_be_judged_here_costs_no_points():
     missing = PropertyResult("equivalence.pytorch", "not_run", "", message="PyTorch is not installed")
     assert everything.score(replace(report, results=[*report.results, missing])) == 10.0
     assert everything.score(replace(report, results=[*report.results, missing], left=[missing.id])) < 10.0
+
+
+@pytest.mark.parametrize(
+    ("target", "points", "said"),
+    [
+        ("ignores_lengths", 10.0, f"1 of 1 hold; {HISTORY} not counted: {grades.SAYS_NOTHING}"),
+        ("keeps_weights", 5.0, f"1 of 2 hold; not {HISTORY}"),  # outside of instances
+    ],
+)
+def test_a_call_that_is_wrong_by_itself_costs_no_points_for_history(target, points, said):
+    file = str(TARGETS / "wrong" / f"{target}.py")
+    report = check(file, properties=(HISTORY, *SHAPES), in_process=False, workers=1, diagnosis=False, saved=False)
+    assert report.verdict == "fails" and {r.id: r.status for r in report.results}[HISTORY] == "failed"
+    criterion = grades.Criterion("Shapes", ("shapes",), 10.0)
+    assert (criterion.score(report), criterion.said(report)) == (points, said)
+    alone = grades.Criterion("History", (HISTORY,), 1.0)
+    assert alone.score(report) == 0 and alone.said(report).endswith(said.partition("; ")[2])
+    (row,) = csv.DictReader(io.StringIO(grades.as_csv([report], [alone])))
+    assert row["reason"] == (f"History: {alone.said(report)}" if report.alone else "")
 
 
 def test_the_time_for_all_ends_all(tmp_path, right):
