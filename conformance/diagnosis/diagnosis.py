@@ -23,7 +23,7 @@ from conformance.judging.data import case_from_data
 from conformance.judging.judge import covering_cases, failure_on, judge_case
 from conformance.judging.judgement import Failure
 from conformance.judging.properties import Property
-from conformance.judging.repeat import ALONE
+from conformance.judging.repeat import as_judged
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
@@ -277,13 +277,13 @@ def judged_like(result: PropertyResult) -> Sequence[type[FaultyTarget]]:
 def fails_alike(faulty: FaultyTarget, prop: Property, result: PropertyResult, work: Work) -> bool:
     """Whether a faulty reference fails a property on the same case in the same words; numbers may differ.
 
-    That a call is wrong with none before it is found by asking again, which is not done here.
+    What is found by asking again, which is not done here, is no part of them.
     """
     work.spend(JUDGING)
     target = open_target(faulty)
     verdict = judge_case(prop, target, case_from_data(result.case))
-    said = result.message.removesuffix(ALONE)
-    return verdict.status == "failed" and without_numbers(verdict.message) == without_numbers(said)
+    given, its = (without_numbers(as_judged(one.message)) for one in (verdict, result))
+    return verdict.status == "failed" and given == its
 
 
 def without_numbers(message: str) -> str:

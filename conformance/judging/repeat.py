@@ -30,6 +30,7 @@ SEQUENCE_RUNS = 60  # for the calls that can be left out
 RESERVED = 4  # runs that are not for smaller cases, but for fewer calls
 LONGEST = 500  # calls before the one that fails
 ALONE = "; it is wrong without any call before, too"  # what is said of a failure of a property about history
+ONLY = "; only "  # before the form that a failure takes
 
 T = TypeVar("T")
 Made = list[tuple[Call, Answer]]
@@ -170,7 +171,7 @@ class Repeating:
             return found
         self.failure = failure
         otherwise = self.fails(meant, found.calls[:before])
-        return found if otherwise else replace(found, message=f"{found.message}; only {form}")
+        return found if otherwise else replace(found, message=f"{found.message}{ONLY}{form}")
 
     def fewest(self, case: Case, before: Sequence[Case | Call]) -> list[Call]:
         """The calls before the one that fails of which none can be left out."""
@@ -214,6 +215,11 @@ class Repeating:
             setattr(self, name, False)
             if not self.fails(case, before):
                 raise Unrepeatable
+
+
+def as_judged(message: str) -> str:
+    """The message of a failure without what was found by asking again: that it is wrong alone, or in one form only."""
+    return message.partition(ONLY)[0].removesuffix(ALONE)
 
 
 def simplest(form: Form, fails: Callable[[Form], bool]) -> Form:

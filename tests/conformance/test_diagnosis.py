@@ -583,6 +583,15 @@ def test_a_call_that_is_wrong_with_no_call_before_it_is_folded_too():
     assert set(report.explained) == set(ids) and wording.folded(report) == [ids[0]]
 
 
+def test_a_failure_that_takes_a_form_is_folded_too():
+    """Its message says so behind the words of the property."""
+    ids = ("lengths.length_zero", "lengths.padding_is_zero", "equivalence.steps")
+    target = FaultyTarget(FAULTS["lengths-without-batch-first"], cells=("RNN_TANH",))
+    report = check(target, properties=ids, saved=False)
+    assert all(result.message.endswith("; only with batch_first") for result in report.results)
+    assert set(report.explained) == set(ids)
+
+
 def test_nothing_is_folded_where_nothing_is_named(right):
     report = check(str(RIGHT / "plain.py"), properties=("equivalence.steps",), in_process=True)
     assert report.explained == wording.folded(report) == []
