@@ -69,7 +69,7 @@ RELAID = ("{e}[:, ::-1]", "{e}[::-1]", "np.roll({e}, 1, 0)", "np.roll({e}, -1, 0
 class Rewritten:
     """A text in which one line is another: the line it was, the line it becomes, and what stands where what should.
 
-    shown  the former as a hint has it: with an ellipsis for what is right in it
+    shown  what stands there as a hint has it, with an ellipsis for what is right in it
     where  what that stands in, in words
     """
 
