@@ -107,7 +107,7 @@ def test_counter(target, case):
         fail("value:output", f"step {t} counts {output[t].flat[0]:g}, must be {t + 1}")
 
 
-@prop(cells=[*PLAIN, "GRU", "LSTM"], empty=())
+@prop(cells=[*PLAIN, "GRU", "LSTM"], empty=(), heavy=True)
 def test_pytorch(target, case):
     """The result is PyTorch's, but for the rounding of both."""
     if target.module == "conformance.adapters.pytorch":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.machinery
 import importlib.util
 import os
@@ -20,12 +21,10 @@ from conformance.harness.text import LINE, visible
 from conformance.harness.tree import Tree, listed
 from conformance.report import grades, wording
 from conformance.report.files import FORMATS, write
-from conformance.report.listening import listen
 from conformance.report.together import Refused, Together
-from conformance.trial.interrupts import Interrupted
-from conformance.trial.loop import trial
 from conformance.trial.options import Options, UsageError, seconds
 from conformance.trial.plan import Plan
+from conformance.trial.side_by_side import NOT_REACHED, outcomes
 from conformance.trial.source import bound
 from conformance.trial.verdict import STATUS, Report
 
@@ -60,8 +59,9 @@ OURS = ("reference_rnn", "strategies", "conformance")  # what a file in a folder
 def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric, grades_file, gradescope, options):
     """Judges every TARGET, as check does, and writes one page and, if asked, JSON, feedback and grades.
 
-    A folder stands for the Python files in it, which may not import the kit. A package that is missing is not
-    installed, never passed. Ctrl-C ends all of it, and what was judged until then is on the page.
+    A folder stands for the Python files in it, which may not import the kit. Each worker judges a target of its own,
+    or all of them one, where there are fewer targets. A package that is missing is not installed, never passed.
+    Ctrl-C ends all of it, and what was judged until then is on the page.
     Exit status: 0 all conform, 1 some do not, 2 some could not be judged.
     """
     if no_solution and not (feedback or gradescope):
@@ -112,34 +112,16 @@ class Asked:
 def judged(todo, tree, deadline, console):
     """The report on each target, or why there is none, in their order; the verdicts are shown as they come.
 
-    tree: what must be there for each of them, whatever those before have deleted
+    tree: what must be there for each of them, whatever the others delete
     """
-    for place, asked in enumerate(todo):
-        entry: Report | Refused
-        try:
-            entry = one(asked, deadline)
-        except Interrupted as interruption:
-            yield Refused(asked.name, f"interrupted by {interruption} while it was loaded")
-            yield from left_out(todo[place + 1 :])
-            return
-        finally:
-            tree.restore()
-        for line in shown(entry):
-            console.print(line, soft_wrap=True)
-        yield entry
-        if getattr(entry, "interrupted", ""):
-            yield from left_out(todo[place + 1 :])
-            return
-
-
-def one(asked, deadline):
-    """The report on one target, or why there is none. Raises Interrupted if it was interrupted while it was loaded."""
-    if asked.refusal:
-        return Refused(asked.name, asked.refusal)
-    try:
-        return listen(trial(asked.target, within(asked.options, deadline), catalogue), [])
-    except TargetError as error:
-        return Refused(asked.name, str(error))
+    loaded = [(asked.target, asked.options) for asked in todo if not asked.refusal]
+    with contextlib.closing(outcomes(loaded, catalogue, tree.restore, deadline)) as found:
+        for asked in todo:
+            outcome = asked.refusal or next(found)
+            entry = outcome if isinstance(outcome, Report) else Refused(asked.name, outcome)
+            for line in shown(entry) if outcome != NOT_REACHED else ():
+                console.print(line, soft_wrap=True)
+            yield entry
 
 
 def shown(entry):
@@ -147,21 +129,6 @@ def shown(entry):
     if isinstance(entry, Refused):
         return [f"{entry.name} could not be judged: {entry.reason}"]
     return [wording.headline(entry), *(f"  {reason}" for reason in entry.reasons)]
-
-
-def within(options, deadline):
-    """The options of one target, so that it is over when the time for all is. Raises TargetError if that is over."""
-    if deadline is None:
-        return options
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TargetError("the time for all targets was over before it was judged")
-    return replace(options, time_limit=min(left, options.time_limit or left))
-
-
-def left_out(todo):
-    """The targets that were not reached."""
-    return [Refused(asked.name, "interrupted before it was judged") for asked in todo]
 
 
 def spread(targets, options, names):

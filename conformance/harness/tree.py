@@ -45,10 +45,12 @@ class Tree:
     """Everything in some folders.
 
     entries  by path, each folder before what is in it;  left_out  what would be lost: too much, or not to be read
+    home     where this process works, which may be one of the folders
     """
 
     entries: dict[Path, Entry] = field(default_factory=dict)
     left_out: list[Path] = field(default_factory=list)
+    home: Path = field(default_factory=Path.cwd)
 
     @classmethod
     def of(cls, *folders: Path) -> Tree:
@@ -67,8 +69,11 @@ class Tree:
             tree.entries[path] = entry
         return tree
 
-    def restore(self) -> None:
-        """Makes those again that are not there any more. What cannot be is left: the next target may do without."""
+    def restore(self) -> bool:
+        """Makes those again that are not there any more; whether there were any.
+
+        What cannot be is left: the next target may do without.
+        """
         made = []
         for path, entry in self.entries.items():
             with contextlib.suppress(OSError):
@@ -82,6 +87,10 @@ class Tree:
             if path in self.entries:
                 with contextlib.suppress(OSError):
                     self.entries[path].date(path)
+        if made:
+            with contextlib.suppress(OSError):
+                os.chdir(self.home)
+        return bool(made)
 
 
 def written_whole(path: Path, data: bytes) -> None:

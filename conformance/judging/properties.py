@@ -78,6 +78,7 @@ class Property:
     models      how many sets of parameters it takes beside those that all cases of a configuration share
     before      those that come before it where a new set is dear
     formerly    ids that it had in the last release, under which it is still accepted
+    heavy       whether it imports a package that takes long, as it is judged
     rank        its place among those that find most mistakes soonest, 0 for the first
     share       of the random cases of a profile, what it needs of them
     """
@@ -94,6 +95,7 @@ class Property:
     models: int = 0
     before: tuple[Property, ...] = ()
     formerly: tuple[str, ...] = ()
+    heavy: bool = False
     rank: int = 0
     share: float = 1.0
     sketches: tuple[Sketch, ...] = COVERING
@@ -173,6 +175,7 @@ def prop(
     models: int = 0,
     sketches: tuple[Sketch, ...] = COVERING,
     formerly: Sequence[str] = (),
+    heavy: bool = False,
     kind: type[Property] = Property,
     **draws: Any,
 ) -> Callable[[Callable[..., None]], Property]:
@@ -183,7 +186,7 @@ def prop(
     models  how many sets of parameters it takes beside those of the case
     draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
     sketches  covering cases of its own, in place of all others;  formerly  ids that it had in the last release
-    kind  Property, or one of its own kind
+    heavy  whether it imports a package that takes long;  kind  Property, or one of its own kind
     """
 
     def decorate(function: Callable[..., None]) -> Property:
@@ -204,6 +207,7 @@ def prop(
             about_history,
             models,
             formerly=tuple(formerly),
+            heavy=heavy,
             sketches=sketches,
             draws=draws,
         )

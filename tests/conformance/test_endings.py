@@ -292,33 +292,100 @@ def test_a_signal_that_also_ends_what_starts_workers(monkeypatch):
         list(judged_by_processes("right.py", Plan.of(Options(), catalogue), 2, came))
 
 
-def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path, number, workers):
     slow = (tmp_path / "slow.py").read_text()
-    (tmp_path / "slower.py").write_text(f"{slow}\nopen('begun', 'w').close()\ntime.sleep(60)\n")
-    process = run("matrix", "right.py", "slower.py", "slow.py", "--property", "shapes.shapes", "--json", "all.json")
-    wait_for(tmp_path / "begun")
-    process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 2 and "right.py conforms" in said
+    loading = [f"slower{place}" for place in range(workers)]
+    for name in loading:
+        (tmp_path / f"{name}.py").write_text(f"{slow}\nopen('{name}', 'w').close()\ntime.sleep(60)\n")
+    targets = ["right.py", *(f"{name}.py" for name in loading), "slow.py"]
+    process = run("matrix", *targets, "--property", "shapes.shapes", "--json", "all.json", "-n", str(workers))
+    for name in loading:
+        wait_for(tmp_path / name)
+    wait_for_line(process, "right.py conforms")
+    process.send_signal(number)
+    said, complaints = process.communicate(timeout=30)
+    assert process.returncode == 2 and complaints == ""
+    assert len([line for line in said.splitlines() if "could not be judged" in line]) == workers
     found = json.loads((tmp_path / "all.json").read_text())
     assert [(one["target"], one["verdict"]) for one in found["reports"]] == [("right.py", "conforms")]
-    assert found["missing"] == {
-        "slower.py": "interrupted by SIGINT while it was loaded",
-        "slow.py": "interrupted before it was judged",
-    }
+    loaded = f"interrupted by {signal.Signals(number).name} while it was loaded"
+    assert found["missing"] == dict.fromkeys(targets[1:-1], loaded) | {"slow.py": "interrupted before it was judged"}
     assert "right.py" in (tmp_path / "matrix.html").read_text()
 
 
-def test_a_signal_while_one_of_a_matrix_is_judged(run, tmp_path):
+@pytest.mark.parametrize("whom", ["the main process", "all processes"])
+def test_a_signal_while_some_of_a_matrix_are_judged(run, tmp_path, whom):
+    targets = ["slow0.py", "slow1.py"]
+    for name in targets:
+        loaded = f"\nopen('{name}.begun', 'w').close()\n"
+        (tmp_path / name).write_text((tmp_path / "slow.py").read_text() + loaded)
+    words = ("matrix", *targets, "right.py", "--profile", "thorough", "-n", "2", "--json", "all.json")
+    process = run(*words, start_new_session=True)
+    for name in targets:
+        wait_for(tmp_path / f"{name}.begun")
+    time.sleep(6)
+    send = os.kill if whom == "the main process" else os.killpg  # as a terminal does, and timeout(1)
+    send(process.pid, signal.SIGTERM)
+    _, complaints = process.communicate(timeout=30)
+    assert process.returncode == 1 and complaints == ""
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert [(one["target"], one["verdict"]) for one in found["reports"]] == [(name, "fails") for name in targets]
+    assert all("interrupted by SIGTERM: " in one["reasons"][0] for one in found["reports"])
+    assert found["missing"] == {"right.py": "interrupted before it was judged"}
+
+
+def test_what_an_interrupted_matrix_saw_while_something_was_deleted_says_nothing(run, tmp_path, right):
+    (tmp_path / "students").mkdir()
+    text = "import pathlib, shutil, time\n{}\nopen('{}', 'w').close()\ntime.sleep(60)\n"
+    for name, does in (("amy", "shutil.rmtree(pathlib.Path(__file__).parent)"), ("bob", "")):
+        (tmp_path / "students" / f"{name}.py").write_text(text.format(f"time.sleep(3)\n{does}", name))
+    process = run("matrix", "students", "-n", "2", "--json", "all.json")
+    wait_for(tmp_path / "amy")
+    wait_for(tmp_path / "bob")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    missing = json.loads((tmp_path / "all.json").read_text())["missing"]
+    assert missing == dict.fromkeys(["students/amy.py", "students/bob.py"], "interrupted before it was judged")
+    assert sorted(file.name for file in (tmp_path / "students").glob("*.py")) == ["amy.py", "bob.py"]
+
+
+def test_a_signal_while_one_of_a_matrix_is_judged_by_all_workers(run, tmp_path):
     with open(tmp_path / "slow.py", "a") as file:
         file.write("\nopen('begun', 'w').close()\n")
-    process = run("matrix", "slow.py", "right.py", "--profile", "thorough", "-n", "2", "--json", "all.json")
+    process = run("matrix", "slow.py", "right.py", "--profile", "thorough", "-n", "3", "--json", "all.json")
     wait_for(tmp_path / "begun")
     time.sleep(4)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=30)
     assert process.returncode == 1
     assert [one["target"] for one in json.loads((tmp_path / "all.json").read_text())["reports"]] == ["slow.py"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_processes_of_a_matrix_cost_nothing(run, tmp_path, right, number):
+    for name in ("amy", "bob"):
+        (tmp_path / f"{name}.py").write_text(f"{right}\nopen('{name}', 'w').close()\n")
+    process = run("matrix", "amy.py", "bob.py", "--property", "shapes", "-n", "2", "--json", "all.json")
+    wait_for(tmp_path / "amy")
+    wait_for(tmp_path / "bob")
+    start = next(child for child in psutil.Process(process.pid).children() if child.children())
+    for killed in (*start.children(), *([start] if number == signal.SIGKILL else [])):
+        killed.send_signal(number)
+    said, complaints = process.communicate(timeout=120)
+    assert process.returncode == 0 and "amy.py conforms" in said and "bob.py conforms" in said, complaints
+
+
+def test_a_killed_matrix_leaves_nothing_behind(run, tmp_path):
+    for name in ("amy", "bob"):
+        loaded = f"\nopen('{name}', 'w').close()\n"
+        (tmp_path / f"{name}.py").write_text((tmp_path / "slow.py").read_text() + loaded)
+    process = run("matrix", "amy.py", "bob.py", "--profile", "thorough", "-n", "2")
+    wait_for(tmp_path / "amy")
+    wait_for(tmp_path / "bob")
+    process.kill()
+    process.communicate(timeout=30)
 
 
 def test_two_signals(run, tmp_path):
@@ -417,6 +484,12 @@ def wait_for(file):
             return
         time.sleep(0.1)
     raise AssertionError(f"{file} never came")
+
+
+def wait_for_line(process, words):
+    """Waits until a process prints a line with these words."""
+    while words not in (line := process.stdout.readline()):
+        assert line, f"{words} never came"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
