@@ -75,7 +75,7 @@ def sizes(case: Case) -> Iterator[Change]:
         yield lambda case: rows(case, [0])
     if case.num_steps > 1:
         yield lambda case: steps(case, 0, case.num_steps - 1)
-    if case.num_rows and case.num_steps and case.lengths is None:  # what is past the end of a row may be NaN
+    if min(case.num_rows, case.num_steps) > 1 and case.lengths is None:  # what is past the end of a row may be NaN
         yield exchanged
 
 
