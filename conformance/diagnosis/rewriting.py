@@ -116,7 +116,7 @@ def rewritten(bench: Bench) -> list[Fault]:
     try:
         bench.restart()
         steps = [Step(bench, case) for case in cases(bench)]
-        if not steps or all(step.right for step in steps):
+        if not steps or all(step.right for step in steps) or not all(step.finite for step in steps):
             return []
         return list(fitting(bench.cell, steps))
     except (Failure, NotApplicable, NotRun, CellError):
@@ -144,6 +144,7 @@ class Step:
         self.given = given[-count:]
         self.room = SLACK * rad[-count:] + 32 * bench.unit * abs(self.given) + bench.arithmetic(case).eta
         self.right = bool((abs(given - mid) <= SLACK * rad).all())
+        self.finite = bool(np.isfinite(self.given).all())  # else no text gives it, whatever its numbers are
         ((self.p,),) = layer_parameters(case)
         self.x = np.asarray(case.x[0], np.float64)
         states = [state for state in (case.h_0, case.c_0) if state is not None]
@@ -214,9 +215,9 @@ def newton(residual: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> 
     """The values that make a residual least, by Gauss and Newton; as far as a few rounds lead."""
     for _ in range(ROUNDS if len(values) else 0):
         base = residual(values)
-        if (abs(base) <= 1).all():
-            break
         slopes = [(residual(values + STEP * unit) - base) / STEP for unit in np.eye(len(values))]
+        if (abs(base) <= 1).all() or not np.isfinite([base, *slopes]).all():
+            break
         values = values - np.linalg.lstsq(np.stack(slopes, 1), base, rcond=None)[0]
     return values
 

@@ -90,6 +90,12 @@ def test_what_no_form_gives_has_no_leads():
     assert rewritten(bench(odd, "RNN_TANH")) == []
 
 
+def test_numbers_that_are_not_finite_are_not_fitted(capfd):
+    """What fits numbers would print a line for each of them that is NaN."""
+    assert rewritten(bench(rnn(lambda z: np.where(z > 0, np.nan, np.tanh(z))), "RNN_TANH")) == []
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_mistake_that_one_step_of_one_layer_does_not_show_is_not_looked_for():
     calls = []
 
