@@ -192,10 +192,10 @@ class Check:
     def is_refused(self, why: str) -> None:
         """Like ``is_not_judged``, but a reason that all items share is said by the first of them; the others skip."""
         __tracebackhide__ = True
-        self.trial.told_by = self.trial.told_by or self.id
         try:
             self.is_not_judged(why)
         except PropertyFailed:
+            self.trial.told_by = self.trial.told_by or self.id
             if self.trial.told_by == self.id:
                 raise
             pytest.skip(f"not judged: the target could not be loaded, see {self.trial.told_by}")

@@ -106,7 +106,7 @@ def test_unbatched(target, case):
 
 @prop(needs="no_bias", bias=False, models=3)
 def test_no_bias(target, case):
-    """No bias is a bias of zero, and where one gate alone has another, it counts."""
+    """No bias is a bias of zero, and a bias of one gate alone counts."""
     with_zeros = case.replace(bias=True)
     zeros = {name: np.zeros(shape.sizes, case.x.dtype) for name, shape in parameter_shapes(with_zeros.config).items()}
     with_zeros = with_zeros.replace(parameters=zeros | case.parameters)

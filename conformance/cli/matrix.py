@@ -59,9 +59,10 @@ OURS = ("reference_rnn", "strategies", "conformance")  # what a file in a folder
 def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric, grades_file, gradescope, options):
     """Judges every TARGET, as check does, and writes one page and, if asked, JSON, feedback and grades.
 
-    A folder stands for the Python files in it, which may not import the kit. Each worker judges a target of its own,
-    or all of them one, where there are fewer targets. A package that is missing is not installed, never passed.
-    Ctrl-C ends all of it, and what was judged until then is on the page.
+    A folder stands for the Python files in it, which may not import the kit. Each worker judges one target; where there
+    are fewer targets than workers, all of them judge one target after the other. Targets that write the same file need
+    --workers 1. A package that is missing is not installed, never passed. Ctrl-C ends all of it, and what was judged
+    until then is on the page.
     Exit status: 0 all conform, 1 some do not, 2 some could not be judged.
     """
     if no_solution and not (feedback or gradescope):

@@ -44,8 +44,8 @@ def schema():
 def check(target, options):
     """Does a command keep to the protocol? TARGET is like "cmd: node my_rnn.js".
 
-    Asks step by step, and says what was wrong with an answer; of the numbers, only whether they have digits enough. To
-    start is a call, too.
+    Asks step by step, and says what was wrong with an answer; of the numbers, only whether they have enough digits. The
+    start counts as a call.
     Exit status: 0 it keeps to it, 1 it does not, 2 it could not be started.
     """
     if not target.startswith("cmd:"):

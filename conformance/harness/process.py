@@ -151,22 +151,28 @@ class ProcessTarget:
 
         After a Problem, and after whatever else interrupts it, there is no process any more.
         """
+        try:
+            reply = self.replied(message, seconds)
+        except BaseException:
+            self.end()
+            raise
+        if isinstance(reply, Problem):
+            self.deaths[reply.message] += 1
+            self.end()
+        return reply
+
+    def replied(self, message: Any, seconds: float) -> Any:
+        """The reply to a message, or why there is none."""
         channel = self.channel
         assert channel is not None
         try:
             return self.read(channel.exchange(self.written(message), self.whole, seconds))
         except Ended:
-            problem = cause_of_death(channel)
+            return cause_of_death(channel)
         except Stopped as stopped:
-            problem = self.stopped(channel, stopped.problem)
+            return self.stopped(channel, stopped.problem)
         except Nonsense as nonsense:
-            problem = Problem("protocol", str(nonsense))
-        except BaseException:
-            self.end()
-            raise
-        self.deaths[problem.message] += 1
-        self.end()
-        return problem
+            return Problem("protocol", str(nonsense))
 
     def stopped(self, channel: Channel, problem: Problem) -> Problem:
         """What is said of a process that took more than it may, which still runs."""

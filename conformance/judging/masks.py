@@ -179,9 +179,9 @@ def recorded_anew(target: Subject, case: Case, kept: np.ndarray, p: float) -> No
 def runs(
     target: Subject, shown: tuple[Case, float], masks: int, p: float, ask: Callable[[Case], Run | None] | None = None
 ) -> Iterator[np.ndarray]:
-    """Which numbers are let through in each call, as long as there are any; their size is judged.
+    """Which numbers are let through in each call, until one shows no results; their size is judged.
 
-    ask  makes a call in another way; None where it shows no results
+    ask  makes a call in another way
     """
     claimed("output" in target.capabilities.outputs)
     visible, value = shown

@@ -33,7 +33,7 @@ from .wording import UNNAMED, VERDICTS, alike, cases, counted, mistakes
 
 LARGEST = 2**20  # bytes of a rubric
 UNCLAIMED = "nothing of this was claimed"
-SAYS_NOTHING = "it fails on a call that is wrong without any call before, too"
+SAYS_NOTHING = "the call that fails is wrong in a fresh process, too"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for one
 
 
@@ -84,7 +84,7 @@ class Criterion:
         alone = [result.id for result in self.mine(entry) if result.id in entry.alone]
         said = [f"{len(asked) - len(wrong)} of {len(asked)} hold"] if asked else [] if alone else [UNCLAIMED]
         said += [f"not {', '.join(wrong)}"] if wrong else []
-        said += [f"{', '.join(alone)} not counted: {SAYS_NOTHING}"] if alone else []
+        said += [f"{', '.join(alone)} not counted, as {SAYS_NOTHING}"] if alone else []
         return "; ".join(said)
 
 

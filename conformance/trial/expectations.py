@@ -90,7 +90,7 @@ def expectation(file: Path, number: int, entry: object, names: Names) -> Expecta
 def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) -> list[str]:
     """Marks the failures that were expected; what was expected and did not happen, in sentences.
 
-    Nothing is said of a chapter that was judged in part: what was left out may have failed.
+    Nothing is said of what was not judged, or of a chapter that was judged in part: what was left out may have failed.
     """
     unmatched = []
     for one in expected:
@@ -98,6 +98,7 @@ def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) ->
             result.status = "expected_failure"
             result.message += f"; expected: {one.reason}"
         found = {result.id: result.status for result in results if result.id in one.among}
-        if len(found) == len(one.among) and "expected_failure" not in found.values():
+        judged = len(found) == len(one.among) and not {"not_run", "inconclusive"} & {*found.values()}
+        if judged and "expected_failure" not in found.values():
             unmatched.append(f"{one.name} was expected to fail and did not ({one.reason})")
     return unmatched

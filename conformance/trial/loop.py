@@ -182,7 +182,7 @@ def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
 def fails_alone(plan: Plan, name: str, results: Sequence[PropertyResult]) -> list[str]:
     """The properties about history that fail on one call, which a fresh process makes first and wrongly too.
 
-    Such a failure says nothing about history, whatever is kept and wherever. None where no such process can be had.
+    Such a failure says nothing about history, whatever a process keeps. None where no such process can be had.
     """
     found = [
         counterexample_from_data({**result.found, "target": name}) for result in results

@@ -24,6 +24,7 @@ from .plan import Catalogue, Plan
 from .pool import METHOD, POLL, TRIES, Worker, cores
 from .verdict import Report
 
+STARTING = -1  # the place of what starts processes, which may die, too
 LAST_WORDS = 10.0  # seconds for the trials that a signal ends to say what they found
 NOT_REACHED = "interrupted before it was judged"
 
@@ -100,8 +101,7 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
     try:
         answer = judged(target, options, catalogue, deadline)
     except Exception as error:  # which the main process raises
-        error.add_note(traceback.format_exc())
-        answer = error
+        answer = RuntimeError("".join(traceback.format_exception(error)))  # not every one can be sent
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # what is known now is said
     with contextlib.suppress(OSError):  # nobody wants to hear it any more
@@ -154,7 +154,8 @@ class SideBySide:
         except (EOFError, OSError):  # a signal to all has also ended what starts them, or this folder was deleted
             ready = []
             if interrupts.came is None:
-                if not self.restore():
+                self.lost[STARTING] += 1
+                if not self.restore() and self.lost[STARTING] == TRIES:
                     raise
                 self.again(sorted(self.running))
         if interrupts.came is not None:
@@ -192,7 +193,7 @@ class SideBySide:
         """Some are judged once more, one at a time."""
         self.end()
         self.restore()  # what they have deleted until they ended
-        self.alone = places
+        self.alone = sorted({*self.alone, *places})
 
     def died(self, place: int) -> None:
         """The process of one has ended, and nothing is known of it: it is judged again, a few times."""

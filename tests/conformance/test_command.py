@@ -14,6 +14,7 @@ import pytest
 
 from conformance import check
 from conformance.cli.protocol import SCHEMA
+from conformance.harness.channel import Channel
 from conformance.harness.command import array_of, as_meant, request, tensor
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits, Nonsense
@@ -194,7 +195,10 @@ def test_a_program_without_cmd_is_told_how(tmp_path):
         open_target(tmp_path / "target")
 
 
-HELD_BACK = "answered only when its input ended: flush standard output after each line, and read one line at a time"
+HELD_BACK = (
+    "answered only after its input had ended: if it is not merely slow, flush standard output after each line, and read "
+    "one line at a time"
+)
 
 
 def test_a_command_that_does_not_flush_is_told_so(harness):
@@ -207,6 +211,19 @@ def test_a_command_that_flushes_the_start_alone_is_told_so(harness):
     change = "if 'output' in reply: sys.stdout = open(1, 'w'); print(json.dumps(reply)); continue"
     done = run("protocol", "check", harness(change), "--call-limit", "1")
     assert done.returncode == 1 and f"forward of RNN_TANH: {HELD_BACK}" in done.stdout
+
+
+def test_whatever_interrupts_the_search_for_what_was_held_back_leaves_no_process(harness, monkeypatch):
+    def interrupted(channel, whole):
+        channel.process.stdin.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Channel, "held_back", interrupted)
+    target = open_target(harness("if 'output' in reply: import time; time.sleep(60)"), limits=Limits(call=0.5))
+    with pytest.raises(KeyboardInterrupt):
+        target.forward(case("RNN_TANH", h_0=0, dtype="float64"))
+    assert target.channel is None
+    target.stop()
 
 
 @pytest.mark.parametrize("end", ["time.sleep(60)", "sys.stdin.read(); print('bye', flush=True)"])

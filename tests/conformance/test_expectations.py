@@ -84,6 +84,15 @@ def test_of_a_chapter_that_is_expected_to_fail_one_must(tmp_path, entries, faile
     assert [result.id for result in results if result.status == "failed"] == left
 
 
+@pytest.mark.parametrize("status", ["not_run", "inconclusive"])
+def test_nothing_is_said_of_a_chapter_that_was_judged_in_part(tmp_path, status):
+    known = tmp_path / "known.toml"
+    known.write_text('[[expected]]\nproperty = "equivalence"\nreason = "sin"\n')
+    results = [PropertyResult(id, "passed", "") for id in EQUIVALENCE]
+    results[-1].status = status
+    assert apply(read(known, Names(catalogue())), results) == []
+
+
 def test_a_chapter_can_be_expected(run, tmp_path):
     (tmp_path / "known.toml").write_text(KNOWN.replace(".steps", ""))
     words = ("--property", "equivalence", "--expected-failures", "known.toml", "--strict", "--no-diagnosis")

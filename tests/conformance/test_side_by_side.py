@@ -179,3 +179,10 @@ def test_a_tree_says_whether_anything_was_missing(tmp_path):
     assert tree.restore() is False
     shutil.rmtree(tmp_path / "room")
     assert tree.restore() is True and os.listdir(tmp_path / "room") == ["amy.py"]
+
+
+def test_who_is_still_to_be_judged_alone_is_not_forgotten():
+    room = side_by_side.SideBySide([("a.py", Options())] * 3, catalogue, 2, lambda: True, None)
+    room.again([0, 2])
+    room.again([])
+    assert room.alone == [0, 2]
