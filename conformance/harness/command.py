@@ -31,8 +31,8 @@ LARGEST_LINE = 2**20  # bytes of a reply without numbers
 LARGEST_NUMBER = 128  # bytes of a number in a reply: room for axes too many, and for blanks
 MOST_AXES = 32
 HELD_BACK = (
-    "answered only after its input had ended: if it is not merely slow, flush standard output after each line, and read "
-    "one line at a time"
+    "answered only after its input had ended: if it is not merely slow, flush standard output after each line, and "
+    "read one line at a time"
 )
 RECURRENT = 2  # the schema of requests about recurrences; those about layers do not say theirs
 

@@ -196,8 +196,8 @@ def test_a_program_without_cmd_is_told_how(tmp_path):
 
 
 HELD_BACK = (
-    "answered only after its input had ended: if it is not merely slow, flush standard output after each line, and read "
-    "one line at a time"
+    "answered only after its input had ended: if it is not merely slow, flush standard output after each line, and "
+    "read one line at a time"
 )
 
 
