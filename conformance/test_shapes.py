@@ -110,10 +110,10 @@ def test_no_bias(target, case):
     with_zeros = case.replace(bias=True)
     zeros = {name: np.zeros(shape.sizes, case.x.dtype) for name, shape in parameter_shapes(with_zeros.config).items()}
     with_zeros = with_zeros.replace(parameters=zeros | case.parameters)
-    agree(target(case), target(with_zeros))
     one = with_one_bias(with_zeros, "bias_hh" if target.capabilities.biases == "two" else "bias_ih")
     first = steps(one, 0, 1)  # a single step is often code of its own
     steps_right(target(first if case.config.hidden_size % 2 and target.takes(first) else one))
+    agree(target(case), target(with_zeros))  # after a bias, which may not stay
 
 
 def well_shaped(run):

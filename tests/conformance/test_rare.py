@@ -235,6 +235,23 @@ def test_a_bias_that_counts_beside_others_only_is_found():
     assert result.status == "failed"
 
 
+def test_a_bias_that_stays_where_the_next_network_has_none_is_found():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("LSTM",), no_bias=True)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            biases = {name: array for name, array in case.parameters.items() if name.startswith("bias")}
+            biases = self.kept[case.config.hidden_size] = biases or self.kept.get(case.config.hidden_size, {})
+            return reference.forward(case.replace(bias=bool(biases), parameters=biases | case.parameters))
+
+    [result] = conformance.check(Target, properties=["shapes.no_bias"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 def test_one_row_of_many_features_is_found():
     class Target:
         capabilities = conformance.Capabilities(cells=("RNN_TANH",), gradients=True)
