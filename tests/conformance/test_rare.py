@@ -252,6 +252,24 @@ def test_a_bias_that_stays_where_the_next_network_has_none_is_found():
     assert result.status == "failed"
 
 
+@pytest.mark.parametrize("kind", ["weight_hr", "weight_ih"])
+def test_a_view_of_the_caller_s_weights_that_is_kept_is_found(kind):
+    class Target:
+        capabilities = conformance.Capabilities(cells=("LSTM",), projections=True)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            key = (case.config, *(array.tobytes() for array in case.parameters.values()))
+            mine = {name: array for name, array in case.parameters.items() if kind_of(name) == kind}
+            return reference.forward(case.replace(parameters=case.parameters | self.kept.setdefault(key, mine)))
+
+    [result] = conformance.check(Target, properties=["shapes.calls_are_independent"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 def test_one_row_of_many_features_is_found():
     class Target:
         capabilities = conformance.Capabilities(cells=("RNN_TANH",), gradients=True)
