@@ -165,9 +165,8 @@ def broken():
 
 
 def test_a_mistake_of_the_kit_is_raised_by_the_main_process_with_its_place():
-    with pytest.raises(ArithmeticError, match="it is broken") as caught:
+    with pytest.raises(RuntimeError, match="(?s)in broken.*ArithmeticError: it is broken"):
         list(outcomes([("reference", Options(workers=2))] * 2, broken, lambda: False, None))
-    assert "in broken" in caught.value.__notes__[0]
 
 
 def test_a_tree_says_whether_anything_was_missing(tmp_path):
