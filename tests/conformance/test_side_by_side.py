@@ -165,7 +165,7 @@ def broken():
 
 
 def test_a_mistake_of_the_kit_is_raised_by_the_main_process_with_its_place():
-    with pytest.raises(RuntimeError, match="(?s)in broken.*ArithmeticError: it is broken"):
+    with pytest.raises(RuntimeError, match=r"(?s)in broken.*ArithmeticError: it is broken"):
         list(outcomes([("reference", Options(workers=2))] * 2, broken, lambda: False, None))
 
 
