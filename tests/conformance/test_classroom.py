@@ -461,7 +461,7 @@ def test_what_cannot_be_judged_here_costs_no_points():
 @pytest.mark.parametrize(
     ("target", "points", "said"),
     [
-        ("ignores_lengths", 10.0, f"1 of 1 hold; {HISTORY} not counted: {grades.SAYS_NOTHING}"),
+        ("ignores_lengths", 10.0, f"1 of 1 hold; {HISTORY} not counted, as {grades.SAYS_NOTHING}"),
         ("keeps_weights", 5.0, f"1 of 2 hold; not {HISTORY}"),  # outside of instances
     ],
 )
