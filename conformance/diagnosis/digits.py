@@ -7,19 +7,19 @@ are, so where all of them are short, it is no chance.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 
 import numpy as np
 
 from reference_rnn import PRECISION, rounded
 
+from .probes import Arrays
+
 # How a decimal of so many digits is written: those after the point, or those behind its first one that is not 0.
 STYLES = {"decimal places": ("f", 0), "significant digits": ("e", 1)}
 RARE = 1e-9  # a chance that is none
 MANY = 8  # numbers that must be short: few may be constants of the target, like 0.1
-
-Arrays = Mapping[str, np.ndarray]
 
 
 @np.errstate(over="ignore")

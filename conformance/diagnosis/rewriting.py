@@ -215,8 +215,10 @@ def newton(residual: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> 
     """The values that make a residual least, by Gauss and Newton; as far as a few rounds lead."""
     for _ in range(ROUNDS if len(values) else 0):
         base = residual(values)
+        if (abs(base) <= 1).all():
+            break
         slopes = [(residual(values + STEP * unit) - base) / STEP for unit in np.eye(len(values))]
-        if (abs(base) <= 1).all() or not np.isfinite([base, *slopes]).all():
+        if not np.isfinite([base, *slopes]).all():
             break
         values = values - np.linalg.lstsq(np.stack(slopes, 1), base, rcond=None)[0]
     return values

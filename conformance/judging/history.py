@@ -18,7 +18,7 @@ from .transforms import TURNS, negative, rows, steps, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
-FEW, MANY = 5, 12  # cases in a row where each is dear, and where it is not
+FEW, MANY = 6, 12  # cases in a row where each is dear, and where it is not
 RARE = 2  # of them differ in what not every cell has, and one in so many in a size
 SIZES = 5
 PLAIN = {*map(kind_of, parameter_shapes(Config("RNN_TANH", 1, 1))), "x", "h_0"}  # the arrays that every cell has
@@ -33,15 +33,15 @@ def one_by_one(target: Subject, case: Case) -> Iterator[Case]:
 def in_turn(target: Subject, case: Case, count: int) -> Iterator[Case]:
     """So many of these cases, others from case to case, among them some of other sizes and what not every cell has.
 
-    Of many, the first has other parameters, each of them in the array that the case had.
+    The first change is of all parameters, as what is next is often written into the arrays that the case had.
     """
     start = sum(case.x.shape)
     arrays = {kind: turned(*names) for kind, names in groups(case).items()}
     rare = [change for kind, change in arrays.items() if kind not in PLAIN]
     rest = [*(change for kind, change in arrays.items() if kind in PLAIN), *options(target, case)]
     seldom, other_sizes = from_there(rare, start)[:RARE], from_there(list(sizes(case)), start)[: count // SIZES]
-    all_at_once = [turned(*case.parameters)] if count == MANY else []
-    return islice(chained(target, case, [*all_at_once, *seldom, *other_sizes, *from_there(rest, start)]), count)
+    changes = [turned(*case.parameters), *seldom, *other_sizes, *from_there(rest, start)]
+    return islice(chained(target, case, changes), count)
 
 
 def chained(target: Subject, case: Case, changes: Iterable[Change]) -> Iterator[Case]:

@@ -83,8 +83,8 @@ def expectation(file: Path, number: int, entry: object, names: Names) -> Expecta
         found = load(saved)
     except CounterexampleError as error:
         raise UsageError(f"{where}: {error}") from None
-    property = names.current(found.property)
-    return Expectation(property, (property,), entry["reason"], repr(found.case))
+    current = names.current(found.property)
+    return Expectation(current, (current,), entry["reason"], repr(found.case))
 
 
 def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) -> list[str]:

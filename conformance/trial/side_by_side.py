@@ -154,9 +154,10 @@ class SideBySide:
         except (EOFError, OSError):  # a signal to all has also ended what starts them, or this folder was deleted
             ready = []
             if interrupts.came is None:
-                self.lost[STARTING] += 1
-                if not self.restore() and self.lost[STARTING] == TRIES:
-                    raise
+                if not self.restore():
+                    self.lost[STARTING] += 1
+                    if self.lost[STARTING] == TRIES:
+                        raise
                 self.again(sorted(self.running))
         if interrupts.came is not None:
             self.interrupted(interrupts.came)

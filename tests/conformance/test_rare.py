@@ -270,6 +270,30 @@ def test_a_view_of_the_caller_s_weights_that_is_kept_is_found(kind):
     assert result.status == "failed"
 
 
+def test_weights_that_gradients_keep_by_their_array_are_found():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("GRU",), gradients=True)
+
+        def __init__(self):
+            self.kept = {}
+
+        def forward(self, case):
+            return reference.forward(case)
+
+        def gradients(self, case, *d):
+            given = case.parameters["weight_hh_l0"]
+            _, copy = self.kept.setdefault(
+                id(given), (given, given.copy())
+            )  # the array is held, so that no other is it
+            if copy.shape != given.shape:
+                copy = given
+            case = reference.as_case(case)
+            return reference.gradients(case.replace(parameters=case.parameters | {"weight_hh_l0": copy}), *d)
+
+    [result] = conformance.check(Target, properties=["gradients.calls_are_independent"], diagnosis=False).results
+    assert result.status == "failed"
+
+
 def test_one_row_of_many_features_is_found():
     class Target:
         capabilities = conformance.Capabilities(cells=("RNN_TANH",), gradients=True)
