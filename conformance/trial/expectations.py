@@ -75,13 +75,13 @@ def expectation(file: Path, number: int, entry: object, names: Names) -> Expecta
         raise UsageError(f"{where}: a reason is required")
     if ("property" in entry) == ("counterexample" in entry):
         raise UsageError(f"{where}: must have either property or counterexample")
-    if "property" in entry:
-        return Expectation(entry["property"], names.among(entry["property"]), entry["reason"])
     try:
+        if "property" in entry:
+            return Expectation(entry["property"], names.among(entry["property"]), entry["reason"])
         saved = file.parent / entry["counterexample"]
         claimed_by(saved)
         found = load(saved)
-    except CounterexampleError as error:
+    except (CounterexampleError, UsageError) as error:
         raise UsageError(f"{where}: {error}") from None
     current = names.current(found.property)
     return Expectation(current, (current,), entry["reason"], repr(found.case))
