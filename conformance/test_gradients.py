@@ -73,7 +73,7 @@ def test_results_own_their_memory(target, case):
             fail(f"shared:{name}", f"the gradient of {name} shares memory with {other}; return a copy", answer)
 
 
-@prop(needs="gradients", about_history=True, models=3)
+@prop(needs="gradients", about_history=True, models=4)
 def test_calls_are_independent(target, case):
     """No gradient depends on what was called before, forward or back, not even if one thing alone was different."""
     first, *others = in_turn(target, case, FEW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from .options import UsageError
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 ALARM = getattr(signal, "SIGALRM", None)
+SOON = 0.01  # seconds until what nobody could catch is raised again
 
 
 class Interrupted(Exception):
@@ -29,18 +31,44 @@ class Interrupted(Exception):
 class Interrupts:
     """Notes the signals that came; the trial looks at it where it can stop without losing anything.
 
-    While ``armed``, a signal also raises KeyboardInterrupt, so that it reaches into long computations.
+    While ``armed``, the first signal also raises KeyboardInterrupt, so that it reaches into long computations.
     """
 
     def __init__(self) -> None:
         self.came: int | None = None
         self.is_armed = False
+        self.was_raised = False
+        self.timers: list[threading.Timer] = []
 
     def handle(self, number: int, _frame: Any) -> None:
         """The handler of each signal."""
-        again, self.came = self.came is not None, number
-        if self.is_armed and not again:
+        self.came = number
+        if self.is_armed and not self.was_raised:
+            self.was_raised = True
             raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def raised_again(self) -> Iterator[None]:
+        """A block where KeyboardInterrupt is raised again if nobody could catch it, as in a callback of the garbage
+        collector; without this it would only be printed."""
+        before = sys.unraisablehook
+
+        def hook(what: sys.UnraisableHookArgs) -> None:
+            if self.came is None or what.exc_type is not KeyboardInterrupt:
+                before(what)
+                return
+            self.was_raised = False
+            self.timers.append(threading.Timer(SOON, signal.pthread_kill, (threading.get_ident(), self.came)))
+            self.timers[-1].start()
+
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+            for timer in self.timers:
+                timer.cancel()
+                timer.join()
 
     def check(self) -> None:
         """Raises Interrupted if a signal came."""
@@ -102,7 +130,8 @@ def noted(
     if seconds is not None:
         alarm_in(seconds)
     try:
-        yield interrupts
+        with interrupts.raised_again():
+            yield interrupts
     finally:
         if seconds is not None:
             alarm_in(0)

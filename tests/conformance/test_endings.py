@@ -1,5 +1,6 @@
 """However a run ends, the verdict is given, what was found is not lost, and nothing stays behind."""
 
+import contextlib
 import json
 import os
 import signal
@@ -290,6 +291,49 @@ def test_a_signal_that_also_ends_what_starts_workers(monkeypatch):
     monkeypatch.setattr(Pool, "hire", ended)
     with pytest.raises(Interrupted, match="SIGHUP"):
         list(judged_by_processes("right.py", Plan.of(Options(), catalogue), 2, came))
+
+
+class Dying:
+    """Something whose destructor a signal meets: what is raised there is printed, and goes nowhere."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGHUP)
+
+
+def test_a_signal_that_is_raised_where_nobody_can_catch_it_is_raised_again(monkeypatch):
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    with noted() as interrupts:
+        until = time.monotonic() + 20
+        with pytest.raises(Interrupted, match="SIGHUP"), interrupts.armed():
+            dying = Dying()
+            del dying
+            while time.monotonic() < until:
+                pass
+        assert time.monotonic() < until
+    assert not printed and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+def test_what_is_raised_again_too_late_is_not_raised(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", print)
+    with contextlib.suppress(Interrupted), noted() as interrupts, interrupts.armed():
+        dying = Dying()
+        del dying
+    time.sleep(0.1)  # a signal would end this process now
+    assert sys.unraisablehook is print and not any(timer.is_alive() for timer in interrupts.timers)
+
+
+def test_what_else_nobody_can_catch_is_printed_as_ever(monkeypatch):
+    class Broken:
+        def __del__(self):
+            raise ValueError
+
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: printed.append(what.exc_type))
+    with noted():
+        broken = Broken()
+        del broken
+    assert printed == [ValueError]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -115,7 +115,10 @@ def test_one_counterexample_can_be_expected(run, tmp_path):
     ("text", "words"),
     [
         ("[[expected]]\nproperty = 'equivalence.steps'", "known.toml, entry 1: a reason is required"),
-        ("[[expected]]\nproperty = 'equivalence.stepz'\nreason = 'x'", "entry 1: there is no property 'equivalence.stepz'"),
+        (
+            "[[expected]]\nproperty = 'equivalence.stepz'\nreason = 'x'",
+            "entry 1: there is no property 'equivalence.stepz'",
+        ),
         ("[[expected]]\nreason = 'x'", "entry 1: must have either property or counterexample"),
         ("[[expected]]\ncounterexample = 'gone.json'\nreason = 'x'", "entry 1: gone.json: No such file or directory"),
         ("[[expected]]\nprop = 'x'\nreason = 'x'", "known.toml, entry 1: unknown key 'prop'; the keys are property"),

@@ -95,7 +95,7 @@ def test_the_reference_has_right_gates_in_every_dtype():
     report = check(reference, properties=["gates"], diagnosis=False)
 
     assert {result.status for result in report.results} == {"passed"}, report.reasons
-    assert all(result.examples > 30 for result in report.results)
+    assert all(result.examples >= 30 for result in report.results)
 
 
 def test_torch_has_right_gates():

@@ -165,8 +165,9 @@ def broken():
 
 
 def test_a_mistake_of_the_kit_is_raised_by_the_main_process_with_its_place():
+    asked = [("reference", Options(workers=2))] * 2
     with pytest.raises(RuntimeError, match=r"(?s)in broken.*ArithmeticError: it is broken"):
-        list(outcomes([("reference", Options(workers=2))] * 2, broken, lambda: False, None))
+        pytest.fail(f"nothing was raised, but there is {list(outcomes(asked, broken, lambda: False, None))}")
 
 
 def test_a_tree_says_whether_anything_was_missing(tmp_path):
