@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -38,6 +39,7 @@ class Interrupts:
         self.came: int | None = None
         self.is_armed = False
         self.was_raised = False
+        self.is_hooked = False
         self.timers: list[threading.Timer] = []
 
     def handle(self, number: int, _frame: Any) -> None:
@@ -57,9 +59,10 @@ class Interrupts:
             if self.came is None or what.exc_type is not KeyboardInterrupt:
                 before(what)
                 return
-            self.was_raised = False
-            self.timers.append(threading.Timer(SOON, signal.pthread_kill, (threading.get_ident(), self.came)))
+            self.is_hooked = True
+            self.timers.append(threading.Timer(SOON, self.again, (threading.get_ident(), self.came)))
             self.timers[-1].start()
+            self.is_hooked = False
 
         sys.unraisablehook = hook
         try:
@@ -69,6 +72,13 @@ class Interrupts:
             for timer in self.timers:
                 timer.cancel()
                 timer.join()
+
+    def again(self, thread: int, number: int) -> None:
+        """Sends a signal to a thread once more, when that is out of the hook, where nothing can be caught either."""
+        while self.is_hooked:
+            time.sleep(SOON)
+        self.was_raised = False
+        signal.pthread_kill(thread, number)
 
     def check(self) -> None:
         """Raises Interrupted if a signal came."""

@@ -1,6 +1,5 @@
 """However a run ends, the verdict is given, what was found is not lost, and nothing stays behind."""
 
-import contextlib
 import json
 import os
 import signal
@@ -293,34 +292,31 @@ def test_a_signal_that_also_ends_what_starts_workers(monkeypatch):
         list(judged_by_processes("right.py", Plan.of(Options(), catalogue), 2, came))
 
 
+UNCAUGHT = """
+import signal, sys, time
+from conformance.trial.interrupts import Interrupted, noted
+
 class Dying:
-    """Something whose destructor a signal meets: what is raised there is printed, and goes nowhere."""
-
     def __del__(self):
-        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)  # what is raised here is printed, and goes nowhere
+
+began = time.monotonic()
+try:
+    with noted() as interrupts, interrupts.armed():
+        Dying()
+        while time.monotonic() < began + {seconds}:
+            pass
+except Interrupted as interruption:
+    print(interruption, time.monotonic() < began + 20)
+time.sleep({late})  # a signal would end this process now
+print(sys.unraisablehook is sys.__unraisablehook__, signal.getsignal(signal.SIGHUP) is signal.SIG_DFL)
+"""
 
 
-def test_a_signal_that_is_raised_where_nobody_can_catch_it_is_raised_again(monkeypatch):
-    printed = []
-    monkeypatch.setattr(sys, "unraisablehook", printed.append)
-    with noted() as interrupts:
-        until = time.monotonic() + 20
-        with pytest.raises(Interrupted, match="SIGHUP"), interrupts.armed():
-            dying = Dying()
-            del dying
-            while time.monotonic() < until:
-                pass
-        assert time.monotonic() < until
-    assert not printed and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
-
-
-def test_what_is_raised_again_too_late_is_not_raised(monkeypatch):
-    monkeypatch.setattr(sys, "unraisablehook", print)
-    with contextlib.suppress(Interrupted), noted() as interrupts, interrupts.armed():
-        dying = Dying()
-        del dying
-    time.sleep(0.1)  # a signal would end this process now
-    assert sys.unraisablehook is print and not any(timer.is_alive() for timer in interrupts.timers)
+@pytest.mark.parametrize(("seconds", "late"), [(20, 0), (0, 0.1)], ids=["in time", "too late"])
+def test_a_signal_that_is_raised_where_nobody_can_catch_it_is_raised_again(run, seconds, late):
+    process = run(command=[sys.executable, "-c", UNCAUGHT.format(seconds=seconds, late=late)])
+    assert process.communicate(timeout=60) == ("SIGHUP True\nTrue True\n", "")
 
 
 def test_what_else_nobody_can_catch_is_printed_as_ever(monkeypatch):

@@ -1,7 +1,6 @@
 """Targets side by side: each comes out as if it were alone, in its order, whatever the others do."""
 
 import json
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -157,17 +156,29 @@ def test_all_workers_are_for_one_target_where_there_are_more_of_them(monkeypatch
     assert list(outcomes(asked, catalogue, lambda: False, None)) == workers
 
 
+BROKEN = """
+import multiprocessing
+from conformance.chapters import catalogue
+from conformance.trial.options import Options
+from conformance.trial.side_by_side import outcomes
+
 def broken():
-    """A catalogue with a mistake that shows only where targets are judged."""
     if multiprocessing.parent_process():
         raise ArithmeticError("it is broken")
     return catalogue()
 
+def answers():
+    return list(outcomes([("reference", Options(workers=2))] * 2, broken, lambda: False, None))
+"""
 
-def test_a_mistake_of_the_kit_is_raised_by_the_main_process_with_its_place():
-    asked = [("reference", Options(workers=2))] * 2
-    with pytest.raises(RuntimeError, match=r"(?s)in broken.*ArithmeticError: it is broken"):
-        pytest.fail(f"nothing was raised, but there is {list(outcomes(asked, broken, lambda: False, None))}")
+
+def test_a_mistake_of_the_kit_is_raised_by_the_main_process_with_its_place(tmp_path):
+    (tmp_path / "kit.py").write_text(BROKEN)
+    words = [sys.executable, "-c", "import kit; print(kit.answers())"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "in broken" in done.stderr and "RuntimeError: Traceback" in done.stderr
+    assert done.stderr.rstrip().endswith("ArithmeticError: it is broken")
 
 
 def test_a_tree_says_whether_anything_was_missing(tmp_path):
