@@ -62,6 +62,14 @@ MORE: Ladder = {
 }
 
 
+# What tells apart what all of these have alike: gates that read the same, rows and their order, what is projected.
+LAST: Ladder = {
+    "one step where h_0 and the biases are 0": ONE | {"h_0": 0},
+    "one step with a projection": ONE | {"P": 2},
+    "rows that end in another order": ONE | {"T": 3, "N": 3, "H": 2, "ends": (2, 1, 3)},
+    "rows that end in another order, in two directions": ONE | {"T": 3, "N": 3, "H": 2, "D": 2, "ends": (2, 1, 3)},
+}
+
 LADDER = ONE_STEP | MORE
 WHOLE = ("one step of one unit", "one step")  # on these rungs each element is changed
 
@@ -70,6 +78,9 @@ WAYS = {
     "last": "all but the last feature of x and the last unit of h_0 zero",
     "c_0": "c_0 zero",
     "short": "rows of different lengths",
+    "h_0": "h_0 and the biases zero",
+    "P": "a projection",
+    "ends": "rows that end in another order",
 }
 
 
@@ -130,18 +141,26 @@ def built(bench: Bench, rung: dict[str, Any]) -> Case | None:
     """A case of a rung's sizes, or the next that the target claims; None where it claims none such."""
     named = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size", "L": "num_layers"}
     T, N, I, H, L = (bench.size(dimension, rung[symbol]) for symbol, dimension in named.items())  # noqa: E741
-    claims, two, short = bench.subject.capabilities, rung["D"] == 2, "short" in rung
+    claims, two, short, P = bench.subject.capabilities, rung["D"] == 2, "short" in rung, rung.get("P", 0)
     if L > bench.allowed.max_layers or bench.allowed.bidirectional not in (None, two):  # noqa: SIM300
         return None
     if (short and not (claims.lengths and T > 1 and N > 1)) or ("c_0" in rung and len(bench.cell.states) < 2):
         return None
-    case = generic(bench, Config(bench.cell, I, H, L, two, dtype=bench.dtype), T, N)
+    if "ends" in rung and not (claims.lengths and (rung["T"], rung["N"]) == (T, N)):
+        return None
+    if P and not (claims.projections and bench.cell.projects and H > P):
+        return None
+    case = generic(bench, Config(bench.cell, I, H, L, two, proj_size=P, dtype=bench.dtype), T, N)
     if short:
         case = case.replace(lengths=np.array([T - row % 2 for row in range(N)]))
+    if "ends" in rung:
+        case = case.replace(lengths=np.array(rung["ends"]))
     if "last" in rung:
         case = case.map(lambda name, array: last_alone(array) if name in ("x", "h_0") else array)
     if "c_0" in rung:
         case = case.map(lambda name, array: 0 * array if name == "c_0" else array)
+    if "h_0" in rung:
+        case = case.map(lambda name, array: 0 * array if name == "h_0" or name.startswith("bias") else array)
     return case if bench.subject.takes(case) else None
 
 
@@ -153,7 +172,7 @@ def generic(bench: Bench, config: Config, T: int, N: int) -> Case:
         for name, shape in parameter_shapes(config).items()
     }
     entries = config.num_layers * config.num_directions
-    h_0, c_0 = (bench.rounded(draw((entries, N, config.hidden_size))) for _ in "hc")
+    h_0, c_0 = (bench.rounded(draw((entries, N, size))) for size in (config.state_size, config.hidden_size))
     x = bench.rounded(abs(draw((T, N, config.input_size))))
     return bench.given(Case(config, parameters, x, h_0, c_0 if config.num_states == 2 else None))
 
@@ -187,7 +206,7 @@ def places(config: Config) -> dict[str, At]:
     found: dict[str, At] = {name: {"array": name} for name in ("x", "h_0", "c_0")}
     for layer in range(config.num_layers):
         for direction in range(config.num_directions):
-            for kind in kinds_of(config.cell, config.bias, False, False):
+            for kind in kinds_of(config.cell, config.bias, bool(config.proj_size), False):
                 found[kind + suffix(layer, direction)] = {"array": kind, "layer": layer, "direction": direction}
     return found
 
@@ -207,12 +226,12 @@ def where(config: Config, place: At, index: tuple[int, ...]) -> At:
 def results(case: Case) -> Iterator[Element]:
     """The elements that come out, in the order of the list of all results."""
     c = case.config
-    for step, row, k in np.ndindex(case.num_steps, case.num_rows, c.num_directions * c.hidden_size):
-        direction, unit = divmod(k, c.hidden_size)
+    for step, row, k in np.ndindex(case.num_steps, case.num_rows, c.num_directions * c.state_size):
+        direction, unit = divmod(k, c.state_size)
         at = {"step": step, "row": row, "layer": c.num_layers - 1, "direction": direction, "unit": unit}
         yield Element("output", (step, row, k), {"array": "output"} | at)
-    for name in ("h_n", "c_n")[: c.num_states]:
-        for entry, row, unit in np.ndindex(c.num_layers * c.num_directions, case.num_rows, c.hidden_size):
+    for name, size in list(zip(("h_n", "c_n"), (c.state_size, c.hidden_size)))[: c.num_states]:
+        for entry, row, unit in np.ndindex(c.num_layers * c.num_directions, case.num_rows, size):
             layer, direction = divmod(entry, c.num_directions)
             at = {"row": row, "layer": layer, "direction": direction, "unit": unit}
             yield Element(name, (entry, row, unit), {"array": name} | at)

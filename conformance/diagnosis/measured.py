@@ -20,7 +20,7 @@ from .asking import Bench
 from .curves import curves
 from .digits import few_digits
 from .history import history
-from .influence import MORE, ONE_STEP, independent, influence
+from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered, Arrays
 from .work import Deadline, Work
@@ -32,6 +32,7 @@ EXPERIMENTS: Experiments = (
     ("precision", precision),
     ("curve", curves),
     ("influence", partial(influence, ladder=MORE)),
+    ("influence", partial(influence, ladder=LAST)),
 )
 AFTER_OTHERS: Experiments = (("history", history),)
 

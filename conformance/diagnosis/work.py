@@ -9,7 +9,7 @@ from math import inf
 # lower layers run alone, and for what a new instance gets right.
 CALLS = 240
 DEAR_CALLS = 60  # of all cells, where a new shape is dear
-EXPERIMENTS = 1_500  # calls for what is measured, for each cell
+EXPERIMENTS = 2_500  # calls for what is measured, for each cell
 DEAR_EXPERIMENTS = 600  # of few shapes
 EVALUATIONS = 6_000  # of faulty references, of which a second holds five hundred to two thousand
 LIKENESS = 2_000  # the same, for what is wrong alike

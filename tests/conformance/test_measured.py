@@ -174,6 +174,65 @@ def test_what_reads_what(mistake):
     assert said(target) == ({"influence"}, [sentence])
 
 
+def exchanged_weights(name, array):
+    """The first two gates of the weights have changed places, and those of the biases have not."""
+    first, second, *rest = np.split(array, 3) if name.startswith("weight") else [array, array[:0]]
+    return np.concatenate([second, first, *rest])
+
+
+def reshaped(name, array):
+    """The weights of the projection are brought into another shape where they must be transposed."""
+    return array.reshape(array.shape[::-1]).T if name.startswith("weight_hr") else array
+
+
+def unsorted(case):
+    """The rows of c_0 stand in the order of the lengths."""
+    if case.lengths is None or case.c_0 is None:
+        return case
+    return case.replace(c_0=case.c_0[:, np.argsort(-case.row_lengths, kind="stable")])
+
+
+def by_the_permutation(case, result):
+    """The rows of the final states are put back with the permutation that sorted them, not with its inverse."""
+    order = np.argsort(-case.row_lengths, kind="stable")
+    return Result(result.output, result.h_n[:, order][:, order], result.c_n)
+
+
+ENDS = "with rows that end in another order (T = 3, N = 3, I = 2, H = 2, L = 1)"
+LATER = {
+    "the weights of two gates": (
+        "GRU",
+        planted(arrays(exchanged_weights), cells=("GRU",)),
+        "weight_ih of gate z is not read; results read weight_ih of gate r of the same unit, with one step where h_0 "
+        "and the biases are 0 (T = 1, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "the shape of a projection": (
+        "LSTM",
+        planted(arrays(reshaped), cells=("LSTM",), projections=True),
+        "weight_hr in column 1 of the same unit is not read; output[0, 0, 1] reads weight_hr_l0[0, 1], one of 4 such "
+        "pairs, with one step with a projection (T = 1, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "c_0 is not sorted": (
+        "LSTM",
+        planted(unsorted, cells=("LSTM",)),
+        "c_0 of row 0 is read where that of row 1 should be; c_0 of row 1 is read where that of row 2 should be; and "
+        f"so on, 3 in all, {ENDS}",
+    ),
+    "final states are put back by the permutation": (
+        "RNN_TANH",
+        planted(told=by_the_permutation),
+        "h_n of row 0 reads what that of row 1 should; h_n of row 1 reads what that of row 2 should; and so on, 3 in "
+        f"all, {ENDS}",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", LATER)
+def test_what_shows_on_a_later_rung_only(mistake):
+    cell, target, sentence = LATER[mistake]
+    assert said(target, cell) == ({"influence"}, [sentence])
+
+
 def test_what_a_rung_shows_whole_is_asked_for_once():
     """And what differs once more, of a new instance."""
     asked = Counter()
