@@ -92,7 +92,7 @@ def diagnose(
     if unexplained:
         progress("measuring")
         # where no answer is wrong, or a new instance gives it, it depends on the calls before
-        sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known) or not searches)
+        sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known), not searches)
         in_vain = led_on(in_vain, leads, explained)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]

@@ -81,11 +81,16 @@ WAYS = {
     "h_0": "h_0 and the biases zero",
     "P": "a projection",
     "ends": "rows that end in another order",
+    "weight_hh": "weight_hh zero",
 }
 
 
-def influence(bench: Bench, ladder: Ladder) -> list[str]:
-    """What reads what it must not, or does not read what it must, on the first rung that shows it; else nothing."""
+def influence(bench: Bench, ladder: Ladder, kind: type[Experiment] | None = None) -> list[str]:
+    """What reads what it must not, or does not read what it must, on the first rung that shows it; else nothing.
+
+    kind  of experiment: on results if not given
+    """
+    kind = kind or Experiment
     tried = set()
     for name, rung in ladder.items():
         case = built(bench, rung)
@@ -94,17 +99,17 @@ def influence(bench: Bench, ladder: Ladder) -> list[str]:
         tried.add(size)
         few = name not in WHOLE
         try:
-            experiment = Experiment(bench, case, few)
+            experiment = kind(bench, case, few)
             pairs = experiment.pairs()
             if few and pairs is not None and pairs.differ.any():  # then all of it
-                experiment = Experiment(bench, case)
+                experiment = kind(bench, case)
                 pairs = experiment.pairs()
         except (Failure, NotApplicable):  # it has no answer, or not for what is changed
             continue
         if pairs is None:
             return []
         if pairs.differ.any():
-            said = sentences(case, experiment.sources, experiment.results, pairs)
+            said = sentences(experiment.timed, experiment.sources, experiment.results, pairs, experiment.told)
             return [f"{said}, with {seen(name, rung, case)}"]
     return []
 
@@ -123,7 +128,7 @@ def independent(bench: Bench) -> bool:
     bench.restart()
     other = bench.ask(with_other_signs(case))
     room = SLACK * bench.ball(case)[1]
-    return bool((abs(other - base) > room).any()) and steady(bench, case, base, room)
+    return bool((abs(other - base) > room).any()) and bool((abs(bench.ask(case) - base) <= room).all())
 
 
 def seen(name: str, rung: dict[str, Any], case: Case) -> str:
@@ -161,6 +166,8 @@ def built(bench: Bench, rung: dict[str, Any]) -> Case | None:
         case = case.map(lambda name, array: 0 * array if name == "c_0" else array)
     if "h_0" in rung:
         case = case.map(lambda name, array: 0 * array if name == "h_0" or name.startswith("bias") else array)
+    if "weight_hh" in rung:
+        case = case.map(lambda name, array: 0 * array if name.startswith("weight_hh") else array)
     return case if bench.subject.takes(case) else None
 
 
@@ -243,31 +250,74 @@ class Experiment:
     Raises Failure and NotApplicable where there is no answer.
     """
 
+    told = "results"
+
     @np.errstate(all="ignore")
     def __init__(self, bench: Bench, case: Case, few: bool = False) -> None:
         self.bench = bench
-        self.case = case
-        self.sources = list(sources(case, np.random.default_rng(0), few))
-        self.results = list(results(case))
+        self.case = self.asked(case)
+        self.sources = list(self.given_elements(few))
+        self.results = list(self.told_elements())
         self.changed = [self.moved(source, STEP) for source in self.sources]
-        self.mid, self.rad = bench.ball(case)
+        self.mid, self.rad = self.ball(self.case)
         self.room = self.rad + bench.arithmetic(case).eta
-        self.base = bench.ask(case)
-        self.given = np.array([bench.ask(other) for other in self.changed])
-        self.away = abs(np.array([right(other) for other in self.changed]) - self.mid)
+        self.base = self.ask(self.case)
+        self.given = np.array([self.ask(other) for other in self.changed])
+        self.away = abs(np.array([self.right(other) for other in self.changed]) - self.mid)
 
-    def moved(self, source: Element, step: float, case: Case | None = None) -> Case:
-        """The case, or another one, with one element changed."""
-        case = case or self.case
-        array = dict(case.arrays())[source.name].astype(np.float64)
+    # What is asked, and how; gradients are asked for with cotangents beside the case.
+
+    def asked(self, case: Case) -> Any:
+        """What a target is asked with."""
+        return case
+
+    @property
+    def timed(self) -> Case | None:
+        """The case whose steps the results belong to, if they belong to any."""
+        return self.case
+
+    def given_elements(self, few: bool) -> Iterator[Element]:
+        """What is changed."""
+        return sources(self.case, np.random.default_rng(0), few)
+
+    def told_elements(self) -> Iterator[Element]:
+        """What comes out."""
+        return results(self.case)
+
+    def ask(self, asked: Any) -> np.ndarray:
+        """What the target answers, as one list."""
+        return self.bench.ask(asked)
+
+    def ball(self, asked: Any) -> tuple[np.ndarray, np.ndarray]:
+        """What is right, and how far rounding may lead from it, as lists."""
+        return self.bench.ball(asked)
+
+    def right(self, asked: Any) -> np.ndarray:
+        """What the reference answers, as one list."""
+        return right(asked)
+
+    def mapped(self, asked: Any, name: str, array: np.ndarray) -> Any:
+        """The same with another array of this name."""
+        return mapped(asked, {name: array})
+
+    def turned(self, asked: Any) -> Any:
+        """The same with each parameter negative: what was shut is open, and what was zero by a kink is not."""
+        return with_other_signs(asked)
+
+    # What moved.
+
+    def moved(self, source: Element, step: float, asked: Any = None) -> Any:
+        """What was asked, or something else, with one element changed."""
+        asked = asked or self.case
+        array = dict(asked.arrays())[source.name].astype(np.float64)
         array[source.index] += step
-        return mapped(case, {source.name: self.bench.rounded(array)})
+        return self.mapped(asked, source.name, self.bench.rounded(array))
 
     @np.errstate(all="ignore")
     def pairs(self) -> Pairs | None:
         """What moved; None where the target does not answer the same every time, or not with numbers."""
         finite = np.isfinite(self.base).all() and np.isfinite(self.given).all()
-        if not finite or not steady(self.bench, self.case, self.base, self.room):
+        if not finite or not self.steady():
             return None
         apart = abs(self.given - self.base)
         found = Pairs(self.away > CLEAR * self.room, self.away == 0, apart > SLACK * self.room, apart == 0)
@@ -275,7 +325,7 @@ class Experiment:
             found.still[:] = False
         suspects = np.flatnonzero(found.differ.any(1)).tolist()
         for k in suspects:  # whose own room counts, too
-            room = self.rad + self.bench.ball(self.changed[k])[1]
+            room = self.rad + self.ball(self.changed[k])[1]
             found.must[k] &= self.away[k] > 2 * room
             found.moved[k] &= apart[k] > SLACK * room
         return found if not suspects or self.confirmed(suspects, found) else None
@@ -289,23 +339,22 @@ class Experiment:
         """Asks a new instance for what differs, and otherwise where nothing moved; whether it answers the same."""
         self.bench.restart()
         for k in suspects:
-            if (abs(self.bench.ask(self.changed[k]) - self.given[k]) > SLACK * self.room).any():
+            if (abs(self.ask(self.changed[k]) - self.given[k]) > SLACK * self.room).any():
                 return False
             for step in FAR if found.missing[k].any() else ():
-                found.still[k] &= self.bench.ask(self.moved(self.sources[k], step)) == self.base
-        turned = with_other_signs(self.case)
-        base = self.bench.ask(turned)
+                found.still[k] &= self.ask(self.moved(self.sources[k], step)) == self.base
+        turned = self.turned(self.case)
+        base = self.ask(turned)
         for k in suspects:
             if found.missing[k].any():
-                found.still[k] &= self.bench.ask(self.moved(self.sources[k], STEP, turned)) == base
-        return steady(self.bench, self.case, self.base, self.room)
+                found.still[k] &= self.ask(self.moved(self.sources[k], STEP, turned)) == base
+        return self.steady()
+
+    def steady(self) -> bool:
+        """Whether the target gives the same numbers once more, but for rounding."""
+        return bool((abs(self.ask(self.case) - self.base) <= self.room).all())
 
 
 def with_other_signs(case: Case) -> Case:
-    """The case with each parameter negative: what was shut is open, and what was zero by a kink is not."""
+    """The case with each parameter negative."""
     return case.replace(parameters={name: -array for name, array in case.parameters.items()})
-
-
-def steady(bench: Bench, case: Case, base: np.ndarray, room: np.ndarray) -> bool:
-    """Whether the target gives the same numbers once more, but for rounding."""
-    return bool((abs(bench.ask(case) - base) <= room).all())

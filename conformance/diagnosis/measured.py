@@ -17,6 +17,7 @@ from conformance.judging.subject import Subject
 from reference_rnn import Cell
 
 from .asking import Bench
+from .backward import backward
 from .curves import curves
 from .digits import few_digits
 from .history import history
@@ -35,6 +36,7 @@ EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=LAST)),
 )
 AFTER_OTHERS: Experiments = (("history", history),)
+BACKWARD: Experiments = (("backward", backward),)
 
 
 Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that they are about
@@ -42,12 +44,12 @@ Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that 
 
 def measured(
     subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: float, deadline: Deadline,
-    alone: bool = False,
+    alone: bool = False, unseen: bool = False,
 ) -> tuple[Sentences, dict[Cell, list[Fault]]]:  # fmt: skip
     """What experiments show about those cells that give wrong numbers, and mistakes that would explain it.
 
     calls  how many, for each cell
-    alone  whether a new instance gets right what is wrong
+    alone  whether a new instance gets right what is wrong;  unseen: whether no answer is wrong
     """
     wrong = wrong_dtypes(subject, answered, cells)
     found: Sentences = {}
@@ -56,11 +58,20 @@ def measured(
         if said := few_digits(results_of(answered, cell, dtype), dtype):  # all that is measured would be so, too
             found.setdefault(("digits", said), []).append(cell)
             continue
-        bench = Bench(subject, cell, dtype, Work(calls, deadline))
-        for kind, sentence in shown(bench, AFTER_OTHERS if alone else EXPERIMENTS):
+        series = [AFTER_OTHERS] if alone else chosen(answered, cell, unseen)
+        benches = [Bench(subject, cell, dtype, Work(calls, deadline)) for _ in series]
+        for kind, sentence in next(filter(None, map(shown, benches, series)), ()):
             found.setdefault((kind, sentence), []).append(cell)
-        leads[cell] = bench.leads
+        leads[cell] = [lead for bench in benches for lead in bench.leads]
     return found, leads
+
+
+def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool) -> list[Experiments]:
+    """Series of experiments on a cell, of which the first that shows something is the answer."""
+    if unseen:
+        return [AFTER_OTHERS, EXPERIMENTS, BACKWARD]
+    wrong = (a for a in answered if a.probe.case.config.cell == cell and not a.right)
+    return [EXPERIMENTS] if any(a.probe.d is None for a in wrong) else [BACKWARD]
 
 
 def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator[tuple[Arrays, Arrays]]:

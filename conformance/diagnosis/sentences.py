@@ -97,8 +97,13 @@ class Literal:
     but: bool = False
 
 
-def sentences(case: Case, sources: Sequence[Element], results: Sequence[Element], pairs: Pairs) -> str:
-    """What the pairs that differ say: what stands in the place of what; else which pairs are missing, or too many."""
+def sentences(
+    case: Case | None, sources: Sequence[Element], results: Sequence[Element], pairs: Pairs, told: str = "results"
+) -> str:
+    """What the pairs that differ say: what stands in the place of what; else which pairs are missing, or too many.
+
+    case  whose steps the results belong to; None where they belong to none.  told: what the results are, in a word
+    """
     swapped = [f"{one} reads what {other} should" for one, other in stand_ins(results, RESULTS, pairs.turned)]
     swapped = swapped or [
         f"{one} is read where {other} should be" for one, other in stand_ins(sources, SOURCES, pairs, True)
@@ -107,12 +112,12 @@ def sentences(case: Case, sources: Sequence[Element], results: Sequence[Element]
         more = [f"and so on, {len(swapped)} in all"] if len(swapped) > MOST else []
         return "; ".join([*swapped[:MOST], *more])
     if turned := next(transposed(sources, pairs), None):
-        rest = [sentences(case, sources, results, turned[1])] if turned[1].differ.any() else []
+        rest = [sentences(case, sources, results, turned[1], told)] if turned[1].differ.any() else []
         return "; ".join([f"{turned[0]} is read transposed", *rest])
     table = list(literals(case, [source.at for source in sources], [result.at for result in results]))
     # a pair that moves contradicts "is not read", one that does not contradicts "reads"
-    missing = conditions(pairs.missing, pairs.must | ~pairs.still, table, not_read, sources, results)
-    extra = conditions(pairs.extra, pairs.never | pairs.must | ~pairs.moved, table, read, sources, results)
+    missing = conditions(pairs.missing, pairs.must | ~pairs.still, table, not_read, sources, results, told)
+    extra = conditions(pairs.extra, pairs.never | pairs.must | ~pairs.moved, table, read, sources, results, told)
     return "; ".join([*missing, *extra])
 
 
@@ -201,13 +206,13 @@ def read(source: Phrase, result: Phrase) -> str:
 class Phrase:
     """One side of a condition in words."""
 
-    def __init__(self, terms: Sequence[Literal], side: str) -> None:
+    def __init__(self, terms: Sequence[Literal], side: str, usual: str) -> None:
         mine = [literal for literal in terms if literal.side == side]
         self.said = bool(mine)
         self.noun = next((literal.text for literal in mine if literal.noun), "")
         self.but = any(literal.but for literal in mine)
         self.where = [literal.text for literal in mine if not literal.noun]
-        self.side = side
+        self.usual = usual
 
     @property
     def plural(self) -> bool:
@@ -217,8 +222,9 @@ class Phrase:
     @property
     def text(self) -> str:
         """What it is, and where."""
-        usual = {"source": "numbers", "result": "results"}[self.side]
-        return " ".join([usual, *self.where, "but", self.noun] if self.but else [self.noun or usual, *self.where])
+        if self.but:
+            return " ".join([self.usual, *self.where, "but", self.noun])
+        return " ".join([self.noun or self.usual, *self.where])
 
     @property
     def none(self) -> str:
@@ -228,7 +234,7 @@ class Phrase:
 
 def conditions(
     differs: np.ndarray, among: np.ndarray, table: list[Literal], say: Callable[[Phrase, Phrase], str],
-    sources: Sequence[Element], results: Sequence[Element],
+    sources: Sequence[Element], results: Sequence[Element], told: str,
 ) -> list[str]:  # fmt: skip
     """Sentences that are true of pairs that differ, among the pairs in question, and of no other; together of all."""
     at = np.flatnonzero((among | differs).ravel())
@@ -245,16 +251,16 @@ def conditions(
         if chosen is None:  # then one of them stands for all
             s, r = np.unravel_index(at[np.flatnonzero(left)[0]], differs.shape)
             pair = [Literal(side, str(e), left, True) for side, e in (("source", sources[s]), ("result", results[r]))]
-            return [*found, said(say, pair) + (f", one of {left.sum()} such pairs" if left.sum() > 1 else "")]
+            return [*found, said(say, pair, told) + (f", one of {left.sum()} such pairs" if left.sum() > 1 else "")]
         terms, mask = chosen
-        found.append(said(say, terms))
+        found.append(said(say, terms, told))
         left &= ~mask
     return found
 
 
-def said(say: Callable[[Phrase, Phrase], str], terms: Sequence[Literal]) -> str:
+def said(say: Callable[[Phrase, Phrase], str], terms: Sequence[Literal], told: str) -> str:
     """A condition in words."""
-    return say(Phrase(terms, "source"), Phrase(terms, "result"))
+    return say(Phrase(terms, "source", "numbers"), Phrase(terms, "result", told))
 
 
 def shortest(
@@ -293,13 +299,14 @@ def word(key: str, value: Any) -> str:
     return DIRECTIONS[value] if key == "direction" else WORDS[key].format(value)
 
 
-def literals(case: Case, sources: Sequence[At], results: Sequence[At]) -> Iterator[Literal]:
+def literals(case: Case | None, sources: Sequence[At], results: Sequence[At]) -> Iterator[Literal]:
     """The statements that may stand in a condition, plain ones first."""
     for side, places in (("source", sources), ("result", results)):
         for key in ("array", *WORDS, "direction"):
             yield from about(side, key, column(places, key), upright=side == "source")
     yield from relations(sources, results)
-    yield from in_time(case, sources, results)
+    if case is not None:
+        yield from in_time(case, sources, results)
 
 
 def about(side: str, key: str, values: np.ndarray, upright: bool) -> Iterator[Literal]:

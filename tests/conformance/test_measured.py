@@ -16,7 +16,8 @@ from conformance.diagnosis.digits import few_digits
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.history import history
 from conformance.diagnosis.influence import ONE_STEP, influence
-from conformance.diagnosis.measured import results_of, shown
+from conformance.diagnosis.measured import BACKWARD, results_of, shown
+from conformance.diagnosis.measured import EXPERIMENTS as FORWARD
 from conformance.diagnosis.probes import answers
 from conformance.diagnosis.settings import settings
 from conformance.diagnosis.work import DEAR_EXPERIMENTS, EXPERIMENTS, Work
@@ -24,7 +25,7 @@ from conformance.faults import FAULTS
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
 from conformance.report.terminal import styled
-from reference_rnn import CELLS, DTYPES, Result, cell_of, forward
+from reference_rnn import CELLS, DTYPES, Result, cell_of, forward, gradients
 from reference_rnn.cell import loaded
 
 HOME = Path(__file__).parent.parent.parent
@@ -46,11 +47,11 @@ def planted(asked=lambda case: case, told=lambda case, result: result, **claims)
     return target
 
 
-def said(target, cell="RNN_TANH", dtype="float32", calls=EXPERIMENTS):
+def said(target, cell="RNN_TANH", dtype="float32", calls=EXPERIMENTS, series=FORWARD):
     """The kind of what experiments on a target show, and the sentences."""
     opened = open_target(target, in_process=True)
     try:
-        found = shown(Bench(Subject(opened), cell_of(cell), dtype, Work(calls)))
+        found = shown(Bench(Subject(opened), cell_of(cell), dtype, Work(calls)), series)
     finally:
         opened.stop()
     return {kind for kind, _ in found}, [sentence for _, sentence in found]
@@ -439,6 +440,94 @@ def test_nothing_is_said_about_what_is_right(path):
     calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
     for number, cell in enumerate(claims.cells[-2:]):
         assert said(path, cell, claims.dtypes[number % len(claims.dtypes)], calls) == (set(), [])
+
+
+class Backward:
+    """The reference with other gradients."""
+
+    def __init__(self, asked=lambda case, d: d, told=lambda case, d, found: found):
+        self.capabilities = Capabilities(**CLAIMS, cells=CELLS, gradients=True)
+        self.own_d, self.own = asked, told
+
+    def forward(self, case):
+        return reference.forward(case)
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        case, d = as_case(case), {"d_output": d_output, "d_h_n": d_h_n, "d_c_n": d_c_n}
+        found = gradients(case, **self.own_d(case, d))
+        return {n: a.astype(case.config.numpy_dtype) for n, a in self.own(case, d, dict(found)).items()}
+
+
+def without_reset_gate(case, d, found):
+    """The gradient of each bias_hh is that of bias_ih."""
+    return found | {name: found[name.replace("hh", "ih")] for name in found if name.startswith("bias_hh")}
+
+
+def from_the_second_step(case, d, found):
+    """The gradient of weight_hh begins with the second step."""
+    return found if case.num_steps > 1 else found | {n: 0 * a for n, a in found.items() if n.startswith("weight_hh")}
+
+
+def in_blocks(case, d, found):
+    """What comes back from step 16 on is not handed to the steps before."""
+    if case.num_steps <= 16 or case.lengths is not None:
+        return found
+    early = np.where((np.arange(case.num_steps) < 16)[:, None, None], d["d_output"], 0)
+    return found | {"x": np.concatenate([gradients(case, early)["x"][:16], found["x"][16:]])}
+
+
+BACK = {
+    "the gate is left out": (
+        "GRU",
+        Backward(told=without_reset_gate),
+        "the gradient of bias_hh reads what the gradient of bias_ih should, with one step where h_0 and the biases are "
+        "0 (T = 1, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "a cotangent is left out": (
+        "LSTM", Backward(lambda case, d: d | {"d_h_n": None}), f"d_h_n is not read, {ONE_UNIT}",
+    ),
+    "a step is left out": (
+        "RNN_TANH", Backward(told=from_the_second_step), f"the gradient of weight_hh sees nothing, {ONE_UNIT}",
+    ),
+    "a block ends": (
+        "LSTM",
+        Backward(told=in_blocks),
+        "gradients at step 13 see nothing from step 16 on; gradients at step 14 see nothing from step 16 on; the "
+        "gradient of x[8, 0, 1] does not see x[16, 0, 0], one of 156 such pairs, with 19 steps (T = 19, N = 1, I = 2, "
+        "H = 2, L = 1)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", BACK)
+def test_what_gradients_read(mistake):
+    cell, target, sentence = BACK[mistake]
+    assert said(target, cell, series=BACKWARD) == ({"backward"}, [sentence])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.sample(every=4)
+def test_nothing_is_said_about_gradients_of_the_reference(cell, dtype):
+    assert said(reference, cell, dtype, series=BACKWARD) == (set(), [])
+
+
+@pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
+@pytest.mark.sample(every=12)
+def test_nothing_is_said_about_gradients_that_are_right(path):
+    claims = open_target(path, in_process=True).capabilities
+    calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
+    assert said(path, claims.cells[-1], claims.dtypes[0], calls, BACKWARD) == (set(), [])
+
+
+SHOWN_BY = {"a cotangent is left out": "gradients.back_propagation", "a block ends": "gradients.sizes"}
+
+
+@pytest.mark.parametrize("mistake", SHOWN_BY)  # the second shows in no probe
+def test_what_gradients_read_is_in_the_report(mistake):
+    _, target, sentence = BACK[mistake]
+    report = check(target, properties=[SHOWN_BY[mistake]], in_process=True)
+    assert any(sentence.partition(";")[0] in finding.title for finding in report.diagnosis), report.diagnosis
 
 
 def printed(style):

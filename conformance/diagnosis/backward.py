@@ -1,0 +1,148 @@
+"""What gradients read: each element that goes in is changed alone, those of cotangents too, and gradients move or not.
+
+A gradient that a step, a gate or a direction leaves out does not move with what that hands back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from conformance.judging.gradients import cotangents, gradient_run, taken
+from conformance.judging.judgement import NotRun
+from reference_rnn import Case, Config, gradients
+
+from .asking import Bench, mapped
+from .influence import (
+    ELEMENTS,
+    FAINT,
+    FEW,
+    LAST,
+    MORE,
+    ONE,
+    ONE_STEP,
+    Experiment,
+    influence,
+    places,
+    results,
+    sources,
+    where,
+    with_other_signs,
+)
+from .sentences import Element, Pairs
+
+LADDER = (
+    ONE_STEP
+    | MORE
+    | LAST
+    | {
+        "19 steps where weight_hh is 0": ONE | {"T": 19, "H": 2, "weight_hh": 0},
+        "19 steps of two directions": ONE | {"T": 19, "H": 2, "D": 2},
+    }
+)
+
+
+MANY = 16  # pairs that do not move at all for each that does a little
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What gradients are asked for with: a case, and its cotangents by name."""
+
+    case: Case
+    d: dict[str, Any]
+
+    @property
+    def config(self) -> Config:
+        """That of the case."""
+        return self.case.config
+
+    @property
+    def num_steps(self) -> int:
+        """Those of the case."""
+        return self.case.num_steps
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that goes in, by name."""
+        return {**dict(self.case.arrays()), **self.d}
+
+
+class Backward(Experiment):
+    """The same for gradients."""
+
+    told = "gradients"
+
+    def asked(self, case: Case) -> Asked:
+        """The case and its cotangents, those that the target takes."""
+        return Asked(case, taken(self.bench.subject, cotangents(case)))
+
+    @property
+    def timed(self) -> None:
+        """A gradient belongs to no step."""
+        return None
+
+    def given_elements(self, few: bool) -> Iterator[Element]:
+        """What goes forward, and what comes back."""
+        case, d = self.case.case, self.case.d
+        yield from sources(case, np.random.default_rng(0), few)
+        back = [Element(f"d_{e.name}", e.index, e.at | {"array": f"d_{e.name}"}) for e in results(case)]
+        for name in d:
+            mine = [element for element in back if element.name == name]
+            most = FEW // len(d) if few else ELEMENTS
+            yield from (mine[k] for k in sorted(np.random.default_rng(0).permutation(len(mine))[:most].tolist()))
+
+    def told_elements(self) -> Iterator[Element]:
+        """Each element of a gradient is where that is which it belongs to."""
+        case = self.case.case
+        named = dict(case.arrays())
+        for name, place in places(case.config).items():
+            for index in np.ndindex(named[name].shape) if name in named else ():
+                at = place | where(case.config, place, index)
+                yield Element(f"the gradient of {name}", index, at | {"array": f"the gradient of {place['array']}"})
+
+    def ask(self, asked: Asked) -> np.ndarray:
+        """All gradients, as one list."""
+        if self.bench.calls.over:
+            raise NotRun("no calls are left")
+        self.bench.calls.spend()
+        given = gradient_run(self.bench.subject, asked.case, asked.d).result.arrays
+        return self.flat(given)
+
+    def ball(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
+        """The right ones, and how far rounding may lead from them."""
+        balls = gradients(asked.case, **asked.d, arithmetic=self.bench.arithmetic(asked.case))
+        return self.right(asked), self.flat({name: getattr(ball, "rad", 0 * ball) for name, ball in balls.items()})
+
+    def right(self, asked: Asked) -> np.ndarray:
+        """The right ones."""
+        return self.flat(gradients(asked.case, **asked.d))
+
+    def flat(self, arrays: Mapping[str, Any]) -> np.ndarray:
+        """All numbers, in the order of the elements that are told."""
+        named = dict(self.case.case.arrays())
+        names = [name for name in places(self.case.config) if name in named]
+        return np.concatenate([np.asarray(arrays[name], np.float64).ravel() for name in names])
+
+    def faint(self, found: Pairs) -> bool:
+        """Whether much moved by far less than it must; a gradient that is a sum does so where one part is left out."""
+        less = abs(self.given - self.base) < FAINT * self.away
+        return MANY * less[found.must & ~found.still].sum() > (found.must & found.still).sum()
+
+    def mapped(self, asked: Asked, name: str, array: np.ndarray) -> Asked:
+        """The same with another array of this name."""
+        if name in asked.d:
+            return replace(asked, d={**asked.d, name: array})
+        return replace(asked, case=mapped(asked.case, {name: array}))
+
+    def turned(self, asked: Asked) -> Asked:
+        """The same with each parameter negative."""
+        return replace(asked, case=with_other_signs(asked.case))
+
+
+def backward(bench: Bench) -> list[str]:
+    """What gradients read that they must not, or do not read that they must, on the first rung that shows it."""
+    claims = bench.subject.capabilities
+    return influence(bench, LADDER, Backward) if claims.gradients and claims.biases == "two" else []
