@@ -34,17 +34,7 @@ from .influence import (
 )
 from .sentences import Element, Pairs
 
-LADDER = (
-    ONE_STEP
-    | MORE
-    | LAST
-    | {
-        "19 steps where weight_hh is 0": ONE | {"T": 19, "H": 2, "weight_hh": 0},
-        "19 steps of two directions": ONE | {"T": 19, "H": 2, "D": 2},
-    }
-)
-
-
+LADDER = ONE_STEP | MORE | LAST | {"19 steps where weight_hh is 0": ONE | {"T": 19, "H": 2, "weight_hh": 0}}
 MANY = 16  # pairs that do not move at all for each that does a little
 
 

@@ -62,12 +62,13 @@ MORE: Ladder = {
 }
 
 
-# What tells apart what all of these have alike: gates that read the same, rows and their order, what is projected.
+# What tells apart what all of these have alike: gates that read the same, what is projected, rows in their order.
 LAST: Ladder = {
     "one step where h_0 and the biases are 0": ONE | {"h_0": 0},
     "one step with a projection": ONE | {"P": 2},
     "rows that end in another order": ONE | {"T": 3, "N": 3, "H": 2, "ends": (2, 1, 3)},
     "rows that end in another order, in two directions": ONE | {"T": 3, "N": 3, "H": 2, "D": 2, "ends": (2, 1, 3)},
+    "19 steps of two directions": ONE | {"T": 19, "H": 2, "D": 2},
 }
 
 LADDER = ONE_STEP | MORE
