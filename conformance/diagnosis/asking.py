@@ -70,10 +70,14 @@ class Bench:
 
         Raises NotRun when no calls are left, Failure and NotApplicable where there is no answer.
         """
+        self.count_a_call()
+        return flat(self.subject(case).result)
+
+    def count_a_call(self) -> None:
+        """One call less is left; raises NotRun when none is."""
         if self.calls.over:
             raise NotRun("no calls are left")
         self.calls.spend()
-        return flat(self.subject(case).result)
 
     def arithmetic(self, case: Case) -> Arithmetic:
         """What rounding is allowed to the target."""

@@ -71,7 +71,7 @@ LAST: Ladder = {
     "19 steps of two directions": ONE | {"T": 19, "H": 2, "D": 2},
 }
 
-LADDER = ONE_STEP | MORE
+LADDER = ONE_STEP | MORE  # what is compared case by case, too; the last rungs are for those whose mistake has no name
 WHOLE = ("one step of one unit", "one step")  # on these rungs each element is changed
 
 # What else a rung may be than its sizes.

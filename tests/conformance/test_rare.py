@@ -282,9 +282,8 @@ def test_weights_that_gradients_keep_by_their_array_are_found():
 
         def gradients(self, case, *d):
             given = case.parameters["weight_hh_l0"]
-            _, copy = self.kept.setdefault(
-                id(given), (given, given.copy())
-            )  # the array is held, so that no other is it
+            # the array is held, so that no other one has its id
+            _, copy = self.kept.setdefault(id(given), (given, given.copy()))
             if copy.shape != given.shape:
                 copy = given
             case = reference.as_case(case)
