@@ -30,7 +30,7 @@ from reference_rnn import Case, Cell
 from .asking import Bench
 from .faulty import FaultyTarget, RoundingTarget
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
-from .measured import Sentences, findings_of, measured, wrong_dtypes
+from .measured import Sentences, findings_of, measured, of_failures, wrong_dtypes
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
 from .search import Search
@@ -38,7 +38,7 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
-BY_EQUATIONS = {"equivalence.first_look", "equivalence.steps", "gradients.back_propagation"}
+BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
 OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
 COMPARED = 6  # failures that a mistake must give alike
 RUNS = 8  # of one case: what is the same in each is not taken for chance
@@ -94,9 +94,12 @@ def diagnose(
         # where no answer is wrong, or a new instance gives it, it depends on the calls before
         sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known), not searches)
         in_vain = led_on(in_vain, leads, explained)
+        told = {cell for cells in sentences.values() for cell in cells} | {cell for cell in leads if leads[cell]}
+        untold = [cell for cell in unexplained if cell not in told]
+        sentences |= of_failures(subject, untold, properties, failed, BY_EQUATIONS, experiments, deadline)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
-    told_apart = not off or not BY_EQUATIONS & {result.id for result in failed}
+    told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)
     if told_apart and not findings:
         progress("comparing what fails")
         findings = by_properties(target, properties, failed, passed, answered, Work(JUDGEMENTS, deadline))

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.words import listed
 from reference_rnn import Case, forward
 
 from .asking import Bench
@@ -133,8 +134,3 @@ class History:
     def room(self, case: Case) -> np.ndarray:
         """How far rounding may lead from what is right."""
         return SLACK * self.bench.ball(case)[1] + self.bench.arithmetic(case).eta
-
-
-def listed(names: Sequence[str]) -> str:
-    """a, b and c."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -8,11 +8,15 @@ read. The first that shows something is the answer. About a target that is right
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
-from conformance.events import MEASURED, Finding
+from conformance.events import MEASURED, Finding, PropertyResult
 from conformance.faults.patching import Fault
+from conformance.judging.counterexample import Counterexample
+from conformance.judging.data import counterexample_from_data
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.properties import Property
 from conformance.judging.subject import Subject
 from reference_rnn import Cell
 
@@ -20,13 +24,16 @@ from .asking import Bench
 from .backward import backward
 from .curves import curves
 from .digits import few_digits
+from .earlier import earlier
 from .history import history
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered, Arrays
+from .sizes import sizes
 from .work import Deadline, Work
 
 MOST = 3  # sentences about one cell
+LOOKED_AT = 4  # failures of one cell
 Experiments = tuple[tuple[str, Callable[[Bench], list[str]]], ...]
 EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=ONE_STEP)),
@@ -72,6 +79,34 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool) -> list[Exper
         return [AFTER_OTHERS, EXPERIMENTS, BACKWARD]
     wrong = (a for a in answered if a.probe.case.config.cell == cell and not a.right)
     return [EXPERIMENTS] if any(a.probe.d is None for a in wrong) else [BACKWARD]
+
+
+def of_failures(
+    subject: Subject, cells: Sequence[Cell], properties: Mapping[str, Property], failed: Sequence[PropertyResult],
+    judged: Sequence[str], calls: float, deadline: Deadline,
+) -> Sentences:  # fmt: skip
+    """What the failures of some cells show, where no experiment of its own shows anything.
+
+    judged  the ids of properties that compare a call with what is right;  calls: how many, for each cell
+    """
+    found: Sentences = {}
+    failures = [counterexample_from_data(result.found) for result in failed if result.found]
+    for cell in cells:
+        mine = [one for one in failures if one.case.config.cell == cell][:LOOKED_AT]
+        work = Work(calls, deadline)
+        benches = [Bench(subject, cell, one.case.config.dtype, work) for one in mine]
+        asked = [directly(properties, one, judged) for one in mine]
+        series = (("history", map(earlier, benches, mine)), ("sizes", map(sizes, benches, mine, asked)))
+        with suppress(NotRun):  # no calls are left
+            kind, said = next(((kind, said) for kind, all_said in series for said in all_said if said), ("", []))
+            found |= {(kind, sentence): [*found.get((kind, sentence), []), cell] for sentence in said[:MOST]}
+    return found
+
+
+def directly(properties: Mapping[str, Property], found: Counterexample, judged: Sequence[str]) -> list[Property]:
+    """The properties by which it is asked whether a case is wrong: these, and its own if it is none of history."""
+    ids = dict.fromkeys([*judged, found.property])
+    return [properties[id] for id in ids if id in properties and not properties[id].about_history]
 
 
 def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator[tuple[Arrays, Arrays]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.words import listed
 from reference_rnn import PRECISION, Case
 from reference_rnn.case import gate_rows
 
@@ -53,11 +54,6 @@ def straight(setting: Setting) -> bool:
     """Whether the result of a small number is as small, so that rounding by size shows."""
     small = ANY[setting.activation](np.zeros(1))
     return setting.swept not in STATES and setting.alone and not setting.through and not small.any()
-
-
-def listed(names: list[str]) -> str:
-    """a, b and c."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def said(what: str, bits: int) -> str:

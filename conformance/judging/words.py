@@ -34,6 +34,11 @@ def about(room: float) -> str:
     return f"+/- {room:.1e}" if room else "exactly"
 
 
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """a, b and c."""
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def letter(number: int) -> str:
     """A, B, ... Z, A1, B1, ... for the calls that a failure is about."""
     turn, number = divmod(number, len(ascii_uppercase))

@@ -1,0 +1,177 @@
+"""Which earlier call changes an answer: the call that fails, made after one that differs from it in one thing alone.
+
+What another thing does to the answer is what it is kept under, or what is left out of what it is kept under.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from conformance.harness.call import Call
+from conformance.judging.counterexample import Counterexample, far, held_apart, right
+from conformance.judging.gradients import cotangents, taken
+from conformance.judging.history import ends_exchanged, groups, nudged, one_step_less, turned
+from conformance.judging.judgement import Failure, NotApplicable, ordinal
+from conformance.judging.subject import Subject
+from conformance.judging.transforms import rows, steps, without_state
+from conformance.judging.words import listed
+from reference_rnn import Case, parameter_shapes, result_shapes, rounded
+from strategies.forms import PLAIN, WORDS
+from strategies.shrink import size_of
+
+from .asking import Bench
+from .sizes import AXES, of_sizes
+
+NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
+
+Changes = Iterator[tuple[str, Case]]
+
+
+@np.errstate(all="ignore")
+def earlier(bench: Bench, found: Counterexample) -> list[str]:
+    """What a call before the one that fails must be to change its answer; nothing if it is wrong without any.
+
+    Raises NotRun when no calls are left.
+    """
+    return Earlier(bench, found).said() if len(found.calls) > 1 else []
+
+
+class Earlier:
+    """The last call of a failure, and others before it."""
+
+    def __init__(self, bench: Bench, found: Counterexample) -> None:
+        self.bench = bench
+        number = found.compared[-1] if found.compared else len(found.calls) - 1
+        self.call = replace(found.calls[number], in_place=False)
+        self.expected = right(bench.subject, self.call)
+        self.before = number
+
+    def said(self) -> list[str]:
+        """What the call before must be; nothing if the answer is wrong alone, or no such call changes it."""
+        if self.wrong():
+            return []
+        for times in range(1, 1 + self.before):
+            if self.wrong(*[self.call] * times):
+                return [f"the same call gives other numbers the {ordinal(times + 1)} time"]
+        for in_place, more in ((False, ""), (True, ", if its numbers are written into the arrays of that one")):
+            showing = [(words, call) for words, call in self.others() if self.wrong(call, in_place=in_place)]
+            if showing:
+                words = listed([words for words, _ in showing], last="or")
+                again = all(self.answers(call, in_place) for _, call in showing)
+                becomes = "gets the answer of that one" if again else "gets another answer"
+                return [f"a call after one with {words}, and the same else, {becomes}{more}"]
+        return []
+
+    def others(self) -> Iterator[tuple[str, Call]]:
+        """Calls that differ from it in one thing, which is said."""
+        subject, call = self.bench.subject, self.call
+        for words, case in changes(self.bench, call.case):
+            if subject.takes(case):
+                again = call.do == "gradients" and result_shapes(case) != result_shapes(call.case)
+                yield words, replace(call, case=case, cotangents=given(subject, case) if again else call.cotangents)
+        if call.do == "gradients":
+            yield "no gradients", replace(call, do="forward", cotangents={})
+            turned = {name: None if d is None else -d for name, d in call.cotangents.items()}
+            yield "other cotangents", replace(call, cotangents=turned)
+        elif subject.capabilities.gradients:
+            yield "gradients", replace(call, do="gradients", cotangents=given(subject, call.case))
+
+    def wrong(self, *before: Call, in_place: bool = False) -> bool:
+        """Whether a new instance gives a wrong answer to it after some calls."""
+        return self.differs(self.expected, before, in_place)
+
+    def answers(self, other: Call, in_place: bool) -> bool:
+        """Whether the answer to it is then the right one to the call before it."""
+        expected = right(self.bench.subject, other)
+        alike = expected.keys() == self.expected.keys() and all(
+            expected[name][0].shape == self.expected[name][0].shape for name in expected
+        )
+        return alike and not self.differs(expected, [other], in_place)
+
+    def differs(self, expected: dict, before: Sequence[Call], in_place: bool) -> bool:
+        """Whether the answer to it is not this one."""
+        subject = self.bench.subject
+        subject.restart()
+        subject.record.anew = not in_place
+        try:
+            for call in before:
+                self.bench.count_a_call()
+                subject.make(call.do, call.case, call.cotangents, False)
+        except (Failure, NotApplicable):  # that one is wrong: it is not this one's history
+            return False
+        self.bench.count_a_call()
+        try:
+            answer = subject.make(self.call.do, self.call.case, self.call.cotangents, in_place)
+        except Failure:
+            return True
+        return far(answer.arrays, expected, held_apart(self.call))
+
+
+def given(subject: Subject, case: Case) -> dict[str, np.ndarray]:
+    """The cotangents that a target takes, as it is asked with a case."""
+    return taken(subject, cotangents(case))
+
+
+def changes(bench: Bench, case: Case) -> Changes:
+    """Cases that differ from one in one thing, and what that is."""
+    meant, form = bench.allowed.taken_apart(case)
+    for words, other in (*other_arrays(meant), *other_sizes(bench, meant), *other_options(bench, meant)):
+        yield words, form.ask(other)
+    yield from other_forms(bench, case)
+
+
+def other_arrays(case: Case) -> Changes:
+    """Cases with other numbers in the arrays of one kind, in another order, or hardly others at all."""
+    for kind, names in groups(case).items():
+        if any(dict(case.arrays())[name].any() for name in names):
+            yield f"other {kind}", turned(*names)(case)
+    other = case.map(lambda name, array: ends_exchanged(array) if name in case.parameters else array)
+    yield "the same parameters in another order", other
+    yield "numbers that are hardly others", nudged(case, NUDGE, dict(case.arrays()))
+
+
+def other_sizes(bench: Bench, case: Case) -> Changes:
+    """Cases of one size more or less."""
+    sizes = {axis: size_of(case, axis) for axis in AXES}
+    for axis in AXES:
+        if axis == "N" and sizes["N"]:
+            yield "a larger N", rows(case, [*range(sizes["N"]), 0])
+        elif axis != "N":
+            yield f"a larger {axis}", of_sizes(bench, case, PLAIN, sizes | {axis: sizes[axis] + 1})
+    if sizes["N"] > 1:
+        yield "a smaller N", rows(case, [*range(sizes["N"] - 1)])
+    if sizes["T"] > 1:
+        yield "a smaller T", steps(case, 0, sizes["T"] - 1)
+
+
+def other_options(bench: Bench, case: Case) -> Changes:
+    """Cases of another dtype or cell, of other lengths, or without what need not be given."""
+    claims = bench.subject.capabilities
+    if claims.lengths and case.num_steps > 1 and case.num_rows:
+        yield "other lengths", one_step_less(case)
+    if case.h_0 is not None and any(state.any() for state in (case.h_0, case.c_0) if state is not None):
+        yield "states of zeros", without_state(case)
+    if case.config.bias and claims.claims("no_bias"):
+        kept = {name: array for name, array in case.parameters.items() if not name.startswith("bias")}
+        yield "no biases", case.replace(bias=False, parameters=kept)
+    for dtype in claims.dtypes:
+        if dtype != case.config.dtype:
+            other = case.replace(dtype=dtype)
+            yield f"dtype {dtype}", other.map(lambda name, array, dtype=dtype: rounded(array.astype(float), dtype))
+    for cell in claims.cells:
+        other = case.replace(cell=cell)
+        alike = parameter_shapes(other.config) == parameter_shapes(case.config)
+        if cell != case.config.cell and alike and other.config.num_states == case.config.num_states:
+            yield f"cell {cell}", other
+
+
+def other_forms(bench: Bench, case: Case) -> Changes:
+    """The same case asked in another form."""
+    for name, words in WORDS.items():
+        if name in bench.allowed.forms:
+            other = replace(PLAIN, **{name: True}).ask(case)  # type: ignore[arg-type]
+            if other is not case:
+                yield f"a form: {words}", other

@@ -1,0 +1,156 @@
+"""At which sizes something fails: cases of other sizes, in the same form, without zeros.
+
+Blocks, tiles and workspaces are wrong from a size on, at its multiples, or at what they leave. So one axis of a case
+that fails is given one size after another, and the simplest rule that holds for all of them is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from conformance.judging.counterexample import Counterexample
+from conformance.judging.judge import judge_case
+from conformance.judging.properties import Property
+from reference_rnn import Case
+from strategies import layout_of, relaid
+from strategies.forms import Form
+from strategies.shrink import size_of
+
+from .asking import Bench
+from .influence import generic
+
+AXES = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size", "L": "num_layers"}
+USUAL = {"L": 2}  # up to three, layers two, a size is part of what a network does: two steps, two rows
+FEW = 9  # sizes that are always tried, from 1 up
+MANY = 36  # tried one by one; of larger ones those about the size that fails, and about widths
+WIDTHS = (48, 64, 96, 128, 256)
+NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
+CALLS = 4  # that one judgement is worth
+
+Rule = tuple[Callable[[int], bool], str]  # whether a size is wrong, and this in words; {} is the axis
+
+
+def sizes(bench: Bench, found: Counterexample, properties: Iterable[Property]) -> list[str]:
+    """At which sizes a counterexample fails, by the first of some properties of which it can be said; else nothing.
+
+    None of them is about history: which calls those make depends on sizes.
+    """
+    scales = (Scale(bench, prop, found) for prop in properties)
+    return next(filter(None, (list(filter(None, map(scale.said, AXES))) for scale in scales if scale.starts)), [])
+
+
+class Scale:
+    """One failure, in cases of other sizes."""
+
+    def __init__(self, bench: Bench, prop: Property, found: Counterexample) -> None:
+        self.bench = bench
+        self.prop = prop
+        self.kind = found.kind if found.property == prop.id else ""
+        self.allowed = prop.allowed(bench.subject.capabilities)
+        self.case, self.form = self.allowed.taken_apart(found.case)
+        self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
+        self.starts = self.fails({}) is True
+
+    def said(self, axis: str) -> str:
+        """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
+        tried = {size: self.fails({axis: size}) for size in self.tried(axis)}
+        wrong, right = ([size for size, fails in tried.items() if fails is value] for value in (True, False))
+        others = ", ".join(f"{other} = {size}" for other, size in self.sizes.items() if other != axis)
+        for is_wrong, words in rules(wrong, right, USUAL.get(axis, 3)):
+            if self.foretells(axis, is_wrong, max(tried)):
+                return f"{words.format(axis)} (with {others})"
+        return ""
+
+    def foretells(self, axis: str, is_wrong: Callable[[int], bool], largest: int) -> bool:
+        """Whether a rule says of larger sizes than any that it was learnt from what becomes of them."""
+        larger = [size for size in range(largest + 1, 2 * largest + FEW) if self.allows(axis, size)]
+        wrong, right = ([size for size in larger if is_wrong(size) is value][:NEW] for value in (True, False))
+        return not any(
+            self.fails({axis: size}) is not_so for group, not_so in ((wrong, False), (right, True)) for size in group
+        )
+
+    def tried(self, axis: str) -> list[int]:
+        """The sizes that are tried: few where small ones fail."""
+        size = self.sizes[axis]
+        end = 2 * size + 1 if size > USUAL.get(axis, 3) else 0
+        near = [size + by for by in (-2, -1, 1, 2)] + [width + by for width in WIDTHS for by in (-1, 0, 1)]
+        all_of = {*range(1, max(FEW, min(end, MANY)) + 1), size, *(one for one in near if 0 < one <= end)}
+        return sorted(one for one in all_of if self.allows(axis, one))
+
+    def allows(self, axis: str, size: int) -> bool:
+        """Whether an axis may have a size."""
+        return self.bench.size(AXES[axis], size) == size
+
+    def fails(self, sizes: Mapping[str, int]) -> bool | None:
+        """Whether it fails in a case of these sizes; None where it says nothing of it."""
+        case = of_sizes(self.bench, self.case, self.form, self.sizes | dict(sizes))
+        if self.bench.calls.over or not self.allowed.admits(case) or not self.bench.subject.takes(case):
+            return None
+        self.bench.calls.spend(CALLS)
+        verdict = judge_case(self.prop, self.bench.subject.target, case)
+        if verdict.status == "passed":
+            return False
+        return True if verdict.status == "failed" and self.kind in ("", verdict.kind) else None
+
+
+def of_sizes(bench: Bench, case: Case, form: Form, sizes: Mapping[str, int]) -> Case:
+    """A case of these sizes without zeros, otherwise like another one, in a form."""
+    config = replace(
+        case.config, input_size=sizes["I"], hidden_size=sizes["H"], num_layers=sizes["L"], batch_first=False
+    )
+    old = dict(case.arrays())
+    other = generic(bench, config, sizes["T"], sizes["N"]).replace(training=case.training)
+    if case.lengths is not None:
+        missing = np.resize(case.num_steps - case.row_lengths, sizes["N"])
+        other = other.replace(lengths=np.maximum(sizes["T"] - missing, min(1, sizes["T"])))
+    if form.no_state:
+        other = other.map(lambda name, array: 0 * array if name in ("h_0", "c_0") else array)
+    return form.ask(other.map(lambda name, array: relaid(array, layout_of(old[name])) if name in old else array))
+
+
+def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Rule]:
+    """The rules for which sizes are wrong that these sizes follow, the simplest first; none that say nothing of sizes.
+
+    >>> [words for _, words in rules([17, 18, 19], [1, 2, 16], usual=3)]
+    ['right up to {0} = 16, wrong from {0} = 17 on']
+    >>> next(words for _, words in rules([8, 16, 24], [1, 2, 4, 7, 9, 12, 20], usual=3))
+    'wrong where {0} is a multiple of 8'
+    >>> [words for _, words in rules([2, 3, 4], [1], usual=3)]
+    []
+    """
+    if not wrong or not right:
+        return
+    least, most = min(wrong), max(wrong)
+    if max(right) < least:
+        if least > usual:
+            yield lambda size: size >= least, f"right up to {{0}} = {max(right)}, wrong from {{0}} = {least} on"
+    elif most < min(right):
+        yield lambda size: size <= most, f"wrong up to {{0}} = {most}, right from {{0}} = {min(right)} on"
+    elif len(wrong) == 1:
+        yield lambda size: size == least, f"wrong where {{0}} is {least}, right at other sizes"
+    elif len(right) > 1:
+        for is_wrong, words in multiples(least, most):
+            if all(map(is_wrong, wrong)) and not any(map(is_wrong, right)):
+                yield is_wrong, words
+
+
+def multiples(least: int, most: int) -> Iterator[Rule]:
+    """Rules about multiples, and what sizes leave, the simplest first; least, most: the sizes that are wrong."""
+    for m in range(2, most + 1):
+        yield partial(leaves, m, (0,)), f"wrong where {{0}} is a multiple of {m}"
+        yield partial(leaves, m, range(1, m)), f"wrong where {{0}} is no multiple of {m}"
+    for m in range(2, most + 1):
+        more = f"wrong where {{0}} is {least} or more and"
+        yield partial(leaves, m, (0,), least=least), f"{more} a multiple of {m}"
+        yield partial(leaves, m, range(1, m), least=least), f"{more} no multiple of {m}"
+        for left in range(1, m):
+            yield partial(leaves, m, (left,)), f"wrong where {{0}} divided by {m} leaves {left}"
+
+
+def leaves(m: int, left: Collection[int], size: int, least: int = 0) -> bool:
+    """Whether a size is so large, and leaves one of these when it is divided by m."""
+    return size >= least and size % m in left
