@@ -113,10 +113,6 @@ FORMATS = {
 
 SMALLEST_NORMAL = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
 
-# Dot products of processors read subnormal numbers of this format as zero, whatever they are set to: VDPBF16PS in
-# Intel's Architecture Instruction Set Extensions Programming Reference.
-FLUSHED = ("bfloat16",)
-
 # Significant bits: integers below 2**bits are exact.
 PRECISION = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 TF32_BITS = 11
@@ -264,7 +260,7 @@ def arithmetic(dtype: str, profile: str = "strict", order: str = "steps", fixed:
         return fixed.arithmetic
     chosen = {name: allowed.figure for name, allowed in figures(profile).items()}
     a = replace(FORMATS[dtype], order=order, **chosen)  # type: ignore[arg-type]
-    a = replace(a, bits=PRECISION[dtype], flushes=a.flushes or dtype in FLUSHED)
+    a = replace(a, bits=PRECISION[dtype])
     if a.flushes:
         a = replace(a, eta=max(a.eta, SMALLEST_NORMAL[dtype]))
     if a.tf32 and dtype == "float32":
@@ -280,7 +276,7 @@ def allowances(profile: str, order: str = "steps", fixed: Fixed | None = None) -
     kt, ka, ks = (table[name].figure for name in ("kt", "ka", "ks"))
     tanh = f"tanh within u ({kt:g} |tanh| + {ka:g})" if ka else f"tanh within {kt:g} u |tanh|"
     sums = "in the format that is stored" if table["half_sums"].figure else "in float32 or wider"
-    read = "read as they are or as zero" if table["flushes"].figure else "read as they are, or as zero in bfloat16"
+    read = "read as they are or as zero" if table["flushes"].figure else "read as they are"
     other = {} if order == "steps" else {f"recurrences {ORDERS[order]}": "a parallel scan does this"}
     if table["tf32"].figure:
         other["factors of float32 read with 10 fractional bits"] = table["tf32"].why

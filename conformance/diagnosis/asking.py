@@ -10,12 +10,18 @@ import numpy as np
 
 from conformance.claims.allowed import drawn
 from conformance.faults.patching import Fault
+from conformance.harness.process import ProcessTarget
 from conformance.judging.judgement import NotRun
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, rounded
 from strategies.cases import held
 
-from .work import Work
+from .work import PROCESS, Work
+
+
+def has_processes(subject: Subject) -> bool:
+    """Whether each instance of a target can have a process of its own, and may: not where a shape is dear."""
+    return isinstance(subject.target, ProcessTarget) and not subject.capabilities.recompiles
 
 
 @dataclass
@@ -63,6 +69,8 @@ class Bench:
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
+        if self.subject.fresh:
+            self.count_a_call(PROCESS)
         self.subject.restart()
 
     def ask(self, case: Case) -> np.ndarray:
@@ -73,11 +81,11 @@ class Bench:
         self.count_a_call()
         return flat(self.subject(case).result)
 
-    def count_a_call(self) -> None:
-        """One call less is left; raises NotRun when none is."""
+    def count_a_call(self, worth: int = 1) -> None:
+        """One call less is left, or what is worth so many; raises NotRun when none is."""
         if self.calls.over:
             raise NotRun("no calls are left")
-        self.calls.spend()
+        self.calls.spend(worth)
 
     def arithmetic(self, case: Case) -> Arithmetic:
         """What rounding is allowed to the target."""

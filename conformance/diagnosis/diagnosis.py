@@ -30,7 +30,7 @@ from reference_rnn import Case, Cell
 from .asking import Bench
 from .faulty import FaultyTarget, RoundingTarget
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
-from .measured import Sentences, findings_of, measured, of_failures, wrong_dtypes
+from .measured import Failures, Sentences, findings_of, measured, wrong_dtypes
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
 from .search import Search
@@ -91,12 +91,15 @@ def diagnose(
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
     if unexplained:
         progress("measuring")
-        # where no answer is wrong, or a new instance gives it, it depends on the calls before
-        sentences, leads = measured(subject, answered, unexplained, experiments, deadline, bool(known), not searches)
+        failures = Failures(subject, properties, failed, BY_EQUATIONS, experiments, deadline)
+        alone, unseen = bool(known), not searches
+        if alone or unseen:  # then it may depend on the calls before
+            sentences = failures.history(unexplained)
+        rest = untold(unexplained, sentences)
+        shows, leads = measured(subject, answered, rest, experiments, deadline, alone, unseen)
+        sentences |= shows
         in_vain = led_on(in_vain, leads, explained)
-        told = {cell for cells in sentences.values() for cell in cells} | {cell for cell in leads if leads[cell]}
-        untold = [cell for cell in unexplained if cell not in told]
-        sentences |= of_failures(subject, untold, properties, failed, BY_EQUATIONS, experiments, deadline)
+        sentences |= failures.sizes([cell for cell in untold(unexplained, sentences) if not leads.get(cell)])
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
     told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)
@@ -118,6 +121,12 @@ def diagnose(
     named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
     same = explained_by(named, properties, failed, Work(JUDGEMENTS, deadline))
     return Diagnosis([*shapes, *findings], known, list(cells), error_map(answered), named, same)
+
+
+def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
+    """The cells that no sentence is about."""
+    told = {cell for cells in sentences.values() for cell in cells}
+    return [cell for cell in cells if cell not in told]
 
 
 def led_on(

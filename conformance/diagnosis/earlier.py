@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample, far, held_apart, right
 from conformance.judging.gradients import cotangents, taken
@@ -22,21 +23,12 @@ from reference_rnn import Case, parameter_shapes, result_shapes, rounded
 from strategies.forms import PLAIN, WORDS
 from strategies.shrink import size_of
 
-from .asking import Bench
+from .asking import Bench, has_processes
 from .sizes import AXES, of_sizes
 
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
 
 Changes = Iterator[tuple[str, Case]]
-
-
-@np.errstate(all="ignore")
-def earlier(bench: Bench, found: Counterexample) -> list[str]:
-    """What a call before the one that fails must be to change its answer; nothing if it is wrong without any.
-
-    Raises NotRun when no calls are left.
-    """
-    return Earlier(bench, found).said() if len(found.calls) > 1 else []
 
 
 class Earlier:
@@ -45,17 +37,30 @@ class Earlier:
     def __init__(self, bench: Bench, found: Counterexample) -> None:
         self.bench = bench
         number = found.compared[-1] if found.compared else len(found.calls) - 1
-        self.call = replace(found.calls[number], in_place=False)
+        *self.before, self.call = found.calls[: number + 1]
         self.expected = right(bench.subject, self.call)
-        self.before = number
 
+    @np.errstate(all="ignore")
+    def shows(self) -> bool:
+        """Whether its last call is right alone, and wrong after the others.
+
+        Where instances share what is kept, each gets a process of its own from then on, see Subject.
+        """
+        subject = self.bench.subject
+        for subject.fresh in (False, True):
+            if self.before and not self.wrong() and self.wrong(*self.before, in_place=self.call.in_place):
+                return True
+            if not has_processes(subject):
+                break
+        subject.fresh = False
+        return False
+
+    @np.errstate(all="ignore")
     def said(self) -> list[str]:
-        """What the call before must be; nothing if the answer is wrong alone, or no such call changes it."""
-        if self.wrong():
-            return []
-        for times in range(1, 1 + self.before):
-            if self.wrong(*[self.call] * times):
-                return [f"the same call gives other numbers the {ordinal(times + 1)} time"]
+        """What the call before must be; nothing if no such call changes the answer."""
+        times = self.times()
+        if times:
+            return [f"the same call gives other numbers the {ordinal(times)} time"]
         for in_place, more in ((False, ""), (True, ", if its numbers are written into the arrays of that one")):
             showing = [(words, call) for words, call in self.others() if self.wrong(call, in_place=in_place)]
             if showing:
@@ -65,13 +70,22 @@ class Earlier:
                 return [f"a call after one with {words}, and the same else, {becomes}{more}"]
         return []
 
+    def times(self) -> int:
+        """Which time in a row its answer is wrong; 0 if it is right as often as there were calls, all in all."""
+        again = replace(self.call, in_place=False)
+        self.bench.restart()
+        answers = (self.make(again, False) for _ in range(1 + len(self.before)))
+        wrong = (time for time, answer in enumerate(answers, 1) if self.far(answer, self.expected))
+        return next(wrong, 0)
+
     def others(self) -> Iterator[tuple[str, Call]]:
         """Calls that differ from it in one thing, which is said."""
-        subject, call = self.bench.subject, self.call
+        subject, call = self.bench.subject, replace(self.call, in_place=False)
         for words, case in changes(self.bench, call.case):
             if subject.takes(case):
                 again = call.do == "gradients" and result_shapes(case) != result_shapes(call.case)
-                yield words, replace(call, case=case, cotangents=given(subject, case) if again else call.cotangents)
+                d = given(subject, case) if again else call.cotangents
+                yield words, replace(call, case=case, cotangents=d)
         if call.do == "gradients":
             yield "no gradients", replace(call, do="forward", cotangents={})
             turned = {name: None if d is None else -d for name, d in call.cotangents.items()}
@@ -92,22 +106,25 @@ class Earlier:
         return alike and not self.differs(expected, [other], in_place)
 
     def differs(self, expected: dict, before: Sequence[Call], in_place: bool) -> bool:
-        """Whether the answer to it is not this one."""
-        subject = self.bench.subject
-        subject.restart()
-        subject.record.anew = not in_place
-        try:
-            for call in before:
-                self.bench.count_a_call()
-                subject.make(call.do, call.case, call.cotangents, False)
-        except (Failure, NotApplicable):  # that one is wrong: it is not this one's history
-            return False
+        """Whether the answer to it is not this one; raises NotRun when no calls are left."""
+        self.bench.restart()
+        for call in before:
+            if self.make(call, call.in_place) is None:
+                return False  # that one is wrong: it is not this one's history
+        return self.far(self.make(self.call, in_place), expected)
+
+    def make(self, call: Call, in_place: bool) -> Answer | None:
+        """The target's answer to a call; None if there is none."""
         self.bench.count_a_call()
+        self.bench.subject.record.anew = False
         try:
-            answer = subject.make(self.call.do, self.call.case, self.call.cotangents, in_place)
-        except Failure:
-            return True
-        return far(answer.arrays, expected, held_apart(self.call))
+            return self.bench.subject.make(call.do, call.case, call.cotangents, in_place)
+        except (Failure, NotApplicable):
+            return None
+
+    def far(self, answer: Answer | None, expected: dict) -> bool:
+        """Whether an answer to it is not this one."""
+        return answer is None or far(answer.arrays, expected, held_apart(self.call))
 
 
 def given(subject: Subject, case: Case) -> dict[str, np.ndarray]:

@@ -18,8 +18,9 @@ from reference_rnn import Case, anchored, forward, result_shapes
 from reference_rnn.layers import time_major_output
 from strategies.integers import valid_steps
 
+from .asking import has_processes
 from .probes import Answered, asked
-from .work import Work
+from .work import PROCESS, Work
 
 CAUSES = 2  # conditions that are joined by "or"
 SELDOM = 0.2  # of the right cases: a condition that so few of them meet says enough
@@ -27,6 +28,7 @@ RARE = 0.08  # the same for two conditions
 CHANCE = 0.01  # that some feature is common to all wrong cases, though it has nothing to do with them
 DEEP = 4  # wrong answers of stacked layers that are looked into
 ALONE = 5  # wrong answers that are asked for again, each of a new instance
+FRESH = 2  # of these, each of a new process
 FEWEST = 3  # wrong answers from which something follows about all: of one or two, too much is true by chance
 
 # What a case can be, in words that go behind "where".
@@ -105,20 +107,26 @@ def what_is_known(
 
 
 def right_alone(subject: Subject, answered: Sequence[Answered], calls: Work) -> list[str]:
-    """A sentence, where what was wrong is right if a new instance is called with it alone."""
+    """A sentence, where what was wrong is right if a new instance is called with it alone, or a new process.
+
+    If it takes a new process, the target gets one for each instance from then on, see Subject.
+    """
     wrong = smallest(a for a in answered if not a.right)
-    right = 0
-    for a in wrong:
-        if calls.over:
-            return []
-        calls.spend()
-        right += right_anew(subject, a)
-    if not right:
-        return []
-    return [
-        f"{right} of {len(wrong)} wrong answers are right when a new instance is called with them alone: "
-        "something is kept between calls, or it is not the same every time"
-    ]
+    for fresh, new, asked_for in ((False, "instance", wrong), (True, "process", wrong[:FRESH])):
+        subject.fresh = fresh and has_processes(subject)
+        right = 0
+        for a in asked_for if subject.fresh is fresh else ():
+            if calls.over:
+                break
+            calls.spend(PROCESS if fresh else 1)
+            right += right_anew(subject, a)
+        if right:
+            return [
+                f"{right} of {len(asked_for)} wrong answers are right when a new {new} is called with them alone: "
+                "something is kept between calls, or it is not the same every time"
+            ]
+    subject.fresh = False
+    return []
 
 
 def right_anew(subject: Subject, answered: Answered) -> bool:

@@ -24,7 +24,7 @@ from .asking import Bench
 from .backward import backward
 from .curves import curves
 from .digits import few_digits
-from .earlier import earlier
+from .earlier import Earlier
 from .history import history
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
@@ -81,32 +81,57 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool) -> list[Exper
     return [EXPERIMENTS] if any(a.probe.d is None for a in wrong) else [BACKWARD]
 
 
-def of_failures(
-    subject: Subject, cells: Sequence[Cell], properties: Mapping[str, Property], failed: Sequence[PropertyResult],
-    judged: Sequence[str], calls: float, deadline: Deadline,
-) -> Sentences:  # fmt: skip
-    """What the failures of some cells show, where no experiment of its own shows anything.
+class Failures:
+    """What the failures of some cells show: what of earlier calls an answer depends on, and sizes.
 
-    judged  the ids of properties that compare a call with what is right;  calls: how many, for each cell
+    calls   how many, for each cell, and for each of the two
+    judged  the ids of properties that compare a call with what is right
     """
-    found: Sentences = {}
-    failures = [counterexample_from_data(result.found) for result in failed if result.found]
-    for cell in cells:
-        mine = [one for one in failures if one.case.config.cell == cell][:LOOKED_AT]
-        work = Work(calls, deadline)
-        benches = [Bench(subject, cell, one.case.config.dtype, work) for one in mine]
-        asked = [directly(properties, one, judged) for one in mine]
-        series = (("history", map(earlier, benches, mine)), ("sizes", map(sizes, benches, mine, asked)))
-        with suppress(NotRun):  # no calls are left
-            kind, said = next(((kind, said) for kind, all_said in series for said in all_said if said), ("", []))
-            found |= {(kind, sentence): [*found.get((kind, sentence), []), cell] for sentence in said[:MOST]}
-    return found
 
+    def __init__(
+        self, subject: Subject, properties: Mapping[str, Property], failed: Sequence[PropertyResult],
+        judged: Sequence[str], calls: float, deadline: Deadline,
+    ) -> None:  # fmt: skip
+        self.subject = subject
+        self.properties = properties
+        self.found = [counterexample_from_data(result.found) for result in failed if result.found]
+        self.judged = judged
+        self.calls = calls
+        self.deadline = deadline
 
-def directly(properties: Mapping[str, Property], found: Counterexample, judged: Sequence[str]) -> list[Property]:
-    """The properties by which it is asked whether a case is wrong: these, and its own if it is none of history."""
-    ids = dict.fromkeys([*judged, found.property])
-    return [properties[id] for id in ids if id in properties and not properties[id].about_history]
+    def history(self, cells: Sequence[Cell]) -> Sentences:
+        """What of the calls before an answer depends on, cell by cell."""
+        return self.told("history", cells, self.of_earlier_calls)
+
+    def sizes(self, cells: Sequence[Cell]) -> Sentences:
+        """At which sizes it is wrong, cell by cell."""
+        return self.told("sizes", cells, lambda bench, found: sizes(bench, found, self.directly(found)))
+
+    def told(
+        self, kind: str, cells: Sequence[Cell], experiment: Callable[[Bench, Counterexample], list[str]]
+    ) -> Sentences:
+        """What an experiment shows on the first failure of each cell on which it shows something."""
+        sentences: Sentences = {}
+        fresh = self.subject.fresh
+        for cell in cells:
+            work = Work(self.calls, self.deadline)
+            mine = [one for one in self.found if one.case.config.cell == cell][:LOOKED_AT]
+            benches = (Bench(self.subject, cell, one.case.config.dtype, work) for one in mine)
+            with suppress(NotRun):  # no calls are left
+                for sentence in next(filter(None, map(experiment, benches, mine)), [])[:MOST]:
+                    sentences.setdefault((kind, sentence), []).append(cell)
+            self.subject.fresh = fresh
+        return sentences
+
+    def of_earlier_calls(self, bench: Bench, found: Counterexample) -> list[str]:
+        """What of the calls before an answer depends on, if it depends on them."""
+        earlier = Earlier(bench, found)
+        return (history(bench) or earlier.said()) if earlier.shows() else []
+
+    def directly(self, found: Counterexample) -> list[Property]:
+        """The properties by which it is asked whether a case is wrong: those of one call."""
+        ids = dict.fromkeys([*self.judged, *([found.property] if len(found.calls) == 1 else [])])
+        return [self.properties[id] for id in ids if id in self.properties]
 
 
 def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator[tuple[Arrays, Arrays]]:

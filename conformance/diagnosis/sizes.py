@@ -37,7 +37,7 @@ Rule = tuple[Callable[[int], bool], str]  # whether a size is wrong, and this in
 def sizes(bench: Bench, found: Counterexample, properties: Iterable[Property]) -> list[str]:
     """At which sizes a counterexample fails, by the first of some properties of which it can be said; else nothing.
 
-    None of them is about history: which calls those make depends on sizes.
+    Properties of one call: what others ask depends on sizes.
     """
     scales = (Scale(bench, prop, found) for prop in properties)
     return next(filter(None, (list(filter(None, map(scale.said, AXES))) for scale in scales if scale.starts)), [])
@@ -53,6 +53,7 @@ class Scale:
         self.allowed = prop.allowed(bench.subject.capabilities)
         self.case, self.form = self.allowed.taken_apart(found.case)
         self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
+        bench.subject.target.stop()  # what was asked before must not show here
         self.starts = self.fails({}) is True
 
     def said(self, axis: str) -> str:

@@ -15,7 +15,6 @@ from conformance.judging.gradients import cotangents
 from conformance.judging.history import one_step_less, turned
 from conformance.judging.options import WITH
 from reference_rnn import CELLS, DTYPES, Case
-from reference_rnn.arithmetic import SMALLEST_NORMAL
 from strategies import relaid
 from strategies.cases import Allowed, Sketch, build
 
@@ -23,7 +22,7 @@ Setting = dict[str, Any]
 ALLOWED = Allowed(CELLS, DTYPES, max_layers=9, projections=True, empty=("time", "batch", "length"))
 ONE_THING = {3: one_step_less, 5: turned("h_0", "c_0")}  # by the number of the call, counted back from the last
 APART = 2.0**-30  # what is further apart is not only rounded in another order
-MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "subnormal x": 3, "NaN in x": 3, "infinity in x": 2}
+MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2}
 # Lowest first; what is lowest is left out of the text.
 OPTIONS: dict[str, tuple] = {
     "calls": tuple(range(13)),
@@ -121,10 +120,6 @@ def case_of(cell: str, setting: Setting, seed: int) -> Case:
     case = build(sketch, replace(ALLOWED, cells=(cell,)))
     if s["numbers"] == "tiny numbers":  # tinier than what is usually drawn
         case = case.map(lambda name, array: array if name.startswith("weight") else array * array.dtype.type(2.0**-40))
-    if s["numbers"] == "subnormal x":  # beside weights that are as large
-        unit = case.x.dtype.type(SMALLEST_NORMAL[s["dtype"]])
-        factors = {"x": unit, **{name: 1 / unit for name in case.parameters if name.startswith("weight_ih_l0")}}
-        case = case.map(lambda name, array: array * factors.get(name, array.dtype.type(1)))
     if s["numbers"].endswith(" in x"):
         case.x[:1, :1] = np.nan if s["numbers"] == "NaN in x" else np.inf
     if s["option"] and not case.config.proj_size:

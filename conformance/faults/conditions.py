@@ -519,11 +519,6 @@ FAULTS = [
         "array = np.where(abs(array) < 1e-20, 0 * array, array)\n    " + WIDENED, ("symmetries.scale",),
     ),
     Fault(
-        "subnormal-numbers-read-as-zero", "subnormal numbers are read as zero", "precision", "as_float64", WIDENED,
-        f"array = np.where(abs(array) < np.finfo(np.asarray(array).dtype).tiny, 0 * array, array)\n    {WIDENED}",
-        ("symmetries.units_of_inputs",),
-    ),
-    Fault(
         "state-of-the-call-before", "a state that is not given is the final state of the call before",
         "kept-between-calls", "forward", RESULT,
         "last = forward.__dict__.get('last', [])\n"

@@ -51,7 +51,6 @@ class Repeating:
         died = failure.kind in DEATHS
         self.left, self.seconds = (DEATH_RUNS, DEATH_SECONDS) if died else (SHRINK_RUNS, SHRINK_SECONDS)
         self.before: Made = []
-        self.fresh = False  # whether each new instance gets a new process
         self.plain = self.anew = False  # see Record
         self.applied = True  # whether the property had something to say about the last case
 
@@ -64,8 +63,6 @@ class Repeating:
         subject = self.subject
         self.left -= 1
         try:
-            if self.fresh:
-                subject.target.stop()
             self.begin(before)
             subject.record.left_out = left_out or {}
             self.prop.judge(subject, case)
@@ -111,7 +108,7 @@ class Repeating:
 
     def own_processes(self) -> None:
         """Every new instance gets a new process from now on."""
-        self.fresh, self.left, self.seconds = True, DEATH_RUNS, DEATH_SECONDS
+        self.subject.fresh, self.left, self.seconds = True, DEATH_RUNS, DEATH_SECONDS
 
     def judged(self, case: Case, before: Sequence[Call] = (), brief: bool = False) -> Counterexample | None:
         """The failure of a new instance on a case, of whatever kind; None if it does not fail.
@@ -203,9 +200,13 @@ class Repeating:
             kept = fewest(others, lambda fewer: self.fails(case, before, without(fewer)), runs, self.seconds)
             if not self.fails(case, before, without(kept)):
                 raise Unrepeatable
-            made = [
-                one for number, one in enumerate(self.subject.record.made) if number in kept or number not in others
-            ]
+            again = list(enumerate(self.subject.record.made))
+            made = [one for number, one in again if number in kept or number not in others]
+            shown = {call.number for call in self.subject.record.calls_of(self.failure.about)}
+            if not shown <= {call.number for call, _ in made}:  # with fewer calls it fails on others
+                if not self.fails(case, before):
+                    raise Unrepeatable
+                made = list(self.subject.record.made)
         return self.shown(case, self.failure, [*first, *made], len(first))
 
     def leave_out(self, name: str, case: Case, before: Sequence[Call]) -> None:

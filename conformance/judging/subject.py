@@ -35,7 +35,7 @@ class Subject:
     record  what this instance was given, and what it answered;  by: its name, where there are several
     form    in which it is asked: properties know nothing of it
     suspected  what looks wrong where nobody can tell;  measures: whether calls are made to see how far rounding goes
-    anew    whether every call is given new arrays, see Record
+    anew    whether every call is given new arrays, see Record;  fresh: whether a new instance gets a new process
     spare   how many sets of parameters it may be asked that are not shared, see Property;  others: those that it was
     """
 
@@ -44,6 +44,7 @@ class Subject:
     def __init__(self, target: Target, claims: Capabilities | None = None, anew: bool = False) -> None:
         self.target = target
         self.anew = anew
+        self.fresh = False
         self.capabilities = claims or target.capabilities
         self.allowed = taken(self.capabilities)
         self.reader = Reader()
@@ -60,6 +61,8 @@ class Subject:
         """A new instance of the target; raises Failure if it cannot be built."""
         self.reader = Reader()
         self.record = Record(self.anew)
+        if self.fresh:
+            self.target.stop()
         problem = self.target.start()
         if problem:
             raise Failure(sort_of(problem), told(problem))

@@ -134,10 +134,10 @@ def concluded(
     missed = apply(plan.expected, results)
     try:
         if plan.options.saved and progress.interruption is None:
-            with interrupts.armed():
+            with interrupts.armed(), progress.noting("counterexamples were not confirmed by another process"):
                 confirm(plan, name, results)
         if progress.interruption is None:
-            with interrupts.armed():
+            with interrupts.armed(), progress.noting("what fails without a call before was not asked again"):
                 alone = fails_alone(plan, name, results)
         if progress.may_be_diagnosed(results):
             yield Diagnosing("the target is asked once more")
@@ -206,6 +206,16 @@ class Progress:
         self.interruption: Interrupted | None = None
         self.notes: list[str] = list(plan.names.said)
         self.reasons: list[str] = []
+
+    @contextlib.contextmanager
+    def noting(self, undone: str) -> Iterator[None]:
+        """A block that may fail, by a mistake of the kit, at no cost to the verdict: then what is undone is noted."""
+        try:
+            yield
+        except Interrupted:
+            raise
+        except Exception as error:
+            self.notes.append(f"{undone}, for a mistake of this kit: {said(error)}")
 
     def take(self, event: Event) -> None:
         """Notes what an event says; a failure that is found counts, whatever becomes of its counterexample."""
