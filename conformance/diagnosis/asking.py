@@ -67,10 +67,11 @@ class Bench:
         """The unit roundoff of the target's dtype."""
         return arithmetic(self.dtype).u
 
-    def restart(self) -> None:
-        """A new instance of the target; raises Failure if it cannot be built."""
-        if self.subject.fresh:
+    def restart(self, process: bool = False) -> None:
+        """A new instance of the target, in a new process if that is asked for and can be had; raises Failure."""
+        if self.subject.fresh or (process and has_processes(self.subject)):
             self.count_a_call(PROCESS)
+            self.subject.target.stop()
         self.subject.restart()
 
     def ask(self, case: Case) -> np.ndarray:

@@ -93,10 +93,8 @@ def diagnose(
         progress("measuring")
         failures = Failures(subject, properties, failed, BY_EQUATIONS, experiments, deadline)
         alone, unseen = bool(known), not searches
-        if alone or unseen:  # then it may depend on the calls before
-            sentences = failures.history(unexplained)
-        rest = untold(unexplained, sentences)
-        shows, leads = measured(subject, answered, rest, experiments, deadline, alone, unseen)
+        sentences = failures.history(unexplained)
+        shows, leads = measured(subject, answered, untold(unexplained, sentences), experiments, deadline, alone, unseen)
         sentences |= shows
         in_vain = led_on(in_vain, leads, explained)
         sentences |= failures.sizes([cell for cell in untold(unexplained, sentences) if not leads.get(cell)])

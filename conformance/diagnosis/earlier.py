@@ -44,16 +44,20 @@ class Earlier:
     def shows(self) -> bool:
         """Whether its last call is right alone, and wrong after the others.
 
-        Where instances share what is kept, each gets a process of its own from then on, see Subject.
+        Where instances share what is kept, each gets a process of its own from then on, see Subject. So it is where
+        no others are known: it was wrong after calls that had been forgotten.
         """
         subject = self.bench.subject
-        for subject.fresh in (False, True):
-            if self.before and not self.wrong() and self.wrong(*self.before, in_place=self.call.in_place):
+        for fresh in (False, True) if has_processes(subject) else (False,):
+            subject.fresh = fresh
+            if (self.before or fresh) and not self.wrong() and self.wrong_after_all():
                 return True
-            if not has_processes(subject):
-                break
         subject.fresh = False
         return False
+
+    def wrong_after_all(self) -> bool:
+        """Whether its last call is wrong after the others, where any are known."""
+        return not self.before or self.wrong(*self.before, in_place=self.call.in_place)
 
     @np.errstate(all="ignore")
     def said(self) -> list[str]:
@@ -68,7 +72,11 @@ class Earlier:
                 again = all(self.answers(call, in_place) for _, call in showing)
                 becomes = "gets the answer of that one" if again else "gets another answer"
                 return [f"a call after one with {words}, and the same else, {becomes}{more}"]
-        return []
+        first = replace(self.call, in_place=False)
+        calls = ((words, replace(other, in_place=True)) for words, other in self.others())
+        between = [words for words, other in calls if self.wrong(first, other, in_place=True)]
+        held = listed(between, last="or")
+        return [f"a call made twice, with {held} in its arrays in between, gets another answer"] if between else []
 
     def times(self) -> int:
         """Which time in a row its answer is wrong; 0 if it is right as often as there were calls, all in all."""
@@ -169,6 +177,8 @@ def other_options(bench: Bench, case: Case) -> Changes:
     claims = bench.subject.capabilities
     if claims.lengths and case.num_steps > 1 and case.num_rows:
         yield "other lengths", one_step_less(case)
+        if len(set(case.row_lengths)) > 1:
+            yield "lengths in another order", case.replace(lengths=np.roll(case.row_lengths, 1))
     if case.h_0 is not None and any(state.any() for state in (case.h_0, case.c_0) if state is not None):
         yield "states of zeros", without_state(case)
     if case.config.bias and claims.claims("no_bias"):

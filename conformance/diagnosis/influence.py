@@ -337,8 +337,8 @@ class Experiment:
         return bool(less[found.must & ~found.still].any())
 
     def confirmed(self, suspects: list[int], found: Pairs) -> bool:
-        """Asks a new instance for what differs, and otherwise where nothing moved; whether it answers the same."""
-        self.bench.restart()
+        """Asks a new process for what differs, and otherwise where nothing moved; whether it answers the same."""
+        self.bench.restart(process=True)
         for k in suspects:
             if (abs(self.ask(self.changed[k]) - self.given[k]) > SLACK * self.room).any():
                 return False

@@ -126,7 +126,11 @@ class Failures:
     def of_earlier_calls(self, bench: Bench, found: Counterexample) -> list[str]:
         """What of the calls before an answer depends on, if it depends on them."""
         earlier = Earlier(bench, found)
-        return (history(bench) or earlier.said()) if earlier.shows() else []
+        if not earlier.shows():
+            return []
+        if self.subject.fresh:  # processes are dear: first what this failure may show
+            return earlier.said() or history(bench)
+        return history(bench) or earlier.said()
 
     def directly(self, found: Counterexample) -> list[Property]:
         """The properties by which it is asked whether a case is wrong: those of one call."""

@@ -1,153 +1,104 @@
-"""At which sizes it is wrong, and which earlier call changes an answer: what failures show in a sentence."""
+"""Targets of few sizes: what rounding hides there is said, and decides nothing by itself."""
 
-import numpy as np
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from conformance import Capabilities, check
 from conformance.adapters import reference
-from conformance.adapters.reference import as_case
-from conformance.diagnosis.sizes import rules
-from reference_rnn import Result, forward
+from conformance.events import PropertyResult
+from conformance.judging.coverage import expected
+from conformance.trial.verdict import Report
 
-CLAIMS = {"dtypes": ("float32", "float64"), "bidirectional": True, "max_layers": None, "lengths": True}
-
-
-def told(case, result):
-    """What a target returns."""
-    output, *final = (np.asarray(array, case.config.numpy_dtype) for _, array in result.items())
-    return output, final[0] if len(final) == 1 else tuple(final)
+WIDE = Capabilities(sizes={"hidden_size": (4096,)})
 
 
-def planted(asked=lambda case: case, answered=lambda case, result: result):
-    """The reference, asked something else, or its results told otherwise."""
-
-    def target(case):
-        case = as_case(case)
-        return told(case, answered(case, forward(asked(case))))
-
-    target.capabilities = Capabilities(**CLAIMS)
-    return target
-
-
-def without_last_column(case):
-    """A case whose last column of the recurrent weights is zero."""
-    last = lambda array: np.arange(array.shape[-1]) == array.shape[-1] - 1  # noqa: E731
-    return case.map(
-        lambda name, array: np.where(last(array), array.dtype.type(0), array) if name == "weight_hh_l0" else array
+def report(capabilities, void, missing=()):
+    """A report in which some areas were met by void cases only, and some not at all."""
+    areas = expected(capabilities)
+    coverage = Counter({area: 1 for area in areas if area not in (*void, *missing)}) + Counter(void=len(void))
+    steps = PropertyResult(
+        "equivalence.steps", "passed", examples=9, coverage=dict(coverage), void=dict.fromkeys(void, 3)
     )
+    return Report.of("target", capabilities, [steps], "quick", 0)
 
 
-def doubled_at(step):
-    """A change of results: the numbers of one step are twice what they are."""
+def test_what_is_void_because_of_the_sizes_is_said_and_no_doubt():
+    found = report(WIDE, ["N = 1", "T >= 9"])
 
-    def change(case, result):
-        output = result.output.copy()
-        output[step : step + 1] *= 2
-        return Result(output, result.h_n, result.c_n)
-
-    return change
+    assert (found.verdict, found.status, found.reasons) == ("conforms", 0, [])
+    (note,) = found.notes
+    assert note.startswith("not verified at these sizes (hidden_size 4096)") and "T >= 9, N = 1" in note
 
 
-def where(condition, change):
-    """A change of cases, where a case is so."""
-    return lambda case: change(case) if condition(case) else case
+def test_even_if_everything_is_void():
+    found = report(WIDE, expected(WIDE))
+
+    assert found.status == 0 and "RNN_TANH, float32" in found.notes[0]
 
 
-MISTAKES = {
-    "a multiple": (
-        planted(where(lambda case: case.config.hidden_size % 8 == 0, without_last_column)),
-        "wrong where H is a multiple of 8",
-    ),
-    "from a size on": (planted(answered=doubled_at(40)), "right up to T = 40, wrong from T = 41 on"),
-    "rows in two directions": (
-        planted(where(lambda case: case.num_rows > 20 and case.config.bidirectional, without_last_column)),
-        "right up to N = 20, wrong from N = 21 on",
-    ),
-}
+@pytest.mark.parametrize("capabilities", [Capabilities(), Capabilities(cells=("LSTM",))])
+def test_what_is_void_at_free_sizes_is_a_doubt(capabilities):
+    found = report(capabilities, ["N = 1"])
+
+    assert (found.verdict, found.status) == ("inconclusive", 2)
+    assert found.reasons == ["no case exercised 'N = 1'"] and not found.notes
 
 
-def sentences(target, *properties):
-    """What is measured of a target, by properties that fail."""
-    report = check(target, properties=properties, workers=1, in_process=True)
-    assert report.verdict == "fails"
-    return [(finding.fault, finding.title) for finding in report.diagnosis]
+def test_what_was_never_drawn_is_a_doubt_at_any_size():
+    assert report(WIDE, ["T >= 9"], missing=["N = 1"]).reasons == ["no case exercised 'N = 1'"]
 
 
-@pytest.mark.parametrize(("target", "sentence"), MISTAKES.values(), ids=MISTAKES)
-def test_the_sizes_at_which_it_is_wrong(target, sentence):
-    [(fault, title)] = sentences(target, "equivalence.sizes", "equivalence.each_size")
-    assert fault == "measured.sizes" and title.startswith(f"RNN_TANH: {sentence} (with ")
+def test_nothing_is_said_where_nothing_is_void():
+    assert report(WIDE, []).notes == []
+
+
+@pytest.mark.parametrize(("H", "areas"), [(512, ["L >= 2", "L >= 3"]), (2048, ["L >= 2"]), (4096, [])])
+def test_layers_that_would_fill_the_memory_are_not_expected(H, areas):
+    claims = Capabilities(cells=("LSTM",), max_layers=None, sizes={"hidden_size": (H,)})
+
+    assert [area for area in expected(claims) if area.startswith("L >=")] == areas
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right", "words"),
+    ("cell", "sizes"),
     [
-        ([17, 18, 30], [1, 2, 16], "right up to {0} = 16, wrong from {0} = 17 on"),
-        ([1, 2], [3, 4, 9], "wrong up to {0} = 2, right from {0} = 3 on"),
-        ([5, 6, 7, 9], [4, 8, 12], "wrong where {0} is no multiple of 4"),
-        ([9, 10, 12, 15, 17], [1, 3, 7, 8, 16, 24], "wrong where {0} is 9 or more and no multiple of 8"),
-        ([1, 9, 17], [2, 5, 8, 10, 13, 16, 18], "wrong where {0} divided by 8 leaves 1"),
-        ([16], [1, 15, 17, 32], "wrong where {0} is 16, right at other sizes"),
-        ([2, 3, 4], [1], None),
-        ([4, 5], [], None),
-        ([], [4, 5], None),
-        ([3, 4, 11], [1, 2, 5, 6, 7, 8, 9, 10], None),
+        ("LSTM", {"hidden_size": (129,)}),
+        ("GRU", {"hidden_size": (256,)}),
+        ("RNN_TANH", {"input_size": (512,)}),
+        ("RNN_RELU", {"hidden_size": (512,)}),
+        ("GRU_RESET_BEFORE", {"input_size": (4096,)}),
+        ("RNN_TANH", {"num_layers": (16,)}),
     ],
+    ids=str,
 )
-def test_the_simplest_rule_that_sizes_follow(wrong, right, words):
-    found = next(iter(rules(wrong, right, usual=3)), None)
-    assert (found and found[1]) == words
-    if found:
-        assert all(map(found[0], wrong)) and not any(map(found[0], right))
+@pytest.mark.sample(every=2)
+def test_large_sizes_are_judged(cell, sizes):
+    claims = replace(
+        reference.capabilities, cells=(cell,), dtypes=("float32",), sizes={"steps": (1, 2, 5), "batch": (2,)} | sizes,
+        max_layers=max(sizes.get("num_layers", (2,))), bidirectional=False, options=(),
+    )  # fmt: skip
+    own = {"forward": staticmethod(reference.forward), "gradients": staticmethod(reference.gradients)}
+    target = type("Target", (), {**own, "capabilities": claims})
+
+    found = check(target, properties=["shapes.shapes", "equivalence.steps", "gradients.back_propagation"])
+
+    assert [(r.id, r.message) for r in found.results if r.status != "passed"] == []
+    assert found.status == 0, found.reasons
+    if sizes.get("input_size") != (4096,) and "num_layers" not in sizes:
+        assert found.coverage.get("void", 0) <= found.results[1].examples / 2
 
 
-class Keeps:
-    """A target that keeps something between calls, in itself."""
-
-    capabilities = Capabilities(**CLAIMS, cells=("RNN_TANH", "RNN_RELU"))
-
-    def __init__(self):
-        self.kept = {}
-
-    def forward(self, case):
-        return self.answer(as_case(case))
-
-
-class KeepsBySum(Keeps):
-    """Weights with the same sum are taken for the same."""
-
-    def answer(self, case):
-        total = float(sum(array.sum(dtype=float) for array in case.parameters.values()))
-        parameters = self.kept.setdefault((case.config, total), {k: v.copy() for k, v in case.parameters.items()})
-        return reference.forward(case.replace(parameters=parameters))
-
-
-class KeepsCells(Keeps):
-    """The activation is that of the first call of its sizes."""
-
-    def answer(self, case):
-        sizes = case.x.shape, case.config.hidden_size, case.config.num_layers, case.config.bidirectional, case.x.dtype
-        return reference.forward(case.replace(cell=self.kept.setdefault(sizes, case.config.cell)))
-
-
-class WearsOut(Keeps):
-    """The first four calls are right."""
-
-    def answer(self, case):
-        self.kept[len(self.kept)] = True
+def test_a_wrong_target_of_one_large_size_is_found():
+    def forward(case):
         output, h_n = reference.forward(case)
-        return (2 * output if len(self.kept) > 4 else output), h_n
+        wrong = output.copy()
+        wrong[..., 200] *= 1.01
+        return wrong, h_n
 
+    forward.capabilities = Capabilities(sizes={"hidden_size": (257,)})
+    found = check(forward, properties=["equivalence.steps"], diagnosis=False)
 
-HISTORY = {
-    KeepsBySum: "a call after one with the same parameters in another order",
-    KeepsCells: "a call after one with cell RNN_",
-    WearsOut: "the same call gives other numbers the 5th time",
-}
-
-
-@pytest.mark.parametrize("target", HISTORY)
-def test_which_earlier_call_changes_an_answer(target):
-    found = sentences(target, "equivalence.steps", "shapes.calls_are_independent", "shapes.repeatable")
-    assert all(fault == "measured.history" for fault, _ in found)
-    assert any(HISTORY[target] in title for _, title in found)
+    assert found.status == 1 and "output[0, 0, 200] is" in found.results[0].message
+    assert "T=1, N=1, I=1, H=257" in found.results[0].counterexample
