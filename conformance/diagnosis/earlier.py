@@ -5,14 +5,15 @@ What another thing does to the answer is what it is kept under, or what is left 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
-from conformance.judging.counterexample import Counterexample, far, held_apart, right
+from conformance.judging.counterexample import Bounds, Counterexample, far, held_apart, right
 from conformance.judging.gradients import cotangents, taken
 from conformance.judging.history import ends_exchanged, groups, nudged, one_step_less, turned
 from conformance.judging.judgement import Failure, NotApplicable, ordinal
@@ -31,6 +32,24 @@ NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hard
 Changes = Iterator[tuple[str, Case]]
 
 
+class Way(NamedTuple):
+    """Calls before one, made of another call; whether it then comes in their arrays; and this in words."""
+
+    before: Callable[[Call, Call], list[Call]]
+    in_place: bool
+    words: str
+
+
+AFTER = Way(lambda call, other: [other], False, "a call after one with {}, and the same else")
+WRITTEN = (
+    Way(lambda call, other: [other], True, "a call written into the arrays of one with {}, and the same else"),
+    Way(
+        lambda call, other: [call, replace(other, in_place=True)], True,
+        "a call made twice, with {} in its arrays in between",
+    ),
+)  # fmt: skip
+
+
 class Earlier:
     """The last call of a failure, and others before it."""
 
@@ -38,6 +57,7 @@ class Earlier:
         self.bench = bench
         number = found.compared[-1] if found.compared else len(found.calls) - 1
         *self.before, self.call = found.calls[: number + 1]
+        self.plain = replace(self.call, in_place=False)
         self.expected = right(bench.subject, self.call)
 
     @np.errstate(all="ignore")
@@ -61,34 +81,33 @@ class Earlier:
 
     @np.errstate(all="ignore")
     def said(self) -> list[str]:
-        """What the call before must be; nothing if no such call changes the answer."""
-        times = self.times()
-        if times:
+        """What the call before must be; nothing if none of these changes the answer. Raises NotRun, too."""
+        if times := self.times():
             return [f"the same call gives other numbers the {ordinal(times)} time"]
-        for in_place, more in ((False, ""), (True, ", if its numbers are written into the arrays of that one")):
-            showing = [(words, call) for words, call in self.others() if self.wrong(call, in_place=in_place)]
-            if showing:
-                words = listed([words for words, _ in showing], last="or")
-                again = all(self.answers(call, in_place) for _, call in showing)
-                becomes = "gets the answer of that one" if again else "gets another answer"
-                return [f"a call after one with {words}, and the same else, {becomes}{more}"]
-        first = replace(self.call, in_place=False)
-        calls = ((words, replace(other, in_place=True)) for words, other in self.others())
-        between = [words for words, other in calls if self.wrong(first, other, in_place=True)]
-        held = listed(between, last="or")
-        return [f"a call made twice, with {held} in its arrays in between, gets another answer"] if between else []
+        written = any(call.in_place for call in (*self.before, self.call))
+        return next(filter(None, map(self.told, WRITTEN if written else (AFTER,))), [])
+
+    def told(self, way: Way) -> list[str]:
+        """What another call must be to change the answer in one way."""
+        showing, again = [], []
+        for words, other in self.others():
+            answer = self.after(*way.before(self.plain, other), in_place=way.in_place)
+            if self.far(answer, self.expected):
+                showing.append(words)
+                again.append(not self.far(answer, right(self.bench.subject, other)))
+        becomes = "gets the answer of that one" if all(again) else "gets another answer"
+        return [f"{way.words.format(listed(showing, last='or'))}, {becomes}"] if showing else []
 
     def times(self) -> int:
         """Which time in a row its answer is wrong; 0 if it is right as often as there were calls, all in all."""
-        again = replace(self.call, in_place=False)
         self.bench.restart()
-        answers = (self.make(again, False) for _ in range(1 + len(self.before)))
+        answers = (self.make(self.plain) for _ in range(1 + len(self.before)))
         wrong = (time for time, answer in enumerate(answers, 1) if self.far(answer, self.expected))
         return next(wrong, 0)
 
     def others(self) -> Iterator[tuple[str, Call]]:
         """Calls that differ from it in one thing, which is said."""
-        subject, call = self.bench.subject, replace(self.call, in_place=False)
+        subject, call = self.bench.subject, self.plain
         for words, case in changes(self.bench, call.case):
             if subject.takes(case):
                 again = call.do == "gradients" and result_shapes(case) != result_shapes(call.case)
@@ -103,35 +122,26 @@ class Earlier:
 
     def wrong(self, *before: Call, in_place: bool = False) -> bool:
         """Whether a new instance gives a wrong answer to it after some calls."""
-        return self.differs(self.expected, before, in_place)
+        return self.far(self.after(*before, in_place=in_place), self.expected)
 
-    def answers(self, other: Call, in_place: bool) -> bool:
-        """Whether the answer to it is then the right one to the call before it."""
-        expected = right(self.bench.subject, other)
-        alike = expected.keys() == self.expected.keys() and all(
-            expected[name][0].shape == self.expected[name][0].shape for name in expected
-        )
-        return alike and not self.differs(expected, [other], in_place)
-
-    def differs(self, expected: dict, before: Sequence[Call], in_place: bool) -> bool:
-        """Whether the answer to it is not this one; raises NotRun when no calls are left."""
+    def after(self, *before: Call, in_place: bool) -> Answer | None:
+        """What a new instance answers to it after some calls; None for nothing."""
         self.bench.restart()
         for call in before:
-            if self.make(call, call.in_place) is None:
-                return False  # that one is wrong: it is not this one's history
-        return self.far(self.make(self.call, in_place), expected)
+            self.make(call)
+        return self.make(replace(self.call, in_place=in_place))
 
-    def make(self, call: Call, in_place: bool) -> Answer | None:
-        """The target's answer to a call; None if there is none."""
+    def make(self, call: Call) -> Answer | None:
+        """The target's answer to a call; None for nothing."""
         self.bench.count_a_call()
         self.bench.subject.record.anew = False
         try:
-            return self.bench.subject.make(call.do, call.case, call.cotangents, in_place)
+            return self.bench.subject.make(call.do, call.case, call.cotangents, call.in_place)
         except (Failure, NotApplicable):
             return None
 
-    def far(self, answer: Answer | None, expected: dict) -> bool:
-        """Whether an answer to it is not this one."""
+    def far(self, answer: Answer | None, expected: Mapping[str, Bounds]) -> bool:
+        """Whether an answer to it is not this one; where it has other shapes, it is not."""
         return answer is None or far(answer.arrays, expected, held_apart(self.call))
 
 
@@ -153,9 +163,17 @@ def other_arrays(case: Case) -> Changes:
     for kind, names in groups(case).items():
         if any(dict(case.arrays())[name].any() for name in names):
             yield f"other {kind}", turned(*names)(case)
-    other = case.map(lambda name, array: ends_exchanged(array) if name in case.parameters else array)
-    yield "the same parameters in another order", other
+    ends = {"the same parameters in another order": ends_exchanged, "other last parameters": other_end}
+    for words, change in ends.items():
+        yield words, case.map(lambda name, array, change=change: change(array) if name in case.parameters else array)
     yield "numbers that are hardly others", nudged(case, NUDGE, dict(case.arrays()))
+
+
+def other_end(array: np.ndarray) -> np.ndarray:
+    """The array with another last number."""
+    array = array.copy()
+    array.flat[-1:] += 1
+    return array
 
 
 def other_sizes(bench: Bench, case: Case) -> Changes:

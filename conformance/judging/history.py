@@ -84,13 +84,15 @@ def sizes(case: Case) -> Iterator[Change]:
 
 
 def options(target: Subject, case: Case) -> Iterator[Change]:
-    """The changes of one thing that are neither other signs nor other sizes: lengths, and which state is given.
+    """The changes of one thing that are neither other signs nor other sizes: lengths, the order of rows, no state.
 
     At last the parameters have other numbers in the last two places alone, with the same sum, and then all numbers
     change by so little that it cannot be seen in half of their digits.
     """
     if target.capabilities.lengths and case.num_steps > 1 and case.num_rows:
         yield one_step_less
+        if case.num_rows > 1:  # whose lengths are not all the same then
+            yield lambda case: rows(case, [-1, *range(case.num_rows - 1)])
     if case.h_0 is not None:
         yield without_state
     if target.capabilities.recompiles == "model":

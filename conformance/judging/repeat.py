@@ -30,6 +30,7 @@ SEQUENCE_RUNS = 60  # for the calls that can be left out
 RESERVED = 4  # runs that are not for smaller cases, but for fewer calls
 LONGEST = 500  # calls before the one that fails
 ALONE = "; it is wrong without any call before, too"  # what is said of a failure of a property about history
+KEPT = "; a new process that is called with it alone is right"  # said instead, where such a process was asked
 ONLY = "; only "  # before the form that a failure takes
 
 T = TypeVar("T")
@@ -220,7 +221,12 @@ class Repeating:
 
 def as_judged(message: str) -> str:
     """The message of a failure without what was found by asking again: that it is wrong alone, or in one form only."""
-    return message.partition(ONLY)[0].removesuffix(ALONE)
+    return message.partition(ONLY)[0].removesuffix(ALONE).removesuffix(KEPT)
+
+
+def right_in_new_process(message: str) -> str:
+    """The message of a failure that an instance showed without a call before it, and a new process does not."""
+    return message.replace(ALONE, KEPT)
 
 
 def simplest(form: Form, fails: Callable[[Form], bool]) -> Form:

@@ -24,7 +24,7 @@ from conformance.judging.counterexample import told
 from conformance.judging.data import counterexample_from_data, counterexample_to_data
 from conformance.judging.judge import unjudged
 from conformance.judging.properties import Property
-from conformance.judging.repeat import DEATHS
+from conformance.judging.repeat import DEATHS, right_in_new_process
 
 from .counterexamples import confirmed, wrong_alone
 from .expectations import apply
@@ -184,14 +184,19 @@ def fails_alone(plan: Plan, name: str, results: Sequence[PropertyResult]) -> lis
 
     Such a failure says nothing about history, whatever a process keeps. None where no such process can be had.
     """
-    found = [
-        counterexample_from_data({**result.found, "target": name}) for result in results
+    failed = [
+        result for result in results
         if result.status == "failed" and result.found and plan.properties[result.id].about_history
     ]  # fmt: skip
+    found = [counterexample_from_data({**(result.found or {}), "target": name}) for result in failed]
     if plan.options.in_process:
         return []
     with contextlib.suppress(TargetError):
-        return [one.property for one in found if wrong_alone(name, one, plan.limits)]
+        alone = [one.property for one in found if wrong_alone(name, one, plan.limits)]
+        for result in failed:
+            if result.id not in alone:
+                result.message = right_in_new_process(result.message)
+        return alone
     return []
 
 

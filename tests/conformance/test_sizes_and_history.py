@@ -151,3 +151,79 @@ def test_which_earlier_call_changes_an_answer(target):
     found = sentences(target, "equivalence.steps", "shapes.calls_are_independent", "shapes.repeatable")
     assert all(fault == "measured.history" for fault, _ in found)
     assert any(HISTORY[target] in title for _, title in found)
+
+
+MODULE = """
+import numpy as np
+from conformance import Capabilities
+from conformance.adapters.reference import as_case, forward as right
+
+capabilities = Capabilities(lengths=True)
+kept = {}
+
+
+def forward(case):
+    case = as_case(case)
+    if case.lengths is None:
+        return right(case)
+    key = case.x.shape, int(np.sum(case.lengths))
+    return right(case.replace(lengths=kept.setdefault(key, np.array(case.lengths))))
+"""
+
+
+def test_what_a_module_keeps_is_found_in_new_processes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_rnn.py").write_text(MODULE)
+    report = check("my_rnn.py", properties=("shapes.calls_are_independent",), workers=1, in_process=False)
+    assert report.verdict == "fails"
+    [finding] = report.diagnosis
+    assert finding.fault == "measured.history"
+    assert finding.title.startswith("RNN_TANH: a call after one with lengths in another order")
+
+
+BIASES = """
+from conformance import Capabilities
+from conformance.adapters import reference
+
+capabilities = Capabilities(gradients=True, dtypes=("float32", "float64"))
+kept = {}
+
+
+def asked(case):
+    case = reference.as_case(case)
+    key = case.config, b"".join(a.tobytes() for name, a in case.parameters.items() if name.startswith("weight"))
+    return case.replace(parameters=kept.setdefault(key, {name: a.copy() for name, a in case.parameters.items()}))
+
+
+def forward(case):
+    return reference.forward(asked(case))
+
+
+def gradients(case, *d):
+    return reference.gradients(asked(case), *d)
+"""
+
+
+def test_a_failure_that_moves_when_calls_are_left_out_is_shown_with_all_of_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_rnn.py").write_text(BIASES)
+    ids = ("shapes.calls_are_independent", "gradients.memory_layout")
+    report = check("my_rnn.py", properties=ids, workers=1, in_process=False, saved=True)
+    assert report.verdict == "fails" and not any("mistake of this kit" in note for note in report.notes)
+    [finding] = report.diagnosis
+    assert finding.fault == "measured.history" and "other bias_ih" in finding.title
+    first = next(result for result in report.results if result.id == "shapes.calls_are_independent")
+    assert "without any call before" not in first.message
+
+
+def test_a_mistake_in_confirming_costs_no_verdict(tmp_path, monkeypatch):
+    def mistaken(*_):
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("conformance.trial.loop.confirmed", mistaken)
+    (tmp_path / "my_rnn.py").write_text("def forward(case):\n    return 2 * case.x, case.h_0\n")
+    report = check("my_rnn.py", properties=("equivalence.steps",), workers=1, saved=True)
+    assert report.verdict == "fails"
+    undone = "counterexamples were not confirmed by another process, for a mistake of this kit"
+    assert f"{undone}: ZeroDivisionError: a mistake" in report.notes
