@@ -28,6 +28,15 @@ USUAL = {"L": 2}  # up to three, layers two, a size is part of what a network do
 FEW = 9  # sizes that are always tried, from 1 up
 MANY = 36  # tried one by one; of larger ones those about the size that fails, and about widths
 WIDTHS = (48, 64, 96, 128, 256)
+# What a size may be taken for: the axis that it follows from, and how.
+SAME: dict[str, tuple[str, Callable[[Mapping[str, int], Case], int]]] = {
+    "T": ("T", lambda sizes, case: sizes["T"]),
+    "N": ("N", lambda sizes, case: sizes["N"]),
+    "I": ("I", lambda sizes, case: sizes["I"]),
+    "H": ("H", lambda sizes, case: sizes["H"]),
+    "L*D": ("L", lambda sizes, case: sizes["L"] * case.config.num_directions),
+    "D*H": ("H", lambda sizes, case: sizes["H"] * case.config.num_directions),
+}
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
 CALLS = 4  # that one judgement is worth
 
@@ -60,10 +69,25 @@ class Scale:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
         tried = {size: self.fails({axis: size}) for size in self.tried(axis)}
         wrong, right = ([size for size, fails in tried.items() if fails is value] for value in (True, False))
-        others = ", ".join(f"{other} = {size}" for other, size in self.sizes.items() if other != axis)
         for is_wrong, words in rules(wrong, right, USUAL.get(axis, 3)):
             if self.foretells(axis, is_wrong, max(tried)):
-                return f"{words.format(axis)} (with {others})"
+                alike = self.alike(axis) if len(wrong) == 1 else ""
+                return f"{alike or words.format(axis)} ({self.beside(axis)})"
+        return ""
+
+    def beside(self, axis: str) -> str:
+        """The other sizes, and the form in which it is asked."""
+        others = ", ".join(f"{other} = {size}" for other, size in self.sizes.items() if other != axis)
+        return f"with {others}" + (f", {self.form}" if str(self.form) else "")
+
+    def alike(self, axis: str) -> str:
+        """That a size is wrong where it is another one, if it is so where both are larger; else ""."""
+        for name, (other, of) in SAME.items():
+            more = {other: self.sizes[other] + 1}
+            if other == axis or of(self.sizes, self.case) != self.sizes[axis]:
+                continue
+            if self.fails(more) is False and self.fails(more | {axis: of(self.sizes | more, self.case)}):
+                return f"wrong where {axis} = {name}"
         return ""
 
     def foretells(self, axis: str, is_wrong: Callable[[int], bool], largest: int) -> bool:
