@@ -23,6 +23,7 @@ from .asking import Bench
 from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, relied_on, settings
 
 FINE = np.linspace(0.5, 0.6, 65)
+FAR_AWAY = np.array([-1000.0, -100.0, 100.0, 1000.0])  # beyond what exp can hold, of one dtype or the other
 SOUND = 1e-4  # how well it must be one with the target's arrays
 NEARLY = 2.0**-10  # a factor nearer to 1 is none
 HEAVY = 4.0  # another weight than 1
@@ -177,6 +178,7 @@ class Curves:
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
         named: dict[tuple[str, str, str], list[Setting]] = {}
+        lost: dict[tuple[float, float], list[Setting]] = {}
         others = []
         for own in self.curves.values():
             if not self.held(own.setting):
@@ -185,7 +187,8 @@ class Curves:
             if not self.alike(terms):
                 others += [said for read in terms if (said := self.scaled(read))]
             elif own.right.all():
-                continue
+                if far := self.far_away(own):
+                    lost.setdefault(far, []).append(own.setting)
             elif self.leans(own):
                 others.append(f"{own.setting.name} moves with a state that it must not see")
             elif curve := self.named(own):
@@ -196,12 +199,26 @@ class Curves:
             f"{own.setting.result} moves with {name} where no weight and no gate lets it through{seen(own.setting)}"
             for own in self.curves.values() for name, field in STATES.items() if self.moves(own, name, field)
         ]  # fmt: skip
+        others += [
+            f"{together(mine)} is no number at z = {z:g}, must be {right:g}, where {given(mine)}"
+            for (z, right), mine in lost.items()
+        ]
         for (name, text, _), mine in named.items():
             self.bench.leads += with_curve(self.bench.cell, mine, name, text)
         return [
             f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
             for (name, _, activation), mine in named.items()
         ] + others
+
+    def far_away(self, own: Read) -> tuple[float, float] | None:
+        """The number nearest to zero at which a curve is none where it must be one, with that: exp may overflow."""
+        try:
+            read = reading(self.bench, own.setting, FAR_AWAY, rows=1)
+        except (Failure, NotApplicable):
+            return None
+        lost = read.z[np.isfinite(read.mid) & ~np.isfinite(read.theirs)]
+        z = float(min(lost, key=abs, default=np.nan))
+        return None if np.isnan(z) else (z, float(ANY[own.setting.activation](np.array(z))))
 
     def named(self, own: Read) -> tuple[str, str] | None:
         """The name of a curve, and its text; None if it has none, or something else is to blame."""

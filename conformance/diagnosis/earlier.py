@@ -55,6 +55,7 @@ class Earlier:
 
     def __init__(self, bench: Bench, found: Counterexample) -> None:
         self.bench = bench
+        self.alone = len(found.calls) == 1 and found.repeatable  # a new process was wrong without any call before
         number = found.compared[-1] if found.compared else len(found.calls) - 1
         *self.before, self.call = found.calls[: number + 1]
         self.plain = replace(self.call, in_place=False)
@@ -68,6 +69,8 @@ class Earlier:
         no others are known: it was wrong after calls that had been forgotten.
         """
         subject = self.bench.subject
+        if self.alone:
+            return False
         for fresh in (False, True) if has_processes(subject) else (False,):
             subject.fresh = fresh
             if (self.before or fresh) and not self.wrong() and self.wrong_after_all():

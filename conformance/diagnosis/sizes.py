@@ -48,8 +48,9 @@ def sizes(bench: Bench, found: Counterexample, properties: Iterable[Property]) -
 
     Properties of one call: what others ask depends on sizes.
     """
+    bench.subject.target.stop()  # what was asked before must not show here
     scales = (Scale(bench, prop, found) for prop in properties)
-    return next(filter(None, (list(filter(None, map(scale.said, AXES))) for scale in scales if scale.starts)), [])
+    return next(filter(None, (scale.sentences() for scale in scales if scale.starts)), [])
 
 
 class Scale:
@@ -62,8 +63,13 @@ class Scale:
         self.allowed = prop.allowed(bench.subject.capabilities)
         self.case, self.form = self.allowed.taken_apart(found.case)
         self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
-        bench.subject.target.stop()  # what was asked before must not show here
+        self.related: list[str] = []  # axes whose size is wrong where it is that of another
         self.starts = self.fails({}) is True
+
+    def sentences(self) -> list[str]:
+        """The rule of each axis that has one; only that one size is another, if it is so."""
+        said = {axis: self.said(axis) for axis in AXES}
+        return [said[axis] for axis in self.related[:1]] or list(filter(None, said.values()))
 
     def said(self, axis: str) -> str:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
@@ -72,6 +78,7 @@ class Scale:
         for is_wrong, words in rules(wrong, right, USUAL.get(axis, 3)):
             if self.foretells(axis, is_wrong, max(tried)):
                 alike = self.alike(axis) if len(wrong) == 1 else ""
+                self.related += [axis] if alike else []
                 return f"{alike or words.format(axis)} ({self.beside(axis)})"
         return ""
 
@@ -174,6 +181,7 @@ def multiples(least: int, most: int) -> Iterator[Rule]:
         yield partial(leaves, m, range(1, m), least=least), f"{more} no multiple of {m}"
         for left in range(1, m):
             yield partial(leaves, m, (left,)), f"wrong where {{0}} divided by {m} leaves {left}"
+            yield partial(leaves, m, (left,), least=least), f"{more} divided by {m} leaves {left}"
 
 
 def leaves(m: int, left: Collection[int], size: int, least: int = 0) -> bool:

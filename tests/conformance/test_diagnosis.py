@@ -195,7 +195,8 @@ def test_an_unknown_mistake_is_located():
 
     wrong.capabilities = Capabilities(cells=("LSTM",), max_layers=2, bidirectional=True)
     report = check(wrong, properties=["equivalence.steps"])
-    assert report.verdict == "fails" and not any(finding.exact for finding in report.diagnosis)
+    assert report.verdict == "fails" and [finding.fault for finding in report.diagnosis] == ["measured.sizes"]
+    assert report.diagnosis[0].title.startswith("LSTM: right up to T = 3, wrong from T = 4 on")
     text = "\n".join(report.known)
     assert "LSTM: wrong where T > " in text or "all of them where T > 1" in text
     assert "only output is wrong" in text

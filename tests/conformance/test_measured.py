@@ -331,6 +331,10 @@ GATES = {
     "a clip that shuts no gate": (
         lstm(lambda z: sigmoid(np.clip(z, -4, 4))), "the activation of gate i is sigmoid of what is clipped at 4"
     ),
+    "an exponential that overflows": (
+        lstm(lambda z: np.exp(z) / (1 + np.exp(z))),
+        "the activation of i, f and o is no number at z = 100, must be 1, where z = W_ih x",
+    ),
     "a peephole": (
         lstm(peephole=0.3), "c_n moves with c_0 where no weight and no gate lets it through, seen on gate i"
     ),

@@ -59,6 +59,15 @@ MISTAKES = {
         "wrong where H is a multiple of 8",
     ),
     "from a size on": (planted(answered=doubled_at(40)), "right up to T = 40, wrong from T = 41 on"),
+    "another size": (
+        planted(
+            where(
+                lambda case: case.config.bidirectional and case.num_rows == 2 * case.config.hidden_size,
+                without_last_column,
+            )
+        ),
+        "wrong where N = D*H",
+    ),
     "rows in two directions": (
         planted(where(lambda case: case.num_rows > 20 and case.config.bidirectional, without_last_column)),
         "right up to N = 20, wrong from N = 21 on",
@@ -87,6 +96,7 @@ def test_the_sizes_at_which_it_is_wrong(target, sentence):
         ([5, 6, 7, 9], [4, 8, 12], "wrong where {0} is no multiple of 4"),
         ([9, 10, 12, 15, 17], [1, 3, 7, 8, 16, 24], "wrong where {0} is 9 or more and no multiple of 8"),
         ([1, 9, 17], [2, 5, 8, 10, 13, 16, 18], "wrong where {0} divided by 8 leaves 1"),
+        ([65, 129], [1, 2, 64, 67, 69, 73, 81, 97, 128], "wrong where {0} is 65 or more and divided by 64 leaves 1"),
         ([16], [1, 15, 17, 32], "wrong where {0} is 16, right at other sizes"),
         ([2, 3, 4], [1], None),
         ([4, 5], [], None),
