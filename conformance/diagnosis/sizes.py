@@ -114,8 +114,9 @@ class Scale:
         return sorted(one for one in all_of if self.allows(axis, one))
 
     def allows(self, axis: str, size: int) -> bool:
-        """Whether an axis may have a size."""
-        return self.bench.size(AXES[axis], size) == size
+        """Whether an axis may have a size: more units than a projection leaves, one row where there is no such axis."""
+        fits = {"H": size > self.case.config.proj_size, "N": size == 1 or not self.form.unbatched}
+        return fits.get(axis, True) and self.bench.size(AXES[axis], size) == size
 
     def fails(self, sizes: Mapping[str, int]) -> bool | None:
         """Whether it fails in a case of these sizes; None where it says nothing of it."""

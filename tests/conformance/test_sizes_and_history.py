@@ -88,6 +88,25 @@ def test_the_sizes_at_which_it_is_wrong(target, sentence):
     assert fault == "measured.sizes" and title.startswith(f"RNN_TANH: {sentence} (with ")
 
 
+def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
+    def tall(case):
+        return case.map(lambda name, array: array[:, ::-1] if name == "weight_hr_l0" else array)
+
+    target = planted(where(lambda case: case.config.proj_size and case.config.hidden_size > 5, tall))
+    target.capabilities = Capabilities(cells=("LSTM",), projections=True, unbatched=True)
+    [(fault, title)] = sentences(target, "equivalence.steps")
+    assert fault == "measured.sizes" and "LSTM: right up to H = 5, wrong from H = 6 on (with " in title
+
+    def first_row(case):
+        return case.replace(x=0 * case.x)
+
+    target = planted(where(lambda case: case.unbatched and case.num_steps > 4, first_row))
+    target.capabilities = Capabilities(unbatched=True)
+    [(fault, title)] = sentences(target, "equivalence.steps")
+    assert title.startswith("RNN_TANH: right up to T = 4, wrong from T = 5 on (with N = 1, ")
+    assert title.endswith("without an axis of rows)")
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "words"),
     [
