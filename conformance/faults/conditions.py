@@ -475,6 +475,12 @@ FAULTS = [
         ("gradients.training",),
     ),
     Fault(
+        "mask-not-scaled-in-gradient", "on the way back, what was kept is not divided by 1 - p", "dropout", "run",
+        DROPPED,
+        DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * (mask > 0)))"),
+        ("gradients.training",),
+    ),
+    Fault(
         "mask-on-states-in-gradient", "on the way back, the mask also falls on what flows into the states", "dropout",
         "run", DROPPED,
         f"{DROPPED}\n"
