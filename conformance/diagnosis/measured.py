@@ -93,9 +93,8 @@ class Failures:
         judged: Sequence[str], calls: float, deadline: Deadline,
     ) -> None:  # fmt: skip
         self.subject = subject
-        self.properties = properties
         self.found = [counterexample_from_data(result.found) for result in failed if result.found]
-        self.judged = judged
+        self.judged = [properties[id] for id in judged if id in properties]
         self.calls = calls
         self.deadline = deadline
 
@@ -105,7 +104,7 @@ class Failures:
 
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""
-        return self.told("sizes", cells, lambda bench, found: sizes(bench, found, self.directly(found)))
+        return self.told("sizes", cells, lambda bench, found: sizes(bench, found, self.judged))
 
     def told(
         self, kind: str, cells: Sequence[Cell], experiment: Callable[[Bench, Counterexample], list[str]]
@@ -131,11 +130,6 @@ class Failures:
         if self.subject.fresh:  # processes are dear: first what this failure may show
             return earlier.said() or history(bench)
         return history(bench) or earlier.said()
-
-    def directly(self, found: Counterexample) -> list[Property]:
-        """The properties by which it is asked whether a case is wrong: those of one call."""
-        ids = dict.fromkeys([*self.judged, *([found.property] if len(found.calls) == 1 else [])])
-        return [self.properties[id] for id in ids if id in self.properties]
 
 
 def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator[tuple[Arrays, Arrays]]:

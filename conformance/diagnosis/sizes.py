@@ -44,9 +44,9 @@ Rule = tuple[Callable[[int], bool], str]  # whether a size is wrong, and this in
 
 
 def sizes(bench: Bench, found: Counterexample, properties: Iterable[Property]) -> list[str]:
-    """At which sizes a counterexample fails, by the first of some properties of which it can be said; else nothing.
+    """At which sizes a counterexample is wrong, by the first of some properties of which it can be said; else nothing.
 
-    Properties of one call: what others ask depends on sizes.
+    properties: those that compare a call with what is right; what others ask may depend on sizes
     """
     bench.subject.target.stop()  # what was asked before must not show here
     scales = (Scale(bench, prop, found) for prop in properties)
@@ -59,7 +59,6 @@ class Scale:
     def __init__(self, bench: Bench, prop: Property, found: Counterexample) -> None:
         self.bench = bench
         self.prop = prop
-        self.kind = found.kind if found.property == prop.id else ""
         self.allowed = prop.allowed(bench.subject.capabilities)
         self.case, self.form = self.allowed.taken_apart(found.case)
         self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
@@ -124,10 +123,8 @@ class Scale:
         if self.bench.calls.over or not self.allowed.admits(case) or not self.bench.subject.takes(case):
             return None
         self.bench.calls.spend(CALLS)
-        verdict = judge_case(self.prop, self.bench.subject.target, case)
-        if verdict.status == "passed":
-            return False
-        return True if verdict.status == "failed" and self.kind in ("", verdict.kind) else None
+        status = judge_case(self.prop, self.bench.subject.target, case).status
+        return status == "failed" if status in ("passed", "failed") else None
 
 
 def of_sizes(bench: Bench, case: Case, form: Form, sizes: Mapping[str, int]) -> Case:

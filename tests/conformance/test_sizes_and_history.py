@@ -84,7 +84,7 @@ def sentences(target, *properties):
 
 @pytest.mark.parametrize(("target", "sentence"), MISTAKES.values(), ids=MISTAKES)
 def test_the_sizes_at_which_it_is_wrong(target, sentence):
-    [(fault, title)] = sentences(target, "equivalence.sizes", "equivalence.each_size")
+    [(fault, title)] = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
     assert fault == "measured.sizes" and title.startswith(f"RNN_TANH: {sentence} (with ")
 
 
