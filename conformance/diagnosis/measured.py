@@ -17,6 +17,7 @@ from conformance.judging.counterexample import Counterexample
 from conformance.judging.data import counterexample_from_data
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.properties import Property
+from conformance.judging.repeat import DEATHS
 from conformance.judging.subject import Subject
 from reference_rnn import Cell
 
@@ -93,7 +94,8 @@ class Failures:
         judged: Sequence[str], calls: float, deadline: Deadline,
     ) -> None:  # fmt: skip
         self.subject = subject
-        self.found = [counterexample_from_data(result.found) for result in failed if result.found]
+        found = (counterexample_from_data(result.found) for result in failed if result.found)
+        self.found = [one for one in found if one.calls and one.kind not in DEATHS]
         self.judged = [properties[id] for id in judged if id in properties]
         self.calls = calls
         self.deadline = deadline
@@ -116,7 +118,7 @@ class Failures:
             work = Work(self.calls, self.deadline)
             mine = [one for one in self.found if one.case.config.cell == cell][:LOOKED_AT]
             benches = (Bench(self.subject, cell, one.case.config.dtype, work) for one in mine)
-            with suppress(NotRun):  # no calls are left
+            with suppress(Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that
                 for sentence in next(filter(None, map(experiment, benches, mine)), [])[:MOST]:
                     sentences.setdefault((kind, sentence), []).append(cell)
             self.subject.fresh = fresh
