@@ -24,7 +24,7 @@ from .asking import Bench
 from .influence import generic
 
 AXES = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size", "L": "num_layers"}
-USUAL = {"L": 2}  # up to three, layers two, a size is part of what a network does: two steps, two rows
+THREE, USUAL = 3, {"L": 2}  # up to so many, a size is part of what a network does: two steps, two rows, two layers
 FEW = 9  # sizes that are always tried, from 1 up
 MANY = 36  # tried one by one; of larger ones those about the size that fails, and about widths
 WIDTHS = (48, 64, 96, 128, 256)
@@ -74,17 +74,18 @@ class Scale:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
         tried = {size: self.fails({axis: size}) for size in self.tried(axis)}
         wrong, right = ([size for size, fails in tried.items() if fails is value] for value in (True, False))
-        for is_wrong, words in rules(wrong, right, USUAL.get(axis, 3)):
+        for is_wrong, words in rules(wrong, right, USUAL.get(axis, THREE)):
             if self.foretells(axis, is_wrong, max(tried)):
                 alike = self.alike(axis) if len(wrong) == 1 else ""
                 self.related += [axis] if alike else []
-                return f"{alike or words.format(axis)} ({self.beside(axis)})"
+                return (alike or words.format(axis)) + self.beside(axis)
         return ""
 
     def beside(self, axis: str) -> str:
-        """The other sizes, and the form in which it is asked."""
-        others = ", ".join(f"{other} = {size}" for other, size in self.sizes.items() if other != axis)
-        return f"with {others}" + (f", {self.form}" if str(self.form) else "")
+        """The form in which it is asked, and other sizes that are large though the case is small: it may take them."""
+        large = [other for other, size in self.sizes.items() if other != axis and size > USUAL.get(other, THREE)]
+        told = [str(self.form), *(f"with {other} = {self.sizes[other]}" for other in large)]
+        return "".join(f", {one}" for one in told if one)
 
     def alike(self, axis: str) -> str:
         """That a size is wrong where it is another one, if it is so where both are larger; else ""."""
@@ -107,7 +108,7 @@ class Scale:
     def tried(self, axis: str) -> list[int]:
         """The sizes that are tried: few where small ones fail."""
         size = self.sizes[axis]
-        end = 2 * size + 1 if size > USUAL.get(axis, 3) else 0
+        end = 2 * size + 1 if size > USUAL.get(axis, THREE) else 0
         near = [size + by for by in (-2, -1, 1, 2)] + [width + by for width in WIDTHS for by in (-1, 0, 1)]
         all_of = {*range(1, max(FEW, min(end, MANY)) + 1), size, *(one for one in near if 0 < one <= end)}
         return sorted(one for one in all_of if self.allows(axis, one))
