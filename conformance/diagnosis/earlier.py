@@ -29,6 +29,8 @@ from .sizes import AXES, of_sizes
 
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
 
+MOST = 4  # things that are named, of those of which any changes the answer
+
 Changes = Iterator[tuple[str, Case]]
 
 
@@ -99,7 +101,8 @@ class Earlier:
                 showing.append(words)
                 again.append(not self.far(answer, right(self.bench.subject, other)))
         becomes = "gets the answer of that one" if all(again) else "gets another answer"
-        return [f"{way.words.format(listed(showing, last='or'))}, {becomes}"] if showing else []
+        named = showing[:MOST] + ["something else"] * (len(showing) > MOST)
+        return [f"{way.words.format(listed(named, last='or'))}, {becomes}"] if showing else []
 
     def times(self) -> int:
         """Which time in a row its answer is wrong; 0 if it is right as often as there were calls, all in all."""
@@ -186,7 +189,7 @@ def other_sizes(bench: Bench, case: Case) -> Changes:
         if axis == "N" and sizes["N"]:
             yield "a larger N", rows(case, [*range(sizes["N"]), 0])
         elif axis != "N":
-            yield f"a larger {axis}", of_sizes(bench, case, PLAIN, sizes | {axis: sizes[axis] + 1})
+            yield f"a larger {axis} and other numbers", of_sizes(bench, case, PLAIN, sizes | {axis: sizes[axis] + 1})
     if sizes["N"] > 1:
         yield "a smaller N", rows(case, [*range(sizes["N"] - 1)])
     if sizes["T"] > 1:

@@ -24,18 +24,18 @@ from .asking import Bench
 from .influence import generic
 
 AXES = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size", "L": "num_layers"}
-THREE, USUAL = 3, {"L": 2}  # up to so many, a size is part of what a network does: two steps, two rows, two layers
+USUAL = {"T": 3, "N": 3, "I": 3, "H": 3, "L": 2}  # up to so many are part of what a network does: two steps, two rows
 FEW = 9  # sizes that are always tried, from 1 up
 MANY = 36  # tried one by one; of larger ones those about the size that fails, and about widths
 WIDTHS = (48, 64, 96, 128, 256)
-# What a size may be taken for: the axis that it follows from, and how.
-SAME: dict[str, tuple[str, Callable[[Mapping[str, int], Case], int]]] = {
-    "T": ("T", lambda sizes, case: sizes["T"]),
-    "N": ("N", lambda sizes, case: sizes["N"]),
-    "I": ("I", lambda sizes, case: sizes["I"]),
-    "H": ("H", lambda sizes, case: sizes["H"]),
-    "L*D": ("L", lambda sizes, case: sizes["L"] * case.config.num_directions),
-    "D*H": ("H", lambda sizes, case: sizes["H"] * case.config.num_directions),
+# What a size may be taken for: the axis that it follows from, and whether once for each direction.
+SAME = {
+    "T": ("T", False),
+    "N": ("N", False),
+    "I": ("I", False),
+    "H": ("H", False),
+    "L*D": ("L", True),
+    "D*H": ("H", True),
 }
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
 CALLS = 4  # that one judgement is worth
@@ -74,7 +74,7 @@ class Scale:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
         tried = {size: self.fails({axis: size}) for size in self.tried(axis)}
         wrong, right = ([size for size, fails in tried.items() if fails is value] for value in (True, False))
-        for is_wrong, words in rules(wrong, right, USUAL.get(axis, THREE)):
+        for is_wrong, words in rules(wrong, right, USUAL[axis]):
             if self.foretells(axis, is_wrong, max(tried)):
                 alike = self.alike(axis) if len(wrong) == 1 else ""
                 self.related += [axis] if alike else []
@@ -83,17 +83,17 @@ class Scale:
 
     def beside(self, axis: str) -> str:
         """The form in which it is asked, and other sizes that are large though the case is small: it may take them."""
-        large = [other for other, size in self.sizes.items() if other != axis and size > USUAL.get(other, THREE)]
+        large = [other for other, size in self.sizes.items() if other != axis and size > USUAL[other]]
         told = [str(self.form), *(f"with {other} = {self.sizes[other]}" for other in large)]
         return "".join(f", {one}" for one in told if one)
 
     def alike(self, axis: str) -> str:
         """That a size is wrong where it is another one, if it is so where both are larger; else ""."""
-        for name, (other, of) in SAME.items():
-            more = {other: self.sizes[other] + 1}
-            if other == axis or of(self.sizes, self.case) != self.sizes[axis]:
+        for name, (other, by_direction) in SAME.items():
+            size, times = self.sizes[other], self.case.config.num_directions if by_direction else 1
+            if other == axis or size * times != self.sizes[axis]:
                 continue
-            if self.fails(more) is False and self.fails(more | {axis: of(self.sizes | more, self.case)}):
+            if self.fails({other: size + 1}) is False and self.fails({other: size + 1, axis: (size + 1) * times}):
                 return f"wrong where {axis} = {name}"
         return ""
 
@@ -101,14 +101,12 @@ class Scale:
         """Whether a rule says of larger sizes than any that it was learnt from what becomes of them."""
         larger = [size for size in range(largest + 1, 2 * largest + FEW) if self.allows(axis, size)]
         wrong, right = ([size for size in larger if is_wrong(size) is value][:NEW] for value in (True, False))
-        return not any(
-            self.fails({axis: size}) is not_so for group, not_so in ((wrong, False), (right, True)) for size in group
-        )
+        return not any(self.fails({axis: size}) is (not is_wrong(size)) for size in (*wrong, *right))
 
     def tried(self, axis: str) -> list[int]:
         """The sizes that are tried: few where small ones fail."""
         size = self.sizes[axis]
-        end = 2 * size + 1 if size > USUAL.get(axis, THREE) else 0
+        end = 2 * size + 1 if size > USUAL[axis] else 0
         near = [size + by for by in (-2, -1, 1, 2)] + [width + by for width in WIDTHS for by in (-1, 0, 1)]
         all_of = {*range(1, max(FEW, min(end, MANY)) + 1), size, *(one for one in near if 0 < one <= end)}
         return sorted(one for one in all_of if self.allows(axis, one))
@@ -162,7 +160,7 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
     elif most < min(right):
         yield lambda size: size <= most, f"wrong up to {{0}} = {most}, right from {{0}} = {min(right)} on"
     elif len(wrong) == 1:
-        yield lambda size: size == least, f"wrong where {{0}} is {least}, right at other sizes"
+        yield lambda size: size == least, f"wrong where {{0}} is {least}, right at the others that were tried"
     elif len(right) > 1:
         for is_wrong, words in multiples(least, most):
             if all(map(is_wrong, wrong)) and not any(map(is_wrong, right)):

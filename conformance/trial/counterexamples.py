@@ -175,18 +175,20 @@ def confirmed(
     return results
 
 
-def wrong_alone(target: str, found: Counterexample, limits: Limits | None = None) -> bool:
-    """Whether a counterexample is one call that is wrong in a fresh process too, where none comes before it.
+def wrong_alone(target: str, found: Counterexample, limits: Limits | None = None) -> bool | None:
+    """Whether a counterexample of one call is wrong in a fresh process too, where none comes before it.
+
+    None where there are several calls, or the saved numbers alone cannot tell.
 
     Raises TargetError if the target cannot be loaded.
     """
     if len(found.calls) != 1:
-        return False
+        return None
     opened = open_target(target, limits=limits)
     try:
         return made_again(found, subject_of(opened)) is not None
     except (Failure, NotRun):
-        return False
+        return None
     finally:
         opened.stop()
 

@@ -192,11 +192,11 @@ def fails_alone(plan: Plan, name: str, results: Sequence[PropertyResult]) -> lis
     if plan.options.in_process:
         return []
     with contextlib.suppress(TargetError):
-        alone = [one.property for one in found if wrong_alone(name, one, plan.limits)]
+        alone = {one.property: wrong_alone(name, one, plan.limits) for one in found}
         for result in failed:
-            if result.id not in alone:
+            if alone[result.id] is False:
                 result.message = right_in_new_process(result.message)
-        return alone
+        return [id for id, wrong in alone.items() if wrong]
     return []
 
 

@@ -342,10 +342,11 @@ class KeepsWeights:
 
 
 def test_what_is_kept_between_calls_is_given_no_name_of_what_is_not():
+    np.random.seed(0)  # what the target draws is the same each time
     report = check(KeepsWeights, properties=["dropout.mask", "shapes.repeatable"])
     assert report.verdict == "fails"
     assert "something is kept between calls" in " ".join(report.known)
-    assert all(finding.fault == "measured.history" for finding in report.diagnosis)
+    assert {finding.fault for finding in report.diagnosis} == {"measured.history"}
 
 
 def test_failures_are_the_same_where_their_numbers_are():

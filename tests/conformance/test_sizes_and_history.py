@@ -115,7 +115,7 @@ def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
         ([9, 10, 12, 15, 17], [1, 3, 7, 8, 16, 24], "wrong where {0} is 9 or more and no multiple of 8"),
         ([1, 9, 17], [2, 5, 8, 10, 13, 16, 18], "wrong where {0} divided by 8 leaves 1"),
         ([65, 129], [1, 2, 64, 67, 69, 73, 81, 97, 128], "wrong where {0} is 65 or more and divided by 64 leaves 1"),
-        ([16], [1, 15, 17, 32], "wrong where {0} is 16, right at other sizes"),
+        ([16], [1, 15, 17, 32], "wrong where {0} is 16, right at the others that were tried"),
         ([2, 3, 4], [1], None),
         ([4, 5], [], None),
         ([], [4, 5], None),
