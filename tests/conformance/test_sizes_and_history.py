@@ -255,3 +255,11 @@ def test_a_mistake_in_confirming_costs_no_verdict(tmp_path, monkeypatch):
     assert report.verdict == "fails"
     undone = "counterexamples were not confirmed by another process, for a mistake of this kit"
     assert f"{undone}: ZeroDivisionError: a mistake" in report.notes
+
+
+def test_what_numbers_cannot_tell_is_not_called_right_in_a_new_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_rnn.py").write_text("def forward(case):\n    return case.x[:-1], case.h_0.copy()\n")
+    report = check("my_rnn.py", properties=("shapes.calls_are_independent",), workers=1, in_process=False)
+    [result] = report.results
+    assert result.found["demand"] == "shapes" and result.message.endswith("; it is wrong without any call before, too")
