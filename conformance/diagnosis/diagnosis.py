@@ -97,7 +97,8 @@ def diagnose(
         shows, leads = measured(subject, answered, untold(unexplained, sentences), experiments, deadline, alone, unseen)
         sentences |= shows
         in_vain = led_on(in_vain, leads, explained)
-        sentences |= failures.sizes([cell for cell in untold(unexplained, sentences) if not leads.get(cell)])
+        silent_yet = [cell for cell in untold(unexplained, sentences) if not leads.get(cell)]
+        sentences |= failures.conditions(silent_yet) | failures.sizes(silent_yet)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
     told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)

@@ -21,6 +21,7 @@ from conformance.judging.subject import Subject
 from conformance.judging.transforms import rows, steps, without_state
 from conformance.judging.words import listed
 from reference_rnn import Case, parameter_shapes, result_shapes, rounded
+from strategies import layout_of, relaid
 from strategies.forms import PLAIN, WORDS
 from strategies.shrink import size_of
 
@@ -116,9 +117,7 @@ class Earlier:
         subject, call = self.bench.subject, self.plain
         for words, case in changes(self.bench, call.case):
             if subject.takes(case):
-                again = call.do == "gradients" and result_shapes(case) != result_shapes(call.case)
-                d = given(subject, case) if again else call.cotangents
-                yield words, replace(call, case=case, cotangents=d)
+                yield words, asked_with(self.bench, call, case)
         if call.do == "gradients":
             yield "no gradients", replace(call, do="forward", cotangents={})
             turned = {name: None if d is None else -d for name, d in call.cotangents.items()}
@@ -139,16 +138,37 @@ class Earlier:
 
     def make(self, call: Call) -> Answer | None:
         """The target's answer to a call; None for nothing."""
-        self.bench.count_a_call()
-        self.bench.subject.record.anew = False
-        try:
-            return self.bench.subject.make(call.do, call.case, call.cotangents, call.in_place)
-        except (Failure, NotApplicable):
-            return None
+        return made(self.bench, call)
 
     def far(self, answer: Answer | None, expected: Mapping[str, Bounds]) -> bool:
         """Whether an answer to it is not this one; where it has other shapes, it is not."""
         return answer is None or far(answer.arrays, expected, held_apart(self.call))
+
+
+def made(bench: Bench, call: Call) -> Answer | None:
+    """The target's answer to a call; None for nothing. Raises NotRun."""
+    bench.count_a_call()
+    bench.subject.record.anew = False
+    try:
+        return bench.subject.make(call.do, call.case, call.cotangents, call.in_place)
+    except (Failure, NotApplicable):
+        return None
+
+
+def is_wrong(bench: Bench, call: Call) -> bool | None:
+    """Whether a new instance gives a wrong answer to a call, or none; None where nobody can know. Raises NotRun."""
+    expected = right(bench.subject, call)
+    if all((room == np.inf).all() for _, room in expected.values()):
+        return None
+    bench.restart()
+    answer = made(bench, call)
+    return answer is None or far(answer.arrays, expected, held_apart(call))
+
+
+def asked_with(bench: Bench, call: Call, case: Case) -> Call:
+    """The call with another case, and with other cotangents where those that it has do not fit."""
+    again = call.do == "gradients" and result_shapes(case) != result_shapes(call.case)
+    return replace(call, case=case, cotangents=given(bench.subject, case) if again else call.cotangents)
 
 
 def given(subject: Subject, case: Case) -> dict[str, np.ndarray]:
@@ -210,13 +230,18 @@ def other_options(bench: Bench, case: Case) -> Changes:
         yield "no biases", case.replace(bias=False, parameters=kept)
     for dtype in claims.dtypes:
         if dtype != case.config.dtype:
-            other = case.replace(dtype=dtype)
-            yield f"dtype {dtype}", other.map(lambda name, array, dtype=dtype: rounded(array.astype(float), dtype))
+            yield f"dtype {dtype}", of_dtype(case, dtype)
     for cell in claims.cells:
         other = case.replace(cell=cell)
         alike = parameter_shapes(other.config) == parameter_shapes(case.config)
         if cell != case.config.cell and alike and other.config.num_states == case.config.num_states:
             yield f"cell {cell}", other
+
+
+def of_dtype(case: Case, dtype: str) -> Case:
+    """The case in another dtype, with its numbers rounded, in the same memory layouts."""
+    other = case.replace(dtype=dtype)
+    return other.map(lambda name, array: relaid(rounded(array.astype(float), dtype), layout_of(array)))
 
 
 def other_forms(bench: Bench, case: Case) -> Changes:

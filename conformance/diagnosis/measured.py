@@ -23,6 +23,7 @@ from reference_rnn import Cell
 
 from .asking import Bench
 from .backward import backward
+from .conditions import conditions
 from .curves import curves
 from .digits import few_digits
 from .earlier import Earlier
@@ -83,9 +84,9 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool) -> list[Exper
 
 
 class Failures:
-    """What the failures of some cells show: what of earlier calls an answer depends on, and sizes.
+    """What the failures of some cells show: what of earlier calls an answer depends on, conditions, and sizes.
 
-    calls   how many, for each cell, and for each of the two
+    calls   how many, for each cell, and for each of the three
     judged  the ids of properties that compare a call with what is right
     """
 
@@ -108,6 +109,18 @@ class Failures:
         """At which sizes it is wrong, cell by cell."""
         return self.told("sizes", cells, lambda bench, found: sizes(bench, found, self.judged))
 
+    def conditions(self, cells: Sequence[Cell]) -> Sentences:
+        """What a call must have to be wrong, cell by cell."""
+        return self.told("conditions", cells, lambda bench, found: conditions(bench, found, self.besides(found)))
+
+    def besides(self, found: Counterexample) -> list[Counterexample]:
+        """The other failures of its cell that are looked at."""
+        return [one for one in self.of(found.case.config.cell) if one is not found]
+
+    def of(self, cell: Cell) -> list[Counterexample]:
+        """The first failures of a cell."""
+        return [one for one in self.found if one.case.config.cell == cell][:LOOKED_AT]
+
     def told(
         self, kind: str, cells: Sequence[Cell], experiment: Callable[[Bench, Counterexample], list[str]]
     ) -> Sentences:
@@ -116,7 +129,7 @@ class Failures:
         fresh = self.subject.fresh
         for cell in cells:
             work = Work(self.calls, self.deadline)
-            mine = [one for one in self.found if one.case.config.cell == cell][:LOOKED_AT]
+            mine = self.of(cell)
             benches = (Bench(self.subject, cell, one.case.config.dtype, work) for one in mine)
             with suppress(Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that
                 for sentence in next(filter(None, map(experiment, benches, mine)), [])[:MOST]:

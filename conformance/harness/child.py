@@ -254,7 +254,7 @@ class Session:
                 problem = dict(raised(error), message="raised " + said(error), where=where(error))
                 if getattr(error, "refused", False) is True:  # an adapter's way to say that there is no answer
                     problem = {"kind": "refused", "message": str(error)}
-        self.note(printed, warned)
+        self.note(printed, unforeseen(warned, given))
         if problem:
             return {"problem": problem}
         changed = [name for (name, array), old in zip(given, kept) if fingerprint(array) != old]
@@ -274,6 +274,13 @@ class Session:
         """The notes since the last time."""
         notes, self.notes = list(self.notes), {}
         return notes
+
+
+def unforeseen(warned, given):
+    """The warnings that say something: not those of arithmetic where numbers that are not finite were given."""
+    if warned and any(array.dtype.kind == "f" and not np.isfinite(array).all() for _, array in given):
+        return [w for w in warned if not issubclass(w.category, RuntimeWarning)]
+    return warned
 
 
 class Layered(types.SimpleNamespace):

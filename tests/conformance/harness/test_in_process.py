@@ -386,3 +386,13 @@ def test_a_file_that_is_edited_within_a_second_is_another_target(tmp_path, monke
         seen.append(target.forward(CASE.replace(x=np.ones_like(CASE.x))).arrays["output"].flat[0])
         target.stop()
     assert seen == [1, 2]
+
+
+def test_arithmetic_of_numbers_that_are_not_finite_is_no_news(made):
+    here = open_target(made("2 * case.x.max() - 2 * case.x.max()"), in_process=True)
+    assert here.start() is None
+    here.forward(CASE.replace(x=np.full_like(CASE.x, np.inf)))
+    assert not list(here.notes)
+    here.forward(CASE.replace(x=np.full_like(CASE.x, 3e38)))
+    assert "RuntimeWarning: overflow encountered" in next(iter(here.notes))
+    here.stop()

@@ -1,0 +1,58 @@
+"""What a call must have to be wrong: said where it is so for other numbers too, and for each failure."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters.reference import as_case
+from reference_rnn import forward
+
+CLAIMS = Capabilities(
+    dtypes=("float32", "float64"), bidirectional=True, max_layers=2, lengths=True, empty=("length",), batch_first=True,
+    unbatched=True, default_state=True, no_bias=True, dropout=True,
+)  # fmt: skip
+PROPERTIES = ("equivalence.steps", "equivalence.first_look", "shapes.memory_layout")
+CONDITIONS = {
+    "without biases": lambda case: not case.config.bias,
+    "with lengths of uint8": lambda case: case.lengths is not None and case.lengths.dtype == np.uint8,
+    "with lengths": lambda case: case.lengths is not None,
+    "with more than one row and where a row has no steps": lambda case: 0 in case.row_lengths,
+    "where x lies backwards in memory": lambda case: case.x.strides[0] < 0,
+    "where weight_hh_l0 is read-only": lambda case: not case.parameters["weight_hh_l0"].flags.writeable,
+    "with numbers beyond 4": lambda case: max(abs(array).max(initial=0) for _, array in case.arrays()) > 4,
+    "without an axis of rows": lambda case: case.unbatched,
+    "with batch_first and without an initial state": lambda case: case.config.batch_first and case.h_0 is None,
+    "with dropout, outside training": lambda case: case.config.dropout and not case.training,
+}
+
+
+def wrong_where(condition):
+    """The reference, which reads half of the recurrent weights where a case is so."""
+
+    def target(case):
+        case = as_case(case)
+        if condition(case):
+            case = case.map(lambda name, array: array / 2 if name == "weight_hh_l0" else array)
+        output, h_n = (np.asarray(array, case.config.numpy_dtype) for _, array in forward(case).items())
+        return output, h_n
+
+    target.capabilities = CLAIMS
+    return target
+
+
+def said(condition):
+    """The kinds and sentences of a diagnosis."""
+    report = check(wrong_where(condition), properties=PROPERTIES, workers=1, in_process=True)
+    assert report.verdict == "fails"
+    return [(finding.fault, finding.title) for finding in report.diagnosis]
+
+
+@pytest.mark.sample(every=3)
+@pytest.mark.parametrize("words", CONDITIONS)
+def test_the_condition_is_said(words):
+    assert ("measured.conditions", f"RNN_TANH: wrong only {words}") in said(CONDITIONS[words])
+
+
+def test_nothing_is_said_where_another_failure_has_another_condition():
+    one, other = CONDITIONS["without an axis of rows"], CONDITIONS["where x lies backwards in memory"]
+    assert not said(lambda case: one(case) or other(case))
