@@ -31,6 +31,7 @@ from .history import history
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered, Arrays
+from .scale import scale
 from .sizes import sizes
 from .work import Deadline, Work
 
@@ -45,7 +46,7 @@ EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=LAST)),
 )
 AFTER_OTHERS: Experiments = (("history", history),)
-BACKWARD: Experiments = (("backward", backward),)
+BACKWARD: Experiments = (("scale", scale), ("backward", backward))
 
 
 Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that they are about

@@ -509,6 +509,43 @@ def test_what_gradients_read(mistake):
     assert said(target, cell, series=BACKWARD) == ({"backward"}, [sentence])
 
 
+def by_norm(found):
+    """All gradients, made smaller together where their norm is larger than 5."""
+    norm = np.sqrt(sum(np.square(array, dtype=float).sum() for array in found.values()))
+    return {name: array * min(1, 5 / norm) for name, array in found.items()}
+
+
+def of_weights(found):
+    """The gradients of weights kept in float16."""
+    return {n: a.astype("float16").astype("float64") if n.startswith("weight") else a for n, a in found.items()}
+
+
+SCALES = {
+    "clipped": (
+        lambda found: {name: np.clip(array, -10, 10) for name, array in found.items()},
+        ["gradients do not grow with the cotangents: no number of them is larger than 10"],
+    ),
+    "clipped by their norm": (
+        by_norm,
+        ["gradients do not grow with the cotangents: their norm is never larger than 5"],
+    ),
+    "in float16": (
+        of_weights,
+        [
+            "large gradients of weight_ih_l0, weight_hh_l0 are wrong, right where cotangents are smaller",
+            "small gradients of weight_ih_l0, weight_hh_l0 are wrong, right where cotangents are larger",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", SCALES)
+def test_what_becomes_of_large_and_small_gradients(mistake):
+    change, sentences = SCALES[mistake]
+    target = Backward(told=lambda case, d, found: change(found))
+    assert said(target, "GRU", series=BACKWARD) == ({"scale"}, sentences)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.sample(every=4)
