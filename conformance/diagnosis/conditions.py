@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from conformance.judging.transforms import rows, with_padding
 from conformance.judging.words import listed
 from reference_rnn import Case, parameter_shapes
 from strategies import layout_of, relaid
-from strategies.forms import LENGTHS, WORDS
+from strategies.forms import LENGTHS, WORDS, Form
+from strategies.memory import LAYOUTS
 from strategies.shrink import size_of, without
 
 from .asking import Bench
@@ -26,36 +28,45 @@ from .sizes import AXES, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
 LARGE = 4  # numbers beyond that are seldom needed to show what is wrong
-GIVEN, ENDS, NO_STEPS = "with lengths", "where a row has fewer than T steps", "where a row has no steps"
-# What goes without saying where one of these is said.
-IMPLIED_BY = {
-    GIVEN: (WORDS["all_lengths"], ENDS, NO_STEPS, *LENGTHS.values()),
-    WORDS["all_lengths"]: tuple(LENGTHS.values()),
-    ENDS: (NO_STEPS,),
-}
+SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
+AS_USUAL = ("C", "read-only")  # memory layouts
 
-Changed = tuple[str, list[Call]]  # what a call has, in words, and calls without it
+GIVEN, ALL_T, OF_TYPE, ENDS = "lengths", "lengths of T", "the type of lengths", "ends of rows"
+UNSAID = {GIVEN: (ALL_T, OF_TYPE, ENDS), ALL_T: (OF_TYPE,)}  # where one of these is said, that goes without saying
+
+
+class Condition(NamedTuple):
+    """Something that a call has and need not have.
+
+    about  what it is about: of several conditions about one thing the first is said, which says most
+    words  after "wrong only";  calls: all kinds of calls like it that do not have it
+    """
+
+    about: str
+    words: str
+    calls: list[Call]
 
 
 @np.errstate(all="ignore")
 def conditions(bench: Bench, found: Counterexample, others: Collection[Counterexample]) -> list[str]:
     """What makes a call of a counterexample wrong, by its numbers: without any of it, it is right; else nothing.
 
-    It is said where it is so for other numbers and sizes, too, and where calls of the others have it. Raises NotRun.
+    It is said where it is so for other numbers and sizes too, and for the calls of the others. Raises NotRun.
     """
     call = wrong_call(bench, found)
     if call is None:
         return []
-    needed = [words for words, calls in changes(bench, call) if right(bench, calls)]
+    needed = {one.words: one for one in conditions_of(bench, call) if right(bench, one.calls)}
     if not needed:
         return []
     again = [one for one in likewise(bench, call) if is_wrong(bench, one)]
     again += filter(None, (wrong_call(bench, other) for other in others))
-    for one in again:
-        changed = dict(changes(bench, one))
-        needed = [words for words in needed if right(bench, changed.get(words, []))]
-    needed = [words for words in needed if not set(IMPLIED_BY.get(words, ())) & set(needed)]
-    return [f"wrong only {listed(needed)}"] if needed and again else []
+    for other in again:
+        mine = {one.words: one.calls for one in conditions_of(bench, other)}
+        needed = {words: one for words, one in needed.items() if right(bench, mine.get(words, []))}
+    told = {one.about: one.words for one in reversed(needed.values())}
+    said = [words for about, words in reversed(told.items()) if not set(UNSAID.get(about, ())) & set(told)]
+    return [f"wrong only {listed(said)}"] if said and again else []
 
 
 def wrong_call(bench: Bench, found: Counterexample) -> Call | None:
@@ -80,62 +91,87 @@ def likewise(bench: Bench, call: Call) -> Iterator[Call]:
             yield asked_with(bench, call, case)
 
 
-def changes(bench: Bench, call: Call) -> Iterator[Changed]:
-    """Each thing that a call has and need not have, with calls that do not have it."""
+def conditions_of(bench: Bench, call: Call) -> Iterator[Condition]:
+    """What a call has and need not have."""
     meant, form = bench.allowed.taken_apart(call.case)
-    for name in form.names():
-        plainer = replace(form, **{name: type(getattr(form, name))()})
-        shorter = [form.ask(one_step_less(meant))] if name == "all_lengths" else []
-        cases = [plainer.ask(meant), *shorter]
-        yield WORDS.get(name) or LENGTHS[form.lengths], [asked_with(bench, call, case) for case in cases]
-    if call.case.lengths is not None:
-        without_lengths = replace(form, all_lengths=False, lengths="").ask(meant.replace(lengths=None))
-        yield GIVEN, [asked_with(bench, call, without_lengths)]
-    for words, cases in others(bench, meant):
-        yield words, [asked_with(bench, call, form.ask(case)) for case in cases]
+    for about, words, cases in (*of_form(call.case, meant, form), *of_case(bench, meant, form)):
+        yield Condition(about, words, [asked_with(bench, call, case) for case in cases])
     for name, array in call.arrays():
-        if array.size and layout_of(array) != "C":
-            yield f"where {name} {MEMORY[layout_of(array)][0]}", [with_plain(call, name)]
+        if array.size and (layout := layout_of(array)) != "C":
+            yield Condition(name, f"where {name} {MEMORY[layout][0]}", in_layouts(call, name, {*LAYOUTS} - {layout}))
+            if layout not in AS_USUAL:
+                yield Condition(name, f"where {name} is not in C order", in_layouts(call, name, AS_USUAL))
 
 
-def with_plain(call: Call, name: str) -> Call:
-    """The call with one of its arrays in C order, and writeable."""
-    case = call.case.map(lambda other, array: relaid(array, "C") if other == name else array)
-    d = {other: relaid(array, "C") if other == name else array for other, array in call.cotangents.items()}  # type: ignore[arg-type]
-    return replace(call, case=case, cotangents=d)
+Cases = Iterator[tuple[str, str, list[Case]]]  # what it is about, in which words, and cases that do not have it
 
 
-def others(bench: Bench, case: Case) -> Iterator[tuple[str, list[Case]]]:
-    """What a case has beside its form, with cases that do not have it."""
-    config, claims = case.config, bench.subject.capabilities
-    dtypes = [dtype for dtype in claims.dtypes if dtype != config.dtype]
+def of_form(asked: Case, meant: Case, form: Form) -> Cases:
+    """The form in which a case is asked, what is meant being another one."""
+    for name in form.names():
+        if name in WORDS:
+            plainer = replace(form, **{name: False}).ask(meant)  # type: ignore[arg-type]
+            all_t = name == "all_lengths"
+            yield ALL_T if all_t else name, WORDS[name], [plainer, *([form.ask(one_step_less(meant))] if all_t else [])]
+    if asked.lengths is None:
+        return
+    if form.lengths:
+        kinds = {kind: replace(form, lengths=kind).ask(meant) for kind in ("", *LENGTHS)}
+        yield OF_TYPE, LENGTHS[form.lengths], [case for kind, case in kinds.items() if kind != form.lengths]
+        if form.lengths not in SIGNED:
+            yield OF_TYPE, "with lengths of unsigned integers", [kinds[kind] for kind in ("", *SIGNED)]
+        yield OF_TYPE, "with lengths that are not of int64 in C order", [kinds[""]]
+    yield GIVEN, "with lengths", [replace(form, all_lengths=False, lengths="").ask(meant.replace(lengths=None))]
+
+
+def of_case(bench: Bench, case: Case, form: Form) -> Cases:
+    """What a case has beside the form in which it is asked."""
+    for about, words, cases in (*of_config(bench, case), *of_rows(case)):
+        yield about, words, [form.ask(one) for one in cases]
+    if any((abs(array) > LARGE).any() for _, array in case.arrays()):
+        smaller = case.map(lambda _, array: relaid(np.clip(array, -LARGE, LARGE), layout_of(array)))
+        yield "numbers", f"with numbers beyond {LARGE}", [form.ask(smaller)]
+
+
+def of_config(bench: Bench, case: Case) -> Cases:
+    """What a case has by its configuration."""
+    config = case.config
+    dtypes = [dtype for dtype in bench.subject.capabilities.dtypes if dtype != config.dtype]
     if dtypes:
-        yield f"in {config.dtype}", [of_dtype(case, dtype) for dtype in dtypes]
+        yield "dtype", f"in {config.dtype}", [of_dtype(case, dtype) for dtype in dtypes]
     if not config.bias:
         zeros = {
             name: case.parameters.get(name, np.zeros(shape.sizes, config.numpy_dtype))
             for name, shape in parameter_shapes(replace(config, bias=True)).items()
         }
-        yield "without biases", [case.replace(bias=True, parameters=zeros)]
+        yield "biases", "without biases", [case.replace(bias=True, parameters=zeros)]
     if config.bidirectional:
-        yield "in two directions", [without(case, "D", 1)]
+        yield "directions", "in two directions", [without(case, "D", 1)]
     if config.num_layers > 1:
-        yield "with more than one layer", [without(case, "L", 1, config.num_layers - 1)]
-    if case.num_rows > 1:
-        yield "with more than one row", [rows(case, [row]) for row in range(case.num_rows)]
-    if case.lengths is not None:
-        if (case.row_lengths < case.num_steps).any():
-            yield ENDS, [case.replace(lengths=np.full(case.num_rows, case.num_steps))]
-        if case.num_steps and 0 in case.row_lengths:
-            yield NO_STEPS, [case.replace(lengths=np.maximum(case.row_lengths, 1))]
-        if not np.isfinite(case.x).all() and np.isfinite(with_padding(case, 0).x).all():
-            yield "with NaN or infinity in the padding", [with_padding(case, 0)]
+        yield "layers", "with more than one layer", [without(case, "L", 1, config.num_layers - 1)]
     if case.training and config.dropout == 1:
-        yield "in training with p = 1", [case.replace(dropout=0.0)]
-    if any((abs(array) > LARGE).any() for _, array in case.arrays()):
-        yield f"with numbers beyond {LARGE}", [case.map(lambda _, array: relaid(cut(array), layout_of(array)))]
+        yield "dropout", "in training with p = 1", [case.replace(dropout=0.0)]
 
 
-def cut(array: np.ndarray) -> np.ndarray:
-    """The numbers, those that are large as large as is usual."""
-    return np.clip(array, -LARGE, LARGE)
+def of_rows(case: Case) -> Cases:
+    """What a case has by its rows, and where they end."""
+    if case.num_rows > 1:
+        yield "rows", "with more than one row", [rows(case, [row]) for row in range(case.num_rows)]
+    if case.num_steps and 0 in case.row_lengths:
+        yield ENDS, "where a row has no steps", [case.replace(lengths=np.maximum(case.row_lengths, 1))]
+    if (case.row_lengths < case.num_steps).any():
+        whole = case.replace(lengths=np.full(case.num_rows, case.num_steps))
+        yield ENDS, "where a row has fewer than T steps", [whole]
+    if not np.isfinite(case.x).all() and np.isfinite(with_padding(case, 0).x).all():
+        yield "padding", "with NaN or infinity in the padding", [with_padding(case, 0)]
+
+
+def in_layouts(call: Call, name: str, layouts: Collection[str]) -> list[Call]:
+    """The call with one of its arrays in each of some memory layouts; what is too small for one is left in C order."""
+    found = []
+    for layout in layouts:
+        case = call.case.map(lambda other, array, layout=layout: relaid(array, layout) if other == name else array)
+        mine = call.cotangents.get(name)
+        d = call.cotangents if mine is None else {**call.cotangents, name: relaid(mine, layout)}
+        found.append(replace(call, case=case, cotangents=d))
+    return found

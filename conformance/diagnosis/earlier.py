@@ -91,7 +91,16 @@ class Earlier:
         if times := self.times():
             return [f"the same call gives other numbers the {ordinal(times)} time"]
         written = any(call.in_place for call in (*self.before, self.call))
-        return next(filter(None, map(self.told, WRITTEN if written else (AFTER,))), [])
+        return self.first_of(*WRITTEN) if written else self.first_of(AFTER, *WRITTEN)
+
+    @np.errstate(all="ignore")
+    def by_place(self) -> list[str]:
+        """The same of calls that come in the arrays of others, where it was wrong by chance: by where arrays lay."""
+        return [] if self.alone or not self.before or self.wrong() else self.first_of(*WRITTEN)
+
+    def first_of(self, *ways: Way) -> list[str]:
+        """What another call must be to change the answer, in the first way in which one does."""
+        return next(filter(None, map(self.told, ways)), [])
 
     def told(self, way: Way) -> list[str]:
         """What another call must be to change the answer in one way."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from conformance.events import MEASURED, Finding, PropertyResult
@@ -21,7 +22,7 @@ from conformance.judging.repeat import DEATHS
 from conformance.judging.subject import Subject
 from reference_rnn import Cell
 
-from .asking import Bench
+from .asking import Bench, has_processes
 from .backward import backward
 from .conditions import conditions
 from .curves import curves
@@ -142,10 +143,20 @@ class Failures:
         """What of the calls before an answer depends on, if it depends on them."""
         earlier = Earlier(bench, found)
         if not earlier.shows():
+            return earlier.by_place()
+        ways: list[Callable[[], list[str]]] = [earlier.said, lambda: self.in_processes(bench)]
+        for said in ways if self.subject.fresh else [lambda: history(bench), *ways]:
+            with suppress(NotRun):
+                if sentences := said():
+                    return sentences
+        return []
+
+    def in_processes(self, bench: Bench) -> list[str]:
+        """What depends on earlier calls, asked of instances that share nothing."""
+        if not has_processes(self.subject):
             return []
-        if self.subject.fresh:  # processes are dear: first what this failure may show
-            return earlier.said() or history(bench)
-        return history(bench) or earlier.said()
+        self.subject.fresh = True
+        return history(replace(bench, calls=Work(self.calls, self.deadline)))
 
 
 def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator[tuple[Arrays, Arrays]]:

@@ -134,8 +134,9 @@ def of_sizes(bench: Bench, case: Case, form: Form, sizes: Mapping[str, int]) -> 
     old = dict(case.arrays())
     other = generic(bench, config, sizes["T"], sizes["N"]).replace(training=case.training)
     if case.lengths is not None:
-        missing = np.resize(case.num_steps - case.row_lengths, sizes["N"])
-        other = other.replace(lengths=np.maximum(sizes["T"] - missing, min(1, sizes["T"])))
+        ends = np.resize(case.row_lengths, sizes["N"])
+        lengths = np.maximum(sizes["T"] - (case.num_steps - ends), min(1, sizes["T"]))
+        other = other.replace(lengths=np.where(ends == 0, 0, lengths))
     if form.no_state:
         other = other.map(lambda name, array: 0 * array if name in ("h_0", "c_0") else array)
     return form.ask(other.map(lambda name, array: relaid(array, layout_of(old[name])) if name in old else array))

@@ -18,7 +18,7 @@ from reference_rnn import Case, Cell, CellError, Config, parameter_shapes, resul
 from reference_rnn.equations import arguments, written_out
 
 from .gradients import BPTT, through_time
-from .operators import ACTIVATIONS, Change, called, place_of, places, values
+from .operators import ACTIVATIONS, Change, assigned, called, place_of, places, values
 from .patching import Fault, FaultyReference
 
 # What else somebody may take for the slope of an activation, of what it reads, z, and gives, y.
@@ -92,14 +92,16 @@ def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
         return
     for number, line in enumerate(lines):
         known = values(cell, lines[:number])
-        for change in chain(products(cell, line, known), mixtures(line), slopes(line), detached(cell, line, known)):
+        unbiased = without_biases(cell, lines[:number])
+        factors = products(cell, line, known, unbiased)
+        for change in chain(factors, mixtures(line), slopes(line), detached(cell, line, known)):
             yield equations, change
     yield from (("scan", change) for change in in_time())
     yield from (("gradients", change) for change in told())
 
 
-def products(cell: Cell, line: str, known: list[str]) -> Iterator[Change]:
-    """A factor of a product that gets the gradient times another value."""
+def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[str, str]]) -> Iterator[Change]:
+    """A factor of a product that gets the gradient times another value; unbiased: see without_biases."""
     new = assigned_again(cell, line)
     for node, text, with_text in places(line):
         if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
@@ -110,8 +112,9 @@ def products(cell: Cell, line: str, known: list[str]) -> Iterator[Change]:
                 continue
             wrong = {"1": "", **{name: f"{name}.value" for name in known if name != two}}
             wrong |= {f"the new {name}": f"{name}.value" for name in new}
+            wrong |= unbiased.get(two, {})
             for said, factor in wrong.items():
-                bound = "" if said.startswith("the new") or not factor else f", {said}={said}"
+                bound = f", {said}={said}" if said in known else ""  # else it is looked up late, or never changes
                 times = f"lambda d{bound}: d" + (f" * {factor}" if factor else "")
                 right = f"lambda d, {', '.join(f'{n}={n}' for n in names_in(mine))}: d * {own}"
                 ways = [f"({one}, {times})", f"({two}, {right})"]
@@ -124,6 +127,18 @@ def products(cell: Cell, line: str, known: list[str]) -> Iterator[Change]:
 def assigned_again(cell: Cell, line: str) -> list[str]:
     """The states that a line gives a new value: a way back that looks them up late finds that."""
     return [name for name in arguments(cell)[1:] if line.strip().startswith(f"{name} = ")]
+
+
+def without_biases(cell: Cell, lines: list[str]) -> dict[str, dict[str, str]]:
+    """By the names of sums that have a bias: what they are without one, in words and as text."""
+    found: dict[str, dict[str, str]] = {}
+    for line in lines:
+        for node, text, _ in places(line):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("b_") and called(cell, node, text):
+                for name in assigned(line) if "(" not in line.partition("(")[2] else ():
+                    said = f"{name} without {called(cell, node, text)}"
+                    found.setdefault(name, {})[said] = f"({name}.value - {text}.value)"
+    return found
 
 
 def mixtures(line: str) -> Iterator[Change]:

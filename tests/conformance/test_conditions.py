@@ -15,6 +15,7 @@ PROPERTIES = ("equivalence.steps", "equivalence.first_look", "shapes.memory_layo
 CONDITIONS = {
     "without biases": lambda case: not case.config.bias,
     "with lengths of uint8": lambda case: case.lengths is not None and case.lengths.dtype == np.uint8,
+    "with lengths of unsigned integers": lambda case: case.lengths is not None and case.lengths.dtype.kind == "u",
     "with lengths": lambda case: case.lengths is not None,
     "with more than one row and where a row has no steps": lambda case: 0 in case.row_lengths,
     "where x lies backwards in memory": lambda case: case.x.strides[0] < 0,

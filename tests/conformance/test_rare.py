@@ -413,6 +413,27 @@ def test_what_is_wrong_with_finite_numbers_is_not_laid_to_infinities():
     assert result.status == "passed"
 
 
+@pytest.mark.parametrize("kept", ["x", "h_0"])
+def test_arrays_that_are_kept_and_not_copied_are_found_by_gradients(kept):
+    class Target:
+        capabilities = conformance.Capabilities(cells=("GRU",), gradients=True)
+        last = (), None
+
+        def forward(self, case):
+            return reference.forward(case)
+
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            key = key_without(None, reference.as_case(case))
+            if self.last[0] != key:
+                self.last = key, getattr(case, kept)  # whoever is called next may write into it
+            return reference.gradients(reference.as_case(case).replace(**{kept: self.last[1]}), d_output, d_h_n, d_c_n)
+
+    for seed in range(3):
+        ids = ["gradients.calls_are_independent"]
+        [result] = conformance.check(Target, properties=ids, diagnosis=False, seed=seed).results
+        assert result.status == "failed"
+
+
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("value", [7.0, np.nan])
 @pytest.mark.sample(every=4)
