@@ -149,8 +149,11 @@ def of_config(bench: Bench, case: Case) -> Cases:
         yield "directions", "in two directions", [without(case, "D", 1)]
     if config.num_layers > 1:
         yield "layers", "with more than one layer", [without(case, "L", 1, config.num_layers - 1)]
-    if case.training and config.dropout == 1:
-        yield "dropout", "in training with p = 1", [case.replace(dropout=0.0)]
+    if case.training and config.dropout:
+        nothing_dropped = [case.replace(dropout=0.0), case.replace(training=False)]
+        if config.dropout == 1:
+            yield "dropout", "in training with p = 1", [case.replace(dropout=0.5), *nothing_dropped]
+        yield "dropout", "in training with dropout", nothing_dropped
 
 
 def of_rows(case: Case) -> Cases:

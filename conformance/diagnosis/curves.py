@@ -26,6 +26,7 @@ FINE = np.linspace(0.5, 0.6, 65)
 FAR_AWAY = np.array([-1000.0, -100.0, 100.0, 1000.0])  # beyond what exp can hold, of one dtype or the other
 SOUND = 1e-4  # how well it must be one with the target's arrays
 NEARLY = 2.0**-10  # a factor nearer to 1 is none
+HELD = 2.0**-5  # how nearly gates are held, at most, if all that they do is to shift and scale a curve
 HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
@@ -182,6 +183,8 @@ class Curves:
         others = []
         for own in self.curves.values():
             if not self.held(own.setting):
+                if curve := self.named_beside(own):
+                    named.setdefault((*curve, own.setting.activation), []).append(own.setting)
                 continue
             terms = self.terms(own)
             if not self.alike(terms):
@@ -227,6 +230,15 @@ class Curves:
         if curve or own.times == 1 or own.setting.gates:
             return curve
         return f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"
+
+    def named_beside(self, own: Read) -> tuple[str, str] | None:
+        """The name of a curve beside gates that are only nearly held, and its text: they shift and scale all of it."""
+        inner = abs(own.z) < 3
+        factor, summand = np.polyfit(own.mid[inner], own.theirs[inner], 1)
+        if max(abs(factor - 1), abs(summand / own.setting.factor)) > HELD:
+            return None
+        alone = replace(own, theirs=(own.theirs - summand) / factor, rad=SLACK * own.rad)
+        return self.named(alone) if alone.right[inner].all() and not alone.right.all() else None
 
     def terms(self, own: Read) -> list[Read]:
         """A few numbers of a curve, given by each term that its gate reads."""

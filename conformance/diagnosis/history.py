@@ -16,7 +16,7 @@ from conformance.judging.words import listed
 from reference_rnn import Case, forward
 
 from .asking import Bench
-from .influence import LADDER, SLACK, built
+from .influence import LADDER, SLACK, built, seen
 
 KEPT = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h_0", "c_0")
 
@@ -114,10 +114,10 @@ class History:
 
     def sizes(self) -> str:
         """Calls of other sizes before."""
-        for rung in LADDER.values():
+        for name, rung in LADDER.items():
             other = built(self.bench, rung)
             if other is not None and other.config != self.case.config and not self.right(self.case, other):
-                return f"an answer is another one after a call of other sizes (that one has {other.config})"
+                return f"an answer is another one after a call of other sizes: {seen(name, rung, other)}"
         return ""
 
     def right(self, case: Case, *before: Case, anew: bool = False) -> bool:

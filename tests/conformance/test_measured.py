@@ -329,7 +329,10 @@ GATES = {
     "tanh of c": (lstm(hidden=pade), "the activation of the state c is the quotient z (27 + z²) / (27 + 9 z²)"),
     "no tanh of c": (lstm(hidden=same), "the activation of the state c is z itself, must be tanh(z), where z = c_0"),
     "a clip that shuts no gate": (
-        lstm(lambda z: sigmoid(np.clip(z, -4, 4))), "the activation of gate i is sigmoid of what is clipped at 4"
+        lstm(lambda z: sigmoid(np.clip(z, -4, 4))), "the activation of i, f and o is sigmoid of what is clipped at 4"
+    ),
+    "a clip that nearly shuts gates": (
+        lstm(lambda z: sigmoid(np.clip(z, -8, 8))), "the activation of i, f and o is sigmoid of what is clipped at 8"
     ),
     "an exponential that overflows": (
         lstm(lambda z: np.exp(z) / (1 + np.exp(z))),
