@@ -88,23 +88,28 @@ def diagnose(
                 explained[search] = search.alone(narrowly().values())
         in_vain = [search for search in in_vain if not explained[search]]
     sentences: Sentences = {}
+    conditions: Sentences = {}
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
     if unexplained:
         progress("measuring")
         failures = Failures(subject, properties, failed, BY_EQUATIONS, experiments, deadline)
         alone, unseen = bool(known), not searches
         sentences = failures.history(unexplained)
-        shows, leads = measured(subject, answered, untold(unexplained, sentences), experiments, deadline, alone, unseen)
+        quiet, single = untold(unexplained, sentences), failures.single(unexplained) if unseen else ()
+        shows, leads = measured(subject, answered, quiet, experiments, deadline, alone, unseen, single)
         sentences |= shows
         in_vain = led_on(in_vain, leads, explained)
         silent_yet = [cell for cell in untold(unexplained, sentences) if not leads.get(cell)]
-        sentences |= failures.conditions(silent_yet) | failures.sizes(silent_yet)
+        conditions = failures.conditions(silent_yet)
+        sentences |= failures.sizes(silent_yet)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
     told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)
     if told_apart and not findings:
         progress("comparing what fails")
         findings = by_properties(target, properties, failed, passed, answered, Work(JUDGEMENTS, deadline))
+    if not findings:  # else a name says it, and when that shows
+        sentences = conditions | sentences
     unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
     stated = {cell for cells in sentences.values() for cell in cells}

@@ -7,7 +7,7 @@ read. The first that shows something is the answer. About a target that is right
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from reference_rnn import Cell
 
 from .asking import Bench, has_processes
 from .backward import backward
-from .conditions import conditions
+from .conditions import conditions, wrong_call
 from .curves import curves
 from .digits import few_digits
 from .earlier import Earlier
@@ -38,6 +38,7 @@ from .work import Deadline, Work
 
 MOST = 3  # sentences about one cell
 LOOKED_AT = 4  # failures of one cell
+FEW = 24  # calls of one failure
 Experiments = tuple[tuple[str, Callable[[Bench], list[str]]], ...]
 EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=ONE_STEP)),
@@ -55,12 +56,13 @@ Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that 
 
 def measured(
     subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: float, deadline: Deadline,
-    alone: bool = False, unseen: bool = False,
+    alone: bool = False, unseen: bool = False, single: Collection[Cell] = (),
 ) -> tuple[Sentences, dict[Cell, list[Fault]]]:  # fmt: skip
     """What experiments show about those cells that give wrong numbers, and mistakes that would explain it.
 
     calls  how many, for each cell
     alone  whether a new instance gets right what is wrong;  unseen: whether no answer is wrong
+    single cells of which one call alone is wrong: no other call has a part in that
     """
     wrong = wrong_dtypes(subject, answered, cells)
     found: Sentences = {}
@@ -69,7 +71,7 @@ def measured(
         if said := few_digits(results_of(answered, cell, dtype), dtype):  # all that is measured would be so, too
             found.setdefault(("digits", said), []).append(cell)
             continue
-        series = [AFTER_OTHERS] if alone else chosen(answered, cell, unseen)
+        series = [AFTER_OTHERS] if alone else chosen(answered, cell, unseen, cell in single)
         benches = [Bench(subject, cell, dtype, Work(calls, deadline)) for _ in series]
         for kind, sentence in next(filter(None, map(shown, benches, series)), ()):
             found.setdefault((kind, sentence), []).append(cell)
@@ -77,10 +79,10 @@ def measured(
     return found, leads
 
 
-def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool) -> list[Experiments]:
+def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool) -> list[Experiments]:
     """Series of experiments on a cell, of which the first that shows something is the answer."""
     if unseen:
-        return [AFTER_OTHERS, EXPERIMENTS, BACKWARD]
+        return [EXPERIMENTS, BACKWARD] if single else [AFTER_OTHERS, EXPERIMENTS, BACKWARD]
     wrong = (a for a in answered if a.probe.case.config.cell == cell and not a.right)
     return [EXPERIMENTS] if any(a.probe.d is None for a in wrong) else [BACKWARD]
 
@@ -118,6 +120,15 @@ class Failures:
     def besides(self, found: Counterexample) -> list[Counterexample]:
         """The other failures of its cell that are looked at."""
         return [one for one in self.of(found.case.config.cell) if one is not found]
+
+    def single(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells of which a call of some failure is wrong alone."""
+        found = []
+        for cell in cells:
+            benches = ((Bench(self.subject, cell, one.case.config.dtype, Work(FEW)), one) for one in self.of(cell))
+            with suppress(Failure, NotRun):
+                found += [cell] * any(wrong_call(bench, one) is not None for bench, one in benches)
+        return found
 
     def of(self, cell: Cell) -> list[Counterexample]:
         """The first failures of a cell."""
