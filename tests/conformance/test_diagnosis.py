@@ -55,6 +55,7 @@ def named(*faults):
     return {finding.fault for finding in found if finding.exact}
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("id", SINGLE)
 def test_a_single_mistake_is_named(id):
     fault = FAULTS[id]

@@ -377,6 +377,7 @@ def deep(property):
     return check(target, properties=[f"gradients.{property}"], diagnosis=False).results[0]
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("property", DEEP)
 def test_a_mistake_of_the_way_back_is_rejected(property):
     result = deep(property)

@@ -91,6 +91,7 @@ def test_the_last_answer_given_again_under_too_short_a_key_is_found(left_out):
     assert result.status == "failed"
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("left_out", [*KINDS, "x", "h_0", "c_0", "lengths"])
 def test_gradients_of_the_last_forward_run_under_too_short_a_key_are_found(left_out):
     class Target:
