@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.harness.call import Call
 from conformance.judging.counterexample import MEMORY, Counterexample
-from conformance.judging.history import one_step_less
+from conformance.judging.history import nudged, one_step_less
 from conformance.judging.transforms import rows, with_padding
 from conformance.judging.words import listed
 from reference_rnn import Case, parameter_shapes
@@ -28,6 +28,7 @@ from .sizes import AXES, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
 LARGE = 4  # numbers beyond that are seldom needed to show what is wrong
+SHARE, SHARES = 2.0**-8, 13  # by how much numbers are smaller, and how many times that
 SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
 AS_USUAL = ("C", "read-only")  # memory layouts
 
@@ -56,14 +57,15 @@ def conditions(bench: Bench, found: Counterexample, others: Collection[Counterex
     call = wrong_call(bench, found)
     if call is None:
         return []
-    needed = {one.words: one for one in conditions_of(bench, call) if right(bench, one.calls)}
+    other_numbers = bool(is_wrong(bench, nearly(bench, call)))
+    needed = {one.words: one for one in conditions_of(bench, call) if right(bench, one.calls, other_numbers)}
     if not needed:
         return []
     again = [one for one in likewise(bench, call) if is_wrong(bench, one)]
     again += filter(None, (wrong_call(bench, other) for other in others))
     for other in again:
         mine = {one.words: one.calls for one in conditions_of(bench, other)}
-        needed = {words: one for words, one in needed.items() if right(bench, mine.get(words, []))}
+        needed = {words: one for words, one in needed.items() if right(bench, mine.get(words, []), other_numbers)}
     told = {one.about: one.words for one in reversed(needed.values())}
     said = [words for about, words in reversed(told.items()) if not set(UNSAID.get(about, ())) & set(told)]
     return [f"wrong only {listed(said)}"] if said and again else []
@@ -71,13 +73,26 @@ def conditions(bench: Bench, found: Counterexample, others: Collection[Counterex
 
 def wrong_call(bench: Bench, found: Counterexample) -> Call | None:
     """The first call that a failure is about to which a new instance gives a wrong answer; None if that is none."""
-    calls = (replace(found.calls[number], in_place=False) for number in found.compared)
+    about = found.compared or (len(found.calls) - 1,)  # the last one where there was no answer
+    calls = (replace(found.calls[number], in_place=False) for number in about)
     return next((call for call in calls if is_wrong(bench, call)), None)
 
 
-def right(bench: Bench, calls: Sequence[Call]) -> bool:
-    """Whether each of some calls can be made, and gets a right answer."""
-    return bool(calls) and all(bench.subject.takes(call.case) and is_wrong(bench, call) is False for call in calls)
+def right(bench: Bench, calls: Sequence[Call], other_numbers: bool) -> bool:
+    """Whether each of some calls can be made, and gets a right answer; other_numbers: with others, nearly the same."""
+    asked = [nearly(bench, call) if other_numbers else call for call in calls if bench.subject.takes(call.case)]
+    return len(asked) == len(calls) > 0 and all(is_wrong(bench, call) is False for call in asked)
+
+
+def nearly(bench: Bench, call: Call) -> Call:
+    """The call with parameters that are a little smaller, each time by another share.
+
+    Where instances share what is kept, what is kept of the same numbers may be what was read wrongly.
+    """
+    share = (1 + bench.calls.left % SHARES) * SHARE
+    layouts = {name: layout_of(array) for name, array in call.case.arrays()}
+    smaller = nudged(call.case, -share, call.case.parameters)
+    return replace(call, case=smaller.map(lambda name, array: relaid(array, layouts[name])))
 
 
 def likewise(bench: Bench, call: Call) -> Iterator[Call]:
@@ -97,7 +112,7 @@ def conditions_of(bench: Bench, call: Call) -> Iterator[Condition]:
     for about, words, cases in (*of_form(call.case, meant, form), *of_case(bench, meant, form)):
         yield Condition(about, words, [asked_with(bench, call, case) for case in cases])
     for name, array in call.arrays():
-        if array.size and (layout := layout_of(array)) != "C":
+        if (layout := layout_of(array)) == "read-only" or (layout != "C" and array.size):
             yield Condition(name, f"where {name} {MEMORY[layout][0]}", in_layouts(call, name, {*LAYOUTS} - {layout}))
             if layout not in AS_USUAL:
                 yield Condition(name, f"where {name} is not in C order", in_layouts(call, name, AS_USUAL))
@@ -110,9 +125,10 @@ def of_form(asked: Case, meant: Case, form: Form) -> Cases:
     """The form in which a case is asked, what is meant being another one."""
     for name in form.names():
         if name in WORDS:
-            plainer = replace(form, **{name: False}).ask(meant)  # type: ignore[arg-type]
-            all_t = name == "all_lengths"
-            yield ALL_T if all_t else name, WORDS[name], [plainer, *([form.ask(one_step_less(meant))] if all_t else [])]
+            plainer = [replace(form, **{name: False}).ask(meant)]  # type: ignore[arg-type]
+            if name == "all_lengths" and meant.num_rows:
+                plainer.append(form.ask(one_step_less(meant)))
+            yield ALL_T if name == "all_lengths" else name, WORDS[name], plainer
     if asked.lengths is None:
         return
     if form.lengths:

@@ -60,3 +60,13 @@ def test_the_condition_is_said(words):
 def test_nothing_is_said_where_another_failure_has_another_condition():
     one, other = CONDITIONS["without an axis of rows"], CONDITIONS["where x lies backwards in memory"]
     assert not said(lambda case: one(case) or other(case))
+
+
+def test_what_raises_without_rows_is_asked_about_too():
+    def raises(case):
+        if case.lengths is not None and not case.x.flags.writeable:
+            raise ValueError("read-only")
+        return False
+
+    [(_, title)] = said(raises)
+    assert title == "RNN_TANH: wrong only with lengths and where x is read-only"
