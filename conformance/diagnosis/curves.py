@@ -27,6 +27,7 @@ FAR_AWAY = np.array([-1000.0, -100.0, 100.0, 1000.0])  # beyond what exp can hol
 SOUND = 1e-4  # how well it must be one with the target's arrays
 NEARLY = 2.0**-10  # a factor nearer to 1 is none
 HELD = 2.0**-5  # how nearly gates are held, at most, if all that they do is to shift and scale a curve
+ENDS = 4  # wrong numbers from each end of a curve that are asked for alone
 HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
@@ -152,8 +153,9 @@ class Curves:
         return own if own.sound else None
 
     def rows_are_apart(self, own: Read) -> bool:
-        """Whether numbers come out alone as they do beside others: rows may be what is wrong."""
-        alone = reading(self.bench, own.setting, COARSE, rows=1)
+        """Whether numbers come out alone as they do beside others: rows may be what is wrong, the last ones too."""
+        wrong = own.z[~own.right]
+        alone = reading(self.bench, own.setting, np.concatenate([COARSE, wrong[:ENDS], wrong[-ENDS:]]), rows=1)
         here = np.isin(own.z, alone.z)
         return bool((abs(alone.theirs - own.theirs[here]) <= SLACK * (alone.rad + own.rad[here])).all())
 
