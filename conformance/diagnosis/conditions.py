@@ -28,6 +28,7 @@ from .sizes import AXES, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
 LARGE = 4  # numbers beyond that are seldom needed to show what is wrong
+STEADY, TWICE = 8, 2  # how often what is wrong is asked again, and what is right: chance is no condition
 SHARE, SHARES = 2.0**-8, 13  # by how much numbers are smaller, and how many times that
 SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
 AS_USUAL = ("C", "read-only")  # memory layouts
@@ -55,19 +56,21 @@ def conditions(bench: Bench, found: Counterexample, others: Collection[Counterex
     It is said where it is so for other numbers and sizes too, and for the calls of the others. Raises NotRun.
     """
     call = wrong_call(bench, found)
-    if call is None:
+    if call is None or not all(is_wrong(bench, call) for _ in range(STEADY)):
         return []
-    other_numbers = bool(is_wrong(bench, nearly(bench, call)))
-    needed = {one.words: one for one in conditions_of(bench, call) if right(bench, one.calls, other_numbers)}
+    other_numbers = not bench.subject.capabilities.recompiles and bool(is_wrong(bench, nearly(bench, call)))
+    needed = {one.words: one for one in conditions_of(bench, call) if all_right(bench, one.calls, other_numbers)}
     if not needed:
         return []
     again = [one for one in likewise(bench, call) if is_wrong(bench, one)]
     again += filter(None, (wrong_call(bench, other) for other in others))
     for other in again:
         mine = {one.words: one.calls for one in conditions_of(bench, other)}
-        needed = {words: one for words, one in needed.items() if right(bench, mine.get(words, []), other_numbers)}
-    told = {one.about: one.words for one in reversed(needed.values())}
-    said = [words for about, words in reversed(told.items()) if not set(UNSAID.get(about, ())) & set(told)]
+        needed = {words: one for words, one in needed.items() if all_right(bench, mine.get(words, []), other_numbers)}
+    told: dict[str, str] = {}
+    for one in needed.values():
+        told.setdefault(one.about, one.words)  # the first one says most
+    said = [words for about, words in told.items() if not set(UNSAID.get(about, ())) & set(told)]
     return [f"wrong only {listed(said)}"] if said and again else []
 
 
@@ -78,10 +81,10 @@ def wrong_call(bench: Bench, found: Counterexample) -> Call | None:
     return next((call for call in calls if is_wrong(bench, call)), None)
 
 
-def right(bench: Bench, calls: Sequence[Call], other_numbers: bool) -> bool:
+def all_right(bench: Bench, calls: Sequence[Call], other_numbers: bool) -> bool:
     """Whether each of some calls can be made, and gets a right answer; other_numbers: with others, nearly the same."""
     asked = [nearly(bench, call) if other_numbers else call for call in calls if bench.subject.takes(call.case)]
-    return len(asked) == len(calls) > 0 and all(is_wrong(bench, call) is False for call in asked)
+    return len(asked) == len(calls) > 0 and all(is_wrong(bench, call) is False for call in asked for _ in range(TWICE))
 
 
 def nearly(bench: Bench, call: Call) -> Call:
@@ -90,9 +93,7 @@ def nearly(bench: Bench, call: Call) -> Call:
     Where instances share what is kept, what is kept of the same numbers may be what was read wrongly.
     """
     share = (1 + bench.calls.left % SHARES) * SHARE
-    layouts = {name: layout_of(array) for name, array in call.case.arrays()}
-    smaller = nudged(call.case, -share, call.case.parameters)
-    return replace(call, case=smaller.map(lambda name, array: relaid(array, layouts[name])))
+    return replace(call, case=laid_like(nudged(call.case, -share, call.case.parameters), call.case))
 
 
 def likewise(bench: Bench, call: Call) -> Iterator[Call]:
@@ -110,7 +111,7 @@ def conditions_of(bench: Bench, call: Call) -> Iterator[Condition]:
     """What a call has and need not have."""
     meant, form = bench.allowed.taken_apart(call.case)
     for about, words, cases in (*of_form(call.case, meant, form), *of_case(bench, meant, form)):
-        yield Condition(about, words, [asked_with(bench, call, case) for case in cases])
+        yield Condition(about, words, [asked_with(bench, call, laid_like(case, call.case)) for case in cases])
     for name, array in call.arrays():
         if (layout := layout_of(array)) == "read-only" or (layout != "C" and array.size):
             yield Condition(name, f"where {name} {MEMORY[layout][0]}", in_layouts(call, name, {*LAYOUTS} - {layout}))
@@ -142,11 +143,17 @@ def of_form(asked: Case, meant: Case, form: Form) -> Cases:
 
 def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     """What a case has beside the form in which it is asked."""
-    for about, words, cases in (*of_config(bench, case), *of_rows(case)):
+    by_rows = () if case.unbatched or case.config.batch_first else of_rows(case)  # that is where no form is drawn
+    for about, words, cases in (*of_config(bench, case), *by_rows):
         yield about, words, [form.ask(one) for one in cases]
-    if any((abs(array) > LARGE).any() for _, array in case.arrays()):
-        smaller = case.map(lambda _, array: relaid(np.clip(array, -LARGE, LARGE), layout_of(array)))
+    if any((large(array)).any() for _, array in case.arrays()):
+        smaller = case.map(lambda _, array: np.where(large(array), LARGE * np.sign(array), array).astype(array.dtype))
         yield "numbers", f"with numbers beyond {LARGE}", [form.ask(smaller)]
+
+
+def large(array: np.ndarray) -> np.ndarray:
+    """Where numbers are large, and finite."""
+    return (abs(array) > LARGE) & np.isfinite(array)
 
 
 def of_config(bench: Bench, case: Case) -> Cases:
@@ -183,6 +190,12 @@ def of_rows(case: Case) -> Cases:
         yield ENDS, "where a row has fewer than T steps", [whole]
     if not np.isfinite(case.x).all() and np.isfinite(with_padding(case, 0).x).all():
         yield "padding", "with NaN or infinity in the padding", [with_padding(case, 0)]
+
+
+def laid_like(case: Case, other: Case) -> Case:
+    """The case with its arrays in the memory layouts that those of another one have."""
+    layouts = {name: layout_of(array) for name, array in other.arrays()}
+    return case.map(lambda name, array: relaid(array, layouts.get(name, "C")))
 
 
 def in_layouts(call: Call, name: str, layouts: Collection[str]) -> list[Call]:

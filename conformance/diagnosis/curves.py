@@ -181,12 +181,13 @@ class Curves:
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
         named: dict[tuple[str, str, str], list[Setting]] = {}
+        beside: dict[tuple[str, str, str], list[Setting]] = {}
         lost: dict[tuple[float, float], list[Setting]] = {}
         others = []
         for own in self.curves.values():
             if not self.held(own.setting):
                 if curve := self.named_beside(own):
-                    named.setdefault((*curve, own.setting.activation), []).append(own.setting)
+                    beside.setdefault((*curve, own.setting.activation), []).append(own.setting)
                 continue
             terms = self.terms(own)
             if not self.alike(terms):
@@ -208,8 +209,9 @@ class Curves:
             f"{together(mine)} is no number at z = {z:g}, must be {right:g}, where {given(mine)}"
             for (z, right), mine in lost.items()
         ]
-        for (name, text, _), mine in named.items():
-            self.bench.leads += with_curve(self.bench.cell, mine, name, text)
+        for other in {**named, **beside}:
+            mine = named.get(other, []) + beside.get(other, [])
+            self.bench.leads += with_curve(self.bench.cell, mine, *other[:2])
         return [
             f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
             for (name, _, activation), mine in named.items()
@@ -234,7 +236,10 @@ class Curves:
         return f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"
 
     def named_beside(self, own: Read) -> tuple[str, str] | None:
-        """The name of a curve beside gates that are only nearly held, and its text: they shift and scale all of it."""
+        """The name of a curve beside gates that are only nearly held, and its text: they shift and scale all of it.
+
+        So may the gate itself do: this is no more than a lead, which has to give all numbers.
+        """
         inner = abs(own.z) < 3
         factor, summand = np.polyfit(own.mid[inner], own.theirs[inner], 1)
         if max(abs(factor - 1), abs(summand / own.setting.factor)) > HELD:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Bounds, Counterexample, far, held_apart, right
@@ -177,13 +178,22 @@ def is_wrong(bench: Bench, call: Call) -> bool | None:
 
 def asked_with(bench: Bench, call: Call, case: Case) -> Call:
     """The call with another case, and with other cotangents where those that it has do not fit."""
-    again = call.do == "gradients" and result_shapes(case) != result_shapes(call.case)
-    return replace(call, case=case, cotangents=given(bench.subject, case) if again else call.cotangents)
+    if call.do != "gradients":
+        return replace(call, case=case)
+    layouts = {name: layout_of(array) for name, array in call.cotangents.items() if array is not None}
+    d: dict[str, np.ndarray | None] = dict(call.cotangents)
+    if result_shapes(case) != result_shapes(call.case):
+        d = given(bench.subject, case)
+    return replace(call, case=case, cotangents={
+        name: None if array is None else relaid(array.astype(case.x.dtype), layouts.get(name, "C"))
+        for name, array in d.items()
+    })  # fmt: skip
 
 
-def given(subject: Subject, case: Case) -> dict[str, np.ndarray]:
-    """The cotangents that a target takes, as it is asked with a case."""
-    return taken(subject, cotangents(case))
+def given(subject: Subject, case: Case) -> dict[str, np.ndarray | None]:
+    """The cotangents that a target takes, as it is asked with a case; each has its place."""
+    found = taken(subject, cotangents(case))
+    return {name: found.get(name) for name in COTANGENTS}
 
 
 def changes(bench: Bench, case: Case) -> Changes:

@@ -38,7 +38,7 @@ from .work import Deadline, Work
 
 MOST = 3  # sentences about one cell
 LOOKED_AT = 4  # failures of one cell
-FEW = 24  # calls of one failure
+FEW_CALLS = 24  # of one failure
 Experiments = tuple[tuple[str, Callable[[Bench], list[str]]], ...]
 EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=ONE_STEP)),
@@ -123,12 +123,14 @@ class Failures:
 
     def single(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells of which a call of some failure is wrong alone."""
-        found = []
-        for cell in cells:
-            benches = ((Bench(self.subject, cell, one.case.config.dtype, Work(FEW)), one) for one in self.of(cell))
-            with suppress(Failure, NotRun):
-                found += [cell] * any(wrong_call(bench, one) is not None for bench, one in benches)
-        return found
+        return [cell for cell in cells if any(map(self.is_wrong_alone, self.of(cell)))]
+
+    def is_wrong_alone(self, found: Counterexample) -> bool:
+        """Whether a call that a failure is about is wrong in a new instance, without any before."""
+        bench = Bench(self.subject, found.case.config.cell, found.case.config.dtype, Work(FEW_CALLS, self.deadline))
+        with suppress(Failure, NotApplicable, NotRun):
+            return wrong_call(bench, found) is not None
+        return False
 
     def of(self, cell: Cell) -> list[Counterexample]:
         """The first failures of a cell."""
@@ -163,7 +165,7 @@ class Failures:
         return []
 
     def in_processes(self, bench: Bench) -> list[str]:
-        """What depends on earlier calls, asked of instances that share nothing."""
+        """What depends on earlier calls, asked of instances that share nothing; ``told`` ends that."""
         if not has_processes(self.subject):
             return []
         self.subject.fresh = True

@@ -5,13 +5,13 @@ Such a factor changes no digit. So where it does, gradients are clipped, or kept
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from conformance.judging.gradients import gradient_run
 from conformance.judging.words import show
-from reference_rnn import Case
+from reference_rnn import Case, gradients
 
 from .asking import Bench
 from .earlier import given
@@ -26,43 +26,59 @@ Gradients = Mapping[str, np.ndarray]
 
 @np.errstate(all="ignore")
 def scale(bench: Bench) -> list[str]:
-    """What becomes of gradients that are large, or small; nothing if they keep to their cotangents. Raises NotRun."""
+    """What becomes of gradients that are large, or small; nothing if they keep to their cotangents. Raises NotRun.
+
+    Nor if they are wrong with cotangents as they usually are: then it is not their size that tells.
+    """
     claims = bench.subject.capabilities
     if not claims.gradients or bench.dtype == "float16":  # which has no room for such factors
         return []
     case = next(filter(None, (built(bench, SEVERAL | {"D": directions}) for directions in (1, 2))), None)
     if case is None:
         return []
-    once = asked(bench, case, 1)
-    found = {factor: asked(bench, case, factor) for factor in (*SMALLER, *LARGER)}
-    return [sentence for factors in (LARGER, SMALLER) for sentence in told(once, found, factors)]
+    d = {name: array for name, array in given(bench.subject, case).items() if array is not None}
+    right, once = gradients(case, **d), asked(bench, case, d, 1)  # type: ignore[arg-type]
+    if not all(close(array, right[name]) for name, array in once.items()):
+        return []
+    found = {factor: asked(bench, case, d, factor) for factor in (*SMALLER, *LARGER)}
+    small, large = (
+        [name for name, array in once.items() if not all(close(found[f][name], array) for f in factors)]
+        for factors in (SMALLER, LARGER)
+    )
+    said = [of_large(called(large, once), [found[f] for f in LARGER], large)] if large else []
+    if small:
+        said.append(f"small {called(small, once)} are wrong, right where cotangents are larger")
+    return said
 
 
-def asked(bench: Bench, case: Case, factor: float) -> Gradients:
-    """The gradients with cotangents that are as many times as large, divided by that."""
+def asked(bench: Bench, case: Case, d: Mapping[str, np.ndarray], factor: float) -> Gradients:
+    """The gradients of a new instance with cotangents that are as many times as large, divided by that."""
+    bench.restart()
     bench.count_a_call()
-    cotangents = {name: (factor * array).astype(array.dtype) for name, array in given(bench.subject, case).items()}
+    cotangents = {name: (factor * array).astype(array.dtype) for name, array in d.items()}
     found = gradient_run(bench.subject, case, cotangents).result.arrays
     return {name: array / factor for name, array in found.items()}
 
 
-def told(once: Gradients, found: Mapping[float, Gradients], factors: Sequence[float]) -> Iterator[str]:
-    """What becomes of some gradients with larger, or smaller cotangents."""
-    off = [name for name, array in once.items() if not all(close(found[factor][name], array) for factor in factors)]
-    if not off:
-        return
-    which = "gradients" if len(off) == len(once) else f"gradients of {', '.join(off)}"
-    if factors is SMALLER:
-        yield f"small {which} are wrong, right where cotangents are larger"
-        return
-    *_, before, last = (np.concatenate([(found[f][name] * f).ravel() for name in off]) for f in factors)
-    beyond = abs(last[last != 0])
-    if np.isfinite(last).all() and np.allclose(beyond, beyond.max()):
-        yield f"{which} do not grow with the cotangents: no number of them is larger than {show(beyond.max())}"
-    elif np.isfinite(last).all() and np.isclose(norm(last), norm(before)):
-        yield f"{which} do not grow with the cotangents: their norm is never larger than {show(norm(last))}"
-    else:
-        yield f"large {which} are wrong, right where cotangents are smaller"
+def called(names: Sequence[str], all_of: Collection[str]) -> str:
+    """Some gradients in words."""
+    return "gradients" if len(names) == len(all_of) else f"gradients of {', '.join(names)}"
+
+
+def of_large(which: str, found: Sequence[Gradients], names: Sequence[str]) -> str:
+    """What becomes of some gradients with larger cotangents, the more so the later they come."""
+    before, last = ([f * array[name] for name in names] for f, array in zip(LARGER[-2:], found[-2:]))
+    beyond = np.concatenate([abs(array[array != 0]) for array in last])
+    if np.isfinite(beyond).all() and beyond.size:
+        norms, together = [norm(array) for array in last], norm(np.concatenate([a.ravel() for a in last]))
+        bounded = f"{which} do not grow with the cotangents"
+        if np.allclose(beyond, beyond.max()):
+            return f"{bounded}: no number of them is larger than {show(beyond.max())}"
+        if np.allclose(norms, norms[0]) and np.allclose(norms, [norm(array) for array in before]):
+            return f"{bounded}: the norm of each is never larger than {show(norms[0])}"
+        if np.isclose(together, norm(np.concatenate([array.ravel() for array in before]))):
+            return f"{bounded}: the norm of all of them is never larger than {show(together)}"
+    return f"large {which} are wrong, right where cotangents are smaller"
 
 
 def norm(array: np.ndarray) -> float:

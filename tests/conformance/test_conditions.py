@@ -1,11 +1,14 @@
 """What a call must have to be wrong: said where it is so for other numbers too, and for each failure."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from conformance import Capabilities, check
 from conformance.adapters.reference import as_case
 from reference_rnn import forward
+from strategies import layout_of
 
 CLAIMS = Capabilities(
     dtypes=("float32", "float64"), bidirectional=True, max_layers=2, lengths=True, empty=("length",), batch_first=True,
@@ -28,7 +31,7 @@ CONDITIONS = {
 }
 
 
-def wrong_where(condition):
+def wrong_where(condition, **claims):
     """The reference, which reads half of the recurrent weights where a case is so."""
 
     def target(case):
@@ -40,14 +43,14 @@ def wrong_where(condition):
         output, h_n = (np.asarray(array, case.config.numpy_dtype) for _, array in forward(case).items())
         return output, h_n
 
-    target.capabilities = CLAIMS
+    target.capabilities = replace(CLAIMS, **claims)
     return target
 
 
-def said(condition):
+def said(condition, *properties, **claims):
     """The kinds and sentences of a diagnosis."""
-    report = check(wrong_where(condition), properties=PROPERTIES, workers=1, in_process=True)
-    assert report.verdict == "fails"
+    report = check(wrong_where(condition, **claims), properties=properties or PROPERTIES, workers=1, in_process=True)
+    assert report.verdict == "fails" and not any("itself failed" in line for line in report.known), report.known
     return [(finding.fault, finding.title) for finding in report.diagnosis]
 
 
@@ -70,3 +73,20 @@ def test_what_raises_without_rows_is_asked_about_too():
 
     [(_, title)] = said(raises)
     assert title == "RNN_TANH: wrong only with lengths and where x is read-only"
+
+
+def test_where_a_shape_is_dear_rows_are_not_taken_for_steps():
+    sizes = {"steps": (2,), "batch": (3,), "input_size": (2,), "hidden_size": (3,)}
+    claims = {"recompiles": True, "sizes": sizes, "empty": False, "unbatched": False}
+    words = said(lambda case: case.config.batch_first, "shapes.batch_first", **claims)
+    assert not any("row" in title for _, title in words)
+
+
+def test_a_memory_layout_is_not_taken_for_a_direction():
+    words = said(lambda case: layout_of(case.h_0) == "strided", "shapes.memory_layout", default_state=False)
+    assert words == [("measured.conditions", "RNN_TANH: wrong only where h_0 is strided, with gaps in memory")]
+
+
+def test_nothing_is_said_of_what_is_wrong_by_chance():
+    chance = np.random.default_rng(0)
+    assert not [kind for kind, _ in said(lambda case: chance.random() < 0.5) if kind == "measured.conditions"]

@@ -328,12 +328,6 @@ GATES = {
     "a forget bias": (lstm(forget=lambda z: sigmoid(z + 0.5)), "the activation of gate f is sigmoid(z + 0.5), must be"),
     "tanh of c": (lstm(hidden=pade), "the activation of the state c is the quotient z (27 + z²) / (27 + 9 z²)"),
     "no tanh of c": (lstm(hidden=same), "the activation of the state c is z itself, must be tanh(z), where z = c_0"),
-    "a clip that shuts no gate": (
-        lstm(lambda z: sigmoid(np.clip(z, -4, 4))), "the activation of i, f and o is sigmoid of what is clipped at 4"
-    ),
-    "a clip that nearly shuts gates": (
-        lstm(lambda z: sigmoid(np.clip(z, -8, 8))), "the activation of i, f and o is sigmoid of what is clipped at 8"
-    ),
     "an exponential that overflows": (
         lstm(lambda z: np.exp(z) / (1 + np.exp(z))),
         "the activation of i, f and o is no number at z = 100, must be 1, where z = W_ih x",
@@ -342,6 +336,19 @@ GATES = {
         lstm(peephole=0.3), "c_n moves with c_0 where no weight and no gate lets it through, seen on gate i"
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("bound", [6, 8])
+def test_a_clip_that_shuts_no_gate_is_named(bound):
+    target = lstm(lambda z: sigmoid(np.clip(z, -bound, bound)))
+    (found,) = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
+    assert found.title == f"the activation of i, f and o is sigmoid of what is clipped at {bound} (LSTM)"
+
+
+def test_gates_that_are_not_held_have_no_sentence():
+    target = lstm(lambda z: 0.99 * sigmoid(np.clip(z, -8, 8)))
+    found = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
+    assert not any("clipped at" in one.title for one in found)
 
 
 @pytest.mark.parametrize("mistake", CURVES)
@@ -530,7 +537,15 @@ SCALES = {
     ),
     "clipped by their norm": (
         by_norm,
-        ["gradients do not grow with the cotangents: their norm is never larger than 5"],
+        ["gradients do not grow with the cotangents: the norm of all of them is never larger than 5"],
+    ),
+    "each clipped by its norm": (
+        lambda found: {name: by_norm({name: array})[name] for name, array in found.items()},
+        ["gradients do not grow with the cotangents: the norm of each is never larger than 5"],
+    ),
+    "left out where they are large": (
+        lambda found: {n: 0 * a if abs(found["x"]).max() > 20 else a for n, a in found.items()},
+        ["large gradients are wrong, right where cotangents are smaller"],
     ),
     "in float16": (
         of_weights,
@@ -547,6 +562,12 @@ def test_what_becomes_of_large_and_small_gradients(mistake):
     change, sentences = SCALES[mistake]
     target = Backward(told=lambda case, d, found: change(found))
     assert said(target, "GRU", series=BACKWARD) == ({"scale"}, sentences)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1.0])
+def test_what_is_wrong_with_any_cotangents_is_no_matter_of_their_size(value):
+    target = Backward(told=lambda case, d, found: found | {"h_0": 0 * found["h_0"] + value})
+    assert "scale" not in said(target, "GRU", series=BACKWARD)[0]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
