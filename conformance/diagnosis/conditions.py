@@ -146,7 +146,7 @@ def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     by_rows = () if case.unbatched or case.config.batch_first else of_rows(case)  # that is where no form is drawn
     for about, words, cases in (*of_config(bench, case), *by_rows):
         yield about, words, [form.ask(one) for one in cases]
-    if any((large(array)).any() for _, array in case.arrays()):
+    if any(large(array).any() for _, array in case.arrays()):
         smaller = case.map(lambda _, array: np.where(large(array), LARGE * np.sign(array), array).astype(array.dtype))
         yield "numbers", f"with numbers beyond {LARGE}", [form.ask(smaller)]
 
@@ -173,10 +173,7 @@ def of_config(bench: Bench, case: Case) -> Cases:
     if config.num_layers > 1:
         yield "layers", "with more than one layer", [without(case, "L", 1, config.num_layers - 1)]
     if case.training and config.dropout:
-        nothing_dropped = [case.replace(dropout=0.0), case.replace(training=False)]
-        if config.dropout == 1:
-            yield "dropout", "in training with p = 1", [case.replace(dropout=0.5), *nothing_dropped]
-        yield "dropout", "in training with dropout", nothing_dropped
+        yield "dropout", "in training with dropout", [case.replace(dropout=0.0), case.replace(training=False)]
 
 
 def of_rows(case: Case) -> Cases:

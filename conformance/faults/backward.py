@@ -130,14 +130,15 @@ def assigned_again(cell: Cell, line: str) -> list[str]:
 
 
 def without_biases(cell: Cell, lines: list[str]) -> dict[str, dict[str, str]]:
-    """By the names of sums that have a bias: what they are without one, in words and as text."""
+    """By the names of lines that are a sum with a bias and no more: what they are without it, in words and as text."""
     found: dict[str, dict[str, str]] = {}
     for line in lines:
+        if line.count("(") > 1:
+            continue
         for node, text, _ in places(line):
-            if isinstance(node, ast.Attribute) and node.attr.startswith("b_") and called(cell, node, text):
-                for name in assigned(line) if "(" not in line.partition("(")[2] else ():
-                    said = f"{name} without {called(cell, node, text)}"
-                    found.setdefault(name, {})[said] = f"({name}.value - {text}.value)"
+            if isinstance(node, ast.Attribute) and node.attr.startswith("b_") and (bias := called(cell, node, text)):
+                for name in assigned(line):
+                    found.setdefault(name, {})[f"{name} without {bias}"] = f"({name}.value - {text}.value)"
     return found
 
 
