@@ -92,7 +92,7 @@ def nearly(bench: Bench, call: Call) -> Call:
 
     Where instances share what is kept, what is kept of the same numbers may be what was read wrongly.
     """
-    share = (1 + bench.calls.left % SHARES) * SHARE
+    share = (1 + bench.calls.left % SHARES) * SHARE  # how many are left is another number each time
     return replace(call, case=laid_like(nudged(call.case, -share, call.case.parameters), call.case))
 
 

@@ -116,7 +116,8 @@ def diagnose(
     findings += findings_of(sentences, answered)
     if not known:  # else neither conditions nor likeness mean anything: it depends on the calls before
         findings += places_to_look([search for search in in_vain if not findings or search.cell in stated])
-        known = what_is_known(answered, unexplained, subject, calls, stated, shown(failed))
+        told_where = {cell for (kind, _), cells in sentences.items() if kind == "conditions" for cell in cells}
+        known = what_is_known(answered, unexplained, subject, calls, stated, shown(failed), told_where)
     known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
     if deadline.met:

@@ -118,7 +118,7 @@ class Earlier:
     def times(self) -> int:
         """Which time in a row its answer is wrong; 0 if it is right as often as there were calls, all in all."""
         self.bench.restart()
-        answers = (self.make(self.plain) for _ in range(1 + len(self.before)))
+        answers = (made(self.bench, self.plain) for _ in range(1 + len(self.before)))
         wrong = (time for time, answer in enumerate(answers, 1) if self.far(answer, self.expected))
         return next(wrong, 0)
 
@@ -143,12 +143,8 @@ class Earlier:
         """What a new instance answers to it after some calls; None for nothing."""
         self.bench.restart()
         for call in before:
-            self.make(call)
-        return self.make(replace(self.call, in_place=in_place))
-
-    def make(self, call: Call) -> Answer | None:
-        """The target's answer to a call; None for nothing."""
-        return made(self.bench, call)
+            made(self.bench, call)
+        return made(self.bench, replace(self.call, in_place=in_place))
 
     def far(self, answer: Answer | None, expected: Mapping[str, Bounds]) -> bool:
         """Whether an answer to it is not this one; where it has other shapes, it is not."""

@@ -81,13 +81,14 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 @np.errstate(all="ignore")
 def what_is_known(
     answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None,
-    stated: Collection[str] = (), shown: Sequence[Case] = (),
+    stated: Collection[str] = (), shown: Sequence[Case] = (), told_where: Collection[str] = (),
 ) -> list[str]:  # fmt: skip
     """Sentences about where these cells are wrong, and which cells are right.
 
     subject  the target, to be asked for its lower layers by these calls
     stated   cells about which more is said than how many probes are wrong: that alone is left out
     shown    the cases that are shown to be wrong elsewhere: what is said of all wrong answers holds for them, too
+    told_where  cells of which it is said already where they are wrong
     """
     lines = []
     asked = dict.fromkeys(a.probe.case.config.cell for a in answered)
@@ -101,7 +102,8 @@ def what_is_known(
         for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
             if any(not a.right for a in group):
                 mine_shown = [case for case in shown if case.config.cell == cell]
-                for fact in (*facts(group, cell in stated, mine_shown), *depth(group, subject, calls)):
+                mine_told = facts(group, cell in stated, mine_shown, cell in told_where)
+                for fact in (*mine_told, *depth(group, subject, calls)):
                     told.setdefault((label, fact), []).append(cell)
     return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
 
@@ -169,8 +171,13 @@ def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
     return [] if forward_wrong else [a for a in answered if a.probe.d is not None]
 
 
-def facts(answered: Sequence[Answered], stated: bool = False, shown: Sequence[Case] = ()) -> Iterator[str]:
-    """When it is wrong, and in what part of the results; stated: how many probes are wrong is of no interest."""
+def facts(
+    answered: Sequence[Answered], stated: bool = False, shown: Sequence[Case] = (), told_where: bool = False
+) -> Iterator[str]:
+    """When it is wrong, and in what part of the results.
+
+    stated: how many probes are wrong is of no interest;  told_where: nor under which condition
+    """
     wrong = [a for a in answered if not a.right]
     right = [a for a in answered if a.right]
     silent = [a for a in wrong if a.given is None]
@@ -178,7 +185,7 @@ def facts(answered: Sequence[Answered], stated: bool = False, shown: Sequence[Ca
         yield f"{len(silent)} of {len(answered)} probes give no result at all"
     if len(silent) == len(answered):
         return
-    where = condition([a.probe.case for a in wrong], [a.probe.case for a in right], shown)
+    where = None if told_where else condition([a.probe.case for a in wrong], [a.probe.case for a in right], shown)
     of = f"{len(wrong)} of {len(answered)} probes are wrong"
     if where is not None:
         yield where.told("wrong", "right elsewhere") if where.only else f"{of}, {where.told('', '')}"

@@ -49,11 +49,11 @@ def sizes(bench: Bench, found: Counterexample, properties: Iterable[Property]) -
     properties: those that compare a call with what is right; what others ask may depend on sizes
     """
     bench.subject.target.stop()  # what was asked before must not show here
-    scales = (Scale(bench, prop, found) for prop in properties)
-    return next(filter(None, (scale.sentences() for scale in scales if scale.starts)), [])
+    resized = (Resized(bench, prop, found) for prop in properties)
+    return next(filter(None, (one.sentences() for one in resized if one.starts)), [])
 
 
-class Scale:
+class Resized:
     """One failure, in cases of other sizes."""
 
     def __init__(self, bench: Bench, prop: Property, found: Counterexample) -> None:

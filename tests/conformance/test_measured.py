@@ -328,6 +328,9 @@ GATES = {
     "a forget bias": (lstm(forget=lambda z: sigmoid(z + 0.5)), "the activation of gate f is sigmoid(z + 0.5), must be"),
     "tanh of c": (lstm(hidden=pade), "the activation of the state c is the quotient z (27 + z²) / (27 + 9 z²)"),
     "no tanh of c": (lstm(hidden=same), "the activation of the state c is z itself, must be tanh(z), where z = c_0"),
+    "a clip that shuts no gate": (
+        lstm(lambda z: sigmoid(np.clip(z, -4, 4))), "the activation of gate i is sigmoid of what is clipped at 4"
+    ),
     "an exponential that overflows": (
         lstm(lambda z: np.exp(z) / (1 + np.exp(z))),
         "the activation of i, f and o is no number at z = 100, must be 1, where z = W_ih x",
