@@ -50,16 +50,23 @@ class Condition(NamedTuple):
 
 
 @np.errstate(all="ignore")
-def conditions(bench: Bench, found: Counterexample, others: Collection[Counterexample]) -> list[str]:
+def conditions(
+    bench: Bench, found: Counterexample, others: Collection[Counterexample], probes: Collection[Case] = ()
+) -> list[str]:
     """What makes a call of a counterexample wrong, by its numbers: without any of it, it is right; else nothing.
 
-    It is said where it is so for other numbers and sizes too, and for the calls of the others. Raises NotRun.
+    It is said where it is so for other numbers and sizes too, and for the calls of the others; and where all probes of
+    its cell that are wrong have it. Raises NotRun.
     """
     call = wrong_call(bench, found)
     if call is None or not all(is_wrong(bench, call) for _ in range(STEADY)):
         return []
     other_numbers = not bench.subject.capabilities.recompiles and bool(is_wrong(bench, nearly(bench, call)))
     needed = {one.words: one for one in conditions_of(bench, call) if all_right(bench, one.calls, other_numbers)}
+    for case in probes:
+        if needed:
+            had = {one.words for one in conditions_of(bench, asked_with(bench, call, case))}
+            needed = {words: one for words, one in needed.items() if words in had}
     if not needed:
         return []
     again = [one for one in likewise(bench, call) if is_wrong(bench, one)]
@@ -170,8 +177,9 @@ def of_config(bench: Bench, case: Case) -> Cases:
         yield "biases", "without biases", [case.replace(bias=True, parameters=zeros)]
     if config.bidirectional:
         yield "directions", "in two directions", [without(case, "D", 1)]
-    if config.num_layers > 1:
-        yield "layers", "with more than one layer", [without(case, "L", 1, config.num_layers - 1)]
+    for fewer in range(config.num_layers - 1, 0, -1):
+        lowest = [without(case, "L", kept, config.num_layers - kept) for kept in range(1, fewer + 1)]
+        yield "layers", f"with more than {'one layer' if fewer == 1 else f'{fewer} layers'}", lowest
     if case.training and config.dropout:
         yield "dropout", "in training with dropout", [case.replace(dropout=0.0), case.replace(training=False)]
 

@@ -92,7 +92,7 @@ def diagnose(
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
     if unexplained:
         progress("measuring")
-        failures = Failures(subject, properties, failed, BY_EQUATIONS, experiments, deadline)
+        failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments, deadline)
         alone, unseen = bool(known), not searches
         sentences = failures.history(unexplained)
         quiet, single = untold(unexplained, sentences), failures.single(unexplained) if unseen else ()

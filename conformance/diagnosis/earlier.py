@@ -21,7 +21,7 @@ from conformance.judging.judgement import Failure, NotApplicable, ordinal
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import rows, steps, without_state
 from conformance.judging.words import listed
-from reference_rnn import Case, parameter_shapes, result_shapes, rounded
+from reference_rnn import Case, Cell, parameter_shapes, result_shapes, rounded
 from strategies import layout_of, relaid
 from strategies.forms import PLAIN, WORDS
 from strategies.shrink import size_of
@@ -250,10 +250,15 @@ def other_options(bench: Bench, case: Case) -> Changes:
         if dtype != case.config.dtype:
             yield f"dtype {dtype}", of_dtype(case, dtype)
     for cell in claims.cells:
-        other = case.replace(cell=cell)
-        alike = parameter_shapes(other.config) == parameter_shapes(case.config)
-        if cell != case.config.cell and alike and other.config.num_states == case.config.num_states:
+        if cell != case.config.cell and (other := of_cell(case, cell)) is not None:
             yield f"cell {cell}", other
+
+
+def of_cell(case: Case, cell: Cell) -> Case | None:
+    """The case as one of another cell; None where that has other parameters or states."""
+    config = replace(case.config, cell=cell)
+    alike = parameter_shapes(config) == parameter_shapes(case.config) and config.num_states == case.config.num_states
+    return case.replace(cell=cell) if alike else None
 
 
 def of_dtype(case: Case, dtype: str) -> Case:

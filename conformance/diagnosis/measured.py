@@ -20,14 +20,14 @@ from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.properties import Property
 from conformance.judging.repeat import DEATHS
 from conformance.judging.subject import Subject
-from reference_rnn import Cell
+from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
 from .backward import backward
 from .conditions import conditions, wrong_call
 from .curves import curves
 from .digits import few_digits
-from .earlier import Earlier
+from .earlier import Earlier, of_cell
 from .history import history
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
@@ -90,15 +90,17 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
 class Failures:
     """What the failures of some cells show: what of earlier calls an answer depends on, conditions, and sizes.
 
-    calls   how many, for each cell, and for each of the three
-    judged  the ids of properties that compare a call with what is right
+    judged    the ids of properties that compare a call with what is right
+    answered  probes: what is said holds for all of its cell that are wrong
+    calls     how many, for each cell, and for each of the three
     """
 
     def __init__(
         self, subject: Subject, properties: Mapping[str, Property], failed: Sequence[PropertyResult],
-        judged: Sequence[str], calls: float, deadline: Deadline,
+        judged: Sequence[str], answered: Sequence[Answered], calls: float, deadline: Deadline,
     ) -> None:  # fmt: skip
         self.subject = subject
+        self.wrong = [a.probe.case for a in answered if not a.right]
         found = (counterexample_from_data(result.found) for result in failed if result.found)
         self.found = [one for one in found if one.calls and one.kind not in DEATHS]
         self.judged = [properties[id] for id in judged if id in properties]
@@ -111,15 +113,24 @@ class Failures:
 
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""
-        return self.told("sizes", cells, lambda bench, found: sizes(bench, found, self.judged))
+        return self.told(
+            "sizes", cells, lambda bench, found: sizes(bench, found, self.judged, self.wrong_of(bench.cell))
+        )
 
     def conditions(self, cells: Sequence[Cell]) -> Sentences:
         """What a call must have to be wrong, cell by cell."""
-        return self.told("conditions", cells, lambda bench, found: conditions(bench, found, self.besides(found)))
+        return self.told(
+            "conditions", cells,
+            lambda bench, found: conditions(bench, found, self.besides(found), self.wrong_of(bench.cell)),
+        )  # fmt: skip
+
+    def wrong_of(self, cell: Cell) -> list[Case]:
+        """The probes of a cell that are wrong."""
+        return [case for case in self.wrong if case.config.cell == cell]
 
     def besides(self, found: Counterexample) -> list[Counterexample]:
         """The other failures of its cell that are looked at."""
-        return [one for one in self.of(found.case.config.cell) if one is not found]
+        return [one for one in self.of(found.case.config.cell) if one.property != found.property]
 
     def single(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells of which a call of some failure is wrong alone."""
@@ -133,8 +144,9 @@ class Failures:
         return False
 
     def of(self, cell: Cell) -> list[Counterexample]:
-        """The first failures of a cell."""
-        return [one for one in self.found if one.case.config.cell == cell][:LOOKED_AT]
+        """The first failures of a cell; those of others as cases of this one where no property failed on it."""
+        mine = [one for one in self.found if one.case.config.cell == cell]
+        return (mine or list(filter(None, (as_cell(one, cell) for one in self.found))))[:LOOKED_AT]
 
     def told(
         self, kind: str, cells: Sequence[Cell], experiment: Callable[[Bench, Counterexample], list[str]]
@@ -170,6 +182,16 @@ class Failures:
             return []
         self.subject.fresh = True
         return history(replace(bench, calls=Work(self.calls, self.deadline)))
+
+
+def as_cell(found: Counterexample, cell: Cell) -> Counterexample | None:
+    """A failure with the calls as those of another cell; None where that has other parameters or states."""
+    cases = [of_cell(one, cell) for one in (found.case, *(call.case for call in found.calls))]
+    moved = [one for one in cases if one is not None]
+    if len(moved) < len(cases):
+        return None
+    calls = tuple(replace(call, case=one) for call, one in zip(found.calls, moved[1:]))
+    return replace(found, case=moved[0], calls=calls)
 
 
 def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator[tuple[Arrays, Arrays]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,25 +41,38 @@ SAME = {
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
 CALLS = 4  # that one judgement is worth
 
-Rule = tuple[Callable[[int], bool], str]  # whether a size is wrong, and this in words; {} is the axis
+
+class Rule(NamedTuple):
+    """Whether a size is wrong, and this in words, in which {} is the axis.
+
+    alone  the words where others may be wrong, too, in cases that are not like it in all else
+    """
+
+    is_wrong: Callable[[int], bool]
+    words: str
+    alone: str
 
 
-def sizes(bench: Bench, found: Counterexample, properties: Iterable[Property]) -> list[str]:
+def sizes(
+    bench: Bench, found: Counterexample, properties: Iterable[Property], probes: Collection[Case] = ()
+) -> list[str]:
     """At which sizes a counterexample is wrong, by the first of some properties of which it can be said; else nothing.
 
-    properties: those that compare a call with what is right; what others ask may depend on sizes
+    properties  those that compare a call with what is right; what others ask may depend on sizes
+    probes      others that are wrong: no size of one is called right
     """
     bench.subject.target.stop()  # what was asked before must not show here
-    resized = (Resized(bench, prop, found) for prop in properties)
+    resized = (Resized(bench, prop, found, probes) for prop in properties)
     return next(filter(None, (one.sentences() for one in resized if one.starts)), [])
 
 
 class Resized:
     """One failure, in cases of other sizes."""
 
-    def __init__(self, bench: Bench, prop: Property, found: Counterexample) -> None:
+    def __init__(self, bench: Bench, prop: Property, found: Counterexample, probes: Collection[Case]) -> None:
         self.bench = bench
         self.prop = prop
+        self.probes = probes
         self.allowed = prop.allowed(bench.subject.capabilities)
         self.case, self.form = self.allowed.taken_apart(found.case)
         self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
@@ -74,11 +88,12 @@ class Resized:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
         tried = {size: self.fails({axis: size}) for size in self.tried(axis)}
         wrong, right = ([size for size, fails in tried.items() if fails is value] for value in (True, False))
-        for is_wrong, words in rules(wrong, right, USUAL[axis]):
-            if self.foretells(axis, is_wrong, max(tried)):
+        for rule in rules(wrong, right, USUAL[axis]):
+            if self.foretells(axis, rule.is_wrong, max(tried)):
                 alike = self.alike(axis) if len(wrong) == 1 else ""
                 self.related += [axis] if alike else []
-                return (alike or words.format(axis)) + self.beside(axis)
+                holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
+                return (alike or (rule.words if holds else rule.alone).format(axis)) + self.beside(axis)
         return ""
 
     def beside(self, axis: str) -> str:
@@ -145,11 +160,11 @@ def of_sizes(bench: Bench, case: Case, form: Form, sizes: Mapping[str, int]) -> 
 def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Rule]:
     """The rules for which sizes are wrong that these sizes follow, the simplest first; none that say nothing of sizes.
 
-    >>> [words for _, words in rules([17, 18, 19], [1, 2, 16], usual=3)]
+    >>> [rule.words for rule in rules([17, 18, 19], [1, 2, 16], usual=3)]
     ['right up to {0} = 16, wrong from {0} = 17 on']
-    >>> next(words for _, words in rules([8, 16, 24], [1, 2, 4, 7, 9, 12, 20], usual=3))
+    >>> next(rules([8, 16, 24], [1, 2, 4, 7, 9, 12, 20], usual=3)).words
     'wrong where {0} is a multiple of 8'
-    >>> [words for _, words in rules([2, 3, 4], [1], usual=3)]
+    >>> list(rules([2, 3, 4], [1], usual=3))
     []
     """
     if not wrong or not right:
@@ -157,18 +172,21 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
     least, most = min(wrong), max(wrong)
     if max(right) < least:
         if least > usual:
-            yield lambda size: size >= least, f"right up to {{0}} = {max(right)}, wrong from {{0}} = {least} on"
+            alone = f"wrong from {{0}} = {least} on"
+            yield Rule(lambda size: size >= least, f"right up to {{0}} = {max(right)}, {alone}", alone)
     elif most < min(right):
-        yield lambda size: size <= most, f"wrong up to {{0}} = {most}, right from {{0}} = {min(right)} on"
+        alone = f"wrong up to {{0}} = {most}"
+        yield Rule(lambda size: size <= most, f"{alone}, right from {{0}} = {min(right)} on", alone)
     elif len(wrong) == 1:
-        yield lambda size: size == least, f"wrong where {{0}} is {least}, right at the others that were tried"
+        alone = f"wrong where {{0}} is {least}"
+        yield Rule(lambda size: size == least, f"{alone}, right at the others that were tried", alone)
     elif len(right) > 1:
         for is_wrong, words in multiples(least, most):
             if all(map(is_wrong, wrong)) and not any(map(is_wrong, right)):
-                yield is_wrong, words
+                yield Rule(is_wrong, words, words)
 
 
-def multiples(least: int, most: int) -> Iterator[Rule]:
+def multiples(least: int, most: int) -> Iterator[tuple[Callable[[int], bool], str]]:
     """Rules about multiples, and what sizes leave, the simplest first; least, most: the sizes that are wrong."""
     for m in range(2, most + 1):
         yield partial(leaves, m, (0,)), f"wrong where {{0}} is a multiple of {m}"

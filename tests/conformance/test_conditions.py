@@ -90,3 +90,15 @@ def test_a_memory_layout_is_not_taken_for_a_direction():
 def test_nothing_is_said_of_what_is_wrong_by_chance():
     chance = np.random.default_rng(0)
     assert not [kind for kind, _ in said(lambda case: chance.random() < 0.5) if kind == "measured.conditions"]
+
+
+def test_a_cell_on_which_no_property_failed_is_asked_about_as_well():
+    cells = ("RNN_TANH", "RNN_RELU")
+    report = check(
+        wrong_where(lambda case: case.config.bidirectional and case.unbatched, cells=cells),
+        properties=PROPERTIES, stop_on_first=True, workers=1, in_process=True,
+    )  # fmt: skip
+    assert len([result for result in report.results if result.status == "failed"]) == 1
+    [finding] = report.diagnosis
+    assert finding.title == "RNN_TANH, RNN_RELU: wrong only without an axis of rows and in two directions"
+    assert not any("wrong where" in line or "all of them" in line for line in report.known)

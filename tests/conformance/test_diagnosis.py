@@ -223,7 +223,7 @@ def test_hidden_layers_are_reached_by_running_the_lower_ones():
 
     wrong.capabilities = Capabilities(cells=("GRU",), max_layers=None, bidirectional=True)
     report = check(wrong, properties=["equivalence.steps"])
-    assert "GRU: wrong where there are more than two layers, right elsewhere" in report.known
+    assert "GRU: wrong only with more than 2 layers" in [finding.title for finding in report.diagnosis]
     assert "GRU: layers below layer 2 are right when they run alone (counted from 0)" in report.known
 
 
@@ -237,6 +237,8 @@ def test_wrong_for_one_reason_or_another():
     report = check(wrong, properties=["equivalence.steps"])
     (told,) = [fact for fact in report.known if ", or where " in fact]
     assert "there are more than two layers" in told and "there are no biases" in told
+    said = [finding.title for finding in report.diagnosis]
+    assert said == ["RNN_TANH: wrong from L = 3 on"]  # not "only": with fewer layers it is wrong without biases
 
 
 def test_what_a_new_instance_gets_right_is_said():
