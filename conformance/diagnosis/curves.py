@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -34,6 +35,7 @@ SAME = 64.0  # units in the last place, within which a curve has a name
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 
 Curve = Callable[[np.ndarray], np.ndarray]
+Named = tuple[str, tuple[str, ...]]  # what a curve is called, and the texts of the ways in which it may be computed
 
 
 def clipped(activation: str, *bounds: int) -> dict[str, str]:
@@ -76,6 +78,11 @@ STANDING_IN: dict[str, dict[str, str]] = {
 INVERSE: dict[str, Curve] = {
     "tanh": np.arctanh, "sigmoid": lambda y: np.log(y) - np.log1p(-y), "relu": lambda y: np.where(y > 0, y, np.nan)
 }  # fmt: skip
+# The ways to compute an activation, which round otherwise: what it is made of, of how many times its argument.
+WAYS = {
+    "tanh": {"tanh({})": 1.0, "2 * sigmoid({}) - 1": 2.0},
+    "sigmoid": {"sigmoid({})": 1.0, "0.5 + 0.5 * tanh({})": 0.5},
+}
 ANY: dict[str, Curve] = {**{name: curve for name, curve in ACTIVATIONS.items()}, "z itself": lambda z: z}
 
 
@@ -180,8 +187,8 @@ class Curves:
 
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
-        named: dict[tuple[str, str, str], list[Setting]] = {}
-        beside: dict[tuple[str, str, str], list[Setting]] = {}
+        named: dict[tuple[str, tuple[str, ...], str], list[Setting]] = {}
+        beside: dict[tuple[str, tuple[str, ...], str], list[Setting]] = {}
         lost: dict[tuple[float, float], list[Setting]] = {}
         others = []
         for own in self.curves.values():
@@ -210,8 +217,8 @@ class Curves:
             for (z, right), mine in lost.items()
         ]
         for other in {**named, **beside}:
-            mine = named.get(other, []) + beside.get(other, [])
-            self.bench.leads += with_curve(self.bench.cell, mine, *other[:2])
+            mine, (name, texts, _) = named.get(other, []) + beside.get(other, []), other
+            self.bench.leads += chain(*(with_curve(self.bench.cell, mine, name, text) for text in texts))
         return [
             f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
             for (name, _, activation), mine in named.items()
@@ -227,16 +234,16 @@ class Curves:
         z = float(min(lost, key=abs, default=np.nan))
         return None if np.isnan(z) else (z, float(ANY[own.setting.activation](np.array(z))))
 
-    def named(self, own: Read) -> tuple[str, str] | None:
-        """The name of a curve, and its text; None if it has none, or something else is to blame."""
+    def named(self, own: Read) -> Named | None:
+        """The name of a curve; None if it has none, or something else is to blame."""
         activation, room = own.setting.activation, own.room + SAME * self.bench.unit
         curve = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
         if curve or own.times == 1 or own.setting.gates:
             return curve
-        return f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"
+        return f"{own.times:.5g} {activation}(z)", (f"{own.times!r} * {activation}(z)",)
 
-    def named_beside(self, own: Read) -> tuple[str, str] | None:
-        """The name of a curve beside gates that are only nearly held, and its text: they shift and scale all of it.
+    def named_beside(self, own: Read) -> Named | None:
+        """The name of a curve beside gates that are only nearly held: they shift and scale all of it.
 
         So may the gate itself do: this is no more than a lead, which has to give all numbers.
         """
@@ -353,23 +360,24 @@ def drawn(line: str, activation: str, reads: list[str], text: str) -> str:
 
 
 @np.errstate(all="ignore")
-def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tuple[str, str] | None:
-    """The name of a curve that stands in for an activation, and its text; None if it has none."""
+def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named | None:
+    """The name of a curve that stands in for an activation; None if it has none."""
     others = {f"{name}(z)": f"{name}(z)" for name in ACTIVATIONS if name != activation} | {"z itself": "z"}
     for name, text in (STANDING_IN.get(activation, {}) | others).items():
         curve = curve_of(text)(z)
         if (abs(y - curve) <= room * (1 + abs(curve))).all():
-            return name, text
+            return name, (text,)
     return None
 
 
-def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tuple[str, str] | None:
-    """The activation of a z + b, where that is what a curve is, and its text; else None."""
+def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named | None:
+    """The activation of a z + b, where that is what a curve is; else None."""
     shift = fit(activation, z, y, room)
     if shift is None or shift == (1, 0):
         return None
-    a, b = shift
-    return f"{activation}({linear(a, b, 'z')})", f"{activation}({a!r} * z + {b!r})"
+    (a, b), ways = shift, WAYS.get(activation, {f"{activation}({{}})": 1.0})
+    texts = (way.format(of_z(times * a, times * b)) for way, times in ways.items())
+    return f"{activation}({linear(a, b, 'z')})", tuple(texts)
 
 
 @np.errstate(all="ignore")
@@ -381,6 +389,11 @@ def fit(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tupl
         return None
     a, b = (plain(number) for number in np.polyfit(z[inner], own[inner], 1))
     return (a, b) if (abs(ANY[activation](a * z + b) - y) <= room * (1 + abs(a))).all() else None
+
+
+def of_z(a: float, b: float) -> str:
+    """The text of a z + b."""
+    return ("z" if a == 1 else f"{a!r} * z") + (f" + {b!r}" if b else "")
 
 
 def linear(a: float, b: float, z: str) -> str:

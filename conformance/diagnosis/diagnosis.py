@@ -100,7 +100,7 @@ def diagnose(
         sentences |= shows
         in_vain = led_on(in_vain, leads, explained)
         silent_yet = [cell for cell in untold(unexplained, sentences) if not leads.get(cell)]
-        conditions = failures.conditions(silent_yet)
+        conditions = failures.shapes(silent_yet) | failures.conditions(silent_yet)
         sentences |= failures.sizes(silent_yet)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]

@@ -33,6 +33,7 @@ from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered, Arrays
 from .scale import scale
+from .shapes import shapes
 from .sizes import sizes
 from .work import Deadline, Work
 
@@ -88,11 +89,11 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
 
 
 class Failures:
-    """What the failures of some cells show: what of earlier calls an answer depends on, conditions, and sizes.
+    """What the failures of some cells show: what of earlier calls an answer depends on, shapes, conditions, and sizes.
 
     judged    the ids of properties that compare a call with what is right
     answered  probes: what is said holds for all of its cell that are wrong
-    calls     how many, for each cell, and for each of the three
+    calls     how many, for each cell, and for each of the four
     """
 
     def __init__(
@@ -110,6 +111,10 @@ class Failures:
     def history(self, cells: Sequence[Cell]) -> Sentences:
         """What of the calls before an answer depends on, cell by cell."""
         return self.told("history", cells, self.of_earlier_calls)
+
+    def shapes(self, cells: Sequence[Cell]) -> Sentences:
+        """Which shapes are wrong, cell by cell."""
+        return self.told("shapes", cells, shapes)
 
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""

@@ -41,6 +41,7 @@ FORWARD: tuple[Family, ...] = (derived, lambda cell: wiring(), packed)
 BACKWARD: tuple[Family, ...] = (backward,)
 DEPTH = 3  # mistakes at once
 TRIES = 4  # evaluations for each mistake that is tried alone
+ON_BALLS = 4  # what one on balls is worth
 BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
 DRAWS = 3  # draws of the last bit of all that goes in, which show how far rounding leads
 ROUNDING = 32.0  # times what one draw moves: as many roundings as a step of these networks has
@@ -80,6 +81,7 @@ class Search:
         self.climbed = [*rungs, *sorted((a for a in mine if not a.probe.rung), key=lambda a: a.probe.size)]
         self.telling = sum(not a.right for a in mine)
         self.ask_fresh = fresh
+        self.leads: Sequence[Fault] = ()
         self.worked_out: dict[Family, list[Fault]] = {}
 
     @cached_property
@@ -136,6 +138,7 @@ class Search:
     def again(self, leads: Sequence[Fault]) -> Faults:
         """The same with as much work again, and with mistakes that nobody has written down."""
         self.work = Work(self.budget, self.work.deadline)
+        self.leads = leads
         return self.climb(leads) if self.end(()) != self.top else ()
 
     def climb(self, likely: Sequence[Fault]) -> Faults:
@@ -258,12 +261,29 @@ class Search:
         given = answered.agreeing(answer)
         if given < len(answered.given) and answered.alike(answer):
             given = answered.agreeing(answer, self.rounding(faults, answered))
+            if given < len(answered.given) and set(faults) & set(self.leads):
+                given = answered.agreeing(answer, self.reach(faults, answered))
         return given
 
     @np.errstate(all="ignore")
     def rounding(self, faults: Faults, answered: Answered) -> Arrays:
         """How far the last bits of all that goes in move what these mistakes give."""
         return rounding(lambda probe: self.answer(faults, Answered(probe, None, {}, answered.arithmetic)), answered)
+
+    @np.errstate(all="ignore")
+    def reach(self, faults: Faults, answered: Answered) -> Arrays:
+        """The radii of results that these mistakes give on balls: a difference of two numbers loses more than last bits.
+
+        Empty where something on the way does not compute on balls.
+        """
+        if answered.probe.d is not None:
+            return {}
+        self.work.spend(ON_BALLS)
+        try:
+            found = dict(reference_with(faults).forward(answered.probe.case, answered.arithmetic).items())
+            return {name: np.where(np.isfinite(ball.rad), ball.rad, 0.0) for name, ball in found.items()}
+        except Exception:
+            return {}
 
     def explains_in_sequence(self, fault: Fault) -> bool:
         """Whether a mistake that depends on the calls before gives all answers, and those to fresh calls, too."""

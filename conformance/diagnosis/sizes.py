@@ -38,6 +38,8 @@ SAME = {
     "L*D": ("L", True),
     "D*H": ("H", True),
 }
+Order = Callable[[np.ndarray], np.ndarray]  # lengths, to the same in another order
+ORDERS: tuple[Order, ...] = (np.asarray, np.sort, lambda ends: np.sort(ends)[::-1])
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
 CALLS = 4  # that one judgement is worth
 
@@ -113,10 +115,15 @@ class Resized:
         return ""
 
     def foretells(self, axis: str, is_wrong: Callable[[int], bool], largest: int) -> bool:
-        """Whether a rule says of larger sizes than any that it was learnt from what becomes of them."""
+        """Whether a rule says of larger sizes than any that it was learnt from what becomes of them.
+
+        Of more rows it must say so in whatever order they end.
+        """
         larger = [size for size in range(largest + 1, 2 * largest + FEW) if self.allows(axis, size)]
         wrong, right = ([size for size in larger if is_wrong(size) is value][:NEW] for value in (True, False))
-        return not any(self.fails({axis: size}) is (not is_wrong(size)) for size in (*wrong, *right))
+        orders = ORDERS if axis == "N" and self.case.lengths is not None else ORDERS[:1]
+        asked = [(size, order) for size in (*wrong, *right) for order in orders]
+        return not any(self.fails({axis: size}, order) is (not is_wrong(size)) for size, order in asked)
 
     def tried(self, axis: str) -> list[int]:
         """The sizes that are tried: few where small ones fail."""
@@ -131,9 +138,9 @@ class Resized:
         fits = {"H": size > self.case.config.proj_size, "N": size == 1 or not self.form.unbatched}
         return fits.get(axis, True) and self.bench.size(AXES[axis], size) == size
 
-    def fails(self, sizes: Mapping[str, int]) -> bool | None:
+    def fails(self, sizes: Mapping[str, int], order: Order = np.asarray) -> bool | None:
         """Whether it fails in a case of these sizes; None where it says nothing of it."""
-        case = of_sizes(self.bench, self.case, self.form, self.sizes | dict(sizes))
+        case = of_sizes(self.bench, self.case, self.form, self.sizes | dict(sizes), order)
         if self.bench.calls.over or not self.allowed.admits(case) or not self.bench.subject.takes(case):
             return None
         self.bench.calls.spend(CALLS)
@@ -141,15 +148,15 @@ class Resized:
         return status == "failed" if status in ("passed", "failed") else None
 
 
-def of_sizes(bench: Bench, case: Case, form: Form, sizes: Mapping[str, int]) -> Case:
-    """A case of these sizes without zeros, otherwise like another one, in a form."""
+def of_sizes(bench: Bench, case: Case, form: Form, sizes: Mapping[str, int], order: Order = np.asarray) -> Case:
+    """A case of these sizes without zeros, otherwise like another one, in a form; order: that in which rows end."""
     config = replace(
         case.config, input_size=sizes["I"], hidden_size=sizes["H"], num_layers=sizes["L"], batch_first=False
     )
     old = dict(case.arrays())
     other = generic(bench, config, sizes["T"], sizes["N"]).replace(training=case.training)
     if case.lengths is not None:
-        ends = np.resize(case.row_lengths, sizes["N"])
+        ends = order(np.resize(case.row_lengths, sizes["N"]))
         lengths = np.maximum(sizes["T"] - (case.num_steps - ends), min(1, sizes["T"]))
         other = other.replace(lengths=np.where(ends == 0, 0, lengths))
     if form.no_state:

@@ -1,8 +1,9 @@
 """Mistakes in how a gradient goes back through the equations of any cell, and through the loop over time.
 
 The numbers stay as they are; ``passed_back`` changes one way back: a factor of a product gets the gradient times
-another value, an activation has another slope, what is read hands nothing back, a parameter is told of one step only.
-What gives the gradients of the equations on a small case, or those of another mistake, is left out.
+another value, an activation has another slope, what is read hands nothing back, a parameter is told of one step only,
+or what another one is told. What gives the gradients of the equations on a small case, or those of another mistake, is
+left out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, product
 
 import numpy as np
 
@@ -39,6 +40,7 @@ BOUNDS = (0.1, 0.25, 0.5, 1, 2, 5, 10)
 TRUNCATED = range(1, 11)
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 TAPE = "backward(tape)"
+FOUND = "found = {kind: weight.gradient for kind, weight in p.arrays.items()}"
 
 
 @lru_cache(maxsize=64)
@@ -98,6 +100,7 @@ def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
             yield equations, change
     yield from (("scan", change) for change in in_time())
     yield from (("gradients", change) for change in told())
+    yield from (("parameter_gradients", change) for change in exchanged())
 
 
 def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[str, str]]) -> Iterator[Change]:
@@ -202,21 +205,38 @@ def in_time() -> Iterator[Change]:
 def told() -> Iterator[Change]:
     """A parameter whose gradient is that of one step alone, or taken with other states; it hears of the last first."""
     every = "for p, state in zip((p for directions in layers for p in directions), final):"
-    for kind in KINDS:
-        for said, kept in (("first", "each[-1:]"), ("last", "each[:1]")):
-            yield Change("step", f"the gradient of {kind} is that of the {said} step alone", TAPE, (
-                f"{TAPE}\n"
-                f"    {every}\n"
-                f"        for both in p.arrays['{kind}'].pairs.values():\n"
-                "            for each in both:\n"
-                f"                each[:] = {kept}"
-            ))  # fmt: skip
+    directions = {"": "", " in the forward direction": "[:1]", " in the reverse direction": "[1:]"}
+    steps = {
+        "is that of the first step alone": "each[-1:]", "is that of the last step alone": "each[:1]",
+        "lacks the first step": "[*each[:-1], *(0 * one for one in each[-1:])]",
+        "lacks the last step": "[*(0 * one for one in each[:1]), *each[1:]]",
+    }  # fmt: skip
+    for kind, (said, kept), (where, some) in product(KINDS, steps.items(), directions.items()):
+        yield Change("step", f"the gradient of {kind}{where} {said}", TAPE, (
+            f"{TAPE}\n"
+            f"    for p in (p for directions in layers for p in directions{some}):\n"
+            f"        for both in p.arrays['{kind}'].pairs.values():\n"
+            "            for each in both:\n"
+            f"                each[:] = {kept}"
+        ))  # fmt: skip
     yield Change("states", "the gradient of weight_hh is taken with the state after each step, not before it", TAPE, (
         f"{TAPE}\n"
         f"    {every}\n"
         "        for _, states in p.arrays['weight_hh'].pairs.values():\n"
         "            states[:] = [state[0].value, *states[:-1]]"
     ))  # fmt: skip
+
+
+def exchanged() -> Iterator[Change]:
+    """A parameter that gets the gradient of the other one of its kind, where that has its shape."""
+    for kind in KINDS:
+        other = kind.replace("_ih", "_hh") if "_ih" in kind else kind.replace("_hh", "_ih")
+        alike = f"'{other}' in found and found['{other}'].shape == found['{kind}'].shape"
+        yield Change("other", f"the gradient of {kind} is that of {other}", FOUND, (
+            f"{FOUND}\n"
+            f"    if {alike}:\n"
+            f"        found['{kind}'] = found['{other}']"
+        ))  # fmt: skip
 
 
 def value_of(node: ast.expr) -> str | None:

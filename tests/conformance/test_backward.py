@@ -18,6 +18,7 @@ TITLES = {
     "no gradient goes back to c in the result (LSTM)",
     "what goes from one step back to the one before is cut off at 1 each way (LSTM)",
     "the gradient of weight_hh is taken with the state after each step, not before it (LSTM)",
+    "the gradient of weight_hh in the forward direction lacks the first step (LSTM)",
 }
 
 
@@ -46,6 +47,22 @@ def test_it_is_named_where_nobody_has_written_it_down(title):
     (fault,) = (fault for fault in backward(cell_of("LSTM")).values() if fault.title == title)
     report = check(FaultyTarget(fault, cells=("LSTM",)), properties=["gradients.back_propagation"])
     assert report.diagnosis[0].exact and report.diagnosis[0].title == title
+
+
+def test_a_parameter_that_gets_the_gradient_of_another_one_is_named():
+    class Same:
+        """Both biases get the gradient of bias_ih, which is right where no gate stands before bias_hh."""
+
+        capabilities = Capabilities(cells=("GRU",), bidirectional=True, max_layers=None, gradients=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            return found | {name: found[name.replace("_hh", "_ih")] for name in found if name.startswith("bias_hh")}
+
+    report = check(Same, properties=["gradients.back_propagation"])
+    assert [finding.title for finding in report.diagnosis] == ["the gradient of bias_hh is that of bias_ih (GRU)"]
 
 
 def test_it_is_named_in_code_that_is_not_the_reference():

@@ -348,6 +348,14 @@ def test_a_clip_that_shuts_no_gate_is_named(bound):
     assert found.title == f"the activation of i, f and o is sigmoid of what is clipped at {bound} (LSTM)"
 
 
+def test_what_loses_digits_in_a_difference_is_named():
+    """2 sigmoid(z) - 1 is tanh(z / 2), with no more digits than 1 has: all of its numbers are on the reference's balls."""
+    target = lstm(tanh=lambda z: 2 * sigmoid(z) - 1, hidden=np.tanh)
+    (found,) = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
+    assert found.exact and found.title == "the activation of gate g is tanh(0.5 z) (LSTM)"
+    assert "2 * sigmoid(1.0 * z) - 1" in found.patch or "2 * sigmoid(z) - 1" in found.patch
+
+
 def test_gates_that_are_not_held_have_no_sentence():
     target = lstm(lambda z: 0.99 * sigmoid(np.clip(z, -8, 8)))
     found = check(target, properties=["equivalence.steps"], in_process=True).diagnosis

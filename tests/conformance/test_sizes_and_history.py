@@ -109,6 +109,16 @@ def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
     ]
 
 
+def test_the_order_in_which_rows_end_is_not_taken_for_their_number():
+    def taken_for_sorted(case):
+        ends = case.row_lengths
+        ordered = (np.diff(ends) <= 0).all() or not len(ends)
+        return not ordered and ends[0] == ends.max() and ends[-1] == ends.min()
+
+    said = sentences(planted(where(taken_for_sorted, without_last_column)), "equivalence.steps", "equivalence.sizes")
+    assert not [title for _, title in said if " N " in title]
+
+
 @pytest.mark.parametrize(
     ("wrong", "right", "words"),
     [

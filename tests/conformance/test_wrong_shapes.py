@@ -1,0 +1,65 @@
+"""Which shape a result has that must have another one is said in symbols."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+
+
+def shown(change, **claims):
+    """The reference, which shows its results otherwise."""
+
+    def target(case):
+        return change(case, *reference.forward(case))
+
+    target.capabilities = Capabilities(**claims)
+    return target
+
+
+def cut(case, output, states):
+    """As many steps as the longest row has, where lengths are given."""
+    steps = None if case.lengths is None else max(case.lengths, default=0)
+    return (output[:, :steps] if case.config.batch_first else output[:steps]), states
+
+
+WRONG = {
+    "the initial state, too": (
+        shown(lambda case, output, h_n: (np.concatenate([case.h_0[-1:], output]), h_n)),
+        "output has shape (T + 1, N, H), must be (T, N, H)",
+    ),
+    "all steps as rows": (
+        shown(lambda case, output, h_n: (output.reshape(-1, output.shape[-1]), h_n)),
+        "output has shape (T*N, H), must be (T, N, H)",
+    ),
+    "the last layer alone": (
+        shown(lambda case, output, h_n: (output, h_n[-1:]), bidirectional=True, max_layers=None),
+        "h_n has shape (1, N, H), must be (L*D, N, H)",
+    ),
+    "all gates": (
+        shown(lambda case, output, states: (np.concatenate([output] * 4, -1), states), cells=("LSTM",)),
+        "output has shape (T, N, 4H), must be (T, N, H)",
+    ),
+    "up to the longest row": (shown(cut, lengths=True), "output has shape (max(lengths), N, H), must be (T, N, H)"),
+    "up to the longest row, batch-first": (
+        shown(
+            lambda case, *results: cut(case, *results) if case.config.batch_first else results,
+            lengths=True, batch_first=True,
+        ),
+        "output has shape (N, max(lengths), H), must be (N, T, H)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "sentence"), WRONG.values(), ids=WRONG)
+def test_a_wrong_shape_is_said_in_symbols(target, sentence):
+    report = check(target, properties=["shapes.shapes", "equivalence.steps"], workers=1, in_process=True)
+    said = [finding for finding in report.diagnosis if finding.fault == "measured.shapes"]
+    (cell,) = target.capabilities.cells
+    assert [finding.title for finding in said] == [f"{cell}: {sentence}"]
+
+
+def test_what_no_symbols_fit_has_no_sentence():
+    target = shown(lambda case, output, h_n: (output[: len(output) // 2], h_n))
+    report = check(target, properties=["shapes.shapes"], workers=1, in_process=True)
+    assert not [finding for finding in report.diagnosis if finding.fault == "measured.shapes"]
