@@ -272,7 +272,7 @@ class Search:
 
     @np.errstate(all="ignore")
     def reach(self, faults: Faults, answered: Answered) -> Arrays:
-        """The radii of results that these mistakes give on balls: a difference of two numbers loses more than last bits.
+        """The radii of what these mistakes give on balls: a difference of two numbers loses more than last bits.
 
         Empty where something on the way does not compute on balls.
         """

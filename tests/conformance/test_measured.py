@@ -349,7 +349,7 @@ def test_a_clip_that_shuts_no_gate_is_named(bound):
 
 
 def test_what_loses_digits_in_a_difference_is_named():
-    """2 sigmoid(z) - 1 is tanh(z / 2), with no more digits than 1 has: all of its numbers are on the reference's balls."""
+    """2 sigmoid(z) - 1 is tanh(z / 2), with no more digits than 1 has: as many as its equations have on balls."""
     target = lstm(tanh=lambda z: 2 * sigmoid(z) - 1, hidden=np.tanh)
     (found,) = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
     assert found.exact and found.title == "the activation of gate g is tanh(0.5 z) (LSTM)"
