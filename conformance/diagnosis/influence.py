@@ -66,6 +66,8 @@ MORE: Ladder = {
 LAST: Ladder = {
     "one step where h_0 and the biases are 0": ONE | {"h_0": 0},
     "one step with a projection": ONE | {"P": 2},
+    "two layers with a projection": ONE | {"L": 2, "P": 2},
+    "two directions with a projection": ONE | {"D": 2, "P": 2},
     "rows that end in another order": ONE | {"T": 3, "N": 3, "H": 2, "ends": (2, 1, 3)},
     "rows that end in another order, in two directions": ONE | {"T": 3, "N": 3, "H": 2, "D": 2, "ends": (2, 1, 3)},
     "19 steps of two directions": ONE | {"T": 19, "H": 2, "D": 2},

@@ -199,6 +199,12 @@ def by_the_permutation(case, result):
     return Result(result.output, result.h_n[:, order][:, order], result.c_n)
 
 
+def lowest_projection(case):
+    """A case whose layers are all projected by the weights of the lowest one."""
+    lowest = case.parameters.get("weight_hr_l0")
+    return case.map(lambda name, array: lowest if name.startswith("weight_hr") else array)
+
+
 ENDS = "with rows that end in another order (T = 3, N = 3, I = 2, H = 2, L = 1)"
 LATER = {
     "the weights of two gates": (
@@ -212,6 +218,11 @@ LATER = {
         planted(arrays(reshaped), cells=("LSTM",), projections=True),
         "weight_hr in column 1 of the same unit is not read; output[0, 0, 1] reads weight_hr_l0[0, 1], one of 4 such "
         "pairs, with one step with a projection (T = 1, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "the projection of another layer": (
+        "LSTM",
+        planted(lowest_projection, cells=("LSTM",), projections=True, max_layers=None),
+        "weight_hr of layer 1 is not read, with two layers with a projection (T = 1, N = 1, I = 2, H = 3, L = 2)",
     ),
     "c_0 is not sorted": (
         "LSTM",
