@@ -32,7 +32,7 @@ from .history import history
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered, Arrays
-from .scale import scale
+from .scale import scale, vanishing
 from .shapes import shapes
 from .sizes import sizes
 from .work import Deadline, Work
@@ -44,6 +44,7 @@ Experiments = tuple[tuple[str, Callable[[Bench], list[str]]], ...]
 EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=ONE_STEP)),
     ("precision", precision),
+    ("vanishing", vanishing),
     ("curve", curves),
     ("influence", partial(influence, ladder=MORE)),
     ("influence", partial(influence, ladder=LAST)),

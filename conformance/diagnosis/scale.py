@@ -1,11 +1,13 @@
-"""Whether gradients are proportional to the cotangents: asked with the same ones, by powers of two larger and smaller.
+"""What becomes of numbers that are small or large: a call is asked again with some that are so many times as large.
 
-Such a factor changes no digit. So where it does, gradients are clipped, or kept in a format that is too narrow.
+Gradients are proportional to the cotangents, and a power of two changes no digit: where it does, gradients are clipped,
+or kept in a format that is too narrow. And where small results are zero, something takes them for nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -20,8 +22,37 @@ from .influence import built
 SMALLER, LARGER = (2.0**-8, 2.0**-16, 2.0**-24), (2.0**8, 2.0**16, 2.0**24)
 ENOUGH = 2.0**-6  # of a number: rounding is far below it in every dtype
 SEVERAL = {"T": 3, "N": 2, "I": 3, "H": 3, "L": 1}
+ONE = SEVERAL | {"T": 1}
+
+HALVINGS = range(48)  # of what goes in
+FEW = 3  # numbers, at least
 
 Gradients = Mapping[str, np.ndarray]
+
+
+@np.errstate(all="ignore")
+def vanishing(bench: Bench) -> list[str]:
+    """Up to which size results are zero that must not be, if larger ones are right; else nothing. Raises NotRun."""
+    case = built(bench, ONE | {"D": 1}) or built(bench, ONE | {"D": 2})
+    if case is None:
+        return []
+    lost, kept = np.zeros(0), np.zeros(0)
+    for halvings in HALVINGS:
+        small = case.map(partial(smaller, times=2.0**-halvings))
+        given, (right, room) = bench.ask(small), bench.ball(small)
+        wrong, gone = abs(given - right) > room, given == 0
+        if (wrong & ~gone).any():
+            return []
+        lost, kept = np.append(lost, abs(right[wrong])), np.append(kept, abs(right[~gone]))
+    if lost.size < FEW or kept.size < FEW or lost.max() >= kept.min():
+        return []
+    return [f"results of up to {lost.max():.2g} are zero, none of {kept.min():.2g} or more"]
+
+
+def smaller(name: str, array: np.ndarray, times: float) -> np.ndarray:
+    """What goes in, smaller, and no biases."""
+    factor = 0.0 if name.startswith("bias") else times if name in ("x", "h_0", "c_0") else 1.0
+    return (factor * array).astype(array.dtype)
 
 
 @np.errstate(all="ignore")

@@ -1,5 +1,6 @@
 """What experiments show is said in a sentence: every kind on a planted mistake, and nothing about what is right."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -390,6 +391,19 @@ def test_curves_of_gates(mistake):
     target, sentence = GATES[mistake]
     kinds, (found,) = said(target, "LSTM")
     assert kinds == {"curve"} and found.startswith(sentence)
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
+def test_small_results_that_are_zero(cell):
+    told = lambda _, result: result.map(lambda _, a: np.where(abs(a) < 1e-6, 0, a))  # noqa: E731
+    kinds, (found,) = said(planted(told=told, cells=(cell,)), cell)
+    lost, kept = re.fullmatch("results of up to (.*) are zero, none of (.*) or more", found).groups()
+    assert kinds == {"vanishing"} and 2.5e-7 < float(lost) < 1e-6 < float(kept) < 4e-6
+
+
+def test_a_unit_that_is_zero_is_not_taken_for_a_small_one():
+    dead = planted(told=lambda _, result: result.map(lambda _, a: np.where(np.arange(a.shape[-1]) == 1, 0, a)))
+    assert said(dead)[0] == {"influence"}
 
 
 def test_what_scales_a_term_is_not_taken_for_an_activation():
