@@ -28,6 +28,7 @@ from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
 from .asking import Bench
+from .dropout import drops
 from .faulty import FaultyTarget, RoundingTarget
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
 from .measured import Failures, Sentences, findings_of, measured, wrong_dtypes
@@ -100,7 +101,9 @@ def diagnose(
         sentences |= shows
         in_vain = led_on(in_vain, leads, explained)
         silent_yet = [cell for cell in untold(unexplained, sentences) if not leads.get(cell)]
-        conditions = failures.shapes(silent_yet) | failures.conditions(silent_yet)
+        conditions = failures.dropout(silent_yet)
+        silent_yet = untold(silent_yet, conditions)
+        conditions |= failures.shapes(silent_yet) | failures.conditions(silent_yet)
         sentences |= failures.sizes(silent_yet)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
@@ -216,7 +219,7 @@ def by_properties(
         faulty = open_target(FaultyTarget(fault))
         work.spend(JUDGING * len(own))
         alike = all(same_failure(its, failure_on(prop, faulty, case)) for (prop, case), its in zip(own, failures))
-        if alike and (fault.stateful or fits(fault, target, answered)):
+        if alike and (fault.stateful or fits(fault, target, answered, cells_of(failed))):
             found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
     if found:
         prop = own[0][0]
@@ -232,12 +235,17 @@ def fails_so(prop: Property, faulty: Target, cases: Sequence[Case], its: Sequenc
     return all(one is other is None or same_failure(one, other) for one, other in zip(its, others))
 
 
-def fits(fault: Fault, target: Target, answered: Sequence[Answered]) -> bool:
-    """Whether a mistake is wrong on its own in the probes in which a target is, and right where that always is."""
+def fits(fault: Fault, target: Target, answered: Sequence[Answered], cells: Collection[Cell]) -> bool:
+    """Whether a mistake is wrong on its own in the probes in which a target is, and right where that always is.
+
+    And what is wrong with dropout, if that can be seen, must be the same.
+    """
     faulty, its = (Subject(one, anew=True) for one in (open_target(FaultyTarget(fault)), target))
     if any(always_right(faulty, a) for a in smallest(a for a in answered if not a.right)):
         return False
-    return not any(a.right and not right_anew(faulty, a) and always_right(its, a) for a in answered)
+    if any(a.right and not right_anew(faulty, a) and always_right(its, a) for a in answered):
+        return False
+    return all(drops(faulty, cell) == drops(its, cell) for cell in cells)
 
 
 def always_right(subject: Subject, answered: Answered) -> bool:

@@ -27,6 +27,7 @@ from .backward import backward
 from .conditions import conditions, wrong_call
 from .curves import curves
 from .digits import few_digits
+from .dropout import dropout
 from .earlier import Earlier, of_cell
 from .history import history
 from .influence import LAST, MORE, ONE_STEP, independent, influence
@@ -90,11 +91,11 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
 
 
 class Failures:
-    """What the failures of some cells show: what of earlier calls an answer depends on, shapes, conditions, and sizes.
+    """What the failures of some cells show: earlier calls, shapes, dropout, conditions, and sizes.
 
     judged    the ids of properties that compare a call with what is right
     answered  probes: what is said holds for all of its cell that are wrong
-    calls     how many, for each cell, and for each of the four
+    calls     how many, for each cell, and for each of these
     """
 
     def __init__(
@@ -116,6 +117,10 @@ class Failures:
     def shapes(self, cells: Sequence[Cell]) -> Sentences:
         """Which shapes are wrong, cell by cell."""
         return self.told("shapes", cells, shapes)
+
+    def dropout(self, cells: Sequence[Cell]) -> Sentences:
+        """What is wrong with dropout, cell by cell."""
+        return self.told("dropout", cells, lambda bench, _: dropout(bench))
 
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""

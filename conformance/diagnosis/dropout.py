@@ -1,0 +1,90 @@
+"""What dropout does between two layers of which the upper one hands on what it reads: each factor is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+
+from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.masks import passes, see_through
+from conformance.judging.subject import Subject
+from conformance.judging.words import show
+from reference_rnn import Case, Cell, Config
+
+from .asking import Bench
+from .influence import generic
+from .work import Work
+
+P = 0.25  # of which 1 / (1 - p), 1 / p, 1 - p and p are all different
+SIZES = {"steps": 7, "batch": 5, "input_size": 3, "hidden_size": 6}
+NEAR = 2.0**-4  # to a factor; rounding is far below it
+SIGMAS = 7  # of how often numbers are kept: farther off is no chance
+FACTORS = {"1 / p": 1 / P, "1": 1.0, "1 - p": 1 - P, "p": P}
+CALLS = 8
+AXES = {"steps": 0, "rows": 1, "units": 2}
+
+
+@np.errstate(all="ignore")
+def dropout(bench: Bench) -> list[str]:
+    """What is wrong with dropout, if it can be seen; else nothing. Raises Failure, NotApplicable and NotRun."""
+    claims = bench.subject.capabilities
+    if not (claims.dropout and passes(bench.cell) and "output" in claims.outputs and bench.allowed.max_layers > 1):
+        return []
+    for two in (True, False):
+        T, N, I, H = (bench.size(name, size) for name, size in SIZES.items())  # noqa: E741
+        case = generic(bench, Config(bench.cell, I, H, 2, two, dtype=bench.dtype), T, N)
+        if bench.subject.takes(case):
+            return list(said(bench, case))
+    return []
+
+
+def drops(subject: Subject, cell: Cell) -> list[str]:
+    """The same of a target, in its first dtype; nothing, too, where it cannot be asked."""
+    with suppress(Failure, NotApplicable, NotRun):
+        return dropout(Bench(subject, cell, subject.capabilities.dtypes[0], Work(CALLS)))
+    return []
+
+
+def said(bench: Bench, case: Case) -> Iterator[str]:
+    """What is wrong with dropout in networks of these sizes."""
+    found = factors(bench, case, P)
+    halves = dict(zip(("the forward", "the reverse"), np.split(found, 2, -1))) if case.config.bidirectional else {}
+    whole = [name for name, half in halves.items() if near(half, 1.0).all()]
+    if near(found, 1.0).all():
+        yield "in training nothing is dropped between layers"
+    elif whole:
+        yield f"in training nothing of {whole[0]} direction is dropped between layers"
+    else:
+        yield from of_factors(found)
+    if bench.subject.capabilities.dropout is True and near(factors(bench, case, 1.0), 1.0).all():
+        yield "with p = 1 nothing is dropped between layers"
+
+
+def of_factors(found: np.ndarray) -> Iterator[str]:
+    """What is wrong with the factors, of which some are zero: how large the others are, which, and how many."""
+    kept = abs(found) > NEAR
+    for words, factor in FACTORS.items():
+        if kept.any() and near(found[kept], factor).all():
+            right = f"by {factor:.4g}, must be by {1 / (1 - P):.4g}"
+            yield f"what dropout keeps is multiplied by {words}, must be by 1 / (1 - p): with p = {P} {right}"
+    alike = [name for name, axis in AXES.items() if found.shape[axis] > 1 and (kept == kept.take([0], axis)).all()]
+    if alike and not kept.all() and kept.any():
+        yield f"dropout has one mask for all {' and '.join(alike)}"
+    often, chance = kept.mean(), SIGMAS * np.sqrt(P * (1 - P) / kept.size)
+    if not alike and abs(often - P) < chance < abs(often - (1 - P)):
+        yield f"dropout keeps with probability p, must drop with it: {show(often)} of all numbers with p = {P}"
+
+
+def factors(bench: Bench, case: Case, p: float) -> np.ndarray:
+    """The factor of each number between two layers, (T, N, D*H)."""
+    shown, value = see_through(case, 1, p, case.num_steps, case.num_rows)
+    bench.restart()
+    bench.count_a_call()
+    return bench.subject(shown).result.output / value - 1
+
+
+def near(array: np.ndarray, factor: float) -> np.ndarray:
+    """Which numbers are a factor, but for rounding."""
+    return abs(array - factor) < NEAR * factor

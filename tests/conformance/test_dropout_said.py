@@ -1,0 +1,98 @@
+"""What dropout does wrong between layers is said, and nothing of what it may do."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters.reference import as_case
+from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.dropout import dropout
+from conformance.diagnosis.work import Work
+from conformance.harness.load import open_target
+from conformance.judging.subject import Subject
+from reference_rnn import cell_of, forward
+
+
+def with_masks(mask, kept_at_one=False, **claims):
+    """The reference with masks of one's own: ``mask(uniform numbers (T, N, D*H), p)`` gives the factors.
+
+    kept_at_one  whether p = 1 is taken for no dropout
+    """
+    generator = np.random.default_rng(0)
+
+    def target(case):
+        case = as_case(case)
+        c, masks = case.config, None
+        if c.dropout == 1 and kept_at_one:
+            case = case.replace(training=False)
+        if case.training and 0 < c.dropout < 1:
+            shape = (case.num_steps, case.num_rows, c.num_directions * c.hidden_size)
+            masks = [mask(generator.uniform(size=shape), c.dropout) for _ in range(c.num_layers - 1)]
+        output, *final = (np.asarray(a, c.numpy_dtype) for _, a in forward(case, masks=masks).items())
+        return output, final[0] if len(final) == 1 else tuple(final)
+
+    target.capabilities = Capabilities(dropout=True, max_layers=None, bidirectional=True, **claims)
+    return target
+
+
+def right(drawn, p):
+    """Zero with probability p, else 1 / (1 - p)."""
+    return np.where(drawn >= p, 1 / (1 - p), 0.0)
+
+
+def reverse_kept(drawn, p):
+    """Only the forward half is dropped."""
+    return np.where(np.arange(drawn.shape[-1]) < drawn.shape[-1] // 2, right(drawn, p), 1.0)
+
+
+WRONG = {
+    "nothing": (lambda drawn, p: 0 * drawn + 1, "in training nothing is dropped between layers"),
+    "one half": (reverse_kept, "in training nothing of the reverse direction is dropped between layers"),
+    "divided by p": (
+        lambda drawn, p: np.where(drawn >= p, 1 / p, 0.0),
+        "what dropout keeps is multiplied by 1 / p, must be by 1 / (1 - p): with p = 0.25 by 4, must be by 1.333",
+    ),
+    "not divided": (
+        lambda drawn, p: np.where(drawn >= p, 1.0, 0.0),
+        "what dropout keeps is multiplied by 1, must be by 1 / (1 - p): with p = 0.25 by 1, must be by 1.333",
+    ),
+    "one mask": (lambda drawn, p: right(drawn[:, :1], p) + 0 * drawn, "dropout has one mask for all rows"),
+    "one mask for two": (
+        lambda drawn, p: right(drawn[:1, :1], p) + 0 * drawn, "dropout has one mask for all steps and rows"
+    ),
+    "the wrong way round": (
+        lambda drawn, p: np.where(drawn < p, 1 / (1 - p), 0.0),
+        "dropout keeps with probability p, must drop with it: ",
+    ),
+}  # fmt: skip
+
+
+def said(target, cell="RNN_TANH"):
+    """What the experiment says of a target."""
+    bench = Bench(Subject(open_target(target, in_process=True)), cell_of(cell), "float32", Work(100))
+    return dropout(bench)
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
+@pytest.mark.parametrize(("mask", "sentence"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_with_dropout_is_said(mask, sentence, cell):
+    (found,) = said(with_masks(mask, cells=(cell,)), cell)
+    assert found.startswith(sentence)
+
+
+def test_with_p_of_one_all_is_dropped():
+    assert said(with_masks(right, kept_at_one=True)) == ["with p = 1 nothing is dropped between layers"]
+    assert said(with_masks(right)) == []
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])
+def test_nothing_is_said_of_dropout_that_is_right(cell):
+    assert said(with_masks(right, cells=(cell,)), cell) == []
+    assert said("reference", cell) == []
+
+
+def test_it_is_in_the_report():
+    report = check(with_masks(reverse_kept), properties=["dropout.mask"], workers=1, in_process=True)
+    (finding,) = report.diagnosis
+    assert finding.fault == "measured.dropout"
+    assert finding.title == "RNN_TANH: in training nothing of the reverse direction is dropped between layers"
