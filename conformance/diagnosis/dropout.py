@@ -1,4 +1,7 @@
-"""What dropout does between two layers of which the upper one hands on what it reads: each factor is seen."""
+"""What dropout does between two layers of which the upper one hands on what it reads: each factor is seen.
+
+So is that by which a gradient goes back, where the lower layer does so, too.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ from contextlib import suppress
 
 import numpy as np
 
+from conformance.judging.gradients import gradient_run
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
-from conformance.judging.masks import passes, see_through
+from conformance.judging.masks import handing_on, passes, see_through
 from conformance.judging.subject import Subject
 from conformance.judging.words import show
 from reference_rnn import Case, Cell, Config
 
 from .asking import Bench
+from .earlier import given
 from .influence import generic
 from .work import Work
 
@@ -23,6 +28,8 @@ NEAR = 2.0**-4  # to a factor; rounding is far below it
 SIGMAS = 7  # of how often numbers are kept: farther off is no chance
 FACTORS = {"1 / p": 1 / P, "1": 1.0, "1 - p": 1 - P, "p": P}
 CALLS = 8
+SMALL = 2.0**-8  # so that tanh is all but the identity
+INPUTS = ("x", "h_0", "c_0")
 AXES = {"steps": 0, "rows": 1, "units": 2}
 
 
@@ -32,12 +39,10 @@ def dropout(bench: Bench) -> list[str]:
     claims = bench.subject.capabilities
     if not (claims.dropout and passes(bench.cell) and "output" in claims.outputs and bench.allowed.max_layers > 1):
         return []
-    for two in (True, False):
-        T, N, I, H = (bench.size(name, size) for name, size in SIZES.items())  # noqa: E741
-        case = generic(bench, Config(bench.cell, I, H, 2, two, dtype=bench.dtype), T, N)
-        if bench.subject.takes(case):
-            return list(said(bench, case))
-    return []
+    T, N, I, H = (bench.size(name, size) for name, size in SIZES.items())  # noqa: E741
+    cases = [generic(bench, Config(bench.cell, I, H, 2, two, dtype=bench.dtype), T, N) for two in (True, False)]
+    taken = [case for case in cases if bench.subject.takes(case)]
+    return (list(said(bench, taken[0])) or list(said_of_gradients(bench, taken[-1]))) if taken else []
 
 
 def drops(subject: Subject, cell: Cell) -> list[str]:
@@ -62,13 +67,20 @@ def said(bench: Bench, case: Case) -> Iterator[str]:
         yield "with p = 1 nothing is dropped between layers"
 
 
+def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
+    """What is wrong with how gradients go back through dropout."""
+    if bench.subject.capabilities.gradients and not case.config.bidirectional:
+        found = factors_back(bench, case)
+        if near(found, found.flat[0]).all() and abs(found.flat[0]) > NEAR:
+            yield "in training gradients go back as if nothing were dropped between layers"
+        else:
+            yield from of_kept(found, "gradients of what dropout keeps are")
+
+
 def of_factors(found: np.ndarray) -> Iterator[str]:
     """What is wrong with the factors, of which some are zero: how large the others are, which, and how many."""
+    yield from of_kept(found, "what dropout keeps is")
     kept = abs(found) > NEAR
-    for words, factor in FACTORS.items():
-        if kept.any() and near(found[kept], factor).all():
-            right = f"by {factor:.4g}, must be by {1 / (1 - P):.4g}"
-            yield f"what dropout keeps is multiplied by {words}, must be by 1 / (1 - p): with p = {P} {right}"
     alike = [name for name, axis in AXES.items() if found.shape[axis] > 1 and (kept == kept.take([0], axis)).all()]
     if alike and not kept.all() and kept.any():
         yield f"dropout has one mask for all {' and '.join(alike)}"
@@ -77,12 +89,37 @@ def of_factors(found: np.ndarray) -> Iterator[str]:
         yield f"dropout keeps with probability p, must drop with it: {show(often)} of all numbers with p = {P}"
 
 
+def of_kept(found: np.ndarray, what: str) -> Iterator[str]:
+    """That what is not zero is multiplied by another factor than it must be, if that is known."""
+    kept = found[abs(found) > NEAR]
+    for words, factor in FACTORS.items():
+        if kept.size and near(kept, factor).all():
+            right = f"by {factor:.4g}, must be by {1 / (1 - P):.4g}"
+            yield f"{what} multiplied by {words}, must be by 1 / (1 - p): with p = {P} {right}"
+
+
 def factors(bench: Bench, case: Case, p: float) -> np.ndarray:
     """The factor of each number between two layers, (T, N, D*H)."""
     shown, value = see_through(case, 1, p, case.num_steps, case.num_rows)
     bench.restart()
     bench.count_a_call()
     return bench.subject(shown).result.output / value - 1
+
+
+def factors_back(bench: Bench, case: Case) -> np.ndarray:
+    """The factor by which the gradient of each number goes back between two layers, (T, N, D*H) or narrower."""
+    c = case.config
+    shown = handing_on(case, range(c.num_layers)).replace(dropout=P, training=True)
+    small = shown.map(
+        lambda name, array: (array * (SMALL if name == "x" else 0)).astype(array.dtype) if name in INPUTS else array
+    )
+    d = {
+        name: array if array is None else np.full_like(array, name == "d_output")
+        for name, array in given(bench.subject, small).items()
+    }
+    bench.restart()
+    bench.count_a_call()
+    return gradient_run(bench.subject, small, d).result.arrays["x"][..., : min(c.input_size, c.hidden_size)]
 
 
 def near(array: np.ndarray, factor: float) -> np.ndarray:

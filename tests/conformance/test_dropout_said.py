@@ -10,7 +10,7 @@ from conformance.diagnosis.dropout import dropout
 from conformance.diagnosis.work import Work
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
-from reference_rnn import cell_of, forward
+from reference_rnn import cell_of, forward, gradients
 
 
 def with_masks(mask, kept_at_one=False, **claims):
@@ -89,6 +89,36 @@ def test_with_p_of_one_all_is_dropped():
 def test_nothing_is_said_of_dropout_that_is_right(cell):
     assert said(with_masks(right, cells=(cell,)), cell) == []
     assert said("reference", cell) == []
+
+
+BACK = {
+    "as in evaluation": (lambda kept, p: 0 * kept + 1, "in training gradients go back as if nothing were dropped"),
+    "not divided": (
+        lambda kept, p: 1.0 * kept, "gradients of what dropout keeps are multiplied by 1, must be by 1 / (1 - p)"
+    ),
+    "right": (lambda kept, p: kept / (1 - p), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])
+@pytest.mark.parametrize(("back", "sentence"), BACK.values(), ids=BACK)
+def test_how_gradients_go_back_through_dropout_is_said(back, sentence, cell):
+    class Through:
+        """The reference, whose gradients have masks of their own."""
+
+        capabilities = Capabilities(cells=(cell,), dropout=True, max_layers=None, gradients=True)
+        forward = staticmethod(with_masks(right, cells=(cell,)))
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            case, p = as_case(case), case.config.dropout
+            shape = (case.num_steps, case.num_rows, case.config.hidden_size)
+            kept = np.random.default_rng(0).uniform(size=shape) >= p
+            found = gradients(case, d_output, d_h_n, d_c_n, masks=[back(kept, p)])
+            return {name: np.asarray(array, case.config.numpy_dtype) for name, array in found.items()}
+
+    found = said(Through, cell)
+    assert (not found) if sentence is None else (len(found) == 1 and found[0].startswith(sentence))
 
 
 def test_it_is_in_the_report():
