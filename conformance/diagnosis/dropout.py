@@ -26,8 +26,9 @@ P = 0.25  # of which 1 / (1 - p), 1 / p, 1 - p and p are all different
 SIZES = {"steps": 7, "batch": 5, "input_size": 3, "hidden_size": 6}
 NEAR = 2.0**-4  # to a factor; rounding is far below it
 SIGMAS = 7  # of how often numbers are kept: farther off is no chance
+ENOUGH = 60  # numbers that are all kept, or all like another one, which is no chance either
 FACTORS = {"1 / p": 1 / P, "1": 1.0, "1 - p": 1 - P, "p": P}
-CALLS = 8
+CALLS = 8  # of one target
 SMALL = 2.0**-8  # so that tanh is all but the identity
 INPUTS = ("x", "h_0", "c_0")
 AXES = {"steps": 0, "rows": 1, "units": 2}
@@ -71,7 +72,7 @@ def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
     """What is wrong with how gradients go back through dropout."""
     if bench.subject.capabilities.gradients and not case.config.bidirectional:
         found = factors_back(bench, case)
-        if near(found, found.flat[0]).all() and abs(found.flat[0]) > NEAR:
+        if found.size >= ENOUGH and any(near(found, factor).all() for factor in (1.0, 1 / (1 - P))):
             yield "in training gradients go back as if nothing were dropped between layers"
         else:
             yield from of_kept(found, "gradients of what dropout keeps are")
@@ -81,7 +82,8 @@ def of_factors(found: np.ndarray) -> Iterator[str]:
     """What is wrong with the factors, of which some are zero: how large the others are, which, and how many."""
     yield from of_kept(found, "what dropout keeps is")
     kept = abs(found) > NEAR
-    alike = [name for name, axis in AXES.items() if found.shape[axis] > 1 and (kept == kept.take([0], axis)).all()]
+    compared = {name: kept.size - kept.size // kept.shape[axis] for name, axis in AXES.items()}
+    alike = [name for name in AXES if compared[name] >= ENOUGH and (kept == kept.take([0], AXES[name])).all()]
     if alike and not kept.all() and kept.any():
         yield f"dropout has one mask for all {' and '.join(alike)}"
     often, chance = kept.mean(), SIGMAS * np.sqrt(P * (1 - P) / kept.size)
