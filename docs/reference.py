@@ -49,8 +49,10 @@ def walked(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tup
     if not isinstance(command, click.Group):
         yield words, command
         return
-    for name, inner in command.commands.items():
-        yield from walked(inner, (*words, name))
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        if inner := command.get_command(context, name):
+            yield from walked(inner, (*words, name))
 
 
 def trial_options() -> str:

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from importlib import import_module
 
 import click
 
@@ -17,38 +18,31 @@ from conformance.trial.interrupts import SIGNALS, Interrupted
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
 
-from .cell import cell
-from .check import check
-from .compare import compare
-from .corpus import corpus
-from .faults import faults
-from .hunt import hunt
-from .matrix import matrix
-from .new import new
-from .properties import properties
-from .protocol import protocol
-from .replay import replay
-from .reproduce import reproduce
-from .shapes import shapes
-from .trace import trace
-from .vectors import vectors
+NAMES = (
+    "check", "trace", "replay", "reproduce", "new", "shapes", "cell", "properties", "protocol", "matrix", "compare",
+    "vectors", "faults", "hunt", "corpus",
+)  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands, each of a module of its name, which is imported when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context | None) -> list[str]:
+        """Their names, those that most people need first."""
+        return list(NAMES)
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        """The command of a name; None if there is none."""
+        return getattr(import_module(f".{cmd_name}", __name__), cmd_name) if cmd_name in NAMES else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(kit_version())
 def cli() -> None:
     """Tells whether a recurrent network is right, and if not, what is wrong with it.
 
     Exit status: 0 conforms, 1 does not conform, 2 could not tell.
     """
-
-
-COMMANDS = (
-    check, trace, replay, reproduce, new, shapes, cell, properties, protocol, matrix, compare, vectors, faults,
-    hunt, corpus,
-)  # fmt: skip
-for command in COMMANDS:
-    cli.add_command(command)
 
 
 def main() -> None:
@@ -107,7 +101,7 @@ def with_choices(error: click.ClickException) -> str:
         return message
     command = context.command
     if isinstance(command, click.Group):
-        return f"{message}; commands are {', '.join(command.commands)}"
+        return f"{message}; commands are {', '.join(command.list_commands(context))}"
     if isinstance(error, click.NoSuchOption):
         options = [o for p in command.params if isinstance(p, click.Option) for o in p.opts if o.startswith("--")]
         return f"{message}; options of {command.name} are {', '.join(options)}"

@@ -1,5 +1,6 @@
 """Only what is new counts: against a stored report, and against another revision."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -425,7 +426,7 @@ def test_a_counterexample_of_an_old_name_is_replayed(target, monkeypatch, capsys
     conformance.check(target(NO_MEMORY), properties=["time.split"], diagnosis=False)
     (file,) = Path(".rnn-conformance").rglob("*.json")
     file.write_text(file.read_text().replace("time.split", "time.halves"))
-    monkeypatch.setattr(sys.modules["conformance.cli.replay"], "catalogue", renamed)
+    monkeypatch.setattr(importlib.import_module("conformance.cli.replay"), "catalogue", renamed)
     assert cli.main(["replay", str(file), "mine.py"], standalone_mode=False) == 1
     assert "time.halves is called time.split now" in capsys.readouterr().out
 

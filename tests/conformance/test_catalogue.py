@@ -1,5 +1,6 @@
 """The command faults: what it says about the catalogue, and its exit statuses."""
 
+import importlib
 import sys
 
 import pytest
@@ -63,7 +64,7 @@ def test_faults_are_found(run):
 
 def test_what_survives_is_said(run, monkeypatch):
     found = [Kill("gates-zrn-after", "equivalence.steps", 10, 0.5), Kill("gates-zrn-before", None, 9000, 60.0)]
-    monkeypatch.setattr(sys.modules["conformance.cli.faults"], "kills", lambda *_, **__: iter(found))
+    monkeypatch.setattr(importlib.import_module("conformance.cli.faults"), "kills", lambda *_, **__: iter(found))
     status, out, _ = run("gates-zrn-after", "gates-zrn-before", "--seed", "7")
     assert status == 1
     assert "SURVIVES" in out and "1 of 2 faults are found (quick, seed 7)" in out
