@@ -119,8 +119,8 @@ class Failures:
         return self.told("shapes", cells, shapes)
 
     def dropout(self, cells: Sequence[Cell]) -> Sentences:
-        """What is wrong with dropout, cell by cell."""
-        return self.told("dropout", cells, lambda bench, _: dropout(bench))
+        """What is wrong with dropout, cell by cell, where that is what a failure is about."""
+        return self.told("dropout", cells, lambda bench, found: dropout(bench) if in_training(found) else [])
 
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""
@@ -193,6 +193,11 @@ class Failures:
             return []
         self.subject.fresh = True
         return history(replace(bench, calls=Work(self.calls, self.deadline)))
+
+
+def in_training(found: Counterexample) -> bool:
+    """Whether a call of a failure drops something."""
+    return any(call.case.training and call.case.config.dropout for call in found.calls)
 
 
 def as_cell(found: Counterexample, cell: Cell) -> Counterexample | None:

@@ -300,19 +300,21 @@ class Dropping:
 
 
 @pytest.mark.parametrize(
-    "masks",
+    "masks, sentence",
     [
-        lambda drawn, p: (drawn >= p) / p,
-        lambda drawn, p: (drawn >= p) / (1 - p) ** 2,
-        lambda drawn, p: (drawn[:, np.arange(drawn.shape[1]) % 4] >= p) / (1 - p),
-        lambda drawn, p: (drawn[:, :, np.arange(drawn.shape[2]) % 5] >= p) / (1 - p),
-        lambda drawn, p: (drawn >= 0) * 1.0,
+        (lambda drawn, p: (drawn >= p) / p, "what dropout keeps is multiplied by 1 / p"),
+        (lambda drawn, p: (drawn >= p) / (1 - p) ** 2, None),
+        (lambda drawn, p: (drawn[:, np.arange(drawn.shape[1]) % 4] >= p) / (1 - p), None),
+        (lambda drawn, p: (drawn[:, :, np.arange(drawn.shape[2]) % 5] >= p) / (1 - p), None),
+        (lambda drawn, p: (drawn >= 0) * 1.0, "in training nothing is dropped"),
     ],
     ids=["scaled by 1 / p", "scaled twice", "every 4 steps", "every 5 rows", "ignored, but for p = 1"],
 )
-def test_what_fails_with_other_numbers_is_no_name(masks):
+def test_what_fails_with_other_numbers_is_no_name(masks, sentence):
     report = check(Dropping(masks), properties=["dropout.mask"])
-    assert report.verdict == "fails" and not report.diagnosis
+    assert report.verdict == "fails" and len(report.diagnosis) == (sentence is not None)
+    for finding in report.diagnosis:
+        assert finding.fault == "measured.dropout" and finding.title.startswith(f"RNN_TANH: {sentence}")
 
 
 @pytest.mark.parametrize(
