@@ -317,7 +317,7 @@ def test_lenient_targets_have_vectors_of_their_own(run, tmp_path):
         (["write", "made", "--size", "units=3"], "sizes has 'units', must be of input_size, hidden_size, num_layers"),
         (["write", "made", "--without", "gates"], "there is no feature 'gates'; there are lengths, empty"),
         (["write"], "Missing argument 'DIR'; usage: "),
-        (["read", "made"], "No such command 'read'; commands are write, check"),
+        (["read", "made"], "No such command 'read'; commands are check, write"),
         (["check", "absent", "right.py"], "there is no folder 'absent'"),
         (["check", ".", "right.py"], "'.' has no test vectors; rnn-conformance vectors write ."),
     ],
