@@ -245,7 +245,9 @@ def fits(fault: Fault, target: Target, answered: Sequence[Answered], cells: Coll
         return False
     if any(a.right and not right_anew(faulty, a) and always_right(its, a) for a in answered):
         return False
-    return all(drops(faulty, cell) == drops(its, cell) for cell in cells)
+    faulty = Subject(faulty.target, claims=its.capabilities, anew=True)
+    seen = ((drops(its, cell), drops(faulty, cell)) for cell in cells)
+    return all(None in pair or pair[0] == pair[1] for pair in seen)
 
 
 def always_right(subject: Subject, answered: Answered) -> bool:

@@ -11,10 +11,9 @@ from contextlib import suppress
 import numpy as np
 
 from conformance.judging.gradients import gradient_run
-from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.judgement import Failure, NotApplicable, NotRun, applicable
 from conformance.judging.masks import handing_on, passes, see_through
 from conformance.judging.subject import Subject
-from conformance.judging.words import show
 from reference_rnn import Case, Cell, Config
 
 from .asking import Bench
@@ -36,21 +35,22 @@ AXES = {"steps": 0, "rows": 1, "units": 2}
 
 @np.errstate(all="ignore")
 def dropout(bench: Bench) -> list[str]:
-    """What is wrong with dropout, if it can be seen; else nothing. Raises Failure, NotApplicable and NotRun."""
+    """What is wrong with dropout; nothing if it is right. Raises NotApplicable where it cannot be seen, and NotRun."""
     claims = bench.subject.capabilities
-    if not (claims.dropout and passes(bench.cell) and "output" in claims.outputs and bench.allowed.max_layers > 1):
-        return []
+    seen = claims.dropout and passes(bench.cell) and "output" in claims.outputs and bench.allowed.max_layers > 1
+    applicable(bool(seen))
     T, N, I, H = (bench.size(name, size) for name, size in SIZES.items())  # noqa: E741
     cases = [generic(bench, Config(bench.cell, I, H, 2, two, dtype=bench.dtype), T, N) for two in (True, False)]
     taken = [case for case in cases if bench.subject.takes(case)]
-    return (list(said(bench, taken[0])) or list(said_of_gradients(bench, taken[-1]))) if taken else []
+    applicable(bool(taken) and T * N * H >= ENOUGH)
+    return list(said(bench, taken[0])) or list(said_of_gradients(bench, taken[-1]))
 
 
-def drops(subject: Subject, cell: Cell) -> list[str]:
-    """The same of a target, in its first dtype; nothing, too, where it cannot be asked."""
+def drops(subject: Subject, cell: Cell) -> list[str] | None:
+    """The same of a target, in its first dtype; None where that cannot be seen."""
     with suppress(Failure, NotApplicable, NotRun):
         return dropout(Bench(subject, cell, subject.capabilities.dtypes[0], Work(CALLS)))
-    return []
+    return None
 
 
 def said(bench: Bench, case: Case) -> Iterator[str]:
@@ -70,9 +70,11 @@ def said(bench: Bench, case: Case) -> Iterator[str]:
 
 def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
     """What is wrong with how gradients go back through dropout."""
-    if bench.subject.capabilities.gradients and not case.config.bidirectional:
+    c = case.config
+    numbers = case.num_steps * case.num_rows * min(c.input_size, c.hidden_size)
+    if bench.subject.capabilities.gradients and not c.bidirectional and numbers >= ENOUGH:
         found = factors_back(bench, case)
-        if found.size >= ENOUGH and any(near(found, factor).all() for factor in (1.0, 1 / (1 - P))):
+        if any(near(found, factor).all() for factor in (1.0, 1 / (1 - P))):
             yield "in training gradients go back as if nothing were dropped between layers"
         else:
             yield from of_kept(found, "gradients of what dropout keeps are")
@@ -82,13 +84,15 @@ def of_factors(found: np.ndarray) -> Iterator[str]:
     """What is wrong with the factors, of which some are zero: how large the others are, which, and how many."""
     yield from of_kept(found, "what dropout keeps is")
     kept = abs(found) > NEAR
-    compared = {name: kept.size - kept.size // kept.shape[axis] for name, axis in AXES.items()}
-    alike = [name for name in AXES if compared[name] >= ENOUGH and (kept == kept.take([0], AXES[name])).all()]
-    if alike and not kept.all() and kept.any():
+    if kept.all() or not kept.any():
+        return
+    compared = {name: kept.size - kept.size // kept.shape[axis] for name, axis in AXES.items() if kept.shape[axis] > 1}
+    alike = [name for name in compared if (kept == kept.take([0], AXES[name])).all()]
+    if alike and all(compared[name] >= ENOUGH for name in alike):
         yield f"dropout has one mask for all {' and '.join(alike)}"
     often, chance = kept.mean(), SIGMAS * np.sqrt(P * (1 - P) / kept.size)
-    if not alike and abs(often - P) < chance < abs(often - (1 - P)):
-        yield f"dropout keeps with probability p, must drop with it: {show(often)} of all numbers with p = {P}"
+    if not alike and 2 * chance < 1 - 2 * P and abs(often - P) < chance:
+        yield f"dropout keeps with probability p, must drop with it: with p = {P} about as many are kept"
 
 
 def of_kept(found: np.ndarray, what: str) -> Iterator[str]:
@@ -105,7 +109,9 @@ def factors(bench: Bench, case: Case, p: float) -> np.ndarray:
     shown, value = see_through(case, 1, p, case.num_steps, case.num_rows)
     bench.restart()
     bench.count_a_call()
-    return bench.subject(shown).result.output / value - 1
+    found = bench.subject(shown).result.output / value - 1
+    applicable(bool(np.isfinite(found).all()))
+    return found
 
 
 def factors_back(bench: Bench, case: Case) -> np.ndarray:
@@ -121,7 +127,9 @@ def factors_back(bench: Bench, case: Case) -> np.ndarray:
     }
     bench.restart()
     bench.count_a_call()
-    return gradient_run(bench.subject, small, d).result.arrays["x"][..., : min(c.input_size, c.hidden_size)]
+    found = gradient_run(bench.subject, small, d).result.arrays["x"][..., : min(c.input_size, c.hidden_size)]
+    applicable(bool(np.isfinite(found).all()))
+    return found
 
 
 def near(array: np.ndarray, factor: float) -> np.ndarray:

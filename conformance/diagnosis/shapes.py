@@ -9,6 +9,7 @@ import numpy as np
 
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
+from conformance.judging.judgement import applicable
 from reference_rnn import Case, result_shapes
 from strategies.shrink import size_of
 
@@ -27,7 +28,7 @@ BESIDE = {" + 1": 1, " - 1": -1}
 def shapes(bench: Bench, found: Counterexample) -> list[str]:
     """Which shapes results have that must have others, where a counterexample is about that; else nothing.
 
-    Raises NotRun.
+    Raises NotApplicable where it cannot be asked, and NotRun.
     """
     number = found.compared[-1] if found.compared else len(found.calls) - 1
     call = found.calls[number]
@@ -57,6 +58,8 @@ def apart(bench: Bench, case: Case, sizes: dict[str, int]) -> Case:
     meant, form = bench.allowed.taken_apart(case)
     own = {axis: bench.size(name, sizes.get(axis, size_of(meant, axis))) for axis, name in AXES.items()}
     own["N"] = 1 if form.unbatched else own["N"]
+    own["H"] = bench.size(AXES["H"], max(own["H"], meant.config.proj_size + 1))
+    applicable(own["H"] > meant.config.proj_size)
     if meant.lengths is not None:
         ends = np.maximum(own["T"] - LEFT - np.arange(meant.num_rows), 1)
         return of_sizes(bench, meant, form, own).replace(lengths=np.resize(ends, own["N"]))
@@ -69,20 +72,29 @@ def told(name: str, cases: Sequence[Case], given: Sequence[tuple[int, ...] | Non
         return ""
     known = [symbols(case) for case in cases]
     axes = zip(*(shape or () for shape in given))
-    words = [next((word for word in known[0] if all(k[word] == s for k, s in zip(known, axis))), "") for axis in axes]
     must = result_shapes(cases[0])[name].symbols
+    fitting = [[word for word in known[0] if all(k.get(word) == s for k, s in zip(known, axis))] for axis in axes]
+    words = [the_one(found, must.split(", ")) for found in fitting]
     return f"{name} has shape ({', '.join(words)}), must be ({must})" if all(words) else ""
 
 
+def the_one(words: Sequence[str], likely: Sequence[str]) -> str:
+    """The only one of some words, or the only likely one; "" if there is none such."""
+    found = words if len(words) == 1 else [word for word in words if word in likely]
+    return found[0] if len(found) == 1 else ""
+
+
 def symbols(case: Case) -> dict[str, int]:
-    """What may stand on an axis, in the words in which shapes are said, the likeliest first."""
+    """What may stand on an axis, in the words in which shapes are said; of what is always 1 or the same, one only."""
     c = case.config
     state = "P" if c.proj_size else "H"
     sizes = {"T": case.num_steps, "N": case.num_rows, state: c.state_size, "I": c.input_size, "H": c.hidden_size}
     L, D = c.num_layers, c.num_directions
-    found = sizes | {"L*D": L * D, "1": 1, "L": L, "D": D, "T*N": case.num_steps * case.num_rows}
+    found = sizes | {"L*D": L * D} | ({"L": L, "D": D} if L > 1 and D > 1 else {})
+    found |= {"T*N": case.num_steps * case.num_rows} if case.num_rows > 1 else {}
     if case.lengths is not None:
         ends = case.row_lengths.tolist()
         found |= {"max(lengths)": max(ends, default=0), "sum(lengths)": sum(ends)}
     found |= {f"{times}{name}": times * sizes[name] for times, name in product((2, 3, 4, 6, 8), (state, "H"))}
-    return found | {name + more: sizes[name] + by for name, (more, by) in product(sizes, BESIDE.items())}
+    found |= {name + more: sizes[name] + by for name, (more, by) in product(sizes, BESIDE.items())}
+    return {name: size for name, size in found.items() if size != 1} | {"1": 1}

@@ -6,7 +6,7 @@ import pytest
 from conformance import Capabilities, check
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.asking import Bench
-from conformance.diagnosis.dropout import dropout
+from conformance.diagnosis.dropout import dropout, drops
 from conformance.diagnosis.work import Work
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
@@ -119,6 +119,14 @@ def test_how_gradients_go_back_through_dropout_is_said(back, sentence, cell):
 
     found = said(Through, cell)
     assert (not found) if sentence is None else (len(found) == 1 and found[0].startswith(sentence))
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, {"sizes": {"hidden_size": (1,)}}, {"sizes": {"hidden_size": (1,), "batch": (1,)}}]
+)
+def test_nothing_is_said_of_few_numbers(claims):
+    subject = Subject(open_target(with_masks(lambda drawn, p: 0 * drawn, **claims), in_process=True))
+    assert not drops(subject, cell_of("RNN_TANH"))
 
 
 def test_it_is_in_the_report():

@@ -59,6 +59,22 @@ def test_a_wrong_shape_is_said_in_symbols(target, sentence):
     assert [finding.title for finding in said] == [f"{cell}: {sentence}"]
 
 
+def test_more_units_than_a_projection_leaves():
+    target = shown(
+        lambda case, output, states: (output[None], states) if case.config.proj_size > 20 else (output, states),
+        cells=("LSTM",), projections=True, sizes={"hidden_size": (16, 32)},
+    )  # fmt: skip
+    report = check(target, properties=["shapes.shapes", "equivalence.steps"], workers=1, in_process=True)
+    assert report.verdict == "fails" and not any("mistake of the kit" in line for line in report.known)
+
+
+def test_sizes_that_are_always_alike_are_not_told_apart():
+    claims = {"sizes": {"batch": (8,), "steps": (8,)}}
+    target = shown(lambda case, output, h_n: (output, h_n.swapaxes(0, 1)[:, :, None]), **claims)
+    report = check(target, properties=["shapes.shapes"], workers=1, in_process=True)
+    assert not any("(T, " in finding.title.partition(",")[0] for finding in report.diagnosis)
+
+
 def test_what_no_symbols_fit_has_no_sentence():
     target = shown(lambda case, output, h_n: (output[: len(output) // 2], h_n))
     report = check(target, properties=["shapes.shapes"], workers=1, in_process=True)
