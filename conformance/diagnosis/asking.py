@@ -20,8 +20,9 @@ from .work import PROCESS, Work
 
 
 def has_processes(subject: Subject) -> bool:
-    """Whether each instance of a target can have a process of its own, and may: not where a shape is dear."""
-    return isinstance(subject.target, ProcessTarget) and not subject.capabilities.recompiles
+    """Whether each instance can have a process of its own, has none yet, and may: not where a shape is dear."""
+    target = subject.target
+    return isinstance(target, ProcessTarget) and not target.copying and not subject.capabilities.recompiles
 
 
 @dataclass

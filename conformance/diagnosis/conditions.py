@@ -5,7 +5,7 @@ A fast path is taken in one dtype, for one memory layout, without biases, for se
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -37,6 +37,9 @@ GIVEN, ALL_T, OF_TYPE, ENDS = "lengths", "lengths of T", "the type of lengths", 
 UNSAID = {GIVEN: (ALL_T, OF_TYPE, ENDS), ALL_T: (OF_TYPE,)}  # where one of these is said, that goes without saying
 
 
+Judge = Callable[[Bench, Call], "bool | None"]  # whether a call is wrong; None where that cannot be known
+
+
 class Condition(NamedTuple):
     """Something that a call has and need not have.
 
@@ -61,24 +64,41 @@ def conditions(
     call = wrong_call(bench, found)
     if call is None or not all(is_wrong(bench, call) for _ in range(STEADY)):
         return []
-    other_numbers = not bench.subject.capabilities.recompiles and bool(is_wrong(bench, nearly(bench, call)))
-    needed = {one.words: one for one in conditions_of(bench, call) if all_right(bench, one.calls, other_numbers)}
+    also = filter(None, (wrong_call(bench, other) for other in others))
+    said = needed_by(bench, call, also=also, probes=probes)
+    return [f"wrong only {listed(said)}"] if said else []
+
+
+def needed_by(
+    bench: Bench, call: Call, wrong: Judge = is_wrong, also: Iterable[Call] = (), probes: Collection[Case] = ()
+) -> list[str]:
+    """What a call must have to be wrong, in words that follow "only"; nothing where other calls like it are not wrong.
+
+    also: calls that are wrong, too;  probes: cases that are.  Raises NotRun
+    """
+    other_numbers = not bench.subject.capabilities.recompiles and bool(wrong(bench, nearly(bench, call)))
+
+    def all_right(calls: Sequence[Call]) -> bool:
+        """Whether each of some calls can be made, and is right; if need be with other numbers, nearly the same."""
+        asked = [nearly(bench, one) if other_numbers else one for one in calls if bench.subject.takes(one.case)]
+        return len(asked) == len(calls) > 0 and all(wrong(bench, one) is False for one in asked for _ in range(TWICE))
+
+    needed = {one.words: one for one in conditions_of(bench, call) if all_right(one.calls)}
     for case in probes:
         if needed:
             had = {one.words for one in conditions_of(bench, asked_with(bench, call, case))}
             needed = {words: one for words, one in needed.items() if words in had}
     if not needed:
         return []
-    again = [one for one in likewise(bench, call) if is_wrong(bench, one)]
-    again += filter(None, (wrong_call(bench, other) for other in others))
+    again = [*(one for one in likewise(bench, call) if wrong(bench, one)), *also]
     for other in again:
         mine = {one.words: one.calls for one in conditions_of(bench, other)}
-        needed = {words: one for words, one in needed.items() if all_right(bench, mine.get(words, []), other_numbers)}
+        needed = {words: one for words, one in needed.items() if all_right(mine.get(words, []))}
     told: dict[str, str] = {}
     for one in needed.values():
         told.setdefault(one.about, one.words)  # the first one says most
     said = [words for about, words in told.items() if not set(UNSAID.get(about, ())) & set(told)]
-    return [f"wrong only {listed(said)}"] if said and again else []
+    return said if again else []
 
 
 def wrong_call(bench: Bench, found: Counterexample) -> Call | None:
@@ -86,12 +106,6 @@ def wrong_call(bench: Bench, found: Counterexample) -> Call | None:
     about = found.compared or (len(found.calls) - 1,)  # the last one where there was no answer
     calls = (replace(found.calls[number], in_place=False) for number in about)
     return next((call for call in calls if is_wrong(bench, call)), None)
-
-
-def all_right(bench: Bench, calls: Sequence[Call], other_numbers: bool) -> bool:
-    """Whether each of some calls can be made, and gets a right answer; other_numbers: with others, nearly the same."""
-    asked = [nearly(bench, call) if other_numbers else call for call in calls if bench.subject.takes(call.case)]
-    return len(asked) == len(calls) > 0 and all(is_wrong(bench, call) is False for call in asked for _ in range(TWICE))
 
 
 def nearly(bench: Bench, call: Call) -> Call:

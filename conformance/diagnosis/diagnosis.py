@@ -30,8 +30,9 @@ from reference_rnn import Case, Cell
 from .asking import Bench
 from .dropout import drops
 from .faulty import FaultyTarget, RoundingTarget
+from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
-from .measured import Failures, Sentences, findings_of, measured, wrong_dtypes
+from .measured import Failures, Sentences, findings_of, measured, shown_by, wrong_dtypes
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
 from .search import Search
@@ -67,6 +68,7 @@ def diagnose(
     work = Work(EVALUATIONS, deadline)
     progress("asking the target")
     try:
+        keep_apart(subject, shown_by(failed), Work(experiments, deadline))
         answered = answers(subject, calls)
     except Failure:
         return Diagnosis([], [])
@@ -102,6 +104,8 @@ def diagnose(
         in_vain = led_on(in_vain, leads, explained)
         silent_yet = [cell for cell in untold(unexplained, sentences) if not leads.get(cell)]
         conditions = failures.dropout(silent_yet)
+        silent_yet = untold(silent_yet, conditions)
+        conditions |= failures.hygiene(silent_yet)
         silent_yet = untold(silent_yet, conditions)
         conditions |= failures.shapes(silent_yet) | failures.conditions(silent_yet)
         sentences |= failures.sizes(silent_yet)

@@ -30,6 +30,7 @@ from .digits import few_digits
 from .dropout import dropout
 from .earlier import Earlier, of_cell
 from .history import history
+from .hygiene import hygiene
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .precision import precision
 from .probes import Answered, Arrays
@@ -91,7 +92,7 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
 
 
 class Failures:
-    """What the failures of some cells show: earlier calls, shapes, dropout, conditions, and sizes.
+    """What the failures of some cells show: earlier calls, shapes, hygiene, dropout, conditions, and sizes.
 
     judged    the ids of properties that compare a call with what is right
     answered  probes: what is said holds for all of its cell that are wrong
@@ -104,8 +105,7 @@ class Failures:
     ) -> None:  # fmt: skip
         self.subject = subject
         self.wrong = [a.probe.case for a in answered if not a.right]
-        found = (counterexample_from_data(result.found) for result in failed if result.found)
-        self.found = [one for one in found if one.calls and one.kind not in DEATHS]
+        self.found = shown_by(failed)
         self.judged = [properties[id] for id in judged if id in properties]
         self.calls = calls
         self.deadline = deadline
@@ -117,6 +117,10 @@ class Failures:
     def shapes(self, cells: Sequence[Cell]) -> Sentences:
         """Which shapes are wrong, cell by cell."""
         return self.told("shapes", cells, shapes)
+
+    def hygiene(self, cells: Sequence[Cell]) -> Sentences:
+        """What calls do beside giving numbers, cell by cell."""
+        return self.told("hygiene", cells, hygiene)
 
     def dropout(self, cells: Sequence[Cell]) -> Sentences:
         """What is wrong with dropout, cell by cell, where that is what a failure is about."""
@@ -193,6 +197,12 @@ class Failures:
             return []
         self.subject.fresh = True
         return history(replace(bench, calls=Work(self.calls, self.deadline)))
+
+
+def shown_by(failed: Sequence[PropertyResult]) -> list[Counterexample]:
+    """The counterexamples of failures that can be asked about: with calls that do not end the target."""
+    found = (counterexample_from_data(result.found) for result in failed if result.found)
+    return [one for one in found if one.calls and one.kind not in DEATHS]
 
 
 def in_training(found: Counterexample) -> bool:

@@ -14,7 +14,9 @@ import importlib.util
 import inspect
 import io
 import json
+import math
 import os
+import signal
 import struct
 import sys
 import traceback
@@ -695,20 +697,32 @@ def answer(session, header, arrays):
         return session, dict(named, capabilities=crossing(session.capabilities)), {}
     if header["do"] == "start":
         return session, session.start(), {}
+    if header["do"] == "leave":
+        return session, {}, {}
+    if header["do"] == "copy":
+        return session, {"problem": {"kind": "refused", "message": "it has threads, of which a copy has none"}}, {}
     case, cotangents = case_of(header, arrays)
     session.lay(case, header["in_place"])
     reply = session.gradients(case, cotangents) if header["do"] == "gradients" else session.forward(case)
     return session, reply, reply.pop("arrays", {})
 
 
-def serve(source, sink):
-    """Answers frames until there are no more; a copy of this process that a target forked off answers none."""
-    session, own = None, os.getpid()
+def serve(source, sink, threads):
+    """Answers frames until there are no more; a copy of this process that a target forked off answers none.
+
+    threads: how many this process had before anything of the target was loaded
+    """
+    session, own, left = None, os.getpid(), None
     while True:
         try:
             header, arrays = unpacked(source)
         except EOFError:
             return
+        if header["do"] == "copy" and can_be_copied(threads):
+            left = copied()
+            if left is None:
+                continue
+            header["do"], own = "start", os.getpid()
         try:
             session, reply, results = answer(session, header, arrays)
         except LoadError as error:
@@ -718,6 +732,48 @@ def serve(source, sink):
         reply["id"], reply["notes"] = header["id"], session.new_notes() if session else []
         sink.write(packed(reply, results))
         sink.flush()
+        if header["do"] == "leave":
+            os.write(left, b"left")
+            os._exit(0)
+
+
+def can_be_copied(threads):
+    """Whether a copy of this process is all of it: it has no threads but those of NumPy, which starts them again."""
+    return hasattr(os, "fork") and number_of_threads() <= threads < math.inf
+
+
+def number_of_threads():
+    """The threads of this process, as the system counts them; none can be few enough where that cannot be known."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return math.inf
+
+
+def copied():
+    """In a copy of this process: where it says that it leaves. In the process itself None, once the copy has left.
+
+    If the copy ends otherwise, the process ends as it did.
+    """
+    heard, told = os.pipe()
+    copy_of_this = os.fork()
+    if not copy_of_this:
+        os.close(heard)
+        return told
+    os.close(told)
+    status = os.waitpid(copy_of_this, 0)[1]
+    os.set_blocking(heard, False)
+    try:
+        if os.read(heard, 8):
+            return None
+    except BlockingIOError:  # somebody whom the target started still holds the other end
+        pass
+    finally:
+        os.close(heard)
+    if os.WIFSIGNALED(status):
+        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1)
 
 
 class Forbidden:
@@ -786,6 +842,7 @@ class Finder:
 
 def main():
     """Keeps the channel for itself: whatever the target prints goes to standard error."""
+    threads = number_of_threads()
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
@@ -802,7 +859,7 @@ def main():
     sys.meta_path.insert(0, Finder("reference_rnn.layouts", sys.argv[1]))
     sys.meta_path.append(Finder("reference_rnn"))
     try:
-        serve(source, sink)
+        serve(source, sink, threads)
     except BaseException:  # the target took away what this file needs
         with contextlib.suppress(BaseException):
             os.write(2, traceback.format_exc().encode(errors="replace"))

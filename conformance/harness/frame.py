@@ -29,6 +29,8 @@ KINDS = ("raised", "arity", "array", "refused")  # of problems that a child may 
 KEYS = {
     "load": ({"capabilities"}, {"capabilities", "layout"}, {"refused"}),
     "start": (set(), {"problem"}),
+    "copy": (set(), {"problem"}),
+    "leave": (set(),),
     "forward": ({"dtypes", "changed", "shared"}, {"problem"}),
     "gradients": ({"dtypes", "changed", "shared"}, {"problem"}),
 }

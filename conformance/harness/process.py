@@ -51,6 +51,7 @@ class ProcessTarget:
     """
 
     observes_memory = True
+    copying = False  # each instance, see ``copy_instances``
     module = ""  # that it is, as this interpreter would import it
     layout = ""  # of the arrays that it is given, if an adapter changes them
     stages: Sequence[str] = ()  # of a chain
@@ -97,6 +98,13 @@ class ProcessTarget:
     def read(self, data: bytes) -> Any:
         """The message in these bytes; raises Nonsense if it is none."""
         raise NotImplementedError
+
+    def copy_instances(self, wanted: bool = True) -> bool:
+        """Whether from now on each instance is a copy of the process as it was when it had loaded the target.
+
+        So instances share nothing, at a hundredth of what a new process costs; not where a copy would lack threads.
+        """
+        return False
 
     def launch(self) -> dict[str, Any]:
         """Starts the process and loads the target; what it declares. Raises LoadError."""
@@ -239,6 +247,7 @@ class ChildTarget(ProcessTarget):
         self.stages = stages_in(spec)
         self.module = spec.get("module", "") if python == sys.executable else ""
         self.number = 0
+        self.in_copy = False
         self.asked: tuple[str, list[str] | None] = ("load", None)
         super().__init__(name, limits)
 
@@ -258,12 +267,35 @@ class ChildTarget(ProcessTarget):
         self.layout = header.get("layout", "")
         return header["capabilities"]
 
+    def copy_instances(self, wanted: bool = True) -> bool:
+        """See above; nothing becomes other where no copy can be made."""
+        self.copying = wanted
+        if wanted:
+            self.end()
+            self.start()
+        return self.copying
+
     def build(self) -> Problem | None:
+        """A new instance of the target, in a copy of its process where instances are copied."""
+        if not self.copying:
+            return self.built("start")
+        if self.in_copy and isinstance(left := self.exchange(({"do": "leave"}, {}), self.limits.load), Problem):
+            return left
+        problem = self.built("copy")
+        self.in_copy = self.copying = problem is None or problem.kind != "refused"
+        return problem if self.copying else self.built("start")
+
+    def built(self, do: str) -> Problem | None:
         """A new instance of the target."""
-        reply = self.exchange(({"do": "start"}, {}), self.limits.load)
+        reply = self.exchange(({"do": do}, {}), self.limits.load)
         if isinstance(reply, Problem):
             return reply
         return Problem(**reply[0]["problem"]) if "problem" in reply[0] else None
+
+    def end(self) -> None:
+        """Ends the process and its family; what it printed is kept."""
+        self.in_copy = False
+        super().end()
 
     def ask(self, do: str, case: Case, cotangents: Cotangents, in_place: bool, seconds: float) -> Answer:
         """The target's answer to one request."""

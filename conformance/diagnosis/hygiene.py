@@ -1,0 +1,79 @@
+"""What a call does beside giving numbers: another dtype, arrays that it changes, memory that results share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from conformance.harness.answer import Answer
+from conformance.harness.call import Call
+from conformance.judging.counterexample import Counterexample
+from conformance.judging.words import listed
+from strategies import layout_of, relaid
+
+from .asking import Bench
+from .conditions import needed_by
+from .earlier import made
+
+
+def hygiene(bench: Bench, found: Counterexample) -> list[str]:
+    """What the call that a failure is about does beside giving numbers, and when; nothing if it does nothing.
+
+    Raises NotRun.
+    """
+    number = found.compared[-1] if found.compared else len(found.calls) - 1
+    call = writeable(replace(found.calls[number], in_place=False))
+    said = []
+    for kind, sentence in traces(bench, call).items():
+
+        def does(bench: Bench, other: Call, kind: str = kind) -> bool:
+            return kind in traces(bench, other)
+
+        when = needed_by(bench, call, does)
+        said.append(f"{sentence}, only {listed(when)}" if when else sentence)
+    return said
+
+
+def traces(bench: Bench, call: Call) -> dict[str, str]:
+    """What a new instance does beside giving numbers when a call is made twice, in words, by the kind of it."""
+    bench.restart()
+    answers = [made(bench, call) for _ in range(2)]
+    found: dict[str, str] = {}
+    for answer in filter(None, answers):
+        found = said_of(answer, call) | found
+    return found
+
+
+def said_of(answer: Answer, call: Call) -> dict[str, str]:
+    """What an answer shows of that."""
+    config = call.case.config
+    usual = {config.dtype, str(config.numpy_dtype), None}
+    found = {}
+    for dtype in dict.fromkeys(dtype for dtype in answer.dtypes.values() if dtype not in usual):
+        names = named(call, [name for name, its in answer.dtypes.items() if its == dtype])
+        found["dtype"] = f"{listed(names)} {'have' if len(names) > 1 else 'has'} dtype {dtype}, must be {config.dtype}"
+    if answer.changed:
+        found["changed"] = f"{listed(answer.changed)} {'are' if len(answer.changed) > 1 else 'is'} changed by the call"
+    if answer.shared:
+        (name,), other = named(call, [answer.shared[0][0]]), answer.shared[0][1]
+        found["shared"] = f"{name} shares memory with {other}"
+    return found
+
+
+def named(call: Call, results: Sequence[str]) -> list[str]:
+    """Results as they are called: a gradient by what it is the gradient of."""
+    given = dict(call.case.arrays()) if call.do == "gradients" else {}
+    return [f"the gradient of {name}" if name in given else name for name in results]
+
+
+def writeable(call: Call) -> Call:
+    """The call with arrays that can be written to, those that could not be in C order."""
+    cotangents = {name: None if d is None else opened(d) for name, d in call.cotangents.items()}
+    return replace(call, case=call.case.map(lambda _, array: opened(array)), cotangents=cotangents)
+
+
+def opened(array: np.ndarray) -> np.ndarray:
+    """An array that can be written to."""
+    return relaid(array, "C") if layout_of(array) == "read-only" else array

@@ -1,0 +1,62 @@
+"""What instances share: a target that is a module keeps what it keeps for all of them, and so misleads experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from conformance.harness.call import Call
+from conformance.harness.process import ProcessTarget
+from conformance.judging.counterexample import Counterexample
+from conformance.judging.judgement import Failure
+from conformance.judging.subject import Subject
+
+from .asking import Bench
+from .conditions import conditions_of
+from .earlier import is_wrong, made
+from .work import Work
+
+LOOKED_AT = 4  # failures
+
+
+def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work) -> None:
+    """Has each instance of a target be a copy of what was loaded, if instances share what makes answers wrong.
+
+    The calls of failures are made; then new instances are asked for the last one of each alone, and for calls that
+    differ from it in one thing. What they get wrong, and a copy gets right, is wrong by what was kept. Raises NotRun.
+    """
+    target = subject.target
+    if not isinstance(target, ProcessTarget) or subject.capabilities.recompiles:
+        return
+    found = failures[:LOOKED_AT]
+    benches = [Bench(subject, one.case.config.cell, one.case.config.dtype, calls) for one in found]
+    for bench, one in zip(benches, found):
+        make_all(bench, one)
+    asked = ((bench, call) for bench, one in zip(benches, found) for call in alike(bench, one))
+    wrong = [(bench, call) for bench, call in asked if wrong_anew(bench, call)]
+    if wrong and target.copy_instances() and all(wrong_anew(bench, call) for bench, call in wrong):
+        target.copy_instances(False)
+
+
+def make_all(bench: Bench, found: Counterexample) -> None:
+    """Has a new instance answer all calls of a failure."""
+    bench.restart()
+    for call in found.calls:
+        made(bench, call)
+
+
+def alike(bench: Bench, found: Counterexample) -> Iterator[Call]:
+    """The last call that a failure is about, and calls that lack one thing that it has."""
+    number = found.compared[-1] if found.compared else len(found.calls) - 1
+    call = replace(found.calls[number], in_place=False)
+    yield call
+    for condition in conditions_of(bench, call):
+        yield from (other for other in condition.calls if bench.subject.takes(other.case))
+
+
+def wrong_anew(bench: Bench, call: Call) -> bool:
+    """Whether a new instance answers a call wrongly, or not at all."""
+    try:
+        return is_wrong(bench, call) is not False
+    except Failure:
+        return True
