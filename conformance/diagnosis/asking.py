@@ -20,9 +20,14 @@ from .work import PROCESS, Work
 
 
 def has_processes(subject: Subject) -> bool:
-    """Whether each instance can have a process of its own, has none yet, and may: not where a shape is dear."""
-    target = subject.target
-    return isinstance(target, ProcessTarget) and not target.copying and not subject.capabilities.recompiles
+    """Whether each instance can have a new process, and may: where a copy is not enough, and a shape is not dear."""
+    held_apart = subject.capabilities.recompiles or is_copied(subject)
+    return isinstance(subject.target, ProcessTarget) and not held_apart
+
+
+def is_copied(subject: Subject) -> bool:
+    """Whether each instance is a copy of the process that has loaded the target."""
+    return isinstance(subject.target, ProcessTarget) and subject.target.copying
 
 
 @dataclass

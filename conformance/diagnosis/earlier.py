@@ -23,10 +23,10 @@ from conformance.judging.transforms import rows, steps, without_state
 from conformance.judging.words import listed
 from reference_rnn import Case, Cell, parameter_shapes, result_shapes, rounded
 from strategies import layout_of, relaid
-from strategies.forms import PLAIN, WORDS
+from strategies.forms import LENGTHS, PLAIN, WORDS, kind_of_lengths, of_kind
 from strategies.shrink import size_of
 
-from .asking import Bench, has_processes
+from .asking import Bench, has_processes, is_copied
 from .sizes import AXES, of_sizes
 
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
@@ -77,7 +77,8 @@ class Earlier:
             return False
         for fresh in (False, True) if has_processes(subject) else (False,):
             subject.fresh = fresh
-            if (self.before or fresh) and not self.wrong() and self.wrong_after_all():
+            apart = fresh or is_copied(subject)
+            if (self.before or apart) and not self.wrong() and self.wrong_after_all():
                 return True
         subject.fresh = False
         return False
@@ -274,3 +275,7 @@ def other_forms(bench: Bench, case: Case) -> Changes:
             other = replace(PLAIN, **{name: True}).ask(case)  # type: ignore[arg-type]
             if other is not case:
                 yield f"a form: {words}", other
+    if case.lengths is not None:
+        for kind, words in LENGTHS.items():
+            if kind_of_lengths(case.lengths) != kind:
+                yield words.removeprefix("with "), case.replace(lengths=of_kind(case.row_lengths, kind))

@@ -22,11 +22,15 @@ LOOKED_AT = 4  # failures
 def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work) -> None:
     """Has each instance of a target be a copy of what was loaded, if instances share what makes answers wrong.
 
-    The calls of failures are made; then new instances are asked for the last one of each alone, and for calls that
-    differ from it in one thing. What they get wrong, and a copy gets right, is wrong by what was kept. Raises NotRun.
+    They do where a new process was right on a failure. Else the calls of failures are made; then new instances are
+    asked for the last one of each alone, and for calls that differ from it in one thing. What they get wrong, and a
+    copy gets right, is wrong by what was kept. Raises NotRun.
     """
     target = subject.target
     if not isinstance(target, ProcessTarget) or subject.capabilities.recompiles:
+        return
+    if any(one.repeatable is False for one in failures):
+        target.copy_instances()
         return
     found = failures[:LOOKED_AT]
     benches = [Bench(subject, one.case.config.cell, one.case.config.dtype, calls) for one in found]

@@ -6,8 +6,16 @@ import pytest
 from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
+from conformance.diagnosis.instances import keep_apart
 from conformance.diagnosis.sizes import rules
-from reference_rnn import Result, forward
+from conformance.diagnosis.work import Work
+from conformance.harness.call import Call
+from conformance.harness.family import LINUX
+from conformance.harness.load import open_target
+from conformance.judging.counterexample import Counterexample
+from conformance.judging.subject import Subject
+from conformance.trial.loop import stopping
+from reference_rnn import Result, case, forward
 
 CLAIMS = {"dtypes": ("float32", "float64"), "bidirectional": True, "max_layers": None, "lengths": True}
 
@@ -220,6 +228,51 @@ def test_what_a_module_keeps_is_found_in_new_processes(tmp_path, monkeypatch):
     [finding] = report.diagnosis
     assert finding.fault == "measured.history"
     assert finding.title.startswith("RNN_TANH: a call after one with lengths in another order")
+
+
+UNSIGNED = """
+import numpy as np
+from conformance import Capabilities
+from conformance.adapters.reference import as_case, forward as right
+
+capabilities = Capabilities(lengths=True, default_state=True)
+plans = {}
+
+
+def forward(case):
+    case = as_case(case)
+    if case.lengths is None:
+        return right(case)
+    plan = np.minimum(case.lengths, 1) if case.lengths.dtype.kind == "u" else case.lengths.copy()
+    return right(case.replace(lengths=plans.setdefault(tuple(case.lengths.tolist()), plan)))
+"""
+
+
+def test_what_a_module_keeps_that_a_new_process_does_not_is_found_in_copies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_rnn.py").write_text(UNSIGNED)
+    report = check("my_rnn.py", properties=("equivalence.steps", "shapes"), workers=1, in_process=False)
+    assert report.verdict == "fails"
+    [finding] = report.diagnosis
+    after = "a call after one with lengths of uint8, lengths of uint64 or lengths of uint32, and the same else"
+    assert finding.title == f"RNN_TANH: {after}, gets another answer"
+
+
+RIGHT = "from conformance import Capabilities\nfrom conformance.adapters.reference import forward\n"
+CLAIMED = "capabilities = Capabilities(lengths=True, default_state=True)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"), [(UNSIGNED, True), (RIGHT + CLAIMED, False)], ids=["keeps", "keeps nothing"]
+)
+def test_instances_are_kept_apart_where_what_they_share_makes_answers_wrong(tmp_path, text, apart):
+    (tmp_path / "my_rnn.py").write_text(text)
+    with stopping(open_target(str(tmp_path / "my_rnn.py"))) as target:
+        subject = Subject(target, anew=True)
+        asked = case("RNN_TANH", T=3, N=2, I=1, H=2, weight_ih_l0=1, x=1, lengths=[3, 2], lengths_dtype="uint8")
+        found = Counterexample("equivalence.steps", "", "value:output", asked, (Call("forward", asked),), compared=(0,))
+        keep_apart(subject, [found], Work(500))
+        assert target.copying is (apart and LINUX)
 
 
 BIASES = """
