@@ -15,6 +15,7 @@ from conformance.judging.judgement import Failure, NotApplicable, NotRun, applic
 from conformance.judging.masks import handing_on, passes, see_through
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell, Config
+from reference_rnn.case import gate_rows
 
 from .asking import Bench
 from .earlier import given
@@ -73,11 +74,13 @@ def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
     c = case.config
     numbers = case.num_steps * case.num_rows * min(c.input_size, c.hidden_size)
     if bench.subject.capabilities.gradients and not c.bidirectional and numbers >= ENOUGH:
-        found = factors_back(bench, case)
+        found, forward = factors_back(bench, case)
         if any(near(found, factor).all() for factor in (1.0, 1 / (1 - P))):
             yield "in training gradients go back as if nothing were dropped between layers"
-        else:
-            yield from of_kept(found, "gradients of what dropout keeps are")
+            return
+        yield from of_kept(found, "gradients of what dropout keeps are")
+        if not forward:
+            yield "in training gradients go back through another mask than the one that dropped in this run"
 
 
 def of_factors(found: np.ndarray) -> Iterator[str]:
@@ -114,8 +117,11 @@ def factors(bench: Bench, case: Case, p: float) -> np.ndarray:
     return found
 
 
-def factors_back(bench: Bench, case: Case) -> np.ndarray:
-    """The factor by which the gradient of each number goes back between two layers, (T, N, D*H) or narrower."""
+def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
+    """The factor by which the gradient of each number goes back between two layers, (T, N, D*H) or narrower.
+
+    And whether the gradient of the weights between them is that of numbers with these factors.
+    """
     c = case.config
     shown = handing_on(case, range(c.num_layers)).replace(dropout=P, training=True)
     small = shown.map(
@@ -127,9 +133,13 @@ def factors_back(bench: Bench, case: Case) -> np.ndarray:
     }
     bench.restart()
     bench.count_a_call()
-    found = gradient_run(bench.subject, small, d).result.arrays["x"][..., : min(c.input_size, c.hidden_size)]
-    applicable(bool(np.isfinite(found).all()))
-    return found
+    gradients = gradient_run(bench.subject, small, d).result.arrays
+    width = min(c.input_size, c.hidden_size)
+    found, own = gradients["x"][..., :width], gradients["weight_ih_l1"]
+    summed = own[gate_rows(c, c.cell.candidate, "weight_ih_l1")].diagonal()[:width]
+    applicable(bool(np.isfinite(found).all() and np.isfinite(summed).all()))
+    x = small.x[..., :width].astype(np.float64)
+    return found, bool((abs(summed - (found * x).sum((0, 1))) < NEAR * abs(x).max((0, 1))).all())
 
 
 def near(array: np.ndarray, factor: float) -> np.ndarray:

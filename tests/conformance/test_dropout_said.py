@@ -121,6 +121,27 @@ def test_how_gradients_go_back_through_dropout_is_said(back, sentence, cell):
     assert (not found) if sentence is None else (len(found) == 1 and found[0].startswith(sentence))
 
 
+@pytest.mark.parametrize("cell", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])
+def test_another_mask_on_the_way_back_is_said(cell):
+    class Another:
+        """The reference, in whose gradients the lower layer hears through the mask of the last step first."""
+
+        capabilities = Capabilities(cells=(cell,), dropout=True, max_layers=None, gradients=True)
+        forward = staticmethod(with_masks(right, cells=(cell,)))
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            case, p = as_case(case), case.config.dropout
+            shape = (case.num_steps, case.num_rows, case.config.hidden_size)
+            mask = right(np.random.default_rng(0).uniform(size=shape), p)
+            found, other = (gradients(case, d_output, d_h_n, d_c_n, masks=[way]) for way in (mask, mask[::-1]))
+            found = {**found, **{name: array for name, array in other.items() if name == "x" or "_l0" in name}}
+            return {name: np.asarray(array, case.config.numpy_dtype) for name, array in found.items()}
+
+    (found,) = said(Another, cell)
+    assert found == "in training gradients go back through another mask than the one that dropped in this run"
+
+
 @pytest.mark.parametrize(
     "claims", [{}, {"sizes": {"hidden_size": (1,)}}, {"sizes": {"hidden_size": (1,), "batch": (1,)}}]
 )
