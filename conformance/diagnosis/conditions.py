@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,10 @@ STEADY, TWICE = 8, 2  # how often what is wrong is asked again, and what is righ
 SHARE, SHARES = 2.0**-8, 13  # by how much numbers are smaller, and how many times that
 SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
 AS_USUAL = ("C", "read-only")  # memory layouts
+KINDS = {  # arrays that may be read alike, by how their names begin
+    "a weight_ih": ("weight_ih",), "a weight_hh": ("weight_hh",), "a weight": ("weight",), "a bias": ("bias",),
+    "h_0 or c_0": ("h_0", "c_0"), "d_h_n or d_c_n": ("d_h_n", "d_c_n"), "an array": ("",),
+}  # fmt: skip
 
 GIVEN, ALL_T, OF_TYPE, ENDS = "lengths", "lengths of T", "the type of lengths", "ends of rows"
 UNSAID = {GIVEN: (ALL_T, OF_TYPE, ENDS), ALL_T: (OF_TYPE,)}  # where one of these is said, that goes without saying
@@ -43,13 +48,15 @@ Judge = Callable[[Bench, Call], "bool | None"]  # whether a call is wrong; None 
 class Condition(NamedTuple):
     """Something that a call has and need not have.
 
-    about  what it is about: of several conditions about one thing the first is said, which says most
-    words  after "wrong only";  calls: all kinds of calls like it that do not have it
+    about   what it is about: of several conditions about one thing the first is said, which says most
+    words   after "wrong only";  calls: makes all kinds of calls like it that do not have it
+    arrays  whose memory layout it is about
     """
 
     about: str
     words: str
-    calls: list[Call]
+    calls: Callable[[], list[Call]]
+    arrays: tuple[str, ...] = ()
 
 
 @np.errstate(all="ignore")
@@ -83,7 +90,7 @@ def needed_by(
         asked = [nearly(bench, one) if other_numbers else one for one in calls if bench.subject.takes(one.case)]
         return len(asked) == len(calls) > 0 and all(wrong(bench, one) is False for one in asked for _ in range(TWICE))
 
-    needed = {one.words: one for one in conditions_of(bench, call) if all_right(one.calls)}
+    needed = {one.words: one for one in conditions_of(bench, call) if all_right(one.calls())}
     for case in probes:
         if needed:
             had = {one.words for one in conditions_of(bench, asked_with(bench, call, case))}
@@ -93,12 +100,17 @@ def needed_by(
     again = [*(one for one in likewise(bench, call) if wrong(bench, one)), *also]
     for other in again:
         mine = {one.words: one.calls for one in conditions_of(bench, other)}
-        needed = {words: one for words, one in needed.items() if all_right(mine.get(words, []))}
-    told: dict[str, str] = {}
-    for one in needed.values():
-        told.setdefault(one.about, one.words)  # the first one says most
-    said = [words for about, words in told.items() if not set(UNSAID.get(about, ())) & set(told)]
-    return said if again else []
+        needed = {words: one for words, one in needed.items() if words in mine and all_right(mine[words]())}
+    return said_of(needed.values()) if again else []
+
+
+def said_of(needed: Iterable[Condition]) -> list[str]:
+    """The conditions in words: of several about one thing, or about one array, the first, which says most."""
+    told: dict[str, Condition] = {}
+    for one in needed:
+        if not any(set(one.arrays) & set(other.arrays) for other in told.values()):
+            told.setdefault(one.about, one)
+    return [one.words for about, one in told.items() if not set(UNSAID.get(about, ())) & set(told)]
 
 
 def wrong_call(bench: Bench, found: Counterexample) -> Call | None:
@@ -132,12 +144,30 @@ def conditions_of(bench: Bench, call: Call) -> Iterator[Condition]:
     """What a call has and need not have."""
     meant, form = bench.allowed.taken_apart(call.case)
     for about, words, cases in (*of_form(call.case, meant, form), *of_case(bench, meant, form)):
-        yield Condition(about, words, [asked_with(bench, call, laid_like(case, call.case)) for case in cases])
-    for name, array in call.arrays():
-        if (layout := layout_of(array)) == "read-only" or (layout != "C" and array.size):
-            yield Condition(name, f"where {name} {MEMORY[layout][0]}", in_layouts(call, name, {*LAYOUTS} - {layout}))
-            if layout not in AS_USUAL:
-                yield Condition(name, f"where {name} is not in C order", in_layouts(call, name, AS_USUAL))
+        yield Condition(about, words, partial(asked_instead, bench, call, cases))
+    yield from of_memory(call)
+
+
+def asked_instead(bench: Bench, call: Call, cases: Sequence[Case]) -> list[Call]:
+    """The call with each of some other cases."""
+    return [asked_with(bench, call, laid_like(case, call.case)) for case in cases]
+
+
+def of_memory(call: Call) -> Iterator[Condition]:
+    """How arrays of a call lie in memory, each of them, and each kind: it may be read wrongly in one of two states."""
+    odd = {
+        name: layout for name, array in call.arrays()
+        if (layout := layout_of(array)) == "read-only" or (layout != "C" and array.size)
+    }  # fmt: skip
+    kinds = {words: [name for name in odd if name.startswith(beginnings)] for words, beginnings in KINDS.items()}
+    for words, names in ({name: [name] for name in odd} | kinds).items():
+        for layout in dict.fromkeys(odd[name] for name in names):
+            these = tuple(name for name in names if odd[name] == layout)
+            calls = partial(in_layouts, call, these, {*LAYOUTS} - {layout})
+            yield Condition(words, f"where {words} {MEMORY[layout][0]}", calls, these)
+        if these := tuple(name for name in names if odd[name] not in AS_USUAL):
+            calls = partial(in_layouts, call, these, AS_USUAL)
+            yield Condition(words, f"where {words} is not in C order", calls, these)
 
 
 Cases = Iterator[tuple[str, str, list[Case]]]  # what it is about, in which words, and cases that do not have it
@@ -217,12 +247,14 @@ def laid_like(case: Case, other: Case) -> Case:
     return case.map(lambda name, array: relaid(array, layouts.get(name, "C")))
 
 
-def in_layouts(call: Call, name: str, layouts: Collection[str]) -> list[Call]:
-    """The call with one of its arrays in each of some memory layouts; what is too small for one is left in C order."""
+def in_layouts(call: Call, names: Collection[str], layouts: Collection[str]) -> list[Call]:
+    """The call with some of its arrays in each of some memory layouts; what is too small for one stays in C order."""
     found = []
     for layout in layouts:
-        case = call.case.map(lambda other, array, layout=layout: relaid(array, layout) if other == name else array)
-        mine = call.cotangents.get(name)
-        d = call.cotangents if mine is None else {**call.cotangents, name: relaid(mine, layout)}
+        case = call.case.map(lambda name, array, layout=layout: relaid(array, layout) if name in names else array)
+        d = {
+            name: relaid(array, layout) if name in names and array is not None else array
+            for name, array in call.cotangents.items()
+        }
         found.append(replace(call, case=case, cotangents=d))
     return found

@@ -55,7 +55,7 @@ def alike(bench: Bench, found: Counterexample) -> Iterator[Call]:
     call = replace(found.calls[number], in_place=False)
     yield call
     for condition in conditions_of(bench, call):
-        yield from (other for other in condition.calls if bench.subject.takes(other.case))
+        yield from (other for other in condition.calls() if bench.subject.takes(other.case))
 
 
 def wrong_anew(bench: Bench, call: Call) -> bool:

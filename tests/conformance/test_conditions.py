@@ -87,6 +87,23 @@ def test_a_memory_layout_is_not_taken_for_a_direction():
     assert words == [("measured.conditions", "RNN_TANH: wrong only where h_0 is strided, with gaps in memory")]
 
 
+KINDS = {
+    "a bias lies backwards in memory": ("bias", "negative"),
+    "a weight_hh is Fortran-ordered": ("weight_hh", "F"),
+}
+
+
+@pytest.mark.parametrize("words", KINDS)
+def test_arrays_of_one_kind_are_looked_at_together(words):
+    kind, layout = KINDS[words]
+
+    def misread(case):
+        return any(name.startswith(kind) and layout_of(array) == layout for name, array in case.arrays())
+
+    found = said(misread, "shapes.memory_layout", "equivalence.steps", bidirectional="only")
+    assert found == [("measured.conditions", f"RNN_TANH: wrong only where {words}")]
+
+
 def test_nothing_is_said_of_what_is_wrong_by_chance():
     chance = np.random.default_rng(0)
     assert not [kind for kind, _ in said(lambda case: chance.random() < 0.5) if kind == "measured.conditions"]
