@@ -33,7 +33,11 @@ from .influence import (
 )
 from .sentences import Element, Pairs
 
-LADDER = ONE_STEP | MORE | LAST | {"19 steps where weight_hh is 0": ONE | {"T": 19, "H": 2, "weight_hh": 0}}
+APART = {  # steps of which each hands back for itself
+    "19 steps where weight_hh is 0": ONE | {"T": 19, "H": 2, "weight_hh": 0},
+    "three steps with a projection where weight_hh is 0": ONE | {"T": 3, "P": 2, "weight_hh": 0},
+}
+LADDER = ONE_STEP | MORE | LAST | APART
 MANY = 16  # pairs that do not move at all for each that does a little
 
 

@@ -19,6 +19,7 @@ from .asking import Bench
 from .earlier import given
 from .influence import built
 
+USUAL = (1.0, 2.0**-4, 2.0**-8)  # cotangents, times those of a case
 SMALLER, LARGER = (2.0**-8, 2.0**-16, 2.0**-24), (2.0**8, 2.0**16, 2.0**24)
 ENOUGH = 2.0**-6  # of a number: rounding is far below it in every dtype
 SEVERAL = {"T": 3, "N": 2, "I": 3, "H": 3, "L": 1}
@@ -59,7 +60,7 @@ def smaller(name: str, array: np.ndarray, times: float) -> np.ndarray:
 def scale(bench: Bench) -> list[str]:
     """What becomes of gradients that are large, or small; nothing if they keep to their cotangents. Raises NotRun.
 
-    Nor if they are wrong with cotangents as they usually are: then it is not their size that tells.
+    Nor if they are wrong with cotangents as they usually are, and with smaller ones: then it is not size that tells.
     """
     claims = bench.subject.capabilities
     if not claims.gradients or bench.dtype == "float16":  # which has no room for such factors
@@ -68,15 +69,20 @@ def scale(bench: Bench) -> list[str]:
     if case is None:
         return []
     d = {name: array for name, array in given(bench.subject, case).items() if array is not None}
-    right, once = gradients(case, **d), asked(bench, case, d, 1)  # type: ignore[arg-type]
-    if not all(close(array, right[name]) for name, array in once.items()):
+    right = gradients(case, **d)  # type: ignore[arg-type]
+    for usual in USUAL:
+        once = asked(bench, case, d, usual)
+        if all(close(array, right[name]) for name, array in once.items()):
+            break
+    else:
         return []
-    found = {factor: asked(bench, case, d, factor) for factor in (*SMALLER, *LARGER)}
+    found = {factor: asked(bench, case, d, usual * factor) for factor in (*SMALLER, *LARGER)}
     small, large = (
         [name for name, array in once.items() if not all(close(found[f][name], array) for f in factors)]
         for factors in (SMALLER, LARGER)
     )
-    said = [of_large(called(large, once), [found[f] for f in LARGER], large)] if large else []
+    beyond = [[usual * f * found[f][name] for name in large] for f in LARGER[-2:]]
+    said = [of_large(called(large, once), *beyond)] if large else []
     if small:
         said.append(f"small {called(small, once)} are wrong, right where cotangents are larger")
     return said
@@ -96,9 +102,8 @@ def called(names: Sequence[str], all_of: Collection[str]) -> str:
     return "gradients" if len(names) == len(all_of) else f"gradients of {', '.join(names)}"
 
 
-def of_large(which: str, found: Sequence[Gradients], names: Sequence[str]) -> str:
+def of_large(which: str, before: Sequence[np.ndarray], last: Sequence[np.ndarray]) -> str:
     """What becomes of some gradients with larger cotangents, the more so the later they come."""
-    before, last = ([f * array[name] for name in names] for f, array in zip(LARGER[-2:], found[-2:]))
     beyond = np.concatenate([abs(array[array != 0]) for array in last])
     if np.isfinite(beyond).all() and beyond.size:
         norms, together = [norm(array) for array in last], norm(np.concatenate([a.ravel() for a in last]))

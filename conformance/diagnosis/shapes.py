@@ -10,11 +10,12 @@ import numpy as np
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.judgement import applicable
-from reference_rnn import Case, result_shapes
+from reference_rnn import Case, parameter_shapes, result_shapes, state_shapes
+from reference_rnn.case import Shape
 from strategies.shrink import size_of
 
 from .asking import Bench
-from .earlier import made
+from .earlier import asked_with, made
 from .sizes import AXES, of_sizes
 
 SIZES = (
@@ -32,25 +33,32 @@ def shapes(bench: Bench, found: Counterexample) -> list[str]:
     """
     number = found.compared[-1] if found.compared else len(found.calls) - 1
     call = found.calls[number]
-    wrong = off(bench, call) if call.do == "forward" else {}
+    wrong = off(bench, call)
     if not wrong:
         return []
     for layers in ((), ("L",)):  # of as many layers as it has, where others are not wrong
         alike = (apart(bench, call.case, {k: size for k, size in sizes.items() if k not in layers}) for sizes in SIZES)
         cases = [case for case in alike if bench.subject.takes(case)]
-        given = [off(bench, Call("forward", case)) for case in cases]
-        said = [told(name, cases, [shape.get(name) for shape in given]) for name in wrong]
+        given = [off(bench, asked_with(bench, call, case)) for case in cases]
+        said = [told(name, cases, [shape.get(name) for shape in given], call.do) for name in wrong]
         if any(said):
             return list(filter(None, said))
     return []
 
 
 def off(bench: Bench, call: Call) -> dict[str, tuple[int, ...]]:
-    """The shapes of results that must have others, by name."""
+    """The shapes of results or gradients that must have others, by name."""
     bench.restart()
-    answer, must = made(bench, call), result_shapes(call.case)
+    answer, must = made(bench, call), wanted(call.case, call.do)
     arrays = {} if answer is None else answer.arrays
     return {name: array.shape for name, array in arrays.items() if name in must and array.shape != must[name].sizes}
+
+
+def wanted(case: Case, do: str) -> dict[str, Shape]:
+    """The shapes that results must have, or gradients: those of what they belong to."""
+    if do == "forward":
+        return result_shapes(case)
+    return {**state_shapes(case), **parameter_shapes(case.config)}
 
 
 def apart(bench: Bench, case: Case, sizes: dict[str, int]) -> Case:
@@ -66,16 +74,17 @@ def apart(bench: Bench, case: Case, sizes: dict[str, int]) -> Case:
     return of_sizes(bench, meant, form, own)
 
 
-def told(name: str, cases: Sequence[Case], given: Sequence[tuple[int, ...] | None]) -> str:
-    """The wrong shape of a result, in symbols that fit all cases; "" if there are none."""
+def told(name: str, cases: Sequence[Case], given: Sequence[tuple[int, ...] | None], do: str) -> str:
+    """The wrong shape of a result or gradient, in symbols that fit all cases; "" if there are none."""
     if not given or None in given or len({len(shape or ()) for shape in given}) > 1:
         return ""
     known = [symbols(case) for case in cases]
     axes = zip(*(shape or () for shape in given))
-    must = result_shapes(cases[0])[name].symbols
+    must = wanted(cases[0], do)[name].symbols
     fitting = [[word for word in known[0] if all(k.get(word) == s for k, s in zip(known, axis))] for axis in axes]
     words = [the_one(found, must.split(", ")) for found in fitting]
-    return f"{name} has shape ({', '.join(words)}), must be ({must})" if all(words) else ""
+    what = name if do == "forward" else f"the gradient of {name}"
+    return f"{what} has shape ({', '.join(words)}), must be ({must})" if all(words) else ""
 
 
 def the_one(words: Sequence[str], likely: Sequence[str]) -> str:

@@ -99,7 +99,11 @@ NARROWLY = {
     },
     JOIN: {" in the last layer": f"{LAYER} > {LAST}", " in layers below the last": f"{LAYER} <= {LAST}"},
 }  # fmt: skip
-HALVES = (("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",))
+# Parameters whose gates are packed alike, where those of others are not: half of them, weights, biases, or one kind.
+ALIKE = (
+    ("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",),
+    ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh"), ("bias_hh",), ("bias_ih",),
+)  # fmt: skip
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
 INSTEAD: dict[str, dict[str, dict[str, str]]] = {
     "run": {
@@ -282,9 +286,9 @@ def narrowly() -> dict[str, Fault]:
 
 @lru_cache(maxsize=64)
 def packed(cell: Cell) -> dict[str, Fault]:
-    """The mistakes in the order in which gates are packed that are made in one half of the parameters alone, by id."""
+    """The mistakes in the order in which gates are packed that are made in some of the parameters alone, by id."""
     found = {}
-    for kinds in HALVES:
+    for kinds in ALIKE:
         gates = cell.packing(kinds[0])
         for number, order in enumerate(other_orders(len(gates))):
             if {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:

@@ -5,6 +5,7 @@ import pytest
 
 from conformance import Capabilities, check
 from conformance.adapters import reference
+from conformance.adapters.reference import as_case
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults.backward import answer, backward, drawn
 from conformance.faults.patching import FaultyReference
@@ -90,3 +91,32 @@ def test_it_is_named_in_code_that_is_not_the_reference():
 
     report = check(Slope, properties=["gradients.back_propagation"])
     assert [finding.title for finding in report.diagnosis] == ["the slope of tanh in the result is 1 - y (RNN_TANH)"]
+
+
+def test_a_projection_whose_gradient_is_that_of_one_step_is_said():
+    class First:
+        """The gradient of weight_hr is that of the step that is gone through last, not the sum of all."""
+
+        capabilities = Capabilities(cells=("LSTM",), projections=True, gradients=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            if not case.config.proj_size or len(case.x) < 2:
+                return found
+            later = as_case(case).replace(x=case.x[1:], **dict(zip(("h_0", "c_0"), after_one_step(as_case(case)))))
+            rest = reference.gradients(later, None if d_output is None else d_output[1:], d_h_n, d_c_n)
+            first = found["weight_hr_l0"] - rest["weight_hr_l0"]
+            return found | {"weight_hr_l0": np.round(first * 2**12) / 2**12}  # else a last bit of the others is left
+
+    report = check(First, properties=["gradients.back_propagation"])
+    [finding] = report.diagnosis
+    assert finding.fault == "measured.backward"
+    assert "the gradient of weight_hr sees nothing from step 1 on" in finding.title
+
+
+def after_one_step(case):
+    """The states after the first step."""
+    states = reference.forward(case.replace(x=case.x[:1]))[1]
+    return [np.asarray(state, case.config.numpy_dtype) for state in states]

@@ -566,7 +566,19 @@ def of_weights(found):
     return {n: a.astype("float16").astype("float64") if n.startswith("weight") else a for n, a in found.items()}
 
 
+def clipped(found, least=0.0):
+    """The gradients of parameters, between -least and least."""
+    return {n: a if n in ("x", "h_0", "c_0") else np.clip(a, -least, least) for n, a in found.items()}
+
+
 SCALES = {
+    "clipped below what is usual": (
+        lambda found: clipped(found, 0.25),
+        [
+            "gradients of weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0 do not grow with the cotangents: "
+            "no number of them is larger than 0.25"
+        ],
+    ),
     "clipped": (
         lambda found: {name: np.clip(array, -10, 10) for name, array in found.items()},
         ["gradients do not grow with the cotangents: no number of them is larger than 10"],

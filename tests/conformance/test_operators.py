@@ -133,9 +133,9 @@ def test_other_orders_of_gates_stay_few_and_hold_every_slip():
 
 
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
-def test_gates_may_be_packed_otherwise_in_one_half_of_the_parameters(cell):
+def test_gates_may_be_packed_otherwise_in_some_of_the_parameters(cell):
     mistakes = packed(cell_of(cell))
-    assert len({fault.title for fault in mistakes.values()}) == len(mistakes) >= 20
+    assert len({fault.title for fault in mistakes.values()}) == len(mistakes) >= 40
     assert not packed(cell_of("RNN_TANH"))
     sample = [*mistakes.values()][:: len(mistakes) // 2 - 1]
     assert not [fault.title for fault in sample if not kill(fault).property]

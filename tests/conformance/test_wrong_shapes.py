@@ -79,3 +79,20 @@ def test_what_no_symbols_fit_has_no_sentence():
     target = shown(lambda case, output, h_n: (output[: len(output) // 2], h_n))
     report = check(target, properties=["shapes.shapes"], workers=1, in_process=True)
     assert not [finding for finding in report.diagnosis if finding.fault == "measured.shapes"]
+
+
+def test_the_shape_of_a_gradient_is_said():
+    class Keeps:
+        """Without an axis of rows, the gradient of h_0 has one all the same."""
+
+        capabilities = Capabilities(gradients=True, unbatched=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, *d):
+            found = reference.gradients(case, *d)
+            return found | ({"h_0": found["h_0"][:, None]} if case.x.ndim == 2 else {})
+
+    report = check(Keeps, properties=["gradients.shapes"], workers=1, in_process=True)
+    [finding] = [one for one in report.diagnosis if one.fault == "measured.shapes"]
+    assert finding.title == "RNN_TANH: the gradient of h_0 has shape (L*D, 1, H), must be (L*D, H)"
