@@ -1,5 +1,6 @@
 """Fixtures for the kit's own tests come from pytest's own plugin for testing plugins; and which tests every run has."""
 
+import gc
 from collections import Counter
 
 pytest_plugins = ["pytester"]
@@ -11,7 +12,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Registers the mark of what is sampled."""
+    """Registers the mark of what is sampled; and has Python look seldom for garbage, among all that tests hold."""
+    gc.set_threshold(100_000, 20, 50)
     config.addinivalue_line("markers", "sample(every): of so many parameters in a row one is run, all with --whole")
 
 

@@ -100,7 +100,7 @@ NARROWLY = {
     JOIN: {" in the last layer": f"{LAYER} > {LAST}", " in layers below the last": f"{LAYER} <= {LAST}"},
 }  # fmt: skip
 # Parameters whose gates are packed alike, where those of others are not: half of them, weights, biases, or one kind.
-ALIKE = (
+TOGETHER = (
     ("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",),
     ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh"), ("bias_hh",), ("bias_ih",),
 )  # fmt: skip
@@ -288,7 +288,7 @@ def narrowly() -> dict[str, Fault]:
 def packed(cell: Cell) -> dict[str, Fault]:
     """The mistakes in the order in which gates are packed that are made in some of the parameters alone, by id."""
     found = {}
-    for kinds in ALIKE:
+    for kinds in TOGETHER:
         gates = cell.packing(kinds[0])
         for number, order in enumerate(other_orders(len(gates))):
             if {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:

@@ -28,6 +28,7 @@ from conformance.judging.repeat import DEATHS, right_in_new_process
 
 from .counterexamples import confirmed, wrong_alone
 from .expectations import apply
+from .garbage import collected_seldom
 from .here import judged_here, opened
 from .interrupts import Interrupted, Interrupts, needs_an_alarm, noted
 from .options import Options, Revision, UsageError
@@ -51,7 +52,7 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
     plan = planned(target, options, catalogue)
     workers = min(options.workers or cores(), len(plan.properties))
     place = place_of(target)
-    with noted(options.time_limit) as interrupts, contextlib.ExitStack() as before:
+    with noted(options.time_limit) as interrupts, collected_seldom(), contextlib.ExitStack() as before:
         if isinstance(options.baseline, Revision):
             with in_time(f"{options.baseline} was judged"), interrupts.armed():
                 there = before.enter_context(judged_at(options.baseline, target, options, catalogue, trial))

@@ -19,6 +19,7 @@ from conformance.harness.load import TargetError
 from conformance.judging.judge import judge
 
 from .counterexamples import kept
+from .garbage import collected_seldom
 from .here import opened
 from .interrupts import SIGNALS, Interrupts
 from .options import Options
@@ -64,10 +65,11 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
         return
     try:
         connection.send(Started(target, held.capabilities.as_dict(), list(plan.properties), held.observes_memory))
-        while (id := connection.recv()) is not None:
-            saved = kept(target, id) if options.saved else None
-            for event in judge(plan.properties[id], held, options.random_cases, options.seed, seconds, saved):
-                connection.send(event)
+        with collected_seldom():
+            while (id := connection.recv()) is not None:
+                saved = kept(target, id) if options.saved else None
+                for event in judge(plan.properties[id], held, options.random_cases, options.seed, seconds, saved):
+                    connection.send(event)
     except (EOFError, OSError):  # the main process is gone
         return
     finally:
