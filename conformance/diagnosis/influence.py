@@ -323,7 +323,8 @@ class Experiment:
         if not finite or not self.steady():
             return None
         apart = abs(self.given - self.base)
-        found = Pairs(self.away > CLEAR * self.room, self.away == 0, apart > SLACK * self.room, apart == 0)
+        same = abs(self.base[:, None] - self.mid) <= SLACK * self.room
+        found = Pairs(self.away > CLEAR * self.room, self.away == 0, apart > SLACK * self.room, apart == 0, same)
         if self.case.num_steps * self.case.config.num_layers > LONG and self.faint(found):
             found.still[:] = False
         suspects = np.flatnonzero(found.differ.any(1)).tolist()

@@ -29,6 +29,7 @@ RESULTS = (
     ("array", "step"),
     *((key,) for key in ("layer", "direction", "row", "step", "unit")),
     ("direction", "unit"),
+    ("direction", "step"),
     ("layer", "direction"),
     ("row", "direction"),
 )
@@ -50,12 +51,16 @@ class Element:
 
 @dataclass
 class Pairs:
-    """Of each pair (source, result): whether it must move, never moves, moved, and did not move by a bit."""
+    """Of each pair (source, result): whether it must move, never moves, moved, and did not move by a bit.
+
+    same  of each pair of results: whether the first has the number that is right for the second
+    """
 
     must: np.ndarray
     never: np.ndarray
     moved: np.ndarray
     still: np.ndarray
+    same: np.ndarray | None = None
 
     @property
     def missing(self) -> np.ndarray:
@@ -75,12 +80,17 @@ class Pairs:
     @property
     def turned(self) -> Pairs:
         """The same as pairs (result, source)."""
-        return Pairs(self.must.T, self.never.T, self.moved.T, self.still.T)
+        return Pairs(self.must.T, self.never.T, self.moved.T, self.still.T, self.same)
 
     def stand_in(self, mine: Sequence[int], other: Sequence[int]) -> bool:
-        """Whether some sources move just what others should."""
+        """Whether some sources move just what others should; where the numbers say the same, but for rounding."""
         wanted = (self.moved[mine] | ~self.must[other]).all()
-        return bool(wanted and (self.still[mine] | ~self.never[other]).all())
+        left = ~self.moved if self.alike(mine, other) else self.still
+        return bool(wanted and (left[mine] | ~self.never[other]).all())
+
+    def alike(self, mine: Sequence[int], other: Sequence[int]) -> bool:
+        """Whether some results are known to have the numbers that are right for others."""
+        return self.same is not None and bool(self.same[mine, other].all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +161,13 @@ def stand_ins(
     for keys in ways:
         found, explained = [], set()
         for own, mine in groups(elements, keys).items():
-            fitting = []
+            fitting, same = [], []
             for other in others(elements, keys, dict(own)) if differ & set(mine) else ():
                 theirs = [there.get(frozenset((elements[k].at | other).items()), -1) for k in mine]
                 if -1 not in theirs and pairs.stand_in(mine, theirs):
                     fitting.append(other)
+                    same += [other] if pairs.alike(mine, theirs) else []
+            fitting = same or fitting
             if fitting and (len(fitting) == 1 or not alone):
                 found.append((named(own), named({"array": "that"} | fitting[0])))
                 explained |= set(mine)
