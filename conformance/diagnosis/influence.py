@@ -324,7 +324,8 @@ class Experiment:
             return None
         apart = abs(self.given - self.base)
         same = abs(self.base[:, None] - self.mid) <= SLACK * self.room
-        found = Pairs(self.away > CLEAR * self.room, self.away == 0, apart > SLACK * self.room, apart == 0, same)
+        must, moved = self.away > CLEAR * self.room, apart > SLACK * self.room
+        found = Pairs(must, self.away == 0, moved, apart == 0, (None, same))
         if self.case.num_steps * self.case.config.num_layers > LONG and self.faint(found):
             found.still[:] = False
         suspects = np.flatnonzero(found.differ.any(1)).tolist()

@@ -53,14 +53,14 @@ class Element:
 class Pairs:
     """Of each pair (source, result): whether it must move, never moves, moved, and did not move by a bit.
 
-    same  of each pair of results: whether the first has the number that is right for the second
+    same  for sources, and for results, where it is known: of each two, whether one has the right number of the other
     """
 
     must: np.ndarray
     never: np.ndarray
     moved: np.ndarray
     still: np.ndarray
-    same: np.ndarray | None = None
+    same: tuple[np.ndarray | None, np.ndarray | None] = (None, None)
 
     @property
     def missing(self) -> np.ndarray:
@@ -80,7 +80,7 @@ class Pairs:
     @property
     def turned(self) -> Pairs:
         """The same as pairs (result, source)."""
-        return Pairs(self.must.T, self.never.T, self.moved.T, self.still.T, self.same)
+        return Pairs(self.must.T, self.never.T, self.moved.T, self.still.T, self.same[::-1])
 
     def stand_in(self, mine: Sequence[int], other: Sequence[int]) -> bool:
         """Whether some sources move just what others should; where the numbers say the same, but for rounding."""
@@ -89,8 +89,9 @@ class Pairs:
         return bool(wanted and (left[mine] | ~self.never[other]).all())
 
     def alike(self, mine: Sequence[int], other: Sequence[int]) -> bool:
-        """Whether some results are known to have the numbers that are right for others."""
-        return self.same is not None and bool(self.same[mine, other].all())
+        """Whether some of the first kind are known to have the numbers that are right for others."""
+        same = self.same[0]
+        return same is not None and bool(same[mine, other].all())
 
 
 @dataclass(frozen=True, eq=False)

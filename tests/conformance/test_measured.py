@@ -111,6 +111,14 @@ def narrow(case, result):
     return Result(output, result.h_n, result.c_n)
 
 
+def not_turned_back(case, result):
+    """Of several layers, the reverse half of the output is in the order in which it was gone through."""
+    if not case.config.bidirectional or case.config.num_layers == 1:
+        return result
+    ahead, back = np.split(result.output, 2, -1)
+    return Result(np.concatenate([ahead, back[::-1]], -1), result.h_n, result.c_n)
+
+
 ONE_UNIT = "with one step of one unit (T = 1, N = 1, I = 1, H = 1, L = 1)"
 WIRING = {
     "a bias is not read": (
@@ -129,6 +137,11 @@ WIRING = {
     "h_n is that of the first step": (
         planted(told=first_state),
         "h_n reads what output at step 0 should, with two steps (T = 2, N = 1, I = 2, H = 3, L = 1)",
+    ),
+    "the reverse half is not turned back": (
+        planted(told=not_turned_back),
+        "output of the reverse direction at step 2 reads what that of the reverse direction at step 0 should, "
+        "with three steps of two rows, two layers and two directions (T = 3, N = 2, I = 2, H = 2, L = 2)",
     ),
     "h_n is h_0": (
         planted(told=lambda case, result: Result(result.output, case.h_0, result.c_n)),
