@@ -105,9 +105,7 @@ def diagnose(
         silent_yet = [cell for cell in untold(unexplained, sentences) if not leads.get(cell)]
         conditions = failures.dropout(silent_yet)
         silent_yet = untold(silent_yet, conditions)
-        conditions |= failures.hygiene(silent_yet)
-        silent_yet = untold(silent_yet, conditions)
-        conditions |= failures.shapes(silent_yet) | failures.conditions(silent_yet)
+        conditions |= failures.hygiene(silent_yet) | failures.shapes(silent_yet) | failures.conditions(silent_yet)
         sentences |= failures.sizes(silent_yet)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]

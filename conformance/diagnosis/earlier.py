@@ -32,6 +32,7 @@ from .sizes import AXES, of_sizes
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
 
 MOST = 4  # things that are named, of those of which any changes the answer
+STEADY = 4  # times
 
 Changes = Iterator[tuple[str, Case]]
 
@@ -91,7 +92,9 @@ class Earlier:
     def said(self) -> list[str]:
         """What the call before must be; nothing if none of these changes the answer. Raises NotRun, too."""
         if times := self.times():
-            return [f"the same call gives other numbers the {ordinal(times)} time"]
+            again = [self.times() for _ in range(self.repeats)]
+            said = f"the same call gives other numbers the {ordinal(times)} time"
+            return [said] if set(again) == {times} else []
         written = any(call.in_place for call in (*self.before, self.call))
         return self.first_of(*WRITTEN) if written else self.first_of(AFTER, *WRITTEN)
 
@@ -106,15 +109,28 @@ class Earlier:
 
     def told(self, way: Way) -> list[str]:
         """What another call must be to change the answer in one way."""
-        showing, again = [], []
+        showing, again, shown = [], [], None
         for words, other in self.others():
             answer = self.after(*way.before(self.plain, other), in_place=way.in_place)
             if self.far(answer, self.expected):
                 showing.append(words)
+                shown = shown or other
                 again.append(not self.far(answer, right(self.bench.subject, other)))
+        if shown is None or not self.always(way, shown):
+            return []
         becomes = "gets the answer of that one" if all(again) else "gets another answer"
         named = showing[:MOST] + ["something else"] * (len(showing) > MOST)
-        return [f"{way.words.format(listed(named, last='or'))}, {becomes}"] if showing else []
+        return [f"{way.words.format(listed(named, last='or'))}, {becomes}"]
+
+    def always(self, way: Way, other: Call) -> bool:
+        """Whether another call changes the answer each time, and nothing else does: chance is no history."""
+        before = way.before(self.plain, other)
+        return all(self.wrong(*before, in_place=way.in_place) and not self.wrong() for _ in range(self.repeats))
+
+    @property
+    def repeats(self) -> int:
+        """How often what is found is tried again; seldom where each time takes new processes."""
+        return 1 if self.bench.subject.fresh else STEADY
 
     def times(self) -> int:
         """Which time in a row its answer is wrong; 0 if it is right as often as there were calls, all in all."""

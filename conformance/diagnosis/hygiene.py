@@ -17,33 +17,41 @@ from .asking import Bench
 from .conditions import needed_by
 from .earlier import made
 
+ABOUT = ("dtypes", "unchanged", "own memory", "answer")  # what a failure demands, where this may be why
+
 
 def hygiene(bench: Bench, found: Counterexample) -> list[str]:
     """What the call that a failure is about does beside giving numbers, and when; nothing if it does nothing.
 
-    Raises NotRun.
+    Nor if the failure is about numbers: then that is not why it fails. Raises NotRun.
     """
+    if found.demand not in ABOUT:
+        return []
     number = found.compared[-1] if found.compared else len(found.calls) - 1
     call = writeable(replace(found.calls[number], in_place=False))
     said = []
-    for kind, sentence in traces(bench, call).items():
+    for kind, sentence in (traces(bench, call) or {}).items():
 
-        def does(bench: Bench, other: Call, kind: str = kind) -> bool:
-            return kind in traces(bench, other)
+        def does(bench: Bench, other: Call, kind: str = kind) -> bool | None:
+            found = traces(bench, other)
+            return None if found is None else kind in found
 
         when = needed_by(bench, call, does)
         said.append(f"{sentence}, only {listed(when)}" if when else sentence)
     return said
 
 
-def traces(bench: Bench, call: Call) -> dict[str, str]:
-    """What a new instance does beside giving numbers when a call is made twice, in words, by the kind of it."""
+def traces(bench: Bench, call: Call) -> dict[str, str] | None:
+    """What a new instance does beside giving numbers when a call is made twice, in words, by the kind of it.
+
+    None where it does not answer.
+    """
     bench.restart()
-    answers = [made(bench, call) for _ in range(2)]
+    answers = [answer for answer in (made(bench, call), made(bench, call)) if answer]
     found: dict[str, str] = {}
-    for answer in filter(None, answers):
+    for answer in answers:
         found = said_of(answer, call) | found
-    return found
+    return found if answers else None
 
 
 def said_of(answer: Answer, call: Call) -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from conformance.harness.call import Call
 from conformance.harness.process import ProcessTarget
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.judgement import Failure
+from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 
 from .asking import Bench
@@ -17,6 +18,7 @@ from .earlier import is_wrong, made
 from .work import Work
 
 LOOKED_AT = 4  # failures
+PROCESSES = 2  # that are compared
 
 
 def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work) -> None:
@@ -24,22 +26,35 @@ def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work
 
     They do where a new process was right on a failure. Else the calls of failures are made; then new instances are
     asked for the last one of each alone, and for calls that differ from it in one thing. What they get wrong, and a
-    copy gets right, is wrong by what was kept. Raises NotRun.
+    copy gets right, is wrong by what was kept. Not where processes differ: copies have the same chance, all of them.
     """
-    target = subject.target
+    target, found = subject.target, failures[:LOOKED_AT]
     if not isinstance(target, ProcessTarget) or subject.capabilities.recompiles:
         return
-    if any(one.repeatable is False for one in failures):
-        target.copy_instances()
-        return
-    found = failures[:LOOKED_AT]
     benches = [Bench(subject, one.case.config.cell, one.case.config.dtype, calls) for one in found]
-    for bench, one in zip(benches, found):
-        make_all(bench, one)
-    asked = ((bench, call) for bench, one in zip(benches, found) for call in alike(bench, one))
-    wrong = [(bench, call) for bench, call in asked if wrong_anew(bench, call)]
-    if wrong and target.copy_instances() and all(wrong_anew(bench, call) for bench, call in wrong):
-        target.copy_instances(False)
+    with suppress(Failure, NotApplicable, NotRun):
+        if any(one.repeatable is False for one in failures):
+            if all(map(is_steady, benches, found)):
+                target.copy_instances()
+            return
+        for bench, one in zip(benches, found):
+            make_all(bench, one)
+        asked = ((bench, call) for bench, one in zip(benches, found) for call in alike(bench, one))
+        wrong = [(bench, call) for bench, call in asked if wrong_anew(bench, call)]
+        if not wrong or not all(map(is_steady, benches, found)) or not target.copy_instances():
+            return
+        if all(wrong_anew(bench, call) for bench, call in wrong):
+            target.copy_instances(False)
+
+
+def is_steady(bench: Bench, found: Counterexample) -> bool:
+    """Whether new processes give the same answers to the calls of a failure."""
+    seen = set()
+    for _ in range(PROCESSES):
+        bench.restart(process=True)
+        answers = [made(bench, call) for call in found.calls]
+        seen.add(b"".join(array.tobytes() for answer in answers if answer for array in answer.arrays.values()))
+    return len(seen) == 1
 
 
 def make_all(bench: Bench, found: Counterexample) -> None:

@@ -168,9 +168,9 @@ class Channel:
         if self.process.poll() is not None and not select.select([self.source], [], [], 0)[0]:
             raise Ended
 
-    def loaded(self) -> None:
-        """From here on, memory counts beyond what is held now."""
-        self.base = family.memory(self.process.pid, 0)
+    def loaded(self, times: int = 1) -> None:
+        """From here on, memory counts beyond what is held now, or beyond so many times that."""
+        self.base = times * family.memory(self.process.pid, 0)
 
     def status(self) -> int | None:
         """The status with which the process has ended by itself; None if it has not."""

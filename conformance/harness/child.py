@@ -729,11 +729,13 @@ def serve(source, sink, threads):
             reply, results = {"refused": str(error)}, {}
         if os.getpid() != own:
             os._exit(0)
+        leaves = header["do"] == "leave" and left is not None
+        if leaves:
+            os.write(left, b"left")
         reply["id"], reply["notes"] = header["id"], session.new_notes() if session else []
         sink.write(packed(reply, results))
         sink.flush()
-        if header["do"] == "leave":
-            os.write(left, b"left")
+        if leaves:
             os._exit(0)
 
 
@@ -753,15 +755,23 @@ def number_of_threads():
 def copied():
     """In a copy of this process: where it says that it leaves. In the process itself None, once the copy has left.
 
-    If the copy ends otherwise, the process ends as it did.
+    What the copy has started ends with it. If it does not leave, but ends otherwise, the process ends as it did.
     """
     heard, told = os.pipe()
-    copy_of_this = os.fork()
+    reaping = signal.signal(signal.SIGCHLD, signal.SIG_DFL) or signal.SIG_DFL  # a target's own would take it away
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of threads, which were counted
+        copy_of_this = os.fork()
     if not copy_of_this:
+        os.setpgid(0, 0)
         os.close(heard)
+        signal.signal(signal.SIGCHLD, reaping)
         return told
     os.close(told)
     status = os.waitpid(copy_of_this, 0)[1]
+    signal.signal(signal.SIGCHLD, reaping)
+    with contextlib.suppress(OSError):
+        os.killpg(copy_of_this, signal.SIGKILL)
     os.set_blocking(heard, False)
     try:
         if os.read(heard, 8):
@@ -771,8 +781,11 @@ def copied():
     finally:
         os.close(heard)
     if os.WIFSIGNALED(status):
-        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
-        os.kill(os.getpid(), os.WTERMSIG(status))
+        number = os.WTERMSIG(status)
+        with contextlib.suppress(OSError):  # of SIGKILL, which nothing holds up
+            signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+        os.kill(os.getpid(), number)
     os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1)
 
 

@@ -115,7 +115,7 @@ class ProcessTarget:
         except ValueError as error:  # a word with a NUL
             raise LoadError(f"cannot start {self.command()[0]!r}: {error}") from None
         declared = self.load()
-        self.channel.loaded()
+        self.channel.loaded(1 + self.copying)  # a copy may write to all of it
         return declared
 
     def start(self) -> Problem | None:
@@ -272,18 +272,22 @@ class ChildTarget(ProcessTarget):
         self.copying = wanted
         if wanted:
             self.end()
-            self.start()
+            self.copying = self.start() is None and self.in_copy
         return self.copying
 
     def build(self) -> Problem | None:
         """A new instance of the target, in a copy of its process where instances are copied."""
         if not self.copying:
             return self.built("start")
-        if self.in_copy and isinstance(left := self.exchange(({"do": "leave"}, {}), self.limits.load), Problem):
-            return left
+        if self.in_copy and isinstance(self.exchange(({"do": "leave"}, {}), self.limits.load), Problem):
+            self.copying = False  # it took away what a copy needs to leave
+            return self.start()
         problem = self.built("copy")
-        self.in_copy = self.copying = problem is None or problem.kind != "refused"
-        return problem if self.copying else self.built("start")
+        if problem is not None and problem.kind == "refused":
+            self.copying = False
+            return self.built("start")
+        self.in_copy = self.channel is not None
+        return problem
 
     def built(self, do: str) -> Problem | None:
         """A new instance of the target."""
