@@ -92,6 +92,8 @@ class Resized:
         wrong, right = ([size for size, fails in tried.items() if fails is value] for value in (True, False))
         for rule in rules(wrong, right, USUAL[axis]):
             if self.foretells(axis, rule.is_wrong, max(tried)):
+                if any(self.fails({axis: size}) is not fails for size, fails in tried.items()):
+                    return ""  # once more, since chance is no matter of sizes
                 alike = self.alike(axis) if len(wrong) == 1 else ""
                 self.related += [axis] if alike else []
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
