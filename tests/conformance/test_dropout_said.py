@@ -100,46 +100,46 @@ BACK = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("cell", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])
-@pytest.mark.parametrize(("back", "sentence"), BACK.values(), ids=BACK)
-def test_how_gradients_go_back_through_dropout_is_said(back, sentence, cell):
-    class Through:
-        """The reference, whose gradients have masks of their own."""
+def going_back(cell, back):
+    """The reference with dropout, and other gradients: ``back(ask, kept, p)``, where ``ask(mask)`` asks for them."""
 
+    class Target:
         capabilities = Capabilities(cells=(cell,), dropout=True, max_layers=None, gradients=True)
         forward = staticmethod(with_masks(right, cells=(cell,)))
 
         @staticmethod
-        def gradients(case, d_output, d_h_n, d_c_n):
+        def gradients(case, *d):
             case, p = as_case(case), case.config.dropout
             shape = (case.num_steps, case.num_rows, case.config.hidden_size)
             kept = np.random.default_rng(0).uniform(size=shape) >= p
-            found = gradients(case, d_output, d_h_n, d_c_n, masks=[back(kept, p)])
+            found = back(lambda mask: gradients(case, *d, masks=[mask]), kept, p)
             return {name: np.asarray(array, case.config.numpy_dtype) for name, array in found.items()}
 
-    found = said(Through, cell)
+    return Target
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])
+@pytest.mark.parametrize(("back", "sentence"), BACK.values(), ids=BACK)
+def test_how_gradients_go_back_through_dropout_is_said(back, sentence, cell):
+    found = said(going_back(cell, lambda ask, kept, p: ask(back(kept, p))), cell)
     assert (not found) if sentence is None else (len(found) == 1 and found[0].startswith(sentence))
 
 
 @pytest.mark.parametrize("cell", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])
 def test_another_mask_on_the_way_back_is_said(cell):
-    class Another:
-        """The reference, in whose gradients the lower layer hears through the mask of the last step first."""
+    def turned(ask, kept, p):
+        """The lower layer hears through the mask of the last step first."""
+        found, other = (ask(way / (1 - p)) for way in (kept, kept[::-1]))
+        return {**found, **{name: array for name, array in other.items() if name == "x" or "_l0" in name}}
 
-        capabilities = Capabilities(cells=(cell,), dropout=True, max_layers=None, gradients=True)
-        forward = staticmethod(with_masks(right, cells=(cell,)))
-
-        @staticmethod
-        def gradients(case, d_output, d_h_n, d_c_n):
-            case, p = as_case(case), case.config.dropout
-            shape = (case.num_steps, case.num_rows, case.config.hidden_size)
-            mask = right(np.random.default_rng(0).uniform(size=shape), p)
-            found, other = (gradients(case, d_output, d_h_n, d_c_n, masks=[way]) for way in (mask, mask[::-1]))
-            found = {**found, **{name: array for name, array in other.items() if name == "x" or "_l0" in name}}
-            return {name: np.asarray(array, case.config.numpy_dtype) for name, array in found.items()}
-
-    (found,) = said(Another, cell)
+    (found,) = said(going_back(cell, turned), cell)
     assert found == "in training gradients go back through another mask than the one that dropped in this run"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_of_sums_that_round_as_much_nothing_is_said(dtype):
+    subject = Subject(open_target("reference", in_process=True))
+    assert dropout(Bench(subject, cell_of("RNN_TANH"), dtype, Work(100))) == []
 
 
 @pytest.mark.parametrize(
