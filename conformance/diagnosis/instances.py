@@ -41,10 +41,11 @@ def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work
             make_all(bench, one)
         asked = ((bench, call) for bench, one in zip(benches, found) for call in alike(bench, one))
         wrong = [(bench, call) for bench, call in asked if wrong_anew(bench, call)]
-        if not wrong or not all(map(is_steady, benches, found)) or not target.copy_instances():
-            return
-        if all(wrong_anew(bench, call) for bench, call in wrong):
+        if wrong and target.copy_instances():
+            shared = not all(wrong_anew(bench, call) for bench, call in wrong)
             target.copy_instances(False)
+            if shared and all(map(is_steady, benches, found)):
+                target.copy_instances()
 
 
 def is_steady(bench: Bench, found: Counterexample) -> bool:
