@@ -6,6 +6,7 @@ What another thing does to the answer is what it is kept under, or what is left 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from conformance.harness.call import Call
 from conformance.judging.counterexample import Bounds, Counterexample, far, held_apart, right
 from conformance.judging.gradients import cotangents, taken
 from conformance.judging.history import ends_exchanged, groups, nudged, one_step_less, turned
-from conformance.judging.judgement import Failure, NotApplicable, ordinal
+from conformance.judging.judgement import Failure, NotApplicable, NotRun, ordinal
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import rows, steps, without_state
 from conformance.judging.words import listed
@@ -123,9 +124,14 @@ class Earlier:
         return [f"{way.words.format(listed(named, last='or'))}, {becomes}"]
 
     def always(self, way: Way, other: Call) -> bool:
-        """Whether another call changes the answer each time, and nothing else does: chance is no history."""
+        """Whether another call changes the answer each time, and nothing else does: chance is no history.
+
+        As often as there are calls left for it.
+        """
         before = way.before(self.plain, other)
-        return all(self.wrong(*before, in_place=way.in_place) and not self.wrong() for _ in range(self.repeats))
+        with suppress(NotRun):
+            return all(self.wrong(*before, in_place=way.in_place) and not self.wrong() for _ in range(self.repeats))
+        return True
 
     @property
     def repeats(self) -> int:
