@@ -74,3 +74,18 @@ ASKED = ["shapes.dtype", "shapes.inputs_untouched", "shapes.results_own_their_me
 def test_what_a_call_does_beside_giving_numbers_is_said(target, sentence):
     report = check(target, properties=ASKED, workers=1, in_process=True)
     assert [one.title for one in report.diagnosis if one.fault == "measured.hygiene"] == [f"GRU: {sentence}"]
+
+
+class ChangesBesideAMistake(Target):
+    def beside(self, case, output, h_n):
+        right = case.parameters["weight_ih_l0"].flags.c_contiguous
+        np.multiply(case.h_0, 0, out=case.h_0) if case.h_0 is not None and case.h_0.flags.writeable else None
+        return output if right else output + np.float32(0.25), h_n
+
+
+def test_it_hides_no_condition():
+    asked = ["shapes.inputs_untouched", "shapes.memory_layout", "equivalence.steps"]
+    report = check(ChangesBesideAMistake, properties=asked, workers=1, in_process=True)
+    said = {one.fault: one.title for one in report.diagnosis}
+    assert said["measured.hygiene"] == "GRU: h_0 is changed by the call"
+    assert said["measured.conditions"].startswith("GRU: wrong only where weight_ih_l0 is not in C order")

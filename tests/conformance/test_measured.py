@@ -579,9 +579,9 @@ def of_weights(found):
     return {n: a.astype("float16").astype("float64") if n.startswith("weight") else a for n, a in found.items()}
 
 
-def clipped(found, least=0.0):
-    """The gradients of parameters, between -least and least."""
-    return {n: a if n in ("x", "h_0", "c_0") else np.clip(a, -least, least) for n, a in found.items()}
+def clipped(found, most):
+    """The gradients of parameters, between -most and most."""
+    return {n: a if n in ("x", "h_0", "c_0") else np.clip(a, -most, most) for n, a in found.items()}
 
 
 SCALES = {
