@@ -104,18 +104,41 @@ TOGETHER = (
     ("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",),
     ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh"), ("bias_hh",), ("bias_ih",),
 )  # fmt: skip
+
+
+def starting(where: str, state: str) -> dict[str, str]:
+    """What else a layer and direction may start from, whole, or h or c alone: what somebody did, and the new text."""
+    right = "initial[len(final)]"
+    return {
+        f"{{}} starts from the state {where}": state,
+        f"{{}} starts from h {where}": f"({state}[0], *{right}[1:])",
+        f"{{}} starts from c {where}": f"({right}[0], *{state}[1:])",
+    }
+
+
+def ending(where: str, states: str) -> dict[str, str]:
+    """Where else the final states may come from, whole, or those of h or c alone."""
+    return {
+        f"final states are {where}{{}}": f"return x, {states}",
+        f"h_n is {where}{{}}": f"return x, [(s[0], *f[1:]) for s, f in zip({states}, final)]",
+        f"c_n is {where}{{}}": f"return x, [(f[0], *s[1:]) for s, f in zip({states}, final)]",
+    }
+
+
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
 INSTEAD: dict[str, dict[str, dict[str, str]]] = {
     "run": {
         "initial[len(final)]": {
-            "{} starts from the state of the forward direction": "initial[len(final) - reverse]",
-            "{} starts from the state of the other direction": (
-                "initial[len(final) + (1 - 2 * reverse) * (len(directions) - 1)]"
+            **starting("of the forward direction", "initial[len(final) - reverse]"),
+            **starting(
+                "of the other direction", "initial[len(final) + (1 - 2 * reverse) * (len(directions) - 1)]"
             ),
-            "{} starts from the state of layer 0": "initial[reverse]",
-            "{} starts from the state of the last layer": "initial[reverse - len(directions)]",
-            "{} starts from the states in reversed order": "initial[-1 - len(final)]",
-            "{} starts from the states as if they lay by direction": f"initial[reverse * len(layers) + {LAYER}]",
+            **starting("of layer 0", "initial[reverse]"),
+            **starting("of the last layer", "initial[reverse - len(directions)]"),
+            **starting("taken in reversed order", "initial[-1 - len(final)]"),
+            **starting("taken as if states lay by direction", f"initial[reverse * len(layers) + {LAYER}]"),
+            **starting("of the layer below", f"initial[len(final) - len(directions) * bool({LAYER})]"),
+            **starting("of layer 0, forward", "initial[0]"),
             "{} starts from zero": "tuple(0 * s for s in initial[len(final)])",
             "{} starts from h = 0": "(0 * initial[len(final)][0], *initial[len(final)][1:])",
             "{} starts from c = 0": "(initial[len(final)][0], *(0 * s for s in initial[len(final)][1:]))",
@@ -123,15 +146,6 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} starts from c in place of h": "initial[len(final)][-1:] * len(initial[len(final)])",
             "{} starts from h and c exchanged": "initial[len(final)][::-1]",
             "{} starts from the final state of the layer or direction before": "(final or [initial[0]])[-1]",
-            "{} starts from the states of the layer below": f"initial[len(final) - len(directions) * bool({LAYER})]",
-            "{} starts from h of layer 0, forward": "(initial[0][0], *initial[len(final)][1:])",
-            "{} starts from c of layer 0, forward": "(initial[len(final)][0], *initial[0][1:])",
-            "{} starts from h of the layer below": (
-                f"(initial[len(final) - len(directions) * bool({LAYER})][0], *initial[len(final)][1:])"
-            ),
-            "{} starts from c of the layer below": (
-                f"(initial[len(final)][0], *initial[len(final) - len(directions) * bool({LAYER})][1:])"
-            ),
             "{} starts from the final state of the layer below": (
                 f"(final[-len(directions)] if {LAYER} else initial[len(final)])"
             ),
@@ -187,8 +201,10 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             ),
         },
         "return x, final": {
-            "final states are those of the last layer{}": "return x, final[-len(directions):] * len(layers)",
-            "final states are those of layer 0{}": "return x, final[:len(directions)] * len(layers)",
+            **ending("taken from the last layer", "final[-len(directions):] * len(layers)"),
+            **ending("taken from layer 0", "final[:len(directions)] * len(layers)"),
+            **ending("taken in reversed order", "final[::-1]"),
+            **ending("laid by direction", "[s for d in range(len(directions)) for s in final[d :: len(directions)]]"),
         },
     },
     "time_major": {

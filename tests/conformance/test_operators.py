@@ -161,6 +161,15 @@ def test_a_mistake_in_some_layers_of_one_direction_is_named():
     assert report.diagnosis[0].exact and report.diagnosis[0].title == fault.title
 
 
+@pytest.mark.parametrize(
+    "title", ["each layer starts from c taken as if states lay by direction", "c_n is laid by direction"]
+)
+def test_one_of_two_states_that_lies_otherwise_is_named(title):
+    (fault,) = (f for f in wiring().values() if f.title == title)
+    report = check(FaultyTarget(fault, cells=("LSTM",)), properties=["equivalence.steps"])
+    assert report.diagnosis[0].exact and report.diagnosis[0].title == title
+
+
 def test_a_habit_beside_a_mistake_is_found():
     """Padding that is read as zero is no mistake, and shows once what is read is added to the output."""
     (fault,) = (f for f in wiring().values() if f.title == "what is read is added to what is given")
