@@ -35,6 +35,7 @@ class Bench:
     """One cell of a target in one dtype, and the calls that are left.
 
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
+    least  sizes that networks have at least, by their dimension
     """
 
     subject: Subject
@@ -42,12 +43,14 @@ class Bench:
     dtype: str
     calls: Work
     leads: list[Fault] = field(default_factory=list)
+    least: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.allowed = drawn(self.subject.capabilities)
 
     def size(self, dimension: str, wanted: int) -> int:
-        """The size itself where it is allowed, else the next larger one that is, else the largest."""
+        """The size, no less than the least, where it is allowed, else the next larger one that is, else the largest."""
+        wanted = max(wanted, self.least.get(dimension, 0))
         allowed = self.allowed.choice(dimension, 1)
         if allowed is None or wanted in allowed:
             return wanted

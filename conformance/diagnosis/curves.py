@@ -34,6 +34,12 @@ STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 
+# What is called after its significant bits.
+FORMATS = {8: "as in bfloat16", 11: "as in float16 and tf32", 24: "as in float32"}
+OFTEN = 0.25  # neighbours of which one is too large, the other too small: rounding does so to half of them
+TINY = np.finfo(np.float64).tiny
+NEAR = 2  # bits, within which a curve has the accuracy of one of these
+
 Curve = Callable[[np.ndarray], np.ndarray]
 Named = tuple[str, tuple[str, ...]]  # what a curve is called, and the texts of the ways in which it may be computed
 
@@ -418,12 +424,25 @@ def unknown(bench: Bench, own: Read) -> str:
         how = f"comes in steps, {steps} of them for z between 0.5 and 0.6"
     elif (own.right | (abs(right) < 0.25)).all() and off.max() < 2**8 * bench.unit:
         how = "is accurate in absolute terms only"
+    elif bits := accuracy(own, off / np.maximum(abs(right), TINY)):
+        how = f"is right to about {bits} significant bits only, {FORMATS[bits]}"
     else:
         how = f"is another curve, off by up to {off.max():.1g}"
     return (
         f"{setting.result} {how}: it gives {own.values[worst]:.7g} at z = {own.z[worst]:.6g}, must give "
         f"{setting.activation}(z) = {right[worst]:.7g}, where {given([setting])}{seen(setting)}"
     )
+
+
+def accuracy(own: Read, off: np.ndarray) -> int | None:
+    """The significant bits of a format, if a curve is right to about as many, here too large and there too small.
+
+    off  how far each number is off, in multiples of what is right
+    """
+    wrong, signs = off[~own.right], np.sign(own.theirs - own.mid)[~own.right]
+    bits = -np.log2(wrong.max())
+    turns = np.mean(signs[1:] != signs[:-1]) if len(signs) > 1 else 0
+    return min((kept for kept in FORMATS if abs(kept - bits) <= NEAR and turns > OFTEN), default=None)
 
 
 def grid(bench: Bench, numbers: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ from .dropout import drops
 from .faulty import FaultyTarget, RoundingTarget
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
-from .measured import Failures, Sentences, findings_of, measured, shown_by, wrong_dtypes
+from .measured import Failures, Sentences, findings_of, large, measured, shown_by, wrong_dtypes
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
 from .search import Search
@@ -106,7 +106,7 @@ def diagnose(
         conditions = failures.dropout(silent_yet)
         silent_yet = untold(silent_yet, conditions)
         conditions |= failures.hygiene(silent_yet) | failures.shapes(silent_yet) | failures.conditions(silent_yet)
-        sentences |= failures.sizes(silent_yet)
+        sentences |= failures.sizes(silent_yet) | large(subject, answered, silent_yet, experiments, deadline)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
     told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)

@@ -120,8 +120,8 @@ def factors(bench: Bench, case: Case, p: float) -> np.ndarray:
 def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
     """The factor by which the gradient of each number goes back between two layers, (T, N, D*H) or narrower.
 
-    And whether the gradient of the weights between them is that of numbers with these factors, as far as rounding lets
-    that be seen.
+    And whether the gradient of the weights between them is that of numbers with these factors, or with the right ones
+    where these are not zero, as far as rounding lets that be seen.
     """
     c = case.config
     shown = handing_on(case, range(c.num_layers)).replace(dropout=P, training=True)
@@ -136,13 +136,18 @@ def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
     bench.count_a_call()
     gradients = gradient_run(bench.subject, small, d).result.arrays
     width = min(c.input_size, c.hidden_size)
-    found, own = gradients["x"][..., :width], gradients["weight_ih_l1"]
-    summed = own[gate_rows(c, c.cell.candidate, "weight_ih_l1")].diagonal()[:width]
+    found, weights = gradients["x"][..., :width], gradients["weight_ih_l1"]
+    summed = weights[gate_rows(c, c.cell.candidate, "weight_ih_l1")].diagonal()[:width]
     applicable(bool(np.isfinite(found).all() and np.isfinite(summed).all()))
-    terms = found * small.x[..., :width].astype(np.float64)
-    room = c.num_layers * small.x[..., 0].size * bench.unit * abs(terms).sum((0, 1))
+    own, read = (abs(found) > NEAR) / (1 - P), small.x[..., :width].astype(np.float64)
+    return found, any(explains(bench, factors * read, summed, c.num_layers) for factors in (found, own))
+
+
+def explains(bench: Bench, terms: np.ndarray, summed: np.ndarray, layers: int) -> bool:
+    """Whether sums over steps and rows, through so many layers, are those of these terms, or may be by rounding."""
+    room = layers * terms[..., 0].size * bench.unit * abs(terms).sum((0, 1))
     least = NEAR * abs(terms).max((0, 1))
-    return found, bool(((abs(summed - terms.sum((0, 1))) < least) | (room > least)).all())
+    return bool(((abs(summed - terms.sum((0, 1))) < least) | (room > least)).all())
 
 
 def near(array: np.ndarray, factor: float) -> np.ndarray:

@@ -52,6 +52,8 @@ EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=LAST)),
 )
 AFTER_OTHERS: Experiments = (("history", history),)
+LARGE: Experiments = (("precision", precision), ("curve", curves))  # what may be wrong in blocks of units alone
+WIDTH = 64  # a multiple of those that blocks have
 BACKWARD: Experiments = (("scale", scale), ("backward", backward))
 
 
@@ -81,6 +83,18 @@ def measured(
             found.setdefault((kind, sentence), []).append(cell)
         leads[cell] = [lead for bench in benches for lead in bench.leads]
     return found, leads
+
+
+def large(
+    subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: float, deadline: Deadline
+) -> Sentences:
+    """What experiments that show nothing with few inputs and units show with many; calls: how many, for each cell."""
+    found: Sentences = {}
+    least = {"input_size": WIDTH, "hidden_size": WIDTH}
+    for cell, dtype in wrong_dtypes(subject, answered, cells).items():
+        for kind, sentence in shown(Bench(subject, cell, dtype, Work(calls, deadline), least=least), LARGE):
+            found.setdefault((kind, f"{sentence}, with {WIDTH} inputs and units"), []).append(cell)
+    return found
 
 
 def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool) -> list[Experiments]:

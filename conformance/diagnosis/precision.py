@@ -16,7 +16,7 @@ from reference_rnn import PRECISION, Case
 from reference_rnn.case import gate_rows
 
 from .asking import Bench, mapped
-from .curves import ANY, FINE, built, places, reading
+from .curves import ANY, FINE, FORMATS, built, places, reading
 from .settings import STATES, Setting, settings
 
 LARGE, SMALL = 0.5, 0.5 * 2.0**-5
@@ -24,7 +24,6 @@ MANY = 6  # bits of the dtype that must be lost: the last ones go with rounding 
 FEW = 4  # bits, and results of numbers between 0.5 and 0.6 that differ: where there are fewer, nothing moves at all
 TERMS = 64  # of a long sum
 LOST = "sums lose {} terms that are each too small to move them: they are kept in {} significant bits"
-FORMATS = {8: "as in bfloat16", 11: "as in float16 and tf32", 24: "as in float32"}
 
 
 def precision(bench: Bench) -> list[str]:

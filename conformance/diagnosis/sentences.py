@@ -5,7 +5,7 @@ A condition joins statements about where a source is, where a result is, and how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,9 +266,18 @@ def conditions(
             pair = [Literal(side, str(e), left, True) for side, e in (("source", sources[s]), ("result", results[r]))]
             return [*found, said(say, pair, told) + (f", one of {left.sum()} such pairs" if left.sum() > 1 else "")]
         terms, mask = chosen
-        found.append(said(say, terms, told))
+        which = np.unravel_index(at[np.flatnonzero(mask)], differs.shape)[0]
+        found.append(said(say, naming(terms, {sources[k].at["array"] for k in which.tolist()}), told))
         left &= ~mask
     return found
+
+
+def naming(terms: Sequence[Literal], arrays: Collection[str]) -> list[Literal]:
+    """The terms of a condition, and the array of its sources where it says which these are, and all are of one."""
+    mine = [term for term in terms if term.side == "source"]
+    if len(arrays) > 1 or not mine or any(term.noun for term in mine):
+        return [*terms]
+    return [*terms, *(Literal("source", array, mine[0].mask, noun=True) for array in arrays)]
 
 
 def said(say: Callable[[Phrase, Phrase], str], terms: Sequence[Literal], told: str) -> str:

@@ -94,16 +94,25 @@ class Resized:
             if self.foretells(axis, rule.is_wrong, max(tried)):
                 if any(self.fails({axis: size}) is not fails for size, fails in tried.items()):
                     return ""  # once more, since chance is no matter of sizes
-                alike = self.alike(axis) if len(wrong) == 1 else ""
-                self.related += [axis] if alike else []
+                if len(wrong) == 1 and (alike := self.alike(axis)):
+                    self.related.append(axis)
+                    return alike + self.beside(axis)
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
-                return (alike or (rule.words if holds else rule.alone).format(axis)) + self.beside(axis)
+                ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *right[:NEW])})
+                return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways)
         return ""
 
-    def beside(self, axis: str) -> str:
-        """The form in which it is asked, and other sizes that are large though the case is small: it may take them."""
+    def directions(self, axis: str, tried: Mapping[int, bool]) -> str:
+        """How many directions there are, if with another number of them other sizes are wrong than those tried."""
+        other = {size: self.fails({axis: size}, otherwise=True) for size in tried}
+        if all(fails in (None, tried[size]) for size, fails in other.items()):
+            return ""
+        return "with two directions" if self.case.config.bidirectional else "with one direction"
+
+    def beside(self, axis: str, ways: str = "") -> str:
+        """The form in which it is asked, and what else it may take: other sizes that are large, the directions."""
         large = [other for other, size in self.sizes.items() if other != axis and size > USUAL[other]]
-        told = [str(self.form), *(f"with {other} = {self.sizes[other]}" for other in large)]
+        told = [str(self.form), *(f"with {other} = {self.sizes[other]}" for other in large), ways]
         return "".join(f", {one}" for one in told if one)
 
     def alike(self, axis: str) -> str:
@@ -140,9 +149,13 @@ class Resized:
         fits = {"H": size > self.case.config.proj_size, "N": size == 1 or not self.form.unbatched}
         return fits.get(axis, True) and self.bench.size(AXES[axis], size) == size
 
-    def fails(self, sizes: Mapping[str, int], order: Order = np.asarray) -> bool | None:
-        """Whether it fails in a case of these sizes; None where it says nothing of it."""
-        case = of_sizes(self.bench, self.case, self.form, self.sizes | dict(sizes), order)
+    def fails(self, sizes: Mapping[str, int], order: Order = np.asarray, otherwise: bool = False) -> bool | None:
+        """Whether it fails in a case of these sizes; None where it says nothing of it.
+
+        otherwise  in two directions where the case has one, and the other way round
+        """
+        case = self.case.replace(bidirectional=self.case.config.bidirectional is not otherwise)
+        case = of_sizes(self.bench, case, self.form, self.sizes | dict(sizes), order)
         if self.bench.calls.over or not self.allowed.admits(case) or not self.bench.subject.takes(case):
             return None
         self.bench.calls.spend(CALLS)

@@ -136,6 +136,17 @@ def test_another_mask_on_the_way_back_is_said(cell):
     assert found == "in training gradients go back through another mask than the one that dropped in this run"
 
 
+@pytest.mark.parametrize("cell", ["RNN_TANH", "LSTM"])
+def test_a_mask_that_is_not_divided_on_the_way_back_alone_is_no_other_mask(cell):
+    def unscaled(ask, kept, p):
+        """The lower layer hears through the mask as it was drawn; the weights above it saw what was divided."""
+        found, other = ask(kept / (1 - p)), ask(1.0 * kept)
+        return {**found, **{name: array for name, array in other.items() if name == "x" or "_l0" in name}}
+
+    (found,) = said(going_back(cell, unscaled), cell)
+    assert found.startswith("gradients of what dropout keeps are multiplied by 1, must be by 1 / (1 - p)")
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_of_sums_that_round_as_much_nothing_is_said(dtype):
     subject = Subject(open_target("reference", in_process=True))

@@ -469,6 +469,13 @@ def test_double_precision_in_single_precision():
     assert said(inside, dtype="float32") == (set(), [])
 
 
+def test_a_gate_of_fewer_bits_is_a_curve_that_is_right_to_so_many():
+    kinds, found = said(lstm(gate=lambda z: sigmoid(z.astype(np.float32)).astype(z.dtype)), "LSTM", dtype="float64")
+    assert kinds == {"curve"} and "c_n is right to about 24 significant bits only, as in float32" in found[0]
+    assert said(lstm(gate=lambda z: sigmoid(z) * (1 + 1e-4)), "LSTM")[0] == {"curve"}
+    assert not any("significant" in one for one in said(lstm(gate=lambda z: sigmoid(z) * (1 + 1e-4)), "LSTM")[1])
+
+
 @pytest.mark.parametrize(("arithmetic", "kinds"), [("strict", {"precision"}), ("half-sums", set())])
 def test_sums_in_halves_are_told_to_who_does_not_claim_them(arithmetic, kinds):
     def halves(case):

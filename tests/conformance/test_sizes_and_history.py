@@ -78,7 +78,13 @@ MISTAKES = {
     ),
     "rows in two directions": (
         planted(where(lambda case: case.num_rows > 20 and case.config.bidirectional, without_last_column)),
-        "right up to N = 20, wrong from N = 21 on",
+        "right up to N = 20, wrong from N = 21 on, with two directions",
+    ),
+    "what two directions give": (
+        planted(
+            where(lambda case: case.config.num_directions * case.config.hidden_size % 16 == 0, without_last_column)
+        ),
+        "wrong where H is a multiple of 16, with one direction",
     ),
 }
 
@@ -95,6 +101,17 @@ def test_the_sizes_at_which_it_is_wrong(target, sentence):
     said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
     assert said[-1] == ("measured.sizes", f"RNN_TANH: {sentence}")
     assert {fault for fault, _ in said[:-1]} <= {"measured.conditions"}
+
+
+def test_what_is_kept_of_numbers_is_said_where_it_takes_many_units():
+    def few_bits(name, array):
+        wide = name.startswith("weight") and array.shape[-1] % 8 == 0 and array.dtype == np.float32
+        return (array.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32) if wide else array
+
+    said = sentences(planted(lambda case: case.map(few_bits)), "equivalence.steps", "equivalence.sizes")
+    bits = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32, with 64 inputs and units"
+    assert ("measured.precision", f"RNN_TANH: {bits}") in said
+    assert any(fault == "measured.sizes" for fault, _ in said)
 
 
 def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
