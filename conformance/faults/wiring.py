@@ -125,6 +125,11 @@ def ending(where: str, states: str) -> dict[str, str]:
     }
 
 
+# Where all of them may be packed otherwise, by the end of their names.
+PARTS = {
+    "the reverse direction": "'_r' in end", "the forward direction": "'_r' not in end",
+    "layer 0": "end.startswith('_l0')", "each upper layer": "not end.startswith('_l0')",
+}  # fmt: skip
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
 INSTEAD: dict[str, dict[str, dict[str, str]]] = {
     "run": {
@@ -304,14 +309,17 @@ def narrowly() -> dict[str, Fault]:
 def packed(cell: Cell) -> dict[str, Fault]:
     """The mistakes in the order in which gates are packed that are made in some of the parameters alone, by id."""
     found = {}
-    for kinds in TOGETHER:
+    gates = cell.packing("weight_ih")
+    all_kinds = tuple(kind for kind in KINDS["each weight"] + KINDS["each bias"] if cell.packing(kind) == gates)
+    some = [(kinds, " and ".join(kinds), "") for kinds in TOGETHER]
+    for kinds, where, when in [*some, *((all_kinds, where, when) for where, when in PARTS.items())]:
         gates = cell.packing(kinds[0])
         for number, order in enumerate(other_orders(len(gates))):
             if {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:
                 new = f"a.reshape({len(gates)}, -1, *a.shape[1:])[{list(order)}].reshape(a.shape)"
                 said = f"gates are packed in the order {', '.join(gates[place] for place in order)}"
-                change = relaid(f"{said} in {' and '.join(kinds)} ({cell})", new, kinds)
-                id = f"wiring.pack.{cell.lower()}.{'-'.join(kinds)}.{number}"
+                change = relaid(f"{said} in {where} ({cell})", new, kinds, when)
+                id = f"wiring.pack.{cell.lower()}.{where.replace(' ', '-')}.{number}"
                 found[id] = Fault(id, change.title, "gate-order", "layer_parameters", change.old, change.new, (STEPS,))
     return found
 
@@ -406,10 +414,11 @@ def parameters() -> Iterator[Change]:
     yield relaid("the gates of each parameter lie unit by unit", RELAID["the gates of {} lie unit by unit"], every)
 
 
-def relaid(title: str, new: str, kinds: tuple[str, ...]) -> Change:
-    """Some kinds of parameters, as an expression of ``a`` makes them."""
+def relaid(title: str, new: str, kinds: tuple[str, ...], when: str = "") -> Change:
+    """Some kinds of parameters, as an expression of ``a`` makes them; when: of which layers and directions."""
+    also = f" and {when}" if when else ""
     square = " and a.size % a.shape[1] ** 2 == 0" if "a.shape[1], a.shape[1]" in new else ""
-    return Change("relaid", title, PARAMETER, f"(lambda a: {new} if kind in {kinds}{square} else a)({PARAMETER})")
+    return Change("relaid", title, PARAMETER, f"(lambda a: {new} if kind in {kinds}{also}{square} else a)({PARAMETER})")
 
 
 def replaced(function: str, narrowly: Mapping[Spot, Mapping[str, str]] | None = None) -> Iterator[Change]:

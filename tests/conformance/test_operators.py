@@ -143,6 +143,13 @@ def test_gates_may_be_packed_otherwise_in_some_of_the_parameters(cell):
     assert len(set(numbers)) == len(numbers) and wired(FaultyReference()) not in numbers
 
 
+def test_gates_that_are_packed_otherwise_in_one_direction_are_named():
+    title = "gates are packed in the order i, f, o, g in the reverse direction (LSTM)"
+    (fault,) = (f for f in packed(cell_of("LSTM")).values() if f.title == title)
+    report = check(FaultyTarget(fault, cells=("LSTM",)), properties=["equivalence.steps"])
+    assert report.diagnosis[0].exact and report.diagnosis[0].title == title
+
+
 @pytest.mark.sample(every=9)
 @pytest.mark.parametrize("id", wiring())
 def test_a_mistake_in_the_loops_is_found(id):
