@@ -243,7 +243,8 @@ class Curves:
     def named(self, own: Read) -> Named | None:
         """The name of a curve; None if it has none, or something else is to blame."""
         activation, room = own.setting.activation, own.room + SAME * self.bench.unit
-        curve = known(activation, own.z, own.values, room) or fitted(activation, own.z, own.values, room)
+        ways = (known, fitted, cut_off)
+        curve = next(filter(None, (way(activation, own.z, own.values, room) for way in ways)), None)
         if curve or own.times == 1 or own.setting.gates:
             return curve
         return f"{own.times:.5g} {activation}(z)", (f"{own.times!r} * {activation}(z)",)
@@ -384,6 +385,16 @@ def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> N
     (a, b), ways = shift, WAYS.get(activation, {f"{activation}({{}})": 1.0})
     texts = (way.format(of_z(times * a, times * b)) for way, times in ways.items())
     return f"{activation}({linear(a, b, 'z')})", tuple(texts)
+
+
+@np.errstate(all="ignore")
+def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named | None:
+    """The activation of what is cut off at both ends, where that is what a curve is: its end says where; else None."""
+    bound = plain(float(INVERSE.get(activation, abs)(y.max())))
+    text = f"{activation}(np.clip(z, -{bound!r}, {bound!r}))"
+    if not 0 < bound < z.max() or (abs(curve_of(text)(z) - y) > room).any():
+        return None
+    return f"{activation} of what is clipped at {bound:g}", (text,)
 
 
 @np.errstate(all="ignore")

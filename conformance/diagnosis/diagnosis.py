@@ -33,6 +33,7 @@ from .faulty import FaultyTarget, RoundingTarget
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, shown_by, wrong_dtypes
+from .partly import partly
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
 from .search import Search
@@ -107,6 +108,8 @@ def diagnose(
         silent_yet = untold(silent_yet, conditions)
         conditions |= failures.hygiene(silent_yet) | failures.shapes(silent_yet) | failures.conditions(silent_yet)
         sentences |= failures.sizes(silent_yet) | large(subject, answered, silent_yet, experiments, deadline)
+        quiet = untold(silent_yet, conditions | sentences)
+        sentences |= named_partly([search for search in in_vain if search.cell in quiet])
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
     told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)
@@ -137,6 +140,15 @@ def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
     """The cells that no sentence is about."""
     told = {cell for cells in sentences.values() for cell in cells}
     return [cell for cell in cells if cell not in told]
+
+
+def named_partly(searches: Sequence[Search]) -> Sentences:
+    """What gives the numbers of some cells but where a thing is so, and where."""
+    found: Sentences = {}
+    for search in searches:
+        for sentence in partly(search):
+            found.setdefault(("partly", sentence), []).append(search.cell)
+    return found
 
 
 def led_on(

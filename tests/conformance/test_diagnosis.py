@@ -16,6 +16,7 @@ from conformance.chapters import catalogue
 from conformance.diagnosis.diagnosis import diagnose, same_failure, without_numbers
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
+from conformance.diagnosis.partly import partly
 from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
 from conformance.diagnosis.search import Search
 from conformance.diagnosis.work import Deadline, Work
@@ -112,6 +113,36 @@ def searched(target):
     answered = answers(subject, Work(1000))
     (cell,) = subject.capabilities.cells
     return Search(answered, cell, (), Work(20_000), Fresh(subject, answered, Deadline()))
+
+
+class LosesStates(FaultyTarget):
+    """A known mistake, and a row without steps ends in another state than its initial one."""
+
+    def __init__(self, *faults, cells, where=lambda case: (case.row_lengths == 0) & (case.num_steps > 0)):
+        super().__init__(*faults, cells=cells)
+        answer = self.forward
+
+        def forward(case):
+            output, h_n = answer(case)
+            lost = where(reference.as_case(case))
+            return output, np.where(np.broadcast_to(lost, h_n.shape[-2:-1])[:, None], h_n.dtype.type(0.25), h_n)
+
+        self.forward = forward
+
+
+OUTSIDE = FAULTS["candidate-bias-outside-reset"]
+
+
+def test_a_mistake_beside_one_without_a_name_is_said_with_where_it_is_not_all():
+    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",)))) == [
+        "b_hn is added outside the reset product; something else is wrong, too, where a length is 0"
+    ]
+
+
+def test_no_mistake_is_said_where_nothing_tells_its_numbers_from_the_others():
+    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",), where=lambda case: case.x.size % 2 == 0))) == []
+    assert partly(searched(LosesStates(cells=("GRU",)))) == []
+    assert partly(searched(FaultyTarget(cells=("GRU",)))) == []
 
 
 def test_what_is_alike_is_wrong_in_the_same_places_and_in_no_other():

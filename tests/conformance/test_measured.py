@@ -336,6 +336,7 @@ def hard_sigmoid(z):
 CURVES = {
     "a quotient": (rnn(pade), "the activation is the quotient z (27 + z²) / (27 + 9 z²), must be tanh(z)"),
     "a clip": (rnn(lambda z: np.tanh(np.clip(z, -3, 3))), "the activation is tanh of what is clipped at 3"),
+    "a clip of any bound": (rnn(lambda z: np.tanh(np.clip(z, -2.5, 2.5))), "the activation is tanh of what is clipped"),
     "hard tanh": (rnn(lambda z: np.clip(z, -1, 1)), "the activation is hard tanh, z between -1 and 1"),
     "half of it": (rnn(lambda z: np.tanh(z / 2)), "the activation is tanh(0.5 z), must be tanh(z), where z = W_ih x"),
     "one and a half of it": (rnn(lambda z: 1.5 * np.tanh(z)), "the activation is 1.5 tanh(z), must be tanh(z)"),
@@ -467,6 +468,15 @@ def test_double_precision_in_single_precision():
     sentence = "x, W_ih, h_0 and W_hh are rounded to 24 significant bits, as in float32"
     assert said(inside, dtype="float64") == ({"precision"}, [sentence])
     assert said(inside, dtype="float32") == (set(), [])
+
+
+def test_a_relu_with_an_end_is_a_curve_with_a_name():
+    def step(x, h, p):
+        z = x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
+        return np.clip(z, 0, 20).astype(x.dtype)
+
+    (found,) = said(from_cell(step, "RNN_RELU"), "RNN_RELU")[1]
+    assert found == "the activation is relu of what is clipped at 20, must be relu(z), where z = W_ih x"
 
 
 def test_a_gate_of_fewer_bits_is_a_curve_that_is_right_to_so_many():

@@ -1,0 +1,50 @@
+"""Two mistakes of which one has no name: one that has gives the target's numbers but where a certain thing is so.
+
+That is no name, since the numbers there are others. It is said as what was measured: with where it is not all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conformance.faults.patching import Fault
+
+from .localisation import FEATURES, FEWEST
+from .probes import Answered
+from .search import Search
+from .work import Work
+
+
+def partly(search: Search) -> list[str]:
+    """A mistake, and where else something is wrong; nothing if none gives all but what is so. As much work again."""
+    search.work = Work(search.budget, search.work.deadline)
+    at = search.end(())
+    for (fault,) in search.longer((), at, ()) if at < search.top else ():
+        left = [a for a in search.climbed if not gives(search, fault, a)]
+        for feature in sorted(shared(left), key=lambda name: count(name, search.climbed)):
+            if holds_but_where(search, fault, feature):
+                return [f"{fault.title}; something else is wrong, too, where {feature}"]
+    return []
+
+
+def gives(search: Search, fault: Fault, answered: Answered) -> bool:
+    """Whether a mistake gives an answer."""
+    return search.given((fault,), answered) == answered.count
+
+
+def shared(answers: Sequence[Answered]) -> list[str]:
+    """What the cases of all these answers are."""
+    return [name for name, is_so in FEATURES.items() if all(is_so(a.probe.case) for a in answers)]
+
+
+def count(feature: str, answers: Sequence[Answered]) -> int:
+    """How many of some cases are so."""
+    return sum(FEATURES[feature](a.probe.case) for a in answers)
+
+
+def holds_but_where(search: Search, fault: Fault, feature: str) -> bool:
+    """Whether a mistake gives wrong answers where a thing is not so, and all fresh ones there."""
+    others = [a for a in (*search.climbed, *search.fresh) if not FEATURES[feature](a.probe.case)]
+    wrong = [a for a in others if not a.right]
+    enough = bool(search.fresh) and len(wrong) >= FEWEST
+    return enough and all(gives(search, fault, a) for a in others) and not search.work.over
