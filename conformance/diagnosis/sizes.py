@@ -94,12 +94,12 @@ class Resized:
             if self.foretells(axis, rule.is_wrong, max(tried)):
                 if any(self.fails({axis: size}) is not fails for size, fails in tried.items()):
                     return ""  # once more, since chance is no matter of sizes
-                if len(wrong) == 1 and (alike := self.alike(axis)):
+                if len(wrong) == 1 and (name := self.alike(axis)):
                     self.related.append(axis)
-                    return alike + self.beside(axis)
+                    return f"wrong where {axis} = {name}{self.beside(axis, SAME[name][0])}"
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
                 ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *right[:NEW])})
-                return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways)
+                return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
         return ""
 
     def directions(self, axis: str, tried: Mapping[int, bool]) -> str:
@@ -109,20 +109,20 @@ class Resized:
             return ""
         return "with two directions" if self.case.config.bidirectional else "with one direction"
 
-    def beside(self, axis: str, ways: str = "") -> str:
-        """The form in which it is asked, and what else it may take: other sizes that are large, the directions."""
-        large = [other for other, size in self.sizes.items() if other != axis and size > USUAL[other]]
+    def beside(self, *axes: str, ways: str = "") -> str:
+        """The form in which it is asked, and what else it may take: sizes of other axes that are large, directions."""
+        large = [other for other, size in self.sizes.items() if other not in axes and size > USUAL[other]]
         told = [str(self.form), *(f"with {other} = {self.sizes[other]}" for other in large), ways]
         return "".join(f", {one}" for one in told if one)
 
     def alike(self, axis: str) -> str:
-        """That a size is wrong where it is another one, if it is so where both are larger; else ""."""
+        """What a size is where it is wrong, as another one, if it is wrong so where both are larger; else ""."""
         for name, (other, by_direction) in SAME.items():
             size, times = self.sizes[other], self.case.config.num_directions if by_direction else 1
             if other == axis or size * times != self.sizes[axis]:
                 continue
             if self.fails({other: size + 1}) is False and self.fails({other: size + 1, axis: (size + 1) * times}):
-                return f"wrong where {axis} = {name}"
+                return name
         return ""
 
     def foretells(self, axis: str, is_wrong: Callable[[int], bool], largest: int) -> bool:

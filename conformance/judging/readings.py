@@ -17,6 +17,8 @@ def readings(name: str, array: np.ndarray, case: Case) -> Iterator[Reading]:
     """Ways to read an array that has not the shape it must have, likeliest first."""
     c = case.config
     L, D, H = c.num_layers, c.num_directions, c.state_size
+    if case.unbatched and array.ndim == 3 and array.shape[1] == 1:
+        yield "it has an axis of rows, and the input has none", lambda a: a[:, 0]
     if name == "output":
         if array.ndim == 4 and array.shape[-2:] == (D, H):
             yield "the halves of the directions are not joined", lambda a: a.reshape(*a.shape[:2], -1)
@@ -41,7 +43,7 @@ def readings(name: str, array: np.ndarray, case: Case) -> Iterator[Reading]:
 
 
 class Reader:
-    """Reads the arrays of one implementation: a mistake seen once is expected from then on."""
+    """Reads the arrays of one implementation: a mistake seen once is expected from then on, where sizes fit several."""
 
     def __init__(self) -> None:
         self.habits: dict[str, str] = {}
@@ -58,7 +60,7 @@ class Reader:
         if right and (habit not in known or known[habit](array).shape != must.sizes):
             return array, None
         said = f"{name} has shape {array.shape}, must be {must}"
-        for mistake, change in known.items():
+        for mistake, change in sorted(known.items(), key=lambda reading: reading[0] != habit):
             if change(array).shape == must.sizes and (not right or mistake == habit):
                 self.habits[name] = mistake
                 sentence = f"{said}; {mistake}. Read as {must} from here on"

@@ -45,6 +45,24 @@ def test_a_habit_is_expected_where_shapes_cannot_tell():
     assert (array == steps_second.swapaxes(0, 1)).all() and sentence is None
 
 
+def test_an_axis_of_rows_is_one_too_many_where_the_input_has_none():
+    def alone(**sizes):
+        one = case("RNN_TANH", N=1, I=2, **sizes)
+        return one.replace(x=one.x[:, 0])
+
+    reader = Reader()
+    for sizes, h_n in (({"T": 2, "H": 1}, (1, 1, 1)), ({"T": 2, "H": 3}, (1, 1, 3)), ({"T": 2, "H": 1}, (1, 1, 1))):
+        array, sentence = reader.read("h_n", np.zeros(h_n), alone(**sizes))
+        assert array.shape == h_n[1:] and "it has an axis of rows, and the input has none" in sentence
+
+
+def test_what_shapes_cannot_tell_is_told_by_those_that_can():
+    reader, small = Reader(), case("RNN_TANH", T=1, N=2, I=2, H=1)
+    assert "leading" not in reader.read("output", np.zeros((1, 2, 1, 1)), small)[1]
+    _, said = reader.read("output", np.zeros((1, 5, 4, 6)), CASE)
+    assert "leading" in said and "leading" in reader.read("output", np.zeros((1, 1, 2, 1)), small)[1]
+
+
 def test_a_shape_that_cannot_be_made_out_is_refused():
     with pytest.raises(ValueError, match=r"output has shape \(7, 7\), must be \(5, 4, 6\) = \(T, N, 2H\)"):
         Reader().read("output", np.zeros((7, 7)), CASE)
