@@ -391,8 +391,11 @@ def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> N
 def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named | None:
     """The activation of what is cut off at both ends, where that is what a curve is: its end says where; else None."""
     bound = plain(float(INVERSE.get(activation, abs)(y.max())))
+    if not 0 < bound < z.max():
+        return None
     text = f"{activation}(np.clip(z, -{bound!r}, {bound!r}))"
-    if not 0 < bound < z.max() or (abs(curve_of(text)(z) - y) > room).any():
+    right, cut = (abs(curve(z) - y) <= room for curve in (ANY[activation], curve_of(text)))
+    if right.all() or not cut.all():
         return None
     return f"{activation} of what is clipped at {bound:g}", (text,)
 

@@ -177,7 +177,7 @@ WIRING = {
     ),
     "lengths are ignored": (
         planted(lambda case: case.replace(lengths=None)),
-        "results in the padding read numbers that are of no other row; h_n of row 1 reads numbers in the padding, "
+        "results in the padding read numbers that are of no other row; h_n of row 1 reads x in the padding, "
         "with a row that ends before the other (T = 3, N = 2, I = 2, H = 3, L = 1)",
     ),
 }  # fmt: skip
