@@ -107,9 +107,11 @@ def diagnose(
         conditions = failures.dropout(silent_yet)
         silent_yet = untold(silent_yet, conditions)
         conditions |= failures.hygiene(silent_yet) | failures.shapes(silent_yet) | failures.conditions(silent_yet)
-        sentences |= failures.sizes(silent_yet) | large(subject, answered, silent_yet, experiments, deadline)
-        quiet = untold(silent_yet, conditions | sentences)
-        sentences |= named_partly([search for search in in_vain if search.cell in quiet])
+        sentences |= failures.sizes(silent_yet)
+        if not alone:  # else answers are those of calls before
+            sentences |= large(subject, answered, silent_yet, experiments, deadline)
+            quiet = untold(silent_yet, conditions | sentences)
+            sentences |= named_partly([search for search in in_vain if search.cell in quiet])
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
     told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)

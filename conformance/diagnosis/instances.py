@@ -24,16 +24,17 @@ PROCESSES = 2  # that are compared
 def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work) -> None:
     """Has each instance of a target be a copy of what was loaded, if instances share what makes answers wrong.
 
-    They do where a new process was right on a failure. Else the calls of failures are made; then new instances are
-    asked for the last one of each alone, and for calls that differ from it in one thing. What they get wrong, and a
-    copy gets right, is wrong by what was kept. Not where processes differ: copies have the same chance, all of them.
+    They do where a new process was right on a failure, or is now on one that none has tried. Else the calls of failures
+    are made; then new instances are asked for the last one of each alone, and for calls that differ from it in one
+    thing. What they get wrong, and a copy gets right, is wrong by what was kept. Not where processes differ: copies
+    have the same chance, all of them.
     """
     target, found = subject.target, failures[:LOOKED_AT]
     if not isinstance(target, ProcessTarget) or subject.capabilities.recompiles:
         return
     benches = [Bench(subject, one.case.config.cell, one.case.config.dtype, calls) for one in found]
     with suppress(Failure, NotApplicable, NotRun):
-        if any(one.repeatable is False for one in failures):
+        if any(one.repeatable is False for one in failures) or any(map(is_right_now, benches, found)):
             if all(map(is_steady, benches, found)):
                 target.copy_instances()
             return
@@ -46,6 +47,12 @@ def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work
             target.copy_instances(False)
             if shared and all(map(is_steady, benches, found)):
                 target.copy_instances()
+
+
+def is_right_now(bench: Bench, found: Counterexample) -> bool:
+    """Whether the one call of a failure is right in a process without others, where nobody has tried that yet."""
+    untried = found.repeatable is None and found.demand == "numbers" and len(found.calls) == 1
+    return untried and is_wrong(bench, found.calls[0]) is False
 
 
 def is_steady(bench: Bench, found: Counterexample) -> bool:

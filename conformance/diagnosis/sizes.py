@@ -98,7 +98,8 @@ class Resized:
                     self.related.append(axis)
                     return f"wrong where {axis} = {name}{self.beside(axis, SAME[name][0])}"
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
-                ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *right[:NEW])})
+                half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
+                ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
                 return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
         return ""
 

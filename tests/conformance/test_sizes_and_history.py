@@ -1,5 +1,7 @@
 """At which sizes it is wrong, and which earlier call changes an answer: what failures show in a sentence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -279,6 +281,33 @@ def test_what_a_module_keeps_that_a_new_process_does_not_is_found_in_copies(tmp_
     [finding] = report.diagnosis
     after = "a call after one with lengths of uint8, lengths of uint64 or lengths of uint32, and the same else"
     assert finding.title == f"RNN_TANH: {after}, gets another answer"
+
+
+SCRATCH = """
+import numpy as np
+from conformance import Capabilities
+from conformance.adapters.reference import as_case, forward as right
+
+capabilities = Capabilities(dtypes=("float32", "float64"))
+scratch = {}
+
+
+def forward(case):
+    output, h_n = right(case)
+    if output.dtype == np.float32:
+        scratch["dtype"] = output.dtype
+    return output.astype(scratch.get("dtype", output.dtype)).astype(output.dtype), h_n
+"""
+
+
+def test_instances_are_kept_apart_where_what_failed_is_right_in_a_process_without_other_calls(tmp_path):
+    (tmp_path / "my_rnn.py").write_text(SCRATCH)
+    asked = case("RNN_TANH", T=1, N=1, I=1, H=1, bias_hh_l0=1, dtype="float64")
+    found = Counterexample("equivalence.steps", "", "value:output", asked, (Call("forward", asked),), compared=(0,))
+    for one, apart in ((found, False), (replace(found, demand="numbers"), True)):
+        with stopping(open_target(str(tmp_path / "my_rnn.py"))) as target:
+            keep_apart(Subject(target, anew=True), [one], Work(500))
+            assert target.copying is (apart and LINUX)
 
 
 RIGHT = "from conformance import Capabilities\nfrom conformance.adapters.reference import forward\n"
