@@ -34,19 +34,19 @@ def precision(bench: Bench) -> list[str]:
     try:
         if PRECISION[bench.dtype] < PRECISION["float32"]:  # fewer bits cannot be told from rounding, but in long sums
             return [LOST.format(TERMS, PRECISION[bench.dtype])] if loses(bench, setting) else []
-        summed = [last_kept(bench, setting, sums, base) for base in (LARGE, SMALL)]
-        results = of_results(bench, setting) if None not in summed else None
+        moved = [last_kept(bench, setting, sums, base) for base in (LARGE, SMALL)]
+        results = of_results(bench, setting) if None not in moved else None
     except (Failure, NotApplicable):  # what cannot be told from sums is not said
         return []
-    if results is not None and all(bits is not None and abs(bits - results) <= 1 for bits in summed):
+    if results is not None and all(bits is not None and abs(bits - results) <= 1 for bits in moved):
         return [said(f"{setting.result} is", results)]
-    if summed[0] is not None and summed[0] == summed[1]:
-        return [said("sums are", summed[0])]
-    found: dict[int, list[str]] = {}
+    if moved[0] is not None and {moved[0]} == {*moved, *kept(bench, setting, summands)}:
+        return [said("sums are", moved[0])]
+    found: dict[str, list[str]] = {}
     for name, cases in OPERANDS.items():
-        if (bits := kept(bench, setting, cases)) is not None:
-            found.setdefault(bits, []).append(name)
-    return [said(f"{listed(names)} {'are' if len(names) > 1 else 'is'}", bits) for bits, names in found.items()]
+        if how := rounded_to(*kept(bench, setting, cases)):
+            found.setdefault(how, []).append(name)
+    return [f"{listed(names)} {'are' if len(names) > 1 else 'is'} rounded to {how}" for how, names in found.items()]
 
 
 def straight(setting: Setting) -> bool:
@@ -57,7 +57,23 @@ def straight(setting: Setting) -> bool:
 
 def said(what: str, bits: int) -> str:
     """That something keeps so many bits, in words."""
-    return f"{what} rounded to {bits} significant bits" + (f", {FORMATS[bits]}" if bits in FORMATS else "")
+    return f"{what} rounded to {rounded_to(bits, bits)}"
+
+
+def rounded_to(large: int | None, small: int | None) -> str:
+    """What numbers are rounded to, by the bits that are kept of large ones and of small ones, in words; "" if neither.
+
+    >>> rounded_to(11, 11)
+    '11 significant bits, as in float16 and tf32'
+    >>> rounded_to(24, 19)
+    'about 7 decimals'
+    """
+    if large is None or small is None:
+        return ""
+    if large == small:
+        return f"{large} significant bits" + (f", {FORMATS[large]}" if large in FORMATS else "")
+    fixed = large - small == round(np.log2(LARGE / SMALL))
+    return f"about {round((large - 1) * np.log10(2))} decimals" if fixed else ""
 
 
 @np.errstate(all="ignore")
@@ -78,13 +94,12 @@ def significant(number: float) -> int:
     return (numerator >> ((numerator & -numerator).bit_length() - 1)).bit_length() if numerator else 0
 
 
-def kept(bench: Bench, setting: Setting, cases: Changed) -> int | None:
-    """How many significant bits of something move the result, alike for large and small numbers; None if enough."""
+def kept(bench: Bench, setting: Setting, cases: Changed) -> list[int | None]:
+    """How many significant bits of something move the result, of large and small numbers; None if enough do."""
     try:
-        bits = {last_kept(bench, setting, cases, base) for base in (LARGE, SMALL)}
+        return [last_kept(bench, setting, cases, base) for base in (LARGE, SMALL)]
     except (Failure, NotApplicable):  # it has no answer to this
-        return None
-    return bits.pop() if len(bits) == 1 else None
+        return [None, None]
 
 
 @np.errstate(all="ignore")
@@ -128,16 +143,26 @@ def inputs(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
 
 
 def weights(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
-    """W_ih is 1 + extra."""
-    return weighing(built(bench, setting, np.array([base])), setting, "weight_ih", 0, 1 + extra)
+    """W_ih is base (1 + extra)."""
+    return weighing(built(bench, setting, np.array([1.0])), setting, "weight_ih", 0, base * (1 + extra))
 
 
 def sums(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
     """base + base extra, as two products. Raises NotApplicable where there is one input alone."""
+    return summed(bench, setting, base, base, extra)
+
+
+def summands(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """The same where x has the small number, not the weight; raises like ``sums``."""
+    return summed(bench, setting, base, base * extra, 1.0)
+
+
+def summed(bench: Bench, setting: Setting, base: float, x_1: float, weight: float) -> Case:
+    """base + x_1 weight; raises like ``sums``."""
     case = built(bench, setting, np.array([base]), inputs=2)
     x = case.x.copy()
-    x[0, 0, 1] = base
-    return weighing(mapped(case, {"x": x}), setting, "weight_ih", 1, extra)
+    x[0, 0, 1] = x_1
+    return weighing(mapped(case, {"x": x}), setting, "weight_ih", 1, weight)
 
 
 def states(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
@@ -151,8 +176,8 @@ def states(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
 
 
 def recurrent(bench: Bench, setting: Setting, base: float, extra: float) -> Case:
-    """W_hh is 1 + extra, and x is 0; raises like ``states``."""
-    return weighing(states(bench, setting, base, 0.0), setting, "weight_hh", 0, 1 + extra)
+    """W_hh is base (1 + extra), and x is 0; raises like ``states``."""
+    return weighing(states(bench, setting, 1.0, 0.0), setting, "weight_hh", 0, base * (1 + extra))
 
 
 def weighing(case: Case, setting: Setting, kind: str, column: int, weight: float) -> Case:

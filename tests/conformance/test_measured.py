@@ -470,6 +470,12 @@ def test_double_precision_in_single_precision():
     assert said(inside, dtype="float32") == (set(), [])
 
 
+def test_weights_of_few_decimals_are_no_sums_of_few_bits():
+    decimals = planted(arrays(lambda name, array: np.round(array, 7) if name.startswith("weight") else array))
+    found = "W_ih and W_hh are rounded to about 7 decimals"
+    assert said(decimals, dtype="float64") == ({"precision"}, [found])
+
+
 def test_a_relu_with_an_end_is_a_curve_with_a_name():
     def step(x, h, p):
         z = x @ p["weight_ih"].T + p["bias_ih"] + h @ p["weight_hh"].T + p["bias_hh"]
