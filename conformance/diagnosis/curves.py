@@ -456,7 +456,8 @@ def accuracy(own: Read, off: np.ndarray) -> int | None:
     wrong, signs = off[~own.right], np.sign(own.theirs - own.mid)[~own.right]
     bits = -np.log2(wrong.max())
     turns = np.mean(signs[1:] != signs[:-1]) if len(signs) > 1 else 0
-    return min((kept for kept in FORMATS if abs(kept - bits) <= NEAR and turns > OFTEN), default=None)
+    nearest = min(FORMATS, key=lambda kept: abs(kept - bits))
+    return nearest if abs(nearest - bits) <= NEAR and turns > OFTEN else None
 
 
 def grid(bench: Bench, numbers: np.ndarray) -> np.ndarray:

@@ -139,8 +139,8 @@ def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
     found, weights = gradients["x"][..., :width], gradients["weight_ih_l1"]
     summed = weights[gate_rows(c, c.cell.candidate, "weight_ih_l1")].diagonal()[:width]
     applicable(bool(np.isfinite(found).all() and np.isfinite(summed).all()))
-    own, read = (abs(found) > NEAR) / (1 - P), small.x[..., :width].astype(np.float64)
-    return found, any(explains(bench, factors * read, summed, c.num_layers) for factors in (found, own))
+    divided, read = (abs(found) > NEAR) / (1 - P), small.x[..., :width].astype(np.float64)
+    return found, any(explains(bench, factors * read, summed, c.num_layers) for factors in (found, divided))
 
 
 def explains(bench: Bench, terms: np.ndarray, summed: np.ndarray, layers: int) -> bool:

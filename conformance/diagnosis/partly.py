@@ -1,6 +1,8 @@
-"""Two mistakes of which one has no name: one that has gives the target's numbers but where a certain thing is so.
+"""A mistake that has a name and gives the target's numbers, but where a certain thing is so.
 
-That is no name, since the numbers there are others. It is said as what was measured: with where it is not all.
+There it is not made, or another one is, that has no name.
+
+That is no name, since the numbers there are others. It is said as what was measured, with where that is.
 """
 
 from __future__ import annotations
@@ -16,13 +18,15 @@ from .work import Work
 
 
 def partly(search: Search) -> list[str]:
-    """A mistake, and where else something is wrong; nothing if none gives all but what is so. As much work again."""
+    """A mistake, and where it is not all, or not made; nothing if none gives all but what is so. As much work again."""
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
     for (fault,) in search.longer((), at, ()) if at < search.top else ():
         left = [a for a in search.climbed if not gives(search, fault, a)]
         for feature in sorted(shared(left), key=lambda name: count(name, search.climbed)):
             if holds_but_where(search, fault, feature):
+                if all(a.right for a in search.climbed if FEATURES[feature](a.probe.case)):
+                    return [f"{fault.title}, but not where {feature}"]
                 return [f"{fault.title}; something else is wrong, too, where {feature}"]
     return []
 

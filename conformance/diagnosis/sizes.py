@@ -155,7 +155,7 @@ class Resized:
 
         otherwise  in two directions where the case has one, and the other way round
         """
-        case = self.case.replace(bidirectional=self.case.config.bidirectional is not otherwise)
+        case = self.case.replace(bidirectional=self.case.config.bidirectional != otherwise)
         case = of_sizes(self.bench, case, self.form, self.sizes | dict(sizes), order)
         if self.bench.calls.over or not self.allowed.admits(case) or not self.bench.subject.takes(case):
             return None

@@ -104,6 +104,11 @@ TOGETHER = (
     ("weight_hh", "bias_hh"), ("weight_ih", "bias_ih"), ("weight_hh",), ("weight_ih",),
     ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh"), ("bias_hh",), ("bias_ih",),
 )  # fmt: skip
+# Where all of them may be packed otherwise, by the end of their names.
+PARTS = {
+    "the reverse direction": "'_r' in end", "the forward direction": "'_r' not in end",
+    "layer 0": "end.startswith('_l0')", "each upper layer": "not end.startswith('_l0')",
+}  # fmt: skip
 
 
 def starting(where: str, state: str) -> dict[str, str]:
@@ -125,11 +130,6 @@ def ending(where: str, states: str) -> dict[str, str]:
     }
 
 
-# Where all of them may be packed otherwise, by the end of their names.
-PARTS = {
-    "the reverse direction": "'_r' in end", "the forward direction": "'_r' not in end",
-    "layer 0": "end.startswith('_l0')", "each upper layer": "not end.startswith('_l0')",
-}  # fmt: skip
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
 INSTEAD: dict[str, dict[str, dict[str, str]]] = {
     "run": {
@@ -309,10 +309,11 @@ def narrowly() -> dict[str, Fault]:
 def packed(cell: Cell) -> dict[str, Fault]:
     """The mistakes in the order in which gates are packed that are made in some of the parameters alone, by id."""
     found = {}
-    gates = cell.packing("weight_ih")
-    all_kinds = tuple(kind for kind in KINDS["each weight"] + KINDS["each bias"] if cell.packing(kind) == gates)
+    alike = tuple(
+        kind for kind in KINDS["each weight"] + KINDS["each bias"] if cell.packing(kind) == cell.packing("weight_ih")
+    )
     some = [(kinds, " and ".join(kinds), "") for kinds in TOGETHER]
-    for kinds, where, when in [*some, *((all_kinds, where, when) for where, when in PARTS.items())]:
+    for kinds, where, when in [*some, *((alike, where, when) for where, when in PARTS.items())]:
         gates = cell.packing(kinds[0])
         for number, order in enumerate(other_orders(len(gates))):
             if {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:

@@ -139,6 +139,15 @@ def test_a_mistake_beside_one_without_a_name_is_said_with_where_it_is_not_all():
     ]
 
 
+def test_a_mistake_that_is_not_made_in_some_calls_is_said_with_which():
+    forwards = FaultyTarget(OUTSIDE, cells=("GRU",))
+    wrong, right = forwards.forward, reference.forward
+    forwards.forward = lambda case: (right if case.config.bidirectional else wrong)(case)
+    assert partly(searched(forwards)) == [
+        "b_hn is added outside the reset product, but not where there are two directions"
+    ]
+
+
 def test_no_mistake_is_said_where_nothing_tells_its_numbers_from_the_others():
     assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",), where=lambda case: case.x.size % 2 == 0))) == []
     assert partly(searched(LosesStates(cells=("GRU",)))) == []
