@@ -74,14 +74,18 @@ def diagnose(
     except Failure:
         return Diagnosis([], [])
     shapes = misread(subject, answered)
+    mute = without_answer(answered)
     searches = searches_of(answered, passed, work, Fresh(subject, answered, deadline))
     explained: dict[Search, Sequence[Fault]] = {}
     for search in searches:
         progress(f"comparing {search.cell} with faulty references")
         # what explains one cell is likely to explain the next
-        explained[search] = search.found([fault for faults in explained.values() for fault in faults])
+        likely = [fault for faults in explained.values() for fault in faults]
+        explained[search] = () if search.cell in mute else search.found(likely)
     in_vain = [search for search in searches if not explained[search]]
     known = right_alone(subject, answered, calls) if in_vain else []
+    mute = [] if known else mute  # else new instances have no answer either: there is nothing to compare or measure
+    in_vain = [search for search in in_vain if search.cell not in mute]
     if in_vain and not known:
         progress("rewriting equations")
         wrong = wrong_dtypes(subject, answered, [search.cell for search in in_vain])
@@ -127,7 +131,7 @@ def diagnose(
     if not known:  # else neither conditions nor likeness mean anything: it depends on the calls before
         findings += places_to_look([search for search in in_vain if not findings or search.cell in stated])
         told_where = {cell for (kind, _), cells in sentences.items() if kind == "conditions" for cell in cells}
-        known = what_is_known(answered, unexplained, subject, calls, stated, shown(failed), told_where)
+        known = what_is_known(answered, [*mute, *unexplained], subject, calls, stated, shown(failed), told_where)
     known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
     if deadline.met:
@@ -136,6 +140,12 @@ def diagnose(
     named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
     same = explained_by(named, properties, failed, Work(JUDGEMENTS, deadline))
     return Diagnosis([*shapes, *findings], known, list(cells), error_map(answered), named, same)
+
+
+def without_answer(answered: Sequence[Answered]) -> list[Cell]:
+    """The cells of which no probe has an answer."""
+    heard = {a.probe.case.config.cell for a in answered if a.given is not None}
+    return list(dict.fromkeys(a.probe.case.config.cell for a in answered if a.probe.case.config.cell not in heard))
 
 
 def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:

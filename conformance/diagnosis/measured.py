@@ -54,6 +54,7 @@ EXPERIMENTS: Experiments = (
 AFTER_OTHERS: Experiments = (("history", history),)
 LARGE: Experiments = (("precision", precision), ("curve", curves))  # what may be wrong in blocks of units alone
 WIDTH = 64  # a multiple of those that blocks have
+NARROW = 2  # inputs and units of networks that have no blocks
 BACKWARD: Experiments = (("scale", scale), ("backward", backward))
 
 
@@ -88,13 +89,22 @@ def measured(
 def large(
     subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: float, deadline: Deadline
 ) -> Sentences:
-    """What experiments that show nothing with few inputs and units show with many; calls: how many, for each cell."""
+    """What experiments that show nothing with few inputs and units show with many; calls: how many, for each cell.
+
+    Where a network of few is wrong, that is not because there are many; and calls with many take longest.
+    """
     found: Sentences = {}
     least = {"input_size": WIDTH, "hidden_size": WIDTH}
-    for cell, dtype in wrong_dtypes(subject, answered, cells).items():
+    narrow = {a.probe.case.config.cell for a in answered if not a.right and is_narrow(a.probe.case)}
+    for cell, dtype in wrong_dtypes(subject, answered, [cell for cell in cells if cell not in narrow]).items():
         for kind, sentence in shown(Bench(subject, cell, dtype, Work(calls, deadline), least=least), LARGE):
             found.setdefault((kind, f"{sentence}, with {WIDTH} inputs and units"), []).append(cell)
     return found
+
+
+def is_narrow(case: Case) -> bool:
+    """Whether a network has too few inputs and units for blocks of them."""
+    return max(case.config.input_size, case.config.hidden_size) <= NARROW
 
 
 def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool) -> list[Experiments]:

@@ -118,7 +118,7 @@ def test_rounding_is_no_difference(claims):
 
 
 @pytest.mark.parametrize("id", [id for id in MISTAKES if id.startswith("handed.")])
-@pytest.mark.sample(every=18)
+@pytest.mark.sample(every=36)
 def test_with_equations_it_is_said_who_leaves(id):
     worse, mended = both(id), both(None, old=id)
     assert {d.leaves for d in worse.differences} == {"NEW"} and {d.leaves for d in mended.differences} == {"OLD"}
@@ -271,6 +271,7 @@ class Leaky:
 
 
 @pytest.mark.parametrize("known", [True, False])
+@pytest.mark.sample(every=2)
 def test_of_gradients_that_differ_those_that_are_no_slopes_are_wrong(known):
     claims = Leaky.capabilities if known else replace(Leaky.capabilities, cells=(recurrence(**leaky.shapes),))
 

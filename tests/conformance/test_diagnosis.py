@@ -56,7 +56,7 @@ def named(*faults):
     return {finding.fault for finding in found if finding.exact}
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize("id", SINGLE)
 def test_a_single_mistake_is_named(id):
     fault = FAULTS[id]
@@ -64,6 +64,7 @@ def test_a_single_mistake_is_named(id):
 
 
 @pytest.mark.parametrize("ids", PAIRS, ids="+".join)
+@pytest.mark.sample(every=2)
 def test_two_mistakes_are_named_together(ids):
     assert named(*(FAULTS[id] for id in ids)) == set(ids)
 
@@ -314,6 +315,7 @@ def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
 
 
 @pytest.mark.parametrize("id", ["dropout-in-evaluation", "dropout-not-scaled", "dropout-locked"])
+@pytest.mark.sample(every=2)
 def test_what_is_random_is_recognised_by_what_fails(id):
     np.random.seed(0)  # what the target draws is the same each time
     report = check(FaultyTarget(FAULTS[id], cells=("RNN_TANH",)), properties=["dropout"])
@@ -350,6 +352,7 @@ class Dropping:
     ],
     ids=["scaled by 1 / p", "scaled twice", "every 4 steps", "every 5 rows", "ignored, but for p = 1"],
 )
+@pytest.mark.sample(every=2)
 def test_what_fails_with_other_numbers_is_no_name(masks, sentence):
     report = check(Dropping(masks), properties=["dropout.mask"])
     assert report.verdict == "fails" and len(report.diagnosis) == (sentence is not None)

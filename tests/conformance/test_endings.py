@@ -80,6 +80,7 @@ def test_a_reader_that_wants_one_line(run, tmp_path):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("ends", [[0], [1], [2], [1, 2], [0, 1, 2]], ids=str)
+@pytest.mark.sample(every=2)
 def test_streams_that_are_not_there(run, tmp_path, ends, workers):
     process = run(*CHECK, "-n", workers, preexec_fn=lambda: [os.close(end) for end in ends])
     process.communicate(timeout=60)
@@ -334,6 +335,7 @@ def test_what_else_nobody_can_catch_is_printed_as_ever(monkeypatch):
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.sample(every=2)
 def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path, number, workers):
     slow = (tmp_path / "slow.py").read_text()
     loading = [f"slower{place}" for place in range(workers)]
@@ -534,6 +536,7 @@ def wait_for_line(process, words):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.sample(every=2)
 def test_a_signal_to_pytest(run, tmp_path, number, workers):
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--pyargs", "conformance.test_equivalence"]
     words += ["--rnn", "slow.py", "--rnn-profile", "thorough", "--rnn-json", "r.json", "-n", workers]

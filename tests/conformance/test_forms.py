@@ -46,6 +46,7 @@ def forms_in(name):
 
 
 @pytest.mark.parametrize("name", MEETINGS)
+@pytest.mark.sample(every=2)
 def test_a_mistake_where_things_meet_is_found_and_its_form_is_said(name):
     [result] = conformance.check(wrong_where(MEETINGS[name]), properties=["equivalence.steps"], diagnosis=False).results
 

@@ -230,6 +230,7 @@ ODD = {
 
 @BOTH
 @pytest.mark.parametrize("mistake", ODD)
+@pytest.mark.sample(every=2)
 def test_what_does_not_look_like_gradients_is_named(judged, mistake, in_process):
     old, new, message = ODD[mistake]
 

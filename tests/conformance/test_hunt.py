@@ -197,6 +197,7 @@ def test_what_is_known_hides_nothing_behind_it(files, right):
 
 
 @pytest.mark.parametrize("change", [WRONG, RARE], ids=["always", "rarely"])
+@pytest.mark.sample(every=2)
 def test_what_is_found_does_not_depend_on_how_many_look_for_it(files, change):
     name = "wrong.py" if change is WRONG else "rare.py"
     hunted(name, rounds=4, properties=("equivalence", "time"))

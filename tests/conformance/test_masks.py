@@ -275,6 +275,7 @@ class Drawing(KeepsToItself):
     ],
 )
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.sample(every=2)
 def test_a_mask_that_is_not_drawn_for_every_number_fails(way, found, seed):
     class Target(Drawing):
         capabilities = replace(CLAIMS, projections=False)

@@ -254,6 +254,7 @@ LATER = {
 
 
 @pytest.mark.parametrize("mistake", LATER)
+@pytest.mark.sample(every=2)
 def test_what_shows_on_a_later_rung_only(mistake):
     cell, target, sentence = LATER[mistake]
     assert said(target, cell) == ({"influence"}, [sentence])
@@ -368,6 +369,7 @@ GATES = {
 
 
 @pytest.mark.parametrize("bound", [6, 8])
+@pytest.mark.sample(every=2)
 def test_a_clip_that_shuts_no_gate_is_named(bound):
     target = lstm(lambda z: sigmoid(np.clip(z, -bound, bound)))
     (found,) = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
@@ -511,7 +513,7 @@ def test_sums_in_halves_are_told_to_who_does_not_claim_them(arithmetic, kinds):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=8)
 def test_nothing_is_said_about_the_reference(cell, dtype):
     target = planted(cells=CELLS, dtypes=DTYPES)
     if dtype == "bfloat16":  # which travels in float32
@@ -520,7 +522,7 @@ def test_nothing_is_said_about_the_reference(cell, dtype):
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample(every=24)
 def test_nothing_is_said_about_what_is_right(path):
     claims = open_target(path, in_process=True).capabilities
     calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
@@ -586,6 +588,7 @@ BACK = {
 
 
 @pytest.mark.parametrize("mistake", BACK)
+@pytest.mark.sample(every=2)
 def test_what_gradients_read(mistake):
     cell, target, sentence = BACK[mistake]
     assert said(target, cell, series=BACKWARD) == ({"backward"}, [sentence])
@@ -656,7 +659,7 @@ def test_what_is_wrong_with_any_cotangents_is_no_matter_of_their_size(value):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=8)
 def test_nothing_is_said_about_gradients_of_the_reference(cell, dtype):
     assert said(reference, cell, dtype, series=BACKWARD) == (set(), [])
 
@@ -673,6 +676,7 @@ SHOWN_BY = {"a cotangent is left out": "gradients.back_propagation", "a block en
 
 
 @pytest.mark.parametrize("mistake", SHOWN_BY)  # the second shows in no probe
+@pytest.mark.sample(every=2)
 def test_what_gradients_read_is_in_the_report(mistake):
     _, target, sentence = BACK[mistake]
     report = check(target, properties=[SHOWN_BY[mistake]], in_process=True)

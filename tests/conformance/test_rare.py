@@ -91,7 +91,7 @@ def test_the_last_answer_given_again_under_too_short_a_key_is_found(left_out):
     assert result.status == "failed"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize("left_out", [*KINDS, "x", "h_0", "c_0", "lengths"])
 def test_gradients_of_the_last_forward_run_under_too_short_a_key_are_found(left_out):
     class Target:
@@ -437,7 +437,7 @@ def test_arrays_that_are_kept_and_not_copied_are_found_by_gradients(kept):
 
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("value", [7.0, np.nan])
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=8)
 def test_whatever_is_wrong_in_one_form_is_no_mistake_of_the_kit(name, value):
     class Target:
         capabilities = conformance.Capabilities(**(CLAIMS | {"cells": CELLS[:1] + CELLS[-1:]}))

@@ -108,6 +108,7 @@ def command(tmp_path):
 
 
 @pytest.mark.parametrize("mistake", WRONG)
+@pytest.mark.sample(every=2)
 def test_a_counterexample_fails_again_with_the_kit_and_without_it(mistake, tmp_path, monkeypatch, command, run_script):
     (old, new), id, calls, compared = WRONG[mistake]
     monkeypatch.chdir(tmp_path)

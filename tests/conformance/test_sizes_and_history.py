@@ -99,6 +99,7 @@ def sentences(target, *properties):
 
 
 @pytest.mark.parametrize(("target", "sentence"), MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.sample(every=2)
 def test_the_sizes_at_which_it_is_wrong(target, sentence):
     said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
     assert said[-1] == ("measured.sizes", f"RNN_TANH: {sentence}")
@@ -215,6 +216,7 @@ HISTORY = {
 
 
 @pytest.mark.parametrize("target", HISTORY)
+@pytest.mark.sample(every=2)
 def test_which_earlier_call_changes_an_answer(target):
     found = sentences(target, "equivalence.steps", "shapes.calls_are_independent", "shapes.repeatable")
     assert all(fault == "measured.history" for fault, _ in found)

@@ -56,6 +56,7 @@ def judged(target, **options):
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN, replace(CLAIMS, dtypes=("float16", "bfloat16"))])
+@pytest.mark.sample(every=2)
 def test_what_is_right_conforms(claims, seed):
     report = judged(FaultyRecurrence(gated, None, claims), seed=seed)
     assert report.verdict == "conforms", report.reasons
@@ -68,14 +69,14 @@ def test_there_are_mistakes_of_both_kinds():
 
 @pytest.mark.parametrize("modes", [(), ("chunk",)])
 @pytest.mark.parametrize("id", MISTAKES)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample(every=24)
 def test_each_mistake_is_found_with_equations(id, modes):
     report = judged(FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes), stop_on_first=True)
     assert report.verdict == "fails"
 
 
 @pytest.mark.parametrize("id", HANDED)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample(every=24)
 def test_each_mistake_in_one_mode_is_found_without_equations(id):
     report = judged(FaultyRecurrence(gated, MISTAKES[id], UNKNOWN, ("chunk",)), stop_on_first=True)
     assert report.verdict == "fails"
@@ -83,6 +84,7 @@ def test_each_mistake_in_one_mode_is_found_without_equations(id):
 
 @pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.stepped-once-more", "handed.lost-every-16"])
 @pytest.mark.parametrize("modes", [(), ("chunk",)])
+@pytest.mark.sample(every=2)
 def test_a_mistake_is_named_with_its_mode(id, modes):
     target = FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes)
     report = judged(target, diagnosis=True, properties=["state.split", "state.equations"])
@@ -133,6 +135,7 @@ def test_without_double_precision_what_looks_wrong_is_a_suspicion():
 
 
 @pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.state-ignored", "handed.output-past-the-end"])
+@pytest.mark.sample(every=2)
 def test_without_double_precision_exact_statements_still_fail(id):
     claims = replace(UNKNOWN, dtypes=("bfloat16",))
     assert judged(FaultyRecurrence(gated, MISTAKES[id], claims)).verdict == "fails"
@@ -235,6 +238,7 @@ class Matrices:
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.sample(every=2)
 def test_equations_may_be_spelt_in_another_way(seed):
     report = judged(Matrices(), seed=seed)
     assert report.verdict == "conforms", report.reasons
@@ -274,12 +278,14 @@ def test_every_property_can_fail():
     targets = [FaultyRecurrence(gated, MISTAKES[f"handed.{id}"], CLAIMS) for id in slips]
     targets += [FaultyRecurrence(gated, MISTAKES["handed.state-ignored"], CLAIMS, ("chunk",))]
     targets += [Mixing(gated, None, CLAIMS), OneForNone(gated, None, CLAIMS)]
-    covering = (judged(target, budget=1e-6) for target in targets)  # no random cases
-    failed = {r.id for report in covering for r in report.results if r.status == "failed"}
     elsewhere = {"shapes", "dtype", "nothing_is_changed", "repeatable", "handed_on_is_all"}
     gradients = {"gradient_shapes", "gradients_are_slopes", "gradients_through_the_state"}
     everything = {id for id, prop in catalogue().items() if isinstance(prop, StateProperty)}
-    assert everything - failed == {f"state.{name}" for name in elsewhere | gradients}
+    left = everything - {f"state.{name}" for name in elsewhere | gradients}
+    for target in targets:
+        report = judged(target, properties=sorted(left), budget=1e-6)  # no random cases
+        left -= {r.id for r in report.results if r.status == "failed"}
+    assert not left
 
 
 # ---------------------------------------------------------------- odd, and right
@@ -326,12 +332,14 @@ def in_place(x, s):
 @pytest.mark.parametrize(
     "cell", [largest_so_far, forgets_soon, bounded_below, with_a_fixed_state, in_place], ids=lambda cell: str(cell)
 )
+@pytest.mark.sample(every=2)
 def test_odd_recurrences_conform(cell):
     report = judged(of_step(cell))
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.sample(every=2)
 def test_nothing_at_all_conforms_where_it_is_claimed(seed):
     report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, empty=True)), seed=seed)
     assert report.verdict == "conforms", (report.reasons, [r.message for r in report.results if r.status == "failed"])
@@ -345,6 +353,7 @@ def test_nothing_at_all_conforms_where_it_is_claimed(seed):
         ("length", lambda case: case.num_steps > 0 and 0 in case.row_lengths),
     ],
 )  # fmt: skip
+@pytest.mark.sample(every=2)
 def test_nothing_at_all_is_asked_where_it_is_claimed(empty, has):
     class Full(FaultyRecurrence):
         def forward(self, case):
@@ -394,6 +403,7 @@ def test_arrays_come_in_plain_memory():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.sample(every=2)
 def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
     class Narrow(FaultyRecurrence):
         def forward(self, case):

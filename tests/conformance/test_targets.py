@@ -67,7 +67,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=6)
+@pytest.mark.sample(every=12)
 def test_what_is_right_is_never_rejected(path, request):
     """On the covering set; with --whole on random cases too, as in benchmarks/false_alarms.py."""
     budget = None if request.config.getoption("whole") else 1e-6
@@ -81,6 +81,7 @@ def test_what_is_right_is_never_rejected(path, request):
 
 @pytest.mark.parametrize("name", ["half_sums", "half_wider_states", "lenient_sigmoid"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.sample(every=2)
 def test_an_odd_arithmetic_is_not_rejected_at_another_seed(name, seed):
     report = check(TARGETS / "right" / f"{name}.py", seed=seed, properties=["equivalence", "nonfinite", "symmetries"])
     assert [(result.id, result.message) for result in report.results if result.status == "failed"] == []
@@ -107,6 +108,7 @@ def test_an_odd_arithmetic_must_be_claimed(tmp_path, name, claim):
         ("times(z, state[0])", "times(z, state[0]) + (3 << 6)"),
     ],
 )
+@pytest.mark.sample(every=2)
 def test_what_is_wrong_or_coarser_than_claimed_is_found_in_fixed_point(tmp_path, old, new):
     text = (TARGETS / "right" / "fixed_point.py").read_text()
     assert text.count(old) == 1
@@ -116,7 +118,7 @@ def test_what_is_wrong_or_coarser_than_claimed_is_found_in_fixed_point(tmp_path,
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=8)
 def test_what_is_wrong_is_rejected_for_the_right_reason(name):
     id, message = WRONG[name]
     report = check(TARGETS / "wrong" / f"{name}.py", properties=[id])
@@ -126,6 +128,7 @@ def test_what_is_wrong_is_rejected_for_the_right_reason(name):
 
 
 @pytest.mark.parametrize("name", DEADLY)
+@pytest.mark.sample(every=2)
 def test_what_takes_its_process_down_is_a_finding(name):
     ids = ["shapes.shapes", "equivalence.steps"]
     call_limit = 3 if name in ("hangs", "forks") else 60

@@ -529,7 +529,7 @@ def large(dimension, size, **options):
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("dimension", "size"), [*LARGE, *(("hidden_size", size) for size in (33, 67, 68, 129, 257))])
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=6)
 def test_one_dimension_may_be_large(dimension, size, cell, network):
     for dtype in DTYPES:
         allowed = large(dimension, size, cells=(cell,), dtypes=(dtype,), network=network, projections=True)
@@ -553,6 +553,7 @@ def test_four_thousand_units_are_no_obstacle(dtype, network):
     ("cell", "size"),
     [*product(CELLS, (33, 64, 128, 192, 193, 256, 257)), ("RNN_RELU", 512), ("LSTM", 512), ("RNN_TANH", 1024)],
 )
+@pytest.mark.sample(every=2)
 def test_no_two_gates_rows_or_columns_of_a_dense_weight_are_alike(cell, size, mode):
     for dtype in DTYPES:
         for contract in (True, False):

@@ -39,7 +39,7 @@ def grandchild(detached=False, twice=False, seconds=60):
     os._exit(0)
 
 def written():
-    while not os.path.exists(PIDS):
+    while not os.path.exists(PIDS) or not os.path.getsize(PIDS):
         time.sleep(0.01)
 """
 
