@@ -531,6 +531,19 @@ def test_where_there_is_no_result_is_not_called_wrong():
     ]
 
 
+def test_what_never_answers_is_compared_with_no_mistake(monkeypatch):
+    def forward(case):
+        raise TypeError("it cannot")
+
+    forward.capabilities = Capabilities(cells=("RNN_TANH", "LSTM"))
+    for step in ("found", "alone", "again"):
+        monkeypatch.delattr(Search, step)
+    report = check(forward, properties=["equivalence.steps"], in_process=True)
+    assert report.diagnosis == []
+    assert [fact.partition(":")[0] for fact in report.known] == ["RNN_TANH", "LSTM"]
+    assert all("probes give no result at all" in fact for fact in report.known)
+
+
 def test_gradients_of_another_shape_or_none_are_no_right_ones():
     claims = Capabilities(gradients=True)
 

@@ -9,8 +9,10 @@ from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.instances import keep_apart
+from conformance.diagnosis.measured import large
+from conformance.diagnosis.probes import answers
 from conformance.diagnosis.sizes import rules
-from conformance.diagnosis.work import Work
+from conformance.diagnosis.work import Deadline, Work
 from conformance.harness.call import Call
 from conformance.harness.family import LINUX
 from conformance.harness.load import open_target
@@ -106,15 +108,31 @@ def test_the_sizes_at_which_it_is_wrong(target, sentence):
     assert {fault for fault, _ in said[:-1]} <= {"measured.conditions"}
 
 
-def test_what_is_kept_of_numbers_is_said_where_it_takes_many_units():
-    def few_bits(name, array):
-        wide = name.startswith("weight") and array.shape[-1] % 8 == 0 and array.dtype == np.float32
-        return (array.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32) if wide else array
+def few_bits(name, array):
+    """Weights of eight columns, or a multiple of that, in the bits of tf32."""
+    wide = name.startswith("weight") and array.shape[-1] % 8 == 0 and array.dtype == np.float32
+    return (array.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32) if wide else array
 
+
+BITS = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32, with 64 inputs and units"
+
+
+def test_what_is_kept_of_numbers_is_said_where_it_takes_many_units():
     said = sentences(planted(lambda case: case.map(few_bits)), "equivalence.steps", "equivalence.sizes")
-    bits = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32, with 64 inputs and units"
-    assert ("measured.precision", f"RNN_TANH: {bits}") in said
+    assert ("measured.precision", f"RNN_TANH: {BITS}") in said
     assert any(fault == "measured.sizes" for fault, _ in said)
+
+
+def test_many_units_are_not_asked_for_where_few_are_wrong():
+    def slipped(name, array):
+        return array * 0 if name == "bias_hh_l0" and len(array) == 1 else few_bits(name, array)
+
+    def shown(change):
+        subject = Subject(open_target(planted(lambda case: case.map(change))))
+        return list(large(subject, answers(subject, Work(1000)), subject.capabilities.cells, 1000, Deadline()))
+
+    assert shown(few_bits) == [("precision", BITS)]
+    assert shown(slipped) == []
 
 
 def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
