@@ -24,11 +24,11 @@ from strategies.memory import LAYOUTS
 from strategies.shrink import size_of, without
 
 from .asking import Bench
-from .earlier import asked_with, is_wrong, of_dtype
+from .earlier import asked_with, given, is_wrong, of_dtype
 from .sizes import AXES, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
-LARGE = 4  # numbers beyond that are seldom needed to show what is wrong
+BOUNDS = [2**k for k in range(10, 1, -1)]  # numbers beyond the least are seldom needed to show what is wrong
 STEADY, TWICE = 8, 2  # how often what is wrong is asked again, and what is right: chance is no condition
 SHARE, SHARES = 2.0**-8, 13  # by how much numbers are smaller, and how many times that
 SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
@@ -145,7 +145,16 @@ def conditions_of(bench: Bench, call: Call) -> Iterator[Condition]:
     meant, form = bench.allowed.taken_apart(call.case)
     for about, words, cases in (*of_form(call.case, meant, form), *of_case(bench, meant, form)):
         yield Condition(about, words, partial(asked_instead, bench, call, cases))
+    yield from of_cotangents(bench, call)
     yield from of_memory(call)
+
+
+def of_cotangents(bench: Bench, call: Call) -> Iterator[Condition]:
+    """Which cotangents a call lacks, beside one that is zero."""
+    for name, array in given(bench.subject, call.case).items() if call.do == "gradients" else ():
+        if array is not None and call.cotangents.get(name) is None:
+            zeros = replace(call, cotangents={**call.cotangents, name: np.zeros_like(array)})
+            yield Condition(name, f"where {name} is not given", lambda zeros=zeros: [zeros])  # type: ignore[misc]
 
 
 def asked_instead(bench: Bench, call: Call, cases: Sequence[Case]) -> list[Call]:
@@ -197,14 +206,28 @@ def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     by_rows = () if case.unbatched or case.config.batch_first else of_rows(case)  # that is where no form is drawn
     for about, words, cases in (*of_config(bench, case), *by_rows):
         yield about, words, [form.ask(one) for one in cases]
-    if any(large(array).any() for _, array in case.arrays()):
-        smaller = case.map(lambda _, array: np.where(large(array), LARGE * np.sign(array), array).astype(array.dtype))
-        yield "numbers", f"with numbers beyond {LARGE}", [form.ask(smaller)]
+    for about, words, smaller in of_numbers(case):
+        yield about, words, [form.ask(smaller)]
 
 
-def large(array: np.ndarray) -> np.ndarray:
-    """Where numbers are large, and finite."""
-    return (abs(array) > LARGE) & np.isfinite(array)
+def of_numbers(case: Case) -> Iterator[tuple[str, str, Case]]:
+    """How large its numbers are, in x or in one state, or in any array, and a case of smaller ones."""
+    states = [name for name, _ in case.arrays() if name in ("x", "h_0", "c_0")]
+    for words, names in ({f"numbers of {name}": (name,) for name in states} | {"numbers": ("",)}).items():
+        sizes = [largest(array) for name, array in case.arrays() if name.startswith(names)]
+        for bound in (bound for bound in BOUNDS if max(sizes) > bound):
+            yield "numbers", f"with {words} beyond {bound}", case.map(partial(smaller, names, bound))
+
+
+def largest(array: np.ndarray) -> float:
+    """The size of the largest number that is finite."""
+    return float(abs(array).max(initial=0, where=np.isfinite(array)))
+
+
+def smaller(names: tuple[str, ...], bound: int, name: str, array: np.ndarray) -> np.ndarray:
+    """An array of one of some names with its finite numbers cut off."""
+    cut = np.isfinite(array) & name.startswith(names)
+    return np.where(cut, np.clip(array, -bound, bound), array).astype(array.dtype)
 
 
 def of_config(bench: Bench, case: Case) -> Cases:

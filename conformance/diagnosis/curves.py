@@ -38,6 +38,7 @@ SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of
 FORMATS = {8: "as in bfloat16", 11: "as in float16 and tf32", 24: "as in float32"}
 OFTEN = 0.25  # neighbours of which one is too large, the other too small: rounding does so to half of them
 TINY = np.finfo(np.float64).tiny
+LARGE = 0.25  # what an activation gives, where absolute and relative accuracy are about the same
 NEAR = 2  # bits, within which a curve has the accuracy of one of these
 
 Curve = Callable[[np.ndarray], np.ndarray]
@@ -436,28 +437,41 @@ def unknown(bench: Bench, own: Read) -> str:
     steps, wanted = len(set(fine.theirs.tolist())), len(set(fine.mid.tolist()))
     if 1 < steps < STEPS < wanted:
         how = f"comes in steps, {steps} of them for z between 0.5 and 0.6"
-    elif (own.right | (abs(right) < 0.25)).all() and off.max() < 2**8 * bench.unit:
+    elif (own.right | (abs(right) < LARGE)).all() and off.max() < 2**8 * bench.unit:
         how = "is accurate in absolute terms only"
-    elif bits := accuracy(own, off / np.maximum(abs(right), TINY)):
+    elif bits := accuracy(own, off / np.maximum(abs(right), TINY), right):
         how = f"is right to about {bits} significant bits only, {FORMATS[bits]}"
+    elif bits := accuracy(own, off, right):
+        how = f"is right to about {bits} bits after the point only, {FORMATS[bits]}"
     else:
         how = f"is another curve, off by up to {off.max():.1g}"
+    theirs, must = apart(float(own.values[worst]), float(right[worst]))
     return (
-        f"{setting.result} {how}: it gives {own.values[worst]:.7g} at z = {own.z[worst]:.6g}, must give "
-        f"{setting.activation}(z) = {right[worst]:.7g}, where {given([setting])}{seen(setting)}"
+        f"{setting.result} {how}: it gives {theirs} at z = {own.z[worst]:.6g}, must give "
+        f"{setting.activation}(z) = {must}, where {given([setting])}{seen(setting)}"
     )
 
 
-def accuracy(own: Read, off: np.ndarray) -> int | None:
-    """The significant bits of a format, if a curve is right to about as many, here too large and there too small.
+def apart(one: float, other: float) -> tuple[str, str]:
+    """Two numbers with as many digits as it takes to tell them apart, and no fewer than seven.
 
-    off  how far each number is off, in multiples of what is right
+    >>> apart(0.25, 0.2500000001)
+    ('0.25', '0.2500000001')
     """
-    wrong, signs = off[~own.right], np.sign(own.theirs - own.mid)[~own.right]
-    bits = -np.log2(wrong.max())
+    pairs = ((f"{one:.{digits}g}", f"{other:.{digits}g}") for digits in range(7, 18))
+    return next((pair for pair in pairs if pair[0] != pair[1]), (repr(one), repr(other)))
+
+
+def accuracy(own: Read, off: np.ndarray, right: np.ndarray) -> int | None:
+    """The bits of a format, if a curve is right to about as many, of large numbers too, here above and there below.
+
+    off  how far each number is off, in multiples of what is right for significant bits
+    """
+    wrong, signs = ~own.right, np.sign(own.theirs - own.mid)[~own.right]
+    bits = [-np.log2(off[group].max(initial=0)) for group in (wrong, wrong & (abs(right) >= LARGE))]
     turns = np.mean(signs[1:] != signs[:-1]) if len(signs) > 1 else 0
-    nearest = min(FORMATS, key=lambda kept: abs(kept - bits))
-    return nearest if abs(nearest - bits) <= NEAR and turns > OFTEN else None
+    nearest = min(FORMATS, key=lambda kept: abs(kept - bits[0]))
+    return nearest if all(abs(nearest - some) <= NEAR for some in bits) and turns > OFTEN else None
 
 
 def grid(bench: Bench, numbers: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from conformance.judging.gradients import gradient_run
 from conformance.judging.judgement import Failure, NotApplicable, NotRun, applicable
 from conformance.judging.masks import handing_on, passes, see_through
 from conformance.judging.subject import Subject
+from conformance.judging.words import listed
 from reference_rnn import Case, Cell, Config
 from reference_rnn.case import gate_rows
 
@@ -29,14 +31,22 @@ SIGMAS = 7  # of how often numbers are kept: farther off is no chance
 ENOUGH = 60  # numbers that are all kept, or all like another one, which is no chance either
 FACTORS = {"1 / p": 1 / P, "1": 1.0, "1 - p": 1 - P, "p": P}
 CALLS = 8  # of one target
+POOLED = 40  # calls for how often numbers are dropped
 SMALL = 2.0**-8  # so that tanh is all but the identity
 INPUTS = ("x", "h_0", "c_0")
-AXES = {"steps": 0, "rows": 1, "units": 2}
+AXES = {"all steps": 0, "all rows": 1, "both directions": 2, "all units": 3}
+HALF = 0.5  # a p with which one mask and two on top of each other are told apart
 
 
 @np.errstate(all="ignore")
 def dropout(bench: Bench) -> list[str]:
     """What is wrong with dropout; nothing if it is right. Raises NotApplicable where it cannot be seen, and NotRun."""
+    taken = seen_through(bench)
+    return list(said(bench, taken[0])) or of_layers(bench, taken[-1]) or list(said_of_gradients(bench, taken[-1]))
+
+
+def seen_through(bench: Bench) -> list[Case]:
+    """Networks of two layers, in two directions and in one, as far as they are taken; raises NotApplicable."""
     claims = bench.subject.capabilities
     seen = claims.dropout and passes(bench.cell) and "output" in claims.outputs and bench.allowed.max_layers > 1
     applicable(bool(seen))
@@ -44,7 +54,21 @@ def dropout(bench: Bench) -> list[str]:
     cases = [generic(bench, Config(bench.cell, I, H, 2, two, dtype=bench.dtype), T, N) for two in (True, False)]
     taken = [case for case in cases if bench.subject.takes(case)]
     applicable(bool(taken) and T * N * H >= ENOUGH)
-    return list(said(bench, taken[0])) or list(said_of_gradients(bench, taken[-1]))
+    return taken
+
+
+@np.errstate(all="ignore")
+def frequency(bench: Bench, p: float) -> list[str]:
+    """How often numbers are dropped with this p, if that is wrong; raises like ``dropout``."""
+    case = seen_through(bench)[0]
+    bench.restart()
+    dropped = [abs(shown_factors(bench, case, p)) <= NEAR for _ in range(POOLED)]
+    if len({mask.tobytes() for mask in dropped}) < POOLED:
+        return []  # some are drawn once for several calls
+    often = float(np.mean(dropped))
+    if abs(often - p) <= SIGMAS * np.sqrt(p * (1 - p) / np.size(dropped)):
+        return []
+    return [f"with p = {p:.4g} numbers between layers are dropped with probability {often:.2g}"]
 
 
 def drops(subject: Subject, cell: Cell) -> list[str] | None:
@@ -64,9 +88,20 @@ def said(bench: Bench, case: Case) -> Iterator[str]:
     elif whole:
         yield f"in training nothing of {whole[0]} direction is dropped between layers"
     else:
-        yield from of_factors(found)
+        yield from of_factors(found.reshape(*found.shape[:2], case.config.num_directions, -1))
     if bench.subject.capabilities.dropout is True and near(factors(bench, case, 1.0), 1.0).all():
         yield "with p = 1 nothing is dropped between layers"
+
+
+def of_layers(bench: Bench, case: Case) -> list[str]:
+    """Whether two masks on top of each other let through what one of them does."""
+    c = case.config
+    high = generic(bench, replace(c, num_layers=3), case.num_steps, case.num_rows)
+    if bench.allowed.max_layers < 3 or not bench.subject.takes(high):
+        return []
+    kept = abs(shown_factors(bench, high, HALF, 2)) > NEAR
+    one, two = ((kept.mean() - often) / np.sqrt(often * (1 - often) / kept.size) for often in (1 - HALF, (1 - HALF) ** 2))
+    return ["dropout has one mask for all layers"] if abs(one) < SIGMAS < abs(two) else []
 
 
 def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
@@ -84,7 +119,10 @@ def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
 
 
 def of_factors(found: np.ndarray) -> Iterator[str]:
-    """What is wrong with the factors, of which some are zero: how large the others are, which, and how many."""
+    """What is wrong with the factors, of which some are zero: how large the others are, which, and how many.
+
+    found  (T, N, D, H)
+    """
     yield from of_kept(found, "what dropout keeps is")
     kept = abs(found) > NEAR
     if kept.all() or not kept.any():
@@ -92,7 +130,7 @@ def of_factors(found: np.ndarray) -> Iterator[str]:
     compared = {name: kept.size - kept.size // kept.shape[axis] for name, axis in AXES.items() if kept.shape[axis] > 1}
     alike = [name for name in compared if (kept == kept.take([0], AXES[name])).all()]
     if alike and all(compared[name] >= ENOUGH for name in alike):
-        yield f"dropout has one mask for all {' and '.join(alike)}"
+        yield f"dropout has one mask for {listed(alike)}"
     often, chance = kept.mean(), SIGMAS * np.sqrt(P * (1 - P) / kept.size)
     if not alike and 2 * chance < 1 - 2 * P and abs(often - P) < chance:
         yield f"dropout keeps with probability p, must drop with it: with p = {P} about as many are kept"
@@ -108,9 +146,14 @@ def of_kept(found: np.ndarray, what: str) -> Iterator[str]:
 
 
 def factors(bench: Bench, case: Case, p: float) -> np.ndarray:
-    """The factor of each number between two layers, (T, N, D*H)."""
-    shown, value = see_through(case, 1, p, case.num_steps, case.num_rows)
+    """The factor of each number between two layers, (T, N, D*H), in a new instance."""
     bench.restart()
+    return shown_factors(bench, case, p)
+
+
+def shown_factors(bench: Bench, case: Case, p: float, masks: int = 1) -> np.ndarray:
+    """The same in the next call of an instance, or that of some masks on top of each other."""
+    shown, value = see_through(case, masks, p, case.num_steps, case.num_rows)
     bench.count_a_call()
     found = bench.subject(shown).result.output / value - 1
     applicable(bool(np.isfinite(found).all()))

@@ -204,7 +204,7 @@ def asked_with(bench: Bench, call: Call, case: Case) -> Call:
     layouts = {name: layout_of(array) for name, array in call.cotangents.items() if array is not None}
     d: dict[str, np.ndarray | None] = dict(call.cotangents)
     if result_shapes(case) != result_shapes(call.case):
-        d = given(bench.subject, case)
+        d = {name: array if d.get(name) is not None else None for name, array in given(bench.subject, case).items()}
     return replace(call, case=case, cotangents={
         name: None if array is None else relaid(array.astype(case.x.dtype), layouts.get(name, "C"))
         for name, array in d.items()

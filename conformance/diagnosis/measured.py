@@ -27,7 +27,7 @@ from .backward import backward
 from .conditions import conditions, wrong_call
 from .curves import curves
 from .digits import few_digits
-from .dropout import dropout
+from .dropout import dropout, frequency
 from .earlier import Earlier, of_cell
 from .history import history
 from .hygiene import hygiene
@@ -148,7 +148,7 @@ class Failures:
 
     def dropout(self, cells: Sequence[Cell]) -> Sentences:
         """What is wrong with dropout, cell by cell, where that is what a failure is about."""
-        return self.told("dropout", cells, lambda bench, found: dropout(bench) if in_training(found) else [])
+        return self.told("dropout", cells, of_dropout)
 
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""
@@ -229,9 +229,10 @@ def shown_by(failed: Sequence[PropertyResult]) -> list[Counterexample]:
     return [one for one in found if one.calls and one.kind not in DEATHS]
 
 
-def in_training(found: Counterexample) -> bool:
-    """Whether a call of a failure drops something."""
-    return any(call.case.training and call.case.config.dropout for call in found.calls)
+def of_dropout(bench: Bench, found: Counterexample) -> list[str]:
+    """What is wrong with dropout, if a call of a failure drops something; how often it does so with its p, at last."""
+    dropping = [call.case.config.dropout for call in found.calls if call.case.training and call.case.config.dropout]
+    return (dropout(bench) or frequency(bench, dropping[0])) if dropping else []
 
 
 def as_cell(found: Counterexample, cell: Cell) -> Counterexample | None:

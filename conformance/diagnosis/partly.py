@@ -22,10 +22,13 @@ def partly(search: Search) -> list[str]:
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
     for (fault,) in search.longer((), at, ()) if at < search.top else ():
-        left = [a for a in search.climbed if not gives(search, fault, a)]
-        for feature in sorted(shared(left), key=lambda name: count(name, search.climbed)):
+        if not shared([a for a in search.climbed if not gives(search, fault, a)]):
+            continue
+        asked = [*search.climbed, *search.fresh]
+        left = [a for a in asked if not gives(search, fault, a)]
+        for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
-                if all(a.right for a in search.climbed if FEATURES[feature](a.probe.case)):
+                if all(a.right for a in asked if FEATURES[feature](a.probe.case)):
                     return [f"{fault.title}, but not where {feature}"]
                 return [f"{fault.title}; something else is wrong, too, where {feature}"]
     return []

@@ -372,13 +372,17 @@ def shaken(answered: Answered, seed: int) -> Probe:
 
 @np.errstate(all="ignore")
 def spread(base: Arrays, others: Sequence[Arrays | None], answered: Answered) -> Arrays:
-    """How far rounding may lead an answer, by what moved bits made of it."""
+    """How far rounding may lead an answer, by what moved bits made of it.
+
+    A number that they happen not to move may err as far as they move others of its array.
+    """
     moved = {name: np.zeros(np.shape(array)) for name, array in base.items()}
     for other in others:
         for name, array in (other or {}).items():
             if np.shape(array) == moved[name].shape:
                 moved[name] = np.maximum(moved[name], abs(array - base[name]))
-    room = {name: ROUNDING * np.nan_to_num(array, posinf=0) for name, array in moved.items()}
+    moved = {name: np.nan_to_num(array, posinf=0) for name, array in moved.items()}
+    room = {name: np.maximum(ROUNDING * array, array.max(initial=0)) for name, array in moved.items()}
     largest = max(array.max(initial=0) for array in room.values()) if answered.probe.d is not None and room else 0.0
     return {name: np.maximum(array, largest) + answered.widest(name) for name, array in room.items()}
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from conformance import Capabilities, check
+from conformance.adapters import reference
 from conformance.adapters.reference import as_case
+from conformance.diagnosis.conditions import largest
 from reference_rnn import forward
 from strategies import layout_of
 
@@ -23,7 +25,8 @@ CONDITIONS = {
     "with more than one row and where a row has no steps": lambda case: 0 in case.row_lengths,
     "where x lies backwards in memory": lambda case: case.x.strides[0] < 0,
     "where weight_hh_l0 is read-only": lambda case: not case.parameters["weight_hh_l0"].flags.writeable,
-    "with numbers beyond 4": lambda case: max(abs(array).max(initial=0) for _, array in case.arrays()) > 4,
+    "with numbers beyond 4": lambda case: max(map(largest, (array for _, array in case.arrays()))) > 4,
+    "with numbers of h_0 beyond 32": lambda case: case.h_0 is not None and abs(case.h_0).max(initial=0) > 40,
     "in training with dropout": lambda case: case.training and case.config.dropout > 0,
     "without an axis of rows": lambda case: case.unbatched,
     "with batch_first and without an initial state": lambda case: case.config.batch_first and case.h_0 is None,
@@ -33,14 +36,17 @@ CONDITIONS = {
 
 def wrong_where(condition, **claims):
     """The reference, which reads half of the recurrent weights where a case is so."""
+    chance = np.random.default_rng(0)
 
     def target(case):
         case = as_case(case)
         if condition(case):
             case = case.map(lambda name, array: array / 2 if name == "weight_hh_l0" else array)
-        if case.training and case.config.dropout < 1:  # masks are not what is asked about
-            case = case.replace(training=False)
-        output, h_n = (np.asarray(array, case.config.numpy_dtype) for _, array in forward(case).items())
+        c, masks = case.config, None
+        if case.training and 0 < c.dropout < 1:
+            shape = (case.num_steps, case.num_rows, c.num_directions * c.hidden_size)
+            masks = [chance.binomial(1, 1 - c.dropout, shape) / (1 - c.dropout) for _ in range(c.num_layers - 1)]
+        output, h_n = (np.asarray(array, c.numpy_dtype) for _, array in forward(case, masks=masks).items())
         return output, h_n
 
     target.capabilities = replace(CLAIMS, **claims)
@@ -102,6 +108,19 @@ def test_arrays_of_one_kind_are_looked_at_together(words):
 
     found = said(misread, "shapes.memory_layout", "equivalence.steps", bidirectional="only")
     assert found == [("measured.conditions", f"RNN_TANH: wrong only where {words}")]
+
+
+def test_a_cotangent_that_is_not_given_is_a_condition():
+    class Target:
+        capabilities = replace(reference.capabilities, cells=("LSTM",), max_layers=2)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            return reference.gradients(case, d_output, d_h_n, d_c_n if d_h_n is not None else None)
+
+    report = check(Target, properties=["gradients.each_result"], workers=1, in_process=True)
+    assert [finding.title for finding in report.diagnosis] == ["LSTM: wrong only where d_h_n is not given"]
 
 
 def test_nothing_is_said_of_what_is_wrong_by_chance():

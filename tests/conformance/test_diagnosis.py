@@ -18,7 +18,7 @@ from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
 from conformance.diagnosis.partly import partly
 from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
-from conformance.diagnosis.search import Search
+from conformance.diagnosis.search import Search, spread
 from conformance.diagnosis.work import Deadline, Work
 from conformance.faults import FAULTS, FaultyReference
 from conformance.harness.load import open_target
@@ -147,6 +147,23 @@ def test_a_mistake_that_is_not_made_in_some_calls_is_said_with_which():
     assert partly(searched(forwards)) == [
         "b_hn is added outside the reset product, but not where there are two directions"
     ]
+
+
+def test_nothing_is_said_of_what_is_wrong_too_where_that_is_seldom_seen():
+    once = []
+
+    def first_of_its_size(case):
+        seldom = case.x.shape[-1] == 3 and case.config.hidden_size > 8 and not once
+        once.extend([case] if seldom else [])
+        return seldom
+
+    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",), where=first_of_its_size))) == []
+
+
+def test_rounding_may_move_each_number_as_far_as_it_moves_others():
+    probe = Answered(Probe(small()), {}, dict(forward(small()).items()), arithmetic("float32"))
+    room = spread({"h_n": np.ones(2)}, [{"h_n": np.array([1.0, 1 + 2.0**-20])}], probe)["h_n"]
+    assert (room - probe.widest("h_n")).tolist() == pytest.approx([2.0**-20, 2.0**-15])
 
 
 def test_no_mistake_is_said_where_nothing_tells_its_numbers_from_the_others():

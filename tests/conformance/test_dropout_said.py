@@ -1,12 +1,14 @@
 """What dropout does wrong between layers is said, and nothing of what it may do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from conformance import Capabilities, check
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.asking import Bench
-from conformance.diagnosis.dropout import dropout, drops
+from conformance.diagnosis.dropout import dropout, drops, frequency
 from conformance.diagnosis.work import Work
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
@@ -58,7 +60,11 @@ WRONG = {
     ),
     "one mask": (lambda drawn, p: right(drawn[:, :1], p) + 0 * drawn, "dropout has one mask for all rows"),
     "one mask for two": (
-        lambda drawn, p: right(drawn[:1, :1], p) + 0 * drawn, "dropout has one mask for all steps and rows"
+        lambda drawn, p: right(drawn[:1, :1], p) + 0 * drawn, "dropout has one mask for all steps and all rows"
+    ),
+    "one mask for both": (
+        lambda drawn, p: right(np.tile(drawn[..., : drawn.shape[-1] // 2], 2), p),
+        "dropout has one mask for both directions",
     ),
     "the wrong way round": (
         lambda drawn, p: np.where(drawn < p, 1 / (1 - p), 0.0),
@@ -67,10 +73,14 @@ WRONG = {
 }  # fmt: skip
 
 
+def bench_of(target, cell="RNN_TANH"):
+    """Where experiments on a target are made."""
+    return Bench(Subject(open_target(target, in_process=True)), cell_of(cell), "float32", Work(100))
+
+
 def said(target, cell="RNN_TANH"):
     """What the experiment says of a target."""
-    bench = Bench(Subject(open_target(target, in_process=True)), cell_of(cell), "float32", Work(100))
-    return dropout(bench)
+    return dropout(bench_of(target, cell))
 
 
 @pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
@@ -83,6 +93,42 @@ def test_what_is_wrong_with_dropout_is_said(mask, sentence, cell):
 def test_with_p_of_one_all_is_dropped():
     assert said(with_masks(right, kept_at_one=True)) == ["with p = 1 nothing is dropped between layers"]
     assert said(with_masks(right)) == []
+
+
+def test_one_mask_for_all_layers_is_seen_with_three_of_them():
+    drawn = {}
+
+    def first_of_call(uniform, p):
+        return right(drawn.setdefault(p, uniform), p)
+
+    target = with_masks(first_of_call)
+
+    def forward(case):
+        drawn.clear()
+        return target(case)
+
+    forward.capabilities = replace(target.capabilities, bidirectional=False)
+    assert said(forward) == ["dropout has one mask for all layers"]
+    forward.capabilities = replace(forward.capabilities, max_layers=2)
+    assert said(forward) == []
+
+
+def test_how_often_numbers_are_dropped_is_said_for_each_p():
+    few_bits = with_masks(lambda drawn, p: np.where(np.floor(16 * drawn) >= np.floor(16 * p), 1 / (1 - p), 0.0))
+    assert said(few_bits) == []
+    (found,) = frequency(bench_of(few_bits), 0.1)
+    assert found.startswith("with p = 0.1 numbers between layers are dropped with probability 0.06")
+    assert frequency(bench_of(few_bits), 0.25) == []
+    assert frequency(bench_of(with_masks(right)), 0.1) == frequency(bench_of(with_masks(right)), 1.0) == []
+
+
+def test_masks_that_come_again_are_not_counted():
+    def seeded(case):
+        generator = np.random.default_rng(5)
+        return with_masks(lambda drawn, p: right(generator.uniform(size=drawn.shape), p))(case)
+
+    seeded.capabilities = with_masks(right).capabilities
+    assert frequency(bench_of(seeded), 0.3) == []
 
 
 @pytest.mark.parametrize("cell", ["RNN_TANH", "RNN_RELU", "GRU", "LSTM"])

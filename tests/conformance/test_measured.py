@@ -494,6 +494,16 @@ def test_a_gate_of_fewer_bits_is_a_curve_that_is_right_to_so_many():
     assert not any("significant" in one for one in said(lstm(gate=lambda z: sigmoid(z) * (1 + 1e-4)), "LSTM")[1])
 
 
+def test_a_gate_that_is_right_to_so_many_bits_after_the_point_is_told_from_one_of_few_bits():
+    def gate(z):
+        return (0.5 * np.tanh(0.5 * z.astype(np.float32)) + 0.5).astype(z.dtype)
+
+    kinds, found = said(lstm(gate=gate), "LSTM", dtype="float64")
+    assert kinds == {"curve"} and "is right to about 24 bits after the point only, as in float32" in found[0]
+    given, must = re.search(r"gives (\S+) at .* = (\S+), where", found[0]).groups()
+    assert given != must
+
+
 @pytest.mark.parametrize(("arithmetic", "kinds"), [("strict", {"precision"}), ("half-sums", set())])
 def test_sums_in_halves_are_told_to_who_does_not_claim_them(arithmetic, kinds):
     def halves(case):
