@@ -25,10 +25,12 @@ from strategies.shrink import size_of, without
 
 from .asking import Bench
 from .earlier import asked_with, given, is_wrong, of_dtype
+from .influence import generic
 from .sizes import AXES, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
 BOUNDS = [2**k for k in range(10, 1, -1)]  # numbers beyond the least are seldom needed to show what is wrong
+SMALL = 2.0**-4  # in place of zeros
 STEADY, TWICE = 8, 2  # how often what is wrong is asked again, and what is right: chance is no condition
 SHARE, SHARES = 2.0**-8, 13  # by how much numbers are smaller, and how many times that
 SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
@@ -36,6 +38,11 @@ AS_USUAL = ("C", "read-only")  # memory layouts
 KINDS = {  # arrays that may be read alike, by how their names begin
     "a weight_ih": ("weight_ih",), "a weight_hh": ("weight_hh",), "a weight": ("weight",), "a bias": ("bias",),
     "h_0 or c_0": ("h_0", "c_0"), "d_h_n or d_c_n": ("d_h_n", "d_c_n"), "an array": ("",),
+}  # fmt: skip
+
+OPTIONS = {
+    "proj_size": "with a projection", "peepholes": "with peepholes", "coupled_gates": "with coupled gates",
+    "clip": "with a clip",
 }  # fmt: skip
 
 GIVEN, ALL_T, OF_TYPE, ENDS = "lengths", "lengths of T", "the type of lengths", "ends of rows"
@@ -206,17 +213,25 @@ def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     by_rows = () if case.unbatched or case.config.batch_first else of_rows(case)  # that is where no form is drawn
     for about, words, cases in (*of_config(bench, case), *by_rows):
         yield about, words, [form.ask(one) for one in cases]
-    for about, words, smaller in of_numbers(case):
-        yield about, words, [form.ask(smaller)]
+    for about, words, other in of_numbers(case):
+        yield about, words, [form.ask(other)]
 
 
 def of_numbers(case: Case) -> Iterator[tuple[str, str, Case]]:
-    """How large its numbers are, in x or in one state, or in any array, and a case of smaller ones."""
+    """How large its numbers are, in x or in one state, or in any array; zeros; and a case that has none of them."""
     states = [name for name, _ in case.arrays() if name in ("x", "h_0", "c_0")]
+    for state in states:
+        if not np.all(getattr(case, state)):
+            yield f"zeros in {state}", f"with zeros in {state}", case.map(partial(without_zeros, state))
     for words, names in ({f"numbers of {name}": (name,) for name in states} | {"numbers": ("",)}).items():
         sizes = [largest(array) for name, array in case.arrays() if name.startswith(names)]
         for bound in (bound for bound in BOUNDS if max(sizes) > bound):
             yield "numbers", f"with {words} beyond {bound}", case.map(partial(smaller, names, bound))
+
+
+def without_zeros(state: str, name: str, array: np.ndarray) -> np.ndarray:
+    """An array of this name with small numbers for zeros."""
+    return np.where((array == 0) & (name == state), array.dtype.type(SMALL), array)
 
 
 def largest(array: np.ndarray) -> float:
@@ -244,6 +259,10 @@ def of_config(bench: Bench, case: Case) -> Cases:
         yield "biases", "without biases", [case.replace(bias=True, parameters=zeros)]
     if config.bidirectional:
         yield "directions", "in two directions", [without(case, "D", 1)]
+    for field, words in OPTIONS.items():
+        if getattr(config, field):
+            plain = generic(bench, replace(config, **{field: type(getattr(config, field))()}), *case.x.shape[:2])
+            yield field, words, [plain.replace(lengths=case.lengths, training=case.training)]
     for fewer in range(config.num_layers - 1, 0, -1):
         lowest = [without(case, "L", kept, config.num_layers - kept) for kept in range(1, fewer + 1)]
         yield "layers", f"with more than {'one layer' if fewer == 1 else f'{fewer} layers'}", lowest

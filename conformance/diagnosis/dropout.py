@@ -100,8 +100,9 @@ def of_layers(bench: Bench, case: Case) -> list[str]:
     if bench.allowed.max_layers < 3 or not bench.subject.takes(high):
         return []
     kept = abs(shown_factors(bench, high, HALF, 2)) > NEAR
-    one, two = ((kept.mean() - often) / np.sqrt(often * (1 - often) / kept.size) for often in (1 - HALF, (1 - HALF) ** 2))
-    return ["dropout has one mask for all layers"] if abs(one) < SIGMAS < abs(two) else []
+    shares = np.array([1 - HALF, (1 - HALF) ** 2])  # of one mask, and of two
+    one, two = abs(kept.mean() - shares) / np.sqrt(shares * (1 - shares) / kept.size)
+    return ["dropout has one mask for all layers"] if one < SIGMAS < two else []
 
 
 def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:

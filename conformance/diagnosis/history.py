@@ -86,16 +86,20 @@ class History:
         if not self.bench.subject.capabilities.claims("default_state") or self.case.h_0 is None:
             return ""
         without = self.case.replace(h_0=None, c_0=None)
-        final = forward(self.case)
-        carried = self.case.replace(**{
-            name: self.bench.rounded(array) for name, array in (("h_0", final.h_n), ("c_0", final.c_n))
-            if array is not None
-        })  # fmt: skip
-        if not self.right(without) or self.right(without, self.case):
+        if not self.right(without):
             return ""
-        if self.is_that_of(carried, without, self.case):
-            return "a call without an initial state starts from the final state of the call before"
-        return "a call without an initial state gives other numbers after another call"
+        for before, words in ((self.case, ""), (without, " that had none either")):
+            if not self.right(without, before):
+                if self.is_that_of(self.carried(before), without, before):
+                    return f"a call without an initial state starts from the final state of the call before{words}"
+                return f"a call without an initial state gives other numbers after another call{words}"
+        return ""
+
+    def carried(self, before: Case) -> Case:
+        """The case with the final states of another one."""
+        final = forward(before)
+        states = {"h_0": final.h_n, "c_0": final.c_n}
+        return self.case.replace(**{name: self.bench.rounded(a) for name, a in states.items() if a is not None})
 
     def padding(self) -> str:
         """What stands behind the end of a row."""

@@ -28,10 +28,18 @@ def partly(search: Search) -> list[str]:
         left = [a for a in asked if not gives(search, fault, a)]
         for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
-                if all(a.right for a in asked if FEATURES[feature](a.probe.case)):
-                    return [f"{fault.title}, but not where {feature}"]
-                return [f"{fault.title}; something else is wrong, too, where {feature}"]
+                return [f"{fault.title}{what_else(left, feature)}"]
     return []
+
+
+def what_else(left: Sequence[Answered], feature: str) -> str:
+    """What the answers are, all of them where a thing is so, that a mistake does not give."""
+    right = [a.right for a in left]
+    if all(right):
+        return f", but not where {feature}"
+    if right.count(True) >= FEWEST:
+        return f", but not where {feature}; something else is wrong, too"
+    return f"; something else is wrong, too, where {feature}"
 
 
 def gives(search: Search, fault: Fault, answered: Answered) -> bool:

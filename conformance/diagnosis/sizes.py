@@ -16,7 +16,8 @@ import numpy as np
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.judge import judge_case
 from conformance.judging.properties import Property
-from reference_rnn import Case
+from conformance.judging.words import listed
+from reference_rnn import Case, Config
 from strategies import layout_of, relaid
 from strategies.forms import Form
 from strategies.shrink import size_of
@@ -29,17 +30,19 @@ USUAL = {"T": 3, "N": 3, "I": 3, "H": 3, "L": 2}  # up to so many are part of wh
 FEW = 9  # sizes that are always tried, from 1 up
 MANY = 36  # tried one by one; of larger ones those about the size that fails, and about widths
 WIDTHS = (48, 64, 96, 128, 256)
-# What a size may be taken for: the axis that it follows from, and whether once for each direction.
-SAME = {
-    "T": ("T", False),
-    "N": ("N", False),
-    "I": ("I", False),
-    "H": ("H", False),
-    "L*D": ("L", True),
-    "D*H": ("H", True),
+# What a size may be taken for: the axis that it follows from, and how often it is there.
+SAME: dict[str, tuple[str, Callable[[Config], int]]] = {
+    "T": ("T", lambda c: 1),
+    "N": ("N", lambda c: 1),
+    "I": ("I", lambda c: 1),
+    "H": ("H", lambda c: 1),
+    "L*D": ("L", lambda c: c.num_directions),
+    "D*H": ("H", lambda c: c.num_directions),
+    "{times}*H": ("H", lambda c: len(c.cell.packing("weight_ih"))),
 }
 Order = Callable[[np.ndarray], np.ndarray]  # lengths, to the same in another order
 ORDERS: tuple[Order, ...] = (np.asarray, np.sort, lambda ends: np.sort(ends)[::-1])
+EXCEPT = 2  # sizes that are right where all others from one on are wrong
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
 CALLS = 4  # that one judgement is worth
 
@@ -94,9 +97,10 @@ class Resized:
             if self.foretells(axis, rule.is_wrong, max(tried)):
                 if any(self.fails({axis: size}) is not fails for size, fails in tried.items()):
                     return ""  # once more, since chance is no matter of sizes
-                if len(wrong) == 1 and (name := self.alike(axis)):
+                if len(wrong) == 1 and (same := self.alike(axis)):
                     self.related.append(axis)
-                    return f"wrong where {axis} = {name}{self.beside(axis, SAME[name][0])}"
+                    name, other = same
+                    return f"wrong where {axis} = {name}{self.beside(axis, other)}"
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
                 half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
                 ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
@@ -116,15 +120,15 @@ class Resized:
         told = [str(self.form), *(f"with {other} = {self.sizes[other]}" for other in large), ways]
         return "".join(f", {one}" for one in told if one)
 
-    def alike(self, axis: str) -> str:
-        """What a size is where it is wrong, as another one, if it is wrong so where both are larger; else ""."""
-        for name, (other, by_direction) in SAME.items():
-            size, times = self.sizes[other], self.case.config.num_directions if by_direction else 1
+    def alike(self, axis: str) -> tuple[str, str] | None:
+        """What a size is where it is wrong, and of which other axis, if it is so where both are larger; else None."""
+        for name, (other, often) in SAME.items():
+            size, times = self.sizes[other], often(self.case.config)
             if other == axis or size * times != self.sizes[axis]:
                 continue
             if self.fails({other: size + 1}) is False and self.fails({other: size + 1, axis: (size + 1) * times}):
-                return name
-        return ""
+                return name.format(times=times), other
+        return None
 
     def foretells(self, axis: str, is_wrong: Callable[[int], bool], largest: int) -> bool:
         """Whether a rule says of larger sizes than any that it was learnt from what becomes of them.
@@ -187,6 +191,8 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
     ['right up to {0} = 16, wrong from {0} = 17 on']
     >>> next(rules([8, 16, 24], [1, 2, 4, 7, 9, 12, 20], usual=3)).words
     'wrong where {0} is a multiple of 8'
+    >>> [rule.words for rule in rules([17, 18, 19, 21], [1, 2, 16, 20], usual=3)][-1]
+    'right up to {0} = 16, wrong from {0} = 17 on, but for 20'
     >>> list(rules([2, 3, 4], [1], usual=3))
     []
     """
@@ -207,6 +213,17 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
         for is_wrong, words in multiples(least, most):
             if all(map(is_wrong, wrong)) and not any(map(is_wrong, right)):
                 yield Rule(is_wrong, words, words)
+        yield from but_for(wrong, right, usual)
+
+
+def but_for(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Rule]:
+    """The rule that sizes are wrong from one on, but for very few."""
+    least = min(wrong)
+    below, others = [size for size in right if size < least], {size for size in right if size > least}
+    if below and least > usual and len(others) <= EXCEPT < len(wrong):
+        alone = f"wrong from {{0}} = {least} on, but for {listed(list(map(str, sorted(others))))}"
+        words = f"right up to {{0}} = {max(below)}, {alone}"
+        yield Rule(lambda size: size >= least and size not in others, words, alone)
 
 
 def multiples(least: int, most: int) -> Iterator[tuple[Callable[[int], bool], str]]:

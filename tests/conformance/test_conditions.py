@@ -27,6 +27,7 @@ CONDITIONS = {
     "where weight_hh_l0 is read-only": lambda case: not case.parameters["weight_hh_l0"].flags.writeable,
     "with numbers beyond 4": lambda case: max(map(largest, (array for _, array in case.arrays()))) > 4,
     "with numbers of h_0 beyond 32": lambda case: case.h_0 is not None and abs(case.h_0).max(initial=0) > 40,
+    "with lengths and with zeros in x": lambda case: case.lengths is not None and (case.x == 0).any(),
     "in training with dropout": lambda case: case.training and case.config.dropout > 0,
     "without an axis of rows": lambda case: case.unbatched,
     "with batch_first and without an initial state": lambda case: case.config.batch_first and case.h_0 is None,
@@ -121,6 +122,19 @@ def test_a_cotangent_that_is_not_given_is_a_condition():
 
     report = check(Target, properties=["gradients.each_result"], workers=1, in_process=True)
     assert [finding.title for finding in report.diagnosis] == ["LSTM: wrong only where d_h_n is not given"]
+
+
+def test_an_option_is_a_condition():
+    def target(case):
+        case = as_case(case)
+        if case.config.proj_size:
+            case = case.map(lambda name, array: array / 2 if name == "weight_hr_l0" else array * 1)
+        output, *final = (np.asarray(array, case.config.numpy_dtype) for _, array in forward(case).items())
+        return output, tuple(final)
+
+    target.capabilities = Capabilities(cells=("LSTM",), projections=True, lengths=True)
+    report = check(target, properties=["equivalence.steps", "shapes.memory_layout"], workers=1, in_process=True)
+    assert any("projection" in finding.title for finding in report.diagnosis)
 
 
 def test_nothing_is_said_of_what_is_wrong_by_chance():

@@ -149,6 +149,20 @@ def test_a_mistake_that_is_not_made_in_some_calls_is_said_with_which():
     ]
 
 
+def test_a_second_mistake_beside_one_that_is_not_always_made_is_said_too():
+    forwards = FaultyTarget(OUTSIDE, cells=("GRU",))
+    wrong, right = forwards.forward, reference.forward
+
+    def forward(case):
+        output, h_n = (right if case.config.bidirectional else wrong)(case)
+        return (output, 2 * h_n) if case.config.bidirectional and 0 in case.row_lengths else (output, h_n)
+
+    forwards.forward = lambda case: forward(reference.as_case(case))
+    assert partly(searched(forwards)) == [
+        "b_hn is added outside the reset product, but not where there are two directions; something else is wrong, too"
+    ]
+
+
 def test_nothing_is_said_of_what_is_wrong_too_where_that_is_seldom_seen():
     once = []
 

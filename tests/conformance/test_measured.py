@@ -930,6 +930,15 @@ class KeepsStates(Keeps):
         return output, h_n
 
 
+class KeepsItsOwnZeros(Keeps):
+    def answer(self, case):
+        key = case.config, case.x.shape[1]
+        output, h_n = reference.forward(case.replace(h_0=self.memory.get(key)) if case.h_0 is None else case)
+        if case.h_0 is None:
+            self.memory[key] = h_n
+        return output, h_n
+
+
 class KeepsPadding(Keeps):
     def answer(self, case):
         output, h_n = reference.forward(case)
@@ -943,6 +952,9 @@ HISTORY = {
     KeepsWeights: "weight_hh and bias_ih of an earlier call of the same sizes are used again",
     KeepsArrays: "weight_ih: told from those of an earlier call by the arrays, not by the numbers in them",
     KeepsStates: "a call without an initial state starts from the final state of the call before",
+    KeepsItsOwnZeros: (
+        "a call without an initial state starts from the final state of the call before that had none either"
+    ),
     KeepsPadding: "behind the end of a row the output still holds what the call before put there",
 }
 

@@ -30,14 +30,14 @@ def told(case, result):
     return output, final[0] if len(final) == 1 else tuple(final)
 
 
-def planted(asked=lambda case: case, answered=lambda case, result: result):
+def planted(asked=lambda case: case, cells=("RNN_TANH",), answered=lambda case, result: result):
     """The reference, asked something else, or its results told otherwise."""
 
     def target(case):
         case = as_case(case)
         return told(case, answered(case, forward(asked(case))))
 
-    target.capabilities = Capabilities(**CLAIMS)
+    target.capabilities = Capabilities(**CLAIMS, cells=cells)
     return target
 
 
@@ -65,6 +65,11 @@ def where(condition, change):
     return lambda case: change(case) if condition(case) else case
 
 
+def transposed(case):
+    """A case whose input weights, which are square, are transposed."""
+    return case.map(lambda name, array: array.T if name == "weight_ih_l0" else array)
+
+
 MISTAKES = {
     "a multiple": (
         planted(where(lambda case: case.config.hidden_size % 8 == 0, without_last_column)),
@@ -83,6 +88,10 @@ MISTAKES = {
     "rows in two directions": (
         planted(where(lambda case: case.num_rows > 20 and case.config.bidirectional, without_last_column)),
         "right up to N = 20, wrong from N = 21 on, with two directions",
+    ),
+    "as many inputs as all gates": (
+        planted(where(lambda case: case.config.input_size == 3 * case.config.hidden_size, transposed), ("GRU",)),
+        "wrong where I = 3*H",
     ),
     "what two directions give": (
         planted(
@@ -104,7 +113,7 @@ def sentences(target, *properties):
 @pytest.mark.sample(every=2)
 def test_the_sizes_at_which_it_is_wrong(target, sentence):
     said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
-    assert said[-1] == ("measured.sizes", f"RNN_TANH: {sentence}")
+    assert said[-1] == ("measured.sizes", f"{target.capabilities.cells[0]}: {sentence}")
     assert {fault for fault, _ in said[:-1]} <= {"measured.conditions"}
 
 
@@ -141,8 +150,10 @@ def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
 
     target = planted(where(lambda case: case.config.proj_size and case.config.hidden_size > 5, tall))
     target.capabilities = Capabilities(cells=("LSTM",), projections=True, unbatched=True)
-    [(fault, title)] = sentences(target, "equivalence.steps")
-    assert fault == "measured.sizes" and title == "LSTM: right up to H = 5, wrong from H = 6 on"
+    assert sentences(target, "equivalence.steps") == [
+        ("measured.conditions", "LSTM: wrong only with a projection"),
+        ("measured.sizes", "LSTM: right up to H = 5, wrong from H = 6 on"),
+    ]
 
     def first_row(case):
         return case.replace(x=0 * case.x)
@@ -175,6 +186,7 @@ def test_the_order_in_which_rows_end_is_not_taken_for_their_number():
         ([1, 9, 17], [2, 5, 8, 10, 13, 16, 18], "wrong where {0} divided by 8 leaves 1"),
         ([65, 129], [1, 2, 64, 67, 69, 73, 81, 97, 128], "wrong where {0} is 65 or more and divided by 64 leaves 1"),
         ([16], [1, 15, 17, 32], "wrong where {0} is 16, right at the others that were tried"),
+        ([129, 255, 257, 384, 512], [1, 9, 128, 256], "right up to {0} = 128, wrong from {0} = 129 on, but for 256"),
         ([2, 3, 4], [1], None),
         ([4, 5], [], None),
         ([], [4, 5], None),
@@ -322,7 +334,7 @@ def forward(case):
 
 def test_instances_are_kept_apart_where_what_failed_is_right_in_a_process_without_other_calls(tmp_path):
     (tmp_path / "my_rnn.py").write_text(SCRATCH)
-    asked = case("RNN_TANH", T=1, N=1, I=1, H=1, bias_hh_l0=1, dtype="float64")
+    asked = case("RNN_TANH", T=1, N=1, I=1, H=1, x=1, bias_hh_l0=1, h_0=1, dtype="float64")
     found = Counterexample("equivalence.steps", "", "value:output", asked, (Call("forward", asked),), compared=(0,))
     for one, apart in ((found, False), (replace(found, demand="numbers"), True)):
         with stopping(open_target(str(tmp_path / "my_rnn.py"))) as target:
