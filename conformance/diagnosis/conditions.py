@@ -161,7 +161,7 @@ def of_cotangents(bench: Bench, call: Call) -> Iterator[Condition]:
     for name, array in given(bench.subject, call.case).items() if call.do == "gradients" else ():
         if array is not None and call.cotangents.get(name) is None:
             zeros = replace(call, cotangents={**call.cotangents, name: np.zeros_like(array)})
-            yield Condition(name, f"where {name} is not given", lambda zeros=zeros: [zeros])  # type: ignore[misc]
+            yield Condition(name, f"where {name} is not given", partial(list, (zeros,)))
 
 
 def asked_instead(bench: Bench, call: Call, cases: Sequence[Case]) -> list[Call]:
@@ -210,8 +210,9 @@ def of_form(asked: Case, meant: Case, form: Form) -> Cases:
 
 def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     """What a case has beside the form in which it is asked."""
-    by_rows = () if case.unbatched or case.config.batch_first else of_rows(case)  # that is where no form is drawn
-    for about, words, cases in (*of_config(bench, case), *by_rows):
+    formless = case.unbatched or case.config.batch_first  # that is where no form is drawn
+    plain = () if formless else (*of_options(bench, case), *of_rows(case))
+    for about, words, cases in (*of_config(bench, case), *plain):
         yield about, words, [form.ask(one) for one in cases]
     for about, words, other in of_numbers(case):
         yield about, words, [form.ask(other)]
@@ -259,15 +260,20 @@ def of_config(bench: Bench, case: Case) -> Cases:
         yield "biases", "without biases", [case.replace(bias=True, parameters=zeros)]
     if config.bidirectional:
         yield "directions", "in two directions", [without(case, "D", 1)]
-    for field, words in OPTIONS.items():
-        if getattr(config, field):
-            plain = generic(bench, replace(config, **{field: type(getattr(config, field))()}), *case.x.shape[:2])
-            yield field, words, [plain.replace(lengths=case.lengths, training=case.training)]
     for fewer in range(config.num_layers - 1, 0, -1):
         lowest = [without(case, "L", kept, config.num_layers - kept) for kept in range(1, fewer + 1)]
         yield "layers", f"with more than {'one layer' if fewer == 1 else f'{fewer} layers'}", lowest
     if case.training and config.dropout:
         yield "dropout", "in training with dropout", [case.replace(dropout=0.0), case.replace(training=False)]
+
+
+def of_options(bench: Bench, case: Case) -> Cases:
+    """The options of its cell that a case has."""
+    for option, words in OPTIONS.items():
+        if value := getattr(case.config, option):
+            config = replace(case.config, **{option: type(value)()})
+            other = generic(bench, config, case.num_steps, case.num_rows)
+            yield option, words, [other.replace(lengths=case.lengths, training=case.training)]
 
 
 def of_rows(case: Case) -> Cases:
