@@ -214,13 +214,13 @@ def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     plain = () if formless else (*of_options(bench, case), *of_rows(case))
     for about, words, cases in (*of_config(bench, case), *plain):
         yield about, words, [form.ask(one) for one in cases]
-    for about, words, other in of_numbers(case):
+    states = ("x",) if form.no_state else ("x", "h_0", "c_0")
+    for about, words, other in of_numbers(case, [name for name, _ in case.arrays() if name in states]):
         yield about, words, [form.ask(other)]
 
 
-def of_numbers(case: Case) -> Iterator[tuple[str, str, Case]]:
+def of_numbers(case: Case, states: Collection[str]) -> Iterator[tuple[str, str, Case]]:
     """How large its numbers are, in x or in one state, or in any array; zeros; and a case that has none of them."""
-    states = [name for name, _ in case.arrays() if name in ("x", "h_0", "c_0")]
     for state in states:
         if not np.all(getattr(case, state)):
             yield f"zeros in {state}", f"with zeros in {state}", case.map(partial(without_zeros, state))
