@@ -88,7 +88,6 @@ def test_a_cell_is_short_and_has_its_paper(cell):
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.sample(every=2)
 def test_an_independent_implementation_conforms(name):
     needed(name)
     asked = [*PROPERTIES, "gradients.back_propagation"] if name in GRADIENTS else PROPERTIES

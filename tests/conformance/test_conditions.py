@@ -124,19 +124,6 @@ def test_a_cotangent_that_is_not_given_is_a_condition():
     assert [finding.title for finding in report.diagnosis] == ["LSTM: wrong only where d_h_n is not given"]
 
 
-def test_an_option_is_a_condition():
-    def target(case):
-        case = as_case(case)
-        if case.config.proj_size:
-            case = case.map(lambda name, array: array / 2 if name == "weight_hr_l0" else array * 1)
-        output, *final = (np.asarray(array, case.config.numpy_dtype) for _, array in forward(case).items())
-        return output, tuple(final)
-
-    target.capabilities = Capabilities(cells=("LSTM",), projections=True, lengths=True)
-    report = check(target, properties=["equivalence.steps", "shapes.memory_layout"], workers=1, in_process=True)
-    assert any("projection" in finding.title for finding in report.diagnosis)
-
-
 def test_nothing_is_said_of_what_is_wrong_by_chance():
     chance = np.random.default_rng(0)
     assert not [kind for kind, _ in said(lambda case: chance.random() < 0.5) if kind == "measured.conditions"]

@@ -523,7 +523,7 @@ def test_sums_in_halves_are_told_to_who_does_not_claim_them(arithmetic, kinds):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=8)
+@pytest.mark.sample(every=4)
 def test_nothing_is_said_about_the_reference(cell, dtype):
     target = planted(cells=CELLS, dtypes=DTYPES)
     if dtype == "bfloat16":  # which travels in float32
@@ -532,7 +532,7 @@ def test_nothing_is_said_about_the_reference(cell, dtype):
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=24)
+@pytest.mark.sample(every=12)
 def test_nothing_is_said_about_what_is_right(path):
     claims = open_target(path, in_process=True).capabilities
     calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
@@ -669,7 +669,7 @@ def test_what_is_wrong_with_any_cotangents_is_no_matter_of_their_size(value):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=8)
+@pytest.mark.sample(every=4)
 def test_nothing_is_said_about_gradients_of_the_reference(cell, dtype):
     assert said(reference, cell, dtype, series=BACKWARD) == (set(), [])
 

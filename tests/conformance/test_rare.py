@@ -437,7 +437,7 @@ def test_arrays_that_are_kept_and_not_copied_are_found_by_gradients(kept):
 
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("value", [7.0, np.nan])
-@pytest.mark.sample(every=8)
+@pytest.mark.sample(every=4)
 def test_whatever_is_wrong_in_one_form_is_no_mistake_of_the_kit(name, value):
     class Target:
         capabilities = conformance.Capabilities(**(CLAIMS | {"cells": CELLS[:1] + CELLS[-1:]}))

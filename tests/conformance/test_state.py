@@ -56,7 +56,6 @@ def judged(target, **options):
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN, replace(CLAIMS, dtypes=("float16", "bfloat16"))])
-@pytest.mark.sample(every=2)
 def test_what_is_right_conforms(claims, seed):
     report = judged(FaultyRecurrence(gated, None, claims), seed=seed)
     assert report.verdict == "conforms", report.reasons
@@ -238,7 +237,6 @@ class Matrices:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.sample(every=2)
 def test_equations_may_be_spelt_in_another_way(seed):
     report = judged(Matrices(), seed=seed)
     assert report.verdict == "conforms", report.reasons
@@ -281,7 +279,9 @@ def test_every_property_can_fail():
     elsewhere = {"shapes", "dtype", "nothing_is_changed", "repeatable", "handed_on_is_all"}
     gradients = {"gradient_shapes", "gradients_are_slopes", "gradients_through_the_state"}
     everything = {id for id, prop in catalogue().items() if isinstance(prop, StateProperty)}
-    left = everything - {f"state.{name}" for name in elsewhere | gradients}
+    others = {f"state.{name}" for name in elsewhere | gradients}
+    assert others < everything
+    left = everything - others
     for target in targets:
         report = judged(target, properties=sorted(left), budget=1e-6)  # no random cases
         left -= {r.id for r in report.results if r.status == "failed"}
@@ -332,14 +332,12 @@ def in_place(x, s):
 @pytest.mark.parametrize(
     "cell", [largest_so_far, forgets_soon, bounded_below, with_a_fixed_state, in_place], ids=lambda cell: str(cell)
 )
-@pytest.mark.sample(every=2)
 def test_odd_recurrences_conform(cell):
     report = judged(of_step(cell))
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.sample(every=2)
 def test_nothing_at_all_conforms_where_it_is_claimed(seed):
     report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, empty=True)), seed=seed)
     assert report.verdict == "conforms", (report.reasons, [r.message for r in report.results if r.status == "failed"])
