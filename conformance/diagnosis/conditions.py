@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from conformance.claims.capabilities import OPTIONS
 from conformance.harness.call import Call
 from conformance.judging.counterexample import MEMORY, Counterexample
 from conformance.judging.history import nudged, one_step_less
 from conformance.judging.transforms import rows, with_padding
 from conformance.judging.words import listed
-from reference_rnn import Case, parameter_shapes
+from reference_rnn import Case, Config, parameter_shapes
 from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, WORDS, Form
 from strategies.memory import LAYOUTS
@@ -38,11 +39,6 @@ AS_USUAL = ("C", "read-only")  # memory layouts
 KINDS = {  # arrays that may be read alike, by how their names begin
     "a weight_ih": ("weight_ih",), "a weight_hh": ("weight_hh",), "a weight": ("weight",), "a bias": ("bias",),
     "h_0 or c_0": ("h_0", "c_0"), "d_h_n or d_c_n": ("d_h_n", "d_c_n"), "an array": ("",),
-}  # fmt: skip
-
-OPTIONS = {
-    "proj_size": "with a projection", "peepholes": "with peepholes", "coupled_gates": "with coupled gates",
-    "clip": "with a clip",
 }  # fmt: skip
 
 GIVEN, ALL_T, OF_TYPE, ENDS = "lengths", "lengths of T", "the type of lengths", "ends of rows"
@@ -268,12 +264,12 @@ def of_config(bench: Bench, case: Case) -> Cases:
 
 
 def of_options(bench: Bench, case: Case) -> Cases:
-    """The options of its cell that a case has."""
-    for option, words in OPTIONS.items():
-        if value := getattr(case.config, option):
-            config = replace(case.config, **{option: type(value)()})
-            other = generic(bench, config, case.num_steps, case.num_rows)
-            yield option, words, [other.replace(lengths=case.lengths, training=case.training)]
+    """A projection, and the options of its cell that a case has."""
+    for option, usual in ((option, getattr(Config, option)) for option in ("proj_size", *OPTIONS)):
+        if getattr(case.config, option) != usual:
+            other = generic(bench, replace(case.config, **{option: usual}), case.num_steps, case.num_rows)
+            words = "a projection" if option == "proj_size" else option.replace("_", " ")
+            yield option, f"with {words}", [other.replace(lengths=case.lengths, training=case.training)]
 
 
 def of_rows(case: Case) -> Cases:

@@ -124,6 +124,20 @@ def test_a_cotangent_that_is_not_given_is_a_condition():
     assert [finding.title for finding in report.diagnosis] == ["LSTM: wrong only where d_h_n is not given"]
 
 
+@pytest.mark.parametrize("option", ["peepholes", "coupled_gates"])
+def test_an_option_is_a_condition(option):
+    def target(case):
+        case = as_case(case)
+        if getattr(case.config, option):
+            case = case.map(lambda name, array: 0.75 * array if name == "weight_hh_l0" else array)
+        output, *final = (np.asarray(array, case.config.numpy_dtype) for _, array in forward(case).items())
+        return output, tuple(final)
+
+    target.capabilities = Capabilities(cells=("LSTM",), options=(option,))
+    report = check(target, properties=[f"options.{option}"], workers=1, in_process=True)
+    assert [finding.title for finding in report.diagnosis] == [f"LSTM: wrong only with {option.replace('_', ' ')}"]
+
+
 def test_nothing_is_said_of_what_is_wrong_by_chance():
     chance = np.random.default_rng(0)
     assert not [kind for kind, _ in said(lambda case: chance.random() < 0.5) if kind == "measured.conditions"]
