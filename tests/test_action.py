@@ -75,6 +75,7 @@ def runner(tmp_path):
     return step
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("text", "status", "verdict"),
     [(RIGHT, 0, "conforms"), (WRONG, 1, "fails"), ("import absent", 2, "inconclusive")],
@@ -172,6 +173,7 @@ def test_the_hook_and_its_example_fit():
     assert [one["id"] for one in repo["hooks"]] == [hook["id"]]
 
 
+@pytest.mark.nightly
 def test_the_example_for_a_shell(tmp_path):
     (tmp_path / "my_rnn.py").write_text(WRONG)
     env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}

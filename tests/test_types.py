@@ -88,6 +88,7 @@ def checked(python, tmp_path):
     return mypy
 
 
+@pytest.mark.nightly
 def test_a_users_file_is_typed(checked):
     said, status = checked(USER.read_text())
     assert status == 0, said

@@ -27,6 +27,7 @@ def test_the_gradients_of_a_cell_have_their_mistakes():
     assert {fault.title for fault in backward(cell_of("LSTM")).values()} >= TITLES
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("cell", CELLS)
 def test_only_gradients_show_them_and_each_is_told_apart(cell):
     cell = cell_of(cell)
@@ -37,6 +38,7 @@ def test_only_gradients_show_them_and_each_is_told_apart(cell):
     assert len(numbers) == len(mistakes) and answer(FaultyReference(), case) not in numbers
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
 def test_one_of_every_kind_is_found(cell):
     sample = {fault.id.split(".")[2]: fault for fault in backward(cell_of(cell)).values()}  # the last of each
@@ -44,13 +46,14 @@ def test_one_of_every_kind_is_found(cell):
 
 
 @pytest.mark.parametrize("title", sorted(TITLES)[::2])
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 def test_it_is_named_where_nobody_has_written_it_down(title):
     (fault,) = (fault for fault in backward(cell_of("LSTM")).values() if fault.title == title)
     report = check(FaultyTarget(fault, cells=("LSTM",)), properties=["gradients.back_propagation"])
     assert report.diagnosis[0].exact and report.diagnosis[0].title == title
 
 
+@pytest.mark.nightly
 def test_a_parameter_that_gets_the_gradient_of_another_one_is_named():
     class Same:
         """Both biases get the gradient of bias_ih, which is right where no gate stands before bias_hh."""
@@ -94,6 +97,7 @@ def test_it_is_named_in_code_that_is_not_the_reference():
     assert [finding.title for finding in report.diagnosis] == ["the slope of tanh in the result is 1 - y (RNN_TANH)"]
 
 
+@pytest.mark.nightly
 def test_a_projection_whose_gradient_is_that_of_one_step_is_said():
     class First:
         """The gradient of weight_hr is that of the step that is gone through last, not the sum of all."""

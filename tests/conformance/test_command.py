@@ -149,6 +149,7 @@ def test_a_right_harness_conforms_and_what_cannot_be_observed_is_listed(harness)
     assert {"shapes.dtype", "shapes.inputs_untouched", "shapes.memory_layout"} <= unseen
 
 
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -173,6 +174,7 @@ def test_a_wrong_harness_does_not_conform(harness):
     assert done.returncode == 1 and "it is the final state of layer 0" in done.stdout
 
 
+@pytest.mark.sample(every=6)
 @pytest.mark.parametrize(
     ("target", "words"),
     [
@@ -226,6 +228,7 @@ def test_whatever_interrupts_the_search_for_what_was_held_back_leaves_no_process
     target.stop()
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("end", ["time.sleep(60)", "sys.stdin.read(); print('bye', flush=True)"])
 def test_a_command_that_hangs_is_not_told_that_it_held_something_back(harness, end):
     with pytest.raises(TargetError, match="to start within 1 s; does it flush standard output after each line"):

@@ -108,6 +108,7 @@ def test_a_counterexample_is_saved_judged_first_and_replayed(run, tmp_path):
     assert run("replay", str(file), "absent.py").returncode == 2
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -205,6 +206,7 @@ def test_a_counterexample_of_the_first_schema_is_still_read(tmp_path):
     assert (one.property, one.message, one.target, repr(one.case)) == ("shapes.shapes", "odd", "my_rnn.py", repr(held))
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -330,6 +332,7 @@ def test_trace_shows_any_cell(run):
     assert unknown.returncode == 2 and "there is no cell 'RNN'; there are RNN_TANH" in unknown.stderr
 
 
+@pytest.mark.nightly
 def test_annotations_appear_on_github_only(run):
     words = ("check", QUESTION, "--property", "equivalence.steps")
     assert "::error" not in run(*words).stdout

@@ -103,6 +103,7 @@ def run(tmp_path):
     return command
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN, replace(UNKNOWN, dtypes=("float32",), modes={})])
 def test_the_same_twice_is_the_same_bit_for_bit(claims):
     found = both(None, claims=claims)
@@ -110,6 +111,7 @@ def test_the_same_twice_is_the_same_bit_for_bit(claims):
     assert found.cases > 20 * max(len(claims.modes), 1) and not found.suspected
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN])
 def test_rounding_is_no_difference(claims):
     found = both(Otherwise(gated, None, claims), claims=claims)
@@ -117,6 +119,7 @@ def test_rounding_is_no_difference(claims):
     assert found.counts["identical"] < found.counts["same"] == found.cases
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("id", [id for id in MISTAKES if id.startswith("handed.")])
 @pytest.mark.sample(every=36)
 def test_with_equations_it_is_said_who_leaves(id):
@@ -134,6 +137,7 @@ def test_every_case_is_asked_in_each_mode():
     assert found.areas[found.differences[0].sort] == ["mode chunk"]
 
 
+@pytest.mark.nightly
 def test_what_is_wrong_alike_is_no_difference():
     found = both("handed.final-doubled", old="handed.final-doubled")
     assert found.status == 0 and found.counts["wrong alike"] > 20 and not found.differences
@@ -191,6 +195,7 @@ def test_what_has_nothing_in_common_is_refused(claims, message):
     assert message in str(refused.value)
 
 
+@pytest.mark.nightly
 def test_states_of_another_dtype_are_handed_on_as_each_claims():
     narrow = replace(CLAIMS, dtypes=("bfloat16", "float64"))
     wide = replace(narrow, state_dtype="float64")
@@ -205,6 +210,7 @@ def test_states_of_another_dtype_are_handed_on_as_each_claims():
     assert not found.differences and found.lost and found.counts["same"] > 20
 
 
+@pytest.mark.nightly
 def test_a_command_says_and_saves_it(run, tmp_path):
     done = run(TARGET, IN_CHUNKS, "--json", "found.json")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -219,6 +225,7 @@ def test_a_command_says_and_saves_it(run, tmp_path):
         assert told.returncode == status, told.stdout + told.stderr
 
 
+@pytest.mark.nightly
 def test_a_command_without_equations_saves_nothing(run, tmp_path):
     shapes = f"[dict({', '.join(f'{key}={value!r}' for key, value in SHAPES.items())}, name='gated')]"
     old, new = (text.replace('["spec.py:gated"]', shapes) for text in (TARGET, IN_CHUNKS))
@@ -270,6 +277,7 @@ class Leaky:
         return {"x": d_x, "s": d, "a": d_a.astype(a.dtype)}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.sample(every=2)
 def test_of_gradients_that_differ_those_that_are_no_slopes_are_wrong(known):

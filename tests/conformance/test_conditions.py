@@ -61,12 +61,13 @@ def said(condition, *properties, **claims):
     return [(finding.fault, finding.title) for finding in report.diagnosis]
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample(every=14)
 @pytest.mark.parametrize("words", CONDITIONS)
 def test_the_condition_is_said(words):
     assert ("measured.conditions", f"RNN_TANH: wrong only {words}") in said(CONDITIONS[words])
 
 
+@pytest.mark.nightly
 def test_nothing_is_said_where_another_failure_has_another_condition():
     one, other = CONDITIONS["without an axis of rows"], CONDITIONS["where x lies backwards in memory"]
     assert not said(lambda case: one(case) or other(case))
@@ -82,6 +83,7 @@ def test_what_raises_without_rows_is_asked_about_too():
     assert title == "RNN_TANH: wrong only with lengths and where x is read-only"
 
 
+@pytest.mark.nightly
 def test_where_a_shape_is_dear_rows_are_not_taken_for_steps():
     sizes = {"steps": (2,), "batch": (3,), "input_size": (2,), "hidden_size": (3,)}
     claims = {"recompiles": True, "sizes": sizes, "empty": False, "unbatched": False}
@@ -89,6 +91,7 @@ def test_where_a_shape_is_dear_rows_are_not_taken_for_steps():
     assert not any("row" in title for _, title in words)
 
 
+@pytest.mark.nightly
 def test_a_memory_layout_is_not_taken_for_a_direction():
     words = said(lambda case: layout_of(case.h_0) == "strided", "shapes.memory_layout", default_state=False)
     assert words == [("measured.conditions", "RNN_TANH: wrong only where h_0 is strided, with gaps in memory")]
@@ -100,6 +103,7 @@ KINDS = {
 }
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("words", KINDS)
 def test_arrays_of_one_kind_are_looked_at_together(words):
     kind, layout = KINDS[words]
@@ -143,6 +147,7 @@ def test_nothing_is_said_of_what_is_wrong_by_chance():
     assert not [kind for kind, _ in said(lambda case: chance.random() < 0.5) if kind == "measured.conditions"]
 
 
+@pytest.mark.nightly
 def test_a_cell_on_which_no_property_failed_is_asked_about_as_well():
     cells = ("RNN_TANH", "RNN_RELU")
     report = check(

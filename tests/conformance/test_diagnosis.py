@@ -56,7 +56,7 @@ def named(*faults):
     return {finding.fault for finding in found if finding.exact}
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=19)
 @pytest.mark.parametrize("id", SINGLE)
 def test_a_single_mistake_is_named(id):
     fault = FAULTS[id]
@@ -64,7 +64,7 @@ def test_a_single_mistake_is_named(id):
 
 
 @pytest.mark.parametrize("ids", PAIRS, ids="+".join)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 def test_two_mistakes_are_named_together(ids):
     assert named(*(FAULTS[id] for id in ids)) == set(ids)
 
@@ -98,6 +98,7 @@ def test_a_mistake_that_somebody_else_made_is_named_in_the_report():
     assert finding.patch.splitlines()[1].startswith("+f = sigmoid(")
 
 
+@pytest.mark.nightly
 def test_a_curve_that_was_measured_is_a_change_of_the_text():
     hard = from_cell(lambda x, s, p: lstm(x, s, p, gate=hard_sigmoid), "LSTM")
     (finding,) = check(hard, properties=["equivalence.steps"]).diagnosis
@@ -260,6 +261,7 @@ def test_fresh_answers_that_time_cut_short_name_nothing():
     assert search.found() == () and search.ask_fresh.deadline.met
 
 
+@pytest.mark.nightly
 def test_an_unknown_mistake_is_located():
     def wrong(case):
         output, (h_n, c_n) = reference.forward(case)
@@ -275,6 +277,7 @@ def test_an_unknown_mistake_is_located():
     assert "only output is wrong" in text
 
 
+@pytest.mark.nightly
 def test_cells_that_are_right_are_told_from_those_that_are_not():
     def wrong(case):
         output, final = reference.forward(case)
@@ -285,6 +288,7 @@ def test_cells_that_are_right_are_told_from_those_that_are_not():
     assert "RNN_TANH, LSTM are right in every probe" in report.known
 
 
+@pytest.mark.nightly
 def test_hidden_layers_are_reached_by_running_the_lower_ones():
     def odd(name, array):
         upper = name.startswith("bias_ih_l2") or name.startswith("bias_ih_l3")
@@ -299,6 +303,7 @@ def test_hidden_layers_are_reached_by_running_the_lower_ones():
     assert "GRU: layers below layer 2 are right when they run alone (counted from 0)" in report.known
 
 
+@pytest.mark.nightly
 def test_wrong_for_one_reason_or_another():
     def wrong(case):
         output, h_n = reference.forward(case)
@@ -346,7 +351,7 @@ def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
 
 
 @pytest.mark.parametrize("id", ["dropout-in-evaluation", "dropout-not-scaled", "dropout-locked"])
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=3)
 def test_what_is_random_is_recognised_by_what_fails(id):
     np.random.seed(0)  # what the target draws is the same each time
     report = check(FaultyTarget(FAULTS[id], cells=("RNN_TANH",)), properties=["dropout"])
@@ -383,7 +388,7 @@ class Dropping:
     ],
     ids=["scaled by 1 / p", "scaled twice", "every 4 steps", "every 5 rows", "ignored, but for p = 1"],
 )
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=5)
 def test_what_fails_with_other_numbers_is_no_name(masks, sentence):
     report = check(Dropping(masks), properties=["dropout.mask"])
     assert report.verdict == "fails" and len(report.diagnosis) == (sentence is not None)
@@ -391,6 +396,7 @@ def test_what_fails_with_other_numbers_is_no_name(masks, sentence):
         assert finding.fault == "measured.dropout" and finding.title.startswith(f"RNN_TANH: {sentence}")
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     "masks, id",
     [
@@ -420,6 +426,7 @@ class KeepsWeights:
         return reference.forward(replace(given, parameters=arrays))
 
 
+@pytest.mark.nightly
 def test_what_is_kept_between_calls_is_given_no_name_of_what_is_not():
     np.random.seed(0)  # what the target draws is the same each time
     report = check(KeepsWeights, properties=["dropout.mask", "shapes.repeatable"])
@@ -454,6 +461,7 @@ def test_a_time_that_was_enough_is_not_spoken_of():
     assert not any("ended with its time" in fact for fact in known)
 
 
+@pytest.mark.nightly
 def test_it_goes_by_work_and_not_by_the_clock(monkeypatch):
     """On a machine that is a thousand times slower the same is found, as long as there is no limit of time."""
     report = diagnose(open_target(FaultyTarget(FAULTS["gates-ifog"], cells=("LSTM",))), catalogue(), seconds=1e9)
@@ -472,6 +480,7 @@ def test_a_deadline_is_met_where_something_is_left_out_for_it():
     assert not Work(10).over
 
 
+@pytest.mark.nightly
 def test_it_can_be_left_out_and_never_changes_the_verdict():
     target = FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",))
     with_it = check(target, properties=["equivalence", "gates"])
@@ -501,6 +510,7 @@ def test_a_diagnosis_that_fails_leaves_the_verdict(monkeypatch):
     ]
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("target", ["skips_zeros", "multiplies"])
 def test_nan_times_zero_is_no_wrong_answer(target):
     opened = open_target(str(RIGHT / f"{target}.py"))
@@ -627,6 +637,7 @@ class ReadsForwardTwiceAndForgets(ReadsForwardTwice):
     forgets = True
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("target", "others"), [(ReadsForwardTwice, set()), (ReadsForwardTwiceAndForgets, {"shapes.inputs_untouched"})]
 )
@@ -669,6 +680,7 @@ def test_what_rounding_breaks_in_a_network_that_is_wrong_is_folded():
     assert "symmetries.permuted_units" in failed and set(report.explained) == failed
 
 
+@pytest.mark.nightly
 def test_a_call_that_is_wrong_with_no_call_before_it_is_folded_too():
     """Its message says so behind the words of the property."""
     ids = ("shapes.calls_are_independent", "equivalence.steps")

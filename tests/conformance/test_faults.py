@@ -26,7 +26,7 @@ HYGIENE = {"shapes.dtype", "shapes.results_own_their_memory", "gradients.results
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.sample(every=16)
+@pytest.mark.sample(every=190)
 def test_every_fault_is_rejected_by_each_property_that_is_to_kill_it(fault, seed):
     report = check(FaultyTarget(fault, cells=fault.cells), seed=seed, properties=fault.killed_by, diagnosis=False)
     survived = [result.id for result in report.results if result.status not in ("failed", "not_run")]
@@ -35,7 +35,7 @@ def test_every_fault_is_rejected_by_each_property_that_is_to_kill_it(fault, seed
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-@pytest.mark.sample(every=8)
+@pytest.mark.sample(every=16)
 def test_every_fault_is_shown_by_a_covering_case_so_that_no_seed_matters(fault):
     assert any(shown_by_covering(fault, catalogue()[id]) for id in fault.killed_by)
 
@@ -55,7 +55,7 @@ def shown_by_covering(fault, prop):
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample(every=76)
 def test_every_fault_is_rejected_among_all_other_cells(fault):
     report = check(FaultyTarget(fault), seed=2, properties=fault.killed_by, stop_on_first=True, diagnosis=False)
     assert report.verdict == "fails"
@@ -80,11 +80,12 @@ def test_every_patch_fits_and_changes_something():
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample(every=55)
 def test_every_fault_has_a_smallest_configuration(fault):
     assert smallest(fault)
 
 
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize(
     ("id", "text"),
     [
@@ -134,6 +135,7 @@ def test_a_patch_leaves_the_reference_alone():
     assert before.verdict == after.verdict == "conforms"
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("id", [fault.id for fault in FAULTS.values() if fault.backward_only])
 def test_who_passes_something_else_back_computes_the_same(id):
     """What only gradients show leaves every result as it is, bit for bit."""

@@ -46,7 +46,7 @@ def forms_in(name):
 
 
 @pytest.mark.parametrize("name", MEETINGS)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=10)
 def test_a_mistake_where_things_meet_is_found_and_its_form_is_said(name):
     [result] = conformance.check(wrong_where(MEETINGS[name]), properties=["equivalence.steps"], diagnosis=False).results
 
@@ -64,6 +64,7 @@ def test_a_mistake_of_gradients_in_one_form_is_found(name):
     assert result.message.endswith(tuple("; only " + " and ".join(forms) for forms in forms_in(name)))
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("kind", LENGTHS)
 def test_a_mistake_with_one_kind_of_lengths_is_found_by_properties_of_lengths_too(kind):
     ids = ["equivalence.steps", "lengths.padded_row_is_row_alone"]
@@ -101,6 +102,7 @@ def forward""",
 )
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("in_process", [True, False])
 @pytest.mark.parametrize("text, kinds", [(UNSIGNED, ("uint",)), (BYTES, ("strided", "backwards"))])
 def test_mistakes_with_lengths_as_people_make_them(tmp_path, text, kinds, in_process):
@@ -217,7 +219,7 @@ RESTRICTED = [
 
 
 @pytest.mark.parametrize("sizes", RESTRICTED, ids=str)
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=11)
 def test_restricted_sizes_are_asked_in_every_form_too(sizes):
     """And whoever is right conforms: each pair that these sizes leave is met."""
 

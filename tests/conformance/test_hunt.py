@@ -150,6 +150,7 @@ def test_what_is_no_share(text):
 # ---------------------------------------------------------------- rounds
 
 
+@pytest.mark.nightly
 def test_covering_cases_are_judged_once_and_seeds_go_on_where_they_ended(files):
     _, first = hunted("right.py", rounds=2)
     _, then = hunted("right.py", rounds=2)
@@ -169,6 +170,7 @@ def test_a_round_is_more_random_cases_and_nothing_else(files):
     assert both["examples"] > random["examples"] >= 100
 
 
+@pytest.mark.nightly
 def test_each_distinct_failure_is_kept_once_and_small(files):
     state, engine = hunted("wrong.py", "right.py", rounds=3, properties=("equivalence",), diagnosis=True)
     (finding,) = state.new
@@ -180,6 +182,7 @@ def test_each_distinct_failure_is_kept_once_and_small(files):
     assert findings() == {("mistake", "every-step-from-the-start")}
 
 
+@pytest.mark.nightly
 def test_a_sentence_that_was_measured_makes_a_failure_distinct(files):
     rough = Path(__file__).parent.parent / "targets" / "wrong" / "rough_tanh.py"
     (finding,) = hunted(str(rough), rounds=1, properties=("equivalence",), diagnosis=True)[0].new
@@ -196,6 +199,7 @@ def test_what_is_known_hides_nothing_behind_it(files, right):
     }  # fmt: skip
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("change", [WRONG, RARE], ids=["always", "rarely"])
 @pytest.mark.sample(every=2)
 def test_what_is_found_does_not_depend_on_how_many_look_for_it(files, change):
@@ -403,6 +407,7 @@ def complaint(*words):
     return run.stderr.removeprefix("rnn-conformance: ").strip()
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -35,7 +35,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=11)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_what_goes_wrong_beyond_the_usual_sizes_is_found(mistake, cell):

@@ -39,7 +39,7 @@ RANDOM = {
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("id", RANDOM)
-@pytest.mark.sample(every=5)
+@pytest.mark.sample(every=18)
 def test_each_is_found_whatever_is_drawn(id, cell, seed):
     target = FaultyTarget(FAULTS[id], cells=(cell,))
     [result] = conformance.check(target, properties=[RANDOM[id]], seed=seed, diagnosis=False).results
@@ -82,6 +82,7 @@ class Unscaled(KeepsToItself):
         return {name: array.astype(case.x.dtype) for name, array in found.items()}
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("target, status", [(KeepsToItself, "passed"), (Unmasked, "failed"), (Unscaled, "failed")])
 def test_a_mask_that_is_not_shown_is_read_from_the_gradient_of_x(target, status):
     [result] = conformance.check(target, properties=["gradients.training"], diagnosis=False).results
@@ -118,6 +119,7 @@ class RecordsTheSame:
             np.random.set_state(state)
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("seed", range(2))
 def test_runs_that_are_recorded_for_gradients_draw_anew_too(seed):
     [result] = conformance.check(RecordsTheSame, properties=["dropout.mask"], seed=seed, diagnosis=False).results
@@ -275,7 +277,7 @@ class Drawing(KeepsToItself):
     ],
 )
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=16)
 def test_a_mask_that_is_not_drawn_for_every_number_fails(way, found, seed):
     class Target(Drawing):
         capabilities = replace(CLAIMS, projections=False)

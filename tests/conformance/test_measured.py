@@ -183,6 +183,7 @@ WIRING = {
 }  # fmt: skip
 
 
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize("mistake", WIRING)
 def test_what_reads_what(mistake):
     target, sentence = WIRING[mistake]
@@ -254,7 +255,7 @@ LATER = {
 
 
 @pytest.mark.parametrize("mistake", LATER)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=5)
 def test_what_shows_on_a_later_rung_only(mistake):
     cell, target, sentence = LATER[mistake]
     assert said(target, cell) == ({"influence"}, [sentence])
@@ -368,6 +369,7 @@ GATES = {
 }  # fmt: skip
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("bound", [6, 8])
 @pytest.mark.sample(every=2)
 def test_a_clip_that_shuts_no_gate_is_named(bound):
@@ -376,6 +378,7 @@ def test_a_clip_that_shuts_no_gate_is_named(bound):
     assert found.title == f"the activation of i, f and o is sigmoid of what is clipped at {bound} (LSTM)"
 
 
+@pytest.mark.nightly
 def test_what_loses_digits_in_a_difference_is_named():
     """2 sigmoid(z) - 1 is tanh(z / 2), with no more digits than 1 has: as many as its equations have on balls."""
     target = lstm(tanh=lambda z: 2 * sigmoid(z) - 1, hidden=np.tanh)
@@ -384,12 +387,14 @@ def test_what_loses_digits_in_a_difference_is_named():
     assert "2 * sigmoid(z) - 1" in found.patch
 
 
+@pytest.mark.nightly
 def test_gates_that_are_not_held_have_no_sentence():
     target = lstm(lambda z: 0.99 * sigmoid(np.clip(z, -8, 8)))
     found = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
     assert not any("clipped at" in one.title for one in found)
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("mistake", CURVES)
 def test_curves_of_a_plain_rnn(mistake):
     target, sentence = CURVES[mistake]
@@ -402,6 +407,7 @@ def test_a_table_that_is_off_by_a_millionth():
     assert kinds == {"curve"} and found.startswith("h_n is another curve, off by up to 5e-07: it gives ")
 
 
+@pytest.mark.sample(every=8)
 @pytest.mark.parametrize("mistake", GATES)
 def test_curves_of_gates(mistake):
     target, sentence = GATES[mistake]
@@ -409,6 +415,7 @@ def test_curves_of_gates(mistake):
     assert kinds == {"curve"} and found.startswith(sentence)
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
 def test_small_results_that_are_zero(cell):
     told = lambda _, result: result.map(lambda _, a: np.where(abs(a) < 1e-6, 0, a))  # noqa: E731
@@ -452,6 +459,7 @@ def test_a_gate_that_another_one_hides_is_not_called_unread():
     assert kinds == {"curve"} and found[0].startswith("the activation of gate g is relu(z), must be tanh(z)")
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
@@ -598,7 +606,7 @@ BACK = {
 
 
 @pytest.mark.parametrize("mistake", BACK)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 def test_what_gradients_read(mistake):
     cell, target, sentence = BACK[mistake]
     assert said(target, cell, series=BACKWARD) == ({"backward"}, [sentence])
@@ -685,6 +693,7 @@ def test_nothing_is_said_about_gradients_that_are_right(path):
 SHOWN_BY = {"a cotangent is left out": "gradients.back_propagation", "a block ends": "gradients.sizes"}
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("mistake", SHOWN_BY)  # the second shows in no probe
 @pytest.mark.sample(every=2)
 def test_what_gradients_read_is_in_the_report(mistake):
@@ -754,7 +763,7 @@ def test_nothing_is_said_of_digits_that_are_enough(target):
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=8)
+@pytest.mark.sample(every=30)
 def test_nothing_is_said_of_the_digits_of_what_is_right(path):
     assert digits_said(path) == set()
 
@@ -844,6 +853,7 @@ def test_it_ends_when_no_calls_are_left():
     assert len(calls) == 50
 
 
+@pytest.mark.nightly
 def test_each_cell_has_calls_of_its_own():
     """Four cells are wrong in a way that is none of those measured, and spend all that they have."""
 
@@ -859,6 +869,7 @@ def test_each_cell_has_calls_of_its_own():
     assert any(finding.title.startswith(f"{CELLS[-1]}: bias_ih of layer 1 is not read") for finding in found)
 
 
+@pytest.mark.nightly
 def test_a_sentence_stands_before_what_is_only_alike_and_a_name_alone():
     report = check(planted(told=leaking, cells=("RNN_TANH", "RNN_RELU")), properties=["equivalence.steps"])
     first, *others = report.diagnosis
@@ -879,6 +890,7 @@ def test_a_shape_is_still_recognised():
     assert report.diagnosis[0].fault == "shape-of-output"
 
 
+@pytest.mark.nightly
 def test_the_report_says_that_it_was_measured():
     target = planted(arrays(lambda name, array: array[:, ::-1] if name == "weight_ih_l0" else array), max_layers=1)
     report = check(target, properties=["equivalence.steps"])
@@ -978,6 +990,7 @@ KEEPING_NOTHING = {
 }
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("target", KEEPING_NOTHING.values(), ids=KEEPING_NOTHING)
 def test_nothing_is_said_of_what_keeps_nothing(target):
     bench = Bench(Subject(open_target(target)), cell_of("RNN_TANH"), "float32", Work(600))

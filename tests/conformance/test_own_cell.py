@@ -65,6 +65,7 @@ def run(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("how", [{"in_process": True}, {"in_process": False, "workers": 2}])
 def test_a_right_implementation_conforms_and_a_wrong_one_does_not(folder, how):
     right = conformance.check("mine.py:mine", properties=SOME, diagnosis=False, **how)
@@ -88,6 +89,7 @@ def test_the_object_itself_can_be_claimed(folder):
     assert conformance.check(target, properties=["equivalence.steps"], diagnosis=False).verdict == "fails"
 
 
+@pytest.mark.nightly
 def test_every_command(folder):
     assert run("check", "mine.py:mine", "--property", "equivalence.steps", "-n", "1")[0] == 0
     assert run("check", "wrong.py:mine", "--property", "equivalence.steps", "--no-diagnosis", "-n", "1")[0] == 1
@@ -132,6 +134,7 @@ def test_a_saved_case_of_a_cell_that_nobody_claims_is_not_read(folder):
 # Bad input
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("claims", "message"),
     [
@@ -226,6 +229,7 @@ def test_a_script_that_defines_its_cell_and_checks_it_is_not_run_once_more(folde
     assert (done.returncode, done.stdout) == (0, "conforms\n"), done.stderr
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_pytest_says_the_same(folder, workers):
     arguments = ["-q", "-p", "no:cacheprovider", "--pyargs", "conformance", "--rnn-property", "equivalence.steps"]
@@ -248,6 +252,7 @@ def test_a_saved_failure_of_ones_own_cell_can_be_expected(folder):
     assert status == 0, printed
 
 
+@pytest.mark.nightly
 def test_options_that_are_claimed_beside_ones_own_cell_are_asked_of_the_others(folder):
     target = FaultyTarget(FAULTS["update-inverted-after"], cells=(loaded(str(folder / "spec.py"), "mgu"), "GRU"))
     report = conformance.check(target, properties=["equivalence.steps", "options.clip"])

@@ -33,6 +33,7 @@ def test_a_wrong_target(run):
     assert "Traceback" not in done.stdout.str()
 
 
+@pytest.mark.nightly
 def test_the_three_skins_agree(run, pytester):
     run("--pyargs", "conformance", "--rnn", "wrong.py", "--rnn-json", "report.json", "--rnn-seed", "3", "-n", "2")
     by_pytest = json.loads((pytester.path / "report.json").read_text())
@@ -44,6 +45,7 @@ def test_the_three_skins_agree(run, pytester):
     assert by_pytest["verdict"] == here["verdict"] == "fails"
 
 
+@pytest.mark.nightly
 def test_foreign_settings_change_nothing(run, pytester):
     pytester.makeini("[pytest]\npython_files = check_*.py\nfilterwarnings = error\nxfail_strict = true\nrnn = right.py")
     pytester.makeconftest(
@@ -130,6 +132,7 @@ AT_THE_FIRST_FAILURE = {
 FEW = ("--rnn-property", "shapes.shapes", "--rnn-property", "equivalence.steps", "--rnn-property", "time.split")
 
 
+@pytest.mark.sample(every=6)
 @pytest.mark.parametrize("number", ["SIGALRM", "SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("when", [IN_THE_DIAGNOSIS, AT_THE_FIRST_FAILURE], ids=["diagnosis", "failure"])
 def test_what_interrupts_late_takes_no_verdict_away(run, pytester, number, when):
@@ -164,6 +167,7 @@ def test_mine(check): check()
 """
 
 
+@pytest.mark.nightly
 def test_what_else_fails_in_the_session_is_no_success(run, pytester):
     right = ("--pyargs", "conformance", "--rnn", "right.py", *FEW)
     pytester.makepyfile(test_broken="import nothing_there")

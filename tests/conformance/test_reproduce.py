@@ -108,7 +108,7 @@ def command(tmp_path):
 
 
 @pytest.mark.parametrize("mistake", WRONG)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=12)
 def test_a_counterexample_fails_again_with_the_kit_and_without_it(mistake, tmp_path, monkeypatch, command, run_script):
     (old, new), id, calls, compared = WRONG[mistake]
     monkeypatch.chdir(tmp_path)
@@ -168,6 +168,7 @@ def gradient_calls(subject):
     return tuple(Call("gradients", c, d, number) for number, (c, d) in enumerate(zip(claimed, given)))
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("name", "make"), [("torch", forward_calls), ("torch", gradient_calls), ("onnxruntime", forward_calls)]
 )

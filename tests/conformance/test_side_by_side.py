@@ -42,6 +42,7 @@ def without_seconds(data):
     return {name: value for name, value in data.items() if name != "seconds"}
 
 
+@pytest.mark.nightly
 def test_the_report_is_the_same_for_any_number_of_workers(tmp_path, right):
     (tmp_path / "students").mkdir()
     for name, change in CLASS.items():
@@ -78,6 +79,7 @@ shutil.rmtree(pathlib.Path(__file__).parent)
 """
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("names", [("amy", "bob"), ("bob", "amy")])
 def test_who_is_hurt_by_what_another_deletes_is_judged_again_alone(tmp_path, right, names):
     (tmp_path / "students").mkdir()

@@ -110,7 +110,7 @@ def sentences(target, *properties):
 
 
 @pytest.mark.parametrize(("target", "sentence"), MISTAKES.values(), ids=MISTAKES)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=6)
 def test_the_sizes_at_which_it_is_wrong(target, sentence):
     said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
     assert said[-1] == ("measured.sizes", f"{target.capabilities.cells[0]}: {sentence}")
@@ -144,6 +144,7 @@ def test_many_units_are_not_asked_for_where_few_are_wrong():
     assert shown(slipped) == []
 
 
+@pytest.mark.nightly
 def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
     def tall(case):
         return case.map(lambda name, array: array[:, ::-1] if name == "weight_hr_l0" else array)
@@ -246,7 +247,7 @@ HISTORY = {
 
 
 @pytest.mark.parametrize("target", HISTORY)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=3)
 def test_which_earlier_call_changes_an_answer(target):
     found = sentences(target, "equivalence.steps", "shapes.calls_are_independent", "shapes.repeatable")
     assert all(fault == "measured.history" for fault, _ in found)
@@ -277,6 +278,7 @@ def forward(case):
 """
 
 
+@pytest.mark.nightly
 def test_what_a_module_keeps_is_found_in_new_processes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rnn.py").write_text(MODULE)
@@ -305,6 +307,7 @@ def forward(case):
 """
 
 
+@pytest.mark.nightly
 def test_what_a_module_keeps_that_a_new_process_does_not_is_found_in_copies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rnn.py").write_text(UNSIGNED)
@@ -384,6 +387,7 @@ def gradients(case, *d):
 """
 
 
+@pytest.mark.nightly
 def test_a_failure_that_moves_when_calls_are_left_out_is_shown_with_all_of_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rnn.py").write_text(BIASES)

@@ -68,14 +68,14 @@ def test_there_are_mistakes_of_both_kinds():
 
 @pytest.mark.parametrize("modes", [(), ("chunk",)])
 @pytest.mark.parametrize("id", MISTAKES)
-@pytest.mark.sample(every=24)
+@pytest.mark.sample(every=212)
 def test_each_mistake_is_found_with_equations(id, modes):
     report = judged(FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes), stop_on_first=True)
     assert report.verdict == "fails"
 
 
 @pytest.mark.parametrize("id", HANDED)
-@pytest.mark.sample(every=24)
+@pytest.mark.sample(every=71)
 def test_each_mistake_in_one_mode_is_found_without_equations(id):
     report = judged(FaultyRecurrence(gated, MISTAKES[id], UNKNOWN, ("chunk",)), stop_on_first=True)
     assert report.verdict == "fails"
@@ -83,7 +83,7 @@ def test_each_mistake_in_one_mode_is_found_without_equations(id):
 
 @pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.stepped-once-more", "handed.lost-every-16"])
 @pytest.mark.parametrize("modes", [(), ("chunk",)])
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=6)
 def test_a_mistake_is_named_with_its_mode(id, modes):
     target = FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes)
     report = judged(target, diagnosis=True, properties=["state.split", "state.equations"])
@@ -113,6 +113,7 @@ def gated_with(case, factor):
         recurrences.stepped = original
 
 
+@pytest.mark.nightly
 def test_a_state_that_nothing_enters_is_found_without_equations():
     target = FaultyRecurrence(gated, MISTAKES["handed.every-step-from-start"], UNKNOWN)
     assert {r.id for r in judged(target).results if r.status == "failed"} == {"state.takes_in"}
@@ -134,7 +135,7 @@ def test_without_double_precision_what_looks_wrong_is_a_suspicion():
 
 
 @pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.state-ignored", "handed.output-past-the-end"])
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=3)
 def test_without_double_precision_exact_statements_still_fail(id):
     claims = replace(UNKNOWN, dtypes=("bfloat16",))
     assert judged(FaultyRecurrence(gated, MISTAKES[id], claims)).verdict == "fails"
@@ -198,6 +199,7 @@ def test_what_is_changed_is_named():
     assert result.status == "failed" and result.message == "the call changed S"
 
 
+@pytest.mark.nightly
 def test_what_is_kept_between_calls_is_found():
     class Keeping(Answering):
         def __init__(self):
@@ -236,6 +238,7 @@ class Matrices:
         return {"o": np.array(outputs)}, {"S": S}
 
 
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize("seed", range(4))
 def test_equations_may_be_spelt_in_another_way(seed):
     report = judged(Matrices(), seed=seed)
@@ -267,6 +270,7 @@ class OneForNone(FaultyRecurrence):
         return super().forward(replace(case, states=ones))
 
 
+@pytest.mark.nightly
 def test_every_property_can_fail():
     """Those of gradients, of junk and of memory do elsewhere."""
     slips = (
@@ -337,6 +341,7 @@ def test_odd_recurrences_conform(cell):
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_at_all_conforms_where_it_is_claimed(seed):
     report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, empty=True)), seed=seed)
@@ -351,7 +356,7 @@ def test_nothing_at_all_conforms_where_it_is_claimed(seed):
         ("length", lambda case: case.num_steps > 0 and 0 in case.row_lengths),
     ],
 )  # fmt: skip
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=3)
 def test_nothing_at_all_is_asked_where_it_is_claimed(empty, has):
     class Full(FaultyRecurrence):
         def forward(self, case):
@@ -364,6 +369,7 @@ def test_nothing_at_all_is_asked_where_it_is_claimed(empty, has):
     assert judged(Full(gated, None, replace(CLAIMS, empty=others))).verdict == "conforms"
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("claim", ["lengths", "packed"])
 def test_one_arrangement_is_enough(claim):
     claims = replace(CLAIMS, lengths=claim == "lengths", packed=claim == "packed")
@@ -371,6 +377,7 @@ def test_one_arrangement_is_enough(claim):
     assert report.verdict == "conforms", report.reasons
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("sizes", [{"steps": (64,)}, {"batch": (1, 4), "heads": (1, 4), "steps": (1, 64)}])
 def test_no_other_sizes_are_asked(sizes):
     class Sized(FaultyRecurrence):
@@ -391,6 +398,7 @@ def test_large_sizes_conform(sizes, dtypes):
     assert report.verdict == "conforms", report.reasons
 
 
+@pytest.mark.nightly
 def test_arrays_come_in_plain_memory():
     class Plain(FaultyRecurrence):
         def forward(self, case):
@@ -414,6 +422,7 @@ def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
     assert failed and all(f"in {dtype}" in r.message for r in failed)
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(("cell", "bounded"), [(gated, True), (curved, False)], ids=["linear", "another"])
 def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, bounded):
     class Wrong(FaultyRecurrence):
@@ -431,6 +440,7 @@ def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, boun
     assert judged(FaultyRecurrence(cell, None, claims)).verdict == "conforms"
 
 
+@pytest.mark.nightly
 def test_decays_that_overflow_as_denominators_are_suspected_in_single_precision():
     class Dividing(FaultyRecurrence):
         def forward(self, case):
@@ -444,6 +454,7 @@ def test_decays_that_overflow_as_denominators_are_suspected_in_single_precision(
     assert "state.equations" not in failed and any("claim float64 as well" in note for note in result.notes)
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
 def test_states_may_be_narrower(state_dtype):
     class Narrow(FaultyRecurrence):
@@ -456,6 +467,7 @@ def test_states_may_be_narrower(state_dtype):
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
+@pytest.mark.nightly
 def test_a_buffer_that_is_used_again_is_found():
     class Buffer(FaultyRecurrence):
         kept: dict = {}
@@ -571,6 +583,7 @@ def test_right_gradients_conform():
     }
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("target", [CutAtChunk, StateNotAsked, NothingToTheState])
 def test_wrong_gradients_are_found(target):
     failed = {r.id for r in judged(target()).results if r.status == "failed"}
@@ -603,6 +616,7 @@ def test_claims_that_cannot_be_are_one_line(claims, said):
     assert said in str(error.value)
 
 
+@pytest.mark.nightly
 def test_states_may_be_wider():
     class Wide(FaultyRecurrence):
         def forward(self, case):
@@ -617,6 +631,7 @@ def test_states_may_be_wider():
     assert result.message == "S has dtype float16, must be float32"
 
 
+@pytest.mark.nightly
 def test_chunks_have_whole_lengths():
     class Whole(FaultyRecurrence):
         def forward(self, case):
@@ -708,6 +723,7 @@ def test_sizes_by_letter_cross_to_another_process(spec):
     assert told.returncode == 2 and "sizes has 'H', must be of heads, batch, steps, K, V" in told.stderr
 
 
+@pytest.mark.nightly
 def test_a_broken_file_is_one_line(spec):
     run("check", "wrong.py", "-n", "1", "--property", "state.split")
     (file,) = Path(".rnn-conformance").rglob("*.json")
@@ -718,6 +734,7 @@ def test_a_broken_file_is_one_line(spec):
         assert told.returncode == 2 and "it does not describe a case" in told.stderr, told.stderr
 
 
+@pytest.mark.nightly
 def test_commands_speak_of_recurrences(spec):
     shown = run("trace", "wrong.py")
     assert shown.returncode == 1 and "<-- first" in shown.stdout
@@ -727,6 +744,7 @@ def test_commands_speak_of_recurrences(spec):
     assert "GATED" in told and "in what is handed on" in told
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("sizes", ['{"steps": [6]}', '{"K": [16], "heads": [4], "batch": [3]}'])
 def test_what_is_shown_has_the_sizes_that_are_claimed(spec, sizes):
     claims = '"dtypes": ["float64", "float32"]'
@@ -788,6 +806,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.nightly
 def test_a_recurrence_in_another_language(spec):
     Path("command.py").write_text(COMMAND)
     command = f"cmd: {sys.executable} command.py"
@@ -797,6 +816,7 @@ def test_a_recurrence_in_another_language(spec):
     assert run("check", command, "-n", "1", "--property", "state.equations").returncode == 1
 
 
+@pytest.mark.nightly
 def test_requests_keep_to_the_schema(spec):
     from conformance.harness.command import request
     from strategies.recurrences import Sequences
@@ -815,6 +835,7 @@ def test_another_interpreter_needs_nothing_of_the_kit(spec):
     assert run("check", f"python={sys.executable} right.py", "-n", "1", "--property", "state.split").returncode == 0
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("in_process", [True, False])
 def test_layers_have_the_names_of_recurrences_too(in_process):
     text = """

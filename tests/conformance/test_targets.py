@@ -86,6 +86,7 @@ def test_an_odd_arithmetic_is_not_rejected_at_another_seed(name, seed):
     assert [(result.id, result.message) for result in report.results if result.status == "failed"] == []
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("name", "claim"), [("half_sums", "half-sums"), ("lenient_sigmoid", "lenient"), ("tf32", "tf32")]
 )
@@ -107,7 +108,7 @@ def test_an_odd_arithmetic_must_be_claimed(tmp_path, name, claim):
         ("times(z, state[0])", "times(z, state[0]) + (3 << 6)"),
     ],
 )
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=5)
 def test_what_is_wrong_or_coarser_than_claimed_is_found_in_fixed_point(tmp_path, old, new):
     text = (TARGETS / "right" / "fixed_point.py").read_text()
     assert text.count(old) == 1
@@ -117,7 +118,7 @@ def test_what_is_wrong_or_coarser_than_claimed_is_found_in_fixed_point(tmp_path,
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.sample(every=8)
+@pytest.mark.sample(every=34)
 def test_what_is_wrong_is_rejected_for_the_right_reason(name):
     id, message = WRONG[name]
     report = check(TARGETS / "wrong" / f"{name}.py", properties=[id])
@@ -126,6 +127,7 @@ def test_what_is_wrong_is_rejected_for_the_right_reason(name):
     assert message in result.message
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", DEADLY)
 @pytest.mark.sample(every=2)
 def test_what_takes_its_process_down_is_a_finding(name):
@@ -140,6 +142,7 @@ def test_what_takes_its_process_down_is_a_finding(name):
     assert report.results[1].counterexample.startswith(f"{first}case('RNN_TANH', T=")
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("name", UNUSABLE)
 def test_what_cannot_be_loaded_is_not_judged(name):
     for in_process in (True, False):

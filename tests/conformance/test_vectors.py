@@ -62,6 +62,7 @@ def judged(target, folder):
     return judge(Subject(open_target(target, in_process=True)), vectors.read_all(folder))
 
 
+@pytest.mark.nightly
 def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
     done = run("write", "made", "--cell", "RNN_TANH", "--cell", "LSTM", "--count", "6")
     assert done.returncode == 0 and "12 test vectors are in made" in done.stdout
@@ -71,6 +72,7 @@ def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
     assert re.match(r"right.py: (\d+) of \1 test vectors hold; \d+ need what is not claimed: LSTM,", done.stdout)
 
 
+@pytest.mark.nightly
 def test_the_same_vectors_are_the_same_bytes(run, tmp_path):
     words = ("--cell", "GRU", "--dtype", "float16", "--count", "5")
     assert run("write", "one", *words).returncode == run("write", "other", *words).returncode == 0
@@ -78,6 +80,7 @@ def test_the_same_vectors_are_the_same_bytes(run, tmp_path):
         assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes()
 
 
+@pytest.mark.nightly
 def test_a_folder_with_other_vectors_is_refused(run, tmp_path):
     old = tmp_path / "made" / "rnn_tanh-float32-001.json"
     old.parent.mkdir()
@@ -97,6 +100,7 @@ def test_others_are_vectors_that_are_not_written_anew(tmp_path):
     assert vectors.left_over(tmp_path, ["a-1"], "text") == ["a-0.json", "a-1.json"]
 
 
+@pytest.mark.nightly
 def test_a_wrong_target_is_told_where(run, right, folder, tmp_path):
     (tmp_path / "wrong.py").write_text(right.replace('p["bias_hh_l0"])', '0 * p["bias_hh_l0"])'))
     done = run("check", str(folder), "wrong.py")
@@ -105,6 +109,7 @@ def test_a_wrong_target_is_told_where(run, right, folder, tmp_path):
     assert ", must be " in done.stdout and " +/- " in done.stdout and "; it is the first step" in done.stdout
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("name", ["plain", "reversed_sums", "float64_inside", "split_products"])
 def test_every_right_target_gives_them(name, folder):
     outcome = judged(TARGETS / "right" / f"{name}.py", folder)
@@ -152,6 +157,7 @@ def test_the_schema_knows_what_the_code_knows():
     assert mine["arithmetic"]["pattern"] == rf"^(fixed<\d+,\d+>|{names}(\+{names})*)$"
 
 
+@pytest.mark.sample(every=20)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_there_are_as_many_as_were_asked_for_and_none_is_void(cell, dtype):
@@ -305,6 +311,7 @@ def test_lenient_targets_have_vectors_of_their_own(run, tmp_path):
     assert done.returncode == 2 and "0 of 0 test vectors hold; 20 need what is not claimed: strict" in done.stdout
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -333,6 +340,7 @@ def test_a_target_that_is_missing_is_one_clear_line(run, folder):
     assert done.returncode == 2 and "there is no file 'absent.py'; '.' has right.py" in done.stderr
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -354,6 +362,7 @@ def test_a_file_that_is_no_vector_is_one_clear_line(run, tmp_path, text, message
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

@@ -312,6 +312,7 @@ def test_what_has_too_many_numbers_is_left_out_and_there_is_an_end(run):
     assert f"cases were left out: they have more than {LARGEST:,} numbers" in done.stdout
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -334,6 +335,7 @@ def test_what_is_asked_wrongly_is_one_clear_line(run, words, message):
     assert len(done.stderr.splitlines()) == 1 and not Path("made").exists()
 
 
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

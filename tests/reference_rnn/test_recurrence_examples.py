@@ -312,7 +312,7 @@ EXCHANGED = {
 }
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample(every=27)
 @pytest.mark.parametrize(
     ("name", "number"), [(name, at) for name, pairs in EXCHANGED.items() for at in range(len(pairs))]
 )

@@ -83,6 +83,7 @@ ENDS = {
 }  # fmt: skip
 
 
+@pytest.mark.sample(every=5)
 @linux
 @pytest.mark.parametrize("name", ENDS)
 def test_a_family_ends_and_the_cause_is_its_own(made, asked, pids, left, name):
