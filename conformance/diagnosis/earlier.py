@@ -27,7 +27,7 @@ from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, PLAIN, WORDS, kind_of_lengths, of_kind
 from strategies.shrink import size_of
 
-from .asking import Bench, has_processes, is_copied
+from .asking import Bench, has_processes, is_copied, mapped
 from .sizes import AXES, of_sizes
 
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
@@ -100,9 +100,14 @@ class Earlier:
         return self.first_of(*WRITTEN) if written else self.first_of(AFTER, *WRITTEN)
 
     @np.errstate(all="ignore")
+    def right_alone(self) -> bool:
+        """Whether its last call is right alone, and there were others."""
+        return not self.alone and bool(self.before) and not self.wrong()
+
+    @np.errstate(all="ignore")
     def by_place(self) -> list[str]:
         """The same of calls that come in the arrays of others, where it was wrong by chance: by where arrays lay."""
-        return [] if self.alone or not self.before or self.wrong() else self.first_of(*WRITTEN)
+        return self.first_of(*WRITTEN)
 
     def first_of(self, *ways: Way) -> list[str]:
         """What another call must be to change the answer, in the first way in which one does."""
@@ -230,17 +235,18 @@ def other_arrays(case: Case) -> Changes:
     for kind, names in groups(case).items():
         if any(dict(case.arrays())[name].any() for name in names):
             yield f"other {kind}", turned(*names)(case)
-    ends = {"the same parameters in another order": ends_exchanged, "other last parameters": other_end}
-    for words, change in ends.items():
-        yield words, case.map(lambda name, array, change=change: change(array) if name in case.parameters else array)
+    exchanged = {name: ends_exchanged(array) for name, array in case.parameters.items()}
+    yield "the same parameters in another order", mapped(case, exchanged)
+    yield "other last parameters", with_another_end(case)
     yield "numbers that are hardly others", nudged(case, NUDGE, dict(case.arrays()))
 
 
-def other_end(array: np.ndarray) -> np.ndarray:
-    """The array with another last number."""
-    array = array.copy()
-    array.flat[-1:] += 1
-    return array
+def with_another_end(case: Case) -> Case:
+    """The case with another last number in each parameter."""
+    changed = {name: array.copy() for name, array in case.parameters.items()}
+    for array in changed.values():
+        array.flat[-1:] += 1
+    return mapped(case, changed)
 
 
 def other_sizes(bench: Bench, case: Case) -> Changes:

@@ -14,7 +14,7 @@ from conformance.judging.subject import Subject
 
 from .asking import Bench
 from .conditions import conditions_of
-from .earlier import is_wrong, made
+from .earlier import is_wrong, made, with_another_end
 from .work import Work
 
 LOOKED_AT = 4  # failures
@@ -73,12 +73,17 @@ def make_all(bench: Bench, found: Counterexample) -> None:
 
 
 def alike(bench: Bench, found: Counterexample) -> Iterator[Call]:
-    """The last call that a failure is about, and calls that lack one thing that it has."""
+    """The last call that a failure is about, calls that lack one thing that it has, and it again after other numbers.
+
+    What is kept shows nothing where all numbers are zero, as those of a smallest case may be.
+    """
     number = found.compared[-1] if found.compared else len(found.calls) - 1
     call = replace(found.calls[number], in_place=False)
     yield call
     for condition in conditions_of(bench, call):
         yield from (other for other in condition.calls() if bench.subject.takes(other.case))
+    yield replace(call, case=with_another_end(call.case))
+    yield call
 
 
 def wrong_anew(bench: Bench, call: Call) -> bool:

@@ -206,9 +206,11 @@ class Failures:
     def of_earlier_calls(self, bench: Bench, found: Counterexample) -> list[str]:
         """What of the calls before an answer depends on, if it depends on them."""
         earlier = Earlier(bench, found)
-        if not earlier.shows():
-            return earlier.by_place()
-        ways: list[Callable[[], list[str]]] = [earlier.said, lambda: self.in_processes(bench)]
+        ways: list[Callable[[], list[str]]] = [earlier.by_place]
+        if earlier.shows():
+            ways = [earlier.said, lambda: self.in_processes(bench)]
+        elif not earlier.right_alone():
+            return []
         for said in ways if self.subject.fresh else [lambda: history(bench), *ways]:
             with suppress(NotRun):
                 if sentences := said():

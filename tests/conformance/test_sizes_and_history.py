@@ -318,6 +318,37 @@ def test_what_a_module_keeps_that_a_new_process_does_not_is_found_in_copies(tmp_
     assert finding.title == f"RNN_TANH: {after}, gets another answer"
 
 
+ZEROS = """
+import numpy as np
+from conformance import Capabilities
+from conformance.adapters.reference import as_case, forward as right
+
+capabilities = Capabilities(cells=("GRU",), default_state=True)
+zeros = {}
+
+
+def forward(case):
+    case = as_case(case)
+    if case.h_0 is not None:
+        return right(case)
+    shape = case.config.num_layers, case.num_rows, case.config.hidden_size
+    h_0 = zeros.setdefault((shape, case.x.dtype), np.zeros(shape, case.x.dtype))
+    output, h_n = right(case.replace(h_0=h_0))
+    h_0[...] = h_n
+    return output, h_n
+"""
+
+
+def test_a_failure_that_shows_nothing_alone_is_asked_about_with_other_numbers(tmp_path, monkeypatch):
+    """Its numbers are zeros, which others before it had moved."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_rnn.py").write_text(ZEROS)
+    report = check("my_rnn.py", properties=("shapes.repeatable",), workers=1, in_process=False)
+    [finding] = report.diagnosis
+    before = "starts from the final state of the call before that had none either"
+    assert finding.title == f"GRU: a call without an initial state {before}"
+
+
 SCRATCH = """
 import numpy as np
 from conformance import Capabilities
