@@ -107,6 +107,7 @@ def test_the_step_that_checks(runner, text, status, verdict):
     assert ("::error file=sub/my rnn.py,line=" in done.stdout) == (status == 1)
 
 
+@pytest.mark.nightly
 def test_the_step_takes_a_baseline(runner):
     (runner.workspace / "mine.py").write_text(WRONG)
     (runner.workspace / "pyproject.toml").write_text("[tool.rnn-conformance]\nproperty = 'equivalence.steps'\n")
@@ -157,6 +158,7 @@ def test_reports_are_kept_of_failures_too_and_forks_write_nowhere():
     assert "!cancelled()" in condition and "head.repo.full_name == github.repository" in condition
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("file", SCHEMAS)
 def test_ci_files_follow_their_schemas(file):
     command = [BIN / "check-jsonschema", "--builtin-schema", SCHEMAS[file], ROOT / file]

@@ -174,6 +174,7 @@ def test_what_is_forbidden_is_refused_as_it_runs_too(tmp_path, right):
     assert [status(name, "--forbid", "pack.deep") for name in ("amy", "bob", "cat")] == [0, 1, 0]
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_forbidden_is_one_line(tmp_path, right):
     (tmp_path / "amy.py").write_text(right)
     for words, said in (
@@ -410,7 +411,7 @@ def test_no_spreadsheet_computes_what_a_student_says():
     assert all(not value.startswith("=") for row in csv.reader(text.splitlines()) for value in row)
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=9)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -484,6 +485,7 @@ def test_a_call_that_is_wrong_by_itself_costs_no_points_for_history(target, poin
     assert row["reason"] == (f"History: {alone.said(report)}" if report.alone else "")
 
 
+@pytest.mark.nightly
 def test_the_time_for_all_ends_all(tmp_path, right):
     shutil.copytree(TARGETS / "right", tmp_path / "students", ignore=lambda *_: {"__pycache__"})
     done = matrix(tmp_path, "students", "--total-limit", "3s", "--json", "all.json")
@@ -493,6 +495,7 @@ def test_the_time_for_all_ends_all(tmp_path, right):
     assert len(data["missing"]) + len(data["reports"]) == len(list((tmp_path / "students").glob("*.py")))
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -506,6 +509,7 @@ def test_what_cannot_be_is_one_line(tmp_path, words, said):
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.nightly
 def test_the_name_of_a_file_is_neither_a_command_nor_an_interpreter(tmp_path, right):
     names = ["cmd: touch owned #.py", "python=false x.py", "a b\n:é.py", "-x.py"]
     for name in names:
@@ -524,6 +528,7 @@ def test_a_folder_without_files_is_one_line(tmp_path):
     assert done.returncode == 2 and done.stderr == "rnn-conformance: 'students' has no Python files\n"
 
 
+@pytest.mark.nightly
 def test_what_one_deletes_is_there_for_the_next(tmp_path, right):
     (tmp_path / "students").mkdir()
     (tmp_path / "students" / "amy.py").write_text(right.replace(*STUDENTS["ida"]))

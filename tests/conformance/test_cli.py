@@ -49,7 +49,7 @@ def test_it_runs_without_a_terminal_and_without_colours(run):
     assert "\x1b" not in run("check", "right.py", "--property", "shapes").stdout
 
 
-@pytest.mark.sample(every=11)
+@pytest.mark.sample(every=22)
 @pytest.mark.parametrize(
     ("words", "files", "message"),
     [

@@ -82,6 +82,7 @@ def test_shapes_are_those_of_a_cell_that_the_target_claims(run, tmp_path):
     assert "(8, 4)      (4H, I)" in run("shapes", "mine.py", "--cell", "LSTM").stdout
 
 
+@pytest.mark.nightly
 def test_shapes_and_trace_speak_the_names_of_the_question(run):
     text = run("shapes", OWN, "--bidirectional").stdout
     assert "w        (1, 2, 2, 6)   (L-1, D, H, D*H+H)" in text and "weight_ih" not in text

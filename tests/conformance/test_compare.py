@@ -195,7 +195,7 @@ def test_the_seed_decides_what_is_found(both, right):
     assert repr(one.smallest.case) == repr(same.smallest.case)
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=6)
 @pytest.mark.parametrize(
     ("words", "message"),
     [

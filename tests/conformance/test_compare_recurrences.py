@@ -129,6 +129,7 @@ def test_with_equations_it_is_said_who_leaves(id):
     assert worse.status == mended.status == 1 and worse.always
 
 
+@pytest.mark.nightly
 def test_every_case_is_asked_in_each_mode():
     wrong = FaultyRecurrence(gated, MISTAKES["handed.final-doubled"], CLAIMS, ("chunk",))
     found = both(wrong)

@@ -103,6 +103,7 @@ KINDS = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.sample(every=2)
 @pytest.mark.parametrize("words", KINDS)
 def test_arrays_of_one_kind_are_looked_at_together(words):
@@ -128,6 +129,7 @@ def test_a_cotangent_that_is_not_given_is_a_condition():
     assert [finding.title for finding in report.diagnosis] == ["LSTM: wrong only where d_h_n is not given"]
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("option", ["peepholes", "coupled_gates"])
 def test_an_option_is_a_condition(option):
     def target(case):

@@ -286,6 +286,7 @@ def command(*words, **options):
 HUNT = ("hunt", "wrong.py", "rare.py", "--property", "equivalence.steps", "--no-diagnosis", "-n", "2")
 
 
+@pytest.mark.nightly
 def test_twenty_kills_lose_nothing(files):
     hunted("wrong.py", "rare.py", rounds=8)
     calm = findings()
@@ -345,6 +346,7 @@ def test_a_unit_whose_worker_dies_every_time_is_not_done(files):
     assert (part.next, part.ahead) == (1, {2})
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_everything_and_says_so(files, number):
     process = command(*HUNT)
@@ -407,7 +409,7 @@ def complaint(*words):
     return run.stderr.removeprefix("rnn-conformance: ").strip()
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -458,6 +460,7 @@ def test_a_corpus_that_others_have_written_into(files):
 # ---------------------------------------------------------------- corpora
 
 
+@pytest.mark.nightly
 def test_merge_is_a_union(files):
     for share in (1, 2):
         hunted("wrong.py", "rare.py", shard=Shard(share, 2), rounds=2)
@@ -494,6 +497,7 @@ def test_a_report_that_maintainers_can_use(files):
     assert shown.returncode == 1 and "must be" in shown.stdout
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("id", ["abc", "zzzz", ""])
 def test_an_id_that_names_nothing(files, id):
     hunted("rare.py", rounds=1)
@@ -569,6 +573,7 @@ def test_dask_on_the_command_line(files, cluster):
     assert "4 rounds" in said
 
 
+@pytest.mark.nightly
 def test_a_scheduler_that_is_not_there(files, cluster):
     said = complaint("hunt", "right.py", "--scheduler", "tcp://127.0.0.1:9")
     assert said.startswith("--scheduler tcp://127.0.0.1:9 cannot be reached: ")

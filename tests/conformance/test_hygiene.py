@@ -70,6 +70,7 @@ SAID = {
 ASKED = ["shapes.dtype", "shapes.inputs_untouched", "shapes.results_own_their_memory", "gradients.shapes"]
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize(("target", "sentence"), SAID.items(), ids=[target.__name__ for target in SAID])
 def test_what_a_call_does_beside_giving_numbers_is_said(target, sentence):
     report = check(target, properties=ASKED, workers=1, in_process=True)

@@ -66,6 +66,7 @@ TITLES = {
 }
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("target", TITLES)
 def test_it_is_named(target):
     report = check(target, properties=["equivalence.steps", "shapes.default_state", "shapes.calls_are_independent"])

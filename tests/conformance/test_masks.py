@@ -39,7 +39,7 @@ RANDOM = {
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("id", RANDOM)
-@pytest.mark.sample(every=18)
+@pytest.mark.sample(every=35)
 def test_each_is_found_whatever_is_drawn(id, cell, seed):
     target = FaultyTarget(FAULTS[id], cells=(cell,))
     [result] = conformance.check(target, properties=[RANDOM[id]], seed=seed, diagnosis=False).results

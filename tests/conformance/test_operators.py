@@ -174,6 +174,7 @@ def test_a_mistake_in_some_layers_of_one_direction_is_named():
     assert report.diagnosis[0].exact and report.diagnosis[0].title == fault.title
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     "title", ["each layer starts from c taken as if states lay by direction", "c_n is laid by direction"]
 )

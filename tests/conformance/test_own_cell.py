@@ -159,6 +159,7 @@ def test_a_claim_that_cannot_be_is_one_line(folder, claims, message, in_process)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -173,6 +173,7 @@ def test_a_baseline(run):
     assert done.ret == 0 and own()["verdict"] == "conforms"
 
 
+@pytest.mark.nightly
 def test_a_property_that_the_older_kit_did_not_have(run):
     run(change=WRONG, diagnosis=False)
     base = own()

@@ -95,6 +95,7 @@ def test_help_needs_no_target(run):
     assert run("--pyargs", "conformance", "--help").ret == 0
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("words", [("conformance",), ("--pyargs", "conformance"), ("--pyargs", "conformance.test_own")])
 def test_a_folder_of_that_name_is_its_owners(run, pytester, words):
     folder = pytester.mkpydir("conformance")

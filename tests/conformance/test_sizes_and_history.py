@@ -126,6 +126,7 @@ def few_bits(name, array):
 BITS = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32, with 64 inputs and units"
 
 
+@pytest.mark.nightly
 def test_what_is_kept_of_numbers_is_said_where_it_takes_many_units():
     said = sentences(planted(lambda case: case.map(few_bits)), "equivalence.steps", "equivalence.sizes")
     assert ("measured.precision", f"RNN_TANH: {BITS}") in said
@@ -380,6 +381,7 @@ RIGHT = "from conformance import Capabilities\nfrom conformance.adapters.referen
 CLAIMED = "capabilities = Capabilities(lengths=True, default_state=True)\n"
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(
     ("text", "apart"), [(UNSIGNED, True), (RIGHT + CLAIMED, False)], ids=["keeps", "keeps nothing"]
 )

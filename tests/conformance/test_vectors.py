@@ -109,7 +109,7 @@ def test_a_wrong_target_is_told_where(run, right, folder, tmp_path):
     assert ", must be " in done.stdout and " +/- " in done.stdout and "; it is the first step" in done.stdout
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize("name", ["plain", "reversed_sums", "float64_inside", "split_products"])
 def test_every_right_target_gives_them(name, folder):
     outcome = judged(TARGETS / "right" / f"{name}.py", folder)
@@ -170,6 +170,7 @@ def test_there_are_as_many_as_were_asked_for_and_none_is_void(cell, dtype):
 ONE = ("--layers", "1", "--directions", "1", "--count", "40", "--without", "lengths,empty,no_bias,projections")
 
 
+@pytest.mark.nightly
 def test_whoever_claims_little_gets_as_many(run, tmp_path):
     done = run("write", "made", "--cell", "LSTM", *ONE, "--size", "hidden_size=4,8")
     assert done.returncode == 0 and done.stdout.startswith("40 test vectors are in made"), done.stderr
@@ -220,6 +221,7 @@ def shows_where_the_batch_comes_first(fault):
         return True
 
 
+@pytest.mark.nightly
 def test_text_has_what_json_has(run, tmp_path):
     words = ("--cell", "LSTM", "--count", "24")
     assert run("write", "made", *words).returncode == run("write", "text", *words, "--format", "text").returncode == 0
@@ -270,6 +272,7 @@ def test_a_vector_survives_being_data(folder):
         assert vectors.to_data(vectors.from_data(copy.deepcopy(data))) == data
 
 
+@pytest.mark.nightly
 def test_vectors_of_another_order_are_for_those_who_claim_it(run):
     examples = Path(__file__).parents[2] / "examples" / "cells"
     words = ("write", "made", "--cell", f"{examples / 'mingru.py'}:mingru", "--count", "6")
@@ -302,6 +305,7 @@ def test_what_is_not_claimed_is_not_run(folder):
         assert unclaimed(found[name], Capabilities(**claims)) == missing
 
 
+@pytest.mark.nightly
 def test_lenient_targets_have_vectors_of_their_own(run, tmp_path):
     run("write", "strict", "--cell", "RNN_TANH", "--count", "20")
     run("write", "lenient", "--cell", "RNN_TANH", "--count", "20", "--arithmetic", "lenient")
@@ -311,7 +315,7 @@ def test_lenient_targets_have_vectors_of_their_own(run, tmp_path):
     assert done.returncode == 2 and "0 of 0 test vectors hold; 20 need what is not claimed: strict" in done.stdout
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=6)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -340,7 +344,7 @@ def test_a_target_that_is_missing_is_one_clear_line(run, folder):
     assert done.returncode == 2 and "there is no file 'absent.py'; '.' has right.py" in done.stderr
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -51,6 +51,7 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.sample(every=6)
 @pytest.mark.parametrize(("target", "sentence"), WRONG.values(), ids=WRONG)
 def test_a_wrong_shape_is_said_in_symbols(target, sentence):
     report = check(target, properties=["shapes.shapes", "equivalence.steps"], workers=1, in_process=True)
@@ -68,6 +69,7 @@ def test_more_units_than_a_projection_leaves():
     assert report.verdict == "fails" and not any("mistake of the kit" in line for line in report.known)
 
 
+@pytest.mark.nightly
 def test_sizes_that_are_always_alike_are_not_told_apart():
     claims = {"sizes": {"batch": (8,), "steps": (8,)}}
     target = shown(lambda case, output, h_n: (output, h_n.swapaxes(0, 1)[:, :, None]), **claims)

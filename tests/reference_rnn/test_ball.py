@@ -487,7 +487,7 @@ GATED = {
 }
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=8)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", GATED)
 @settings(max_examples=100, deadline=None)

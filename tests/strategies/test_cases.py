@@ -543,7 +543,7 @@ def test_one_dimension_may_be_large(dimension, size, cell, network):
             assert all(np.array_equal(a, rounded(a, dtype), equal_nan=True) for _, a in c.arrays())
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample(every=8)
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -558,7 +558,7 @@ def test_four_thousand_units_are_no_obstacle(dtype, network):
     ("cell", "size"),
     [*product(CELLS, (33, 64, 128, 192, 193, 256, 257)), ("RNN_RELU", 512), ("LSTM", 512), ("RNN_TANH", 1024)],
 )
-@pytest.mark.sample(every=7)
+@pytest.mark.sample(every=9)
 def test_no_two_gates_rows_or_columns_of_a_dense_weight_are_alike(cell, size, mode):
     for dtype in DTYPES:
         for contract in (True, False):
@@ -585,7 +585,7 @@ def test_gates_differ_at_every_level_of_large_sizes(size, mode, network):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("dimension", "size"), [("hidden_size", 129), ("hidden_size", 512), ("input_size", 512)])
-@pytest.mark.sample(every=10)
+@pytest.mark.sample(every=30)
 def test_half_of_the_large_cases_are_not_void(dimension, size, cell, dtype):
     sizes = {dimension: (size,), "steps": (1, 2, 5), "batch": (2,)}
     allowed = Allowed(cells=(cell,), dtypes=(dtype,), sizes=sizes, max_layers=2)

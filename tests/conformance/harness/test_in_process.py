@@ -73,6 +73,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("where", ["before an answer", "on import"])
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_a_target_changes_is_its_own(here, name, where):
