@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 
 import numpy as np
@@ -33,7 +33,7 @@ from .faulty import FaultyTarget, RoundingTarget
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, shown_by, wrong_dtypes
-from .partly import partly
+from .partly import in_some_calls, partly
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
 from .search import Search
@@ -42,6 +42,7 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
+WHEN = ("conditions", "sizes")  # kinds of sentences that say when answers are wrong, and nothing of what is
 OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
 COMPARED = 6  # failures that a mistake must give alike
 RUNS = 8  # of one case: what is the same in each is not taken for chance
@@ -114,23 +115,27 @@ def diagnose(
         sentences |= failures.sizes(silent_yet)
         if not alone:  # else answers are those of calls before
             sentences |= large(subject, answered, silent_yet, experiments, deadline)
-            quiet = untold(silent_yet, conditions | sentences)
-            sentences |= named_partly([search for search in in_vain if search.cell in quiet])
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
     told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)
     if told_apart and not findings:
         progress("comparing what fails")
         findings = by_properties(target, properties, failed, passed, answered, Work(JUDGEMENTS, deadline))
-    if not findings:  # else a name says it, and when that shows
+    if all(finding.exact for finding in findings):  # else what fails alike says it, and when that shows
         sentences = conditions | sentences
     unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
     stated = {cell for cells in sentences.values() for cell in cells}
-    findings += findings_of(sentences, answered)
-    if not known:  # else neither conditions nor likeness mean anything: it depends on the calls before
+    told_where = {cell for (kind, _), cells in sentences.items() if kind == "conditions" for cell in cells}
+    found: Mapping[Cell, Sequence[Finding]] = {}
+    if not known:  # else neither names, conditions nor likeness mean anything: it depends on the calls before
+        progress("comparing where it is wrong")
+        found = not_always([search for search in in_vain if search.cell in unexplained], sentences)
+    findings += [*chain(*found.values()), *findings_of(sentences, answered)]
+    if not known:
+        stated |= found.keys()
+        in_vain = [search for search in in_vain if search.cell not in found]
         findings += places_to_look([search for search in in_vain if not findings or search.cell in stated])
-        told_where = {cell for (kind, _), cells in sentences.items() if kind == "conditions" for cell in cells}
         known = what_is_known(answered, [*mute, *unexplained], subject, calls, stated, shown(failed), told_where)
     known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
@@ -154,12 +159,20 @@ def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
     return [cell for cell in cells if cell not in told]
 
 
-def named_partly(searches: Sequence[Search]) -> Sentences:
-    """What gives the numbers of some cells but where a thing is so, and where."""
-    found: Sentences = {}
+def not_always(searches: Sequence[Search], sentences: Sentences) -> dict[Cell, list[Finding]]:
+    """The mistakes that give what is wrong of a cell in some calls, by the cell.
+
+    The sentences that say when that is are said with them, and not beside them.
+    """
+    found: dict[Cell, list[Finding]] = {}
     for search in searches:
-        for sentence in partly(search):
-            found.setdefault(("partly", sentence), []).append(search.cell)
+        when = [said for said, cells in sentences.items() if search.cell in cells and said[0] in WHEN]
+        if when and (findings := in_some_calls(search, "; ".join(sentence for _, sentence in when))):
+            for said in when:
+                sentences[said] = [cell for cell in sentences[said] if cell != search.cell]
+            found[search.cell] = findings
+        elif findings := partly(search) or ([] if when else in_some_calls(search)):
+            found[search.cell] = findings
     return found
 
 

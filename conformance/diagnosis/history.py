@@ -20,6 +20,7 @@ from .asking import Bench
 from .influence import LADDER, SLACK, built, seen
 
 REPEATS = 2  # of what is found: chance is no history
+CARRIED = {"the final state": ("h_0", "c_0"), "h_n": ("h_0",), "c_n": ("c_0",)}
 KEPT = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h_0", "c_0")
 
 
@@ -90,16 +91,19 @@ class History:
             return ""
         for before, words in ((self.case, ""), (without, " that had none either")):
             if not self.right(without, before):
-                if self.is_that_of(self.carried(before), without, before):
-                    return f"a call without an initial state starts from the final state of the call before{words}"
+                for state, names in CARRIED.items():
+                    if self.is_that_of(self.carried(before, names), without, before):
+                        return f"a call without an initial state starts from {state} of the call before{words}"
                 return f"a call without an initial state gives other numbers after another call{words}"
         return ""
 
-    def carried(self, before: Case) -> Case:
-        """The case with the final states of another one."""
+    def carried(self, before: Case, names: Sequence[str]) -> Case:
+        """The case with some of the final states of another one, and zeros for the others."""
         final = forward(before)
         states = {"h_0": final.h_n, "c_0": final.c_n}
-        return self.case.replace(**{name: self.bench.rounded(a) for name, a in states.items() if a is not None})
+        return self.case.replace(**{
+            name: self.bench.rounded(a) * (name in names) for name, a in states.items() if a is not None
+        })  # fmt: skip
 
     def padding(self) -> str:
         """What stands behind the end of a row."""

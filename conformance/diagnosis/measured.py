@@ -259,7 +259,8 @@ def findings_of(sentences: Sentences, answered: Sequence[Answered]) -> Iterator[
     """Each sentence as a finding without a patch; telling: how many answers of its cells are wrong."""
     for (kind, sentence), cells in sentences.items():
         wrong = sum(not a.right and a.probe.case.config.cell in cells for a in answered)
-        yield Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", "", 0, wrong, MEASURED)
+        if cells:
+            yield Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", "", 0, wrong, MEASURED)
 
 
 def wrong_dtypes(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell]) -> Mapping[Cell, str]:

@@ -1,23 +1,44 @@
-"""A mistake that has a name and gives the target's numbers, but where a certain thing is so.
+"""A mistake that has a name and gives the target's numbers in some calls, but not in all.
 
-There it is not made, or another one is, that has no name.
-
-That is no name, since the numbers there are others. It is said as what was measured, with where that is.
+It gives all but what is wrong where a certain thing is so, or not wrong there, which is said with it. Or it is made
+where something is so that is no part of it, as in a path that is taken for one row alone: then it gives all answers
+that are wrong, and the others are right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from conformance.events import Finding
 from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST
 from .probes import Answered
-from .search import Search
+from .search import Search, WhereWrong
 from .work import Work
 
 
-def partly(search: Search) -> list[str]:
+def in_some_calls(search: Search, when: str = "") -> list[Finding]:
+    """A mistake that gives each answer that is wrong, where others are right; nothing if none does. As much work again.
+
+    when: what was found of the calls in which it is wrong, if anything was
+    """
+    among = WhereWrong(search)
+    wrong = among.climbed
+    if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
+        return []
+    faults = among.alone([fault for fault in among.faults if not fault.stateful])
+    if not faults or len(wrong) + len(among.fresh) < FEWEST:
+        return []
+    where = f", in some calls{when and ': '}{when}"
+    return [
+        replace(named(fault, where, len(wrong), search), together=[other.id for other in faults if other is not fault])
+        for fault in faults
+    ]
+
+
+def partly(search: Search) -> list[Finding]:
     """A mistake, and where it is not all, or not made; nothing if none gives all but what is so. As much work again."""
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
@@ -28,8 +49,17 @@ def partly(search: Search) -> list[str]:
         left = [a for a in asked if not gives(search, fault, a)]
         for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
-                return [f"{fault.title}{what_else(left, feature)}"]
+                explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
+                return [named(fault, what_else(left, feature), explains, search)]
     return []
+
+
+def named(fault: Fault, where: str, explains: int, search: Search) -> Finding:
+    """What is said about a mistake that is not always made; where: behind its title."""
+    return Finding(
+        fault.id, fault.title + where, fault.patch(), explains, search.telling, fault.fault_class,
+        seen=list(fault.seen), hint=fault.hint and fault.hint + where,
+    )  # fmt: skip
 
 
 def what_else(left: Sequence[Answered], feature: str) -> str:

@@ -353,6 +353,20 @@ class Search:
         return min(float(np.mean(cosines)), float(np.mean(places))) if cosines else 0.0
 
 
+class WhereWrong(Search):
+    """The same search among the answers that are wrong, whatever is right beside them, and whatever passes."""
+
+    def __init__(self, search: Search) -> None:
+        wrong = [a for a in search.climbed if not a.right]
+        super().__init__(wrong, search.cell, (), Work(search.budget, search.work.deadline), search.ask_fresh)
+        self.all = search
+
+    @cached_property
+    def fresh(self) -> list[Answered]:
+        """Those of the answers to fresh cases that are wrong."""
+        return [a for a in self.all.fresh if not a.right]
+
+
 @np.errstate(all="ignore")
 def rounding(ask: Callable[[Probe], Arrays | None], answered: Answered) -> Arrays:
     """How far rounding may lead a network that is not the reference, and so has no ball.

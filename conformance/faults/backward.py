@@ -19,7 +19,17 @@ from reference_rnn import Case, Cell, CellError, Config, parameter_shapes, resul
 from reference_rnn.equations import arguments, written_out
 
 from .gradients import BPTT, through_time
-from .operators import ACTIVATIONS, Change, assigned, called, place_of, places, values
+from .operators import (
+    ACTIVATIONS,
+    Change,
+    assigned,
+    called,
+    exchanged_places,
+    other_orders,
+    place_of,
+    places,
+    values,
+)
 from .patching import Fault, FaultyReference
 
 # What else somebody may take for the slope of an activation, of what it reads, z, and gives, y.
@@ -100,7 +110,7 @@ def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
             yield equations, change
     yield from (("scan", change) for change in in_time())
     yield from (("gradients", change) for change in told())
-    yield from (("parameter_gradients", change) for change in exchanged())
+    yield from (("parameter_gradients", change) for change in chain(exchanged(), reordered(cell)))
 
 
 def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[str, str]]) -> Iterator[Change]:
@@ -236,6 +246,23 @@ def exchanged() -> Iterator[Change]:
             f"{FOUND}\n"
             f"    if {alike}:\n"
             f"        found['{kind}'] = found['{other}']"
+        ))  # fmt: skip
+
+
+def reordered(cell: Cell) -> Iterator[Change]:
+    """Gradients whose gates are packed in another order than those of their parameters: of one kind, or of all."""
+    gates = cell.packing("weight_ih")
+    right = tuple(range(len(gates)))
+    alike = tuple(kind for kind in KINDS if cell.packing(kind) == gates)
+    each = [(f"the gradient of {kind}", (kind,), order) for kind in alike for order in exchanged_places(right)]
+    every = [("the gradient of each parameter", alike, order) for order in other_orders(len(gates))]
+    for said, kinds, order in each + every:
+        title = f"{said} has its gates in the order {', '.join(gates[place] for place in order)}"
+        yield Change("order", title, FOUND, (
+            f"{FOUND}\n"
+            f"    for kind in [kind for kind in {kinds} if kind in found]:\n"
+            f"        a = found[kind]\n"
+            f"        found[kind] = a.reshape({len(gates)}, -1, *a.shape[1:])[{list(order)}].reshape(a.shape)"
         ))  # fmt: skip
 
 

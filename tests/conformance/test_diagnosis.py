@@ -16,7 +16,7 @@ from conformance.chapters import catalogue
 from conformance.diagnosis.diagnosis import diagnose, same_failure, without_numbers
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
-from conformance.diagnosis.partly import partly
+from conformance.diagnosis.partly import in_some_calls, partly
 from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
 from conformance.diagnosis.search import Search, spread
 from conformance.diagnosis.work import Deadline, Work
@@ -136,18 +136,18 @@ OUTSIDE = FAULTS["candidate-bias-outside-reset"]
 
 
 def test_a_mistake_beside_one_without_a_name_is_said_with_where_it_is_not_all():
-    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",)))) == [
-        "b_hn is added outside the reset product; something else is wrong, too, where a length is 0"
-    ]
+    [finding] = partly(searched(LosesStates(OUTSIDE, cells=("GRU",))))
+    assert finding.title == "b_hn is added outside the reset product; something else is wrong, too, where a length is 0"
+    assert 0 < finding.explains < finding.telling and finding.patch == OUTSIDE.patch()
 
 
 def test_a_mistake_that_is_not_made_in_some_calls_is_said_with_which():
     forwards = FaultyTarget(OUTSIDE, cells=("GRU",))
     wrong, right = forwards.forward, reference.forward
     forwards.forward = lambda case: (right if case.config.bidirectional else wrong)(case)
-    assert partly(searched(forwards)) == [
-        "b_hn is added outside the reset product, but not where there are two directions"
-    ]
+    [finding] = partly(searched(forwards))
+    assert finding.title == "b_hn is added outside the reset product, but not where there are two directions"
+    assert finding.explains == finding.telling and finding.patch == OUTSIDE.patch()
 
 
 def test_a_second_mistake_beside_one_that_is_not_always_made_is_said_too():
@@ -159,9 +159,51 @@ def test_a_second_mistake_beside_one_that_is_not_always_made_is_said_too():
         return (output, 2 * h_n) if case.config.bidirectional and 0 in case.row_lengths else (output, h_n)
 
     forwards.forward = lambda case: forward(reference.as_case(case))
-    assert partly(searched(forwards)) == [
-        "b_hn is added outside the reset product, but not where there are two directions; something else is wrong, too"
-    ]
+    [finding] = partly(searched(forwards))
+    title = "b_hn is added outside the reset product, but not where there are two directions"
+    assert finding.title == f"{title}; something else is wrong, too"
+
+
+def sometimes(where, *faults, cell="GRU"):
+    """A target that makes mistakes in some calls: each of these where a case is so."""
+    target = FaultyTarget(cells=(cell,))
+    wrong = [FaultyTarget(fault, cells=(cell,)) for fault in faults]
+
+    def chosen(case):
+        return next((one for is_so, one in zip(where, wrong) if is_so(reference.as_case(case))), reference)
+
+    target.forward = lambda case: chosen(case).forward(case)
+    target.gradients = lambda case, *d: chosen(case).gradients(case, *d)
+    return target
+
+
+def is_one_row(case):
+    return case.num_rows == 1
+
+
+def has_two_directions(case):
+    return case.config.bidirectional
+
+
+def test_a_mistake_that_is_made_in_some_calls_alone_is_named_with_when():
+    report = check(sometimes([is_one_row], OUTSIDE), workers=1)
+    [finding] = report.diagnosis
+    when = "wrong up to N = 1, right from N = 2 on"
+    assert finding.title == f"b_hn is added outside the reset product, in some calls: {when}"
+    assert finding.patch == OUTSIDE.patch() and finding.explains == finding.telling > FEWEST
+
+
+def test_a_mistake_of_the_way_back_in_some_calls_is_named():
+    fault = FAULTS["reset-missing-in-gradient"]
+    [finding] = in_some_calls(searched(sometimes([has_two_directions], fault)))
+    assert finding.title == f"{fault.title}, in some calls"
+
+
+def test_what_no_one_mistake_gives_in_some_calls_has_no_name():
+    other = FAULTS["update-inverted-after"]
+    assert in_some_calls(searched(sometimes([is_one_row, has_two_directions], OUTSIDE, other))) == []
+    assert in_some_calls(searched(FaultyTarget(cells=("GRU",)))) == []
+    assert in_some_calls(searched(LosesStates(cells=("GRU",)))) == []
 
 
 def test_nothing_is_said_of_what_is_wrong_too_where_that_is_seldom_seen():
