@@ -197,6 +197,7 @@ class Curves:
         named: dict[tuple[str, tuple[str, ...], str], list[Setting]] = {}
         beside: dict[tuple[str, tuple[str, ...], str], list[Setting]] = {}
         lost: dict[tuple[float, float], list[Setting]] = {}
+        swallowed: dict[float, list[Setting]] = {}
         others = []
         for own in self.curves.values():
             if not self.held(own.setting):
@@ -209,6 +210,8 @@ class Curves:
             elif own.right.all():
                 if far := self.far_away(own):
                     lost.setdefault(far, []).append(own.setting)
+                elif (number := self.of_nan(own)) is not None:
+                    swallowed.setdefault(number, []).append(own.setting)
             elif self.leans(own):
                 others.append(f"{own.setting.name} moves with a state that it must not see")
             elif curve := self.named(own):
@@ -222,6 +225,9 @@ class Curves:
         others += [
             f"{together(mine)} is no number at z = {z:g}, must be {right:g}, where {given(mine)}"
             for (z, right), mine in lost.items()
+        ]
+        others += [
+            f"{together(mine)} is {y:g} at z = NaN, must be NaN, where {given(mine)}" for y, mine in swallowed.items()
         ]
         for other in {**named, **beside}:
             mine, (name, texts, _) = named.get(other, []) + beside.get(other, []), other
@@ -240,6 +246,16 @@ class Curves:
         lost = read.z[np.isfinite(read.mid) & ~np.isfinite(read.theirs)]
         z = float(min(lost, key=abs, default=np.nan))
         return None if np.isnan(z) else (z, float(ANY[own.setting.activation](np.array(z))))
+
+    def of_nan(self, own: Read) -> float | None:
+        """What a curve makes of NaN; None where that is none, or nobody claims anything of it."""
+        if not self.bench.subject.capabilities.nonfinite:
+            return None
+        try:
+            read = reading(self.bench, own.setting, np.array([np.nan]), rows=1)
+        except (Failure, NotApplicable):
+            return None
+        return None if np.isnan(read.values[0]) else float(read.values[0])
 
     def named(self, own: Read) -> Named | None:
         """The name of a curve; None if it has none, or something else is to blame."""

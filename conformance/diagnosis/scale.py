@@ -82,7 +82,7 @@ def scale(bench: Bench) -> list[str]:
         for factors in (SMALLER, LARGER)
     )
     beyond = [[usual * f * found[f][name] for name in large] for f in LARGER[-2:]]
-    said = [of_large(called(large, once), *beyond)] if large else []
+    said = [of_large(called(large, once), [once[name] for name in large], *beyond)] if large else []
     if small:
         said.append(f"small {called(small, once)} are wrong, right where cotangents are larger")
     return said
@@ -102,19 +102,34 @@ def called(names: Sequence[str], all_of: Collection[str]) -> str:
     return "gradients" if len(names) == len(all_of) else f"gradients of {', '.join(names)}"
 
 
-def of_large(which: str, before: Sequence[np.ndarray], last: Sequence[np.ndarray]) -> str:
-    """What becomes of some gradients with larger cotangents, the more so the later they come."""
+def of_large(which: str, usual: Sequence[np.ndarray], before: Sequence[np.ndarray], last: Sequence[np.ndarray]) -> str:
+    """What becomes of some gradients with larger cotangents, the more so the later they come.
+
+    A norm is what bounds them where they are those of usual cotangents times a number.
+    """
     beyond = np.concatenate([abs(array[array != 0]) for array in last])
     if np.isfinite(beyond).all() and beyond.size:
-        norms, together = [norm(array) for array in last], norm(np.concatenate([a.ravel() for a in last]))
+        norms = [norm(array) for array in last]
+        one, one_before, right = ([np.concatenate([a.ravel() for a in all])] for all in (last, before, usual))
         bounded = f"{which} do not grow with the cotangents"
         if np.allclose(beyond, beyond.max()):
             return f"{bounded}: no number of them is larger than {show(beyond.max())}"
-        if np.allclose(norms, norms[0]) and np.allclose(norms, [norm(array) for array in before]):
+        if np.allclose(norms, norms[0]) and same(last, before) and parallel(last, usual):
             return f"{bounded}: the norm of each is never larger than {show(norms[0])}"
-        if np.isclose(together, norm(np.concatenate([array.ravel() for array in before]))):
-            return f"{bounded}: the norm of all of them is never larger than {show(together)}"
+        if same(one, one_before):
+            bound = f"the norm of all of them is never larger than {show(norm(one[0]))}"
+            return f"{bounded}: {bound if parallel(one, right) else 'something is cut off on the way back'}"
     return f"large {which} are wrong, right where cotangents are smaller"
+
+
+def same(arrays: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    """Whether arrays have the norms of others."""
+    return np.allclose([norm(array) for array in arrays], [norm(array) for array in others])
+
+
+def parallel(arrays: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    """Whether each array is another one times a number."""
+    return all(close(array / norm(array), other / norm(other)) for array, other in zip(arrays, others))
 
 
 def norm(array: np.ndarray) -> float:

@@ -87,7 +87,7 @@ class Resized:
     def sentences(self) -> list[str]:
         """The rule of each axis that has one; only that one size is another, if it is so."""
         said = {axis: self.said(axis) for axis in AXES}
-        return [said[axis] for axis in self.related[:1]] or list(filter(None, said.values()))
+        return [said[axis] for axis in self.related[:1]] or list(dict.fromkeys(filter(None, said.values())))
 
     def said(self, axis: str) -> str:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
@@ -101,11 +101,35 @@ class Resized:
                     self.related.append(axis)
                     name, other = same
                     return f"wrong where {axis} = {name}{self.beside(axis, other)}"
+                if other := self.by_product(axis, max(right), min(wrong)):
+                    return self.of_product(axis, other, max(right), min(wrong)) + self.beside(axis, other)
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
                 half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
                 ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
                 return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
         return ""
+
+    def by_product(self, axis: str, right: int, wrong: int) -> str:
+        """The axis with twice whose size half of what is wrong is wrong, and half of what is right is right; else "".
+
+        right, wrong: the largest size that is right, the least that is not
+        """
+        for other in AXES if 1 < right < wrong else ():
+            twice = {other: 2 * self.sizes[other]}
+            if (
+                other != axis
+                and self.fails({axis: -(-wrong // 2), **twice})
+                and self.fails({axis: right // 2, **twice}) is False
+            ):
+                return other
+        return ""
+
+    def of_product(self, axis: str, other: str, right: int, wrong: int) -> str:
+        """That it is the product of two sizes that tells."""
+        product, times = "*".join(one for one in AXES if one in (axis, other)), self.sizes[other]
+        alone = f"wrong from {product} = {wrong * times} on"
+        holds = all(size_of(case, axis) * size_of(case, other) >= wrong * times for case in self.probes)
+        return f"right up to {product} = {right * times}, {alone}" if holds else alone
 
     def directions(self, axis: str, tried: Mapping[int, bool]) -> str:
         """How many directions there are, if with another number of them other sizes are wrong than those tried."""

@@ -18,7 +18,7 @@ import numpy as np
 from reference_rnn import Case, Cell, CellError, Config, parameter_shapes, result_shapes, state_shapes
 from reference_rnn.equations import arguments, written_out
 
-from .gradients import BPTT, through_time
+from .gradients import BPTT, into_step, through_time
 from .operators import (
     ACTIVATIONS,
     Change,
@@ -106,7 +106,8 @@ def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
         known = values(cell, lines[:number])
         unbiased = without_biases(cell, lines[:number])
         factors = products(cell, line, known, unbiased)
-        for change in chain(factors, mixtures(line), slopes(line), detached(cell, line, known)):
+        before = of_state_before(cell, lines[: number + 1])
+        for change in chain(factors, before, mixtures(line), slopes(line), detached(cell, line, known)):
             yield equations, change
     yield from (("scan", change) for change in in_time())
     yield from (("gradients", change) for change in told())
@@ -135,6 +136,26 @@ def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[s
                 hint = f"the gradient of {one} in {place_of(line)} is multiplied by {said}"
                 changed = f"passed_back({text}, {', '.join(ways[k] for k in way)})"
                 yield Change("factor", title, line, with_text(changed), hint)
+
+
+def of_state_before(cell: Cell, lines: list[str]) -> Iterator[Change]:
+    """A factor that gets the gradient times the activation of a state as it was before the step, not after it."""
+    *earlier, line = lines
+    for node, text, with_text in places(line):
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+            continue
+        one, two = ast.unparse(node.left), ast.unparse(node.right)
+        inner = names_in(node.right)[:1]
+        at = next((k for k, other in enumerate(earlier) if inner and assigned_again(cell, other) == inner), None)
+        own, other = value_of(node.left), value_of(node.right)
+        if at is None or own is None or other is None:
+            continue
+        (state,) = inner
+        was = other.replace(f"{state}.value", "was.value")
+        ways = f"({one}, lambda d, was=was: d * {was}), ({two}, lambda d, {one}={one}: d * {own})"
+        saved = [f"    was = {state}", *earlier[at:], with_text(f"passed_back({text}, {ways})")]
+        title = f"the gradient of {one} in {text} is multiplied by {two} of the step before"
+        yield Change("factor", title, "\n".join(lines[at:]), "\n".join(saved))
 
 
 def assigned_again(cell: Cell, line: str) -> list[str]:
@@ -210,6 +231,9 @@ def in_time() -> Iterator[Change]:
     for said, way in ways.items():
         old, new = through_time(way, "tuple({way} for s in state)")
         yield Change("time", f"what goes from one step back to the one before {said}", old, new)
+    for bound in BOUNDS:
+        old, new = into_step(f"lambda d: np.clip(d, -{bound}, {bound})")
+        yield Change("time", f"what goes back into h of a step is cut off at {bound} each way", old, new)
 
 
 def told() -> Iterator[Change]:
