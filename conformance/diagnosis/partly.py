@@ -15,7 +15,7 @@ from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST
 from .probes import Answered
-from .search import Search, WhereWrong
+from .search import Search, WhereWrong, deviation
 from .work import Work
 
 
@@ -29,7 +29,7 @@ def in_some_calls(search: Search, when: str = "") -> list[Finding]:
     if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
         return []
     faults = among.alone([fault for fault in among.faults if not fault.stateful])
-    if not faults or len(wrong) + len(among.fresh) < FEWEST:
+    if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return []
     where = f", in some calls{when and ': '}{when}"
     return [

@@ -20,6 +20,10 @@ TITLES = {
     "what goes from one step back to the one before is cut off at 1 each way (LSTM)",
     "the gradient of weight_hh is taken with the state after each step, not before it (LSTM)",
     "the gradient of weight_hh in the forward direction lacks the first step (LSTM)",
+    "the gradient of weight_hh has its gates in the order i, g, f, o (LSTM)",
+    "the gradient of each parameter has its gates in the order i, f, o, g (LSTM)",
+    "the gradient of o in o * tanh(c) is multiplied by tanh(c) of the step before (LSTM)",
+    "what goes back into h of a step is cut off at 1 each way (LSTM)",
 }
 
 

@@ -206,6 +206,15 @@ def test_what_no_one_mistake_gives_in_some_calls_has_no_name():
     assert in_some_calls(searched(LosesStates(cells=("GRU",)))) == []
 
 
+def test_what_is_wrong_by_nan_alone_has_no_name():
+    """Whatever reads the padding of a row gives NaN where that is NaN."""
+
+    def is_padded_with_nan(case):
+        return case.lengths is not None and bool(np.isnan(case.x).any())
+
+    assert in_some_calls(searched(sometimes([is_padded_with_nan], FAULTS["lengths-ignored"]))) == []
+
+
 def test_nothing_is_said_of_what_is_wrong_too_where_that_is_seldom_seen():
     once = []
 

@@ -20,9 +20,11 @@ from conformance.diagnosis.influence import ONE_STEP, influence
 from conformance.diagnosis.measured import BACKWARD, results_of, shown
 from conformance.diagnosis.measured import EXPERIMENTS as FORWARD
 from conformance.diagnosis.probes import answers
+from conformance.diagnosis.scale import scale
 from conformance.diagnosis.settings import settings
 from conformance.diagnosis.work import DEAR_EXPERIMENTS, EXPERIMENTS, Work
 from conformance.faults import FAULTS
+from conformance.faults.backward import backward
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
 from conformance.report.terminal import styled
@@ -312,7 +314,7 @@ def rnn(tanh=np.tanh, operand=same, sums=same, result=same, **claims):
         z = sums(operand(x) @ operand(p["weight_ih"]).T + p["bias_ih"] + operand(h) @ operand(p["weight_hh"]).T)
         return result(tanh(z + p["bias_hh"]).astype(x.dtype))
 
-    return from_cell(step, "RNN_TANH")
+    return from_cell(step, "RNN_TANH", **claims)
 
 
 def lstm(gate=sigmoid, forget=None, tanh=np.tanh, hidden=None, peephole=0.0):
@@ -339,6 +341,9 @@ CURVES = {
     "a quotient": (rnn(pade), "the activation is the quotient z (27 + z²) / (27 + 9 z²), must be tanh(z)"),
     "a clip": (rnn(lambda z: np.tanh(np.clip(z, -3, 3))), "the activation is tanh of what is clipped at 3"),
     "a clip of any bound": (rnn(lambda z: np.tanh(np.clip(z, -2.5, 2.5))), "the activation is tanh of what is clipped"),
+    "NaN that is cut off": (
+        rnn(lambda z: np.tanh(np.fmax(z, -20)), nonfinite=True), "the activation is -1 at z = NaN, must be NaN, where"
+    ),
     "hard tanh": (rnn(lambda z: np.clip(z, -1, 1)), "the activation is hard tanh, z between -1 and 1"),
     "half of it": (rnn(lambda z: np.tanh(z / 2)), "the activation is tanh(0.5 z), must be tanh(z), where z = W_ih x"),
     "one and a half of it": (rnn(lambda z: 1.5 * np.tanh(z)), "the activation is 1.5 tanh(z), must be tanh(z)"),
@@ -669,6 +674,13 @@ def test_what_becomes_of_large_and_small_gradients(mistake):
     assert said(target, "GRU", series=BACKWARD) == ({"scale"}, sentences)
 
 
+def test_a_bound_within_is_not_taken_for_one_of_a_norm():
+    within = "what goes back into h of a step is cut off at 1 each way (GRU)"
+    (fault,) = (one for one in backward(cell_of("GRU")).values() if one.title == within)
+    _, sentences = said(FaultyTarget(fault, cells=("GRU",)), "GRU", series=(("scale", scale),))
+    assert sentences == ["gradients do not grow with the cotangents: something is cut off on the way back"]
+
+
 @pytest.mark.parametrize("value", [np.nan, 1.0])
 def test_what_is_wrong_with_any_cotangents_is_no_matter_of_their_size(value):
     target = Backward(told=lambda case, d, found: found | {"h_0": 0 * found["h_0"] + value})
@@ -951,6 +963,15 @@ class KeepsItsOwnZeros(Keeps):
         return output, h_n
 
 
+class KeepsCells(Keeps):
+    def answer(self, case):
+        key = case.config, case.x.shape[1]
+        if case.h_0 is None and key in self.memory:
+            case = case.replace(h_0=0 * self.memory[key], c_0=self.memory[key])
+        output, (h_n, self.memory[key]) = reference.forward(case)
+        return output, (h_n, self.memory[key].copy())
+
+
 class KeepsPadding(Keeps):
     def answer(self, case):
         output, h_n = reference.forward(case)
@@ -969,6 +990,12 @@ HISTORY = {
     ),
     KeepsPadding: "behind the end of a row the output still holds what the call before put there",
 }
+
+
+def test_a_cell_state_that_is_kept_alone():
+    KeepsCells.capabilities = Capabilities(**CLAIMS, cells=("LSTM",), default_state=True)
+    bench = Bench(Subject(open_target(KeepsCells)), cell_of("LSTM"), "float32", Work(200))
+    assert history(bench) == ["a call without an initial state starts from c_n of the call before"]
 
 
 @pytest.mark.parametrize("target", HISTORY)

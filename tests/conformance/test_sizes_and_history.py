@@ -76,6 +76,10 @@ MISTAKES = {
         "wrong where H is a multiple of 8",
     ),
     "from a size on": (planted(answered=doubled_at(40)), "right up to T = 40, wrong from T = 41 on"),
+    "a product": (
+        planted(where(lambda case: case.num_steps * case.num_rows > 40, without_last_column)),
+        "right up to T*N = 40, wrong from T*N = 42 on",
+    ),
     "another size": (
         planted(
             where(
