@@ -1,7 +1,8 @@
 """How strong the kit is: python benchmarks/kill.py [SEED ...] [--derived]. Prints the table of docs/how-strong.md.
 
 Every fault is judged by all properties in their order until the first failure. With --derived also the mistakes that
-follow from the equations of the kit's own cells, and from the loops around them, on a line of their own.
+follow from the equations of the kit's own cells and from the loops around them, on a line of their own, and those of
+the way back, on another.
 Exit status: 0 all are found, 1 some are not.
 """
 
@@ -12,6 +13,7 @@ import sys
 from statistics import median
 
 from conformance.faults import FAULTS
+from conformance.faults.backward import backward
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault
 from conformance.faults.wiring import packed, wiring
@@ -30,6 +32,7 @@ def main() -> int:
     if asked.derived:
         of_cells = (fault for cell in CELLS for fault in (derived(cell) | packed(cell)).values())
         catalogues.append([*of_cells, *wiring().values()])
+        catalogues.append([fault for cell in CELLS for fault in backward(cell).values()])
     survivors = []
     print("| seed | faults | found | median examples | most examples | median s | most s |")
     print("|---:|---:|---:|---:|---:|---:|---:|")
