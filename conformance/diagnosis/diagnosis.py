@@ -7,7 +7,7 @@ diagnosis explains a verdict; it never changes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from math import inf
@@ -43,6 +43,12 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
 WHEN = ("conditions", "sizes")  # kinds of sentences that say when answers are wrong, and nothing of what is
+BESIDE = (
+    "history",
+    "hygiene",
+    "shapes",
+    "dropout",
+)  # kinds of sentences about something else than numbers that are wrong
 OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
 COMPARED = 6  # failures that a mistake must give alike
 RUNS = 8  # of one case: what is the same in each is not taken for chance
@@ -99,9 +105,9 @@ def diagnose(
     sentences: Sentences = {}
     conditions: Sentences = {}
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
+    failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments, deadline)
     if unexplained:
         progress("measuring")
-        failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments, deadline)
         alone, unseen = bool(known), not searches
         sentences = failures.history(unexplained)
         quiet, single = untold(unexplained, sentences), failures.single(unexplained) if unseen else ()
@@ -130,8 +136,8 @@ def diagnose(
     found: Mapping[Cell, Sequence[Finding]] = {}
     if not known:  # else neither names, conditions nor likeness mean anything: it depends on the calls before
         progress("comparing where it is wrong")
-        found = not_always([search for search in in_vain if search.cell in unexplained], sentences)
-    findings += [*chain(*found.values()), *findings_of(sentences, answered)]
+        found = not_always([search for search in in_vain if search.cell in unexplained], sentences, failures)
+    findings += [*said_once(chain(*found.values())), *findings_of(sentences, answered)]
     if not known:
         stated |= found.keys()
         in_vain = [search for search in in_vain if search.cell not in found]
@@ -159,21 +165,39 @@ def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
     return [cell for cell in cells if cell not in told]
 
 
-def not_always(searches: Sequence[Search], sentences: Sentences) -> dict[Cell, list[Finding]]:
+def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failures) -> dict[Cell, list[Finding]]:
     """The mistakes that give what is wrong of a cell in some calls, by the cell.
 
-    The sentences that say when that is are said with them, and not beside them.
+    What says when that is is said with them, and not beside them; nor are sentences about the same wrong answers.
     """
     found: dict[Cell, list[Finding]] = {}
     for search in searches:
-        when = [said for said, cells in sentences.items() if search.cell in cells and said[0] in WHEN]
-        if when and (findings := in_some_calls(search, "; ".join(sentence for _, sentence in when))):
-            for said in when:
-                sentences[said] = [cell for cell in sentences[said] if cell != search.cell]
-            found[search.cell] = findings
-        elif findings := partly(search) or ([] if when else in_some_calls(search)):
-            found[search.cell] = findings
+        cell = search.cell
+        told = any(kind in WHEN and cell in cells for (kind, _), cells in sentences.items())
+
+        def when(cell: Cell = cell, told: bool = told) -> str:
+            about = sentences if told else failures.conditions([cell]) | failures.sizes([cell])
+            return "; ".join(said for (kind, said), cells in about.items() if kind in WHEN and cell in cells)
+
+        findings = partly(search) if not told else []
+        if not findings and (findings := in_some_calls(search, when)):
+            for (kind, said), cells in sentences.items():
+                sentences[kind, said] = [one for one in cells if one != cell or kind in BESIDE]
+        findings = findings or (partly(search) if told else [])
+        if findings:
+            found[cell] = findings
     return found
+
+
+def said_once(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, with what is said of several cells said once."""
+    found: dict[str, Finding] = {}
+    for one in findings:
+        if other := found.get(one.title):
+            other.explains += one.explains
+            other.telling += one.telling
+        found.setdefault(one.title, one)
+    return list(found.values())
 
 
 def led_on(

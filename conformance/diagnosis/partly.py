@@ -7,7 +7,7 @@ that are wrong, and the others are right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from conformance.events import Finding
@@ -19,10 +19,10 @@ from .search import Search, WhereWrong, deviation
 from .work import Work
 
 
-def in_some_calls(search: Search, when: str = "") -> list[Finding]:
+def in_some_calls(search: Search, when: Callable[[], str] = str) -> list[Finding]:
     """A mistake that gives each answer that is wrong, where others are right; nothing if none does. As much work again.
 
-    when: what was found of the calls in which it is wrong, if anything was
+    when: in which calls it is wrong, in words, if that can be found
     """
     among = WhereWrong(search)
     wrong = among.climbed
@@ -31,7 +31,7 @@ def in_some_calls(search: Search, when: str = "") -> list[Finding]:
     faults = among.alone([fault for fault in among.faults if not fault.stateful])
     if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return []
-    where = f", in some calls{when and ': '}{when}"
+    where = ", in some calls" + ": ".join(["", *filter(None, [when()])])
     return [
         replace(named(fault, where, len(wrong), search), together=[other.id for other in faults if other is not fault])
         for fault in faults
@@ -42,7 +42,7 @@ def partly(search: Search) -> list[Finding]:
     """A mistake, and where it is not all, or not made; nothing if none gives all but what is so. As much work again."""
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
-    for (fault,) in search.longer((), at, ()) if at < search.top else ():
+    for (fault,) in search.longer((), at, search.leads) if at < search.top else ():
         if not shared([a for a in search.climbed if not gives(search, fault, a)]):
             continue
         asked = [*search.climbed, *search.fresh]
