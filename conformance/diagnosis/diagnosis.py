@@ -42,13 +42,8 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
-WHEN = ("conditions", "sizes")  # kinds of sentences that say when answers are wrong, and nothing of what is
-BESIDE = (
-    "history",
-    "hygiene",
-    "shapes",
-    "dropout",
-)  # kinds of sentences about something else than numbers that are wrong
+# Kinds of sentences that say when answers are wrong, and nothing of what is; and of those about something else.
+WHEN, BESIDE = ("conditions", "sizes"), ("history", "hygiene", "shapes", "dropout")
 OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
 COMPARED = 6  # failures that a mistake must give alike
 RUNS = 8  # of one case: what is the same in each is not taken for chance

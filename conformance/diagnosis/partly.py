@@ -31,11 +31,10 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> list[Finding
     faults = among.alone([fault for fault in among.faults if not fault.stateful])
     if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return []
+    *habits, fault = faults
     where = ", in some calls" + ": ".join(["", *filter(None, [when()])])
-    return [
-        replace(named(fault, where, len(wrong), search), together=[other.id for other in faults if other is not fault])
-        for fault in faults
-    ]
+    finding = replace(named(fault, where, len(wrong), search), together=[habit.id for habit in habits])
+    return [finding, *(named(habit, "", len(wrong), search) for habit in habits)]
 
 
 def partly(search: Search) -> list[Finding]:
