@@ -7,7 +7,7 @@ from typing import Any
 
 STATUSES = ("passed", "failed", "inconclusive", "not_claimed", "not_run", "expected_failure")
 
-MEASURED = "measured"  # the class of a finding that is a sentence: experiments on the target show it, without a patch
+MEASURED = "measured"  # the class of a finding that is a sentence: experiments on the target show it
 
 STAGE = "stage"  # the class of a finding about the stages of a chain; its fault is "measured.stage"
 
@@ -45,7 +45,8 @@ class PropertyResult:
 class Finding:
     """A mistake that gives the target's numbers, or (not exact) numbers that are wrong in the same way.
 
-    One that was measured is a sentence, its title: fault is "measured.KIND", fault_class MEASURED, and it has no patch.
+    One that was measured is a sentence, its title: fault is "measured.KIND", fault_class MEASURED. It has a patch
+    only if it is about a mistake that is made in some calls, and gives the numbers of these.
 
     explains, telling  how many of the answers that are wrong it explains, and how many are wrong
     together           other faults that it needs for that

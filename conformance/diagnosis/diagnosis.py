@@ -7,9 +7,9 @@ diagnosis explains a verdict; it never changes it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from math import inf
 
 import numpy as np
@@ -132,7 +132,7 @@ def diagnose(
     if not known:  # else neither names, conditions nor likeness mean anything: it depends on the calls before
         progress("comparing where it is wrong")
         found = not_always([search for search in in_vain if search.cell in unexplained], sentences, failures)
-    findings += [*said_once(chain(*found.values())), *findings_of(sentences, answered)]
+    findings += [*said_once(found), *findings_of(sentences, answered)]
     if not known:
         stated |= found.keys()
         in_vain = [search for search in in_vain if search.cell not in found]
@@ -184,15 +184,19 @@ def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failu
     return found
 
 
-def said_once(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings, with what is said of several cells said once."""
-    found: dict[str, Finding] = {}
-    for one in findings:
-        if other := found.get(one.title):
-            other.explains += one.explains
-            other.telling += one.telling
-        found.setdefault(one.title, one)
-    return list(found.values())
+def said_once(found: Mapping[Cell, Sequence[Finding]]) -> Iterator[Finding]:
+    """What is said of cells, with these; of several the same once."""
+    alike: dict[str, list[tuple[Cell, Finding]]] = {}
+    for cell, findings in found.items():
+        for finding in findings:
+            alike.setdefault(finding.title, []).append((cell, finding))
+    for title, told in alike.items():
+        cells = ", ".join(cell for cell, _ in told)
+        explains, telling = (sum(getattr(one, count) for _, one in told) for count in ("explains", "telling"))
+        hint = told[0][1].hint
+        yield replace(
+            told[0][1], title=f"{cells}: {title}", hint=hint and f"{cells}: {hint}", explains=explains, telling=telling
+        )
 
 
 def led_on(

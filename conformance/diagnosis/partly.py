@@ -8,9 +8,8 @@ that are wrong, and the others are right.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from conformance.events import Finding
+from conformance.events import MEASURED, Finding
 from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST
@@ -32,9 +31,8 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> list[Finding
     if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return []
     *habits, fault = faults
-    where = ", in some calls" + ": ".join(["", *filter(None, [when()])])
-    finding = replace(named(fault, where, len(wrong), search), together=[habit.id for habit in habits])
-    return [finding, *(named(habit, "", len(wrong), search) for habit in habits)]
+    beside = "".join(f", beside that {habit.title}" for habit in habits)
+    return [named(fault, f"{beside}, in some calls" + ": ".join(["", *filter(None, [when()])]), len(wrong), search)]
 
 
 def partly(search: Search) -> list[Finding]:
@@ -54,9 +52,12 @@ def partly(search: Search) -> list[Finding]:
 
 
 def named(fault: Fault, where: str, explains: int, search: Search) -> Finding:
-    """What is said about a mistake that is not always made; where: behind its title."""
+    """What is said about a mistake that is not always made; where: behind its title. It is no name: other answers tell.
+
+    So it is a sentence that was measured, with the change that gives the answers of which it is so.
+    """
     return Finding(
-        fault.id, fault.title + where, fault.patch(), explains, search.telling, fault.fault_class,
+        "measured.partly", fault.title + where, fault.patch(), explains, search.telling, MEASURED,
         seen=list(fault.seen), hint=fault.hint and fault.hint + where,
     )  # fmt: skip
 

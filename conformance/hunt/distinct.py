@@ -90,23 +90,11 @@ def name_of(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> N
     for one in diagnosis.findings:
         if one.explains and one.patch and not one.exact:  # the reference with this change fails in the same words
             return (MISTAKE, one.fault), one.title, one.patch
-    if result.found and result.found["demand"] == "numbers" and cell_of(result) not in diagnosis.named:
-        return in_some_calls(diagnosis) or measured(diagnosis)
+    told = [one for one in diagnosis.findings if one.fault_class == MEASURED]
+    if told and result.found and result.found["demand"] == "numbers" and cell_of(result) not in diagnosis.named:
+        titles, patches = [one.title for one in told], [one.patch for one in told if one.patch]
+        return (SENTENCE, *sorted(titles)), "; ".join(titles), "\n".join(patches)
     return None
-
-
-def in_some_calls(diagnosis: Diagnosis) -> Name | None:
-    """The mistakes that are made in some calls alone, and so explain no cell."""
-    always = {fault.id for faults in diagnosis.named.values() for fault in faults}
-    found = [one for one in diagnosis.findings if one.exact and one.patch and one.fault not in always]
-    ids, titles = [one.fault for one in found], [one.title for one in found]
-    return ((MISTAKE, *sorted(ids)), "; ".join(titles), "\n".join(one.patch for one in found)) if found else None
-
-
-def measured(diagnosis: Diagnosis) -> Name | None:
-    """The sentences that were measured."""
-    titles = [one.title for one in diagnosis.findings if one.fault_class == MEASURED]
-    return ((SENTENCE, *sorted(titles)), "; ".join(titles), "") if titles else None
 
 
 def explaining(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> Sequence[Fault]:

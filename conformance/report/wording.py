@@ -107,8 +107,10 @@ def kind_of(finding: Finding) -> str:
     """What a finding is, in a sentence; what it is about stands in its title."""
     if isinstance(finding, Unshown):
         return kind_unshown(finding)
+    share = f"explains {finding.explains} of {finding.telling} wrong answers"
+    if finding.fault_class == MEASURED and finding.patch:
+        return f"some of your numbers are those of the reference with this change ({share})"
     if finding.exact and finding.patch:
-        share = f"explains {finding.explains} of {finding.telling} wrong answers"
         return f"your numbers are those of the reference with this change ({share})"
     if finding.fault_class == STAGE:
         return "the chain was run stage by stage, on the case of a failure"

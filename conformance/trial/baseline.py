@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.claims.capabilities import Capabilities, CapabilityError
-from conformance.events import Diagnosis, Finding, PropertyResult
+from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
 from conformance.harness.files import FileError, read_json
 from conformance.harness.load import TargetError
 from conformance.harness.text import short
@@ -117,7 +117,8 @@ def expect(result: PropertyResult, reason: str) -> None:
 
 def mistakes(findings: Sequence[Finding]) -> frozenset[str]:
     """The ids of the mistakes that give the target's numbers."""
-    return frozenset(id for one in findings if one.exact and one.patch for id in (one.fault, *one.together))
+    found = [one for one in findings if one.exact and one.patch and one.fault_class != MEASURED]
+    return frozenset(id for one in found for id in (one.fault, *one.together))
 
 
 def stored(file: Path, target: Any, names: Names) -> Baseline:
@@ -158,7 +159,8 @@ def finding(part: Part) -> Finding:
     """What a report says of a mistake, as far as it matters here. Raises Malformed."""
     together = [one.of(str) for one in part["together"]]
     fault, patch, exact = part["fault"].of(str), part["patch"].of(str), part["exact"].of(bool)
-    return Finding(fault, "", patch, 0, 0, exact=exact, together=together)
+    fault_class = part["fault_class"].of(str) if "fault_class" in part.data else ""
+    return Finding(fault, "", patch, 0, 0, fault_class, exact, together)
 
 
 class Malformed(ValueError):
