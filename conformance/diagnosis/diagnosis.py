@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from math import inf
 
@@ -128,7 +129,7 @@ def diagnose(
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
     stated = {cell for cells in sentences.values() for cell in cells}
     told_where = {cell for (kind, _), cells in sentences.items() if kind == "conditions" for cell in cells}
-    found: Mapping[Cell, Sequence[Finding]] = {}
+    found: Mapping[Cell, Finding] = {}
     if not known:  # else neither names, conditions nor likeness mean anything: it depends on the calls before
         progress("comparing where it is wrong")
         found = not_always([search for search in in_vain if search.cell in unexplained], sentences, failures)
@@ -160,43 +161,38 @@ def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
     return [cell for cell in cells if cell not in told]
 
 
-def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failures) -> dict[Cell, list[Finding]]:
+def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failures) -> dict[Cell, Finding]:
     """The mistakes that give what is wrong of a cell in some calls, by the cell.
 
     What says when that is is said with them, and not beside them; nor are sentences about the same wrong answers.
     """
-    found: dict[Cell, list[Finding]] = {}
+    found: dict[Cell, Finding] = {}
     for search in searches:
-        cell = search.cell
-        told = any(kind in WHEN and cell in cells for (kind, _), cells in sentences.items())
-
-        def when(cell: Cell = cell, told: bool = told) -> str:
-            about = sentences if told else failures.conditions([cell]) | failures.sizes([cell])
-            return "; ".join(said for (kind, said), cells in about.items() if kind in WHEN and cell in cells)
-
-        findings = partly(search) if not told else []
-        if not findings and (findings := in_some_calls(search, when)):
-            for (kind, said), cells in sentences.items():
-                sentences[kind, said] = [one for one in cells if one != cell or kind in BESIDE]
-        findings = findings or (partly(search) if told else [])
-        if findings:
-            found[cell] = findings
+        finding = in_some_calls(search, partial(when_wrong, search.cell, sentences, failures))
+        for (kind, said), cells in sentences.items() if finding else ():
+            sentences[kind, said] = [cell for cell in cells if cell != search.cell or kind in BESIDE]
+        if finding := finding or partly(search):
+            found[search.cell] = finding
     return found
 
 
-def said_once(found: Mapping[Cell, Sequence[Finding]]) -> Iterator[Finding]:
+def when_wrong(cell: Cell, sentences: Sentences, failures: Failures) -> str:
+    """In which calls a cell is wrong, if a sentence says so, or is found; else nothing."""
+    told = {key: cells for key, cells in sentences.items() if key[0] in WHEN and cell in cells}
+    return "; ".join(said for _, said in told or failures.conditions([cell]) | failures.sizes([cell]))
+
+
+def said_once(found: Mapping[Cell, Finding]) -> Iterator[Finding]:
     """What is said of cells, with these; of several the same once."""
-    alike: dict[str, list[tuple[Cell, Finding]]] = {}
-    for cell, findings in found.items():
-        for finding in findings:
-            alike.setdefault(finding.title, []).append((cell, finding))
-    for title, told in alike.items():
-        cells = ", ".join(cell for cell, _ in told)
-        explains, telling = (sum(getattr(one, count) for _, one in told) for count in ("explains", "telling"))
-        hint = told[0][1].hint
+    alike: dict[str, list[Cell]] = {}
+    for cell, finding in found.items():
+        alike.setdefault(finding.title, []).append(cell)
+    for title, cells in alike.items():
+        told, of = [found[cell] for cell in cells], f"{', '.join(cells)}: "
         yield replace(
-            told[0][1], title=f"{cells}: {title}", hint=hint and f"{cells}: {hint}", explains=explains, telling=telling
-        )
+            told[0], title=of + title, hint=told[0].hint and of + told[0].hint,
+            explains=sum(one.explains for one in told), telling=sum(one.telling for one in told),
+        )  # fmt: skip
 
 
 def led_on(

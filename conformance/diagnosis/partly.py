@@ -18,25 +18,26 @@ from .search import Search, WhereWrong, deviation
 from .work import Work
 
 
-def in_some_calls(search: Search, when: Callable[[], str] = str) -> list[Finding]:
-    """A mistake that gives each answer that is wrong, where others are right; nothing if none does. As much work again.
+def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | None:
+    """A mistake that gives each answer that is wrong, where others are right; None if none does. As much work again.
 
     when: in which calls it is wrong, in words, if that can be found
     """
     among = WhereWrong(search)
     wrong = among.climbed
     if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
-        return []
+        return None
     faults = among.alone([fault for fault in among.faults if not fault.stateful])
     if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
-        return []
+        return None
     *habits, fault = faults
-    beside = "".join(f", beside that {habit.title}" for habit in habits)
-    return [named(fault, f"{beside}, in some calls" + ": ".join(["", *filter(None, [when()])]), len(wrong), search)]
+    where = "".join(f", beside that {habit.title}" for habit in habits) + ", in some calls"
+    said = when()
+    return sentence(fault, f"{where}: {said}" if said else where, len(wrong), search)
 
 
-def partly(search: Search) -> list[Finding]:
-    """A mistake, and where it is not all, or not made; nothing if none gives all but what is so. As much work again."""
+def partly(search: Search) -> Finding | None:
+    """A mistake, and where it is not all, or not made; None if none gives all but what is so. As much work again."""
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
     for (fault,) in search.longer((), at, search.leads) if at < search.top else ():
@@ -47,11 +48,11 @@ def partly(search: Search) -> list[Finding]:
         for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
-                return [named(fault, what_else(left, feature), explains, search)]
-    return []
+                return sentence(fault, what_else(left, feature), explains, search)
+    return None
 
 
-def named(fault: Fault, where: str, explains: int, search: Search) -> Finding:
+def sentence(fault: Fault, where: str, explains: int, search: Search) -> Finding:
     """What is said about a mistake that is not always made; where: behind its title. It is no name: other answers tell.
 
     So it is a sentence that was measured, with the change that gives the answers of which it is so.

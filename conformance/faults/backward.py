@@ -285,7 +285,7 @@ def reordered(cell: Cell) -> Iterator[Change]:
         yield Change("order", title, FOUND, (
             f"{FOUND}\n"
             f"    for kind in [kind for kind in {kinds} if kind in found]:\n"
-            f"        a = found[kind]\n"
+            "        a = found[kind]\n"
             f"        found[kind] = a.reshape({len(gates)}, -1, *a.shape[1:])[{list(order)}].reshape(a.shape)"
         ))  # fmt: skip
 

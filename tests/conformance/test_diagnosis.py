@@ -136,7 +136,7 @@ OUTSIDE = FAULTS["candidate-bias-outside-reset"]
 
 
 def test_a_mistake_beside_one_without_a_name_is_said_with_where_it_is_not_all():
-    [finding] = partly(searched(LosesStates(OUTSIDE, cells=("GRU",))))
+    finding = partly(searched(LosesStates(OUTSIDE, cells=("GRU",))))
     assert finding.title == "b_hn is added outside the reset product; something else is wrong, too, where a length is 0"
     assert 0 < finding.explains < finding.telling and finding.patch == OUTSIDE.patch()
 
@@ -145,7 +145,7 @@ def test_a_mistake_that_is_not_made_in_some_calls_is_said_with_which():
     forwards = FaultyTarget(OUTSIDE, cells=("GRU",))
     wrong, right = forwards.forward, reference.forward
     forwards.forward = lambda case: (right if case.config.bidirectional else wrong)(case)
-    [finding] = partly(searched(forwards))
+    finding = partly(searched(forwards))
     assert finding.title == "b_hn is added outside the reset product, but not where there are two directions"
     assert finding.explains == finding.telling and finding.patch == OUTSIDE.patch()
 
@@ -159,7 +159,7 @@ def test_a_second_mistake_beside_one_that_is_not_always_made_is_said_too():
         return (output, 2 * h_n) if case.config.bidirectional and 0 in case.row_lengths else (output, h_n)
 
     forwards.forward = lambda case: forward(reference.as_case(case))
-    [finding] = partly(searched(forwards))
+    finding = partly(searched(forwards))
     title = "b_hn is added outside the reset product, but not where there are two directions"
     assert finding.title == f"{title}; something else is wrong, too"
 
@@ -185,7 +185,7 @@ def has_two_directions(case):
     return case.config.bidirectional
 
 
-def test_a_mistake_that_is_made_in_some_calls_alone_is_named_with_when():
+def test_a_mistake_that_is_made_in_some_calls_alone_is_said_with_its_diff_and_with_when():
     report = check(sometimes([is_one_row], OUTSIDE), workers=1)
     [finding] = report.diagnosis
     when = "wrong up to N = 1, right from N = 2 on"
@@ -195,26 +195,26 @@ def test_a_mistake_that_is_made_in_some_calls_alone_is_named_with_when():
     assert finding.patch == OUTSIDE.patch() and finding.explains == finding.telling > FEWEST
 
 
-def test_a_mistake_of_the_way_back_in_some_calls_is_named():
+def test_a_mistake_of_the_way_back_in_some_calls_is_said():
     fault = FAULTS["reset-missing-in-gradient"]
-    [finding] = in_some_calls(searched(sometimes([has_two_directions], fault)))
+    finding = in_some_calls(searched(sometimes([has_two_directions], fault)))
     assert finding.title == f"{fault.title}, in some calls"
 
 
-def test_what_no_one_mistake_gives_in_some_calls_has_no_name():
+def test_what_no_one_mistake_gives_in_some_calls_has_no_sentence():
     other = FAULTS["update-inverted-after"]
-    assert in_some_calls(searched(sometimes([is_one_row, has_two_directions], OUTSIDE, other))) == []
-    assert in_some_calls(searched(FaultyTarget(cells=("GRU",)))) == []
-    assert in_some_calls(searched(LosesStates(cells=("GRU",)))) == []
+    assert in_some_calls(searched(sometimes([is_one_row, has_two_directions], OUTSIDE, other))) is None
+    assert in_some_calls(searched(FaultyTarget(cells=("GRU",)))) is None
+    assert in_some_calls(searched(LosesStates(cells=("GRU",)))) is None
 
 
-def test_what_is_wrong_by_nan_alone_has_no_name():
+def test_what_is_wrong_by_nan_alone_has_no_sentence():
     """Whatever reads the padding of a row gives NaN where that is NaN."""
 
     def is_padded_with_nan(case):
         return case.lengths is not None and bool(np.isnan(case.x).any())
 
-    assert in_some_calls(searched(sometimes([is_padded_with_nan], FAULTS["lengths-ignored"]))) == []
+    assert in_some_calls(searched(sometimes([is_padded_with_nan], FAULTS["lengths-ignored"]))) is None
 
 
 def test_nothing_is_said_of_what_is_wrong_too_where_that_is_seldom_seen():
@@ -225,7 +225,7 @@ def test_nothing_is_said_of_what_is_wrong_too_where_that_is_seldom_seen():
         once.extend([case] if seldom else [])
         return seldom
 
-    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",), where=first_of_its_size))) == []
+    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",), where=first_of_its_size))) is None
 
 
 def test_rounding_may_move_each_number_as_far_as_it_moves_others():
@@ -235,9 +235,9 @@ def test_rounding_may_move_each_number_as_far_as_it_moves_others():
 
 
 def test_no_mistake_is_said_where_nothing_tells_its_numbers_from_the_others():
-    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",), where=lambda case: case.x.size % 2 == 0))) == []
-    assert partly(searched(LosesStates(cells=("GRU",)))) == []
-    assert partly(searched(FaultyTarget(cells=("GRU",)))) == []
+    assert partly(searched(LosesStates(OUTSIDE, cells=("GRU",), where=lambda case: case.x.size % 2 == 0))) is None
+    assert partly(searched(LosesStates(cells=("GRU",)))) is None
+    assert partly(searched(FaultyTarget(cells=("GRU",)))) is None
 
 
 def test_what_is_alike_is_wrong_in_the_same_places_and_in_no_other():

@@ -344,6 +344,7 @@ def forward(case):
 """
 
 
+@pytest.mark.nightly
 def test_a_failure_that_shows_nothing_alone_is_asked_about_with_other_numbers(tmp_path, monkeypatch):
     """Its numbers are zeros, which others before it had moved."""
     monkeypatch.chdir(tmp_path)
@@ -352,6 +353,17 @@ def test_a_failure_that_shows_nothing_alone_is_asked_about_with_other_numbers(tm
     [finding] = report.diagnosis
     before = "starts from the final state of the call before that had none either"
     assert finding.title == f"GRU: a call without an initial state {before}"
+
+
+def test_instances_are_kept_apart_by_other_numbers_where_those_of_a_failure_are_zeros(tmp_path):
+    (tmp_path / "my_rnn.py").write_text(ZEROS)
+    asked = case("GRU", T=1, N=2, I=1, H=3)
+    found = Counterexample(
+        "shapes.repeatable", "", "value:output", asked, 2 * (Call("forward", asked),), compared=(0, 1)
+    )
+    with stopping(open_target(str(tmp_path / "my_rnn.py"))) as target:
+        keep_apart(Subject(target, anew=True), [found], Work(500))
+        assert target.copying is LINUX
 
 
 SCRATCH = """
