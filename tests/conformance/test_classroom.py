@@ -89,7 +89,7 @@ def room(tmp_path_factory, right):
         "--names",
         "forward,MyRNN",
         "--time-limit",
-        "40s",
+        "20s",
         "--rubric",
         "rubric.toml",
         "--json",

@@ -116,6 +116,7 @@ def test_arrays_of_one_kind_are_looked_at_together(words):
     assert found == [("measured.conditions", f"RNN_TANH: wrong only where {words}")]
 
 
+@pytest.mark.nightly
 def test_a_cotangent_that_is_not_given_is_a_condition():
     class Target:
         capabilities = replace(reference.capabilities, cells=("LSTM",), max_layers=2)

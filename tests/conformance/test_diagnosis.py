@@ -430,6 +430,7 @@ class Dropping:
         return tuple(array.astype(case.x.dtype) for _, array in result.items())
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "masks, sentence",
     [

@@ -537,6 +537,7 @@ def cluster():
         yield local
 
 
+@pytest.mark.nightly
 def test_dask_finds_what_one_process_finds_though_workers_die_and_come(files, cluster):
     from conformance.hunt.engines import Cluster
 

@@ -689,7 +689,7 @@ def test_what_is_wrong_with_any_cotangents_is_no_matter_of_their_size(value):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=7)
 def test_nothing_is_said_about_gradients_of_the_reference(cell, dtype):
     assert said(reference, cell, dtype, series=BACKWARD) == (set(), [])
 

@@ -168,6 +168,7 @@ def gradient_calls(subject):
     return tuple(Call("gradients", c, d, number) for number, (c, d) in enumerate(zip(claimed, given)))
 
 
+@pytest.mark.nightly
 @pytest.mark.sample(every=3)
 @pytest.mark.parametrize(
     ("name", "make"), [("torch", forward_calls), ("torch", gradient_calls), ("onnxruntime", forward_calls)]
@@ -265,6 +266,7 @@ def test_a_folder_stands_for_the_only_file_in_it(tmp_path):
     assert str(error.value) == f"{tmp_path} is a folder; counterexamples in it are {one}, {other}"
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_repeated_is_said(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     here = RIGHT.replace("np.tanh(", "float(os.getpid() == PID) + np.tanh(")

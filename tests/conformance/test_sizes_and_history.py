@@ -113,6 +113,7 @@ def sentences(target, *properties):
     return [(finding.fault, finding.title) for finding in report.diagnosis]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("target", "sentence"), MISTAKES.values(), ids=MISTAKES)
 @pytest.mark.sample(every=6)
 def test_the_sizes_at_which_it_is_wrong(target, sentence):
@@ -251,6 +252,7 @@ HISTORY = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("target", HISTORY)
 @pytest.mark.sample(every=3)
 def test_which_earlier_call_changes_an_answer(target):

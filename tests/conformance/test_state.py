@@ -369,6 +369,7 @@ def test_nothing_at_all_is_asked_where_it_is_claimed(empty, has):
     assert judged(Full(gated, None, replace(CLAIMS, empty=others))).verdict == "conforms"
 
 
+@pytest.mark.nightly
 @pytest.mark.sample(every=2)
 @pytest.mark.parametrize("claim", ["lengths", "packed"])
 def test_one_arrangement_is_enough(claim):
@@ -377,6 +378,7 @@ def test_one_arrangement_is_enough(claim):
     assert report.verdict == "conforms", report.reasons
 
 
+@pytest.mark.nightly
 @pytest.mark.sample(every=2)
 @pytest.mark.parametrize("sizes", [{"steps": (64,)}, {"batch": (1, 4), "heads": (1, 4), "steps": (1, 64)}])
 def test_no_other_sizes_are_asked(sizes):
@@ -408,6 +410,7 @@ def test_arrays_come_in_plain_memory():
     assert judged(Plain(gated, None, CLAIMS)).verdict == "conforms"
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.sample(every=2)
 def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
@@ -422,6 +425,7 @@ def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
     assert failed and all(f"in {dtype}" in r.message for r in failed)
 
 
+@pytest.mark.nightly
 @pytest.mark.sample(every=2)
 @pytest.mark.parametrize(("cell", "bounded"), [(gated, True), (curved, False)], ids=["linear", "another"])
 def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, bounded):

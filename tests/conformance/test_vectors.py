@@ -186,6 +186,7 @@ def test_whoever_claims_little_gets_as_many(run, tmp_path):
     assert not later  # those that tell come first
 
 
+@pytest.mark.nightly
 def test_every_known_mistake_is_told():
     """Those in the equations by each cell; those in the loops by some cell, since not every one has two states."""
     untold = []
