@@ -29,7 +29,7 @@ from conformance.judging.gradients import (
 )
 from conformance.judging.history import FEW, in_turn, right_in_place, turned, with_others
 from conformance.judging.judgement import first, index
-from conformance.judging.masks import gradients_through_masks, passes
+from conformance.judging.masks import gradients_through_many_masks, gradients_through_masks, passes
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop, right_at_first
 from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
@@ -257,16 +257,18 @@ def test_dropout(target, case):
     """With p = 1 in training, nothing flows back through what was dropped; outside training, dropout does nothing."""
     d = taken(target, cotangents(case))
     run = gradient_run(target, case, d)
+    target.answer(case.replace(dropout=0.5, training=True))  # after which it may not stay in training
     agree(gradient_run(target, case.replace(dropout=0.5), d), run)
     if target.capabilities.dropout is True:  # p = 1 is claimed too
         dropped = case.replace(dropout=1.0, training=True)
+        target.answer(dropped.replace(training=False))  # nor outside it
         gradients_within(target, gradient_run(target, dropped, d), gradients(dropped, **d, arithmetic=run.arithmetic))
 
 
 @prop(
     needs=("gradients", "dropout", "layers"),
     about=passes,
-    max_layers=2,
+    max_layers=4,
     bias=True,
     projections=False,
     memory=False,
@@ -275,7 +277,8 @@ def test_dropout(target, case):
 def test_training(target, case):
     """In training, gradients flow back through what was kept in their own run, scaled up like it."""
     claimed("d_output" in target.capabilities.cotangents)
-    gradients_through_masks(target, case, (0.5, 0.75)[case.config.hidden_size % 2])
+    through = gradients_through_masks if case.config.num_layers == 2 else gradients_through_many_masks
+    through(target, case, (0.5, 0.75)[case.config.hidden_size % 2])
 
 
 @prop(needs="gradients", about_memory=True, models=3)

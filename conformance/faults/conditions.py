@@ -395,6 +395,14 @@ FAULTS = [
         ("dropout.mask",),
     ),
     Fault(
+        "one-mask-for-all-steps-of-ragged-rows", "where rows end at different steps, all steps share a dropout mask",
+        "dropout", "run", DROPPED,
+        "mask = masks[len(final) // len(directions) - 1]\n"
+        "            ragged = lengths.min(initial=len(x)) < len(x)\n"
+        "            x = [mask[0 if ragged else t] * x_t for t, x_t in enumerate(x)]",
+        ("dropout.mask",),
+    ),
+    Fault(
         "rows-from-the-seventeenth", "rows from the seventeenth on start from zero", "mixed-rows", "scan",
         "steps = range(len(x))",
         "steps = range(len(x))\n"
@@ -464,12 +472,6 @@ FAULTS = [
         ("gradients.dropout", "gradients.training"),
     ),
     Fault(
-        "mask-not-scaled-in-gradient", "what was kept is scaled up on its way, and not on the way back", "dropout",
-        "run", DROPPED,
-        DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * (mask > 0)))"),
-        ("gradients.training",),
-    ),
-    Fault(
         "another-mask-in-gradient", "a mask is drawn anew on the way back", "dropout", "run", DROPPED,
         DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * np.roll(mask, 1)))"),
         ("gradients.training",),
@@ -478,6 +480,14 @@ FAULTS = [
         "mask-not-scaled-in-gradient", "on the way back, what was kept is not divided by 1 - p", "dropout", "run",
         DROPPED,
         DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * (mask > 0)))"),
+        ("gradients.training",),
+    ),
+    Fault(
+        "mask-of-the-layer-below-in-gradient", "on the way back, layers use the mask of the layer below", "dropout",
+        "run", DROPPED,
+        "n = len(final) // len(directions) - 1\n"
+        "            x = [passed_back(mask * x_t, (x_t, lambda d, below=below: d * below))\n"
+        "                 for mask, below, x_t in zip(masks[n], masks[max(n - 1, 0)], x)]",
         ("gradients.training",),
     ),
     Fault(

@@ -14,7 +14,7 @@ from reference_rnn import Arithmetic, Case, Cell, forward, gradients, parameter_
 from reference_rnn.case import gate_rows
 
 from .chance import APART, FALSE_ALARM, ORDERS, alike, come_again, each_as_often
-from .gradients import cotangents, gradients_within, recorded_run, taken
+from .gradients import cotangents, gradient_run, gradients_within, recorded_run, taken
 from .judgement import Failure, Run, applicable, claimed, fail, first, index
 from .subject import Subject
 from .transforms import saturated
@@ -83,16 +83,20 @@ def with_candidate(case: Case, layer: int, value: float) -> Case:
     return case.map(change)
 
 
-def see_through(case: Case, masks: int, p: float, steps: int, rows: int) -> tuple[Case, float]:
+def see_through(case: Case, masks: int, p: float, steps: int, rows: int, ragged: bool = False) -> tuple[Case, float]:
     """A case in which one layer gives a constant and all above it hand it on, plus as much again in the last one.
 
     So the masks between them are all there is to see. Returns the case and the constant.
+
+    ragged  whether one more row, the last one, ends before the others
     """
     c = case.config
+    rows += ragged
     shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
     given = (("h_0", case.h_0), ("c_0", case.c_0))  # of which a gate that is all but shut would let a trace through
     states = {name: None if s is None else np.zeros(shape, s.dtype) for name, s in given}
-    case = case.replace(x=np.zeros((steps, rows, c.input_size), case.x.dtype), **states)
+    lengths = np.array([steps] * (rows - 1) + [steps // 2]) if ragged else None
+    case = case.replace(x=np.zeros((steps, rows, c.input_size), case.x.dtype), lengths=lengths, **states)
     # small enough for tanh to be the identity
     value = 1.0 if c.cell == "RNN_RELU" else 2.0 ** -(30 if c.dtype == "float64" else 13)
     top = c.num_layers - 1
@@ -103,15 +107,19 @@ def see_through(case: Case, masks: int, p: float, steps: int, rows: int) -> tupl
 
 
 def kept_of(run: Run, value: float, whole: float, room: float, p: float) -> np.ndarray:
-    """Which numbers reached the output of a case that can be seen through; all others are 0, these are scaled up."""
-    output = run.result.output / value - 1
+    """Which numbers reached the output of a case that can be seen through; all others are 0, these are scaled up.
+
+    Rows that end before the others are not looked at.
+    """
+    rows = np.flatnonzero(run.case.row_lengths == run.case.num_steps)
+    output = run.result.output[:, rows] / value - 1
     kept = abs(output) > whole / 2
     must = np.where(kept, whole, 0.0)
     off = abs(output - must)
     if not (off <= room).all():
         farthest = off == off.max() if np.isfinite(off).all() else ~np.isfinite(off)
         at = first(farthest)  # which shows the same whatever is drawn
-        place, given = list(index(run, "output", at)), float(output[at])
+        place, given = list(index(run, "output", (at[0], rows[at[1]], at[2]))), float(output[at])
         fail(
             "mask:output", f"output{place} shows {given:.6g} of x, must be 0 or {whole:.6g}, for p = {p}",
             given=given, must=float(must[at]), room=room, shows=str(np.unique(output.round(3) + 0.0)[:SHOWN]),
@@ -123,13 +131,15 @@ def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
     """Which numbers one or two masks on top of each other let through; their size is judged.
 
     Of two calls, and of more where sizes are restricted: (calls, T, N, D*H). One call stands for all that give the
-    same: who starts at the same place in every call says nothing new.
+    same: who starts at the same place in every call says nothing new. Where lengths are claimed, each other case is
+    ragged.
     """
-    steps, rows = case.num_steps, case.num_rows
+    steps, rows, ragged = case.num_steps, case.num_rows, False
     if not target.capabilities.sizes_drawn:
+        ragged = target.capabilities.lengths and steps % 2 == 1
         steps, rows = large(case, steps + rows)
     found: list[np.ndarray] = []
-    for kept in islice(runs(target, see_through(case, masks, p, steps, rows), masks, p), CALLS):
+    for kept in islice(runs(target, see_through(case, masks, p, steps, rows, ragged), masks, p), CALLS):
         if any(np.array_equal(kept, before) for before in found):
             break
         found.append(kept)
@@ -230,6 +240,51 @@ def gradients_through_masks(target: Subject, case: Case, p: float) -> None:
             fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
         if left:
             run, own = recorded_run(target, case, d)
+
+
+def gradients_through_many_masks(target: Subject, case: Case, p: float) -> None:
+    """The gradients of more than two layers in training, of one step of one row, which each layer hands on.
+
+    The gradient of a bias is what flows back to its layer: the cotangent of its own final state, and more where nothing
+    was dropped on the way to the next one. So each mask is known, and the reference has the same.
+    """
+    applicable(case.x.size > 0)
+    layers = range(case.config.num_layers)
+    case = handing_on(case, layers, 1 - p)
+    for layer in layers if case.config.cell == "RNN_RELU" else ():
+        case = with_candidate(case, layer, 1.0)
+    states = {name: None if s is None else s[:, :1] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    x = np.clip(case.x[:1, :1], -1, 1) / 16  # where tanh is all but the identity
+    case = case.replace(x=x, lengths=None, dropout=p, training=True, **states)
+    d = {name: np.ones_like(array) for name, array in taken(target, cotangents(case)).items()}
+    claimed("d_h_n" in d)
+    for _ in range(-(-FEW // (case.config.num_directions * case.config.hidden_size))):
+        run = gradient_run(target, case, d)
+        right = gradients(case, **d, arithmetic=run.arithmetic, masks=flowed(case, d, run))
+        try:
+            gradients_within(target, run, right)
+        except Failure as failure:
+            fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
+
+
+def flowed(case: Case, d: Mapping[str, Any], run: Run) -> list[np.ndarray]:
+    """The masks of a run, from the top down, by the gradients of the biases below each."""
+    c = case.config
+    scale = np.full((1, 1, c.num_directions * c.hidden_size), 1 / (1 - c.dropout))
+    masks = [scale] * (c.num_layers - 1)
+
+    def reaching(layer: int, found: Mapping[str, np.ndarray]) -> np.ndarray:
+        names = [f"bias_ih_l{layer}{direction}" for direction in ("", "_reverse")[: c.num_directions]]
+        return np.concatenate([found[name][gate_rows(c, c.cell.candidate, name)] for name in names])
+
+    for layer in reversed(range(c.num_layers - 1)):
+        most, least = (
+            reaching(layer, gradients(case, **d, masks=[*masks[:layer], keeps * scale, *masks[layer + 1 :]]))
+            for keeps in (1, 0)
+        )
+        given = reaching(layer, dict(run.result.items()))
+        masks[layer] = (abs(given - most) < abs(given - least)) * scale
+    return masks
 
 
 class Shown:

@@ -81,7 +81,15 @@ def obey() -> None:
     for number in set(SIGNALS) - {signal.SIGTERM}:
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main one ends the others
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    sys.unraisablehook = unraisable
     die_with_parent(signal.SIGTERM)
+
+
+def unraisable(raised: sys.UnraisableHookArgs) -> None:
+    """Ends this process if what could not be raised where it was, in the collection of garbage say, was to end it."""
+    if raised.exc_type is SystemExit:
+        os._exit(1)  # the target's process goes with it
+    sys.__unraisablehook__(raised)
 
 
 class Worker:

@@ -1,6 +1,9 @@
-"""While a target is judged Python looks for garbage more seldom, and afterwards as it did before."""
+"""While a target is judged Python looks for garbage more seldom, afterwards as before; and what happens meanwhile."""
 
 import gc
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -25,3 +28,16 @@ def test_it_is_never_more_often_than_whoever_runs_the_process_wants(threshold, o
         assert gc.get_threshold()[0] == within
         raise ZeroDivisionError
     assert gc.get_threshold() == own
+
+
+def test_a_signal_while_garbage_is_collected_ends_a_worker_without_a_word():
+    code = """
+    import gc, os, signal
+    from conformance.trial.pool import obey
+    obey()
+    gc.callbacks.append(lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    gc.collect()
+    print("still there")
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")

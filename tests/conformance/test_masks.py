@@ -32,6 +32,8 @@ RANDOM = {
     "dropout-on-hidden-states-above": "dropout.lowest_layer_stays",
     "mask-not-scaled-in-gradient": "gradients.training",
     "another-mask-in-gradient": "gradients.training",
+    "mask-of-the-layer-below-in-gradient": "gradients.training",
+    "one-mask-for-all-steps-of-ragged-rows": "dropout.mask",
     "mask-on-states-in-gradient": "gradients.training",
 }
 
@@ -124,6 +126,25 @@ class RecordsTheSame:
 def test_runs_that_are_recorded_for_gradients_draw_anew_too(seed):
     [result] = conformance.check(RecordsTheSame, properties=["dropout.mask"], seed=seed, diagnosis=False).results
     assert result.status == "failed" and "recorded for gradients" in result.message
+
+
+class KeepsTheRunBefore(KeepsToItself):
+    """Its gradients are those of the run just before, if that had the same numbers, in training or not."""
+
+    def forward(self, case):
+        self.before = case
+        return reference.forward(case)
+
+    def gradients(self, case, *d):
+        before = getattr(self, "before", case)
+        if before.config == case.config and np.array_equal(before.x, case.x, equal_nan=True):
+            case.training = before.training
+        return super().gradients(case, *d)
+
+
+def test_a_run_that_is_kept_from_evaluation_is_none_of_training():
+    [result] = conformance.check(KeepsTheRunBefore, properties=["gradients.dropout"], diagnosis=False).results
+    assert result.status == "failed", result.message
 
 
 @pytest.mark.parametrize("sizes", [{}, {"batch": (2,), "steps": (3,)}, {"batch": (1,), "num_layers": (3,)}], ids=str)
