@@ -32,7 +32,7 @@ from .earlier import Earlier, of_cell
 from .history import history
 from .hygiene import hygiene
 from .influence import LAST, MORE, ONE_STEP, independent, influence
-from .precision import precision
+from .precision import precision, precision_of_gradients
 from .probes import Answered, Arrays
 from .scale import scale, vanishing
 from .shapes import shapes
@@ -55,7 +55,7 @@ AFTER_OTHERS: Experiments = (("history", history),)
 LARGE: Experiments = (("precision", precision), ("curve", curves))  # what may be wrong in blocks of units alone
 WIDTH = 64  # a multiple of those that blocks have
 NARROW = 2  # inputs and units of networks that have no blocks
-BACKWARD: Experiments = (("scale", scale), ("backward", backward))
+BACKWARD: Experiments = (("scale", scale), ("backward", backward), ("precision", precision_of_gradients))
 
 
 Sentences = dict[tuple[str, str], list[Cell]]  # by their kinds: the cells that they are about

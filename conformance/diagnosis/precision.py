@@ -1,27 +1,31 @@
 """Precision: numbers of the form 1 + 2^-k say how many bits are kept of what is multiplied, of sums and of results.
 
 The last 2^-k that still moves a result is the last bit that is kept. Rounding goes by size: where the bits that are
-kept are not as many for small numbers as for large ones, it is no rounding, and nothing is said.
+kept are not as many for small numbers as for large ones, it is no rounding, and nothing is said. Gradients are right to
+as many bits as what they are made of, and all right where that has few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from conformance.judging.gradients import cotangents, gradient_run, taken
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.words import listed
-from reference_rnn import PRECISION, Case
+from reference_rnn import PRECISION, Case, gradients
 from reference_rnn.case import gate_rows
 
+from . import influence
 from .asking import Bench, mapped
-from .curves import ANY, FINE, FORMATS, built, places, reading
+from .curves import ANY, FINE, FORMATS, NEAR, built, places, reading
 from .settings import STATES, Setting, settings
 
 LARGE, SMALL = 0.5, 0.5 * 2.0**-5
 MANY = 6  # bits of the dtype that must be lost: the last ones go with rounding of other kinds
 FEW = 4  # bits, and results of numbers between 0.5 and 0.6 that differ: where there are fewer, nothing moves at all
+LUCK = 4  # bits to which the gradients of one case may be right beyond those of another
 TERMS = 64  # of a long sum
 LOST = "sums lose {} terms that are each too small to move them: they are kept in {} significant bits"
 
@@ -47,6 +51,48 @@ def precision(bench: Bench) -> list[str]:
         if how := rounded_to(*kept(bench, setting, cases)):
             found.setdefault(how, []).append(name)
     return [f"{listed(names)} {'are' if len(names) > 1 else 'is'} rounded to {how}" for how, names in found.items()]
+
+
+@np.errstate(all="ignore")
+def precision_of_gradients(bench: Bench) -> list[str]:
+    """To how many significant bits gradients are right, where those of numbers that have few bits are right."""
+    if not bench.subject.capabilities.gradients or PRECISION[bench.dtype] < PRECISION["float32"]:
+        return []
+    sizes = [{"T": steps, "N": 2, "I": 3, "H": 3, "L": 1, "D": D} for steps in (2, 5) for D in (1, 2)]
+    cases = [case for case in (influence.built(bench, rung) for rung in sizes) if case]
+    if not cases or bits_of_gradients(bench, few_bits(cases[0]), cotangents(cases[0], "signs")) is not None:
+        return []
+    found = [bits_of_gradients(bench, case, cotangents(case)) for case in cases]
+    bits = [some for some in found if some is not None]
+    if len(bits) < len(found) or max(bits) > min(bits) + LUCK:
+        return []
+    kept = min(FORMATS, key=lambda some: abs(some - min(bits)))
+    if abs(min(bits) - kept) > NEAR or kept > PRECISION[bench.dtype] - MANY:
+        return []
+    return [f"gradients are right to about {kept} significant bits only, {FORMATS[kept]}"]
+
+
+def bits_of_gradients(bench: Bench, case: Case, d: Mapping[str, np.ndarray]) -> float | None:
+    """To how many bits, of the largest number of each array, the gradients are right; None if they are right."""
+    bench.restart()
+    bench.count_a_call()
+    d = taken(bench.subject, d)
+    given = gradient_run(bench.subject, case, d).result.arrays
+    off = []
+    for name, ball in gradients(case, **d, arithmetic=bench.arithmetic(case)).items():
+        mid, rad = getattr(ball, "mid", ball), getattr(ball, "rad", 0.0)
+        away = abs(given[name] - mid)
+        off += [away.max() / abs(mid).max()] if (away > rad).any() else []
+    return -float(np.log2(max(off))) if off else None
+
+
+def few_bits(case: Case) -> Case:
+    """The case without weights, and with other numbers that have few bits: so have all states, and all activations."""
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        return (np.round(4 * array) / 4 if name in ("x", "h_0") else 0 * array).astype(array.dtype)
+
+    return case.map(change)
 
 
 def straight(setting: Setting) -> bool:

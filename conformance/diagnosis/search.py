@@ -126,10 +126,17 @@ class Search:
         ]  # fmt: skip
 
     def found(self, likely: Sequence[Fault] = ()) -> Faults:
-        """The mistakes that give all answers; likely ones are tried first. () if there are none."""
-        if self.end(()) == self.top:
+        """The mistakes that give all answers; likely ones are tried first. () if there are none.
+
+        One alone that depends on no other call is soonest told. What depends on the calls before takes all of these.
+        """
+        first = self.end(())
+        if first == self.top:
             return ()
         likely = [fault for fault in likely if fault.about(self.cell)]
+        for fault in (*likely, *self.told):
+            if not fault.stateful and self.leads_on((fault,), first) and self.is_all((fault,)):
+                return (fault,)
         for fault in (*likely, *self.told, *self.possible(keeping())):
             if fault.stateful and self.explains_in_sequence(fault):
                 return (fault,)
@@ -170,7 +177,7 @@ class Search:
                 faults = (*begun, fault)
                 if self.work.over:
                     return ()
-                if self.leads_on(faults, at) and self.end(faults) == self.top and self.holds(faults):
+                if self.leads_on(faults, at) and self.is_all(faults):
                     return faults
         return ()
 
@@ -243,6 +250,10 @@ class Search:
             if (given := self.given(faults, answered)) < answered.count:
                 return Place(rung, given)
         return self.top
+
+    def is_all(self, faults: Faults) -> bool:
+        """Whether these mistakes give all answers, and those to fresh cases."""
+        return self.end(faults) == self.top and self.holds(faults)
 
     def holds(self, faults: Faults) -> bool:
         """Whether they give the answers to fresh cases, too, of which there must be some."""
