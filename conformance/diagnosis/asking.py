@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ class Bench:
 
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
     least  sizes that networks have at least, by their dimension
+    alike  what all cases are that are known to be wrong
     """
 
     subject: Subject
@@ -44,6 +45,7 @@ class Bench:
     calls: Work
     leads: list[Fault] = field(default_factory=list)
     least: Mapping[str, int] = field(default_factory=dict)
+    alike: Sequence[Callable[[Case], bool]] = ()
 
     def __post_init__(self) -> None:
         self.allowed = drawn(self.subject.capabilities)

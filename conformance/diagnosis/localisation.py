@@ -78,6 +78,11 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
 }
 
 
+def shared(answers: Sequence[Answered]) -> list[str]:
+    """What the cases of all these answers are."""
+    return [name for name, is_so in FEATURES.items() if all(is_so(a.probe.case) for a in answers)]
+
+
 @np.errstate(all="ignore")
 def what_is_known(
     answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None,

@@ -32,6 +32,7 @@ from .earlier import Earlier, of_cell
 from .history import history
 from .hygiene import hygiene
 from .influence import LAST, MORE, ONE_STEP, independent, influence
+from .localisation import FEATURES, shared
 from .precision import precision, precision_of_gradients
 from .probes import Answered, Arrays
 from .scale import scale, vanishing
@@ -79,11 +80,17 @@ def measured(
             found.setdefault(("digits", said), []).append(cell)
             continue
         series = [AFTER_OTHERS] if alone else chosen(answered, cell, unseen, cell in single)
-        benches = [Bench(subject, cell, dtype, Work(calls, deadline)) for _ in series]
+        alike = like_all([a for a in answered if a.probe.case.config.cell == cell and not a.right])
+        benches = [Bench(subject, cell, dtype, Work(calls, deadline), alike=alike) for _ in series]
         for kind, sentence in next(filter(None, map(shown, benches, series)), ()):
             found.setdefault((kind, sentence), []).append(cell)
         leads[cell] = [lead for bench in benches for lead in bench.leads]
     return found, leads
+
+
+def like_all(wrong: Sequence[Answered]) -> list[Callable[[Case], bool]]:
+    """What the cases of all these answers are, if there are any, as functions of a case."""
+    return [FEATURES[name] for name in shared(wrong)] if wrong else []
 
 
 def large(

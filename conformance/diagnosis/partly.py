@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from conformance.events import MEASURED, Finding
 from conformance.faults.patching import Fault
 
-from .localisation import FEATURES, FEWEST
+from .localisation import FEATURES, FEWEST, shared
 from .probes import Answered
 from .search import Search, WhereWrong, deviation
 from .work import Work
@@ -64,23 +64,21 @@ def sentence(fault: Fault, where: str, explains: int, search: Search) -> Finding
 
 
 def what_else(left: Sequence[Answered], feature: str) -> str:
-    """What the answers are, all of them where a thing is so, that a mistake does not give."""
+    """What the answers are, all of them where a thing is so, that a mistake does not give.
+
+    Those that are wrong may be so by another mistake, or by this one in another way: nobody knows.
+    """
     right = [a.right for a in left]
     if all(right):
         return f", but not where {feature}"
     if right.count(True) >= FEWEST:
-        return f", but not where {feature}; something else is wrong, too"
-    return f"; something else is wrong, too, where {feature}"
+        return f"; where {feature}, it is right, or wrong in another way"
+    return f"; where {feature}, it is wrong in another way"
 
 
 def gives(search: Search, fault: Fault, answered: Answered) -> bool:
     """Whether a mistake gives an answer."""
     return search.given((fault,), answered) == answered.count
-
-
-def shared(answers: Sequence[Answered]) -> list[str]:
-    """What the cases of all these answers are."""
-    return [name for name, is_so in FEATURES.items() if all(is_so(a.probe.case) for a in answers)]
 
 
 def count(feature: str, answers: Sequence[Answered]) -> int:

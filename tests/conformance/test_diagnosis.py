@@ -137,7 +137,7 @@ OUTSIDE = FAULTS["candidate-bias-outside-reset"]
 
 def test_a_mistake_beside_one_without_a_name_is_said_with_where_it_is_not_all():
     finding = partly(searched(LosesStates(OUTSIDE, cells=("GRU",))))
-    assert finding.title == "b_hn is added outside the reset product; something else is wrong, too, where a length is 0"
+    assert finding.title == "b_hn is added outside the reset product; where a length is 0, it is wrong in another way"
     assert 0 < finding.explains < finding.telling and finding.patch == OUTSIDE.patch()
 
 
@@ -160,8 +160,8 @@ def test_a_second_mistake_beside_one_that_is_not_always_made_is_said_too():
 
     forwards.forward = lambda case: forward(reference.as_case(case))
     finding = partly(searched(forwards))
-    title = "b_hn is added outside the reset product, but not where there are two directions"
-    assert finding.title == f"{title}; something else is wrong, too"
+    elsewhere = "where there are two directions, it is right, or wrong in another way"
+    assert finding.title == f"b_hn is added outside the reset product; {elsewhere}"
 
 
 def sometimes(where, *faults, cell="GRU"):
