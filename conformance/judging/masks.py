@@ -119,7 +119,7 @@ def kept_of(run: Run, value: float, whole: float, room: float, p: float) -> np.n
     if not (off <= room).all():
         farthest = off == off.max() if np.isfinite(off).all() else ~np.isfinite(off)
         at = first(farthest)  # which shows the same whatever is drawn
-        place, given = list(index(run, "output", (at[0], rows[at[1]], at[2]))), float(output[at])
+        place, given = list(index(run, "output", (at[0], int(rows[at[1]]), at[2]))), float(output[at])
         fail(
             "mask:output", f"output{place} shows {given:.6g} of x, must be 0 or {whole:.6g}, for p = {p}",
             given=given, must=float(must[at]), room=room, shows=str(np.unique(output.round(3) + 0.0)[:SHOWN]),

@@ -1,6 +1,7 @@
 """Dropout in training: what is random is judged with power, and never wrongly."""
 
 import math
+import re
 from dataclasses import replace
 from itertools import count
 
@@ -331,6 +332,15 @@ def test_a_number_is_shown_where_the_target_gave_it_whatever_the_form(place):
     [result] = conformance.check(WrongInTraining(place), properties=properties, diagnosis=False).results
 
     assert result.status == "failed", result.message
+
+
+def test_a_number_of_a_ragged_batch_is_shown_where_it_stands():
+    target = FaultyTarget(FAULTS["dropout-not-scaled"], cells=("LSTM",))
+    unscaled = target.forward
+    target.forward = lambda case: (reference.forward if case.lengths is None else unscaled)(case)
+    [result] = conformance.check(target, properties=["dropout.mask"], diagnosis=False).results
+
+    assert re.match(r"output\[\d+, \d+, \d+\] shows 1 of x", result.message), result.message
 
 
 def test_a_mistake_of_the_kit_takes_nothing_from_a_failure_that_was_found(monkeypatch):
