@@ -47,6 +47,10 @@ class Way(NamedTuple):
 
 
 AFTER = Way(lambda call, other: [other], False, "a call after one with {}, and the same else")
+BETWEEN = Way(
+    lambda call, other: [results(call), results(other)], False,
+    "a call for gradients, made after one for its results and then for those of one with {}, and the same else",
+)  # fmt: skip
 WRITTEN = (
     Way(lambda call, other: [other], True, "a call written into the arrays of one with {}, and the same else"),
     Way(
@@ -54,6 +58,11 @@ WRITTEN = (
         "a call made twice, with {} in its arrays in between",
     ),
 )  # fmt: skip
+
+
+def results(call: Call) -> Call:
+    """The call for results alone."""
+    return replace(call, do="forward", cotangents={})
 
 
 class Earlier:
@@ -97,7 +106,8 @@ class Earlier:
             said = f"the same call gives other numbers the {ordinal(times)} time"
             return [said] if times > 1 and set(again) == {times} else []  # alone it was right
         written = any(call.in_place for call in (*self.before, self.call))
-        return self.first_of(*WRITTEN) if written else self.first_of(AFTER, *WRITTEN)
+        recorded = [BETWEEN] if self.call.do == "gradients" else []
+        return self.first_of(*WRITTEN) if written else self.first_of(AFTER, *recorded, *WRITTEN)
 
     @np.errstate(all="ignore")
     def right_alone(self) -> bool:
@@ -157,7 +167,7 @@ class Earlier:
             if subject.takes(case):
                 yield words, asked_with(self.bench, call, case)
         if call.do == "gradients":
-            yield "no gradients", replace(call, do="forward", cotangents={})
+            yield "no gradients", results(call)
             turned = {name: None if d is None else -d for name, d in call.cotangents.items()}
             yield "other cotangents", replace(call, cotangents=turned)
         elif subject.capabilities.gradients:

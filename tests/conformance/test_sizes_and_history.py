@@ -261,6 +261,32 @@ def test_which_earlier_call_changes_an_answer(target):
     assert any(HISTORY[target] in title for _, title in found)
 
 
+class SharesWorkspaces:
+    """Several runs are recorded, all in the same arrays: those of the last one."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), gradients=True)
+
+    def __init__(self):
+        self.recorded, self.last = set(), None
+
+    def forward(self, case):
+        self.last = as_case(case)
+        self.recorded.add(self.last.x.tobytes())
+        return reference.forward(case)
+
+    def gradients(self, case, *d):
+        case = as_case(case)
+        recorded = case.x.tobytes() in self.recorded and self.last.x.shape == case.x.shape
+        found = reference.gradients(self.last if recorded and self.last.config == case.config else case, *d)
+        return {name: array for name, array in found.items() if name not in ("output", "h_n")}
+
+
+def test_a_recorded_run_that_another_one_overwrites_is_said():
+    [(fault, title)] = sentences(SharesWorkspaces, "gradients.calls_are_independent")
+    assert fault == "measured.history"
+    assert title.startswith("RNN_TANH: a call for gradients, made after one for its results and then for those of one")
+
+
 def test_chance_is_no_history_and_no_matter_of_sizes():
     chance = np.random.default_rng(0)
     sometimes = planted(where(lambda case: chance.random() < 0.5, without_last_column))
