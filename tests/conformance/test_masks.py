@@ -24,6 +24,7 @@ from conformance.judging.judgement import Failure
 from conformance.judging.masks import STATEMENTS
 from reference_rnn import CELLS, forward
 from reference_rnn import gradients as gradients_of
+from strategies.cases import sizes_of
 
 CLAIMS = replace(reference.capabilities, cells=("RNN_RELU", "LSTM"), dtypes=("float32",), options=())
 RANDOM = {
@@ -154,6 +155,10 @@ def test_a_run_that_is_kept_from_evaluation_is_none_of_training():
 def test_whoever_is_right_is_never_rejected(target, sizes):
     class Target(target):
         capabilities = replace(CLAIMS, sizes=sizes)
+
+        def gradients(self, case, *d):
+            assert all(size in sizes.get(name, (size,)) for name, size in sizes_of(reference.as_case(case)).items())
+            return super().gradients(case, *d)
 
     ids = ["dropout.mask", "dropout.lowest_layer_stays", "gradients.training"]
     report = conformance.check(Target, properties=ids, diagnosis=False)
