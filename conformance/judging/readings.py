@@ -36,6 +36,9 @@ def readings(name: str, array: np.ndarray, case: Case) -> Iterator[Reading]:
             yield "it is batch first, which states never are", lambda a: a.swapaxes(0, 1)
         if array.ndim == 2 and L * D == 1:
             yield "the axis of layers and directions is missing", lambda a: a[None]
+    if array.ndim == 2 and case.num_rows == 1 and not case.unbatched:
+        rows = 0 if name == "output" and c.batch_first else 1
+        yield "the axis of rows is missing where there is one row", lambda a: np.expand_dims(a, rows)
     if array.ndim and array.shape[-1] == 1:
         yield "it has a trailing axis of size 1", lambda a: a[..., 0]
     if array.ndim and array.shape[0] == 1:

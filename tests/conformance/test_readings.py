@@ -66,3 +66,18 @@ def test_what_shapes_cannot_tell_is_told_by_those_that_can():
 def test_a_shape_that_cannot_be_made_out_is_refused():
     with pytest.raises(ValueError, match=r"output has shape \(7, 7\), must be \(5, 4, 6\) = \(T, N, 2H\)"):
         Reader().read("output", np.zeros((7, 7)), CASE)
+
+
+def test_an_axis_of_rows_is_missing_where_there_is_one_row():
+    reader, read = Reader(), []
+    for sizes, shape in (({"L": 1}, (1, 3)), ({"L": 2}, (2, 3)), ({"L": 1}, (1, 3)), ({"L": 2, "N": 2}, (2, 2, 3))):
+        asked = case("RNN_TANH", **({"T": 2, "N": 1, "I": 2, "H": 3} | sizes))
+        array, sentence = reader.read("h_n", np.zeros(shape), asked)
+        assert array.shape == (sizes["L"], asked.num_rows, 3)
+        read.append(sentence and "the axis of rows is missing where there is one row" in sentence)
+    assert read == [False, True, True, None]  # one layer alone may be another axis
+    for batch_first, shape in ((False, (2, 1, 3)), (True, (1, 2, 3))):
+        array, sentence = Reader().read(
+            "output", np.zeros((2, 3)), case("RNN_TANH", T=2, N=1, I=2, H=3, batch_first=batch_first)
+        )
+        assert array.shape == shape and "the axis of rows is missing" in sentence
