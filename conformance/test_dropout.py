@@ -9,6 +9,7 @@ from conformance.judging.masks import (
     drawn_anew,
     each_number,
     passes,
+    read_alike,
     recorded_anew,
     seen,
     unheard,
@@ -66,6 +67,8 @@ def test_mask(target, case):
     drawn_apart(kept, p)
     if case.config.num_layers > 2:
         often(seen(target, case, masks=2, p=TWICE), 2, TWICE)
+    if case.config.bidirectional:
+        read_alike(target, case, p)
     if not target.capabilities.sizes_drawn:
         drawn_anew(target, case, kept, p)
         if sum(case.x.shape) % 6 == 3:

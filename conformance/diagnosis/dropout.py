@@ -89,8 +89,18 @@ def said(bench: Bench, case: Case) -> Iterator[str]:
         yield f"in training nothing of {whole[0]} direction is dropped between layers"
     else:
         yield from of_factors(found.reshape(*found.shape[:2], case.config.num_directions, -1))
+        yield from of_directions(bench, case)
     if bench.subject.capabilities.dropout is True and near(factors(bench, case, 1.0), 1.0).all():
         yield "with p = 1 nothing is dropped between layers"
+
+
+def of_directions(bench: Bench, case: Case) -> Iterator[str]:
+    """Whether two directions that read the same numbers read them with the same ones dropped."""
+    if case.config.bidirectional:
+        bench.restart()
+        forwards, backwards = np.split(shown_factors(bench, case, P, apart=False), 2, -1)
+        if (abs(forwards - backwards) > NEAR).any():
+            yield "each direction of the next layer reads a mask of its own"
 
 
 def of_layers(bench: Bench, case: Case) -> list[str]:
@@ -152,9 +162,9 @@ def factors(bench: Bench, case: Case, p: float) -> np.ndarray:
     return shown_factors(bench, case, p)
 
 
-def shown_factors(bench: Bench, case: Case, p: float, masks: int = 1) -> np.ndarray:
-    """The same in the next call of an instance, or that of some masks on top of each other."""
-    shown, value = see_through(case, masks, p, case.num_steps, case.num_rows)
+def shown_factors(bench: Bench, case: Case, p: float, masks: int = 1, apart: bool = True) -> np.ndarray:
+    """The same in the next call of an instance, or that of some masks on top of each other; apart: see_through."""
+    shown, value = see_through(case, masks, p, case.num_steps, case.num_rows, apart=apart)
     bench.count_a_call()
     found = bench.subject(shown).result.output / value - 1
     applicable(bool(np.isfinite(found).all()))

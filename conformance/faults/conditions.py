@@ -403,6 +403,15 @@ FAULTS = [
         ("dropout.mask",),
     ),
     Fault(
+        "a-mask-for-each-direction", "each direction of the next layer draws a dropout mask of its own", "dropout",
+        "run", f"if final and masks:\n            {DROPPED}\n        {DIRECTIONS}",
+        f"whole = x\n        {DIRECTIONS}\n"
+        "            if len(final) >= len(directions) and masks:\n"
+        "                own = masks[len(final) // len(directions) - 1]\n"
+        "                x = [np.roll(mask, reverse) * x_t for mask, x_t in zip(own, whole)]",
+        ("dropout.mask", "gradients.training"),
+    ),
+    Fault(
         "rows-from-the-seventeenth", "rows from the seventeenth on start from zero", "mixed-rows", "scan",
         "steps = range(len(x))",
         "steps = range(len(x))\n"

@@ -50,14 +50,17 @@ def unheard(case: Case) -> Case:
     )
 
 
-def handing_on(case: Case, layers: Collection[int], factor: float = 1.0) -> Case:
-    """The case with some layers that give what they read, times a factor, each number by itself; nothing else does."""
+def handing_on(case: Case, layers: Collection[int], factor: float = 1.0, apart: bool = True) -> Case:
+    """The case with some layers that give what they read, times a factor, each number by itself; nothing else does.
+
+    apart  whether the reverse direction reads the numbers of the one below it, else those that the forward one reads
+    """
     c = case.config
 
     def change(name: str, array: np.ndarray) -> np.ndarray:
         changed, plain = np.zeros_like(array), name.removesuffix("_reverse")
         if plain.startswith("weight_ih"):
-            offset = c.hidden_size * (plain != name and not plain.endswith("_l0"))
+            offset = c.hidden_size * (apart and plain != name and not plain.endswith("_l0"))
             changed[gate_rows(c, c.cell.candidate, name)] = factor * np.eye(c.hidden_size, array.shape[1], k=offset)
         return changed
 
@@ -83,12 +86,15 @@ def with_candidate(case: Case, layer: int, value: float) -> Case:
     return case.map(change)
 
 
-def see_through(case: Case, masks: int, p: float, steps: int, rows: int, ragged: bool = False) -> tuple[Case, float]:
+def see_through(
+    case: Case, masks: int, p: float, steps: int, rows: int, ragged: bool = False, apart: bool = True
+) -> tuple[Case, float]:
     """A case in which one layer gives a constant and all above it hand it on, plus as much again in the last one.
 
     So the masks between them are all there is to see. Returns the case and the constant.
 
     ragged  whether one more row, the last one, ends before the others
+    apart   whether the two directions of a layer hand on numbers of their own, else the same
     """
     c = case.config
     rows += ragged
@@ -100,7 +106,7 @@ def see_through(case: Case, masks: int, p: float, steps: int, rows: int, ragged:
     # small enough for tanh to be the identity
     value = 1.0 if c.cell == "RNN_RELU" else 2.0 ** -(30 if c.dtype == "float64" else 13)
     top = c.num_layers - 1
-    case = handing_on(handing_on(case, range(top), 0.0), range(top + 1 - masks, top + 1))
+    case = handing_on(handing_on(case, range(top), 0.0), range(top + 1 - masks, top + 1), apart=apart)
     for layer in (top - masks, top):
         case = with_candidate(case, layer, value)
     return case.replace(dropout=p, training=True), value
@@ -172,6 +178,18 @@ def drawn_anew(target: Subject, case: Case, kept: np.ndarray, p: float) -> None:
     other = next(runs(target, see_through(case, 1, p, steps, rows), 1, p))
     for order in ORDERS:
         come_again(kept[0].transpose(order).ravel(), other.transpose(order).ravel(), p, "a call of other sizes")
+
+
+def read_alike(target: Subject, case: Case, p: float) -> None:
+    """Fails where a number is dropped for one direction of the next layer alone: both read the same mask."""
+    [kept] = islice(runs(target, see_through(case, 1, p, case.num_steps, case.num_rows, apart=False), 1, p), 1)
+    forwards, backwards = np.split(kept, 2, -1)
+    if alone := int((forwards != backwards).sum()):
+        fail(
+            "pattern:output",
+            f"of {forwards.size} numbers that both directions of a layer read, {alone} are dropped for one of them "
+            f"alone, for p = {p}; there is one mask for both",
+        )
 
 
 def recorded_anew(target: Subject, case: Case, kept: np.ndarray, p: float) -> None:

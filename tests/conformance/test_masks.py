@@ -36,6 +36,7 @@ RANDOM = {
     "another-mask-in-gradient": "gradients.training",
     "mask-of-the-layer-below-in-gradient": "gradients.training",
     "one-mask-for-all-steps-of-ragged-rows": "dropout.mask",
+    "a-mask-for-each-direction": "dropout.mask",
     "mask-on-states-in-gradient": "gradients.training",
 }
 
