@@ -251,11 +251,7 @@ def gradients_through_masks(target: Subject, case: Case, p: float) -> None:
         run, _ = recorded_run(target, case, d)
     for left in reversed(range(-(-FEW // int(shown.clear.sum())))):  # of few numbers, none may be dropped, or all
         kept = shown.kept(own.result.output) if own else shown.kept_by_gradient(run.result.x, d)
-        right = gradients(case, **d, arithmetic=run.arithmetic, masks=[kept / (1 - p)])
-        try:
-            gradients_within(target, run, right)
-        except Failure as failure:
-            fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
+        right_with([kept / (1 - p)], target, case, d, run)
         if left:
             run, own = recorded_run(target, case, d)
 
@@ -278,11 +274,15 @@ def gradients_through_many_masks(target: Subject, case: Case, p: float) -> None:
     claimed("d_h_n" in d)
     for _ in range(-(-FEW // (case.config.num_directions * case.config.hidden_size))):
         run = gradient_run(target, case, d)
-        right = gradients(case, **d, arithmetic=run.arithmetic, masks=flowed(case, d, run))
-        try:
-            gradients_within(target, run, right)
-        except Failure as failure:
-            fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
+        right_with(flowed(case, d, run), target, case, d, run)
+
+
+def right_with(masks: list[np.ndarray], target: Subject, case: Case, d: Mapping[str, Any], run: Run) -> None:
+    """Fails where the gradients of a run are not those with these masks."""
+    try:
+        gradients_within(target, run, gradients(case, **d, arithmetic=run.arithmetic, masks=masks))
+    except Failure as failure:
+        fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
 
 
 def flowed(case: Case, d: Mapping[str, Any], run: Run) -> list[np.ndarray]:
