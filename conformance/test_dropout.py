@@ -58,7 +58,7 @@ def test_lowest_layer_stays(target, case):
 
 @prop(
     needs=("dropout", "layers"), about=passes, max_layers=3, bias=True, projections=False, empty=(), lengths=False,
-    memory=False, models=1,
+    memory=False, models=2,
 )  # fmt: skip
 def test_mask(target, case):
     """Between layers a number is 0 or x / (1 - p), with the right frequency, and at random wherever it stands."""
