@@ -58,7 +58,7 @@ class Trial:
     """One call that failed, made of parts of a chain."""
 
     def __init__(self, stages: Sequence[str], found: Counterexample, limits: Limits) -> None:
-        number = found.compared[-1] if found.compared else len(found.calls) - 1
+        number = found.about()[-1]
         self.stages = list(stages)
         self.call = found.calls[number]
         self.expected = {name: bounds for name, bounds in found.expected[number].items() if bounds[0].size}

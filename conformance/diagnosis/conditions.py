@@ -118,8 +118,7 @@ def said_of(needed: Iterable[Condition]) -> list[str]:
 
 def wrong_call(bench: Bench, found: Counterexample) -> Call | None:
     """The first call that a failure is about to which a new instance gives a wrong answer; None if that is none."""
-    about = found.compared or (len(found.calls) - 1,)  # the last one where there was no answer
-    calls = (replace(found.calls[number], in_place=False) for number in about)
+    calls = (replace(found.calls[number], in_place=False) for number in found.about())
     return next((call for call in calls if is_wrong(bench, call)), None)
 
 

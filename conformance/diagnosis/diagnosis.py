@@ -19,6 +19,7 @@ from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.faults import FAULTS
 from conformance.faults.patching import Fault
 from conformance.faults.wiring import narrowly
+from conformance.harness.call import Call
 from conformance.harness.load import Target, open_target
 from conformance.judging.data import case_from_data
 from conformance.judging.judge import covering_cases, failure_on, judge_case
@@ -33,7 +34,7 @@ from .dropout import drops
 from .faulty import FaultyTarget, RoundingTarget
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
-from .measured import Failures, Sentences, findings_of, large, measured, shown_by, wrong_dtypes
+from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly
 from .probes import Answered, Fresh, answers
 from .rewriting import rewritten
@@ -43,8 +44,8 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
-# Kinds of sentences that say when answers are wrong, and nothing of what is; and of those about something else.
-WHEN, BESIDE = ("conditions", "sizes"), ("history", "hygiene", "shapes", "dropout")
+# Kinds of sentences that say which answers are wrong; and of those about something else.
+WHERE, BESIDE = ("conditions", "proportion"), ("history", "hygiene", "shapes", "dropout")
 OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
 COMPARED = 6  # failures that a mistake must give alike
 RUNS = 8  # of one case: what is the same in each is not taken for chance
@@ -106,6 +107,8 @@ def diagnose(
         progress("measuring")
         alone, unseen = bool(known), not searches
         sentences = failures.history(unexplained)
+        if not alone:  # else answers are those of calls before
+            sentences |= proportions(answered, untold(unexplained, sentences), failures.when_wrong)
         quiet, single = untold(unexplained, sentences), failures.single(unexplained) if unseen else ()
         shows, leads = measured(subject, answered, quiet, experiments, deadline, alone, unseen, single)
         sentences |= shows
@@ -115,7 +118,7 @@ def diagnose(
         silent_yet = untold(silent_yet, conditions)
         conditions |= failures.hygiene(silent_yet) | failures.shapes(silent_yet) | failures.conditions(silent_yet)
         sentences |= failures.sizes(silent_yet)
-        if not alone:  # else answers are those of calls before
+        if not alone:
             sentences |= large(subject, answered, silent_yet, experiments, deadline)
     findings = by_numbers(explained)
     off = [a for a in answered if not a.right]
@@ -128,12 +131,13 @@ def diagnose(
     unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
     stated = {cell for cells in sentences.values() for cell in cells}
-    told_where = {cell for (kind, _), cells in sentences.items() if kind == "conditions" for cell in cells}
+    told_where = {cell for (kind, _), cells in sentences.items() if kind in WHERE for cell in cells}
     found: Mapping[Cell, Finding] = {}
     if not known:  # else neither names, conditions nor likeness mean anything: it depends on the calls before
         progress("comparing where it is wrong")
         found = not_always([search for search in in_vain if search.cell in unexplained], sentences, failures)
     findings += [*said_once(found), *findings_of(sentences, answered)]
+    told_where |= {cell for cell, said in failures.when.items() if said}
     if not known:
         stated |= found.keys()
         in_vain = [search for search in in_vain if search.cell not in found]
@@ -168,18 +172,12 @@ def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failu
     """
     found: dict[Cell, Finding] = {}
     for search in searches:
-        finding = in_some_calls(search, partial(when_wrong, search.cell, sentences, failures))
+        finding = in_some_calls(search, partial(failures.when_wrong, search.cell, sentences))
         for (kind, said), cells in sentences.items() if finding else ():
             sentences[kind, said] = [cell for cell in cells if cell != search.cell or kind in BESIDE]
         if finding := finding or partly(search):
             found[search.cell] = finding
     return found
-
-
-def when_wrong(cell: Cell, sentences: Sentences, failures: Failures) -> str:
-    """In which calls a cell is wrong, if a sentence says so, or is found; else nothing."""
-    told = {key: cells for key, cells in sentences.items() if key[0] in WHEN and cell in cells}
-    return "; ".join(said for _, said in told or failures.conditions([cell]) | failures.sizes([cell]))
 
 
 def said_once(found: Mapping[Cell, Finding]) -> Iterator[Finding]:
@@ -212,9 +210,9 @@ def searches_of(answered: Sequence[Answered], passed: Collection[str], work: Wor
     return [Search(answered, cell, passed, part, fresh) for cell, part in zip(cells, parts)]
 
 
-def shown(failed: Sequence[PropertyResult]) -> list[Case]:
-    """The cases that the report shows to be wrong by the equations alone."""
-    return [case_from_data(result.case) for result in failed if result.case and result.id in BY_EQUATIONS]
+def shown(failed: Sequence[PropertyResult]) -> list[Call]:
+    """The calls that the report shows to be wrong by the equations alone."""
+    return [found.calls[found.about()[-1]] for found in shown_by(failed) if found.property in BY_EQUATIONS]
 
 
 def cells_of(failed: Sequence[PropertyResult]) -> list[Cell]:

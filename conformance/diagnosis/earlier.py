@@ -71,7 +71,7 @@ class Earlier:
     def __init__(self, bench: Bench, found: Counterexample) -> None:
         self.bench = bench
         self.alone = len(found.calls) == 1 and found.repeatable  # a new process was wrong without any call before
-        number = found.compared[-1] if found.compared else len(found.calls) - 1
+        number = found.about()[-1]
         *self.before, self.call = found.calls[: number + 1]
         self.plain = replace(self.call, in_place=False)
         self.expected = right(bench.subject, self.call)

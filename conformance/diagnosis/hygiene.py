@@ -27,7 +27,7 @@ def hygiene(bench: Bench, found: Counterexample) -> list[str]:
     """
     if found.demand not in ABOUT:
         return []
-    number = found.compared[-1] if found.compared else len(found.calls) - 1
+    number = found.about()[-1]
     call = writeable(replace(found.calls[number], in_place=False))
     said = []
     for kind, sentence in (traces(bench, call) or {}).items():

@@ -77,7 +77,7 @@ def alike(bench: Bench, found: Counterexample) -> Iterator[Call]:
 
     What is kept shows nothing where all numbers are zero, as those of a smallest case may be.
     """
-    number = found.compared[-1] if found.compared else len(found.calls) - 1
+    number = found.about()[-1]
     call = replace(found.calls[number], in_place=False)
     yield call
     for condition in conditions_of(bench, call):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from conformance.claims.capabilities import Capabilities
+from conformance.harness.call import Call
 from conformance.judging.judgement import Failure, NotApplicable, ordinal, when
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import lowest_layers
@@ -19,7 +20,7 @@ from reference_rnn.layers import time_major_output
 from strategies.integers import valid_steps
 
 from .asking import has_processes
-from .probes import Answered, asked
+from .probes import Answered, asked, forward_is_wrong
 from .work import PROCESS, Work
 
 CAUSES = 2  # conditions that are joined by "or"
@@ -86,13 +87,13 @@ def shared(answers: Sequence[Answered]) -> list[str]:
 @np.errstate(all="ignore")
 def what_is_known(
     answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None,
-    stated: Collection[str] = (), shown: Sequence[Case] = (), told_where: Collection[str] = (),
+    stated: Collection[str] = (), shown: Sequence[Call] = (), told_where: Collection[str] = (),
 ) -> list[str]:  # fmt: skip
     """Sentences about where these cells are wrong, and which cells are right.
 
     subject  the target, to be asked for its lower layers by these calls
     stated   cells about which more is said than how many probes are wrong: that alone is left out
-    shown    the cases that are shown to be wrong elsewhere: what is said of all wrong answers holds for them, too
+    shown    the calls that are shown to be wrong elsewhere: what is said of all wrong answers holds for them, too
     told_where  cells of which it is said already where they are wrong
     """
     lines = []
@@ -104,9 +105,10 @@ def what_is_known(
     told: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         mine = [a for a in answered if a.probe.case.config.cell == cell]
-        for label, group in (("", [a for a in mine if a.probe.d is None]), ("gradients of ", gradients_of(mine))):
+        forwards = [a for a in mine if a.probe.d is None]
+        for label, do, group in (("", "forward", forwards), ("gradients of ", "gradients", gradients_of(mine))):
             if any(not a.right for a in group):
-                mine_shown = [case for case in shown if case.config.cell == cell]
+                mine_shown = [call.case for call in shown if call.do == do and call.case.config.cell == cell]
                 mine_told = facts(group, cell in stated, mine_shown, cell in told_where)
                 for fact in (*mine_told, *depth(group, subject, calls)):
                     told.setdefault((label, fact), []).append(cell)
@@ -164,16 +166,14 @@ def silent(answered: Sequence[Answered], cells: Collection[str]) -> list[str]:
 
 def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
     """What could not be compared, since the results that it builds on are wrong."""
-    wrong = any(not a.right and a.probe.d is None for a in answered)
-    return (
-        ["gradients were not compared: the results that they belong to are wrong"] if wrong and claims.gradients else []
-    )
+    if not claims.gradients or not forward_is_wrong(answered):
+        return []
+    return ["gradients were not compared: the results that they belong to are wrong"]
 
 
 def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
     """The probes that ask for gradients, if all that is wrong is among them."""
-    forward_wrong = any(not a.right for a in answered if a.probe.d is None)
-    return [] if forward_wrong else [a for a in answered if a.probe.d is not None]
+    return [] if forward_is_wrong(answered) else [a for a in answered if a.probe.d is not None]
 
 
 def facts(
@@ -186,14 +186,17 @@ def facts(
     wrong = [a for a in answered if not a.right]
     right = [a for a in answered if a.right]
     silent = [a for a in wrong if a.given is None]
-    if silent:
-        yield f"{len(silent)} of {len(answered)} probes give no result at all"
+    none = f"{len(silent)} of {len(answered)} probes give no result at all"
+    if len(silent) == len(answered) or 0 < len(silent) < len(wrong):
+        yield none
     if len(silent) == len(answered):
         return
     where = None if told_where else condition([a.probe.case for a in wrong], [a.probe.case for a in right], shown)
-    of = f"{len(wrong)} of {len(answered)} probes are wrong"
+    what, of = "wrong", f"{len(wrong)} of {len(answered)} probes are wrong"
+    if len(silent) == len(wrong):
+        what, of = "no result at all", none
     if where is not None:
-        yield where.told("wrong", "right elsewhere") if where.only else f"{of}, {where.told('', '')}"
+        yield where.told(what, "right elsewhere") if where.only else f"{of}, {where.told('', '')}"
     elif not stated:
         yield of if right else "every probe is wrong"
     heard = [a for a in wrong if a.given is not None]

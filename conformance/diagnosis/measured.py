@@ -34,12 +34,14 @@ from .hygiene import hygiene
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .localisation import FEATURES, shared
 from .precision import precision, precision_of_gradients
-from .probes import Answered, Arrays
+from .probes import Answered, Arrays, forward_is_wrong
+from .proportion import proportion
 from .scale import scale, vanishing
 from .shapes import shapes
 from .sizes import sizes
 from .work import Deadline, Work
 
+WHEN = ("conditions", "sizes")  # kinds of sentences that say when answers are wrong, and nothing of what is
 MOST = 3  # sentences about one cell
 LOOKED_AT = 4  # failures of one cell
 FEW_CALLS = 24  # of one failure
@@ -88,6 +90,21 @@ def measured(
     return found, leads
 
 
+def proportions(answered: Sequence[Answered], cells: Sequence[Cell], when: Callable[[Cell], str]) -> Sentences:
+    """By which factors the results of cells are wrong, or their gradients, where that is all.
+
+    when: in which calls a cell is wrong, in words, if that can be found
+    """
+    found: Sentences = {}
+    for cell in cells:
+        mine = [a for a in answered if a.probe.case.config.cell == cell]
+        back = not forward_is_wrong(mine)
+        group = [a for a in mine if (a.probe.d is not None) == back]
+        for sentence in proportion(group, partial(when, cell), "gradient" if back else "")[:MOST]:
+            found.setdefault(("proportion", sentence), []).append(cell)
+    return found
+
+
 def like_all(wrong: Sequence[Answered]) -> list[Callable[[Case], bool]]:
     """What the cases of all these answers are, if there are any, as functions of a case."""
     return [FEATURES[name] for name in shared(wrong)] if wrong else []
@@ -118,8 +135,8 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
     """Series of experiments on a cell, of which the first that shows something is the answer."""
     if unseen:
         return [EXPERIMENTS, BACKWARD] if single else [AFTER_OTHERS, EXPERIMENTS, BACKWARD]
-    wrong = (a for a in answered if a.probe.case.config.cell == cell and not a.right)
-    return [EXPERIMENTS] if any(a.probe.d is None for a in wrong) else [BACKWARD]
+    mine = [a for a in answered if a.probe.case.config.cell == cell]
+    return [EXPERIMENTS] if forward_is_wrong(mine) else [BACKWARD]
 
 
 class Failures:
@@ -128,6 +145,7 @@ class Failures:
     judged    the ids of properties that compare a call with what is right
     answered  probes: what is said holds for all of its cell that are wrong
     calls     how many, for each cell, and for each of these
+    when      in which calls a cell is wrong, as far as somebody has asked
     """
 
     def __init__(
@@ -140,6 +158,7 @@ class Failures:
         self.judged = [properties[id] for id in judged if id in properties]
         self.calls = calls
         self.deadline = deadline
+        self.when: dict[Cell, str] = {}
 
     def history(self, cells: Sequence[Cell]) -> Sentences:
         """What of the calls before an answer depends on, cell by cell."""
@@ -177,6 +196,12 @@ class Failures:
     def besides(self, found: Counterexample) -> list[Counterexample]:
         """The other failures of its cell that are looked at."""
         return [one for one in self.of(found.case.config.cell) if one.property != found.property]
+
+    def when_wrong(self, cell: Cell, sentences: Sentences | None = None) -> str:
+        """In which calls a cell is wrong, if a sentence says so, or is found, which is noted; else nothing."""
+        told = {key: cells for key, cells in (sentences or {}).items() if key[0] in WHEN and cell in cells}
+        self.when[cell] = "; ".join(said for _, said in told or self.conditions([cell]) | self.sizes([cell]))
+        return self.when[cell]
 
     def single(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells of which a call of some failure is wrong alone."""

@@ -144,6 +144,13 @@ class Answered:
         return np.shape(a) == np.shape(b) and bool((abs(a - b) <= abs(a) * self.arithmetic.u).all())
 
 
+def forward_is_wrong(answered: Sequence[Answered]) -> bool:
+    """Whether what forward gives is wrong. That it gives nothing counts where no gradient is wrong but by that, too."""
+    wrong = [a for a in answered if not a.right]
+    heard = [a for a in wrong if a.given is not None]
+    return any(a.probe.d is None for a in heard or wrong)
+
+
 def probes(capabilities: Capabilities) -> Iterator[Probe]:
     """The calls for what a target claims."""
     claimed_cases = allowed_cases(capabilities, forms=())  # forms are asked below, one at a time

@@ -25,7 +25,7 @@ from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.wiring import packed, wiring
 from reference_rnn import Cell
 
-from .probes import Answered, Arrays, Fresh, Probe
+from .probes import Answered, Arrays, Fresh, Probe, forward_is_wrong
 from .work import Work
 
 Faults = tuple[Fault, ...]
@@ -71,7 +71,7 @@ class Search:
         self.budget = work.left
         self.cell = cell
         mine = [a for a in answered if a.probe.case.config.cell == cell]
-        self.forward_wrong = any(not a.right for a in mine if a.probe.d is None)
+        self.forward_wrong = forward_is_wrong(mine)
         # where forward is wrong, gradients are those of another function
         mine = [a for a in mine if a.probe.d is None or not self.forward_wrong]
         heard = [a for a in mine if a.given is not None]

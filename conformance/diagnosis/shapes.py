@@ -31,7 +31,7 @@ def shapes(bench: Bench, found: Counterexample) -> list[str]:
 
     Raises NotApplicable where it cannot be asked, and NotRun.
     """
-    number = found.compared[-1] if found.compared else len(found.calls) - 1
+    number = found.about()[-1]
     call = found.calls[number]
     wrong = off(bench, call)
     if not wrong:

@@ -81,6 +81,10 @@ class Counterexample:
     target: str = ""
     same: Same | None = None
 
+    def about(self) -> tuple[int, ...]:
+        """The numbers of the calls that the failure is about: of the last one where that had no answer."""
+        return self.compared or (len(self.calls) - 1,)
+
     def cases(self) -> list[Case]:
         """What the calls that the failure is about were given; the case itself where they are not known."""
         return [self.calls[number].case for number in self.compared] or [self.case]
