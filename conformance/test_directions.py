@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.judging.properties import agree, prop
-from conformance.judging.transforms import layer, mirror, negative, part
+from conformance.judging.transforms import layer, mirror, negative, part, states_as
 
 
 @prop(needs="bidirectional", models=1)
@@ -54,7 +54,7 @@ def forward_half(case):
     """The forward direction of a one-layer case as a case of its own."""
     alone = layer(case, 0, case.x)
     parameters = {name: array for name, array in alone.parameters.items() if not name.endswith("_reverse")}
-    states = {name: None if s is None else s[:1] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    states = states_as(case, lambda s: s[:1])
     return alone.replace(bidirectional=False, parameters=parameters, **states)
 
 

@@ -29,7 +29,12 @@ from conformance.judging.gradients import (
 )
 from conformance.judging.history import FEW, in_turn, right_in_place, turned, with_others
 from conformance.judging.judgement import first, index
-from conformance.judging.masks import gradients_through_many_masks, gradients_through_masks, passes
+from conformance.judging.masks import (
+    gradients_through_many_masks,
+    gradients_through_masks,
+    gradients_through_zeros,
+    passes,
+)
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop, right_at_first
 from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
@@ -272,13 +277,15 @@ def test_dropout(target, case):
     bias=True,
     projections=False,
     memory=False,
-    models=1,
+    models=2,
 )
 def test_training(target, case):
     """In training, gradients flow back through what was kept in their own run, scaled up like it."""
     claimed("d_output" in target.capabilities.cotangents)
     through = gradients_through_masks if case.config.num_layers == 2 else gradients_through_many_masks
     through(target, case, (0.5, 0.75)[case.config.hidden_size % 2])
+    if sum(case.x.shape) % 3 == 1:
+        gradients_through_zeros(target, case)
 
 
 @prop(needs="gradients", about_memory=True, models=3)

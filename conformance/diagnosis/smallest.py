@@ -22,7 +22,7 @@ Setting = dict[str, Any]
 ALLOWED = Allowed(CELLS, DTYPES, max_layers=9, projections=True, empty=("time", "batch", "length"))
 ONE_THING = {3: one_step_less, 5: turned("h_0", "c_0")}  # by the number of the call, counted back from the last
 APART = 2.0**-30  # what is further apart is not only rounded in another order
-MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2}
+MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2, "zeros": 3}
 # Lowest first; what is lowest is left out of the text.
 OPTIONS: dict[str, tuple] = {
     "calls": tuple(range(13)),
@@ -58,6 +58,7 @@ STARTS: tuple[Setting, ...] = (
     RAGGED | {"calls": 12}, *({"calls": n} for n in OPTIONS["calls"][1:]),
     *({"option": option} for option in OPTIONS["option"][1:]), {"option": "a clip", "T": 1},
     {"calls": 1, "state": False}, {"calls": 2, "bias": False}, {"L": 3, "dropout": "dropout in training"},
+    *(start | {"dropout": "dropout in training"} for start in (RAGGED, {"numbers": "zeros"})),
     *(ONE_LAYER | {name: size} for name, size in (("N", 17), ("T", 15), ("T", 33), ("H", 40))),
     ONE_LAYER | {"I": 129, "H": 65}, ONE_LAYER | {"N": 65}, ONE_LAYER | {"T": 257}, {"L": 9},
 )  # fmt: skip
@@ -120,6 +121,8 @@ def case_of(cell: str, setting: Setting, seed: int) -> Case:
     case = build(sketch, replace(ALLOWED, cells=(cell,)))
     if s["numbers"] == "tiny numbers":  # tinier than what is usually drawn
         case = case.map(lambda name, array: array if name.startswith("weight") else array * array.dtype.type(2.0**-40))
+    if s["numbers"] == "zeros":
+        case = case.map(lambda name, array: array if name.startswith("weight") else 0 * array)
     if s["numbers"].endswith(" in x"):
         case.x[:1, :1] = np.nan if s["numbers"] == "NaN in x" else np.inf
     if s["option"] and not case.config.proj_size:

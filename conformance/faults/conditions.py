@@ -492,6 +492,14 @@ FAULTS = [
         ("gradients.training",),
     ),
     Fault(
+        "zero-taken-for-dropped", "on the way back, what is zero is taken for dropped", "dropout", "run", DROPPED,
+        DROPPED.replace(
+            "mask * x_t",
+            "passed_back(mask * x_t, (x_t, lambda d, mask=mask, x_t=x_t: d * mask * (x_t.value != 0)))",
+        ),
+        ("gradients.training",),
+    ),
+    Fault(
         "mask-of-the-layer-below-in-gradient", "on the way back, layers use the mask of the layer below", "dropout",
         "run", DROPPED,
         "n = len(final) // len(directions) - 1\n"

@@ -13,11 +13,11 @@ from conformance.harness.local import Cotangents
 from reference_rnn import Arithmetic, Case, Cell, forward, gradients, parameter_shapes
 from reference_rnn.case import gate_rows
 
-from .chance import APART, FALSE_ALARM, ORDERS, alike, come_again, each_as_often
+from .chance import APART, FALSE_ALARM, ORDERS, SELDOM, alike, come_again, each_as_often
 from .gradients import cotangents, gradient_run, gradients_within, recorded_run, taken
 from .judgement import Failure, Run, applicable, claimed, fail, first, index
 from .subject import Subject
-from .transforms import saturated
+from .transforms import saturated, states_as
 
 CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted; of others it takes two
 # The statements of a case, each after any number of these calls, since what they gave says whether there is one more.
@@ -35,6 +35,7 @@ SEEN = (12, 40), (41, 13)  # steps and rows: a mask that repeats every 16, or ev
 SMALL = (3, 1), (1, 3), (1, 1), (5, 1)  # steps and rows of a few numbers, each of which is looked at
 WIDE = 130  # units, so that a mask that repeats after 64 shows
 OFTEN = 72  # calls, after which none of them may have been dropped each time, or never
+LOW = 0.25  # p with which much is kept of what goes through several masks
 FEW = 32  # numbers of which some are dropped and some are not
 
 
@@ -99,8 +100,8 @@ def see_through(
     c = case.config
     rows += ragged
     shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
-    given = (("h_0", case.h_0), ("c_0", case.c_0))  # of which a gate that is all but shut would let a trace through
-    states = {name: None if s is None else np.zeros(shape, s.dtype) for name, s in given}
+    # of which a gate that is all but shut would let a trace through
+    states = states_as(case, lambda s: np.zeros(shape, s.dtype))
     lengths = np.array([steps] * (rows - 1) + [steps // 2]) if ragged else None
     case = case.replace(x=np.zeros((steps, rows, c.input_size), case.x.dtype), lengths=lengths, **states)
     # small enough for tanh to be the identity
@@ -159,8 +160,7 @@ def widened(case: Case) -> Case:
     c = replace(case.config, hidden_size=WIDE, proj_size=0)
     parameters = {name: np.zeros(shape.sizes, c.numpy_dtype) for name, shape in parameter_shapes(c).items()}
     state = np.zeros((c.num_layers * c.num_directions, case.num_rows, WIDE), c.numpy_dtype)
-    h_0, c_0 = (None if given is None else state for given in (case.h_0, case.c_0))
-    return replace(case, config=c, parameters=parameters, h_0=h_0, c_0=c_0)
+    return replace(case, config=c, parameters=parameters, **states_as(case, lambda _: state))
 
 
 def large(case: Case, number: int) -> tuple[int, int]:
@@ -267,7 +267,7 @@ def gradients_through_many_masks(target: Subject, case: Case, p: float) -> None:
     case = handing_on(case, layers, 1 - p)
     for layer in layers if case.config.cell == "RNN_RELU" else ():
         case = with_candidate(case, layer, 1.0)
-    states = {name: None if s is None else s[:, :1] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    states = states_as(case, lambda s: s[:, :1])
     x = np.clip(case.x[:1, :1], -1, 1) / 16  # where tanh is all but the identity
     case = case.replace(x=x, lengths=None, dropout=p, training=True, **states)
     d = {name: np.ones_like(array) for name, array in taken(target, cotangents(case)).items()}
@@ -275,6 +275,33 @@ def gradients_through_many_masks(target: Subject, case: Case, p: float) -> None:
     for _ in range(-(-FEW // (case.config.num_directions * case.config.hidden_size))):
         run = gradient_run(target, case, d)
         right_with(flowed(case, d, run), target, case, d, run)
+
+
+def gradients_through_zeros(target: Subject, case: Case) -> None:
+    """Fails where no gradient flows back through numbers that are all zero, as if each of them had been dropped.
+
+    Nothing but the mask can tell which were. Layers hand on the zeros of x, each its own.
+    """
+    c = case.config
+    steps, rows = case.num_steps, case.num_rows
+    if not target.capabilities.sizes_drawn:
+        steps, rows = large(case, steps + rows)
+    shape = (c.num_layers * c.num_directions, rows, c.hidden_size)
+    states = states_as(case, lambda s: np.zeros(shape, s.dtype))
+    x = np.zeros((steps, rows, c.input_size), case.x.dtype)
+    case = handing_on(case.replace(x=x, lengths=None, dropout=LOW, training=True, **states), range(c.num_layers))
+    d = {name: np.full_like(array, name == "d_output") for name, array in taken(target, cotangents(case)).items()}
+    kept = [np.ones((steps, rows, c.num_directions * c.hidden_size))] * (c.num_layers - 1)
+    through = int((gradients(case, **d, masks=kept)["x"] != 0).sum())
+    if (1 - (1 - LOW) ** len(kept)) ** through >= FALSE_ALARM:
+        return  # too few numbers, or of a slope that is zero there
+    run = gradient_run(target, case, d)
+    if not run.result.x.any():
+        fail(
+            "frequency:x",
+            f"no gradient flows back through numbers that are zero, as if each of {through} had been dropped, in "
+            f"training with p = {LOW}: {SELDOM}", run,
+        )  # fmt: skip
 
 
 def right_with(masks: list[np.ndarray], target: Subject, case: Case, d: Mapping[str, Any], run: Run) -> None:

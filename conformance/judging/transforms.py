@@ -86,6 +86,11 @@ def mirror(subject: Any) -> Any:
     return swap_directions(reverse_time(subject))
 
 
+def states_as(case: Case, change: Callable[[np.ndarray], Any]) -> dict[str, Any]:
+    """The initial states, changed, by their names; None where none is given."""
+    return {name: None if s is None else change(s) for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+
+
 def layer(case: Case, number: int, x: np.ndarray) -> Case:
     """One layer of a case as a case of its own, reading x."""
     D = case.config.num_directions
@@ -96,7 +101,7 @@ def layer(case: Case, number: int, x: np.ndarray) -> Case:
         if name.removesuffix("_reverse").endswith(end)
     }
     own = slice(number * D, number * D + D)
-    states = {name: None if s is None else s[own] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    states = states_as(case, lambda s: s[own])
     return case.replace(num_layers=1, input_size=x.shape[-1], parameters=parameters, x=x, **states)
 
 
@@ -107,7 +112,7 @@ def lowest_layers(case: Case, count: int) -> Case:
     parameters = {
         name: array for name, array in case.parameters.items() if name.removesuffix("_reverse").endswith(ends)
     }
-    states = {name: None if s is None else s[:entries] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    states = states_as(case, lambda s: s[:entries])
     return case.replace(num_layers=count, parameters=parameters, **states)
 
 
@@ -115,7 +120,7 @@ def rows(case: Case, chosen: Any) -> Case:
     """The case with only some rows of its batch, in this order."""
     chosen = list(chosen)
     lengths = None if case.lengths is None else case.lengths[chosen]
-    states = {name: None if s is None else s[:, chosen] for name, s in (("h_0", case.h_0), ("c_0", case.c_0))}
+    states = states_as(case, lambda s: s[:, chosen])
     return case.replace(x=case.x[:, chosen], lengths=lengths, **states)
 
 
