@@ -18,7 +18,7 @@ from .counterexample import Counterexample, counterexample
 from .judgement import Failure, NotApplicable, NotRun
 from .properties import Property
 from .subject import Subject
-from .transforms import other_numbers
+from .transforms import other_numbers, rows
 
 SHRINK_RUNS = 400
 SHRINK_SECONDS = 10.0  # of which most targets take less than one, so that the result does not depend on the machine
@@ -138,13 +138,21 @@ class Repeating:
             case = self.shrunk(case)
             return self.found(case, ())
         own = max(1, len(self.subject.record.made))
-        for repeated in sequences(min(len(earlier) // own, LONGEST)):
+        for repeated in [*sequences(min(len(earlier) // own, LONGEST)), self.of_more_rows]:
             if self.fails(case, repeated(case)):
                 case = self.shrunk(case, repeated)
                 return self.found(case, self.fewest(case, repeated(case)))
         if 0 < len(earlier) <= LONGEST and self.fails(case, earlier):
             return self.found(case, self.fewest(case, earlier))
         raise Unrepeatable
+
+    def of_more_rows(self, case: Case) -> list[Case]:
+        """A case of other sizes that may have come before one, none of a recurrence: each row twice, if that is taken."""
+        meant, _ = self.taken_apart(case)
+        if not isinstance(meant, Case):
+            return []
+        larger = rows(meant, [*range(meant.num_rows)] * 2)
+        return [larger] * self.subject.takes(larger)
 
     def shrunk(self, case: Case, before: Callable[[Case], Sequence[Case]] = lambda case: ()) -> Case:
         """The smallest case that still fails, in the simplest form; what comes before changes with it."""
@@ -226,7 +234,7 @@ def as_judged(message: str) -> str:
 
 def right_in_new_process(message: str) -> str:
     """The message of a failure that an instance showed without a call before it, and a new process does not."""
-    return message.replace(ALONE, KEPT)
+    return message.removesuffix(KEPT).replace(ALONE, "") + KEPT
 
 
 def simplest(form: Form, fails: Callable[[Form], bool]) -> Form:

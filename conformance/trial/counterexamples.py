@@ -20,7 +20,7 @@ from conformance.judging.data import CounterexampleError, counterexample_from_da
 from conformance.judging.judgement import Failure, NotRun
 from conformance.judging.properties import Property
 from conformance.judging.recurrences import subject_of
-from conformance.judging.repeat import Repeating, Unrepeatable
+from conformance.judging.repeat import Repeating, Unrepeatable, right_in_new_process
 from conformance.judging.subject import Subject
 from reference_rnn import Case
 
@@ -232,6 +232,6 @@ def alone(target: str, found: Counterexample, properties: Properties, limits: Li
             return replace(again.found(found.case, before), target=found.target, repeatable=True)
         return replace(again.with_instances(found.case, ()), target=found.target, repeatable=True)
     except Unrepeatable:
-        return replace(found, repeatable=False)
+        return replace(found, message=right_in_new_process(found.message), repeatable=False)
     finally:
         opened.stop()

@@ -134,7 +134,7 @@ def concluded(
     results, diagnosis, alone = progress.results(), None, list[str]()
     missed = apply(plan.expected, results)
     try:
-        if plan.options.saved and progress.interruption is None:
+        if progress.interruption is None:
             with interrupts.armed(), progress.noting("counterexamples were not confirmed by another process"):
                 confirm(plan, name, results)
         if progress.interruption is None:
@@ -167,7 +167,7 @@ def concluded(
 
 
 def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
-    """Has a fresh process judge the counterexamples that are to be saved: each is then what such a process needs.
+    """Has a fresh process judge the counterexamples: each is then what such a process needs, shown or saved.
 
     They stay as they are where no such process can be had.
     """

@@ -266,6 +266,16 @@ def test_a_folder_stands_for_the_only_file_in_it(tmp_path):
     assert str(error.value) == f"{tmp_path} is a folder; counterexamples in it are {one}, {other}"
 
 
+def test_what_is_not_saved_shows_what_a_new_process_needs_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept = "(case.x.shape != KEPT.setdefault('shape', case.x.shape)) + np.tanh("
+    Path("mine.py").write_text(RIGHT.replace("np.tanh(", kept))
+    (result,) = check("mine.py", properties=["equivalence.steps"], diagnosis=False, saved=False).results
+    one = counterexample_from_data(result.found)
+    assert one.repeatable and one.before == 1 and len(one.calls) == 2
+    assert one.calls[0].case.num_rows == 2 * one.calls[1].case.num_rows
+
+
 @pytest.mark.nightly
 def test_what_cannot_be_repeated_is_said(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
@@ -278,7 +288,7 @@ def test_what_cannot_be_repeated_is_said(tmp_path, monkeypatch, command):
     (result,) = check("mine.py", properties=["equivalence.steps"], diagnosis=False).results
     one = counterexample_from_data(result.found | {"target": "mine.py"})
     (one,) = counterexamples.confirmed("mine.py", [one], catalogue())  # another process, which is right
-    assert one.repeatable is False
+    assert one.repeatable is False and one.message.endswith("; a new process that is called with it alone is right")
     file = counterexamples.save(one)
     done, bisecting = command("replay", file, "mine.py"), command("replay", file, "mine.py", "--bisect")
     assert (done.returncode, bisecting.returncode) == (2, 125)
@@ -314,7 +324,8 @@ def test_two_processes_are_enough_where_nothing_is_kept(tmp_path, monkeypatch):
     Path("mine.py").write_text(RIGHT.replace("np.tanh(", "np.sin("))
     report = check("mine.py", properties=["equivalence", "symmetries"], diagnosis=False, saved=False)
     ones = [counterexample_from_data(r.found | {"target": "mine.py"}) for r in report.results if r.found]
-    assert len(ones) > 3
+    assert len(ones) > 3 and all(one.repeatable for one in ones)  # what is not saved is confirmed, too
+    ones = [replace(one, repeatable=None) for one in ones]
     opened = []
     monkeypatch.setattr(counterexamples, "open_target", lambda *a, **k: opened.append(1) or open_target(*a, **k))
     done = counterexamples.confirmed("mine.py", ones, catalogue())
