@@ -147,9 +147,9 @@ class Repeating:
         raise Unrepeatable
 
     def of_more_rows(self, case: Case) -> list[Case]:
-        """A case of other sizes that may have come before one, none of a recurrence: each row twice, if that is taken."""
+        """A case of other sizes that may have come before one: each row twice, where the target takes that."""
         meant, _ = self.taken_apart(case)
-        if not isinstance(meant, Case):
+        if not isinstance(meant, Case):  # but a recurrence
             return []
         larger = rows(meant, [*range(meant.num_rows)] * 2)
         return [larger] * self.subject.takes(larger)
