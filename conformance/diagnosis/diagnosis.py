@@ -44,8 +44,9 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
-# Kinds of sentences that say which answers are wrong; and of those about something else.
-WHERE, BESIDE = ("conditions", "proportion"), ("history", "hygiene", "shapes", "dropout")
+# Kinds of sentences that say which answers are wrong, or what exactly, or are about something else.
+WHERE, WHAT = ("conditions", "proportion"), ("dropout", "proportion")
+BESIDE = ("history", "hygiene", "shapes", "dropout")
 OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
 COMPARED = 6  # failures that a mistake must give alike
 RUNS = 8  # of one case: what is the same in each is not taken for chance
@@ -130,8 +131,7 @@ def diagnose(
         sentences = conditions | sentences
     unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
     sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
-    stated = {cell for cells in sentences.values() for cell in cells}
-    told_where = {cell for (kind, _), cells in sentences.items() if kind in WHERE for cell in cells}
+    stated, told_where, told_what = (told_of(sentences, kinds) for kinds in (None, WHERE, WHAT))
     found: Mapping[Cell, Finding] = {}
     if not known:  # else neither names, conditions nor likeness mean anything: it depends on the calls before
         progress("comparing where it is wrong")
@@ -141,7 +141,8 @@ def diagnose(
     if not known:
         stated |= found.keys()
         in_vain = [search for search in in_vain if search.cell not in found]
-        findings += places_to_look([search for search in in_vain if not findings or search.cell in stated])
+        vague = [search for search in in_vain if search.cell not in told_what]
+        findings += places_to_look([search for search in vague if not findings or search.cell in stated])
         known = what_is_known(answered, [*mute, *unexplained], subject, calls, stated, shown(failed), told_where)
     known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
@@ -159,9 +160,14 @@ def without_answer(answered: Sequence[Answered]) -> list[Cell]:
     return list(dict.fromkeys(a.probe.case.config.cell for a in answered if a.probe.case.config.cell not in heard))
 
 
+def told_of(sentences: Sentences, kinds: Collection[str] | None = None) -> set[Cell]:
+    """The cells that sentences are about, of some kinds or of all."""
+    return {cell for (kind, _), cells in sentences.items() if kinds is None or kind in kinds for cell in cells}
+
+
 def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
     """The cells that no sentence is about."""
-    told = {cell for cells in sentences.values() for cell in cells}
+    told = told_of(sentences)
     return [cell for cell in cells if cell not in told]
 
 

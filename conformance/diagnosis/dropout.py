@@ -30,7 +30,8 @@ NEAR = 2.0**-4  # to a factor; rounding is far below it
 SIGMAS = 7  # of how often numbers are kept: farther off is no chance
 ENOUGH = 60  # numbers that are all kept, or all like another one, which is no chance either
 FACTORS = {"1 / p": 1 / P, "1": 1.0, "1 - p": 1 - P, "p": P}
-CALLS = 8  # of one target
+CALLS = 16  # of one target
+FEW = 3  # calls for how many numbers two masks let through
 POOLED = 40  # calls for how often numbers are dropped
 SMALL = 2.0**-8  # so that tanh is all but the identity
 INPUTS = ("x", "h_0", "c_0")
@@ -42,7 +43,11 @@ HALF = 0.5  # a p with which one mask and two on top of each other are told apar
 def dropout(bench: Bench) -> list[str]:
     """What is wrong with dropout; nothing if it is right. Raises NotApplicable where it cannot be seen, and NotRun."""
     taken = seen_through(bench)
-    return list(said(bench, taken[0])) or of_layers(bench, taken[-1]) or list(said_of_gradients(bench, taken[-1]))
+    ways = (
+        lambda: said(bench, taken[0]), lambda: of_layers(bench, taken[-1]), lambda: of_ends(bench, taken[-1]),
+        lambda: said_of_gradients(bench, taken[-1]),
+    )  # fmt: skip
+    return next(filter(None, (list(way()) for way in ways)), [])
 
 
 def seen_through(bench: Bench) -> list[Case]:
@@ -103,16 +108,44 @@ def of_directions(bench: Bench, case: Case) -> Iterator[str]:
             yield "each direction of the next layer reads a mask of its own"
 
 
-def of_layers(bench: Bench, case: Case) -> list[str]:
-    """Whether two masks on top of each other let through what one of them does."""
-    c = case.config
-    high = generic(bench, replace(c, num_layers=3), case.num_steps, case.num_rows)
+def of_layers(bench: Bench, case: Case) -> Iterator[str]:
+    """Whether something is dropped between higher layers, too, and two masks let through what one of them does."""
+    high = generic(bench, replace(case.config, num_layers=3), case.num_steps, case.num_rows)
     if bench.allowed.max_layers < 3 or not bench.subject.takes(high):
-        return []
-    kept = abs(shown_factors(bench, high, HALF, 2)) > NEAR
+        return
+    if near(shown_factors(bench, high, P), 1.0).all():
+        yield "in training nothing is dropped between layers 1 and 2 (counted from 0)"
+        return
+    kept = np.stack([abs(shown_factors(bench, high, HALF, 2)) > NEAR for _ in range(FEW)])
     shares = np.array([1 - HALF, (1 - HALF) ** 2])  # of one mask, and of two
     one, two = abs(kept.mean() - shares) / np.sqrt(shares * (1 - shares) / kept.size)
-    return ["dropout has one mask for all layers"] if one < SIGMAS < two else []
+    if one < SIGMAS < two:
+        yield "dropout has one mask for all layers"
+
+
+def of_ends(bench: Bench, case: Case) -> Iterator[str]:
+    """Whether something else is dropped than what goes between layers: of a single layer, or of final states.
+
+    What a single layer hands on shows which: where x is dropped, its final state lacks what the last step does.
+    """
+    if "h_n" not in bench.subject.capabilities.outputs:
+        return
+    single = generic(bench, replace(case.config, num_layers=1), case.num_steps, case.num_rows)
+    if bench.subject.takes(single):
+        bench.restart()
+        bench.count_a_call()
+        result = bench.subject(with_small_numbers(handing_on(single, [0]))).result
+        width = min(case.config.input_size, case.config.hidden_size)
+        kept, final = (abs(array[..., :width]) > SMALL / 8 for array in (result.output, result.h_n[0]))
+        if kept.size >= ENOUGH and not kept.all():
+            reads = (final == kept[-1]).all() and not final.all()
+            yield f"in training numbers of {'x' if reads else 'output'} are dropped, where there is one layer"
+            return
+    shown, value = see_through(case, 1, P, case.num_steps, case.num_rows)
+    bench.restart()
+    bench.count_a_call()
+    if (abs(bench.subject(shown).result.h_n[: case.config.num_directions] / value - 1) > NEAR).any():
+        yield "in training the final states of a layer are dropped with its output"
 
 
 def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
@@ -178,10 +211,7 @@ def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
     where these are not zero, as far as rounding lets that be seen.
     """
     c = case.config
-    shown = handing_on(case, range(c.num_layers)).replace(dropout=P, training=True)
-    small = shown.map(
-        lambda name, array: (array * (SMALL if name == "x" else 0)).astype(array.dtype) if name in INPUTS else array
-    )
+    small = with_small_numbers(handing_on(case, range(c.num_layers)))
     d = {
         name: array if array is None else np.full_like(array, name == "d_output")
         for name, array in given(bench.subject, small).items()
@@ -195,6 +225,13 @@ def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
     applicable(bool(np.isfinite(found).all() and np.isfinite(summed).all()))
     divided, read = (abs(found) > NEAR) / (1 - P), small.x[..., :width].astype(np.float64)
     return found, any(explains(bench, factors * read, summed, c.num_layers) for factors in (found, divided))
+
+
+def with_small_numbers(case: Case) -> Case:
+    """The case in training with states of zero and an x that tanh all but leaves as it is."""
+    return case.replace(dropout=P, training=True).map(
+        lambda name, array: (array * (SMALL if name == "x" else 0)).astype(array.dtype) if name in INPUTS else array
+    )
 
 
 def explains(bench: Bench, terms: np.ndarray, summed: np.ndarray, layers: int) -> bool:

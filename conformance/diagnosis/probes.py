@@ -208,15 +208,20 @@ def batch_first(case: Case, _capabilities: Capabilities) -> list[Case]:
 
 def unbatched(case: Case, _capabilities: Capabilities) -> list[Case]:
     """There is no batch."""
-    if case.lengths is not None:
+    if case.lengths is not None or not case.num_rows:
         return []
     return [case.map(lambda name, array: array[:, 0] if name in ("x", "h_0", "c_0") else array)]
 
 
 def certain_dropout(case: Case, capabilities: Capabilities) -> list[Case]:
-    """Dropout that is off, that keeps everything, and that drops everything."""
+    """Dropout that is off, that keeps everything, and that drops everything, of rows that end and of those that do not.
+
+    A mistake may be made in one of these paths alone.
+    """
+    whole = case.replace(lengths=None)
     off, nothing = case.replace(dropout=0.5, training=False), case.replace(dropout=0.0, training=True)
-    everything = [case.replace(dropout=1.0, training=True)] if capabilities.dropout is True else []
+    both = [case] if case.lengths is None else [case, whole]
+    everything = [one.replace(dropout=1.0, training=True) for one in both] if capabilities.dropout is True else []
     return [off, nothing, *everything]
 
 
@@ -243,6 +248,9 @@ VARIANTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {
     "nonfinite": not_numbers,
     "options": with_options,
 }
+
+
+FORMS = ("default_state", "batch_first", "unbatched", "dropout")  # of these, other ways to ask for the same
 
 
 class Reference:
@@ -283,16 +291,24 @@ class Fresh:
         again  whether each call is followed by others of the same sizes
         """
         calls = Work(DEAR_FRESH if self.subject.capabilities.recompiles else FRESH, self.deadline)
-        found = []
+        found: list[Answered] = []
         for case in self.cases(cell, again):
             if calls.over:
                 break
             calls.spend()
-            probe = Probe(case, None if forward_wrong else cotangents(case))
+            probe = Probe(self.varied(case, len(found)), None) if forward_wrong else Probe(case, cotangents(case))
             with suppress(NotApplicable):
                 found.append(answered(self.subject, probe))
         self.sequence += found
         return [] if calls.left > 0 else found
+
+    def varied(self, case: Case, number: int) -> Case:
+        """Every other case asked for in another way, in turn, where the target claims that."""
+        capabilities = self.subject.capabilities
+        ways = [change for claimed, change in VARIANTS.items() if claimed in FORMS and capabilities.claims(claimed)]
+        turn, other = divmod(number, 2)
+        variants = ways[turn % len(ways)](case, capabilities) if other and ways else []
+        return variants[turn // len(ways) % len(variants)] if variants else case
 
     def cases(self, cell: Cell, again: bool) -> Iterator[Case]:
         """Random cases of a cell, always the same ones, without end."""

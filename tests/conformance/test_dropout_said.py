@@ -113,6 +113,52 @@ def test_one_mask_for_all_layers_is_seen_with_three_of_them():
     assert said(forward) == []
 
 
+@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
+@pytest.mark.parametrize("dropped", ["x", "output", "h_n"])
+def test_what_is_dropped_that_is_not_between_layers_is_said(dropped, cell):
+    plain, generator = with_masks(right, cells=(cell,)), np.random.default_rng(1)
+
+    def some(array, p):
+        return (array * right(generator.uniform(size=array.shape), p)).astype(array.dtype)
+
+    def forward(case):
+        case = as_case(case)
+        c = case.config
+        drops = case.training and 0 < c.dropout < 1
+        if drops and dropped == "x":
+            case = case.replace(x=some(case.x, c.dropout))
+        output, final = plain(case)
+        if drops and dropped == "output" and c.num_layers == 1:
+            output = some(output, c.dropout)
+        if drops and dropped == "h_n" and c.num_layers > 1:
+            h_n = final[0] if isinstance(final, tuple) else final
+            h_n[: -c.num_directions] = some(h_n[: -c.num_directions], c.dropout)
+        return output, final
+
+    forward.capabilities = plain.capabilities
+    what = "the final states of a layer are dropped with its output"
+    if dropped != "h_n":
+        what = f"numbers of {dropped} are dropped, where there is one layer"
+    assert said(forward, cell) == [f"in training {what}"]
+
+
+def test_what_only_the_first_layer_drops_is_said():
+    layers = []
+
+    def in_first(uniform, p):
+        layers.append(1)
+        return right(uniform, p) if len(layers) == 1 else np.ones_like(uniform)
+
+    plain = with_masks(in_first)
+
+    def forward(case):
+        layers.clear()
+        return plain(case)
+
+    forward.capabilities = plain.capabilities
+    assert said(forward) == ["in training nothing is dropped between layers 1 and 2 (counted from 0)"]
+
+
 def test_how_often_numbers_are_dropped_is_said_for_each_p():
     few_bits = with_masks(lambda drawn, p: np.where(np.floor(16 * drawn) >= np.floor(16 * p), 1 / (1 - p), 0.0))
     assert said(few_bits) == []
