@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -32,8 +33,10 @@ from .sizes import AXES, of_sizes
 
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
 
+HALF = 0.5  # a probability
 MOST = 4  # things that are named, of those of which any changes the answer
 STEADY = 4  # times
+CHANCES = 8  # in which something is dropped once at least
 
 Changes = Iterator[tuple[str, Case]]
 
@@ -127,11 +130,11 @@ class Earlier:
         """What another call must be to change the answer in one way."""
         showing, again, shown = [], [], None
         for words, other in self.others():
-            answer = self.after(*way.before(self.plain, other), in_place=way.in_place)
-            if self.far(answer, self.expected):
+            for answer in islice(self.wrong_after(way, other), 1):
                 showing.append(words)
                 shown = shown or other
-                again.append(not self.far(answer, right(self.bench.subject, other)))
+                theirs = right(self.bench.subject, other)
+                again.append(is_known(theirs) and not self.far(answer, theirs))
         if shown is None or not self.always(way, shown):
             return []
         becomes = "gets the answer of that one" if all(again) else "gets another answer"
@@ -143,10 +146,21 @@ class Earlier:
 
         As often as there are calls left for it.
         """
-        before = way.before(self.plain, other)
         with suppress(NotRun):
-            return all(self.wrong(*before, in_place=way.in_place) and not self.wrong() for _ in range(self.repeats))
+            wrong = (any(True for _ in self.wrong_after(way, other)) for _ in range(self.repeats))
+            return all(after and not self.wrong() for after in wrong)
         return True
+
+    def wrong_after(self, way: Way, other: Call) -> Iterator[Answer | None]:
+        """Its wrong answers after another call: of one try, or of several where that drops numbers by chance.
+
+        After more calls each time: what is drawn may follow from how many there were.
+        """
+        before = way.before(self.plain, other)
+        for times in range(1, 1 + (CHANCES if other.case.training and 0 < other.case.config.dropout < 1 else 1)):
+            answer = self.after(*before * times, in_place=way.in_place)
+            if self.far(answer, self.expected):
+                yield answer
 
     @property
     def repeats(self) -> int:
@@ -209,7 +223,12 @@ def is_wrong(bench: Bench, call: Call) -> bool | None:
     answer = made(bench, call)
     if answer is None or far(answer.arrays, expected, held_apart(call)):
         return True
-    return None if any((room == np.inf).any() for _, room in expected.values()) else False
+    return False if is_known(expected) else None
+
+
+def is_known(expected: Mapping[str, Bounds]) -> bool:
+    """Whether each number of an answer is known, which may depend on chance, on NaN, or on a sum that may overflow."""
+    return not any((room == np.inf).any() for _, room in expected.values())
 
 
 def asked_with(bench: Bench, call: Call, case: Case) -> Call:
@@ -307,7 +326,14 @@ def of_dtype(case: Case, dtype: str) -> Case:
 
 
 def other_forms(bench: Bench, case: Case) -> Changes:
-    """The same case asked in another form."""
+    """The same case asked in another form, or in training, with the same p of dropout if it has one."""
+    if bench.subject.capabilities.dropout and case.config.num_layers > 1:
+        p = case.config.dropout or HALF
+        if case.training:
+            yield "no training", case.replace(training=False)
+            yield "another p of dropout", case.replace(dropout=HALF * p)
+        else:
+            yield f"dropout p = {p:g} in training", case.replace(dropout=p, training=True)
     for name, words in WORDS.items():
         if name in bench.allowed.forms:
             other = replace(PLAIN, **{name: True}).ask(case)  # type: ignore[arg-type]

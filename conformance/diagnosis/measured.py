@@ -258,9 +258,13 @@ class Failures:
 
 
 def shown_by(failed: Sequence[PropertyResult]) -> list[Counterexample]:
-    """The counterexamples of failures that can be asked about: with calls that do not end the target."""
+    """The counterexamples of failures that can be asked about: with calls that do not end the target.
+
+    Those come last on which a new process, or a new instance, did not fail.
+    """
     found = (counterexample_from_data(result.found) for result in failed if result.found)
-    return [one for one in found if one.calls and one.kind not in DEATHS]
+    asked = [one for one in found if one.calls and one.kind not in DEATHS]
+    return sorted(asked, key=lambda one: one.repeatable is False)
 
 
 def of_dropout(bench: Bench, found: Counterexample) -> list[str]:

@@ -287,6 +287,31 @@ def test_a_recorded_run_that_another_one_overwrites_is_said():
     assert title.startswith("RNN_TANH: a call for gradients, made after one for its results and then for those of one")
 
 
+class StaysInTraining:
+    """What was in training with some p stays there, and what is dropped by chance is so where it was not."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), dropout=True, max_layers=None)
+
+    def __init__(self):
+        self.trained, self.generator = set(), np.random.default_rng(0)
+
+    def forward(self, case):
+        case = as_case(case)
+        c = case.config
+        if case.training:
+            self.trained.add(c.dropout)
+        shape = (c.num_layers - 1, case.num_steps, case.num_rows, c.num_directions * c.hidden_size)
+        kept = self.generator.random(shape) >= c.dropout
+        case = case.replace(training=c.dropout in self.trained)
+        return told(case, forward(case, masks=list(kept / (1 - c.dropout or 1))))
+
+
+def test_that_training_does_not_end_is_said():
+    [(fault, title)] = sentences(StaysInTraining, "dropout.off_in_evaluation")
+    assert fault == "measured.history"
+    assert title.startswith("RNN_TANH: a call after one with dropout p = ") and " in training, and the same" in title
+
+
 def test_chance_is_no_history_and_no_matter_of_sizes():
     chance = np.random.default_rng(0)
     sometimes = planted(where(lambda case: chance.random() < 0.5, without_last_column))
