@@ -5,20 +5,19 @@ The factor is a number, or a size, its root, or one over these: which it is show
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from reference_rnn import Case
+from reference_rnn.case import kind_of
 
 from .probes import Answered
 
 ENOUGH = 2.0**-6  # of a factor: rounding is far below it in every dtype
 CLEAR = 64.0  # times what rounding may do: numbers that tell a factor
 FEWEST = 3  # answers with several such numbers
-OF_A_LAYER = re.compile(r"_l\d+(_reverse)?$")
 
 SIZES: dict[str, Callable[[Case], float]] = {
     "N": lambda case: case.num_rows,
@@ -43,8 +42,8 @@ class Seen(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The name without layer and direction."""
-        return OF_A_LAYER.sub("", self.name)
+        """The name, of a parameter without its layer and direction."""
+        return kind_of(self.name) if self.name in self.case.parameters else self.name
 
 
 class Factor(NamedTuple):
