@@ -130,6 +130,8 @@ class Earlier:
         """What another call must be to change the answer in one way."""
         showing, again, shown = [], [], None
         for words, other in self.others():
+            if way.in_place and not self.takes_the_place_of(other):
+                continue
             for answer in islice(self.wrong_after(way, other), 1):
                 showing.append(words)
                 shown = shown or other
@@ -186,6 +188,11 @@ class Earlier:
             yield "other cotangents", replace(call, cotangents=turned)
         elif subject.capabilities.gradients:
             yield "gradients", replace(call, do="gradients", cotangents=given(subject, call.case))
+
+    def takes_the_place_of(self, other: Call) -> bool:
+        """Whether it is the same call in another one's arrays: lengths would be of the type of those there."""
+        kinds = {kind_of_lengths(call.case.lengths) for call in (self.call, other) if call.case.lengths is not None}
+        return len(kinds) < 2
 
     def wrong(self, *before: Call, in_place: bool = False) -> bool:
         """Whether a new instance gives a wrong answer to it after some calls."""
