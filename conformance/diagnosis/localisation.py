@@ -197,6 +197,8 @@ def facts(
         what, of = "no result at all", none
     if where is not None:
         yield where.told(what, "right elsewhere") if where.only else f"{of}, {where.told('', '')}"
+    elif len(silent) == len(wrong):
+        yield none
     elif not stated:
         yield of if right else "every probe is wrong"
     heard = [a for a in wrong if a.given is not None]
