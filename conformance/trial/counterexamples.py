@@ -226,12 +226,14 @@ def alone(target: str, found: Counterexample, properties: Properties, limits: Li
         prop, subject_of(opened), Failure(found.kind, found.message), prop.allowed(opened.capabilities).admits
     )
     again.own_processes()
+    before, message = found.calls[: found.before], found.message
     try:
-        before = found.calls[: found.before]
         if again.fails(found.case, before):
             return replace(again.found(found.case, before), target=found.target, repeatable=True)
+        if not before and again.judged(found.case, brief=True) is None and again.applied:
+            message = right_in_new_process(message)
         return replace(again.with_instances(found.case, ()), target=found.target, repeatable=True)
     except Unrepeatable:
-        return replace(found, message=right_in_new_process(found.message), repeatable=False)
+        return replace(found, message=message, repeatable=False)
     finally:
         opened.stop()
