@@ -18,7 +18,6 @@ import numpy as np
 from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.faults import FAULTS
 from conformance.faults.patching import Fault
-from conformance.faults.wiring import narrowly
 from conformance.harness.call import Call
 from conformance.harness.load import Target, open_target
 from conformance.judging.data import case_from_data
@@ -37,6 +36,7 @@ from .localisation import error_map, left_out, right_alone, right_anew, silent, 
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly
 from .probes import Answered, Fresh, answers
+from .reverse import in_reverse, of_reverse, shows_in_two
 from .rewriting import rewritten
 from .search import Search
 from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, LIKENESS, Deadline, Work
@@ -92,14 +92,14 @@ def diagnose(
     mute = [] if known else mute  # else new instances have no answer either: there is nothing to compare or measure
     in_vain = [search for search in in_vain if search.cell not in mute]
     if in_vain and not known:
+        progress("looking at each layer and direction")
+        for search in in_vain:
+            explained[search] = search.alone(search.narrow)
+        in_vain = [search for search in in_vain if not explained[search]]
         progress("rewriting equations")
         wrong = wrong_dtypes(subject, answered, [search.cell for search in in_vain])
         benches = [Bench(subject, cell, dtype, Work(experiments, deadline)) for cell, dtype in wrong.items()]
-        in_vain = led_on(in_vain, {bench.cell: rewritten(bench) for bench in benches}, explained)
-        for search in in_vain:
-            if search.forward_wrong:
-                explained[search] = search.alone(narrowly().values())
-        in_vain = [search for search in in_vain if not explained[search]]
+        in_vain = led_on(in_vain, {bench.cell: leads_of(bench, answered) for bench in benches}, explained)
     sentences: Sentences = {}
     conditions: Sentences = {}
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
@@ -197,6 +197,13 @@ def said_once(found: Mapping[Cell, Finding]) -> Iterator[Finding]:
             told[0], title=of + title, hint=told[0].hint and of + told[0].hint,
             explains=sum(one.explains for one in told), telling=sum(one.telling for one in told),
         )  # fmt: skip
+
+
+def leads_of(bench: Bench, answered: Sequence[Answered]) -> list[Fault]:
+    """What else the equations of a cell could say, or those of its reverse direction where only that is wrong."""
+    if shows_in_two(answered, bench.cell):
+        return [in_reverse(fault) for fault in rewritten(of_reverse(bench))]
+    return rewritten(bench)
 
 
 def led_on(

@@ -36,6 +36,7 @@ from .localisation import FEATURES, shared
 from .precision import precision, precision_of_gradients
 from .probes import Answered, Arrays, forward_is_wrong
 from .proportion import proportion
+from .reverse import measured_in_reverse, shows_in_two
 from .scale import scale, vanishing
 from .shapes import shapes
 from .sizes import sizes
@@ -55,6 +56,9 @@ EXPERIMENTS: Experiments = (
     ("influence", partial(influence, ladder=LAST)),
 )
 AFTER_OTHERS: Experiments = (("history", history),)
+REVERSE: Experiments = tuple(
+    (kind, partial(measured_in_reverse, experiment)) for kind, experiment in EXPERIMENTS if kind != "influence"
+)  # what a step of the reverse direction reads shows in two directions
 LARGE: Experiments = (("precision", precision), ("curve", curves))  # what may be wrong in blocks of units alone
 WIDTH = 64  # a multiple of those that blocks have
 NARROW = 2  # inputs and units of networks that have no blocks
@@ -136,7 +140,9 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
     if unseen:
         return [EXPERIMENTS, BACKWARD] if single else [AFTER_OTHERS, EXPERIMENTS, BACKWARD]
     mine = [a for a in answered if a.probe.case.config.cell == cell]
-    return [EXPERIMENTS] if forward_is_wrong(mine) else [BACKWARD]
+    if not forward_is_wrong(mine):
+        return [BACKWARD]
+    return [EXPERIMENTS, REVERSE] if shows_in_two(mine, cell) else [EXPERIMENTS]
 
 
 class Failures:

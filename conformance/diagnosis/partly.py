@@ -27,7 +27,7 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
     wrong = among.climbed
     if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
         return None
-    faults = among.alone([fault for fault in among.faults if not fault.stateful])
+    faults = among.alone([fault for fault in (*among.faults, *among.narrow) if not fault.stateful])
     if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return None
     *habits, fault = faults

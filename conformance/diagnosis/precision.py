@@ -160,7 +160,8 @@ def last_kept(bench: Bench, setting: Setting, cases: Changed, base: float) -> in
         given.append(bench.ask(case)[at])
         mid.append(ball[0][at])
         rad.append(ball[1][at])
-    last = max((k for k in range(1, most + 1) if given[k] != given[0]), default=0)
+    # the first bit that is lost may be rounded up: then it gives what the last that is kept does
+    last = max((k for k in range(1, most + 1) if given[k] not in (given[0], given[k - 1])), default=0)
     explained = (abs(np.array(given) - mid) <= rad).all()
     return None if not FEW <= last <= most - MANY or explained else last + 1
 

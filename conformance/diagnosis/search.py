@@ -22,7 +22,8 @@ from conformance.faults.backward import backward
 from conformance.faults.keeping import keeping
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault, FaultyReference, PatchError
-from conformance.faults.wiring import packed, wiring
+from conformance.faults.wiring import narrowly, packed, wiring
+from conformance.faults.within import within
 from reference_rnn import Cell
 
 from .probes import Answered, Arrays, Fresh, Probe, forward_is_wrong
@@ -110,6 +111,12 @@ class Search:
             if family not in self.worked_out:
                 self.worked_out[family] = self.possible(family(self.cell))
             yield from self.worked_out[family]
+
+    @cached_property
+    def narrow(self) -> list[Fault]:
+        """Those that are made in some layers or in one direction alone: too many to be tried beside others."""
+        loops = narrowly().values() if self.forward_wrong else ()
+        return [*loops, *within(self.faults)]
 
     @cached_property
     def told(self) -> list[Fault]:

@@ -15,7 +15,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference_rnn import CELLS, Cell, Config, layers
+from reference_rnn.cell import Parameters
 from reference_rnn.equations import written_out
 from reference_rnn.tape import Traced, Weight
 
@@ -31,6 +32,15 @@ from reference_rnn.tape import Traced, Weight
 MODULES = tuple(
     importlib.import_module(f"reference_rnn.{name}") for name in ("functions", "cell", "layers", "gradients")
 )
+
+
+# Parts of a network in which the mistakes of a step may be made, by a layer and a direction.
+WITHIN: dict[str, Callable[[int, int], bool]] = {
+    "the reverse direction": lambda layer, direction: direction == 1,
+    "the forward direction": lambda layer, direction: direction == 0,
+    "layer 0": lambda layer, direction: layer == 0,
+    "each upper layer": lambda layer, direction: layer > 0,
+}
 
 
 class PatchError(ValueError):
@@ -48,6 +58,7 @@ class Fault:
     killed_by    properties, each of which must reject it
     seen         where it really happened
     hint         the title without what is right, where the title says that
+    within       the part of a network in which it is made, one of ``WITHIN``; empty: everywhere
     """
 
     id: str
@@ -59,6 +70,7 @@ class Fault:
     killed_by: tuple[str, ...]
     seen: tuple[str, ...] = ()
     hint: str = ""
+    within: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -176,7 +188,8 @@ class FaultyReference:
 
     def __init__(self, *faults: Fault) -> None:
         self.faults = faults
-        texts_of(faults)
+        for made in by_part(faults).values():
+            texts_of(made)
 
     @cached_property
     def forward(self) -> Callable[..., Any]:
@@ -202,10 +215,13 @@ class Patched:
     """Copies of the functions of the reference that call each other, with the patches of some faults.
 
     functions  by name;  texts: of the functions that are patched;  steps: by cell, with options or without
+    elsewhere  the same for each part of a network that has mistakes of its own, with these
     """
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        self.texts = texts_of(faults)
+        parts = by_part(faults)
+        self.texts = texts_of(parts.pop(""))
+        self.elsewhere = {part: Patched(made) for part, made in parts.items()}
         self.copies: dict[int, Any] = {id(layers.step_of): self.step_of}
         self.functions: dict[str, Any] = {}
         self.steps: dict[tuple[Cell, bool], Any] = {}
@@ -231,6 +247,8 @@ class Patched:
         for name, value in vars(module).items():
             if isinstance(value, dict) and name.isupper():  # tables of functions
                 space[name] = {key: self.copies.get(id(entry), entry) for key, entry in value.items()}
+        if module is layers and self.elsewhere:
+            self.copies[id(layers.layer_parameters)] = space["layer_parameters"] = placed(space["layer_parameters"])
         self.functions |= space
 
     def step_of(self, config: Config) -> Callable[..., tuple]:
@@ -244,6 +262,16 @@ class Patched:
             new = step(x, *state, p.beside(state[-1]), **options)
             return new if two else (new,)
 
+        return self.by_place(config, run) if self.elsewhere else run
+
+    def by_place(self, config: Config, usual: Callable[..., tuple]) -> Callable[..., tuple]:
+        """The step that goes by the layer and direction whose parameters it is given; usual: that of most."""
+        others = {part: patched.step_of(config) for part, patched in self.elsewhere.items()}
+
+        def run(x: Any, state: tuple, p: Placed) -> tuple:
+            there = (step for part, step in others.items() if WITHIN[part](*p.place))
+            return next(there, usual)(x, state, p)
+
         return run
 
     def step_from_text(self, cell: Cell, options: bool) -> Callable[..., Any]:
@@ -252,6 +280,41 @@ class Patched:
         space = self.functions | {name: self.copies.get(id(v), v) for name, v in cell.step.__globals__.items()}
         exec(compiled(text), space)
         return space[cell.step.__name__]
+
+
+class Placed(Parameters):
+    """Parameters that know whose they are; place: layer and direction."""
+
+    def __init__(self, p: Parameters, place: tuple[int, int]) -> None:
+        super().__init__(p.cell, p.arrays)
+        self.place = place
+
+    def map(self, change: Callable[[Any], Any]) -> Placed:
+        """The same with ``change(array)`` in place of every array."""
+        return Placed(super().map(change), self.place)
+
+
+def placed(layer_parameters: Callable[[Any], list[list[Parameters]]]) -> Callable[[Any], list[list[Placed]]]:
+    """The function, with parameters that know whose they are."""
+    return lambda plain: [
+        [Placed(p, (layer, direction)) for direction, p in enumerate(directions)]
+        for layer, directions in enumerate(layer_parameters(plain))
+    ]
+
+
+def by_part(faults: Sequence[Fault]) -> dict[str, list[Fault]]:
+    """The faults as they are made in a part of a network that has some of its own, by the part; "": everywhere else.
+
+    Raises PatchError where two parts have some: they may overlap.
+    """
+    parts = list(dict.fromkeys(["", *(fault.within for fault in faults)]))
+    if len(parts) > 2:
+        raise PatchError(f"mistakes in more than one part of a network: {', '.join(parts[1:])}")
+    everywhere = [fault for fault in faults if not fault.within]
+    return {
+        part: [*everywhere, *(replace(fault, within="") for fault in faults if part and fault.within == part)]
+        for part in parts
+    }
 
 
 def own_function(module: ModuleType, value: Any) -> bool:

@@ -182,6 +182,10 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} hands out the final states of directions exchanged": "final.insert(len(final) - reverse, state)",
             "{} hands out its initial state": "final.append(initial[len(final)])",
             "{} hands out the last step of its output": "final.append((output[-1], *state[1:]))",
+            "{} hands out the output of each row's last step": (
+                "final.append((np.stack([output[n - 1][row] if n else state[0][row]"
+                " for row, n in enumerate(lengths)]), *state[1:]))"
+            ),
             "{} hands out the first step of its output": "final.append((output[0], *state[1:]))",
             "{} hands out the first step that it computed": (
                 "final.append((output[-1 if reverse else 0], *state[1:]))"
@@ -317,7 +321,8 @@ def packed(cell: Cell) -> dict[str, Fault]:
         gates = cell.packing(kinds[0])
         for number, order in enumerate(other_orders(len(gates))):
             if {len(cell.packing(kind)) for kind in kinds} == {len(gates)}:
-                new = f"a.reshape({len(gates)}, -1, *a.shape[1:])[{list(order)}].reshape(a.shape)"
+                lies = [order.index(place) for place in range(len(order))]  # each gate, in the order
+                new = f"a.reshape({len(gates)}, -1, *a.shape[1:])[{lies}].reshape(a.shape)"
                 said = f"gates are packed in the order {', '.join(gates[place] for place in order)}"
                 change = relaid(f"{said} in {where} ({cell})", new, kinds, when)
                 id = f"wiring.pack.{cell.lower()}.{where.replace(' ', '-')}.{number}"

@@ -188,7 +188,7 @@ def has_two_directions(case):
 def test_a_mistake_that_is_made_in_some_calls_alone_is_said_with_its_diff_and_with_when():
     report = check(sometimes([is_one_row], OUTSIDE), workers=1)
     [finding] = report.diagnosis
-    when = "wrong up to N = 1, right from N = 2 on"
+    when = "wrong where N = 1, right from N = 2 on"
     assert finding.title == f"GRU: b_hn is added outside the reset product, in some calls: {when}"
     assert finding.fault == "measured.partly"  # and no name: in other calls it does not give the numbers
     assert "some of your numbers are those of the reference with this change" in "".join(wording.diagnosed(report))

@@ -299,6 +299,11 @@ def as_bfloat16(array):
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).astype(np.uint32).view(np.float32)
 
 
+def as_tf32_away_from_zero(a):
+    """The same where a number that lies in the middle is rounded to the larger one."""
+    return ((a.astype(np.float32).view(np.uint32) + 0x1000) & 0xFFFFE000).view(np.float32)
+
+
 def as_tf32(array):
     return (np.asarray(array, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
 
@@ -470,6 +475,10 @@ def test_a_gate_that_another_one_hides_is_not_called_unread():
     [
         (rnn(operand=as_bfloat16), "x, W_ih, h_0 and W_hh are rounded to 8 significant bits, as in bfloat16"),
         (rnn(operand=as_tf32), "x, W_ih, h_0 and W_hh are rounded to 11 significant bits, as in float16 and tf32"),
+        (
+            rnn(operand=as_tf32_away_from_zero),
+            "x, W_ih, h_0 and W_hh are rounded to 11 significant bits, as in float16 and tf32",
+        ),
         (rnn(sums=as_bfloat16), "sums are rounded to 8 significant bits, as in bfloat16"),
         (rnn(result=as_bfloat16), "h_n is rounded to 8 significant bits, as in bfloat16"),
     ],

@@ -1,17 +1,20 @@
 """Mistakes that follow from the equations: each is one change, told apart from them, and found."""
 
+import re
+
+import numpy as np
 import pytest
 
 from conformance.api import check
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.search import HABIT
 from conformance.faults import FAULTS
-from conformance.faults.operators import answers, derived, indistinct, other_orders
+from conformance.faults.operators import answers, derived, drawn, indistinct, other_orders
 from conformance.faults.patching import FaultyReference, patched_source
 from conformance.faults.wiring import answers as wired
 from conformance.faults.wiring import narrowly, packed, wiring
 from conformance.kills import kill
-from reference_rnn import CELLS, cell, cell_of, mix, sigmoid, tanh
+from reference_rnn import CELLS, cell, cell_of, forward, mix, sigmoid, tanh
 from reference_rnn.equations import written_out
 
 MGU = ("f = sigmoid(p.f(x, h))", "n = tanh(p.n(x, f * h))", "return mix(f, h, n)")
@@ -189,3 +192,21 @@ def test_a_habit_beside_a_mistake_is_found():
     (fault,) = (f for f in wiring().values() if f.title == "what is read is added to what is given")
     report = check(FaultyTarget(fault, HABIT, cells=("RNN_TANH",)), properties=["equivalence.steps"])
     assert fault.title in {finding.title for finding in report.diagnosis if finding.exact}
+
+
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_the_order_in_a_title_is_the_one_in_which_gates_lie(cell):
+    """Each block of a parameter is read for the gate that stands in its place in the title."""
+    case = drawn(cell_of(cell), 0).replace(bias=True)
+    gates = cell_of(cell).gates
+    for fault in packed(cell_of(cell)).values():
+        order, kinds = re.match(r"gates are packed in the order (.*) in (.*) \(", fault.title).groups()
+        lie = [order.split(", ").index(gate) for gate in gates]
+        if kinds.startswith(("weight", "bias")):
+            relaid = {
+                name: array.reshape(len(gates), -1, *array.shape[1:])[lie].reshape(array.shape)
+                if name.removesuffix("_l0") in kinds.split(" and ") else array
+                for name, array in case.parameters.items()
+            }  # fmt: skip
+            given, wanted = FaultyReference(fault).forward(case), forward(case.replace(parameters=relaid))
+            assert np.array_equal(given.output, wanted.output), fault.title

@@ -1,0 +1,143 @@
+"""Mistakes of a step that are made in one direction or in some layers alone: what they change, and who tells them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conformance import check
+from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.curves import curves
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.measured import REVERSE, shown
+from conformance.diagnosis.reverse import as_reverse, in_reverse, measured_in_reverse, reverse_half, turns
+from conformance.diagnosis.work import EXPERIMENTS, Work
+from conformance.faults import FAULTS, FaultyReference, PatchError
+from conformance.faults.patching import WITHIN, Fault
+from conformance.faults.wiring import drawn
+from conformance.faults.within import within
+from conformance.harness.load import open_target
+from conformance.judging.subject import Subject
+from reference_rnn import CELLS, cell_of, forward, gradients, result_shapes
+
+INVERTED = FAULTS["update-inverted-after"]
+SIGMOID = "z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))"
+STEEP = Fault("steep", "", "", "gru", SIGMOID, SIGMOID.replace("affine(", "2 * affine("), ())
+HARD = Fault("hard", "", "", "gru", SIGMOID, f"{SIGMOID.replace('sigmoid', 'np.clip(0.5 + 1 / 6 * ')[:-1]}), 0, 1)", ())
+
+
+def case_of(cell="GRU"):
+    """A ragged case of two layers and two directions in which nothing is alike."""
+    return drawn(cell_of(cell), 3, 3, 2, 2)
+
+
+def of(fault, part):
+    """A mistake in a part of a network."""
+    return next(one for one in within([fault]) if one.within == part)
+
+
+def taken_apart(case, result):
+    """The final states by layer and direction."""
+    return {divmod(entry, 2): np.asarray(state) for entry, state in enumerate(result.h_n)}
+
+
+@pytest.mark.parametrize("part", WITHIN)
+def test_only_what_reads_the_part_is_wrong(part):
+    case = case_of()
+    right, wrong = (taken_apart(case, one(case)) for one in (forward, FaultyReference(of(INVERTED, part)).forward))
+    everywhere = taken_apart(case, FaultyReference(INVERTED).forward(case))
+    layer_0 = {place for place in right if place[0] == 0}
+    for place in layer_0:
+        same = everywhere if WITHIN[part](*place) else right
+        assert np.array_equal(wrong[place], same[place])
+        assert not np.array_equal(right[place], everywhere[place])
+    for place in right.keys() - layer_0:  # reads both halves of the layer below
+        assert not np.array_equal(wrong[place], right[place])
+
+
+@pytest.mark.parametrize("part", WITHIN)
+def test_gradients_of_other_parts_go_their_way(part):
+    fault = FAULTS["reset-missing-in-gradient"]
+    case = case_of()
+    d = {f"d_{name}": np.ones(shape.sizes) for name, shape in result_shapes(case).items()}
+    right, wrong = (one(case, **d) for one in (gradients, FaultyReference(of(fault, part)).gradients))
+    last = [(1, direction) for direction in range(2)]  # nothing that is wrong reaches it from above
+    for layer, direction in last:
+        name = f"weight_ih_l{layer}{'_reverse' * direction}"
+        assert np.array_equal(right[name], wrong[name]) != WITHIN[part](layer, direction)
+
+
+def test_mistakes_in_two_parts_do_not_fit():
+    one, other = of(INVERTED, "layer 0"), of(STEEP, "the reverse direction")
+    with pytest.raises(PatchError, match="more than one part of a network: layer 0, the reverse direction"):
+        FaultyReference(one, other)
+    FaultyReference(one, FAULTS["initial-state-by-direction"])
+
+
+def test_only_mistakes_of_a_step_are_made_in_a_part():
+    made = list(within(FAULTS.values()))
+    assert {"update-inverted-after.layer-0", "hard-sigmoid-by-six.the-reverse-direction"} <= {one.id for one in made}
+    assert not [one for one in made if one.function in ("run", "scan", "collect", "gradients")]
+    assert list(within(made)) == []
+    titled = next(one for one in made if one.id == "update-inverted-after.layer-0")
+    assert titled.title == "z and 1 - z are exchanged (GRU, reset after), in layer 0 alone"
+
+
+@pytest.mark.parametrize("part", ["the reverse direction", "each upper layer"])
+def test_a_mistake_of_one_part_has_a_name_with_its_diff(part):
+    target = FaultyTarget(of(INVERTED, part), cells=("GRU",))
+    [finding] = check(target, properties=["equivalence.steps"], workers=1).diagnosis
+    assert finding.exact and finding.patch == INVERTED.patch()
+    assert finding.title == f"{INVERTED.title}, in {part} alone"
+
+
+@pytest.mark.nightly
+def test_a_mistake_of_the_way_back_in_one_direction_has_a_name():
+    fault = FAULTS["reset-missing-in-gradient"]
+    target = FaultyTarget(in_reverse(fault), cells=("GRU",))
+    [finding] = check(target, properties=["gradients.back_propagation"], workers=1).diagnosis
+    assert finding.exact and finding.title == f"{fault.title}, in the reverse direction alone"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (HARD, "the activation of gate z is a hard sigmoid, z / 6 + 1/2"),
+        (STEEP, "2.0 * ... stands where something else"),
+    ],
+)
+def test_what_is_measured_in_the_reverse_direction_has_a_name(fault, told):
+    """Neither is in the catalogue: one is read off as a curve, the other is what the equations could say."""
+    target = FaultyTarget(in_reverse(fault), cells=("GRU",))
+    [finding] = check(target, properties=["equivalence.steps"], workers=1).diagnosis
+    said = finding.hint or finding.title
+    assert finding.exact and said.startswith(told) and said.endswith(", in the reverse direction alone")
+
+
+def bench_of(target, cell="GRU"):
+    """A bench for a target in this process."""
+    return Bench(Subject(open_target(target, in_process=True)), cell_of(cell), "float32", Work(EXPERIMENTS))
+
+
+def test_a_curve_of_the_reverse_direction_is_read_off_there():
+    bench = bench_of(FaultyTarget(in_reverse(HARD), cells=("GRU",)))
+    assert curves(bench) == []
+    said = "the activation of gate z is a hard sigmoid, z / 6 + 1/2, must be sigmoid(z), where z = W_ih x, h_0 = 1"
+    assert measured_in_reverse(curves, bench) == [f"{said}, in the reverse direction alone"]
+    assert {lead.within for lead in bench.leads} == {"the reverse direction"}
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_nothing_is_said_of_the_reverse_direction_of_the_reference(cell):
+    assert shown(bench_of(FaultyTarget(), cell), REVERSE) == []
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_reverse_direction_gives_what_a_network_of_one_direction_does(cell):
+    case = replace(drawn(cell_of(cell), 3, 2, 1, 1), lengths=None)
+    assert turns(case) and not turns(case_of()) and not turns(case.replace(x=case.x.swapaxes(0, 1), batch_first=True))
+    given, right = reverse_half(case, forward(as_reverse(case))), forward(case)
+    assert [name for name, _ in given.items()] == [name for name, _ in right.items()]
+    for name, array in given.items():
+        assert np.array_equal(array, dict(right.items())[name])
