@@ -27,6 +27,7 @@ from strategies.shrink import size_of, without
 from .asking import Bench
 from .earlier import asked_with, given, is_wrong, of_dtype
 from .influence import generic
+from .probes import Probe
 from .sizes import AXES, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
@@ -64,19 +65,24 @@ class Condition(NamedTuple):
 
 @np.errstate(all="ignore")
 def conditions(
-    bench: Bench, found: Counterexample, others: Collection[Counterexample], probes: Collection[Case] = ()
+    bench: Bench, found: Counterexample, others: Collection[Counterexample], probes: Collection[Probe] = ()
 ) -> list[str]:
     """What makes a call of a counterexample wrong, by its numbers: without any of it, it is right; else nothing.
 
     It is said where it is so for other numbers and sizes too, and for the calls of the others; and where all probes of
-    its cell that are wrong have it. Raises NotRun.
+    its cell that are wrong have it. Of results it is said alone where gradients are wrong without it. Raises NotRun.
     """
     call = wrong_call(bench, found)
     if call is None or not all(is_wrong(bench, call) for _ in range(STEADY)):
         return []
-    also = filter(None, (wrong_call(bench, other) for other in others))
-    said = needed_by(bench, call, also=also, probes=probes)
-    return [f"wrong only {listed(said)}"] if said else []
+    also = [other for one in others if (other := wrong_call(bench, one))]
+    if said := needed_by(bench, call, also=also, probes=[probe.case for probe in probes]):
+        return [f"wrong only {listed(said)}"]
+    results = [probe.case for probe in probes if probe.d is None]
+    if call.do == "gradients" or not results or len(results) == len(probes):
+        return []
+    said = needed_by(bench, call, also=[other for other in also if other.do == call.do], probes=results)
+    return [f"results are wrong only {listed(said)}"] if said else []
 
 
 def needed_by(

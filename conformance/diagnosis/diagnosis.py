@@ -29,6 +29,7 @@ from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
 from .asking import Bench
+from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, Beside
 from .dropout import drops
 from .faulty import FaultyTarget, RoundingTarget
 from .instances import keep_apart
@@ -104,9 +105,9 @@ def diagnose(
     conditions: Sentences = {}
     unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
     failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments, deadline)
+    alone, unseen = bool(known), not searches  # wrong after others alone; in no probe
     if unexplained:
         progress("measuring")
-        alone, unseen = bool(known), not searches
         sentences = failures.history(unexplained)
         if not alone:  # else answers are those of calls before
             sentences |= proportions(answered, untold(unexplained, sentences), failures.when_wrong)
@@ -144,13 +145,17 @@ def diagnose(
         vague = [search for search in in_vain if search.cell not in told_what]
         findings += places_to_look([search for search in vague if not findings or search.cell in stated])
         known = what_is_known(answered, [*mute, *unexplained], subject, calls, stated, shown(failed), told_where)
+    named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
+    same = explained_by(named, properties, failed, Work(JUDGEMENTS, deadline))
+    if not (dear or alone):
+        progress("looking for what else is wrong")
+        beside = Beside(subject, failures, answered, told_about(explained, stated, sentences), sentences, same, passed)
+        findings += [*said_once(beside.found), *findings_of(beside.sentences, answered)]
     known += silent(answered, [search.cell for search in searches if explained.get(search)])
     known += left_out(answered, subject.capabilities)
     if deadline.met:
         known.append("the diagnosis ended with its time, before all was tried")
     cells = dict.fromkeys(str(a.probe.case.config.cell) for a in answered if not a.right)
-    named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
-    same = explained_by(named, properties, failed, Work(JUDGEMENTS, deadline))
     return Diagnosis([*shapes, *findings], known, list(cells), error_map(answered), named, same)
 
 
@@ -163,6 +168,20 @@ def without_answer(answered: Sequence[Answered]) -> list[Cell]:
 def told_of(sentences: Sentences, kinds: Collection[str] | None = None) -> set[Cell]:
     """The cells that sentences are about, of some kinds or of all."""
     return {cell for (kind, _), cells in sentences.items() if kinds is None or kind in kinds for cell in cells}
+
+
+def told_about(
+    explained: Mapping[Search, Sequence[Fault]], stated: Collection[Cell], sentences: Sentences
+) -> dict[Cell, set[str]]:
+    """What something was said about, of each cell of which something was."""
+    told: dict[Cell, set[str]] = {}
+    for kind in (DROPOUT, HYGIENE):
+        for cell in told_of(sentences, (kind,)):
+            told.setdefault(cell, set()).add(kind)
+    for search, faults in explained.items():
+        if faults or (search.cell in stated and search.cell not in told):
+            told.setdefault(search.cell, set()).add(RESULTS if search.forward_wrong else GRADIENTS)
+    return told
 
 
 def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:

@@ -44,8 +44,8 @@ def dropout(bench: Bench) -> list[str]:
     """What is wrong with dropout; nothing if it is right. Raises NotApplicable where it cannot be seen, and NotRun."""
     taken = seen_through(bench)
     ways = (
-        lambda: said(bench, taken[0]), lambda: of_layers(bench, taken[-1]), lambda: of_ends(bench, taken[-1]),
-        lambda: said_of_gradients(bench, taken[-1]),
+        lambda: of_last_output(bench, taken[0]), lambda: said(bench, taken[0]), lambda: of_layers(bench, taken[-1]),
+        lambda: of_ends(bench, taken[-1]), lambda: said_of_gradients(bench, taken[-1]),
     )  # fmt: skip
     return next(filter(None, (list(way()) for way in ways)), [])
 
@@ -95,8 +95,35 @@ def said(bench: Bench, case: Case) -> Iterator[str]:
     else:
         yield from of_factors(found.reshape(*found.shape[:2], case.config.num_directions, -1))
         yield from of_directions(bench, case)
-    if bench.subject.capabilities.dropout is True and near(factors(bench, case, 1.0), 1.0).all():
+    yield from of_all(bench, case)
+
+
+def of_all(bench: Bench, case: Case) -> Iterator[str]:
+    """What is wrong where p is 1, so that all must be dropped."""
+    if bench.subject.capabilities.dropout is not True:
+        return
+    shown, value = see_through(case, 1, 1.0, case.num_steps, case.num_rows)
+    bench.restart()
+    bench.count_a_call()
+    output = bench.subject(shown).result.output
+    if not np.isfinite(output).all():
+        yield "with p = 1 results are not finite"
+    elif near(output / value - 1, 1.0).all():
         yield "with p = 1 nothing is dropped between layers"
+
+
+def of_last_output(bench: Bench, case: Case) -> Iterator[str]:
+    """Whether the output of the last layer is dropped, which its final states show: they are the ends of it."""
+    if "h_n" not in bench.subject.capabilities.outputs:
+        return
+    shown, _ = see_through(case, 1, P, case.num_steps, case.num_rows)
+    bench.restart()
+    bench.count_a_call()
+    result, c = bench.subject(shown).result, case.config
+    halves = np.split(result.output, c.num_directions, -1)
+    ends = zip(halves, (-1, 0), result.h_n[-c.num_directions :])
+    if any(((half[last] == 0) & (final != 0)).any() for half, last, final in ends):
+        yield "in training numbers of the last layer's output are dropped"
 
 
 def of_directions(bench: Bench, case: Case) -> Iterator[str]:

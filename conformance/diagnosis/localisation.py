@@ -168,7 +168,7 @@ def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
     """What could not be compared, since the results that it builds on are wrong."""
     if not claims.gradients or not forward_is_wrong(answered):
         return []
-    return ["gradients were not compared: the results that they belong to are wrong"]
+    return ["gradients were not compared where the results that they belong to are wrong"]
 
 
 def gradients_of(answered: Sequence[Answered]) -> list[Answered]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from functools import partial
 
@@ -34,7 +35,7 @@ from .hygiene import hygiene
 from .influence import LAST, MORE, ONE_STEP, independent, influence
 from .localisation import FEATURES, shared
 from .precision import precision, precision_of_gradients
-from .probes import Answered, Arrays, forward_is_wrong
+from .probes import Answered, Arrays, Probe, forward_is_wrong
 from .proportion import proportion
 from .reverse import measured_in_reverse, shows_in_two
 from .scale import scale, vanishing
@@ -159,12 +160,19 @@ class Failures:
         judged: Sequence[str], answered: Sequence[Answered], calls: float, deadline: Deadline,
     ) -> None:  # fmt: skip
         self.subject = subject
-        self.wrong = [a.probe.case for a in answered if not a.right]
+        self.wrong = [a.probe for a in answered if not a.right]
         self.found = shown_by(failed)
         self.judged = [properties[id] for id in judged if id in properties]
         self.calls = calls
         self.deadline = deadline
         self.when: dict[Cell, str] = {}
+
+    def among(self, found: Sequence[Counterexample], wrong: Sequence[Probe] | None = None) -> Failures:
+        """Some of the failures alone; wrong: those probes that are wrong like these."""
+        these = copy(self)
+        these.found, these.when = list(found), {}
+        these.wrong = self.wrong if wrong is None else list(wrong)
+        return these
 
     def history(self, cells: Sequence[Cell]) -> Sentences:
         """What of the calls before an answer depends on, cell by cell."""
@@ -185,19 +193,21 @@ class Failures:
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""
         return self.told(
-            "sizes", cells, lambda bench, found: sizes(bench, found, self.judged, self.wrong_of(bench.cell))
+            "sizes",
+            cells,
+            lambda bench, found: sizes(bench, found, self.judged, [p.case for p in self.probes_of(bench.cell)]),
         )
 
     def conditions(self, cells: Sequence[Cell]) -> Sentences:
         """What a call must have to be wrong, cell by cell."""
         return self.told(
             "conditions", cells,
-            lambda bench, found: conditions(bench, found, self.besides(found), self.wrong_of(bench.cell)),
+            lambda bench, found: conditions(bench, found, self.besides(found), self.probes_of(bench.cell)),
         )  # fmt: skip
 
-    def wrong_of(self, cell: Cell) -> list[Case]:
+    def probes_of(self, cell: Cell) -> list[Probe]:
         """The probes of a cell that are wrong."""
-        return [case for case in self.wrong if case.config.cell == cell]
+        return [probe for probe in self.wrong if probe.case.config.cell == cell]
 
     def besides(self, found: Counterexample) -> list[Counterexample]:
         """The other failures of its cell that are looked at."""

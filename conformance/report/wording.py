@@ -115,7 +115,7 @@ def kind_of(finding: Finding) -> str:
     if finding.fault_class == STAGE:
         return "the chain was run stage by stage, on the case of a failure"
     if finding.fault_class == MEASURED:
-        return "no known mistake gives your numbers; experiments on your code show this"
+        return "no known mistake gives these numbers; experiments on your code show this"
     if finding.exact:
         return "a shape was recognised, and looked through"
     if finding.explains:

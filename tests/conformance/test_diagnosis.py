@@ -389,7 +389,7 @@ def test_what_a_new_instance_gets_right_is_said():
 
 def test_what_could_not_be_compared_is_said():
     report = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
-    assert report.known == ["gradients were not compared: the results that they belong to are wrong"]
+    assert report.known == ["gradients were not compared where the results that they belong to are wrong"]
 
 
 def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():

@@ -946,7 +946,7 @@ def test_the_report_says_that_it_was_measured():
     target = planted(arrays(lambda name, array: array[:, ::-1] if name == "weight_ih_l0" else array), max_layers=1)
     report = check(target, properties=["equivalence.steps"])
     text = "\n".join(line for _, line in styled(report))
-    assert "diagnosis: no known mistake gives your numbers; experiments on your code show this" in text
+    assert "diagnosis: no known mistake gives these numbers; experiments on your code show this" in text
     assert "weight_ih in column 2 is not read" in text
     assert "probes are wrong" not in text  # which says less
 

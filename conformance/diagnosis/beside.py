@@ -1,0 +1,158 @@
+"""What is wrong beside what was found: another mistake, which shows where that one does not.
+
+Where results are wrong, gradients are looked at in calls whose results are right; dropout where a call is right without
+it; what is done beside giving numbers; and results where none of them was told. It is said as what was measured: a name
+is what gives all numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from conformance.events import Finding
+from conformance.faults.patching import Fault
+from conformance.harness.call import Call
+from conformance.judging.counterexample import Counterexample
+from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.subject import Subject
+from reference_rnn import Cell
+
+from .asking import Bench
+from .conditions import wrong_call
+from .earlier import is_wrong
+from .measured import Failures, Sentences
+from .partly import in_some_calls, partly, sentence
+from .probes import Answered, Fresh, Probe, answered
+from .search import Search
+from .work import EVALUATIONS, Work
+
+ENOUGH = 4  # wrong gradients of fresh calls, at least, before a mistake is told
+THERE = ", where results are right"
+RESULTS, GRADIENTS, DROPOUT, HYGIENE = "results", "gradients", "dropout", "hygiene"  # what a failure is about
+
+BESIDE_NUMBERS = ("unchanged", "own memory", "dtypes")  # what such a failure breaks
+
+
+class WhereRight(Fresh):
+    """The same, of those calls alone whose results are right."""
+
+    def __call__(self, cell: Cell, forward_wrong: bool, again: bool = False) -> list[Answered]:
+        """Gradients of a cell where its results are right."""
+        found = super().__call__(cell, forward_wrong, again)
+        return [a for a in found if results_are_right(self.subject, a.probe)]
+
+
+class Beside:
+    """What else is wrong with some cells.
+
+    failures  those of the target;  told: by cell, what something was said about, of RESULTS and so on
+    said      what was measured so far, which is not said again
+    explained ids of properties that fail because of what was named;  passed: of those that hold
+    found     by cell, the mistake that gives gradients where results are right;  sentences: what else was measured
+    """
+
+    def __init__(
+        self, subject: Subject, failures: Failures, answered: Sequence[Answered], told: Mapping[Cell, Collection[str]],
+        said: Sentences, explained: Collection[str], passed: Collection[str],
+    ) -> None:  # fmt: skip
+        self.subject = subject
+        self.failures = failures
+        self.answered = answered
+        self.said = said
+        self.explained = explained
+        self.passed = passed
+        self.found: dict[Cell, Finding] = {}
+        self.sentences: Sentences = {}
+        for cell in told:
+            for about, found in self.left(cell).items():
+                if about not in told[cell]:
+                    self.look(cell, about, found)
+
+    def left(self, cell: Cell) -> dict[str, list[Counterexample]]:
+        """The failures of a cell that nothing which was named explains, by what they are about."""
+        found: dict[str, list[Counterexample]] = {}
+        mine = [one for one in self.failures.found if one.case.config.cell == cell]
+        for one in mine:
+            bench = Bench(self.subject, cell, one.case.config.dtype, Work(self.failures.calls, self.failures.deadline))
+            with suppress(Failure, NotApplicable, NotRun):
+                if one.property not in self.explained and (about := about_what(bench, one)):
+                    found.setdefault(about, []).append(one)
+        return found
+
+    def look(self, cell: Cell, about: str, found: Sequence[Counterexample]) -> None:
+        """Notes what is said about some failures of a cell."""
+        if about == GRADIENTS:
+            self.look_at_gradients(cell, found)
+        else:
+            failures = self.failures.among(found)
+            first = {DROPOUT: failures.dropout, HYGIENE: failures.hygiene}.get(about)
+            self.note((first and first([cell])) or when(failures, cell))
+
+    def look_at_gradients(self, cell: Cell, found: Sequence[Counterexample]) -> None:
+        """Notes which mistake gives gradients where results are right, or when those are wrong."""
+        mine = where_right(self.subject, self.answered, cell)
+        work = Work(EVALUATIONS, self.failures.deadline)
+        search = Search(mine, cell, self.passed, work, WhereRight(self.subject, mine, self.failures.deadline))
+        if search.telling and sum(not a.right for a in search.fresh) >= ENOUGH and (finding := given_by(search)):
+            self.found[cell] = finding
+        else:
+            failures = self.failures.among(found, [a.probe for a in mine if not a.right])
+            now = {key: cells for key, cells in when(failures, cell).items() if cell not in self.said.get(key, ())}
+            self.note({(kind, f"gradients are {said}{THERE}"): cells for (kind, said), cells in now.items()})
+
+    def note(self, sentences: Sentences) -> None:
+        """Adds some sentences; of several cells the same is one."""
+        for said, cells in sentences.items():
+            self.sentences.setdefault(said, []).extend(cells)
+
+
+def given_by(search: Search) -> Finding | None:
+    """The mistake that gives the gradients of a search, or some of them; None if there is none."""
+    faults: Sequence[Fault] = search.found() or search.alone(search.narrow)
+    if faults:
+        *others, fault = faults
+        beside = "".join(f", beside that {other.title}" for other in others)
+        return sentence(fault, beside + THERE, search.telling, search)
+    return in_some_calls(search) or partly(search)
+
+
+def when(failures: Failures, cell: Cell) -> Sentences:
+    """In which calls failures of a cell are wrong, as far as that can be said."""
+    return failures.conditions([cell]) | failures.sizes([cell])
+
+
+def about_what(bench: Bench, found: Counterexample) -> str:
+    """What a failure is about, where a new instance shows it; "" where it does not. Raises NotRun."""
+    if found.demand in BESIDE_NUMBERS:
+        return HYGIENE
+    dropping = [call for call in found.calls if call.case.training and call.case.config.dropout]
+    if dropping:
+        off = [replace(call, case=call.case.replace(training=False), in_place=False) for call in dropping]
+        return DROPOUT if all(is_wrong(bench, call) is False for call in off) else ""
+    call = wrong_call(bench, found)
+    if call is None:
+        return ""
+    if call.do != "gradients":
+        return RESULTS
+    return GRADIENTS if is_wrong(bench, Call("forward", call.case)) is False else ""
+
+
+def where_right(subject: Subject, found: Sequence[Answered], cell: Cell) -> list[Answered]:
+    """The gradients of a cell that a new instance gives to those probes whose results are right."""
+    probes = [a.probe for a in found if a.probe.d is not None and a.probe.case.config.cell == cell]
+    subject.restart()
+    kept = []
+    for probe in probes:
+        with suppress(NotApplicable):
+            if results_are_right(subject, probe):
+                kept.append(answered(subject, probe))
+    return kept
+
+
+def results_are_right(subject: Subject, probe: Probe) -> bool:
+    """Whether the results are right of a call that gradients were asked for."""
+    with suppress(NotApplicable):
+        return answered(subject, Probe(probe.case)).right
+    return False

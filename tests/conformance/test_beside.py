@@ -1,0 +1,110 @@
+"""Of two mistakes each is told: one that shows where the other does not, in gradients, in dropout, in memory."""
+
+import numpy as np
+import pytest
+
+from conformance import check
+from conformance.adapters import reference
+from conformance.diagnosis.beside import THERE
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.faults import FAULTS
+
+INVERTED = FAULTS["update-inverted-after"]
+MISSING = FAULTS["reset-missing-in-gradient"]
+FORWARD, BACKWARD = "equivalence.steps", "gradients.back_propagation"
+
+
+def one_layer_right(fault, cell):
+    """The reference, with a mistake where there is more than one layer."""
+    target, wrong = FaultyTarget(cells=(cell,)), FaultyTarget(fault, cells=(cell,))
+
+    def of(case):
+        return wrong if reference.as_case(case).config.num_layers > 1 else reference
+
+    target.forward = lambda case: of(case).forward(case)
+    target.gradients = lambda case, *d: reference.gradients(case, *d)
+    return target
+
+
+def titles(target, *properties, seed=0):
+    """What the diagnosis says."""
+    return [finding.title for finding in check(target, properties=list(properties), workers=1, seed=seed).diagnosis]
+
+
+def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():
+    target = one_layer_right(INVERTED, "GRU")
+    target.gradients = FaultyTarget(MISSING, cells=("GRU",)).gradients
+    report = check(target, properties=[FORWARD, BACKWARD], workers=1)
+    first, second = report.diagnosis
+    assert first.title == f"GRU: {INVERTED.title}, in some calls: results are wrong only with more than one layer"
+    assert second.title == f"GRU: {MISSING.title}{THERE}" and second.patch == MISSING.patch()
+    assert second.fault == "measured.partly" and second.explains == second.telling > 0
+    assert "gradients were not compared where the results that they belong to are wrong" in report.known
+
+
+def test_when_gradients_are_wrong_is_told_beside_wrong_results():
+    target = one_layer_right(FAULTS["gates-igfo"], "LSTM")
+    right = target.gradients
+
+    def gradients(case, *d):
+        found = right(case, *d)
+        if reference.as_case(case).num_steps > 16:
+            found["weight_ih_l0"] = 0 * found["weight_ih_l0"]
+        return found
+
+    target.gradients = gradients
+    found = titles(target, FORWARD, BACKWARD, "gradients.sizes")
+    assert len(found) == 2 and "gates are read in the order i, g, f, o, in some calls" in found[0]
+    assert found[1] == f"LSTM: gradients are right up to T = 16, wrong from T = 17 on{THERE}"
+
+
+@pytest.mark.nightly
+def test_dropout_is_told_beside_wrong_results():
+    def forward(case):
+        case = reference.as_case(case)
+        output, final = reference.forward(case.replace(training=case.training and case.config.dropout == 1))
+        return (output, 0 * final) if case.num_steps == 0 else (output, final)
+
+    target = FaultyTarget(cells=("GRU",))
+    target.forward = forward
+    found = titles(target, FORWARD, "dropout", "time.no_steps")
+    assert "GRU: in training nothing is dropped between layers" in found
+    assert any("T = 0" in title or "zero" in title for title in found) and len(found) == 2
+
+
+@pytest.mark.nightly
+def test_what_is_done_to_memory_is_told_beside_a_name():
+    target = FaultyTarget(INVERTED, cells=("GRU",))
+    wrong = target.forward
+
+    def forward(case):
+        found = wrong(case)
+        if case.lengths is not None and case.x.flags.writeable:
+            case.x[-1:] = 0
+        return found
+
+    target.forward = forward
+    found = titles(target, FORWARD, "shapes.inputs_untouched")
+    assert found[0] == INVERTED.title and found[1].startswith("GRU: x is changed by the call") and len(found) == 2
+
+
+@pytest.mark.sample(every=3)
+@pytest.mark.parametrize(
+    "fault",
+    ["gates-igfo", "reset-missing-in-gradient", "lengths-off-by-one", "initial-state-by-direction", "update-unused"],
+)
+def test_nothing_is_told_beside_one_mistake(fault):
+    faults = [one for id, one in FAULTS.items() if id.startswith(fault)][:1]
+    cell = "LSTM" if "LSTM" in faults[0].cells else "GRU"
+    found = titles(FaultyTarget(*faults, cells=(cell,)), FORWARD, BACKWARD, "dropout", "shapes", "gradients.sizes")
+    assert found == [faults[0].title]
+
+
+def test_gradients_of_results_that_are_wrong_are_no_mistake_of_their_own():
+    """They are those of the function that forward computes, where each of them is wrong."""
+    target = FaultyTarget(INVERTED, cells=("GRU",))
+    target.gradients = lambda case, *d: {
+        name: np.asarray(2 * array) for name, array in reference.gradients(case, *d).items()
+    }
+    found = titles(target, FORWARD, BACKWARD)
+    assert found[0] == INVERTED.title and all(title.endswith(THERE) for title in found[1:])
