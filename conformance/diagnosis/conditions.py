@@ -18,7 +18,7 @@ from conformance.judging.counterexample import MEMORY, Counterexample
 from conformance.judging.history import nudged, one_step_less
 from conformance.judging.transforms import rows, with_padding
 from conformance.judging.words import listed
-from reference_rnn import Case, Config, parameter_shapes
+from reference_rnn import PRECISION, Case, Config, parameter_shapes
 from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, WORDS, Form
 from strategies.memory import LAYOUTS
@@ -34,6 +34,7 @@ MORE = range(3)  # by how much larger cases are on which it is tried, with numbe
 BOUNDS = [2**k for k in range(10, 1, -1)]  # numbers beyond the least are seldom needed to show what is wrong
 SMALL = 2.0**-4  # in place of zeros
 STEADY, TWICE = 8, 2  # how often what is wrong is asked again, and what is right: chance is no condition
+FARTHER = 16.0  # exp overflows at 89 in float32, at 710 in float64
 SHARE, SHARES = 2.0**-8, 13  # by how much numbers are smaller, and how many times that
 SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
 AS_USUAL = ("C", "read-only")  # memory layouts
@@ -216,8 +217,9 @@ def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     for about, words, cases in (*of_config(bench, case), *plain):
         yield about, words, [form.ask(one) for one in cases]
     states = ("x",) if form.no_state else ("x", "h_0", "c_0")
+    dtypes = [dtype for dtype in bench.subject.capabilities.dtypes if dtype != case.config.dtype]
     for about, words, other in of_numbers(case, [name for name, _ in case.arrays() if name in states]):
-        yield about, words, [form.ask(other)]
+        yield about, words, [form.ask(one) for one in (other, *(of_dtype(other, dtype) for dtype in dtypes))]
 
 
 def of_numbers(case: Case, states: Collection[str]) -> Iterator[tuple[str, str, Case]]:
@@ -252,7 +254,9 @@ def of_config(bench: Bench, case: Case) -> Cases:
     config = case.config
     dtypes = [dtype for dtype in bench.subject.capabilities.dtypes if dtype != config.dtype]
     if dtypes:
-        yield "dtype", f"in {config.dtype}", [of_dtype(case, dtype) for dtype in dtypes]
+        wider = [dtype for dtype in dtypes if PRECISION[dtype] > PRECISION[config.dtype]]
+        far = case.map(farther)  # what ends a format's range ends that of a wider one later
+        yield "dtype", f"in {config.dtype}", [of_dtype(case, d) for d in dtypes] + [of_dtype(far, d) for d in wider]
     if not config.bias:
         zeros = {
             name: case.parameters.get(name, np.zeros(shape.sizes, config.numpy_dtype))
@@ -288,6 +292,11 @@ def of_rows(case: Case) -> Cases:
         yield ENDS, "where a row has fewer than T steps", [whole]
     if not np.isfinite(case.x).all() and np.isfinite(with_padding(case, 0).x).all():
         yield "padding", "with NaN or infinity in the padding", [with_padding(case, 0)]
+
+
+def farther(name: str, array: np.ndarray) -> np.ndarray:
+    """An array that goes in with numbers that are FARTHER times as large; parameters as they are."""
+    return array * array.dtype.type(FARTHER) if name in ("x", "h_0", "c_0") else array
 
 
 def laid_like(case: Case, other: Case) -> Case:

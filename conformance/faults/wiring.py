@@ -171,6 +171,10 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} lays its output down in reversed order": "halves.append(output[::-1])",
             "{} lays its output down a step late": "halves.append([*output[-1:], *output[:-1]])",
             "{} lays its output down a step early": "halves.append([*output[1:], *output[:1]])",
+            "{} repeats each row's last output in the padding": (
+                "halves.append([np.array([output[n - 1][row] if 0 < n <= t else o[row]"
+                " for row, n in enumerate(lengths)]).reshape(o.shape) for t, o in enumerate(output)])"
+            ),
             "{} puts its output through tanh": "halves.append([np.tanh(o) for o in output])",
             "{} puts its output through ReLU": "halves.append([np.maximum(o, 0) for o in output])",
             "{} lays down the output of the direction before": "halves.append((halves or [output])[0])",
@@ -183,8 +187,8 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} hands out its initial state": "final.append(initial[len(final)])",
             "{} hands out the last step of its output": "final.append((output[-1], *state[1:]))",
             "{} hands out the output of each row's last step": (
-                "final.append((np.stack([output[n - 1][row] if n else state[0][row]"
-                " for row, n in enumerate(lengths)]), *state[1:]))"
+                "final.append((np.array([output[n - 1][row] if n else state[0][row]"
+                " for row, n in enumerate(lengths)]).reshape(state[0].shape), *state[1:]))"
             ),
             "{} hands out the first step of its output": "final.append((output[0], *state[1:]))",
             "{} hands out the first step that it computed": (

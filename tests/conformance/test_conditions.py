@@ -161,3 +161,13 @@ def test_a_cell_on_which_no_property_failed_is_asked_about_as_well():
     [finding] = report.diagnosis
     assert finding.title == "RNN_TANH, RNN_RELU: wrong only without an axis of rows and in two directions"
     assert not any("wrong where" in line or "all of them" in line for line in report.known)
+
+
+def test_a_dtype_that_only_ends_sooner_is_no_condition():
+    """As exp does, which overflows in each of them, in one sooner."""
+
+    def beyond(case):
+        return largest(case.x) > {"float32": 8, "float64": 64}[case.config.dtype]
+
+    [(_, title)] = said(beyond)
+    assert title == "RNN_TANH: wrong only with numbers of x beyond 8"
