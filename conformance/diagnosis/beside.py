@@ -31,7 +31,6 @@ from .work import EVALUATIONS, Work
 ENOUGH = 4  # wrong gradients of fresh calls, at least, before a mistake is told
 THERE = ", where results are right"
 RESULTS, GRADIENTS, DROPOUT, HYGIENE = "results", "gradients", "dropout", "hygiene"  # what a failure is about
-
 BESIDE_NUMBERS = ("unchanged", "own memory", "dtypes")  # what such a failure breaks
 
 
@@ -67,8 +66,9 @@ class Beside:
         self.sentences: Sentences = {}
         for cell in told:
             for about, found in self.left(cell).items():
-                if about not in told[cell]:
-                    self.look(cell, about, found)
+                with suppress(Failure, NotApplicable, NotRun):
+                    if about not in told[cell]:
+                        self.look(cell, about, found)
 
     def left(self, cell: Cell) -> dict[str, list[Counterexample]]:
         """The failures of a cell that nothing which was named explains, by what they are about."""
@@ -99,13 +99,14 @@ class Beside:
             self.found[cell] = finding
         else:
             failures = self.failures.among(found, [a.probe for a in mine if not a.right])
-            now = {key: cells for key, cells in when(failures, cell).items() if cell not in self.said.get(key, ())}
-            self.note({(kind, f"gradients are {said}{THERE}"): cells for (kind, said), cells in now.items()})
+            self.note(when(failures, cell), f"gradients are {{}}{THERE}")
 
-    def note(self, sentences: Sentences) -> None:
-        """Adds some sentences; of several cells the same is one."""
-        for said, cells in sentences.items():
-            self.sentences.setdefault(said, []).extend(cells)
+    def note(self, sentences: Sentences, words: str = "{}") -> None:
+        """Adds those sentences that are not said yet, in some words; of several cells the same is one."""
+        for (kind, said), cells in sentences.items():
+            new = [cell for cell in cells if cell not in self.said.get((kind, said), ())]
+            if new:
+                self.sentences.setdefault((kind, words.format(said)), []).extend(new)
 
 
 def given_by(search: Search) -> Finding | None:

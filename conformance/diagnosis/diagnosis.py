@@ -173,7 +173,7 @@ def told_of(sentences: Sentences, kinds: Collection[str] | None = None) -> set[C
 def told_about(
     explained: Mapping[Search, Sequence[Fault]], stated: Collection[Cell], sentences: Sentences
 ) -> dict[Cell, set[str]]:
-    """What something was said about, of each cell of which something was."""
+    """What something was said about, of each cell of which something was; none where it depends on earlier calls."""
     told: dict[Cell, set[str]] = {}
     for kind in (DROPOUT, HYGIENE):
         for cell in told_of(sentences, (kind,)):
@@ -181,7 +181,8 @@ def told_about(
     for search, faults in explained.items():
         if faults or (search.cell in stated and search.cell not in told):
             told.setdefault(search.cell, set()).add(RESULTS if search.forward_wrong else GRADIENTS)
-    return told
+    of_calls = told_of(sentences, ("history",))
+    return {cell: about for cell, about in told.items() if cell not in of_calls}
 
 
 def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
@@ -221,7 +222,7 @@ def said_once(found: Mapping[Cell, Finding]) -> Iterator[Finding]:
 def leads_of(bench: Bench, answered: Sequence[Answered]) -> list[Fault]:
     """What else the equations of a cell could say, or those of its reverse direction where only that is wrong."""
     if shows_in_two(answered, bench.cell):
-        return [in_reverse(fault) for fault in rewritten(of_reverse(bench))]
+        return in_reverse(rewritten(of_reverse(bench)))
     return rewritten(bench)
 
 

@@ -58,8 +58,16 @@ def seen_through(bench: Bench) -> list[Case]:
     T, N, I, H = (bench.size(name, size) for name, size in SIZES.items())  # noqa: E741
     cases = [generic(bench, Config(bench.cell, I, H, 2, two, dtype=bench.dtype), T, N) for two in (True, False)]
     taken = [case for case in cases if bench.subject.takes(case)]
-    applicable(bool(taken) and T * N * H >= ENOUGH)
+    applicable(bool(taken) and T * N * H >= ENOUGH and all(hands_on(bench, case) for case in taken))
     return taken
+
+
+def hands_on(bench: Bench, case: Case) -> bool:
+    """Whether the upper layer hands on what it reads where nothing is dropped: else factors are not seen."""
+    shown, value = see_through(case, 1, 0.0, case.num_steps, case.num_rows)
+    bench.restart()
+    bench.count_a_call()
+    return bool(near(bench.subject(shown.replace(training=False)).result.output / value - 1, 1.0).all())
 
 
 @np.errstate(all="ignore")
@@ -140,9 +148,10 @@ def of_layers(bench: Bench, case: Case) -> Iterator[str]:
     high = generic(bench, replace(case.config, num_layers=3), case.num_steps, case.num_rows)
     if bench.allowed.max_layers < 3 or not bench.subject.takes(high):
         return
-    if near(shown_factors(bench, high, P), 1.0).all():
+    if near(factors(bench, high, P), 1.0).all():
         yield "in training nothing is dropped between layers 1 and 2 (counted from 0)"
         return
+    bench.restart()  # the weights are others
     kept = np.stack([abs(shown_factors(bench, high, HALF, 2)) > NEAR for _ in range(FEW)])
     shares = np.array([1 - HALF, (1 - HALF) ** 2])  # of one mask, and of two
     one, two = abs(kept.mean() - shares) / np.sqrt(shares * (1 - shares) / kept.size)

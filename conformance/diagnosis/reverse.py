@@ -73,14 +73,14 @@ def reverse_half(case: Case, result: Result[np.ndarray]) -> Result[np.ndarray]:
     return Result(output, *(state[1:] for name, state in result.items() if name != "output"))
 
 
-def in_reverse(fault: Fault) -> Fault:
-    """A mistake of a step, made in the reverse direction alone."""
-    return next(one for one in within([fault]) if one.within == PART)
+def in_reverse(faults: Sequence[Fault]) -> list[Fault]:
+    """Those of some mistakes that are made in a step, each in the reverse direction alone."""
+    return [fault for fault in within(faults) if fault.within == PART]
 
 
 def measured_in_reverse(experiment: Callable[[Bench], list[str]], bench: Bench) -> list[str]:
     """What an experiment shows in the reverse direction; its leads are noted, as mistakes made there."""
     there = of_reverse(bench)
     sentences = experiment(there)
-    bench.leads += map(in_reverse, there.leads)
+    bench.leads += in_reverse(there.leads)
     return [said + WHERE for said in sentences]

@@ -94,7 +94,7 @@ def test_a_mistake_of_one_part_has_a_name_with_its_diff(part):
 @pytest.mark.nightly
 def test_a_mistake_of_the_way_back_in_one_direction_has_a_name():
     fault = FAULTS["reset-missing-in-gradient"]
-    target = FaultyTarget(in_reverse(fault), cells=("GRU",))
+    target = FaultyTarget(*in_reverse([fault]), cells=("GRU",))
     [finding] = check(target, properties=["gradients.back_propagation"], workers=1).diagnosis
     assert finding.exact and finding.title == f"{fault.title}, in the reverse direction alone"
 
@@ -109,7 +109,7 @@ def test_a_mistake_of_the_way_back_in_one_direction_has_a_name():
 )
 def test_what_is_measured_in_the_reverse_direction_has_a_name(fault, told):
     """Neither is in the catalogue: one is read off as a curve, the other is what the equations could say."""
-    target = FaultyTarget(in_reverse(fault), cells=("GRU",))
+    target = FaultyTarget(*in_reverse([fault]), cells=("GRU",))
     [finding] = check(target, properties=["equivalence.steps"], workers=1).diagnosis
     said = finding.hint or finding.title
     assert finding.exact and said.startswith(told) and said.endswith(", in the reverse direction alone")
@@ -121,7 +121,7 @@ def bench_of(target, cell="GRU"):
 
 
 def test_a_curve_of_the_reverse_direction_is_read_off_there():
-    bench = bench_of(FaultyTarget(in_reverse(HARD), cells=("GRU",)))
+    bench = bench_of(FaultyTarget(*in_reverse([HARD]), cells=("GRU",)))
     assert curves(bench) == []
     said = "the activation of gate z is a hard sigmoid, z / 6 + 1/2, must be sigmoid(z), where z = W_ih x, h_0 = 1"
     assert measured_in_reverse(curves, bench) == [f"{said}, in the reverse direction alone"]
