@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
 
 from conformance.events import Finding
 from conformance.faults.patching import Fault
@@ -17,7 +20,8 @@ from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
-from reference_rnn import Cell
+from reference_rnn import Case, Cell
+from strategies import layout_of, relaid
 
 from .asking import Bench
 from .conditions import wrong_call
@@ -29,6 +33,7 @@ from .search import Search
 from .work import EVALUATIONS, Work
 
 ENOUGH = 4  # wrong gradients of fresh calls, at least, before a mistake is told
+PLACES, NEARBY = 2, 2.0**-5  # near a case, at which its results are right, and how near they are
 THERE = ", where results are right"
 RESULTS, GRADIENTS, DROPOUT, HYGIENE = "results", "gradients", "dropout", "hygiene"  # what a failure is about
 BESIDE_NUMBERS = ("unchanged", "own memory", "dtypes")  # what such a failure breaks
@@ -40,7 +45,7 @@ class WhereRight(Fresh):
     def __call__(self, cell: Cell, forward_wrong: bool, again: bool = False) -> list[Answered]:
         """Gradients of a cell where its results are right."""
         found = super().__call__(cell, forward_wrong, again)
-        return [a for a in found if results_are_right(self.subject, a.probe)]
+        return [a for a in found if belongs_to_right(self.subject, a)]
 
 
 class Beside:
@@ -92,7 +97,7 @@ class Beside:
 
     def look_at_gradients(self, cell: Cell, found: Sequence[Counterexample]) -> None:
         """Notes which mistake gives gradients where results are right, or when those are wrong."""
-        mine = where_right(self.subject, self.answered, cell)
+        mine = where_right(self.subject, self.answered, cell, Work(self.failures.calls, self.failures.deadline))
         work = Work(EVALUATIONS, self.failures.deadline)
         search = Search(mine, cell, self.passed, work, WhereRight(self.subject, mine, self.failures.deadline))
         if search.telling and sum(not a.right for a in search.fresh) >= ENOUGH and (finding := given_by(search)):
@@ -116,7 +121,8 @@ def given_by(search: Search) -> Finding | None:
         *others, fault = faults
         beside = "".join(f", beside that {other.title}" for other in others)
         return sentence(fault, beside + THERE, search.telling, search)
-    return in_some_calls(search) or partly(search)
+    found = in_some_calls(search) or partly(search)
+    return found and replace(found, title=found.title + THERE, hint=found.hint and found.hint + THERE)
 
 
 def when(failures: Failures, cell: Cell) -> Sentences:
@@ -137,23 +143,50 @@ def about_what(bench: Bench, found: Counterexample) -> str:
         return ""
     if call.do != "gradients":
         return RESULTS
-    return GRADIENTS if is_wrong(bench, Call("forward", call.case)) is False else ""
+    forward = [Call("forward", case) for case in (call.case, *nearby(call.case))]
+    return GRADIENTS if all(is_wrong(bench, one) is False for one in forward) else ""
 
 
-def where_right(subject: Subject, found: Sequence[Answered], cell: Cell) -> list[Answered]:
+def where_right(subject: Subject, found: Sequence[Answered], cell: Cell, work: Work) -> list[Answered]:
     """The gradients of a cell that a new instance gives to those probes whose results are right."""
-    probes = [a.probe for a in found if a.probe.d is not None and a.probe.case.config.cell == cell]
+    kept: list[Answered] = []
+    right: dict[int, bool] = {}  # by case: of most there are several probes
     subject.restart()
-    kept = []
-    for probe in probes:
+    for probe in (a.probe for a in found if a.probe.d is not None and a.probe.case.config.cell == cell):
+        if work.over:
+            return []
+        work.spend()
         with suppress(NotApplicable):
-            if results_are_right(subject, probe):
-                kept.append(answered(subject, probe))
+            key = id(probe.case)
+            right[key] = right.get(key) or results_are_right(subject, [probe.case])
+            given = answered(subject, probe) if right[key] else None
+            if given and belongs_to_right(subject, given):
+                kept.append(given)
     return kept
 
 
-def results_are_right(subject: Subject, probe: Probe) -> bool:
-    """Whether the results are right of a call that gradients were asked for."""
+def belongs_to_right(subject: Subject, given: Answered) -> bool:
+    """Whether results are right of the call of some gradients: if these are wrong, nearby, too.
+
+    Else they may be those of another function, which is right at one place, as where a weight is 0.
+    """
+    case = given.probe.case
+    return results_are_right(subject, [case] if given.right else [case, *nearby(case)])
+
+
+def results_are_right(subject: Subject, cases: Sequence[Case]) -> bool:
+    """Whether the results of some calls are right."""
     with suppress(NotApplicable):
-        return answered(subject, Probe(probe.case)).right
+        return all(answered(subject, Probe(case)).right for case in cases)
     return False
+
+
+def nearby(case: Case) -> list[Case]:
+    """Cases of which each number is a little larger or smaller, zeros too."""
+    return [case.map(partial(moved, np.random.default_rng(seed))) for seed in range(PLACES)]
+
+
+def moved(generator: np.random.Generator, _name: str, array: np.ndarray) -> np.ndarray:
+    """An array with each number moved, in the same memory layout."""
+    by = (NEARBY * generator.choice([-1.0, 1.0], array.shape)).astype(array.dtype)
+    return relaid(array + by, layout_of(array))

@@ -255,8 +255,8 @@ def of_config(bench: Bench, case: Case) -> Cases:
     dtypes = [dtype for dtype in bench.subject.capabilities.dtypes if dtype != config.dtype]
     if dtypes:
         wider = [dtype for dtype in dtypes if PRECISION[dtype] > PRECISION[config.dtype]]
-        far = case.map(farther)  # what ends a format's range ends that of a wider one later
-        yield "dtype", f"in {config.dtype}", [of_dtype(case, d) for d in dtypes] + [of_dtype(far, d) for d in wider]
+        far = [of_dtype(case, dtype).map(farther) for dtype in wider]  # their ranges end later
+        yield "dtype", f"in {config.dtype}", [of_dtype(case, dtype) for dtype in dtypes] + far
     if not config.bias:
         zeros = {
             name: case.parameters.get(name, np.zeros(shape.sizes, config.numpy_dtype))

@@ -18,6 +18,7 @@ import numpy as np
 from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.faults import FAULTS
 from conformance.faults.patching import Fault
+from conformance.faults.within import within
 from conformance.harness.call import Call
 from conformance.harness.load import Target, open_target
 from conformance.judging.data import case_from_data
@@ -37,7 +38,7 @@ from .localisation import error_map, left_out, right_alone, right_anew, silent, 
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly
 from .probes import Answered, Fresh, answers
-from .reverse import in_reverse, of_reverse, shows_in_two
+from .reverse import in_reverse, of_direction, shows_in_two
 from .rewriting import rewritten
 from .search import Search
 from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, LIKENESS, Deadline, Work
@@ -222,7 +223,7 @@ def said_once(found: Mapping[Cell, Finding]) -> Iterator[Finding]:
 def leads_of(bench: Bench, answered: Sequence[Answered]) -> list[Fault]:
     """What else the equations of a cell could say, or those of its reverse direction where only that is wrong."""
     if shows_in_two(answered, bench.cell):
-        return in_reverse(rewritten(of_reverse(bench)))
+        return in_reverse(rewritten(of_direction(bench)))
     return rewritten(bench)
 
 
@@ -232,7 +233,7 @@ def led_on(
     """Searches again where there are leads, and notes what explains a cell; returns those that still find nothing."""
     for search in searches:
         if leads.get(search.cell):
-            explained[search] = search.again(leads[search.cell])
+            explained[search] = search.again(leads[search.cell]) or search.alone(list(within(leads[search.cell])))
     return [search for search in searches if not explained[search]]
 
 

@@ -12,26 +12,30 @@ import numpy as np
 
 from conformance.faults.patching import Fault
 from conformance.faults.within import within
+from conformance.judging.judgement import applicable
 from reference_rnn import Case, Cell, Result
 
 from .asking import Bench, flat
 from .probes import Answered
 
 PART = "the reverse direction"
-WHERE = f", in {PART} alone"
 END = "_reverse"
 
 
 @dataclass
-class OfReverse(Bench):
-    """A bench that gives what a case of one direction asks to the reverse one; the forward one has zeros."""
+class OfOneDirection(Bench):
+    """A bench that gives what a case of one direction asks to one of two; the other has zeros.
+
+    reverse  whether to the reverse one
+    """
+
+    reverse: bool = True
 
     def ask(self, case: Case) -> np.ndarray:
-        """All that the reverse direction answers, as one list; errors are those of ``Bench.ask``."""
-        if not turns(case):
-            return super().ask(case)
+        """All that this direction answers, as one list; errors are those of ``Bench.ask``."""
+        applicable(turns(case))
         self.count_a_call()
-        return flat(reverse_half(case, self.subject(as_reverse(case)).result))
+        return flat(half(self.subject(in_two(case, self.reverse)).result, self.reverse))
 
 
 def shows_in_two(answered: Sequence[Answered], cell: Cell) -> bool:
@@ -42,9 +46,9 @@ def shows_in_two(answered: Sequence[Answered], cell: Cell) -> bool:
     return bool(wrong and one) and all(a.right for a in one)
 
 
-def of_reverse(bench: Bench) -> OfReverse:
-    """The same bench for the reverse direction; what leads to a mistake is not shared."""
-    return OfReverse(bench.subject, bench.cell, bench.dtype, bench.calls)
+def of_direction(bench: Bench, reverse: bool = True) -> OfOneDirection:
+    """The same bench for one direction of two; what leads to a mistake is not shared."""
+    return OfOneDirection(bench.subject, bench.cell, bench.dtype, bench.calls, reverse=reverse)
 
 
 def turns(case: Case) -> bool:
@@ -54,23 +58,29 @@ def turns(case: Case) -> bool:
     return plain and (config.num_layers, config.bidirectional) == (1, False)
 
 
-def as_reverse(case: Case) -> Case:
-    """The case of two directions, of which the reverse one has all that one of one direction has."""
+def in_two(case: Case, reverse: bool) -> Case:
+    """The case of two directions, of which one has all that one of one direction has, and the other zeros."""
     zeros = {name: np.zeros_like(array) for name, array in case.parameters.items()}
-    theirs = {name + END: array for name, array in case.parameters.items()}
-    states = {name: beside_zeros(getattr(case, name)) for name in ("h_0", "c_0")}
-    return case.replace(bidirectional=True, parameters=zeros | theirs, x=case.x[::-1].copy(), **states)
+    ends = ("", END) if reverse else (END, "")
+    parameters = {name + end: array for own, end in zip((zeros, case.parameters), ends) for name, array in own.items()}
+    states = {name: beside_zeros(getattr(case, name), reverse) for name in ("h_0", "c_0")}
+    x = case.x[::-1].copy() if reverse else case.x
+    return case.replace(bidirectional=True, parameters=parameters, x=x, **states)
 
 
-def beside_zeros(state: np.ndarray | None) -> np.ndarray | None:
-    """The state (2, N, H) of two directions, the first of which starts from zero."""
-    return None if state is None else np.concatenate([np.zeros_like(state), state])
+def beside_zeros(state: np.ndarray | None, reverse: bool) -> np.ndarray | None:
+    """The state (2, N, H) of two directions, of which the other one starts from zero."""
+    if state is None:
+        return None
+    both = [np.zeros_like(state), state]
+    return np.concatenate(both if reverse else both[::-1])
 
 
-def reverse_half(case: Case, result: Result[np.ndarray]) -> Result[np.ndarray]:
-    """What the reverse direction gave, as a network of one direction gives it."""
-    output = result.output[::-1, :, case.config.state_size :]
-    return Result(output, *(state[1:] for name, state in result.items() if name != "output"))
+def half(result: Result[np.ndarray], reverse: bool) -> Result[np.ndarray]:
+    """What one of two directions gave, as a network of one direction gives it."""
+    both = np.split(result.output, 2, -1)
+    output = both[1][::-1] if reverse else both[0]
+    return Result(output, *(state[[int(reverse)]] for name, state in result.items() if name != "output"))
 
 
 def in_reverse(faults: Sequence[Fault]) -> list[Fault]:
@@ -79,8 +89,13 @@ def in_reverse(faults: Sequence[Fault]) -> list[Fault]:
 
 
 def measured_in_reverse(experiment: Callable[[Bench], list[str]], bench: Bench) -> list[str]:
-    """What an experiment shows in the reverse direction; its leads are noted, as mistakes made there."""
-    there = of_reverse(bench)
+    """What an experiment shows in the reverse direction; its leads are noted, as mistakes made there.
+
+    Where the forward one shows something, too, it is no matter of the reverse one.
+    """
+    there, other = of_direction(bench), of_direction(bench, reverse=False)
     sentences = experiment(there)
+    if sentences and experiment(other):
+        return [f"{said}, in {PART} of two" for said in sentences]
     bench.leads += in_reverse(there.leads)
-    return [said + WHERE for said in sentences]
+    return [f"{said}, in {PART} alone" for said in sentences]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, combinations
 from typing import NamedTuple
 
@@ -116,7 +116,9 @@ class Search:
     def narrow(self) -> list[Fault]:
         """Those that are made in some layers or in one direction alone: too many to be tried beside others."""
         loops = narrowly().values() if self.forward_wrong else ()
-        return [*loops, *within(self.faults)]
+        configs = [a.probe.case.config for a in self.climbed]
+        both, deep = any(c.bidirectional for c in configs), any(c.num_layers > 1 for c in configs)
+        return [*loops, *within(self.faults, directions=both, layers=deep)]
 
     @cached_property
     def told(self) -> list[Fault]:
@@ -174,7 +176,7 @@ class Search:
 
     def alone(self, leads: Collection[Fault]) -> Faults:
         """One of some mistakes that gives all answers, with no other beside it but a habit; () if none does."""
-        self.work = Work(TRIES * len(leads), self.work.deadline)
+        self.work = Work(max(self.budget, TRIES * len(leads)), self.work.deadline)
         at = self.end(())
         if at == self.top:  # no mistake is needed to give what is wrong by so little
             return ()
@@ -427,7 +429,7 @@ def magnified(answered: Answered, answer: Arrays | None, others: Sequence[Turn])
     return answered.agreeing(answer, spread(answer, moved, answered)) == answered.count
 
 
-@cache
+@lru_cache(maxsize=4096)
 def reference_with(faults: Faults) -> FaultyReference:
     """The reference with some mistakes; raises PatchError if they do not fit."""
     return FaultyReference(*faults)

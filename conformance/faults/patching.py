@@ -35,12 +35,15 @@ MODULES = tuple(
 
 
 # Parts of a network in which the mistakes of a step may be made, by a layer and a direction.
-WITHIN: dict[str, Callable[[int, int], bool]] = {
+DIRECTIONS: dict[str, Callable[[int, int], bool]] = {
     "the reverse direction": lambda layer, direction: direction == 1,
     "the forward direction": lambda layer, direction: direction == 0,
+}
+LAYERS: dict[str, Callable[[int, int], bool]] = {
     "layer 0": lambda layer, direction: layer == 0,
     "each upper layer": lambda layer, direction: layer > 0,
 }
+WITHIN = DIRECTIONS | LAYERS
 
 
 class PatchError(ValueError):

@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from .patching import MODULES, WITHIN, Fault, place_of
+from .patching import DIRECTIONS, LAYERS, MODULES, Fault, place_of
 
 STEP = MODULES[:2]  # the functions of a step; the others are those of the loops
 
 
-def within(faults: Iterable[Fault]) -> Iterator[Fault]:
-    """Those of some mistakes that are made in a step, each in every part of a network alone."""
+def within(faults: Iterable[Fault], directions: bool = True, layers: bool = True) -> Iterator[Fault]:
+    """Those of some mistakes that are made in a step, each in every part of a network alone.
+
+    directions, layers  whether there are networks of two directions, and of several layers
+    """
+    parts = [*(DIRECTIONS if directions else ()), *(LAYERS if layers else ())]
     for fault in faults:
         place = place_of(fault.function)
         if (place.cell is not None or place.module in STEP) and not (fault.stateful or fault.within):
-            for part in WITHIN:
+            for part in parts:
                 where = f", in {part} alone"
                 id = f"{fault.id}.{part.replace(' ', '-')}"
                 hint = fault.hint and fault.hint + where

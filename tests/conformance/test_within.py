@@ -10,7 +10,7 @@ from conformance.diagnosis.asking import Bench
 from conformance.diagnosis.curves import curves
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.measured import REVERSE, shown
-from conformance.diagnosis.reverse import as_reverse, in_reverse, measured_in_reverse, reverse_half, turns
+from conformance.diagnosis.reverse import half, in_reverse, in_two, measured_in_reverse, turns
 from conformance.diagnosis.work import EXPERIMENTS, Work
 from conformance.faults import FAULTS, FaultyReference, PatchError
 from conformance.faults.patching import WITHIN, Fault
@@ -133,11 +133,30 @@ def test_nothing_is_said_of_the_reverse_direction_of_the_reference(cell):
     assert shown(bench_of(FaultyTarget(), cell), REVERSE) == []
 
 
+@pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_reverse_direction_gives_what_a_network_of_one_direction_does(cell):
+def test_each_direction_of_two_gives_what_a_network_of_one_does(cell, reverse):
     case = replace(drawn(cell_of(cell), 3, 2, 1, 1), lengths=None)
     assert turns(case) and not turns(case_of()) and not turns(case.replace(x=case.x.swapaxes(0, 1), batch_first=True))
-    given, right = reverse_half(case, forward(as_reverse(case))), forward(case)
+    given, right = half(forward(in_two(case, reverse)), reverse), forward(case)
     assert [name for name, _ in given.items()] == [name for name, _ in right.items()]
     for name, array in given.items():
         assert np.array_equal(array, dict(right.items())[name])
+
+
+def test_what_both_of_two_directions_do_is_no_matter_of_the_reverse_one_alone():
+    """A path for two directions may have another activation than that for one."""
+    hard, right = FaultyTarget(HARD, cells=("GRU",)), FaultyTarget(cells=("GRU",))
+    right.forward, usual = lambda case: (hard if case.config.bidirectional else usual).forward(case), FaultyTarget()
+    [sentence] = measured_in_reverse(curves, bench_of(right))
+    assert sentence.endswith(", in the reverse direction of two")
+    [finding] = check(right, properties=["equivalence.steps"], workers=1).diagnosis
+    assert "alone" not in finding.title
+
+
+@pytest.mark.nightly
+def test_what_the_equations_could_say_in_layer_0_alone_has_a_name():
+    bounded = Fault("bounded", "", "", "gru", "return mix(z, n, h)", "return np.clip(mix(z, n, h), -0.5, 0.5)", ())
+    target = FaultyTarget(of(bounded, "layer 0"), cells=("GRU",))
+    [finding] = check(target, properties=["equivalence.steps"], workers=1).diagnosis
+    assert finding.exact and finding.title.endswith(", in layer 0 alone")
