@@ -92,8 +92,8 @@ class Beside:
             self.look_at_gradients(cell, found)
         else:
             failures = self.failures.among(found)
-            first = {DROPOUT: failures.dropout, HYGIENE: failures.hygiene}.get(about)
-            self.note((first and first([cell])) or when(failures, cell))
+            what = {DROPOUT: failures.dropout, HYGIENE: failures.hygiene}.get(about, lambda cells: {})
+            self.note(what([cell]) or when(failures, cell))
 
     def look_at_gradients(self, cell: Cell, found: Sequence[Counterexample]) -> None:
         """Notes which mistake gives gradients where results are right, or when those are wrong."""
@@ -157,10 +157,9 @@ def where_right(subject: Subject, found: Sequence[Answered], cell: Cell, work: W
             return []
         work.spend()
         with suppress(NotApplicable):
-            key = id(probe.case)
-            right[key] = right.get(key) or results_are_right(subject, [probe.case])
-            given = answered(subject, probe) if right[key] else None
-            if given and belongs_to_right(subject, given):
+            if (key := id(probe.case)) not in right:
+                right[key] = results_are_right(subject, [probe.case])
+            if right[key] and belongs_to_right(subject, given := answered(subject, probe)):
                 kept.append(given)
     return kept
 
