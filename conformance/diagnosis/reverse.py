@@ -96,6 +96,6 @@ def measured_in_reverse(experiment: Callable[[Bench], list[str]], bench: Bench) 
     there, other = of_direction(bench), of_direction(bench, reverse=False)
     sentences = experiment(there)
     if sentences and experiment(other):
-        return [f"{said}, in {PART} of two" for said in sentences]
+        return [f"{said}, in networks of two directions" for said in sentences]
     bench.leads += in_reverse(there.leads)
     return [f"{said}, in {PART} alone" for said in sentences]

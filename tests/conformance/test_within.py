@@ -149,7 +149,7 @@ def test_what_both_of_two_directions_do_is_no_matter_of_the_reverse_one_alone():
     hard, right = FaultyTarget(HARD, cells=("GRU",)), FaultyTarget(cells=("GRU",))
     right.forward, usual = lambda case: (hard if case.config.bidirectional else usual).forward(case), FaultyTarget()
     [sentence] = measured_in_reverse(curves, bench_of(right))
-    assert sentence.endswith(", in the reverse direction of two")
+    assert sentence.endswith(", in networks of two directions")
     [finding] = check(right, properties=["equivalence.steps"], workers=1).diagnosis
     assert "alone" not in finding.title
 
