@@ -217,9 +217,8 @@ def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     for about, words, cases in (*of_config(bench, case), *plain):
         yield about, words, [form.ask(one) for one in cases]
     states = ("x",) if form.no_state else ("x", "h_0", "c_0")
-    dtypes = [dtype for dtype in bench.subject.capabilities.dtypes if dtype != case.config.dtype]
     for about, words, other in of_numbers(case, [name for name, _ in case.arrays() if name in states]):
-        yield about, words, [form.ask(one) for one in (other, *(of_dtype(other, dtype) for dtype in dtypes))]
+        yield about, words, [form.ask(one) for one in (other, *in_other_dtypes(bench, other))]
 
 
 def of_numbers(case: Case, states: Collection[str]) -> Iterator[tuple[str, str, Case]]:
@@ -252,11 +251,10 @@ def smaller(names: tuple[str, ...], bound: int, name: str, array: np.ndarray) ->
 def of_config(bench: Bench, case: Case) -> Cases:
     """What a case has by its configuration."""
     config = case.config
-    dtypes = [dtype for dtype in bench.subject.capabilities.dtypes if dtype != config.dtype]
-    if dtypes:
-        wider = [dtype for dtype in dtypes if PRECISION[dtype] > PRECISION[config.dtype]]
-        far = [of_dtype(case, dtype).map(farther) for dtype in wider]  # their ranges end later
-        yield "dtype", f"in {config.dtype}", [of_dtype(case, dtype) for dtype in dtypes] + far
+    if others := in_other_dtypes(bench, case):
+        wider = [other for other in others if PRECISION[other.config.dtype] > PRECISION[config.dtype]]
+        # what ends the range of a format ends that of a wider one later
+        yield "dtype", f"in {config.dtype}", [*others, *(other.map(farther) for other in wider)]
     if not config.bias:
         zeros = {
             name: case.parameters.get(name, np.zeros(shape.sizes, config.numpy_dtype))
@@ -292,6 +290,12 @@ def of_rows(case: Case) -> Cases:
         yield ENDS, "where a row has fewer than T steps", [whole]
     if not np.isfinite(case.x).all() and np.isfinite(with_padding(case, 0).x).all():
         yield "padding", "with NaN or infinity in the padding", [with_padding(case, 0)]
+
+
+def in_other_dtypes(bench: Bench, case: Case) -> list[Case]:
+    """The case in each other dtype that is claimed."""
+    dtypes = bench.subject.capabilities.dtypes
+    return [of_dtype(case, dtype) for dtype in dtypes if dtype != case.config.dtype]
 
 
 def farther(name: str, array: np.ndarray) -> np.ndarray:

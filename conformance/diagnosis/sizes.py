@@ -228,8 +228,10 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
             alone = f"wrong from {{0}} = {least} on"
             yield Rule(lambda size: size >= least, f"right up to {{0}} = {max(right)}, {alone}", alone)
     elif most < min(right):
-        alone = f"wrong where {{0}} = {most}" if least == most else f"wrong up to {{0}} = {most}"
-        yield Rule(lambda size: size <= most, f"{alone}, right from {{0}} = {min(right)} on", alone)
+        one = least == most
+        alone = f"wrong {'where' if one else 'up to'} {{0}} = {most}"
+        words = f"{alone}, right from {{0}} = {min(right)} on"
+        yield Rule(lambda size: size == most if one else size <= most, words, alone)
     elif len(wrong) == 1:
         alone = f"wrong where {{0}} is {least}"
         yield Rule(lambda size: size == least, f"{alone}, right at the others that were tried", alone)

@@ -26,9 +26,9 @@ def one_layer_right(fault, cell):
     return target
 
 
-def titles(target, *properties, seed=0):
+def titles(target, *properties):
     """What the diagnosis says."""
-    return [finding.title for finding in check(target, properties=list(properties), workers=1, seed=seed).diagnosis]
+    return [finding.title for finding in check(target, properties=list(properties), workers=1).diagnosis]
 
 
 def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():

@@ -299,13 +299,13 @@ def as_bfloat16(array):
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)).astype(np.uint32).view(np.float32)
 
 
-def as_tf32_away_from_zero(a):
-    """The same where a number that lies in the middle is rounded to the larger one."""
-    return ((a.astype(np.float32).view(np.uint32) + 0x1000) & 0xFFFFE000).view(np.float32)
-
-
 def as_tf32(array):
     return (np.asarray(array, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def as_tf32_away_from_zero(array):
+    """The same, rounded to the nearest, a number in the middle to the larger one."""
+    return ((np.asarray(array, np.float32).view(np.uint32) + 0x1000) & 0xFFFFE000).view(np.float32)
 
 
 def same(array):

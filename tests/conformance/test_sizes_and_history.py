@@ -188,6 +188,7 @@ def test_the_order_in_which_rows_end_is_not_taken_for_their_number():
     [
         ([17, 18, 30], [1, 2, 16], "right up to {0} = 16, wrong from {0} = 17 on"),
         ([1, 2], [3, 4, 9], "wrong up to {0} = 2, right from {0} = 3 on"),
+        ([0], [1, 2, 9], "wrong where {0} = 0, right from {0} = 1 on"),
         ([5, 6, 7, 9], [4, 8, 12], "wrong where {0} is no multiple of 4"),
         ([9, 10, 12, 15, 17], [1, 3, 7, 8, 16, 24], "wrong where {0} is 9 or more and no multiple of 8"),
         ([1, 9, 17], [2, 5, 8, 10, 13, 16, 18], "wrong where {0} divided by 8 leaves 1"),
