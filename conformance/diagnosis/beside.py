@@ -104,7 +104,7 @@ class Beside:
             self.found[cell] = finding
         else:
             failures = self.failures.among(found, [a.probe for a in mine if not a.right])
-            self.note(when(failures, cell), f"gradients are {{}}{THERE}")
+            self.note(when(failures, cell), f"{{}}{THERE}")
 
     def note(self, sentences: Sentences, words: str = "{}") -> None:
         """Adds those sentences that are not said yet, in some words; of several cells the same is one."""

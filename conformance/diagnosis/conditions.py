@@ -25,10 +25,10 @@ from strategies.memory import LAYOUTS
 from strategies.shrink import size_of, without
 
 from .asking import Bench
-from .earlier import asked_with, given, is_wrong, of_dtype
+from .earlier import asked_with, given, is_wrong, of_dtype, results
 from .influence import generic
 from .probes import Probe
-from .sizes import AXES, of_sizes
+from .sizes import AXES, OF_GRADIENTS, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
 BOUNDS = [2**k for k in range(10, 1, -1)]  # numbers beyond the least are seldom needed to show what is wrong
@@ -71,18 +71,21 @@ def conditions(
     """What makes a call of a counterexample wrong, by its numbers: without any of it, it is right; else nothing.
 
     It is said where it is so for other numbers and sizes too, and for the calls of the others; and where all probes of
-    its cell that are wrong have it. Of results it is said alone where gradients are wrong without it. Raises NotRun.
+    its cell that are wrong have it. Of results it is said alone where gradients are wrong without it; of gradients
+    where all that is wrong is these. Raises NotRun.
     """
     call = wrong_call(bench, found)
     if call is None or not all(is_wrong(bench, call) for _ in range(STEADY)):
         return []
     also = [other for one in others if (other := wrong_call(bench, one))]
     if said := needed_by(bench, call, also=also, probes=[probe.case for probe in probes]):
-        return [f"wrong only {listed(said)}"]
-    results = [probe.case for probe in probes if probe.d is None]
-    if call.do == "gradients" or not results or len(results) == len(probes):
+        back = all(one.do == "gradients" for one in also) and all(probe.d is not None for probe in probes)
+        back = back and gradients_alone(bench, call)
+        return [f"{OF_GRADIENTS if back else ''}wrong only {listed(said)}"]
+    forward = [probe.case for probe in probes if probe.d is None]
+    if call.do == "gradients" or not forward or len(forward) == len(probes):
         return []
-    said = needed_by(bench, call, also=[other for other in also if other.do == call.do], probes=results)
+    said = needed_by(bench, call, also=[other for other in also if other.do == call.do], probes=forward)
     return [f"results are wrong only {listed(said)}"] if said else []
 
 
@@ -121,6 +124,11 @@ def said_of(needed: Iterable[Condition]) -> list[str]:
         if not any(set(one.arrays) & set(other.arrays) for other in told.values()):
             told.setdefault(one.about, one)
     return [one.words for about, one in told.items() if not set(UNSAID.get(about, ())) & set(told)]
+
+
+def gradients_alone(bench: Bench, call: Call) -> bool:
+    """Whether a call whose answer is wrong is one for gradients whose results are right."""
+    return call.do == "gradients" and is_wrong(bench, results(call)) is False
 
 
 def wrong_call(bench: Bench, found: Counterexample) -> Call | None:

@@ -43,6 +43,7 @@ SAME: dict[str, tuple[str, Callable[[Config], int]]] = {
 Order = Callable[[np.ndarray], np.ndarray]  # lengths, to the same in another order
 ORDERS: tuple[Order, ...] = (np.asarray, np.sort, lambda ends: np.sort(ends)[::-1])
 EXCEPT = 2  # sizes that are right where all others from one on are wrong
+OF_GRADIENTS = "gradients are "  # before what is so of them
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
 CALLS = 4  # that one judgement is worth
 
@@ -87,7 +88,8 @@ class Resized:
     def sentences(self) -> list[str]:
         """The rule of each axis that has one; only that one size is another, if it is so."""
         said = {axis: self.said(axis) for axis in AXES}
-        return [said[axis] for axis in self.related[:1]] or list(dict.fromkeys(filter(None, said.values())))
+        told = [said[axis] for axis in self.related[:1]] or dict.fromkeys(filter(None, said.values()))
+        return [f"{OF_GRADIENTS if 'gradients' in self.prop.needs else ''}{one}" for one in told]
 
     def said(self, axis: str) -> str:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
