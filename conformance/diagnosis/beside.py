@@ -58,10 +58,10 @@ class Beside:
     """
 
     def __init__(
-        self, subject: Subject, failures: Failures, answered: Sequence[Answered], told: Mapping[Cell, Collection[str]],
+        self, failures: Failures, answered: Sequence[Answered], told: Mapping[Cell, Collection[str]],
         said: Sentences, explained: Collection[str], passed: Collection[str],
     ) -> None:  # fmt: skip
-        self.subject = subject
+        self.subject = failures.subject
         self.failures = failures
         self.answered = answered
         self.said = said

@@ -6,42 +6,33 @@ diagnosis explains a verdict; it never changes it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from math import inf
 
-import numpy as np
-
 from conformance.events import Diagnosis, Finding, PropertyResult
-from conformance.faults import FAULTS
 from conformance.faults.patching import Fault
 from conformance.faults.within import within
 from conformance.harness.call import Call
-from conformance.harness.load import Target, open_target
-from conformance.judging.data import case_from_data
-from conformance.judging.judge import covering_cases, failure_on, judge_case
+from conformance.harness.load import Target
 from conformance.judging.judgement import Failure
 from conformance.judging.properties import Property
-from conformance.judging.repeat import as_judged
 from conformance.judging.subject import Subject
-from reference_rnn import Case, Cell
+from reference_rnn import Cell
 
+from .alike import by_properties, cells_of, explained_by, finding_of, places_to_look
 from .asking import Bench
 from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, Beside
-from .dropout import drops
-from .faulty import FaultyTarget, RoundingTarget
 from .instances import keep_apart
-from .localisation import error_map, left_out, right_alone, right_anew, silent, smallest, what_is_known
+from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly
 from .probes import Answered, Fresh, answers
 from .reverse import in_reverse, of_direction, shows_in_two
 from .rewriting import rewritten
 from .search import Search
-from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, LIKENESS, Deadline, Work
+from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, Deadline, Work
 
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
@@ -49,10 +40,6 @@ BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_p
 # Kinds of sentences that say which answers are wrong, or what exactly, or are about something else.
 WHERE, WHAT = ("conditions", "proportion"), ("dropout", "proportion")
 BESIDE = ("history", "hygiene", "shapes", "dropout")
-OTHERS = 12  # cases on which mistakes that fail alike on one are told apart
-COMPARED = 6  # failures that a mistake must give alike
-RUNS = 8  # of one case: what is the same in each is not taken for chance
-JUDGING = 5  # evaluations that one judgement of a faulty reference is worth
 
 
 def diagnose(
@@ -71,93 +58,197 @@ def diagnose(
     deadline = Deadline(seconds)
     subject = Subject(target, anew=True)
     dear = subject.capabilities.recompiles
-    calls = Work(DEAR_CALLS if dear else CALLS * len(subject.capabilities.cells), deadline)
     experiments = DEAR_EXPERIMENTS if dear else EXPERIMENTS
-    work = Work(EVALUATIONS, deadline)
+    calls = Work(DEAR_CALLS if dear else CALLS * len(subject.capabilities.cells), deadline)
     progress("asking the target")
     try:
         keep_apart(subject, shown_by(failed), Work(experiments, deadline))
         answered = answers(subject, calls)
     except Failure:
         return Diagnosis([], [])
-    shapes = misread(subject, answered)
-    mute = without_answer(answered)
-    searches = searches_of(answered, passed, work, Fresh(subject, answered, deadline))
-    explained: dict[Search, Sequence[Fault]] = {}
-    for search in searches:
-        progress(f"comparing {search.cell} with faulty references")
-        # what explains one cell is likely to explain the next
-        likely = [fault for faults in explained.values() for fault in faults]
-        explained[search] = () if search.cell in mute else search.found(likely)
-    in_vain = [search for search in searches if not explained[search]]
-    known = right_alone(subject, answered, calls) if in_vain else []
-    mute = [] if known else mute  # else new instances have no answer either: there is nothing to compare or measure
-    in_vain = [search for search in in_vain if search.cell not in mute]
-    if in_vain and not known:
-        progress("looking at each layer and direction")
-        for search in in_vain:
-            explained[search] = search.alone(search.narrow)
-        in_vain = [search for search in in_vain if not explained[search]]
-        progress("rewriting equations")
-        wrong = wrong_dtypes(subject, answered, [search.cell for search in in_vain])
-        benches = [Bench(subject, cell, dtype, Work(experiments, deadline)) for cell, dtype in wrong.items()]
-        in_vain = led_on(in_vain, {bench.cell: leads_of(bench, answered) for bench in benches}, explained)
-    sentences: Sentences = {}
-    conditions: Sentences = {}
-    unexplained = [search.cell for search in in_vain] or ([] if searches else cells_of(failed))
     failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments, deadline)
-    alone, unseen = bool(known), not searches  # wrong after others alone; in no probe
-    if unexplained:
-        progress("measuring")
-        sentences = failures.history(unexplained)
+    return Inquiry(answered, failures, calls, failed, passed, progress).diagnosis()
+
+
+class Inquiry:
+    """A diagnosis in the making.
+
+    answered     what the target answers to the probes;  calls  what is left of these
+    explained    by search, of which there is one for each cell with a wrong answer: the mistakes that give its numbers
+    mute         the cells of which no probe has an answer: there is nothing to compare or measure
+    on_others    that a new instance gets right what is wrong, in words: then neither names, conditions nor likeness
+                 mean anything, since it depends on the calls before
+    sentences    what was measured;  of_failures  what failures show
+    """
+
+    def __init__(
+        self, answered: Sequence[Answered], failures: Failures, calls: Work, failed: Sequence[PropertyResult],
+        passed: Collection[str], progress: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.answered = answered
+        self.failures = failures
+        self.subject = failures.subject
+        self.deadline = failures.deadline
+        self.calls = calls
+        self.failed = failed
+        self.passed = passed
+        self.progress = progress
+        fresh = Fresh(self.subject, answered, self.deadline)
+        self.searches = searches_of(answered, passed, Work(EVALUATIONS, self.deadline), fresh)
+        self.explained: dict[Search, Sequence[Fault]] = {}
+        self.mute = without_answer(answered)
+        self.on_others: list[str] = []
+        self.sentences: Sentences = {}
+        self.of_failures: Sentences = {}
+
+    def diagnosis(self) -> Diagnosis:
+        """All of it, from names to sentences."""
+        shapes = misread(self.subject, self.answered)
+        self.search()
+        self.search_parts()
+        self.rewrite()
+        self.measure()
+        findings = by_numbers(self.explained) or self.fail_alike()
+        self.settle(findings)
+        told = dict(self.sentences)  # some of which are said with what is found next
+        found = self.found_in_some_calls()
+        findings += [*said_once(found), *findings_of(self.sentences, self.answered)]
+        stated = told_of(told) | found.keys()
+        findings += self.places_to_look(stated, {*told_of(told, WHAT), *found}, bool(findings))
+        known = self.known(stated, told_of(told, WHERE))
+        named = {str(search.cell): tuple(faults) for search, faults in self.explained.items() if faults}
+        same = explained_by(named, self.failures.properties, self.failed, Work(JUDGEMENTS, self.deadline))
+        findings += self.found_beside(stated, same)
+        known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
+        known += left_out(self.answered, self.subject.capabilities)
+        if self.deadline.met:
+            known.append("the diagnosis ended with its time, before all was tried")
+        cells = dict.fromkeys(str(a.probe.case.config.cell) for a in self.answered if not a.right)
+        return Diagnosis([*shapes, *findings], known, list(cells), error_map(self.answered), named, same)
+
+    @property
+    def in_vain(self) -> list[Search]:
+        """The searches that found nothing, of cells that have answers."""
+        return [search for search in self.searches if not self.explained[search] and search.cell not in self.mute]
+
+    @property
+    def unexplained(self) -> list[Cell]:
+        """The cells of which no mistake is named; where no answer is wrong, those on which properties fail."""
+        return [search.cell for search in self.in_vain] if self.searches else cells_of(self.failed)
+
+    def search(self) -> None:
+        """Names the mistakes of each cell that give its numbers; what explains one is likely to explain the next."""
+        for search in self.searches:
+            self.progress(f"comparing {search.cell} with faulty references")
+            likely = [fault for faults in self.explained.values() for fault in faults]
+            self.explained[search] = () if search.cell in self.mute else search.found(likely)
+        if not all(self.explained.values()):
+            self.on_others = right_alone(self.subject, self.answered, self.calls)
+        if self.on_others:  # new instances do have answers
+            self.mute = []
+
+    def search_parts(self) -> None:
+        """Names mistakes that are made in some layers or in one direction alone."""
+        if self.on_others or not self.in_vain:
+            return
+        self.progress("looking at each layer and direction")
+        for search in self.in_vain:
+            self.explained[search] = search.alone(search.narrow)
+
+    def rewrite(self) -> None:
+        """Names what else equations could say."""
+        if self.on_others or not self.in_vain:
+            return
+        self.progress("rewriting equations")
+        wrong = wrong_dtypes(self.subject, self.answered, self.unexplained)
+        benches = [
+            Bench(self.subject, cell, dtype, Work(self.failures.calls, self.deadline)) for cell, dtype in wrong.items()
+        ]
+        self.led_on({bench.cell: leads_of(bench, self.answered) for bench in benches})
+
+    def led_on(self, leads: Mapping[Cell, Sequence[Fault]]) -> None:
+        """Searches again where there are leads."""
+        for search in self.in_vain:
+            if leads.get(search.cell):
+                self.explained[search] = search.again(leads[search.cell]) or search.alone(
+                    list(within(leads[search.cell]))
+                )
+
+    def measure(self) -> None:
+        """Says what experiments and failures show of cells of which no mistake is named; some lead to a name."""
+        cells, failures, alone = self.unexplained, self.failures, bool(self.on_others)
+        if not cells:
+            return
+        self.progress("measuring")
+        self.sentences = failures.history(cells)
         if not alone:  # else answers are those of calls before
-            sentences |= proportions(answered, untold(unexplained, sentences), failures.when_wrong)
-        quiet, single = untold(unexplained, sentences), failures.single(unexplained) if unseen else ()
-        shows, leads = measured(subject, answered, quiet, experiments, deadline, alone, unseen, single)
-        sentences |= shows
-        in_vain = led_on(in_vain, leads, explained)
-        silent_yet = [cell for cell in untold(unexplained, sentences) if not leads.get(cell)]
-        conditions = failures.dropout(silent_yet)
-        silent_yet = untold(silent_yet, conditions)
-        conditions |= failures.hygiene(silent_yet) | failures.shapes(silent_yet) | failures.conditions(silent_yet)
-        sentences |= failures.sizes(silent_yet)
+            self.sentences |= proportions(self.answered, untold(cells, self.sentences), failures.when_wrong)
+        unseen = not self.searches  # what is wrong is in no probe
+        single = failures.single(cells) if unseen else ()
+        quiet = untold(cells, self.sentences)
+        shows, leads = measured(
+            self.subject, self.answered, quiet, failures.calls, self.deadline, alone, unseen, single
+        )
+        self.sentences |= shows
+        self.led_on(leads)
+        quiet = [cell for cell in untold(cells, self.sentences) if not leads.get(cell)]
+        self.of_failures = failures.dropout(quiet)
+        quiet = untold(quiet, self.of_failures)
+        self.of_failures |= failures.hygiene(quiet) | failures.shapes(quiet) | failures.conditions(quiet)
+        self.sentences |= failures.sizes(quiet)
         if not alone:
-            sentences |= large(subject, answered, silent_yet, experiments, deadline)
-    findings = by_numbers(explained)
-    off = [a for a in answered if not a.right]
-    told_apart = not off or not any(result.id in BY_EQUATIONS for result in failed)
-    if told_apart and not findings:
-        progress("comparing what fails")
-        findings = by_properties(target, properties, failed, passed, answered, Work(JUDGEMENTS, deadline))
-    if all(finding.exact for finding in findings):  # else what fails alike says it, and when that shows
-        sentences = conditions | sentences
-    unexplained = [cell for cell in unexplained if not any(explained.get(s) for s in searches if s.cell == cell)]
-    sentences = {said: cells for said, cells in sentences.items() if set(cells) & set(unexplained)}
-    stated, told_where, told_what = (told_of(sentences, kinds) for kinds in (None, WHERE, WHAT))
-    found: Mapping[Cell, Finding] = {}
-    if not known:  # else neither names, conditions nor likeness mean anything: it depends on the calls before
-        progress("comparing where it is wrong")
-        found = not_always([search for search in in_vain if search.cell in unexplained], sentences, failures)
-    findings += [*said_once(found), *findings_of(sentences, answered)]
-    told_where |= {cell for cell, said in failures.when.items() if said}
-    if not known:
-        stated |= found.keys()
-        in_vain = [search for search in in_vain if search.cell not in found]
-        vague = [search for search in in_vain if search.cell not in told_what]
-        findings += places_to_look([search for search in vague if not findings or search.cell in stated])
-        known = what_is_known(answered, [*mute, *unexplained], subject, calls, stated, shown(failed), told_where)
-    named = {str(search.cell): tuple(faults) for search, faults in explained.items() if faults}
-    same = explained_by(named, properties, failed, Work(JUDGEMENTS, deadline))
-    if not (dear or alone):
-        progress("looking for what else is wrong")
-        beside = Beside(subject, failures, answered, told_about(explained, stated, sentences), sentences, same, passed)
-        findings += [*said_once(beside.found), *findings_of(beside.sentences, answered)]
-    known += silent(answered, [search.cell for search in searches if explained.get(search)])
-    known += left_out(answered, subject.capabilities)
-    if deadline.met:
-        known.append("the diagnosis ended with its time, before all was tried")
-    cells = dict.fromkeys(str(a.probe.case.config.cell) for a in answered if not a.right)
-    return Diagnosis([*shapes, *findings], known, list(cells), error_map(answered), named, same)
+            self.sentences |= large(self.subject, self.answered, quiet, failures.calls, self.deadline)
+
+    def fail_alike(self) -> list[Finding]:
+        """The known mistake that fails as the target does, where no probe can tell one from another."""
+        wrong = any(not a.right for a in self.answered)
+        if wrong and any(result.id in BY_EQUATIONS for result in self.failed):
+            return []
+        self.progress("comparing what fails")
+        work = Work(JUDGEMENTS, self.deadline)
+        return by_properties(
+            self.subject.target, self.failures.properties, self.failed, self.passed, self.answered, work
+        )
+
+    def settle(self, findings: Sequence[Finding]) -> None:
+        """Keeps what is said of cells that are still unexplained; what fails like a known mistake says when it does."""
+        said = self.sentences
+        if all(finding.exact for finding in findings):
+            said = self.of_failures | said
+        unexplained = set(self.unexplained)
+        self.sentences = {sentence: cells for sentence, cells in said.items() if unexplained & set(cells)}
+
+    def found_in_some_calls(self) -> Mapping[Cell, Finding]:
+        """The mistakes that give what is wrong in some calls."""
+        if self.on_others:
+            return {}
+        self.progress("comparing where it is wrong")
+        return not_always(self.in_vain, self.sentences, self.failures)
+
+    def places_to_look(self, stated: Collection[Cell], told: Collection[Cell], found: bool) -> list[Finding]:
+        """Where a mistake may be that is like a known one, of cells of which nobody knows what exactly is wrong.
+
+        stated  those of which something is said;  told  what exactly is wrong;  found  whether anything was
+        """
+        vague = [] if self.on_others else [search for search in self.in_vain if search.cell not in told]
+        return list(places_to_look([search for search in vague if not found or search.cell in stated]))
+
+    def known(self, stated: Collection[Cell], told: Collection[Cell]) -> list[str]:
+        """What the answers to the probes show; told: the cells of which is said when they are wrong."""
+        if self.on_others:
+            return self.on_others
+        cells, when = [*self.mute, *self.unexplained], self.failures.when
+        told = {*told, *(cell for cell in when if when[cell])}
+        return what_is_known(self.answered, cells, self.subject, self.calls, stated, shown(self.failed), told)
+
+    def found_beside(self, stated: Collection[Cell], explained: Collection[str]) -> list[Finding]:
+        """What is wrong beside what was said; explained: ids of properties that fail because of what was named."""
+        if self.subject.capabilities.recompiles or self.on_others:
+            return []
+        self.progress("looking for what else is wrong")
+        told = told_about(self.explained, stated, self.sentences)
+        beside = Beside(self.failures, self.answered, told, self.sentences, explained, self.passed)
+        return [*said_once(beside.found), *findings_of(beside.sentences, self.answered)]
 
 
 def without_answer(answered: Sequence[Answered]) -> list[Cell]:
@@ -227,16 +318,6 @@ def leads_of(bench: Bench, answered: Sequence[Answered]) -> list[Fault]:
     return rewritten(bench)
 
 
-def led_on(
-    searches: Sequence[Search], leads: Mapping[Cell, Sequence[Fault]], explained: dict[Search, Sequence[Fault]]
-) -> list[Search]:
-    """Searches again where there are leads, and notes what explains a cell; returns those that still find nothing."""
-    for search in searches:
-        if leads.get(search.cell):
-            explained[search] = search.again(leads[search.cell]) or search.alone(list(within(leads[search.cell])))
-    return [search for search in searches if not explained[search]]
-
-
 def searches_of(answered: Sequence[Answered], passed: Collection[str], work: Work, fresh: Fresh) -> list[Search]:
     """A search for each cell that gives a wrong answer, each with the same work."""
     cells = list(dict.fromkeys(a.probe.case.config.cell for a in answered if not a.right))
@@ -247,22 +328,6 @@ def searches_of(answered: Sequence[Answered], passed: Collection[str], work: Wor
 def shown(failed: Sequence[PropertyResult]) -> list[Call]:
     """The calls that the report shows to be wrong by the equations alone."""
     return [found.calls[found.about()[-1]] for found in shown_by(failed) if found.property in BY_EQUATIONS]
-
-
-def cells_of(failed: Sequence[PropertyResult]) -> list[Cell]:
-    """The cells on which properties fail."""
-    return list(dict.fromkeys(case_from_data(result.case).config.cell for result in failed if result.case))
-
-
-def places_to_look(searches: Sequence[Search]) -> Iterator[Finding]:
-    """What is wrong in the very places in which the target is, without giving its numbers."""
-    told = set()
-    for search in searches:
-        search.work = Work(LIKENESS, search.work.deadline)
-        for fault in search.alike():
-            if fault not in told:
-                yield replace(finding_of(fault, explains=0, telling=search.telling, exact=False), patch="")
-            told.add(fault)
 
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:
@@ -286,131 +351,3 @@ def by_numbers(explained: Mapping[Search, Sequence[Fault]]) -> list[Finding]:
             finding.together = list(dict.fromkeys([*finding.together, *others]))
     findings = found.values()
     return sorted(findings, key=lambda finding: -finding.explains)
-
-
-def by_properties(
-    target: Target, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
-    answered: Sequence[Answered], work: Work,
-) -> list[Finding]:  # fmt: skip
-    """The fault that fails alike where no probe says which it is: what is random, or about memory.
-
-    On other cases, too, and nowhere else: a mistake that is made under a condition is not the one that is always made.
-    Each of several would explain all that fails, so that only one of them can be the mistake: then none is named.
-    """
-    failed = [result for result in failed if result.case]
-    own = [(properties[result.id], case_from_data(result.case)) for result in failed[:COMPARED]]
-    failures = [steady_failure(prop, target, case) for prop, case in own]
-    found = []
-    for fault in FAULTS.values():
-        if not {result.id for result in failed} & set(fault.killed_by) or set(fault.killed_by) & set(passed):
-            continue
-        if work.over:
-            break
-        faulty = open_target(FaultyTarget(fault))
-        work.spend(JUDGING * len(own))
-        alike = all(same_failure(its, failure_on(prop, faulty, case)) for (prop, case), its in zip(own, failures))
-        if alike and (fault.stateful or fits(fault, target, answered, cells_of(failed))):
-            found.append(finding_of(fault, explains=len(failed), telling=len(failed), exact=False))
-    if found:
-        prop = own[0][0]
-        cases = list(islice(covering_cases(prop, prop.allowed(target.capabilities)), OTHERS))
-        its = [steady_failure(prop, target, case) for case in cases]
-        found = [one for one in found if fails_so(prop, open_target(FaultyTarget(FAULTS[one.fault])), cases, its)]
-    return found if len(found) == 1 else []
-
-
-def fails_so(prop: Property, faulty: Target, cases: Sequence[Case], its: Sequence[Failure | None]) -> bool:
-    """Whether a faulty reference fails a property where a target does, and alike."""
-    others = [failure_on(prop, faulty, case) for case in cases]
-    return all(one is other is None or same_failure(one, other) for one, other in zip(its, others))
-
-
-def fits(fault: Fault, target: Target, answered: Sequence[Answered], cells: Collection[Cell]) -> bool:
-    """Whether a mistake is wrong on its own in the probes in which a target is, and right where that always is.
-
-    And what is wrong with dropout, if that can be seen, must be the same.
-    """
-    faulty, its = (Subject(one, anew=True) for one in (open_target(FaultyTarget(fault)), target))
-    if any(always_right(faulty, a) for a in smallest(a for a in answered if not a.right)):
-        return False
-    if any(a.right and not right_anew(faulty, a) and always_right(its, a) for a in answered):
-        return False
-    faulty = Subject(faulty.target, claims=its.capabilities, anew=True)
-    seen = ((drops(its, cell), drops(faulty, cell)) for cell in cells)
-    return all(None in pair or pair[0] == pair[1] for pair in seen)
-
-
-def always_right(subject: Subject, answered: Answered) -> bool:
-    """Whether each new instance gives the right answer to a probe, and not by chance."""
-    return all(right_anew(subject, answered) for _ in range(RUNS))
-
-
-def steady_failure(prop: Property, target: Target, case: Case) -> Failure | None:
-    """How a target fails on a case, without what chance makes another one the next time."""
-    failure = failure_on(prop, target, case)
-    if failure is None or all(same_failure(failure, failure_on(prop, target, case)) for _ in range(RUNS - 1)):
-        return failure
-    return Failure(failure.kind, failure.message)
-
-
-def same_failure(its: Failure | None, other: Failure | None) -> bool:
-    """Whether another failure says the same as one of a target: in its words, and of its number but for its room."""
-    if its is None or other is None or without_numbers(its.message) != without_numbers(other.message):
-        return False
-    if its.given is None and not its.shows:
-        return True
-    room = (its.room or 0.0) + (other.room or 0.0)
-    given, number = (np.nan if one.given is None else one.given for one in (its, other))
-    return its.shows == other.shows and bool(np.isclose(given, number, rtol=0, atol=room, equal_nan=True))
-
-
-def explained_by(
-    named: Mapping[str, Sequence[Fault]],
-    properties: Mapping[str, Property],
-    failed: Sequence[PropertyResult],
-    work: Work,
-) -> list[str]:
-    """The properties that fail, as far as is seen, only because of the mistakes that were named for a cell."""
-    found = []
-    for result in failed:
-        faults = named.get(str(case_from_data(result.case).config.cell)) if result.case else None
-        if (
-            faults
-            and not work.over
-            and any(fails_alike(target(*faults), properties[result.id], result, work) for target in judged_like(result))
-        ):
-            found.append(result.id)
-    return found
-
-
-def judged_like(result: PropertyResult) -> Sequence[type[FaultyTarget]]:
-    """The faulty references that may fail as a target does: where two of its runs are not the same, one that rounds.
-
-    In a network that is wrong, rounding may lead farther than in the right one, which is the measure.
-    """
-    return (FaultyTarget, RoundingTarget) if result.kind.startswith("disagree:") else (FaultyTarget,)
-
-
-def fails_alike(faulty: FaultyTarget, prop: Property, result: PropertyResult, work: Work) -> bool:
-    """Whether a faulty reference fails a property on the same case in the same words; numbers may differ.
-
-    What is found by asking again, which is not done here, is no part of them.
-    """
-    work.spend(JUDGING)
-    target = open_target(faulty)
-    verdict = judge_case(prop, target, case_from_data(result.case))
-    given, its = (without_numbers(as_judged(one.message)) for one in (verdict, result))
-    return verdict.status == "failed" and given == its
-
-
-def without_numbers(message: str) -> str:
-    """A message with # for every number."""
-    return re.sub(r"[-+]?(\d[\d.,]*(e[-+]?\d+)?|nan|inf)", "#", message)
-
-
-def finding_of(fault: Fault, explains: int, telling: int, exact: bool) -> Finding:
-    """What is said about a fault."""
-    return Finding(
-        fault.id, fault.title, fault.patch(), explains, telling, fault.fault_class, exact, seen=list(fault.seen),
-        hint=fault.hint,
-    )  # fmt: skip

@@ -149,7 +149,7 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
 class Failures:
     """What the failures of some cells show: earlier calls, shapes, hygiene, dropout, conditions, and sizes.
 
-    judged    the ids of properties that compare a call with what is right
+    properties by their ids;  judged  those that compare a call with what is right
     answered  probes: what is said holds for all of its cell that are wrong
     calls     how many, for each cell, and for each of these
     when      in which calls a cell is wrong, as far as somebody has asked
@@ -162,6 +162,7 @@ class Failures:
         self.subject = subject
         self.wrong = [a.probe for a in answered if not a.right]
         self.found = shown_by(failed)
+        self.properties = properties
         self.judged = [properties[id] for id in judged if id in properties]
         self.calls = calls
         self.deadline = deadline

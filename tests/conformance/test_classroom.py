@@ -25,7 +25,7 @@ from conformance.claims.capabilities import Capabilities
 from conformance.cli import cli
 from conformance.cli.matrix import is_there, made_room, named, not_held, passed_over, spread
 from conformance.diagnosis import recurrent
-from conformance.diagnosis.diagnosis import finding_of
+from conformance.diagnosis.alike import finding_of
 from conformance.diagnosis.rewriting import candidates
 from conformance.diagnosis.rewriting import fault_of as rewritten
 from conformance.events import MEASURED, Finding, Judged, PropertyResult, Started

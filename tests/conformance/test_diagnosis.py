@@ -13,7 +13,8 @@ import reference_rnn
 from conformance import Capabilities, check, from_cell
 from conformance.adapters import question, reference
 from conformance.chapters import catalogue
-from conformance.diagnosis.diagnosis import diagnose, same_failure, without_numbers
+from conformance.diagnosis.alike import same_failure, without_numbers
+from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
 from conformance.diagnosis.partly import in_some_calls, partly
