@@ -116,7 +116,7 @@ class Beside:
 
 def given_by(search: Search) -> Finding | None:
     """The mistake that gives the gradients of a search, or some of them; None if there is none."""
-    faults: Sequence[Fault] = search.found() or search.alone(search.narrow)
+    faults: Sequence[Fault] = search.found() or search.one_of(search.narrow)
     if faults:
         *others, fault = faults
         beside = "".join(f", beside that {other.title}" for other in others)

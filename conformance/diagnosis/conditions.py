@@ -147,11 +147,12 @@ def nearly(bench: Bench, call: Call) -> Call:
 
 
 def likewise(bench: Bench, call: Call) -> Iterator[Call]:
-    """Calls like one, with other numbers, and of larger sizes."""
+    """Calls like one, with other numbers, and of larger sizes; the first of these has one layer more, too."""
     meant, form = bench.allowed.taken_apart(call.case)
     for more in MORE:
         sizes = {axis: size_of(meant, axis) + more * (axis in "TIH") for axis in AXES}
         sizes["N"] += 0 if form.unbatched else more
+        sizes["L"] += more == 1
         case = of_sizes(bench, meant, form, sizes)
         if bench.subject.takes(case):
             yield asked_with(bench, call, case)
@@ -291,13 +292,30 @@ def of_rows(case: Case) -> Cases:
     """What a case has by its rows, and where they end."""
     if case.num_rows > 1:
         yield "rows", "with more than one row", [rows(case, [row]) for row in range(case.num_rows)]
-    if case.num_steps and 0 in case.row_lengths:
-        yield ENDS, "where a row has no steps", [case.replace(lengths=np.maximum(case.row_lengths, 1))]
+    if case.lengths is not None and 0 in case.lengths:
+        yield ENDS, "where a row has no steps", [with_steps(case)]
     if (case.row_lengths < case.num_steps).any():
+        first, last = case.row_lengths.min(), case.row_lengths.max()
+        if first < last:
+            yield ENDS, "where rows end at different steps", [case.replace(lengths=0 * case.row_lengths + last)]
+        else:
+            yield ENDS, "where all rows end at the same step, before T", [with_whole_row(case)]
         whole = case.replace(lengths=np.full(case.num_rows, case.num_steps))
         yield ENDS, "where a row has fewer than T steps", [whole]
     if not np.isfinite(case.x).all() and np.isfinite(with_padding(case, 0).x).all():
         yield "padding", "with NaN or infinity in the padding", [with_padding(case, 0)]
+
+
+def with_steps(case: Case) -> Case:
+    """The case with one step at least in each row; it is of small numbers where T = 0."""
+    first = np.full((1, case.num_rows, case.config.input_size), SMALL, case.x.dtype)
+    return case.replace(x=case.x if case.num_steps else first, lengths=np.maximum(case.row_lengths, 1))
+
+
+def with_whole_row(case: Case) -> Case:
+    """The case with another row, like the first, that has all steps."""
+    more = rows(case, [*range(case.num_rows), 0])
+    return more.replace(lengths=np.append(case.row_lengths, case.num_steps))
 
 
 def in_other_dtypes(bench: Bench, case: Case) -> list[Case]:

@@ -153,7 +153,7 @@ class Inquiry:
             return
         self.progress("looking at each layer and direction")
         for search in self.in_vain:
-            self.explained[search] = search.alone(search.narrow)
+            self.explained[search] = search.one_of(search.narrow, more=1)
 
     def rewrite(self) -> None:
         """Names what else equations could say."""
@@ -170,7 +170,7 @@ class Inquiry:
         """Searches again where there are leads."""
         for search in self.in_vain:
             if leads.get(search.cell):
-                self.explained[search] = search.again(leads[search.cell]) or search.alone(
+                self.explained[search] = search.again(leads[search.cell]) or search.one_of(
                     list(within(leads[search.cell]))
                 )
 

@@ -8,6 +8,7 @@ that are wrong, and the others are right.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 
 from conformance.events import MEASURED, Finding
 from conformance.faults.patching import Fault
@@ -27,7 +28,7 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
     wrong = among.climbed
     if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
         return None
-    faults = among.alone([fault for fault in (*among.faults, *among.narrow) if not fault.stateful])
+    faults = among.one_of([fault for fault in (*among.faults, *among.narrow) if not fault.stateful])
     if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return None
     *habits, fault = faults
@@ -40,7 +41,10 @@ def partly(search: Search) -> Finding | None:
     """A mistake, and where it is not all, or not made; None if none gives all but what is so. As much work again."""
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
-    for (fault,) in search.longer((), at, search.leads) if at < search.top else ():
+    narrow = ((fault,) for fault in search.narrow if search.leads_on((fault,), at))
+    for (fault,) in chain(search.longer((), at, search.leads), narrow) if at < search.top else ():
+        if search.work.over:
+            break
         if not shared([a for a in search.climbed if not gives(search, fault, a)]):
             continue
         asked = [*search.climbed, *search.fresh]

@@ -8,6 +8,7 @@ as many bits as what they are made of, and all right where that has few.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -227,6 +228,17 @@ def recurrent(bench: Bench, setting: Setting, base: float, extra: float) -> Case
     return weighing(states(bench, setting, 1.0, 0.0), setting, "weight_hh", 0, base * (1 + extra))
 
 
+def biased(kind: str, bench: Bench, setting: Setting, base: float, extra: float) -> Case:
+    """A bias is base (1 + extra), and x is 0. Raises NotApplicable where there is none."""
+    case = built(bench, setting, np.array([0.0]))
+    name = f"{kind}_l0"
+    if name not in case.parameters or setting.swept not in case.config.cell.packing(kind):
+        raise NotApplicable
+    bias = case.parameters[name].copy()
+    bias[gate_rows(case.config, setting.swept, name).start] = base * (1 + extra)
+    return mapped(case, {name: bias})
+
+
 def weighing(case: Case, setting: Setting, kind: str, column: int, weight: float) -> Case:
     """The case with another weight of the first unit."""
     array = case.parameters[f"{kind}_l0"].copy()
@@ -235,4 +247,7 @@ def weighing(case: Case, setting: Setting, kind: str, column: int, weight: float
 
 
 Changed = Callable[[Bench, Setting, float, float], Case]
-OPERANDS: dict[str, Changed] = {"x": inputs, "W_ih": weights, "h_0": states, "W_hh": recurrent}
+OPERANDS: dict[str, Changed] = {
+    "x": inputs, "W_ih": weights, "h_0": states, "W_hh": recurrent,
+    "b_ih": partial(biased, "bias_ih"), "b_hh": partial(biased, "bias_hh"),
+}  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, takewhile
+from itertools import chain, cycle, takewhile
 from typing import Any
 
 import numpy as np
@@ -216,13 +216,14 @@ def unbatched(case: Case, _capabilities: Capabilities) -> list[Case]:
 def certain_dropout(case: Case, capabilities: Capabilities) -> list[Case]:
     """Dropout that is off, that keeps everything, and that drops everything, of rows that end and of those that do not.
 
-    A mistake may be made in one of these paths alone.
+    A mistake may be made in one of these paths alone. Whether what is dropped of NaN is 0 nobody demands.
     """
     whole = case.replace(lengths=None)
     off, nothing = case.replace(dropout=0.5, training=False), case.replace(dropout=0.0, training=True)
     both = [case] if case.lengths is None else [case, whole]
-    everything = [one.replace(dropout=1.0, training=True) for one in both] if capabilities.dropout is True else []
-    return [off, nothing, *everything]
+    finite = all(np.isfinite(array).all() for _, array in case.arrays())
+    dropped = both if finite and capabilities.dropout is True else []
+    return [off, nothing, *(one.replace(dropout=1.0, training=True) for one in dropped)]
 
 
 def not_numbers(case: Case, _capabilities: Capabilities) -> list[Case]:
@@ -240,7 +241,8 @@ def with_options(case: Case, capabilities: Capabilities) -> list[Case]:
     return [] if case.config.proj_size else [WITH[name](case) for name in capabilities.options]
 
 
-VARIANTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {
+Ways = Callable[[Case, Capabilities], list[Case]]  # of a case, others that are asked for in another way
+VARIANTS: dict[str, Ways] = {
     "default_state": without_states,
     "batch_first": batch_first,
     "unbatched": unbatched,
@@ -248,9 +250,6 @@ VARIANTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {
     "nonfinite": not_numbers,
     "options": with_options,
 }
-
-
-FORMS = ("default_state", "batch_first", "unbatched", "dropout")  # of these, other ways to ask for the same
 
 
 class Reference:
@@ -296,26 +295,29 @@ class Fresh:
             if calls.over:
                 break
             calls.spend()
-            probe = Probe(self.varied(case, len(found)), None) if forward_wrong else Probe(case, cotangents(case))
+            case = self.varied(case, len(found), forward_wrong)
+            probe = Probe(case, None if forward_wrong else cotangents(case))
             with suppress(NotApplicable):
                 found.append(answered(self.subject, probe))
         self.sequence += found
         return [] if calls.left > 0 else found
 
-    def varied(self, case: Case, number: int) -> Case:
-        """Every other case asked for in another way, in turn, where the target claims that."""
-        capabilities = self.subject.capabilities
-        ways = [change for claimed, change in VARIANTS.items() if claimed in FORMS and capabilities.claims(claimed)]
-        turn, other = divmod(number, 2)
-        variants = ways[turn % len(ways)](case, capabilities) if other and ways else []
-        return variants[turn // len(ways) % len(variants)] if variants else case
+    def varied(self, case: Case, number: int, forward: bool) -> Case:
+        """Of the cases in forms, in turn, one as it is, one without states, and one with dropout."""
+        turn, formed = divmod(number, 2)
+        ways: list[Ways] = [lambda case, _: [case]]
+        if formed:
+            claims = ("default_state", "dropout") if forward else ("default_state",)
+            ways += [VARIANTS[claimed] for claimed in claims if self.subject.capabilities.claims(claimed)]
+        variants = ways[turn % len(ways)](case, self.subject.capabilities)
+        return variants[turn // len(ways) % len(variants)]
 
     def cases(self, cell: Cell, again: bool) -> Iterator[Case]:
-        """Random cases of a cell, always the same ones, without end."""
-        generator, allowed = random.Random(1), allowed_cases(self.subject.capabilities, forms=())
-        place = allowed.cells.index(cell)
-        while True:
-            case = build(replace(decode(generator.randbytes(48)), cell=place), allowed)
+        """Random cases of a cell, always the same ones, without end; every other in a form that is drawn with it."""
+        generator, capabilities = random.Random(1), self.subject.capabilities
+        for allowed in cycle((allowed_cases(capabilities, forms=()), allowed_cases(capabilities))):
+            sketch = replace(decode(generator.randbytes(48)), cell=allowed.cells.index(cell))
+            case = build(sketch, allowed)
             yield case
             yield from repeats(case) if again else ()
 

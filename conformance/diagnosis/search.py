@@ -114,11 +114,11 @@ class Search:
 
     @cached_property
     def narrow(self) -> list[Fault]:
-        """Those that are made in some layers or in one direction alone: too many to be tried beside others."""
+        """Those made in some layers, in one direction or in some steps alone: too many to be tried beside others."""
         loops = narrowly().values() if self.forward_wrong else ()
-        configs = [a.probe.case.config for a in self.climbed]
-        both, deep = any(c.bidirectional for c in configs), any(c.num_layers > 1 for c in configs)
-        return [*loops, *within(self.faults, directions=both, layers=deep)]
+        cases = [a.probe.case for a in self.climbed]
+        both, deep = any(c.config.bidirectional for c in cases), any(c.config.num_layers > 1 for c in cases)
+        return [*loops, *within(self.faults, both, deep, any(c.num_steps > 1 for c in cases))]
 
     @cached_property
     def told(self) -> list[Fault]:
@@ -159,9 +159,11 @@ class Search:
 
     def climb(self, likely: Sequence[Fault]) -> Faults:
         """The mistakes, none of which depends on the calls before, that give all answers, one found after another."""
-        first = self.end(())
-        level: list[tuple[Faults, Place]] = [((), first)]
-        for _ in range(DEPTH):
+        return self.climb_on([((), self.end(()))], DEPTH, likely)
+
+    def climb_on(self, level: list[tuple[Faults, Place]], depth: int, likely: Sequence[Fault] = ()) -> Faults:
+        """The same from some beginnings on, with so many more."""
+        for _ in range(depth):
             reached: list[tuple[Faults, Place]] = []
             for faults, at in self.beginnings(level, likely):
                 end = self.end(faults)
@@ -174,21 +176,30 @@ class Search:
                 break
         return ()
 
-    def alone(self, leads: Collection[Fault]) -> Faults:
-        """One of some mistakes that gives all answers, with no other beside it but a habit; () if none does."""
+    def one_of(self, leads: Collection[Fault], more: int = 0) -> Faults:
+        """One of some mistakes that gives all answers, by itself or beside a habit; () if none does.
+
+        more: else beside so many others of those that are always tried
+        """
         self.work = Work(max(self.budget, TRIES * len(leads)), self.work.deadline)
         at = self.end(())
         if at == self.top:  # no mistake is needed to give what is wrong by so little
             return ()
         habits: list[Faults] = [(), (HABIT,)] if any(a.probe.case.lengths is not None for a in self.climbed) else [()]
+        reached: list[tuple[Faults, Place]] = []
         for begun in habits:
             for fault in leads:
                 faults = (*begun, fault)
                 if self.work.over:
                     return ()
-                if self.leads_on(faults, at) and self.is_all(faults):
-                    return faults
-        return ()
+                if self.leads_on(faults, at):
+                    end = self.end(faults)
+                    if end == self.top and self.holds(faults):
+                        return faults
+                    if at < end < self.top:
+                        reached.append((faults, end))
+        farthest = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
+        return self.climb_on(farthest, more) if farthest else ()
 
     def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
         """Some beginnings, and the same with a habit that counts where rows end before others."""

@@ -15,6 +15,7 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 from reference_rnn import CELLS, Cell, Config, layers
 from reference_rnn.cell import Parameters
 from reference_rnn.equations import written_out
+from reference_rnn.functions import select
 from reference_rnn.tape import Traced, Weight
 
 # In the order in which they import each other.
@@ -34,7 +36,7 @@ MODULES = tuple(
 )
 
 
-# Parts of a network in which the mistakes of a step may be made, by a layer and a direction.
+# Parts of a network in which the mistakes of a step may be made: by a layer and a direction,
 DIRECTIONS: dict[str, Callable[[int, int], bool]] = {
     "the reverse direction": lambda layer, direction: direction == 1,
     "the forward direction": lambda layer, direction: direction == 0,
@@ -43,7 +45,13 @@ LAYERS: dict[str, Callable[[int, int], bool]] = {
     "layer 0": lambda layer, direction: layer == 0,
     "each upper layer": lambda layer, direction: layer > 0,
 }
-WITHIN = DIRECTIONS | LAYERS
+# and by a step, the lengths of rows and a direction: which rows have it there.
+STEPS: dict[str, Callable[[int, np.ndarray, int], np.ndarray]] = {
+    "the first step": lambda t, lengths, direction: lengths == t + 1 if direction else lengths * 0 == t,
+    "the last step": lambda t, lengths, direction: lengths * 0 == t if direction else lengths == t + 1,
+    "each step after the first": lambda t, lengths, direction: lengths != t + 1 if direction else lengths * 0 != t,
+}
+WITHIN = (*DIRECTIONS, *LAYERS, *STEPS)
 
 
 class PatchError(ValueError):
@@ -252,6 +260,7 @@ class Patched:
                 space[name] = {key: self.copies.get(id(entry), entry) for key, entry in value.items()}
         if module is layers and self.elsewhere:
             self.copies[id(layers.layer_parameters)] = space["layer_parameters"] = placed(space["layer_parameters"])
+            self.copies[id(layers.scan)] = space["scan"] = in_turn(space["scan"])
         self.functions |= space
 
     def step_of(self, config: Config) -> Callable[..., tuple]:
@@ -268,14 +277,20 @@ class Patched:
         return self.by_place(config, run) if self.elsewhere else run
 
     def by_place(self, config: Config, usual: Callable[..., tuple]) -> Callable[..., tuple]:
-        """The step that goes by the layer and direction whose parameters it is given; usual: that of most."""
-        others = {part: patched.step_of(config) for part, patched in self.elsewhere.items()}
+        """The step that goes by whose parameters it is given, and by which step it is; usual: that of most."""
+        ((part, patched),) = self.elsewhere.items()
+        other = patched.step_of(config)
 
-        def run(x: Any, state: tuple, p: Placed) -> tuple:
-            there = (step for part, step in others.items() if WITHIN[part](*p.place))
-            return next(there, usual)(x, state, p)
+        def by_layer(x: Any, state: tuple, p: Placed) -> tuple:
+            there = (DIRECTIONS | LAYERS)[part](*p.place)
+            return (other if there else usual)(x, state, p)
 
-        return run
+        def by_step(x: Any, state: tuple, p: Placed) -> tuple:
+            _, direction = p.place
+            there = STEPS[part](p.t, p.lengths, direction)[:, None]
+            return tuple(select(new, there, old) for new, old in zip(other(x, state, p), usual(x, state, p)))
+
+        return by_step if part in STEPS else by_layer
 
     def step_from_text(self, cell: Cell, options: bool) -> Callable[..., Any]:
         """The step of a cell from its equations, patched or not; what else they call is found beside the cell."""
@@ -286,11 +301,23 @@ class Patched:
 
 
 class Placed(Parameters):
-    """Parameters that know whose they are; place: layer and direction."""
+    """Parameters that know whose they are, and which step reads them.
+
+    place  layer and direction;  t, lengths  the step, and where rows end
+    """
+
+    t: int
+    lengths: np.ndarray
 
     def __init__(self, p: Parameters, place: tuple[int, int]) -> None:
         super().__init__(p.cell, p.arrays)
         self.place = place
+
+    def at(self, t: int, lengths: np.ndarray) -> Placed:
+        """The same as a step reads them."""
+        found = copy(self)
+        found.t, found.lengths = t, lengths
+        return found
 
     def map(self, change: Callable[[Any], Any]) -> Placed:
         """The same with ``change(array)`` in place of every array."""
@@ -303,6 +330,18 @@ def placed(layer_parameters: Callable[[Any], list[list[Parameters]]]) -> Callabl
         [Placed(p, (layer, direction)) for direction, p in enumerate(directions)]
         for layer, directions in enumerate(layer_parameters(plain))
     ]
+
+
+def in_turn(scan: Callable[..., Any]) -> Callable[..., Any]:
+    """The loop over time, with parameters that know which step reads them."""
+
+    def scanned(step: Any, p: Placed, x: list, state: tuple, lengths: np.ndarray, reverse: int, *own: Any) -> Any:
+        turns = iter(range(len(x))[:: -1 if reverse else 1])
+        return scan(
+            lambda x_t, before, p: step(x_t, before, p.at(next(turns), lengths)), p, x, state, lengths, reverse, *own
+        )
+
+    return scanned
 
 
 def by_part(faults: Sequence[Fault]) -> dict[str, list[Fault]]:

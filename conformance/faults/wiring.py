@@ -150,9 +150,9 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} starts from h in place of c": "initial[len(final)][:1] * len(initial[len(final)])",
             "{} starts from c in place of h": "initial[len(final)][-1:] * len(initial[len(final)])",
             "{} starts from h and c exchanged": "initial[len(final)][::-1]",
-            "{} starts from the final state of the layer or direction before": "(final or [initial[0]])[-1]",
-            "{} starts from the final state of the layer below": (
-                f"(final[-len(directions)] if {LAYER} else initial[len(final)])"
+            **starting("in which the layer or direction before ends", "(final or [initial[0]])[-1]"),
+            **starting(
+                "in which the layer below ends", f"(final[-len(directions)] if {LAYER} else initial[len(final)])"
             ),
             "{} starts each row from the state of the first row": (
                 "tuple(0 * s + s[:1] for s in initial[len(final)])"
@@ -166,6 +166,9 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} goes forwards": "scan(step, p, x, state, lengths, 0)",
             "{} goes the other way": "scan(step, p, x, state, lengths, 1 - reverse)",
             "{} reads x with its steps in reversed order": "scan(step, p, x[::-1], state, lengths, reverse)",
+            "{} reads the halves of its input exchanged": (
+                "scan(step, p, [np.roll(x_t, np.shape(x_t)[-1] // 2, -1) for x_t in x], state, lengths, reverse)"
+            ),
         },
         "halves.append(output)": {
             "{} lays its output down in reversed order": "halves.append(output[::-1])",

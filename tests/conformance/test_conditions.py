@@ -17,12 +17,21 @@ CLAIMS = Capabilities(
     unbatched=True, default_state=True, no_bias=True, dropout=True,
 )  # fmt: skip
 PROPERTIES = ("equivalence.steps", "equivalence.first_look", "shapes.memory_layout", "dropout.everything_at_one")
+
+
+def end_together(case):
+    """Whether all rows end at the same step, before T."""
+    return {*case.row_lengths} == {*case.row_lengths[:1]} and bool((case.row_lengths < case.num_steps).any())
+
+
 CONDITIONS = {
     "without biases": lambda case: not case.config.bias,
     "with lengths of uint8": lambda case: case.lengths is not None and case.lengths.dtype == np.uint8,
     "with lengths of unsigned integers": lambda case: case.lengths is not None and case.lengths.dtype.kind == "u",
     "with lengths": lambda case: case.lengths is not None,
     "with more than one row and where a row has no steps": lambda case: 0 in case.row_lengths,
+    "with more than one row and where rows end at different steps": lambda case: len({*case.row_lengths}) > 1,
+    "where all rows end at the same step, before T": lambda case: end_together(case),
     "where x lies backwards in memory": lambda case: case.x.strides[0] < 0,
     "where weight_hh_l0 is read-only": lambda case: not case.parameters["weight_hh_l0"].flags.writeable,
     "with numbers beyond 4": lambda case: max(map(largest, (array for _, array in case.arrays()))) > 4,

@@ -27,7 +27,7 @@ from conformance.judging.judge import PropertyResult
 from conformance.judging.judgement import Failure
 from conformance.judging.subject import Subject
 from conformance.report import terminal, wording
-from reference_rnn import Case, Config, arithmetic, forward
+from reference_rnn import Case, Config, arithmetic, cell_of, forward
 from reference_rnn.cell import KINDS
 
 PARAMETERS = {f"{kind}_l0": np.ones((1, 1)[: 2 - kind.startswith("b")]) for kind in KINDS[:4]}
@@ -194,6 +194,29 @@ def test_a_mistake_that_is_made_in_some_calls_alone_is_said_with_its_diff_and_wi
     assert finding.fault == "measured.partly"  # and no name: in other calls it does not give the numbers
     assert "some of your numbers are those of the reference with this change" in "".join(wording.diagnosed(report))
     assert finding.patch == OUTSIDE.patch() and finding.explains == finding.telling > FEWEST
+
+
+def has_states(case):
+    return case.h_0 is not None
+
+
+def test_a_mistake_that_is_made_in_two_forms_at_once_has_no_name():
+    """What is always made would show without an initial state, too, which not every way to ask for it has."""
+    fault = FAULTS["batch-first-ignored"]
+    [finding] = check(sometimes([has_states], fault), properties=["equivalence.steps"], workers=1).diagnosis
+    assert finding.fault == "measured.partly" and finding.title.startswith("GRU: batch_first is ignored, in some calls")
+    [finding] = check(sometimes([bool], fault), properties=["equivalence.steps"], workers=1).diagnosis
+    assert finding.fault == fault.id
+
+
+def test_what_is_dropped_of_a_number_that_is_none_is_asked_of_nobody():
+    subject = Subject(open_target(FaultyTarget(FAULTS["update-inverted-after"], cells=("GRU",))), anew=True)
+    fresh = Fresh(subject, (), Deadline())(cell_of("GRU"), forward_wrong=True)
+    asked = [a.probe.case for a in fresh]
+    dropped = [case for case in asked if case.training and case.config.dropout == 1]
+    assert dropped and all(np.isfinite(array).all() for case in dropped for _, array in case.arrays())
+    formed = [case for case in asked if case.config.batch_first and case.h_0 is None]
+    assert formed and any(not np.isfinite(case.x).all() for case in asked)
 
 
 def test_a_mistake_of_the_way_back_in_some_calls_is_said():

@@ -1,4 +1,4 @@
-"""Mistakes of a step that are made in one direction or in some layers alone: what they change, and who tells them."""
+"""Mistakes of a step that are made in a direction, some layers or steps alone: what they change, and who tells them."""
 
 from dataclasses import replace
 
@@ -13,13 +13,15 @@ from conformance.diagnosis.measured import REVERSE, shown
 from conformance.diagnosis.reverse import half, in_reverse, in_two, measured_in_reverse, turns
 from conformance.diagnosis.work import EXPERIMENTS, Work
 from conformance.faults import FAULTS, FaultyReference, PatchError
-from conformance.faults.patching import WITHIN, Fault
+from conformance.faults.patching import DIRECTIONS, LAYERS, STEPS, Fault
 from conformance.faults.wiring import drawn
 from conformance.faults.within import within
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
+from conformance.judging.transforms import rows, steps
 from reference_rnn import CELLS, cell_of, forward, gradients, result_shapes
 
+PLACES = DIRECTIONS | LAYERS
 INVERTED = FAULTS["update-inverted-after"]
 SIGMOID = "z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))"
 STEEP = Fault("steep", "", "", "gru", SIGMOID, SIGMOID.replace("affine(", "2 * affine("), ())
@@ -41,21 +43,21 @@ def taken_apart(case, result):
     return {divmod(entry, 2): np.asarray(state) for entry, state in enumerate(result.h_n)}
 
 
-@pytest.mark.parametrize("part", WITHIN)
+@pytest.mark.parametrize("part", PLACES)
 def test_only_what_reads_the_part_is_wrong(part):
     case = case_of()
     right, wrong = (taken_apart(case, one(case)) for one in (forward, FaultyReference(of(INVERTED, part)).forward))
     everywhere = taken_apart(case, FaultyReference(INVERTED).forward(case))
     layer_0 = {place for place in right if place[0] == 0}
     for place in layer_0:
-        same = everywhere if WITHIN[part](*place) else right
+        same = everywhere if PLACES[part](*place) else right
         assert np.array_equal(wrong[place], same[place])
         assert not np.array_equal(right[place], everywhere[place])
     for place in right.keys() - layer_0:  # reads both halves of the layer below
         assert not np.array_equal(wrong[place], right[place])
 
 
-@pytest.mark.parametrize("part", WITHIN)
+@pytest.mark.parametrize("part", PLACES)
 def test_gradients_of_other_parts_go_their_way(part):
     fault = FAULTS["reset-missing-in-gradient"]
     case = case_of()
@@ -64,7 +66,52 @@ def test_gradients_of_other_parts_go_their_way(part):
     last = [(1, direction) for direction in range(2)]  # nothing that is wrong reaches it from above
     for layer, direction in last:
         name = f"weight_ih_l{layer}{'_reverse' * direction}"
-        assert np.array_equal(right[name], wrong[name]) != WITHIN[part](layer, direction)
+        assert np.array_equal(right[name], wrong[name]) != PLACES[part](layer, direction)
+
+
+def in_two_goes(case, end, first, then):
+    """The output and the final state where steps up to one are those of one network, and the others of another."""
+    begun = first(steps(case, 0, end))
+    ended = then(steps(case, end, case.num_steps).replace(h_0=begun.h_n))
+    return np.concatenate([begun.output, ended.output]), ended.h_n
+
+
+@pytest.mark.parametrize("part", STEPS)
+def test_the_steps_of_a_part_are_those_of_the_faulty_network(part):
+    case = drawn(cell_of("GRU"), 3, 2, 1, 1).replace(lengths=None)
+    faulty, T = FaultyReference(INVERTED).forward, case.num_steps
+    goes = {
+        "the first step": (1, faulty, forward), "the last step": (T - 1, forward, faulty),
+        "each step after the first": (1, forward, faulty),
+    }  # fmt: skip
+    given = FaultyReference(of(INVERTED, part)).forward(case)
+    output, h_n = in_two_goes(case, *goes[part])
+    assert np.array_equal(given.output, output) and np.array_equal(given.h_n, h_n)
+    assert not np.array_equal(given.output, forward(case).output)
+
+
+@pytest.mark.parametrize("part", STEPS)
+def test_the_first_step_of_the_reverse_direction_is_where_a_row_ends(part):
+    wrong = FaultyReference(of(INVERTED, part)).forward
+    case = case_of()
+    assert set(case.row_lengths) != {case.num_steps}
+    whole = wrong(case)
+    for row, length in enumerate(case.row_lengths):
+        alone = wrong(steps(rows(case, [row]).replace(lengths=None), 0, length))
+        np.testing.assert_allclose(alone.output[:, 0], whole.output[:length, row], rtol=1e-12)
+        np.testing.assert_allclose(alone.h_n[:, 0], whole.h_n[:, row], rtol=1e-12)
+    one = drawn(cell_of("GRU"), 3, 2, 1, 1).replace(lengths=None)
+    assert np.array_equal(half(wrong(in_two(one, True)), True).output, wrong(one).output)
+
+
+def test_a_way_back_that_is_wrong_in_the_first_step_alone_ends_in_the_initial_state():
+    case = drawn(cell_of("GRU"), 3, 2, 1, 1).replace(lengths=None)
+    d = {f"d_{name}": np.ones(shape.sizes) for name, shape in result_shapes(case).items()}
+    fault = FAULTS["reset-missing-in-gradient"]
+    right, wrong = (one(case, **d) for one in (gradients, FaultyReference(of(fault, "the first step")).gradients))
+    assert np.allclose(right["x"], wrong["x"], rtol=1e-12) and not np.allclose(right["h_0"], wrong["h_0"])
+    later = FaultyReference(of(fault, "each step after the first")).gradients(case, **d)
+    assert not np.array_equal(right["x"][0], later["x"][0]) and np.array_equal(right["x"][-1], later["x"][-1])
 
 
 def test_mistakes_in_two_parts_do_not_fit():
@@ -83,7 +130,7 @@ def test_only_mistakes_of_a_step_are_made_in_a_part():
     assert titled.title == "z and 1 - z are exchanged (GRU, reset after), in layer 0 alone"
 
 
-@pytest.mark.parametrize("part", ["the reverse direction", "each upper layer"])
+@pytest.mark.parametrize("part", ["the reverse direction", "each upper layer", "the first step"])
 def test_a_mistake_of_one_part_has_a_name_with_its_diff(part):
     target = FaultyTarget(of(INVERTED, part), cells=("GRU",))
     [finding] = check(target, properties=["equivalence.steps"], workers=1).diagnosis
