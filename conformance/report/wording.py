@@ -70,7 +70,7 @@ def folded(report: Report) -> list[str]:
 
 def why_folded(report: Report) -> str:
     """What is said of them."""
-    many = sum(map(is_named, report.diagnosis)) > 1
+    many = sum(finding.exact and finding.fault_class != MEASURED for finding in report.diagnosis) > 1
     return "the mistakes named above explain" if many else "the same mistake explains"
 
 

@@ -507,7 +507,7 @@ class KeepsWeights:
 @pytest.mark.nightly
 def test_what_is_kept_between_calls_is_given_no_name_of_what_is_not():
     np.random.seed(0)  # what the target draws is the same each time
-    report = check(KeepsWeights, properties=["dropout.mask", "shapes.repeatable"])
+    report = check(KeepsWeights, properties=["dropout.mask", "shapes.calls_are_independent"])
     assert report.verdict == "fails"
     assert "something is kept between calls" in " ".join(report.known)
     assert {finding.fault for finding in report.diagnosis} == {"measured.history"}
