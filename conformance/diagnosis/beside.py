@@ -118,9 +118,7 @@ def given_by(search: Search) -> Finding | None:
     """The mistake that gives the gradients of a search, or some of them; None if there is none."""
     faults: Sequence[Fault] = search.found() or search.one_of(search.narrow)
     if faults:
-        *others, fault = faults
-        beside = "".join(f", beside that {other.title}" for other in others)
-        return sentence(fault, beside + THERE, search.telling, search)
+        return sentence(faults, THERE, search.telling, search)
     found = in_some_calls(search) or partly(search)
     return found and replace(found, title=found.title + THERE, hint=found.hint and found.hint + THERE)
 

@@ -15,7 +15,7 @@ from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST, shared
 from .probes import Answered
-from .search import Search, WhereWrong, deviation
+from .search import HABIT, Search, WhereNumbers, WhereWrong, deviation
 from .work import Work
 
 
@@ -31,10 +31,8 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
     faults = among.one_of([fault for fault in (*among.faults, *among.narrow) if not fault.stateful])
     if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return None
-    *habits, fault = faults
-    where = "".join(f", beside that {habit.title}" for habit in habits) + ", in some calls"
     said = when()
-    return sentence(fault, f"{where}: {said}" if said else where, len(wrong), search)
+    return sentence(faults, f", in some calls: {said}" if said else ", in some calls", len(wrong), search)
 
 
 def partly(search: Search) -> Finding | None:
@@ -52,18 +50,37 @@ def partly(search: Search) -> Finding | None:
         for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
-                return sentence(fault, what_else(left, feature), explains, search)
+                return sentence((fault,), what_else(left, feature), explains, search)
     return None
 
 
-def sentence(fault: Fault, where: str, explains: int, search: Search) -> Finding:
-    """What is said about a mistake that is not always made; where: behind its title. It is no name: other answers tell.
+def where_numbers(search: Search) -> Finding | None:
+    """A mistake that gives all answers that are numbers, where others are none; None if none does. As much work again.
 
-    So it is a sentence that was measured, with the change that gives the answers of which it is so.
+    What gives NaN may do so by another mistake, which says nothing of its numbers.
     """
+    among = WhereNumbers(search)
+    wrong = sum(not a.right for a in among.climbed)
+    if len(among.climbed) == len(search.climbed) or wrong < FEWEST:
+        return None
+    faults = among.found() or among.one_of(among.narrow)
+    if not faults:
+        return None
+    return sentence(faults, "; where it gives no number, it is wrong in another way", wrong, search)
+
+
+def sentence(faults: Sequence[Fault], where: str, explains: int, search: Search) -> Finding:
+    """What is said about mistakes that are not always made, the last of them first; where: behind their titles.
+
+    It is no name: other answers tell. So it is a sentence that was measured, with the change that gives the answers of
+    which it is so.
+    """
+    *others, fault = faults
+    told = "".join(f", beside that {other.title}" for other in others) + where
+    patch = "\n".join(one.patch() for one in faults if one is not HABIT)
     return Finding(
-        "measured.partly", fault.title + where, fault.patch(), explains, search.telling, MEASURED,
-        seen=list(fault.seen), hint=fault.hint and fault.hint + where,
+        "measured.partly", fault.title + told, patch, explains, search.telling, MEASURED,
+        seen=list(fault.seen), hint=fault.hint and fault.hint + told,
     )  # fmt: skip
 
 

@@ -137,6 +137,12 @@ class Answered:
             return False
         return all(map(self.near, self.given)) or self.same(self.expected)
 
+    @property
+    def lacks_numbers(self) -> bool:
+        """Whether the target's answer has NaN or infinity where a number is expected."""
+        pairs = ((array, self.expected.get(name, array)) for name, array in (self.given or {}).items())
+        return any(a.shape == b.shape and bool((~np.isfinite(a) & np.isfinite(b)).any()) for a, b in pairs)
+
     @np.errstate(all="ignore")
     def near(self, name: str) -> bool:
         """Whether one array of the answer is the expected one, but for the last rounding."""

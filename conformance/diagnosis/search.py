@@ -398,6 +398,20 @@ class WhereWrong(Search):
         return [a for a in self.all.fresh if not a.right]
 
 
+class WhereNumbers(Search):
+    """The same search without the answers that give no number where there must be one, whatever passes."""
+
+    def __init__(self, search: Search) -> None:
+        numbers = [a for a in search.climbed if not a.lacks_numbers]
+        super().__init__(numbers, search.cell, (), Work(search.budget, search.work.deadline), search.ask_fresh)
+        self.all = search
+
+    @cached_property
+    def fresh(self) -> list[Answered]:
+        """Those of the answers to fresh cases that give numbers."""
+        return [a for a in self.all.fresh if not a.lacks_numbers]
+
+
 @np.errstate(all="ignore")
 def rounding(ask: Callable[[Probe], Arrays | None], answered: Answered) -> Arrays:
     """How far rounding may lead a network that is not the reference, and so has no ball.

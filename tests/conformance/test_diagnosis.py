@@ -17,7 +17,7 @@ from conformance.diagnosis.alike import same_failure, without_numbers
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
-from conformance.diagnosis.partly import in_some_calls, partly
+from conformance.diagnosis.partly import in_some_calls, partly, where_numbers
 from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
 from conformance.diagnosis.search import Search, spread
 from conformance.diagnosis.work import Deadline, Work
@@ -217,6 +217,23 @@ def test_what_is_dropped_of_a_number_that_is_none_is_asked_of_nobody():
     assert dropped and all(np.isfinite(array).all() for case in dropped for _, array in case.arrays())
     formed = [case for case in asked if case.config.batch_first and case.h_0 is None]
     assert formed and any(not np.isfinite(case.x).all() for case in asked)
+
+
+def test_a_mistake_is_said_beside_one_that_gives_no_number():
+    fault = FAULTS["update-inverted-after"]
+    overflows = FaultyTarget(fault, cells=("GRU",))
+    wrong = overflows.forward
+
+    def forward(case):
+        output, h_n = wrong(case)
+        given = reference.as_case(case)
+        return output + (np.nan if abs(given.x).max(initial=0) > 4 else 0), h_n
+
+    overflows.forward = forward
+    finding = where_numbers(searched(overflows))
+    assert finding.title == f"{fault.title}; where it gives no number, it is wrong in another way"
+    assert finding.patch == fault.patch()
+    assert where_numbers(searched(FaultyTarget(fault, cells=("GRU",)))) is None
 
 
 def test_a_mistake_of_the_way_back_in_some_calls_is_said():
