@@ -8,7 +8,6 @@ that are wrong, and the others are right.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import chain
 
 from conformance.events import MEASURED, Finding
 from conformance.faults.patching import Fault
@@ -39,10 +38,7 @@ def partly(search: Search) -> Finding | None:
     """A mistake, and where it is not all, or not made; None if none gives all but what is so. As much work again."""
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
-    narrow = ((fault,) for fault in search.narrow if search.leads_on((fault,), at))
-    for (fault,) in chain(search.longer((), at, search.leads), narrow) if at < search.top else ():
-        if search.work.over:
-            break
+    for (fault,) in search.longer((), at, search.leads) if at < search.top else ():
         if not shared([a for a in search.climbed if not gives(search, fault, a)]):
             continue
         asked = [*search.climbed, *search.fresh]

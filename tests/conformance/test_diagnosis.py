@@ -672,7 +672,7 @@ def test_what_never_answers_is_compared_with_no_mistake(monkeypatch):
         raise TypeError("it cannot")
 
     forward.capabilities = Capabilities(cells=("RNN_TANH", "LSTM"))
-    for step in ("found", "alone", "again"):
+    for step in ("found", "one_of", "again"):
         monkeypatch.delattr(Search, step)
     report = check(forward, properties=["equivalence.steps"], in_process=True)
     assert report.diagnosis == []

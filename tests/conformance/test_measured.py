@@ -489,7 +489,7 @@ def test_bits_that_are_kept(target, sentence):
 
 def test_double_precision_in_single_precision():
     inside = planted(arrays(lambda name, array: array.astype(np.float32).astype(array.dtype)))
-    sentence = "x, W_ih, h_0 and W_hh are rounded to 24 significant bits, as in float32"
+    sentence = "x, W_ih, h_0, W_hh, b_ih and b_hh are rounded to 24 significant bits, as in float32"
     assert said(inside, dtype="float64") == ({"precision"}, [sentence])
     assert said(inside, dtype="float32") == (set(), [])
 
