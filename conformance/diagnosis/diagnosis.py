@@ -114,7 +114,7 @@ class Inquiry:
         found = self.found_in_some_calls()
         findings += [*said_once(found), *findings_of(self.sentences, self.answered)]
         stated = told_of(told) | found.keys()
-        findings += self.places_to_look(stated, {*told_of(told, WHAT), *found}, bool(findings))
+        findings += self.places(stated, {*told_of(told, WHAT), *found}, bool(findings))
         known = self.known(stated, told_of(told, WHERE))
         named = {str(search.cell): tuple(faults) for search, faults in self.explained.items() if faults}
         same = explained_by(named, self.failures.properties, self.failed, Work(JUDGEMENTS, self.deadline))
@@ -225,7 +225,7 @@ class Inquiry:
         self.progress("comparing where it is wrong")
         return not_always(self.in_vain, self.sentences, self.failures)
 
-    def places_to_look(self, stated: Collection[Cell], told: Collection[Cell], found: bool) -> list[Finding]:
+    def places(self, stated: Collection[Cell], told: Collection[Cell], found: bool) -> list[Finding]:
         """Where a mistake may be that is like a known one, of cells of which nobody knows what exactly is wrong.
 
         stated  those of which something is said;  told  what exactly is wrong;  found  whether anything was
@@ -236,7 +236,7 @@ class Inquiry:
     def known(self, stated: Collection[Cell], told: Collection[Cell]) -> list[str]:
         """What the answers to the probes show; told: the cells of which is said when they are wrong."""
         if self.on_others:
-            return self.on_others
+            return list(self.on_others)
         cells, when = [*self.mute, *self.unexplained], self.failures.when
         told = {*told, *(cell for cell in when if when[cell])}
         return what_is_known(self.answered, cells, self.subject, self.calls, stated, shown(self.failed), told)

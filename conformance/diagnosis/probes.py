@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from conformance.claims.allowed import drawn as allowed_cases
+from conformance.claims.allowed import forms
 from conformance.claims.capabilities import Capabilities
 from conformance.judging.gradients import cotangents, expected_from
 from conformance.judging.judgement import Failure, NotApplicable
@@ -34,6 +35,8 @@ Arrays = dict[str, np.ndarray]
 DRAWN = 16  # random cases for each cell
 FRESH, DEAR_FRESH = 200, 20  # the same, which a mistake must give before it is named; few where a shape is dear
 FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, many rows, many steps, no bias
+OF_LENGTHS = ("all_lengths", "lengths")  # forms of a case
+OFF = 2  # of the ways of dropout, the first, in which nothing is dropped
 UNKNOWN = 2.0**8  # in units of roundoff
 MAGNIFIED = 2.0**-8  # of the largest number: rounding that leads farther is taken for a mistake
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
@@ -247,8 +250,7 @@ def with_options(case: Case, capabilities: Capabilities) -> list[Case]:
     return [] if case.config.proj_size else [WITH[name](case) for name in capabilities.options]
 
 
-Ways = Callable[[Case, Capabilities], list[Case]]  # of a case, others that are asked for in another way
-VARIANTS: dict[str, Ways] = {
+VARIANTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {
     "default_state": without_states,
     "batch_first": batch_first,
     "unbatched": unbatched,
@@ -297,35 +299,43 @@ class Fresh:
         """
         calls = Work(DEAR_FRESH if self.subject.capabilities.recompiles else FRESH, self.deadline)
         found: list[Answered] = []
-        for case in self.cases(cell, again):
+        for case in self.cases(cell, forward_wrong, again):
             if calls.over:
                 break
             calls.spend()
-            case = self.varied(case, len(found), forward_wrong)
             probe = Probe(case, None if forward_wrong else cotangents(case))
             with suppress(NotApplicable):
                 found.append(answered(self.subject, probe))
         self.sequence += found
         return [] if calls.left > 0 else found
 
-    def varied(self, case: Case, number: int, forward: bool) -> Case:
-        """Of the cases in forms, in turn, one as it is, one without states, and one with dropout."""
-        turn, formed = divmod(number, 2)
-        ways: list[Ways] = [lambda case, _: [case]]
-        if formed:
-            claims = ("default_state", "dropout") if forward else ("default_state",)
-            ways += [VARIANTS[claimed] for claimed in claims if self.subject.capabilities.claims(claimed)]
-        variants = ways[turn % len(ways)](case, self.subject.capabilities)
-        return variants[turn // len(ways) % len(variants)]
-
-    def cases(self, cell: Cell, again: bool) -> Iterator[Case]:
-        """Random cases of a cell, always the same ones, without end; every other in a form that is drawn with it."""
+    def cases(self, cell: Cell, forward: bool, again: bool) -> Iterator[Case]:
+        """Random cases of a cell, always the same ones, without end; every other is asked for in another way."""
         generator, capabilities = random.Random(1), self.subject.capabilities
-        for allowed in cycle((allowed_cases(capabilities, forms=()), allowed_cases(capabilities))):
-            sketch = replace(decode(generator.randbytes(48)), cell=allowed.cells.index(cell))
-            case = build(sketch, allowed)
+        plain = allowed_cases(capabilities, forms=())
+        of_lengths = [form for form in forms(capabilities) if form in OF_LENGTHS]
+        for number, allowed in enumerate(cycle((plain, allowed_cases(capabilities, forms=of_lengths)))):
+            turn, otherwise = divmod(number, 2)
+            case = build(replace(decode(generator.randbytes(48)), cell=plain.cells.index(cell)), allowed)
+            case = asked_otherwise(case, capabilities, turn, forward) if otherwise else case
             yield case
             yield from repeats(case) if again else ()
+
+
+def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: bool) -> Case:
+    """A case asked for with states or none, with dropout or none, in each layout: each with each other, in turn."""
+    claims = capabilities.claims
+    turn, stateless = divmod(turn, 2)
+    if stateless and claims("default_state"):
+        (case,) = without_states(case, capabilities)
+    dropping = certain_dropout(case, capabilities) if claims("dropout") else []
+    ways = [case, *(dropping if forward else dropping[:OFF])]
+    layouts = [name for name in ("", "batch_first", "unbatched") if not name or claims(name)]
+    turn, layout = divmod(turn, len(layouts))
+    case = ways[turn % len(ways)]
+    if layouts[layout] == "unbatched":  # which no lengths are given with
+        case = case.replace(lengths=None)
+    return next(iter(VARIANTS[layouts[layout]](case, capabilities)), case) if layouts[layout] else case
 
 
 def answered(subject: Subject, probe: Probe) -> Answered:

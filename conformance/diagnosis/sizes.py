@@ -24,6 +24,7 @@ from strategies.shrink import size_of
 
 from .asking import Bench
 from .influence import generic
+from .probes import Probe, answered
 
 AXES = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size", "L": "num_layers"}
 USUAL = {"T": 3, "N": 3, "I": 3, "H": 3, "L": 2}  # up to so many are part of what a network does: two steps, two rows
@@ -80,6 +81,7 @@ class Resized:
         self.prop = prop
         self.probes = probes
         self.allowed = prop.allowed(bench.subject.capabilities)
+        self.found = found.case
         self.case, self.form = self.allowed.taken_apart(found.case)
         self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
         self.related: list[str] = []  # axes whose size is wrong where it is that of another
@@ -89,7 +91,15 @@ class Resized:
         """The rule of each axis that has one; only that one size is another, if it is so."""
         said = {axis: self.said(axis) for axis in AXES}
         told = [said[axis] for axis in self.related[:1]] or dict.fromkeys(filter(None, said.values()))
-        return [f"{OF_GRADIENTS if 'gradients' in self.prop.needs else ''}{one}" for one in told]
+        about = OF_GRADIENTS if told and self.of_gradients() else ""
+        return [about + one for one in told]
+
+    def of_gradients(self) -> bool:
+        """Whether it is gradients that fail, of a call whose results are right."""
+        if "gradients" not in self.prop.needs:
+            return False
+        self.bench.calls.spend()
+        return answered(self.bench.subject, Probe(self.found)).right
 
     def said(self, axis: str) -> str:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""

@@ -277,7 +277,7 @@ class Patched:
         return self.by_place(config, run) if self.elsewhere else run
 
     def by_place(self, config: Config, usual: Callable[..., tuple]) -> Callable[..., tuple]:
-        """The step that goes by whose parameters it is given, and by which step it is; usual: that of most."""
+        """The step that goes by whose parameters it is given, and by which step it is; usual: that of elsewhere."""
         ((part, patched),) = self.elsewhere.items()
         other = patched.step_of(config)
 

@@ -4,6 +4,7 @@ import re
 import runpy
 import time
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -215,8 +216,29 @@ def test_what_is_dropped_of_a_number_that_is_none_is_asked_of_nobody():
     asked = [a.probe.case for a in fresh]
     dropped = [case for case in asked if case.training and case.config.dropout == 1]
     assert dropped and all(np.isfinite(array).all() for case in dropped for _, array in case.arrays())
-    formed = [case for case in asked if case.config.batch_first and case.h_0 is None]
-    assert formed and any(not np.isfinite(case.x).all() for case in asked)
+    assert any(not np.isfinite(case.x).all() for case in asked)
+
+
+@pytest.mark.parametrize("forward_wrong", [False, True])
+def test_fresh_calls_are_asked_for_in_each_two_ways_at_once(forward_wrong):
+    subject = Subject(open_target(FaultyTarget(cells=("LSTM",))), anew=True)
+    asked = [a.probe.case for a in Fresh(subject, (), Deadline())(cell_of("LSTM"), forward_wrong)]
+    ways = {
+        "no states": lambda case: case.h_0 is None,
+        "batch_first": lambda case: case.config.batch_first,
+        "unbatched": lambda case: case.unbatched,
+        "dropout that is off": lambda case: case.config.dropout > 0 and not case.training,
+        "lengths": lambda case: case.lengths is not None,
+        "two directions": lambda case: case.config.bidirectional,
+        "layers": lambda case: case.config.num_layers > 1,
+        "no biases": lambda case: not case.config.bias,
+        "many steps": lambda case: case.num_steps > 4,
+        **({"p = 1": lambda case: case.training and case.config.dropout == 1} if forward_wrong else {}),
+    }
+    never = {("batch_first", "unbatched"), ("unbatched", "lengths"), ("dropout that is off", "p = 1")}
+    for one, other in combinations(ways, 2):
+        seen = sum(ways[one](case) and ways[other](case) for case in asked)
+        assert seen >= 3 or (one, other) in never, (one, other, seen)
 
 
 def test_a_mistake_is_said_beside_one_that_gives_no_number():
