@@ -81,7 +81,6 @@ class Resized:
         self.prop = prop
         self.probes = probes
         self.allowed = prop.allowed(bench.subject.capabilities)
-        self.found = found.case
         self.case, self.form = self.allowed.taken_apart(found.case)
         self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
         self.related: list[str] = []  # axes whose size is wrong where it is that of another
@@ -95,11 +94,12 @@ class Resized:
         return [about + one for one in told]
 
     def of_gradients(self) -> bool:
-        """Whether it is gradients that fail, of a call whose results are right."""
+        """Whether it is gradients that fail, of calls whose results are right, which zeros may be by chance."""
         if "gradients" not in self.prop.needs:
             return False
         self.bench.calls.spend()
-        return answered(self.bench.subject, Probe(self.found)).right
+        case = of_sizes(self.bench, self.case, self.form, self.sizes)
+        return answered(self.bench.subject, Probe(case)).right
 
     def said(self, axis: str) -> str:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
