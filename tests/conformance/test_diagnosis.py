@@ -201,6 +201,7 @@ def has_states(case):
     return case.h_0 is not None
 
 
+@pytest.mark.nightly
 def test_a_mistake_that_is_made_in_two_forms_at_once_has_no_name():
     """What is always made would show without an initial state, too, which not every way to ask for it has."""
     fault = FAULTS["batch-first-ignored"]
