@@ -10,21 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-
-import numpy as np
 
 from conformance.events import Finding
 from conformance.faults.patching import Fault
-from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
-from strategies import layout_of, relaid
 
 from .asking import Bench
-from .conditions import wrong_call
+from .conditions import gradients_alone, nearby, wrong_call
 from .earlier import is_wrong
 from .measured import Failures, Sentences
 from .partly import in_some_calls, partly, sentence
@@ -33,7 +28,6 @@ from .search import Search
 from .work import EVALUATIONS, Work
 
 ENOUGH = 4  # wrong gradients of fresh calls, at least, before a mistake is told
-PLACES, NEARBY = 2, 2.0**-5  # near a case, at which its results are right, and how near they are
 THERE = ", where results are right"
 RESULTS, GRADIENTS, DROPOUT, HYGIENE = "results", "gradients", "dropout", "hygiene"  # what a failure is about
 BESIDE_NUMBERS = ("unchanged", "own memory", "dtypes")  # what such a failure breaks
@@ -104,7 +98,7 @@ class Beside:
             self.found[cell] = finding
         else:
             failures = self.failures.among(found, [a.probe for a in mine if not a.right])
-            self.note(when(failures, cell), f"{{}}{THERE}")
+            self.note(when(failures, cell), "{}" + THERE)
 
     def note(self, sentences: Sentences, words: str = "{}") -> None:
         """Adds those sentences that are not said yet, in some words; of several cells the same is one."""
@@ -141,8 +135,7 @@ def about_what(bench: Bench, found: Counterexample) -> str:
         return ""
     if call.do != "gradients":
         return RESULTS
-    forward = [Call("forward", case) for case in (call.case, *nearby(call.case))]
-    return GRADIENTS if all(is_wrong(bench, one) is False for one in forward) else ""
+    return GRADIENTS if gradients_alone(bench, call) else ""
 
 
 def where_right(subject: Subject, found: Sequence[Answered], cell: Cell, work: Work) -> list[Answered]:
@@ -176,14 +169,3 @@ def results_are_right(subject: Subject, cases: Sequence[Case]) -> bool:
     with suppress(NotApplicable):
         return all(answered(subject, Probe(case)).right for case in cases)
     return False
-
-
-def nearby(case: Case) -> list[Case]:
-    """Cases of which each number is a little larger or smaller, zeros too."""
-    return [case.map(partial(moved, np.random.default_rng(seed))) for seed in range(PLACES)]
-
-
-def moved(generator: np.random.Generator, _name: str, array: np.ndarray) -> np.ndarray:
-    """An array with each number moved, in the same memory layout."""
-    by = (NEARBY * generator.choice([-1.0, 1.0], array.shape)).astype(array.dtype)
-    return relaid(array + by, layout_of(array))

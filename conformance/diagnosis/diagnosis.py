@@ -148,10 +148,10 @@ class Inquiry:
             self.mute = []
 
     def search_parts(self) -> None:
-        """Names mistakes that are made in some layers or in one direction alone."""
+        """Names mistakes that are made in some layers, directions or steps alone, or one of these and a usual one."""
         if self.on_others or not self.in_vain:
             return
-        self.progress("looking at each layer and direction")
+        self.progress("looking at each layer, direction and step")
         for search in self.in_vain:
             self.explained[search] = search.one_of(search.narrow, more=1)
 
@@ -169,10 +169,8 @@ class Inquiry:
     def led_on(self, leads: Mapping[Cell, Sequence[Fault]]) -> None:
         """Searches again where there are leads."""
         for search in self.in_vain:
-            if leads.get(search.cell):
-                self.explained[search] = search.again(leads[search.cell]) or search.one_of(
-                    list(within(leads[search.cell]))
-                )
+            if mine := leads.get(search.cell):
+                self.explained[search] = search.again(mine) or search.one_of(list(within(mine)))
 
     def measure(self) -> None:
         """Says what experiments and failures show of cells of which no mistake is named; some lead to a name."""

@@ -25,7 +25,7 @@ from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
 from .backward import backward
-from .conditions import conditions, wrong_call
+from .conditions import OF_GRADIENTS, conditions, gradients_alone, wrong_call
 from .curves import curves
 from .digits import few_digits
 from .dropout import dropout, frequency
@@ -193,11 +193,7 @@ class Failures:
 
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""
-        return self.told(
-            "sizes",
-            cells,
-            lambda bench, found: sizes(bench, found, self.judged, [p.case for p in self.probes_of(bench.cell)]),
-        )
+        return self.told("sizes", cells, self.at_sizes)
 
     def conditions(self, cells: Sequence[Cell]) -> Sentences:
         """What a call must have to be wrong, cell by cell."""
@@ -213,6 +209,14 @@ class Failures:
     def besides(self, found: Counterexample) -> list[Counterexample]:
         """The other failures of its cell that are looked at."""
         return [one for one in self.of(found.case.config.cell) if one.property != found.property]
+
+    def at_sizes(self, bench: Bench, found: Counterexample) -> list[str]:
+        """At which sizes a failure is wrong; of gradients it is said where all that is wrong is these."""
+        said = sizes(bench, found, self.judged, [probe.case for probe in self.probes_of(bench.cell)])
+        with suppress(NotRun):
+            if said and (call := wrong_call(bench, found)) and gradients_alone(bench, call):
+                return [OF_GRADIENTS + one for one in said]
+        return said
 
     def when_wrong(self, cell: Cell, sentences: Sentences | None = None) -> str:
         """In which calls a cell is wrong, if a sentence says so, or is found, which is noted; else nothing."""

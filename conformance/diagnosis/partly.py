@@ -14,7 +14,7 @@ from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST, shared
 from .probes import Answered
-from .search import HABIT, Search, WhereNumbers, WhereWrong, deviation
+from .search import HABIT, Among, Search, deviation
 from .work import Work
 
 
@@ -23,7 +23,7 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
 
     when: in which calls it is wrong, in words, if that can be found
     """
-    among = WhereWrong(search)
+    among = Among(search, lambda a: not a.right)
     wrong = among.climbed
     if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
         return None
@@ -55,7 +55,7 @@ def where_numbers(search: Search) -> Finding | None:
 
     What gives NaN may do so by another mistake, which says nothing of its numbers.
     """
-    among = WhereNumbers(search)
+    among = Among(search, lambda a: not a.lacks_numbers)
     wrong = sum(not a.right for a in among.climbed)
     if len(among.climbed) == len(search.climbed) or wrong < FEWEST:
         return None

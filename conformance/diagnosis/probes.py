@@ -260,6 +260,14 @@ VARIANTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {
 }
 
 
+def one_row(case: Case, capabilities: Capabilities) -> list[Case]:
+    """There is no batch, and so there are no lengths."""
+    return unbatched(case.replace(lengths=None), capabilities)
+
+
+LAYOUTS: dict[str, Callable[[Case, Capabilities], list[Case]]] = {"batch_first": batch_first, "unbatched": one_row}
+
+
 class Reference:
     """The reference itself, asked like a faulty one."""
 
@@ -328,14 +336,12 @@ def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: 
     turn, stateless = divmod(turn, 2)
     if stateless and claims("default_state"):
         (case,) = without_states(case, capabilities)
+    layouts = [change for claimed, change in LAYOUTS.items() if claims(claimed)]
+    turn, place = divmod(turn, len(layouts) + 1)
     dropping = certain_dropout(case, capabilities) if claims("dropout") else []
     ways = [case, *(dropping if forward else dropping[:OFF])]
-    layouts = [name for name in ("", "batch_first", "unbatched") if not name or claims(name)]
-    turn, layout = divmod(turn, len(layouts))
     case = ways[turn % len(ways)]
-    if layouts[layout] == "unbatched":  # which no lengths are given with
-        case = case.replace(lengths=None)
-    return next(iter(VARIANTS[layouts[layout]](case, capabilities)), case) if layouts[layout] else case
+    return next(iter(layouts[place](case, capabilities)), case) if place < len(layouts) else case
 
 
 def answered(subject: Subject, probe: Probe) -> Answered:

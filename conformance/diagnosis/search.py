@@ -384,32 +384,19 @@ class Search:
         return min(float(np.mean(cosines)), float(np.mean(places))) if cosines else 0.0
 
 
-class WhereWrong(Search):
-    """The same search among the answers that are wrong, whatever is right beside them, and whatever passes."""
+class Among(Search):
+    """The same search among some of its answers, those to fresh cases too, whatever passes; admits: which they are."""
 
-    def __init__(self, search: Search) -> None:
-        wrong = [a for a in search.climbed if not a.right]
-        super().__init__(wrong, search.cell, (), Work(search.budget, search.work.deadline), search.ask_fresh)
+    def __init__(self, search: Search, admits: Callable[[Answered], bool]) -> None:
+        some = list(filter(admits, search.climbed))
+        super().__init__(some, search.cell, (), Work(search.budget, search.work.deadline), search.ask_fresh)
         self.all = search
+        self.admits = admits
 
     @cached_property
     def fresh(self) -> list[Answered]:
-        """Those of the answers to fresh cases that are wrong."""
-        return [a for a in self.all.fresh if not a.right]
-
-
-class WhereNumbers(Search):
-    """The same search without the answers that give no number where there must be one, whatever passes."""
-
-    def __init__(self, search: Search) -> None:
-        numbers = [a for a in search.climbed if not a.lacks_numbers]
-        super().__init__(numbers, search.cell, (), Work(search.budget, search.work.deadline), search.ask_fresh)
-        self.all = search
-
-    @cached_property
-    def fresh(self) -> list[Answered]:
-        """Those of the answers to fresh cases that give numbers."""
-        return [a for a in self.all.fresh if not a.lacks_numbers]
+        """Those of the answers to fresh cases that are among them."""
+        return list(filter(self.admits, self.all.fresh))
 
 
 @np.errstate(all="ignore")

@@ -24,7 +24,6 @@ from strategies.shrink import size_of
 
 from .asking import Bench
 from .influence import generic
-from .probes import Probe, answered
 
 AXES = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size", "L": "num_layers"}
 USUAL = {"T": 3, "N": 3, "I": 3, "H": 3, "L": 2}  # up to so many are part of what a network does: two steps, two rows
@@ -44,7 +43,6 @@ SAME: dict[str, tuple[str, Callable[[Config], int]]] = {
 Order = Callable[[np.ndarray], np.ndarray]  # lengths, to the same in another order
 ORDERS: tuple[Order, ...] = (np.asarray, np.sort, lambda ends: np.sort(ends)[::-1])
 EXCEPT = 2  # sizes that are right where all others from one on are wrong
-OF_GRADIENTS = "gradients are "  # before what is so of them
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
 CALLS = 4  # that one judgement is worth
 
@@ -89,17 +87,7 @@ class Resized:
     def sentences(self) -> list[str]:
         """The rule of each axis that has one; only that one size is another, if it is so."""
         said = {axis: self.said(axis) for axis in AXES}
-        told = [said[axis] for axis in self.related[:1]] or dict.fromkeys(filter(None, said.values()))
-        about = OF_GRADIENTS if told and self.of_gradients() else ""
-        return [about + one for one in told]
-
-    def of_gradients(self) -> bool:
-        """Whether it is gradients that fail, of calls whose results are right, which zeros may be by chance."""
-        if "gradients" not in self.prop.needs:
-            return False
-        self.bench.calls.spend()
-        case = of_sizes(self.bench, self.case, self.form, self.sizes)
-        return answered(self.bench.subject, Probe(case)).right
+        return [said[axis] for axis in self.related[:1]] or list(dict.fromkeys(filter(None, said.values())))
 
     def said(self, axis: str) -> str:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""

@@ -45,7 +45,7 @@ LAYERS: dict[str, Callable[[int, int], bool]] = {
     "layer 0": lambda layer, direction: layer == 0,
     "each upper layer": lambda layer, direction: layer > 0,
 }
-# and by a step, the lengths of rows and a direction: which rows have it there.
+# or by a step, the lengths of rows and a direction: of each row, whether it is made there.
 STEPS: dict[str, Callable[[int, np.ndarray, int], np.ndarray]] = {
     "the first step": lambda t, lengths, direction: lengths == t + 1 if direction else lengths * 0 == t,
     "the last step": lambda t, lengths, direction: lengths * 0 == t if direction else lengths == t + 1,

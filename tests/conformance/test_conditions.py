@@ -31,7 +31,7 @@ CONDITIONS = {
     "with lengths": lambda case: case.lengths is not None,
     "with more than one row and where a row has no steps": lambda case: 0 in case.row_lengths,
     "with more than one row and where rows end at different steps": lambda case: len({*case.row_lengths}) > 1,
-    "where all rows end at the same step, before T": lambda case: end_together(case),
+    "where all rows end at the same step, before T": end_together,
     "where x lies backwards in memory": lambda case: case.x.strides[0] < 0,
     "where weight_hh_l0 is read-only": lambda case: not case.parameters["weight_hh_l0"].flags.writeable,
     "with numbers beyond 4": lambda case: max(map(largest, (array for _, array in case.arrays()))) > 4,
