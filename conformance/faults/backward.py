@@ -18,7 +18,7 @@ import numpy as np
 from reference_rnn import Case, Cell, CellError, Config, parameter_shapes, result_shapes, state_shapes
 from reference_rnn.equations import arguments, written_out
 
-from .gradients import BPTT, into_step, through_time
+from .gradients import BPTT, STEP, into_step, through_time
 from .operators import (
     ACTIVATIONS,
     Change,
@@ -50,6 +50,8 @@ BOUNDS = (0.1, 0.25, 0.5, 1, 2, 5, 10)
 TRUNCATED = range(1, 11)
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 TAPE = "backward(tape)"
+# The step in which a row is first, or last, in a direction
+ENDS = {"first": "(lengths - 1) * reverse", "last": "(lengths - 1) * (not reverse)"}
 FOUND = "found = {kind: weight.gradient for kind, weight in p.arrays.items()}"
 
 
@@ -234,24 +236,40 @@ def in_time() -> Iterator[Change]:
     for bound in BOUNDS:
         old, new = into_step(f"lambda d: np.clip(d, -{bound}, {bound})")
         yield Change("time", f"what goes back into h of a step is cut off at {bound} each way", old, new)
+    for end, at in ENDS.items():
+        way = f"lambda d, other=(t != {at})[:, None]: d * other"
+        new = f"{STEP}\n        new = tuple(passed_back(n, (n, {way})) for n in new)"
+        yield Change("time", f"nothing goes back into each row's {end} step", STEP, new)
 
 
 def told() -> Iterator[Change]:
     """A parameter whose gradient is that of one step alone, or taken with other states; it hears of the last first."""
     every = "for p, state in zip((p for directions in layers for p in directions), final):"
     directions = {"": "", " in the forward direction": "[:1]", " in the reverse direction": "[1:]"}
+    kinds = {kind: (kind,) for kind in KINDS} | {"each parameter": KINDS}
     steps = {
         "is that of the first step alone": "each[-1:]", "is that of the last step alone": "each[:1]",
         "lacks the first step": "[*each[:-1], *(0 * one for one in each[-1:])]",
         "lacks the last step": "[*(0 * one for one in each[:1]), *each[1:]]",
     }  # fmt: skip
-    for kind, (said, kept), (where, some) in product(KINDS, steps.items(), directions.items()):
-        yield Change("step", f"the gradient of {kind}{where} {said}", TAPE, (
+    for (said, some), (which, kept), (where, those) in product(kinds.items(), steps.items(), directions.items()):
+        yield Change("step", f"the gradient of {said}{where} {which}", TAPE, (
             f"{TAPE}\n"
-            f"    for p in (p for directions in layers for p in directions{some}):\n"
-            f"        for both in p.arrays['{kind}'].pairs.values():\n"
+            f"    for p in (p for directions in layers for p in directions{those}):\n"
+            f"        for both in (both for kind in {some} for both in p.arrays[kind].pairs.values()):\n"
             "            for each in both:\n"
             f"                each[:] = {kept}"
+        ))  # fmt: skip
+    rows = {"is that of each row's {} step alone": "==", "lacks each row's {} step": "!="}
+    for (said, some), (which, kept), (step, at) in product(kinds.items(), rows.items(), ENDS.items()):
+        yield Change("step", f"the gradient of {said} {which.format(step)}", TAPE, (
+            f"{TAPE}\n"
+            "    lengths = plain.row_lengths\n"
+            "    for reverse, p in (each for directions in layers for each in enumerate(directions)):\n"
+            f"        for both in (both for kind in {some} for both in p.arrays[kind].pairs.values()):\n"
+            "            for each in both:\n"
+            "                steps = range(len(each)) if reverse else reversed(range(len(each)))\n"
+            f"                each[:] = [one * (t {kept} {at})[:, None] for t, one in zip(steps, each)]"
         ))  # fmt: skip
     yield Change("states", "the gradient of weight_hh is taken with the state after each step, not before it", TAPE, (
         f"{TAPE}\n"
