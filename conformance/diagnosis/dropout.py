@@ -16,7 +16,7 @@ from conformance.judging.judgement import Failure, NotApplicable, NotRun, applic
 from conformance.judging.masks import handing_on, passes, see_through
 from conformance.judging.subject import Subject
 from conformance.judging.words import listed
-from reference_rnn import Case, Cell, Config
+from reference_rnn import Case, Cell, Config, forward
 from reference_rnn.case import gate_rows
 
 from .asking import Bench
@@ -30,7 +30,7 @@ NEAR = 2.0**-4  # to a factor; rounding is far below it
 SIGMAS = 7  # of how often numbers are kept: farther off is no chance
 ENOUGH = 60  # numbers that are all kept, or all like another one, which is no chance either
 FACTORS = {"1 / p": 1 / P, "1": 1.0, "1 - p": 1 - P, "p": P}
-CALLS = 16  # of one target
+CALLS = 24  # of one target
 FEW = 3  # calls for how many numbers two masks let through
 POOLED = 40  # calls for how often numbers are dropped
 SMALL = 2.0**-8  # so that tanh is all but the identity
@@ -63,11 +63,19 @@ def seen_through(bench: Bench) -> list[Case]:
 
 
 def hands_on(bench: Bench, case: Case) -> bool:
-    """Whether the upper layer hands on what it reads where nothing is dropped: else factors are not seen."""
-    shown, value = see_through(case, 1, 0.0, case.num_steps, case.num_rows)
-    bench.restart()
-    bench.count_a_call()
-    return bool(near(bench.subject(shown.replace(training=False)).result.output / value - 1, 1.0).all())
+    """Whether each layer hands on what it reads to its own place, where nothing is dropped: else factors are not seen.
+
+    One constant is handed on, as factors are seen, and numbers that are all different, in both ways.
+    """
+    constant, _ = see_through(case, 1, 0.0, case.num_steps, case.num_rows)
+    different = [handing_on(case, range(case.config.num_layers), apart=apart) for apart in (True, False)]
+    for shown in (one.replace(training=False) for one in (constant, *map(with_small_numbers, different))):
+        expected = forward(shown).output
+        bench.restart()
+        bench.count_a_call()
+        if not (abs(bench.subject(shown).result.output - expected) <= NEAR * abs(expected).max()).all():
+            return False
+    return True
 
 
 @np.errstate(all="ignore")

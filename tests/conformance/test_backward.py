@@ -24,6 +24,9 @@ TITLES = {
     "the gradient of each parameter has its gates in the order i, f, o, g (LSTM)",
     "the gradient of o in o * tanh(c) is multiplied by tanh(c) of the step before (LSTM)",
     "what goes back into h of a step is cut off at 1 each way (LSTM)",
+    "the gradient of weight_hh lacks each row's first step (LSTM)",
+    "nothing goes back into each row's first step (LSTM)",
+    "the gradient of each parameter lacks the first step (LSTM)",
 }
 
 

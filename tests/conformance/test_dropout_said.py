@@ -9,7 +9,9 @@ from conformance import Capabilities, check
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.asking import Bench
 from conformance.diagnosis.dropout import dropout, drops, frequency
+from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.work import Work
+from conformance.faults import FAULTS
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
 from reference_rnn import cell_of, forward, gradients
@@ -88,6 +90,12 @@ def said(target, cell="RNN_TANH"):
 def test_what_is_wrong_with_dropout_is_said(mask, sentence, cell):
     (found,) = said(with_masks(mask, cells=(cell,)), cell)
     assert found.startswith(sentence)
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "LSTM"])
+def test_numbers_that_go_elsewhere_without_dropout_are_not_its_mistake(cell):
+    target = FaultyTarget(FAULTS["reverse-output-in-walking-order"], cells=(cell,))
+    assert target.capabilities.dropout and said(target, cell) == []
 
 
 def test_with_p_of_one_all_is_dropped():
