@@ -193,7 +193,7 @@ class Inquiry:
         self.of_failures = failures.dropout(quiet)
         quiet = untold(quiet, self.of_failures)
         self.of_failures |= failures.hygiene(quiet) | failures.shapes(quiet) | failures.conditions(quiet)
-        self.sentences |= failures.sizes(quiet)
+        self.sentences |= failures.sizes(quiet) | failures.large_sizes(sorted(told_of(shows, ("influence",)), key=str))
         if not alone:
             self.sentences |= large(self.subject, self.answered, quiet, failures.calls, self.deadline)
 

@@ -106,8 +106,9 @@ class Earlier:
         """What the call before must be; nothing if none of these changes the answer. Raises NotRun, too."""
         if times := self.times():
             again = [self.times() for _ in range(self.repeats)]
-            said = f"the same call gives other numbers the {ordinal(times)} time"
-            return [said] if times > 1 and set(again) == {times} else []  # alone it was right
+            if times == 1 or set(again) != {times}:  # alone it was right
+                return []
+            return [self.added(times) or f"the same call gives other numbers the {ordinal(times)} time"]
         written = any(call.in_place for call in (*self.before, self.call))
         recorded = [BETWEEN] if self.call.do == "gradients" else []
         return self.first_of(*WRITTEN) if written else self.first_of(AFTER, *recorded, *WRITTEN)
@@ -175,6 +176,19 @@ class Earlier:
         answers = (made(self.bench, self.plain) for _ in range(1 + len(self.before)))
         wrong = (time for time, answer in enumerate(answers, 1) if self.far(answer, self.expected))
         return next(wrong, 0)
+
+    def added(self, times: int) -> str:
+        """What of the answer is added to those of the calls before, where the same call is made so often; else ""."""
+        answer = self.after(*[self.plain] * (times - 1), in_place=False)
+        if answer is None or self.call.in_place:
+            return ""
+        wrong = [name for name in self.expected if self.far(answer, {name: self.expected[name]})]
+        sums = {name: (times * value, times * room) for name, (value, room) in self.expected.items() if name in wrong}
+        if not wrong or self.far(answer, sums):
+            return ""
+        kinds = dict.fromkeys(name.partition("_l")[0] for name in wrong)
+        what = "gradients of " * (self.call.do == "gradients") + listed(list(kinds))
+        return f"{what} are added to those of the calls before"
 
     def others(self) -> Iterator[tuple[str, Call]]:
         """Calls that differ from it in one thing, which is said."""

@@ -40,7 +40,7 @@ from .proportion import proportion
 from .reverse import measured_in_reverse, shows_in_two
 from .scale import scale, vanishing
 from .shapes import shapes
-from .sizes import sizes
+from .sizes import sizes, usual_sizes
 from .work import Deadline, Work
 
 WHEN = ("conditions", "sizes")  # kinds of sentences that say when answers are wrong, and nothing of what is
@@ -195,6 +195,10 @@ class Failures:
         """At which sizes it is wrong, cell by cell."""
         return self.told("sizes", cells, self.at_sizes)
 
+    def large_sizes(self, cells: Sequence[Cell]) -> Sentences:
+        """The same of those cells of which no failure has usual sizes in all calls: sizes have a part in it."""
+        return self.sizes([cell for cell in cells if not any(map(of_usual_sizes, self.of(cell)))])
+
     def conditions(self, cells: Sequence[Cell]) -> Sentences:
         """What a call must have to be wrong, cell by cell."""
         return self.told(
@@ -286,6 +290,11 @@ def shown_by(failed: Sequence[PropertyResult]) -> list[Counterexample]:
     found = (counterexample_from_data(result.found) for result in failed if result.found)
     asked = [one for one in found if one.calls and one.kind not in DEATHS]
     return sorted(asked, key=lambda one: one.repeatable is False)
+
+
+def of_usual_sizes(found: Counterexample) -> bool:
+    """Whether all calls that a failure is about have sizes that say nothing."""
+    return all(usual_sizes(found.calls[number].case) for number in found.about())
 
 
 def of_dropout(bench: Bench, found: Counterexample) -> list[str]:

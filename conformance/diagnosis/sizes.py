@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product as pairs_of
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,11 @@ def sizes(
     return next(filter(None, (one.sentences() for one in resized if one.starts)), [])
 
 
+def usual_sizes(case: Case) -> bool:
+    """Whether no size of a case is so large that it says something."""
+    return all(size_of(case, axis) <= usual for axis, usual in USUAL.items())
+
+
 class Resized:
     """One failure, in cases of other sizes."""
 
@@ -92,6 +98,8 @@ class Resized:
     def said(self, axis: str) -> str:
         """The rule for the sizes of one axis, with the other sizes; "" if there is none, or nothing that it says."""
         tried = {size: self.fails({axis: size}) for size in self.tried(axis)}
+        if len(only := [size for size, fails in tried.items() if fails is False]) == 1:
+            tried |= {times * only[0]: self.fails({axis: times * only[0]}) for times in (2, 3)}
         wrong, right = ([size for size, fails in tried.items() if fails is value] for value in (True, False))
         for rule in rules(wrong, right, USUAL[axis]):
             if self.foretells(axis, rule.is_wrong, max(tried)):
@@ -103,6 +111,8 @@ class Resized:
                     return f"wrong where {axis} = {name}{self.beside(axis, other)}"
                 if other := self.by_product(axis, max(right), min(wrong)):
                     return self.of_product(axis, other, max(right), min(wrong)) + self.beside(axis, other)
+                if multiple := self.by_multiple(axis, rule.is_wrong, max(tried)):
+                    return multiple
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
                 half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
                 ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
@@ -126,10 +136,24 @@ class Resized:
 
     def of_product(self, axis: str, other: str, right: int, wrong: int) -> str:
         """That it is the product of two sizes that tells."""
-        product, times = "*".join(one for one in AXES if one in (axis, other)), self.sizes[other]
-        alone = f"wrong from {product} = {wrong * times} on"
+        both, times = product(axis, other), self.sizes[other]
+        alone = f"wrong from {both} = {wrong * times} on"
         holds = all(size_of(case, axis) * size_of(case, other) >= wrong * times for case in self.probes)
-        return f"right up to {product} = {right * times}, {alone}" if holds else alone
+        return f"right up to {both} = {right * times}, {alone}" if holds else alone
+
+    def by_multiple(self, axis: str, is_wrong: Callable[[int], bool], largest: int) -> str:
+        """That it is wrong where the product with another size is, or is no, multiple of a number; else ""."""
+        m = multiple_in(is_wrong, largest)
+        for other, times in pairs_of(AXES, range(1, 1 + max(self.sizes.values()) if m else 1)):
+            if other == axis or self.sizes[other] % times or m * times % 2:
+                continue
+            whole, half = m * times, m * times // 2
+            multiples, others = ((whole, 1), (half, 2)), ((half, 1), (half, 3))
+            fails = [[self.fails({axis: a, other: b}) for a, b in pairs] for pairs in (multiples, others)]
+            if fails == [[is_wrong(m)] * 2, [not is_wrong(m)] * 2]:
+                words = f"wrong where {product(axis, other)} is {'a' if is_wrong(m) else 'no'} multiple of {whole}"
+                return words + self.beside(axis, other)
+        return ""
 
     def directions(self, axis: str, tried: Mapping[int, bool]) -> str:
         """How many directions there are, if with another number of them other sizes are wrong than those tried."""
@@ -206,6 +230,23 @@ def of_sizes(bench: Bench, case: Case, form: Form, sizes: Mapping[str, int], ord
     if form.no_state:
         other = other.map(lambda name, array: 0 * array if name in ("h_0", "c_0") else array)
     return form.ask(other.map(lambda name, array: relaid(array, layout_of(old[name])) if name in old else array))
+
+
+def product(*axes: str) -> str:
+    """The product of sizes, in words."""
+    return "*".join(axis for axis in AXES if axis in axes)
+
+
+def multiple_in(is_wrong: Callable[[int], bool], largest: int) -> int:
+    """The number of which sizes are a multiple where they are wrong, or where they are right alone; 0 if there is none.
+
+    >>> multiple_in(lambda size: size % 8 > 0, largest=20), multiple_in(lambda size: size > 4, largest=20)
+    (8, 0)
+    """
+    for m in range(2, largest + 1):
+        if all(is_wrong(size) is (is_wrong(m) is (size % m == 0)) for size in range(1, 2 * m + 1)):
+            return m
+    return 0
 
 
 def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Rule]:

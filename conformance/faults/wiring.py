@@ -111,6 +111,10 @@ PARTS = {
 }  # fmt: skip
 
 
+SORTED = "np.argsort(-lengths, kind='stable')"  # the rows, the longest first
+ZEROS = "step(np.zeros_like(x[t]), before, p)"
+
+
 def starting(where: str, state: str) -> dict[str, str]:
     """What else a layer and direction may start from, whole, or h or c alone: what somebody did, and the new text."""
     right = "initial[len(final)]"
@@ -128,6 +132,11 @@ def ending(where: str, states: str) -> dict[str, str]:
         f"h_n is {where}{{}}": f"return x, [(s[0], *f[1:]) for s, f in zip({states}, final)]",
         f"c_n is {where}{{}}": f"return x, [(f[0], *s[1:]) for s, f in zip({states}, final)]",
     }
+
+
+def sorted_rows(order: str) -> str:
+    """Output and final states with their rows in an order."""
+    return f"[o[{order}] for o in x], [tuple(s[{order}] for s in states) for states in final]"
 
 
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
@@ -154,6 +163,10 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             **starting(
                 "in which the layer below ends", f"(final[-len(directions)] if {LAYER} else initial[len(final)])"
             ),
+            **starting(
+                "of another row, as it is not sorted with the rows",
+                f"tuple(s[np.argsort({SORTED})] for s in initial[len(final)])",
+            ),
             "{} starts each row from the state of the first row": (
                 "tuple(0 * s + s[:1] for s in initial[len(final)])"
             ),
@@ -166,6 +179,11 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} goes forwards": "scan(step, p, x, state, lengths, 0)",
             "{} goes the other way": "scan(step, p, x, state, lengths, 1 - reverse)",
             "{} reads x with its steps in reversed order": "scan(step, p, x[::-1], state, lengths, reverse)",
+            "{} reads x with each row's steps in reversed order": (
+                "scan(step, p, [np.array([x[n - 1 - t][row] if t < n else x_t[row]"
+                " for row, n in enumerate(lengths)]).reshape(x_t.shape) for t, x_t in enumerate(x)],"
+                " state, lengths, reverse)"
+            ),
             "{} reads the halves of its input exchanged": (
                 "scan(step, p, [np.roll(x_t, np.shape(x_t)[-1] // 2, -1) for x_t in x], state, lengths, reverse)"
             ),
@@ -174,6 +192,13 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} lays its output down in reversed order": "halves.append(output[::-1])",
             "{} lays its output down a step late": "halves.append([*output[-1:], *output[:-1]])",
             "{} lays its output down a step early": "halves.append([*output[1:], *output[:1]])",
+            "{} lays each row of its output down in reversed order": (
+                "halves.append([np.array([output[n - 1 - t][row] if t < n else o[row]"
+                " for row, n in enumerate(lengths)]).reshape(o.shape) for t, o in enumerate(output)])"
+            ),
+            "{} repeats each row's final state in the padding": (
+                "halves.append([select(o, (t < lengths)[:, None], state[0]) for t, o in enumerate(output)])"
+            ),
             "{} repeats each row's last output in the padding": (
                 "halves.append([np.array([output[n - 1][row] if 0 < n <= t else o[row]"
                 " for row, n in enumerate(lengths)]).reshape(o.shape) for t, o in enumerate(output)])"
@@ -197,6 +222,15 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} hands out the first step that it computed": (
                 "final.append((output[-1 if reverse else 0], *state[1:]))"
             ),
+            "{} hands out final states that are not sorted back with the rows": (
+                f"final.append(tuple(s[{SORTED}] for s in state))"
+            ),
+            "{} hands out h that is not sorted back with the rows": (
+                f"final.append((state[0][{SORTED}], *state[1:]))"
+            ),
+            "{} hands out c that is not sorted back with the rows": (
+                f"final.append((state[0], *(s[{SORTED}] for s in state[1:])))"
+            ),
             "{} hands out h in place of c": "final.append(state[:1] * len(state))",
             "{} hands out c in place of h": "final.append(state[-1:] * len(state))",
             "{} hands out h and c exchanged": "final.append(state[::-1])",
@@ -217,6 +251,11 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             ),
         },
         "return x, final": {
+            "the output is not sorted back with the rows{}": f"return [o[{SORTED}] for o in x], final",
+            "results are not sorted back with the rows{}": f"return {sorted_rows(SORTED)}",
+            "results are sorted once more where they should be sorted back{}": (
+                f"return {sorted_rows(f'{SORTED}[{SORTED}]')}"
+            ),
             **ending("taken from the last layer", "final[-len(directions):] * len(layers)"),
             **ending("taken from layer 0", "final[:len(directions)] * len(layers)"),
             **ending("taken in reversed order", "final[::-1]"),
@@ -241,6 +280,7 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
         "(t < lengths)[:, None]": {
             "a row ends a step late{}": "(t <= lengths)[:, None]",
             "a row ends a step early{}": "(t < lengths - 1)[:, None]",
+            "rows are taken to end with the last step{}": "(t >= len(x) - lengths)[:, None]",
             "rows end where the first does{}": "(t < lengths[:1] + 0 * lengths)[:, None]",
             "rows end where the shortest does{}": "(t < lengths.min() + 0 * lengths)[:, None]",
             "rows never end{}": "(t < len(x) + 0 * lengths)[:, None]",
@@ -259,6 +299,13 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
                 "(new[0], *(select(n, alive, s) for n, s in zip(new[1:], state[1:])))"
             ),
             "c goes on in the padding{}": "(select(new[0], alive, state[0]), *new[1:])",
+            "the state goes on in the padding, of zeros{}": f"tuple(select(n, alive, z) for n, z in zip(new, {ZEROS}))",
+            "h goes on in the padding, of zeros{}": (
+                f"(select(new[0], alive, {ZEROS}[0]), *(select(n, alive, s) for n, s in zip(new[1:], state[1:])))"
+            ),
+            "c goes on in the padding, of zeros{}": (
+                f"(select(new[0], alive, state[0]), *(select(n, alive, z) for n, z in zip(new[1:], {ZEROS}[1:])))"
+            ),
             "h is zero in the padding{}": (
                 "(select(new[0], alive, 0.0), *(select(n, alive, s) for n, s in zip(new[1:], state[1:])))"
             ),
