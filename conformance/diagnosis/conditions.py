@@ -33,6 +33,7 @@ from .sizes import AXES, of_sizes
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
 BOUNDS = [2**k for k in range(10, 1, -1)]  # numbers beyond the least are seldom needed to show what is wrong
 SMALL = 2.0**-4  # in place of zeros
+TRIED = 3  # calls of which something is looked for that others lack
 STEADY, TWICE = 8, 2  # how often what is wrong is asked again, and what is right: chance is no condition
 FARTHER = 16.0  # exp overflows at 89 in float32, at 710 in float64
 PLACES, NEARBY = 2, 2.0**-5  # near a case, at which its results are right, and how near they are
@@ -89,6 +90,30 @@ def conditions(
         return []
     said = needed_by(bench, call, also=[other for other in also if other.do == call.do], probes=forward)
     return [f"results are wrong only {listed(said)}"] if said else []
+
+
+@np.errstate(all="ignore")
+def either(bench: Bench, found: Sequence[Counterexample], probes: Collection[Probe] = ()) -> list[str]:
+    """Two conditions, of which each call of these failures has one, and each probe that is wrong; else nothing.
+
+    So it is of two mistakes that do not show in the same calls: there is one with each that lacks the other. Raises
+    NotRun.
+    """
+    calls = [call for one in found if (call := wrong_call(bench, one))]
+    for call in calls[:TRIED]:
+        one = needed_by(bench, call)
+        others = [other for other in calls if not has(bench, other, one)]
+        if one and others:
+            lack = [p.case for p in probes if not has(bench, asked_with(bench, call, p.case), one)]
+            other = needed_by(bench, others[0], also=others[1:], probes=lack)
+            if other and not has(bench, call, other):
+                return [f"wrong only {listed(one)}, or {listed(other)}"]
+    return []
+
+
+def has(bench: Bench, call: Call, said: Collection[str]) -> bool:
+    """Whether a call has all of what was said that calls must have to be wrong."""
+    return {*said} <= {condition.words for condition in conditions_of(bench, call)}
 
 
 def needed_by(

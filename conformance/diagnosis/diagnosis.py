@@ -39,6 +39,8 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
 # Kinds of sentences that say which answers are wrong, or what exactly, or are about something else.
 WHERE, WHAT = ("conditions", "proportion"), ("dropout", "proportion")
+# Beside sentences of other kinds another mistake may be seen: these say what is wrong with all that is.
+UNTOLD = ("conditions", "proportion", "history", "hygiene", "shapes", "dropout", "digits")
 BESIDE = ("history", "hygiene", "shapes", "dropout")
 
 
@@ -193,6 +195,8 @@ class Inquiry:
         self.of_failures = failures.dropout(quiet)
         quiet = untold(quiet, self.of_failures)
         self.of_failures |= failures.hygiene(quiet) | failures.shapes(quiet) | failures.conditions(quiet)
+        if not alone:
+            self.of_failures |= failures.either(untold(self.unexplained, self.sentences | self.of_failures, UNTOLD))
         self.sentences |= failures.sizes(quiet) | failures.large_sizes(sorted(told_of(shows, ("influence",)), key=str))
         if not alone:
             self.sentences |= large(self.subject, self.answered, quiet, failures.calls, self.deadline)
@@ -275,9 +279,9 @@ def told_about(
     return {cell: about for cell, about in told.items() if cell not in of_calls}
 
 
-def untold(cells: Sequence[Cell], sentences: Sentences) -> list[Cell]:
-    """The cells that no sentence is about."""
-    told = told_of(sentences)
+def untold(cells: Sequence[Cell], sentences: Sentences, kinds: Collection[str] | None = None) -> list[Cell]:
+    """The cells that no sentence is about, of some kinds or of all."""
+    told = told_of(sentences, kinds)
     return [cell for cell in cells if cell not in told]
 
 

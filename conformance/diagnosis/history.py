@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 
 import numpy as np
 
@@ -25,13 +26,16 @@ KEPT = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "x", "h_0", "c_0")
 
 
 @np.errstate(all="ignore")
-def history(bench: Bench) -> list[str]:
-    """What an answer depends on beside its own call; nothing if that was not found out."""
+def history(bench: Bench, vague: bool = True) -> list[str]:
+    """What an answer depends on beside its own call; nothing if that was not found out.
+
+    vague  whether it is said that an answer is another one where no more is known of the call before
+    """
     for rung in reversed(LADDER.values()):
         case = built(bench, rung)
         if case is not None:
             try:
-                if said := list(History(bench, case).said()):
+                if said := list(History(bench, case, vague).said()):
                     return said if found_again(bench, case, said) else []
             except (Failure, NotApplicable):  # it has no answer to this
                 continue
@@ -43,16 +47,17 @@ def history(bench: Bench) -> list[str]:
 def found_again(bench: Bench, case: Case, said: list[str]) -> bool:
     """Whether the same is found again, as often as there are calls left for it."""
     with suppress(NotRun):
-        return all(list(History(bench, case).said()) == said for _ in range(REPEATS))
+        return all(list(History(bench, case, True).said()) == said for _ in range(REPEATS))
     return True
 
 
 class History:
     """Pairs of calls, of which the second is a certain one in some form."""
 
-    def __init__(self, bench: Bench, case: Case) -> None:
+    def __init__(self, bench: Bench, case: Case, vague: bool) -> None:
         self.bench = bench
         self.case = case
+        self.vague = vague
 
     def said(self) -> Iterator[str]:
         """Sentences about what is kept; of several forms the first that shows it."""
@@ -62,10 +67,8 @@ class History:
         if kept:
             yield self.told(kept)
             return
-        for found in (self.state(), self.padding(), self.again(), self.sizes()):
-            if found:
-                yield found
-                return
+        ways = [self.state, self.padding, *([self.again, self.sizes] if self.vague else ())]
+        yield from islice(filter(None, (way() for way in ways)), 1)
 
     def kept(self, name: str) -> bool:
         """Whether an answer is that for an array of the call before."""

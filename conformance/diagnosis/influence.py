@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.judgement import Failure, NotApplicable
-from reference_rnn import Case, Config, parameter_shapes
+from reference_rnn import Case, Config, parameter_shapes, rounded
 from reference_rnn.cell import kinds_of
 from reference_rnn.layouts import suffix
 
@@ -176,14 +176,15 @@ def built(bench: Bench, rung: dict[str, Any]) -> Case | None:
 
 def generic(bench: Bench, config: Config, T: int, N: int) -> Case:
     """A case without zeros, with its gates open and its units off saturation; always the same for the same sizes."""
+    fitting = partial(rounded, dtype=config.dtype)
     draw = partial(numbers, np.random.default_rng(0), positive="relu" in bench.cell.activations)
     parameters = {
-        name: bench.rounded(draw(shape.sizes, 0.5 * min(1, 4 / shape.sizes[-1]) if len(shape.sizes) > 1 else 0.5))
+        name: fitting(draw(shape.sizes, 0.5 * min(1, 4 / shape.sizes[-1]) if len(shape.sizes) > 1 else 0.5))
         for name, shape in parameter_shapes(config).items()
     }
     entries = config.num_layers * config.num_directions
-    h_0, c_0 = (bench.rounded(draw((entries, N, size))) for size in (config.state_size, config.hidden_size))
-    x = bench.rounded(abs(draw((T, N, config.input_size))))
+    h_0, c_0 = (fitting(draw((entries, N, size))) for size in (config.state_size, config.hidden_size))
+    x = fitting(abs(draw((T, N, config.input_size))))
     return bench.given(Case(config, parameters, x, h_0, c_0 if config.num_states == 2 else None))
 
 

@@ -25,7 +25,7 @@ from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
 from .backward import backward
-from .conditions import OF_GRADIENTS, conditions, gradients_alone, wrong_call
+from .conditions import OF_GRADIENTS, conditions, either, gradients_alone, wrong_call
 from .curves import curves
 from .digits import few_digits
 from .dropout import dropout, frequency
@@ -206,6 +206,17 @@ class Failures:
             lambda bench, found: conditions(bench, found, self.besides(found), self.probes_of(bench.cell)),
         )  # fmt: skip
 
+    def either(self, cells: Sequence[Cell]) -> Sentences:
+        """Two things, of which a call must have one to be wrong, cell by cell; of all their failures."""
+        sentences: Sentences = {}
+        for cell in cells:
+            mine = [one for one in self.found if one.case.config.cell == cell]
+            bench = Bench(self.subject, cell, self.subject.capabilities.dtypes[0], Work(self.calls, self.deadline))
+            with suppress(Failure, NotApplicable, NotRun):
+                for sentence in either(bench, mine, self.probes_of(cell)):
+                    sentences.setdefault(("conditions", sentence), []).append(cell)
+        return sentences
+
     def probes_of(self, cell: Cell) -> list[Probe]:
         """The probes of a cell that are wrong."""
         return [probe for probe in self.wrong if probe.case.config.cell == cell]
@@ -268,7 +279,9 @@ class Failures:
             ways = [earlier.said, lambda: self.in_processes(bench)]
         elif not earlier.right_alone():
             return []
-        for said in ways if self.subject.fresh else [lambda: history(bench), *ways]:
+        if not self.subject.fresh:
+            ways = [lambda: history(bench, vague=False), *ways, lambda: history(bench)]
+        for said in ways:
             with suppress(NotRun):
                 if sentences := said():
                     return sentences

@@ -77,9 +77,16 @@ def test_the_condition_is_said(words):
 
 
 @pytest.mark.nightly
-def test_nothing_is_said_where_another_failure_has_another_condition():
-    one, other = CONDITIONS["without an axis of rows"], CONDITIONS["where x lies backwards in memory"]
-    assert not said(lambda case: one(case) or other(case))
+@pytest.mark.parametrize(("one", "other"), [
+    ("without an axis of rows", "where x lies backwards in memory"), ("without biases", "with lengths of uint8"),
+    ("with batch_first and without an initial state", "in training with dropout"),
+])  # fmt: skip
+@pytest.mark.sample(every=3)
+def test_of_two_mistakes_both_conditions_are_said(one, other):
+    found = said(lambda case: CONDITIONS[one](case) or CONDITIONS[other](case))
+    assert {title.removeprefix("RNN_TANH: wrong only ") for _, title in found} & {
+        f"{one}, or {other}", f"{other}, or {one}",
+    }  # fmt: skip
 
 
 def test_what_raises_without_rows_is_asked_about_too():

@@ -80,6 +80,10 @@ MISTAKES = {
         planted(where(lambda case: case.num_steps * case.num_rows > 40, without_last_column)),
         "right up to T*N = 40, wrong from T*N = 42 on",
     ),
+    "a product that is no multiple": (
+        planted(where(lambda case: case.num_rows * case.config.hidden_size % 8 > 0, without_last_column)),
+        "wrong where N*H is no multiple of 8",
+    ),
     "another size": (
         planted(
             where(
@@ -246,7 +250,23 @@ class WearsOut(Keeps):
         return (2 * output if len(self.kept) > 4 else output), h_n
 
 
+class AddsUp(Keeps):
+    """Gradients of the recurrent weights are those of all calls of their sizes."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), gradients=True)
+
+    def answer(self, case):
+        return reference.forward(case)
+
+    def gradients(self, case, *cotangents):
+        found = reference.gradients(case, *cotangents)
+        own = found["weight_hh_l0"]
+        found["weight_hh_l0"] = self.kept[own.shape] = own + self.kept.get(own.shape, 0)
+        return found
+
+
 HISTORY = {
+    AddsUp: "gradients of weight_hh are added to those of the calls before",
     KeepsBySum: "a call after one with the same parameters in another order",
     KeepsCells: "a call after one with cell RNN_",
     WearsOut: "the same call gives other numbers the 5th time",
@@ -257,7 +277,9 @@ HISTORY = {
 @pytest.mark.parametrize("target", HISTORY)
 @pytest.mark.sample(every=3)
 def test_which_earlier_call_changes_an_answer(target):
-    found = sentences(target, "equivalence.steps", "shapes.calls_are_independent", "shapes.repeatable")
+    found = sentences(
+        target, "equivalence.steps", "shapes.calls_are_independent", "shapes.repeatable", "gradients.split"
+    )
     assert all(fault == "measured.history" for fault, _ in found)
     assert any(HISTORY[target] in title for _, title in found)
 
