@@ -84,7 +84,7 @@ def conditions(
     if said := needed_by(bench, call, also=also, probes=[probe.case for probe in probes]):
         back = all(one.do == "gradients" for one in also) and all(probe.d is not None for probe in probes)
         back = back and gradients_alone(bench, call)
-        return [f"{OF_GRADIENTS if back else ''}wrong only {listed(said)}"]
+        return [f"{OF_GRADIENTS * back}wrong only {listed(said)}"]
     forward = [probe.case for probe in probes if probe.d is None]
     if call.do == "gradients" or not forward or len(forward) == len(probes):
         return []
@@ -107,7 +107,10 @@ def either(bench: Bench, found: Sequence[Counterexample], probes: Collection[Pro
             lack = [p.case for p in probes if not has(bench, asked_with(bench, call, p.case), one)]
             other = needed_by(bench, others[0], also=others[1:], probes=lack)
             if other and not has(bench, call, other):
-                return [f"wrong only {listed(one)}, or {listed(other)}"]
+                back = all(probe.d is not None for probe in probes) and all(
+                    gradients_alone(bench, one) for one in calls
+                )
+                return [f"{OF_GRADIENTS * back}wrong only {listed(one)}, or {listed(other)}"]
     return []
 
 

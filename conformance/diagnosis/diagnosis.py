@@ -197,7 +197,8 @@ class Inquiry:
         self.of_failures |= failures.hygiene(quiet) | failures.shapes(quiet) | failures.conditions(quiet)
         if not alone:
             self.of_failures |= failures.either(untold(self.unexplained, self.sentences | self.of_failures, UNTOLD))
-        self.sentences |= failures.sizes(quiet) | failures.large_sizes(sorted(told_of(shows, ("influence",)), key=str))
+        read_wrongly = told_of(shows, ("influence",)) & set(self.unexplained)
+        self.sentences |= failures.sizes([*quiet, *failures.with_large_sizes(sorted(read_wrongly, key=str))])
         if not alone:
             self.sentences |= large(self.subject, self.answered, quiet, failures.calls, self.deadline)
 

@@ -65,17 +65,26 @@ def seen_through(bench: Bench) -> list[Case]:
 def hands_on(bench: Bench, case: Case) -> bool:
     """Whether each layer hands on what it reads to its own place, where nothing is dropped: else factors are not seen.
 
-    One constant is handed on, as factors are seen, and numbers that are all different, in both ways.
+    One constant is handed on, as factors are seen, and numbers that are all different, in both ways; these times any
+    number, since layers below may read or give something else.
     """
-    constant, _ = see_through(case, 1, 0.0, case.num_steps, case.num_rows)
-    different = [handing_on(case, range(case.config.num_layers), apart=apart) for apart in (True, False)]
-    for shown in (one.replace(training=False) for one in (constant, *map(with_small_numbers, different))):
-        expected = forward(shown).output
-        bench.restart()
-        bench.count_a_call()
-        if not (abs(bench.subject(shown).result.output - expected) <= NEAR * abs(expected).max()).all():
+    constant, value = see_through(case, 1, 0.0, case.num_steps, case.num_rows)
+    if not near(evaluated(bench, constant) / value - 1, 1.0).all():
+        return False
+    for apart in (True, False):
+        different = with_small_numbers(handing_on(case, range(case.config.num_layers), apart=apart))
+        given, wanted = evaluated(bench, different), forward(different.replace(training=False)).output
+        scaled = wanted * (given * wanted).sum() / (wanted * wanted).sum()
+        if not (scaled.any() and (abs(given - scaled) <= NEAR * abs(scaled).max()).all()):
             return False
     return True
+
+
+def evaluated(bench: Bench, case: Case) -> np.ndarray:
+    """What a new instance gives outside training."""
+    bench.restart()
+    bench.count_a_call()
+    return bench.subject(case.replace(training=False)).result.output.astype(np.float64)
 
 
 @np.errstate(all="ignore")

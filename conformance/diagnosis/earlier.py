@@ -108,10 +108,12 @@ class Earlier:
             again = [self.times() for _ in range(self.repeats)]
             if times == 1 or set(again) != {times}:  # alone it was right
                 return []
-            return [self.added(times) or f"the same call gives other numbers the {ordinal(times)} time"]
+            return [self.added() or f"the same call gives other numbers the {ordinal(times)} time"]
         written = any(call.in_place for call in (*self.before, self.call))
+        if written and not self.wrong(*(replace(call, in_place=False) for call in self.before)):
+            return self.first_of(*WRITTEN)  # in arrays of its own each call is right
         recorded = [BETWEEN] if self.call.do == "gradients" else []
-        return self.first_of(*WRITTEN) if written else self.first_of(AFTER, *recorded, *WRITTEN)
+        return self.first_of(AFTER, *recorded, *WRITTEN)
 
     @np.errstate(all="ignore")
     def right_alone(self) -> bool:
@@ -177,18 +179,24 @@ class Earlier:
         wrong = (time for time, answer in enumerate(answers, 1) if self.far(answer, self.expected))
         return next(wrong, 0)
 
-    def added(self, times: int) -> str:
-        """What of the answer is added to those of the calls before, where the same call is made so often; else ""."""
-        answer = self.after(*[self.plain] * (times - 1), in_place=False)
-        if answer is None or self.call.in_place:
-            return ""
-        wrong = [name for name in self.expected if self.far(answer, {name: self.expected[name]})]
-        sums = {name: (times * value, times * room) for name, (value, room) in self.expected.items() if name in wrong}
-        if not wrong or self.far(answer, sums):
-            return ""
+    def added(self) -> str:
+        """What of its answer is added to those of the calls before, if that is all that is wrong; else ""."""
+        alike = (other for _, other in self.others() if other.do == self.call.do and same_shapes(other, self.call))
+        wrong = next(filter(None, map(self.added_to, alike)), []) if not self.call.in_place else []
+        if self.call.do != "gradients" or not wrong:
+            return f"{listed(wrong)} is added to that of the calls before" if wrong else ""
         kinds = dict.fromkeys(name.partition("_l")[0] for name in wrong)
-        what = "gradients of " * (self.call.do == "gradients") + listed(list(kinds))
-        return f"{what} are added to those of the calls before"
+        return f"the gradient of {listed(list(kinds))} is added to that of the calls before"
+
+    def added_to(self, other: Call) -> list[str]:
+        """The arrays of its answer that are wrong, if those of another call are added to them, once and twice."""
+        theirs = right(self.bench.subject, other)
+        found = [self.after(*[other] * times, in_place=False) for times in (1, 2)]
+        wrong = [name for name, own in self.expected.items() if any(self.far(answer, {name: own}) for answer in found)]
+        for times, answer in enumerate(found, 1):
+            if self.far(answer, {name: summed(self.expected[name], theirs[name], times) for name in wrong}):
+                return []
+        return wrong
 
     def others(self) -> Iterator[tuple[str, Call]]:
         """Calls that differ from it in one thing, which is said."""
@@ -222,6 +230,18 @@ class Earlier:
     def far(self, answer: Answer | None, expected: Mapping[str, Bounds]) -> bool:
         """Whether an answer to it is not this one; where it has other shapes, it is not."""
         return answer is None or far(answer.arrays, expected, held_apart(self.call))
+
+
+def same_shapes(one: Call, other: Call) -> bool:
+    """Whether two calls have arrays of the same shapes."""
+    shapes = [{name: array.shape for name, array in call.arrays()} for call in (one, other)]
+    return shapes[0] == shapes[1] and one.case.config == other.case.config
+
+
+def summed(own: Bounds, theirs: Bounds, times: int) -> Bounds:
+    """What a number must be to which another one was added so often, and how far it may be from that."""
+    (mid, rad), (other, room) = own, theirs
+    return mid + times * other, 2 * (rad + times * room)
 
 
 def made(bench: Bench, call: Call) -> Answer | None:

@@ -195,9 +195,9 @@ class Failures:
         """At which sizes it is wrong, cell by cell."""
         return self.told("sizes", cells, self.at_sizes)
 
-    def large_sizes(self, cells: Sequence[Cell]) -> Sentences:
-        """The same of those cells of which no failure has usual sizes in all calls: sizes have a part in it."""
-        return self.sizes([cell for cell in cells if not any(map(of_usual_sizes, self.of(cell)))])
+    def with_large_sizes(self, cells: Collection[Cell]) -> list[Cell]:
+        """Those of some cells of which no failure has usual sizes in all calls: sizes have a part in it."""
+        return [cell for cell in cells if not any(map(of_usual_sizes, self.of(cell)))]
 
     def conditions(self, cells: Sequence[Cell]) -> Sentences:
         """What a call must have to be wrong, cell by cell."""
@@ -280,12 +280,17 @@ class Failures:
         elif not earlier.right_alone():
             return []
         if not self.subject.fresh:
-            ways = [lambda: history(bench, vague=False), *ways, lambda: history(bench)]
+            ways = [lambda: history(bench, vague=False), *ways, lambda: self.vaguely(bench)]
         for said in ways:
             with suppress(NotRun):
                 if sentences := said():
                     return sentences
         return []
+
+    def vaguely(self, bench: Bench) -> list[str]:
+        """That an answer depends on earlier calls, where nothing sharper was found; with calls of its own."""
+        self.subject.fresh = False
+        return history(replace(bench, calls=Work(self.calls, self.deadline)))
 
     def in_processes(self, bench: Bench) -> list[str]:
         """What depends on earlier calls, asked of instances that share nothing; ``told`` ends that."""

@@ -111,8 +111,11 @@ class Resized:
                     return f"wrong where {axis} = {name}{self.beside(axis, other)}"
                 if other := self.by_product(axis, max(right), min(wrong)):
                     return self.of_product(axis, other, max(right), min(wrong)) + self.beside(axis, other)
-                if multiple := self.by_multiple(axis, rule.is_wrong, max(tried)):
-                    return multiple
+                m = multiple_in(rule.is_wrong, max(tried))
+                if m and self.is_shared(axis, m, rule.is_wrong(m)):
+                    said = self.by_multiple(axis, m, rule.is_wrong(m))
+                    if said or not rule.is_wrong(m):  # multiples of one size are wrong whatever the others are
+                        return said
                 holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
                 half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
                 ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
@@ -141,19 +144,43 @@ class Resized:
         holds = all(size_of(case, axis) * size_of(case, other) >= wrong * times for case in self.probes)
         return f"right up to {both} = {right * times}, {alone}" if holds else alone
 
-    def by_multiple(self, axis: str, is_wrong: Callable[[int], bool], largest: int) -> str:
-        """That it is wrong where the product with another size is, or is no, multiple of a number; else ""."""
-        m = multiple_in(is_wrong, largest)
-        for other, times in pairs_of(AXES, range(1, 1 + max(self.sizes.values()) if m else 1)):
-            if other == axis or self.sizes[other] % times or m * times % 2:
-                continue
+    def is_shared(self, axis: str, m: int, wrong: bool) -> bool:
+        """Whether multiples of another size do what those of this one do; wrong: whether they are wrong."""
+        others = [other for other in AXES if other != axis]
+        return any(self.fails({axis: 1, other: m * self.sizes[other]}) is wrong for other in others)
+
+    def by_multiple(self, axis: str, m: int, wrong: bool) -> str:
+        """That the product with another size is, or is no, multiple of a number where it is wrong; else "".
+
+        wrong  whether multiples of m are wrong, with the other sizes, or all others are
+        """
+        for other, times in pairs_of(AXES, range(1, 1 + max(self.sizes.values()))):
             whole, half = m * times, m * times // 2
+            if other == axis or self.sizes[other] % times or whole % 2:
+                continue
             multiples, others = ((whole, 1), (half, 2)), ((half, 1), (half, 3))
             fails = [[self.fails({axis: a, other: b}) for a, b in pairs] for pairs in (multiples, others)]
-            if fails == [[is_wrong(m)] * 2, [not is_wrong(m)] * 2]:
-                words = f"wrong where {product(axis, other)} is {'a' if is_wrong(m) else 'no'} multiple of {whole}"
-                return words + self.beside(axis, other)
+            if fails == [[wrong] * 2, [not wrong] * 2] and self.alone_in(axis, other, whole, wrong):
+                words = f"wrong where {product(axis, other)} is {'a' if wrong else 'no'} multiple of {whole}"
+                rows = ", in rows of T steps" * bool(self.bench.subject.capabilities.lengths)
+                return words + rows + self.beside(axis, other)
         return ""
+
+    def alone_in(self, axis: str, other: str, whole: int, wrong: bool) -> bool:
+        """Whether no third size, nor the number of directions, is part of a product; wrong: where it is a multiple.
+
+        Nor may a case that is wrong, in rows of T steps, have a product of which the rule says nothing.
+        """
+        sizes = {(whole, 1): wrong, (whole // 2, 1): not wrong}
+        thirds = [{one: 2 * self.sizes[one]} for one in AXES if one not in (axis, other)]
+        for (a, b), fails in sizes.items():
+            found = [self.fails({axis: a, other: b, **third}) for third in thirds]
+            found.append(self.fails({axis: a, other: b}, otherwise=True))
+            if not all(one in (None, fails) for one in found):
+                return False
+        whole_rows = [case for case in self.probes if (case.row_lengths == case.num_steps).all()]
+        products = [size_of(case, axis) * size_of(case, other) for case in whole_rows]
+        return all((size % whole == 0) is wrong for size in products)
 
     def directions(self, axis: str, tried: Mapping[int, bool]) -> str:
         """How many directions there are, if with another number of them other sizes are wrong than those tried."""
@@ -207,6 +234,8 @@ class Resized:
 
         otherwise  in two directions where the case has one, and the other way round
         """
+        if not all(self.allows(axis, size) for axis, size in sizes.items()):
+            return None
         case = self.case.replace(bidirectional=self.case.config.bidirectional != otherwise)
         case = of_sizes(self.bench, case, self.form, self.sizes | dict(sizes), order)
         if self.bench.calls.over or not self.allowed.admits(case) or not self.bench.subject.takes(case):

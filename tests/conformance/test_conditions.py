@@ -143,7 +143,9 @@ def test_a_cotangent_that_is_not_given_is_a_condition():
             return reference.gradients(case, d_output, d_h_n, d_c_n if d_h_n is not None else None)
 
     report = check(Target, properties=["gradients.each_result"], workers=1, in_process=True)
-    assert [finding.title for finding in report.diagnosis] == ["LSTM: wrong only where d_h_n is not given"]
+    assert [finding.title for finding in report.diagnosis] == [
+        "LSTM: gradients are wrong only where d_h_n is not given"
+    ]
 
 
 @pytest.mark.sample(every=2)

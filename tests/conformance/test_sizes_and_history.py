@@ -70,6 +70,13 @@ def transposed(case):
     return case.map(lambda name, array: array.T if name == "weight_ih_l0" else array)
 
 
+def off(result):
+    """Results of which the output of the last unit is a little off."""
+    output = result.output.copy()
+    output[..., -1:] += 0.01
+    return Result(output, result.h_n, result.c_n)
+
+
 MISTAKES = {
     "a multiple": (
         planted(where(lambda case: case.config.hidden_size % 8 == 0, without_last_column)),
@@ -81,8 +88,8 @@ MISTAKES = {
         "right up to T*N = 40, wrong from T*N = 42 on",
     ),
     "a product that is no multiple": (
-        planted(where(lambda case: case.num_rows * case.config.hidden_size % 8 > 0, without_last_column)),
-        "wrong where N*H is no multiple of 8",
+        planted(answered=lambda case, result: off(result) if case.num_rows * case.config.hidden_size % 8 else result),
+        "wrong where N*H is no multiple of 8, in rows of T steps",
     ),
     "another size": (
         planted(
@@ -122,8 +129,9 @@ def sentences(target, *properties):
 @pytest.mark.sample(every=6)
 def test_the_sizes_at_which_it_is_wrong(target, sentence):
     said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
-    assert said[-1] == ("measured.sizes", f"{target.capabilities.cells[0]}: {sentence}")
-    assert {fault for fault, _ in said[:-1]} <= {"measured.conditions"}
+    assert [("measured.sizes", f"{target.capabilities.cells[0]}: {sentence}")] == [
+        one for one in said if one[0] not in ("measured.conditions", "measured.influence")
+    ]
 
 
 def few_bits(name, array):
@@ -133,6 +141,14 @@ def few_bits(name, array):
 
 
 BITS = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32, with 64 inputs and units"
+
+
+@pytest.mark.nightly
+def test_a_product_of_three_sizes_is_not_taken_for_one_of_two():
+    sizes = lambda case: case.num_steps * case.num_rows * case.config.hidden_size  # noqa: E731
+    target = planted(answered=lambda case, result: off(result) if sizes(case) % 8 else result)
+    said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
+    assert not any("multiple" in title for _, title in said)
 
 
 @pytest.mark.nightly
@@ -171,10 +187,9 @@ def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
 
     target = planted(where(lambda case: case.unbatched and case.num_steps > 4, first_row))
     target.capabilities = Capabilities(unbatched=True)
-    assert sentences(target, "equivalence.steps") == [
-        ("measured.conditions", "RNN_TANH: wrong only without an axis of rows"),
-        ("measured.sizes", "RNN_TANH: right up to T = 4, wrong from T = 5 on, without an axis of rows"),
-    ]
+    [(_, title)] = sentences(target, "equivalence.steps")
+    where_it_is = "wrong only without an axis of rows; right up to T = 4, wrong from T = 5 on, without an axis of rows"
+    assert title == f"RNN_TANH: x in z is left out (RNN_TANH), in some calls: {where_it_is}"
 
 
 def test_the_order_in_which_rows_end_is_not_taken_for_their_number():
@@ -266,7 +281,7 @@ class AddsUp(Keeps):
 
 
 HISTORY = {
-    AddsUp: "gradients of weight_hh are added to those of the calls before",
+    AddsUp: "the gradient of weight_hh is added to that of the calls before",
     KeepsBySum: "a call after one with the same parameters in another order",
     KeepsCells: "a call after one with cell RNN_",
     WearsOut: "the same call gives other numbers the 5th time",
