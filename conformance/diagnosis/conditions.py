@@ -101,16 +101,15 @@ def either(bench: Bench, found: Sequence[Counterexample], probes: Collection[Pro
     """
     calls = [call for one in found if (call := wrong_call(bench, one))]
     for call in calls[:TRIED]:
-        one = needed_by(bench, call)
-        others = [other for other in calls if not has(bench, other, one)]
-        if one and others:
-            lack = [p.case for p in probes if not has(bench, asked_with(bench, call, p.case), one)]
-            other = needed_by(bench, others[0], also=others[1:], probes=lack)
-            if other and not has(bench, call, other):
-                back = all(probe.d is not None for probe in probes) and all(
-                    gradients_alone(bench, one) for one in calls
-                )
-                return [f"{OF_GRADIENTS * back}wrong only {listed(one)}, or {listed(other)}"]
+        first = needed_by(bench, call)
+        others = [other for other in calls if not has(bench, other, first)]
+        if first and others:
+            lack = [p.case for p in probes if not has(bench, asked_with(bench, call, p.case), first)]
+            second = needed_by(bench, others[0], also=others[1:], probes=lack)
+            if second and not has(bench, call, second):
+                back = all(probe.d is not None for probe in probes)
+                back = back and all(gradients_alone(bench, one) for one in calls)
+                return [f"{OF_GRADIENTS * back}wrong only {listed(first)}, or {listed(second)}"]
     return []
 
 

@@ -170,6 +170,11 @@ def test_many_units_are_not_asked_for_where_few_are_wrong():
     assert shown(slipped) == []
 
 
+def odd_with_projection(config):
+    """Whether a network has a projection and an odd number of units."""
+    return config.proj_size > 0 and config.hidden_size % 2 == 1
+
+
 @pytest.mark.nightly
 def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
     def tall(case):
@@ -180,6 +185,13 @@ def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
     assert sentences(target, "equivalence.steps") == [
         ("measured.conditions", "LSTM: wrong only with a projection"),
         ("measured.sizes", "LSTM: right up to H = 5, wrong from H = 6 on"),
+    ]
+
+    target = planted(answered=lambda case, result: off(result) if odd_with_projection(case.config) else result)
+    target.capabilities = Capabilities(cells=("LSTM",), projections=True, lengths=True)
+    assert sentences(target, "equivalence.steps") == [
+        ("measured.conditions", "LSTM: wrong only with a projection"),
+        ("measured.sizes", "LSTM: wrong where H is no multiple of 2"),
     ]
 
     def first_row(case):
