@@ -42,6 +42,7 @@ def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():
     assert "gradients were not compared where the results that they belong to are wrong" in report.known
 
 
+@pytest.mark.nightly
 def test_when_gradients_are_wrong_is_told_beside_wrong_results():
     target = one_layer_right(FAULTS["gates-igfo"], "LSTM")
     right = target.gradients

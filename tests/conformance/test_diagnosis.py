@@ -187,6 +187,7 @@ def has_two_directions(case):
     return case.config.bidirectional
 
 
+@pytest.mark.nightly
 def test_a_mistake_that_is_made_in_some_calls_alone_is_said_with_its_diff_and_with_when():
     report = check(sometimes([is_one_row], OUTSIDE), workers=1)
     [finding] = report.diagnosis

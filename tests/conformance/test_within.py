@@ -191,6 +191,7 @@ def test_each_direction_of_two_gives_what_a_network_of_one_does(cell, reverse):
         assert np.array_equal(array, dict(right.items())[name])
 
 
+@pytest.mark.nightly
 def test_what_both_of_two_directions_do_is_no_matter_of_the_reverse_one_alone():
     """A path for two directions may have another activation than that for one."""
     hard, right = FaultyTarget(HARD, cells=("GRU",)), FaultyTarget(cells=("GRU",))
