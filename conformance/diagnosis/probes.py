@@ -341,7 +341,7 @@ def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: 
     dropping = certain_dropout(case, capabilities) if claims("dropout") else []
     ways = [case, *(dropping if forward else dropping[:OFF])]
     case = ways[turn % len(ways)]
-    return next(iter(layouts[place](case, capabilities)), case) if place < len(layouts) else case
+    return next(iter(layouts[place - 1](case, capabilities)), case) if place else case
 
 
 def answered(subject: Subject, probe: Probe) -> Answered:
