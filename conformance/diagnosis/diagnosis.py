@@ -39,8 +39,8 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
 # Kinds of sentences that say which answers are wrong, or what exactly, or are about something else.
 WHERE, WHAT = ("conditions", "proportion"), ("dropout", "proportion")
-# Beside sentences of other kinds another mistake may be seen: these say what is wrong with all that is.
-UNTOLD = ("conditions", "proportion", "history", "hygiene", "shapes", "dropout", "digits")
+# Kinds beside which no two conditions are looked for: they are of all that is wrong, or about something else.
+SETTLED = ("conditions", "proportion", "history", "hygiene", "shapes", "dropout", "digits")
 BESIDE = ("history", "hygiene", "shapes", "dropout")
 
 
@@ -196,7 +196,8 @@ class Inquiry:
         quiet = untold(quiet, self.of_failures)
         self.of_failures |= failures.hygiene(quiet) | failures.shapes(quiet) | failures.conditions(quiet)
         if not alone:
-            self.of_failures |= failures.either(untold(self.unexplained, self.sentences | self.of_failures, UNTOLD))
+            unsettled = untold(self.unexplained, self.sentences | self.of_failures, SETTLED)
+            self.of_failures |= failures.either(unsettled)
         read_wrongly = told_of(shows, ("influence",)) & set(self.unexplained)
         self.sentences |= failures.sizes([*quiet, *failures.with_large_sizes(sorted(read_wrongly, key=str))])
         if not alone:

@@ -181,12 +181,15 @@ class Earlier:
 
     def added(self) -> str:
         """What of its answer is added to those of the calls before, if that is all that is wrong; else ""."""
+        if self.call.in_place:
+            return ""
         alike = (other for _, other in self.others() if other.do == self.call.do and same_shapes(other, self.call))
-        wrong = next(filter(None, map(self.added_to, alike)), []) if not self.call.in_place else []
-        if self.call.do != "gradients" or not wrong:
-            return f"{listed(wrong)} is added to that of the calls before" if wrong else ""
-        kinds = dict.fromkeys(name.partition("_l")[0] for name in wrong)
-        return f"the gradient of {listed(list(kinds))} is added to that of the calls before"
+        wrong = next(filter(None, map(self.added_to, alike)), [])
+        if not wrong:
+            return ""
+        kinds = list(dict.fromkeys(name.partition("_l")[0] for name in wrong))
+        what = f"the gradient of {listed(kinds)}" if self.call.do == "gradients" else listed(wrong)
+        return f"{what} is added to that of the calls before"
 
     def added_to(self, other: Call) -> list[str]:
         """The arrays of its answer that are wrong, if those of another call are added to them, once and twice."""
@@ -239,7 +242,10 @@ def same_shapes(one: Call, other: Call) -> bool:
 
 
 def summed(own: Bounds, theirs: Bounds, times: int) -> Bounds:
-    """What a number must be to which another one was added so often, and how far it may be from that."""
+    """What a number must be to which another one was added so often, and how far it may be from that.
+
+    Each addition rounds, too, by less than its parts may be off.
+    """
     (mid, rad), (other, room) = own, theirs
     return mid + times * other, 2 * (rad + times * room)
 

@@ -105,22 +105,29 @@ class Resized:
             if self.foretells(axis, rule.is_wrong, max(tried)):
                 if any(self.fails({axis: size}) is not fails for size, fails in tried.items()):
                     return ""  # once more, since chance is no matter of sizes
-                if len(wrong) == 1 and (same := self.alike(axis)):
-                    self.related.append(axis)
-                    name, other = same
-                    return f"wrong where {axis} = {name}{self.beside(axis, other)}"
-                if other := self.by_product(axis, max(right), min(wrong)):
-                    return self.of_product(axis, other, max(right), min(wrong)) + self.beside(axis, other)
-                m = multiple_in(rule.is_wrong, max(tried))
-                if m and self.is_shared(axis, m, rule.is_wrong(m)):
-                    said = self.by_multiple(axis, m, rule.is_wrong(m))
-                    if said or not rule.is_wrong(m):  # multiples of one size are wrong whatever the others are
-                        return said
-                holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
-                half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
-                ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
-                return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
+                return self.worded(axis, rule, wrong, right)
         return ""
+
+    def worded(self, axis: str, rule: Rule, wrong: Sequence[int], right: Sequence[int]) -> str:
+        """The rule in words, or that it is another size, or the product with one, that tells; "" if nobody knows which.
+
+        wrong, right: the sizes that are so
+        """
+        if len(wrong) == 1 and (same := self.alike(axis)):
+            self.related.append(axis)
+            name, other = same
+            return f"wrong where {axis} = {name}{self.beside(axis, other)}"
+        if other := self.by_product(axis, max(right), min(wrong)):
+            return self.of_product(axis, other, max(right), min(wrong)) + self.beside(axis, other)
+        m = multiple_in(rule.is_wrong, max(*wrong, *right))
+        if m and self.is_shared(axis, m, rule.is_wrong(m)):
+            said = self.by_multiple(axis, m, rule.is_wrong(m))
+            if said or not rule.is_wrong(m):  # multiples of one size are wrong whatever the others are
+                return said
+        holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
+        half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
+        ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
+        return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
 
     def by_product(self, axis: str, right: int, wrong: int) -> str:
         """The axis with twice whose size half of what is wrong is wrong, and half of what is right is right; else "".
