@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from conformance.claims.allowed import drawn
-from conformance.faults.patching import Fault
+from conformance.faults.patching import Fault, FaultyReference
 from conformance.harness.process import ProcessTarget
 from conformance.judging.judgement import NotRun
 from conformance.judging.subject import Subject
@@ -37,6 +38,7 @@ class Bench:
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
     least  sizes that networks have at least, by their dimension
     alike  what all cases are that are known to be wrong
+    beside mistakes of the reference that is right here: what shows is wrong beside these
     """
 
     subject: Subject
@@ -46,6 +48,7 @@ class Bench:
     leads: list[Fault] = field(default_factory=list)
     least: Mapping[str, int] = field(default_factory=dict)
     alike: Sequence[Callable[[Case], bool]] = ()
+    beside: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         self.allowed = drawn(self.subject.capabilities)
@@ -106,14 +109,18 @@ class Bench:
     @np.errstate(all="ignore")
     def ball(self, case: Case) -> tuple[np.ndarray, np.ndarray]:
         """What is right, and how far rounding may lead from it, as lists."""
-        balls = forward(case, self.arithmetic(case))
+        balls = self.forward(case, self.arithmetic(case))
         return flat(balls.map(lambda _, ball: ball.mid)), flat(balls.map(lambda _, ball: ball.rad))
 
+    @np.errstate(all="ignore")
+    def right(self, case: Case) -> np.ndarray:
+        """All that the reference answers, as one list."""
+        return flat(self.forward(case))
 
-@np.errstate(all="ignore")
-def right(case: Case) -> np.ndarray:
-    """All that the reference answers, as one list."""
-    return flat(forward(case))
+    @cached_property
+    def forward(self) -> Callable[..., Result[Any]]:
+        """``forward`` of the reference, with those mistakes beside which others are looked for."""
+        return FaultyReference(*self.beside).forward if self.beside else forward
 
 
 def flat(result: Result) -> np.ndarray:

@@ -297,7 +297,7 @@ def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failu
         finding = in_some_calls(search, partial(failures.when_wrong, search.cell, sentences))
         for (kind, said), cells in sentences.items() if finding else ():
             sentences[kind, said] = [cell for cell in cells if cell != search.cell or kind in BESIDE]
-        if finding := finding or partly(search) or where_numbers(search):
+        if finding := finding or partly(search, partial(failures.beside, search.cell)) or where_numbers(search):
             found[search.cell] = finding
     return found
 

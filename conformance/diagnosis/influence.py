@@ -18,7 +18,7 @@ from reference_rnn import Case, Config, parameter_shapes, rounded
 from reference_rnn.cell import kinds_of
 from reference_rnn.layouts import suffix
 
-from .asking import Bench, mapped, right
+from .asking import Bench, mapped
 from .sentences import At, Element, Pairs, sentences
 
 STEP = 0.25  # how far an element is changed: numbers lie between 0.1 and 1
@@ -298,7 +298,7 @@ class Experiment:
 
     def right(self, asked: Any) -> np.ndarray:
         """What the reference answers, as one list."""
-        return right(asked)
+        return self.bench.right(asked)
 
     def mapped(self, asked: Any, name: str, array: np.ndarray) -> Any:
         """The same with another array of this name."""

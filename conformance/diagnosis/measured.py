@@ -239,6 +239,14 @@ class Failures:
         self.when[cell] = "; ".join(said for _, said in told or self.conditions([cell]) | self.sizes([cell]))
         return self.when[cell]
 
+    def beside(self, cell: Cell, fault: Fault) -> str:
+        """What the results of a cell read that they must not, or must, in a network with a mistake; "" for nothing."""
+        dtype = self.probes_of(cell)[0].case.config.dtype
+        bench = Bench(self.subject, cell, dtype, Work(self.calls, self.deadline), beside=(fault,))
+        with suppress(Failure, NotApplicable, NotRun):
+            return "; ".join(influence(bench, ONE_STEP | MORE | LAST))
+        return ""
+
     def single(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells of which a call of some failure is wrong alone."""
         return [cell for cell in cells if any(map(self.is_wrong_alone, self.of(cell)))]

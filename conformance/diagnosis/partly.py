@@ -34,8 +34,11 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
     return sentence(faults, f", in some calls: {said}" if said else ", in some calls", len(wrong), search)
 
 
-def partly(search: Search) -> Finding | None:
-    """A mistake, and where it is not all, or not made; None if none gives all but what is so. As much work again."""
+def partly(search: Search, beside: Callable[[Fault], str] = lambda fault: "") -> Finding | None:
+    """A mistake, and where it is not all, or not made; None if none gives all but what is so. As much work again.
+
+    beside: what is wrong beside a mistake, in words, if that can be found
+    """
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
     for (fault,) in search.longer((), at, search.leads) if at < search.top else ():
@@ -46,7 +49,9 @@ def partly(search: Search) -> Finding | None:
         for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
-                return sentence((fault,), what_else(left, feature), explains, search)
+                where = what_else(left, feature)
+                said = "" if all(a.right for a in left) else beside(fault)
+                return sentence((fault,), f"{where}: {said}" if said else where, explains, search)
     return None
 
 

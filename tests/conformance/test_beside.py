@@ -5,10 +5,17 @@ import pytest
 
 from conformance import check
 from conformance.adapters import reference
+from conformance.diagnosis.asking import Bench
 from conformance.diagnosis.beside import THERE
 from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.influence import LADDER, LAST, influence
+from conformance.diagnosis.work import EXPERIMENTS, Work
 from conformance.faults import FAULTS
+from conformance.harness.load import open_target
+from conformance.judging.subject import Subject
+from reference_rnn import cell_of
 
+OUTSIDE = FAULTS["candidate-bias-outside-reset"]
 INVERTED = FAULTS["update-inverted-after"]
 MISSING = FAULTS["reset-missing-in-gradient"]
 FORWARD, BACKWARD = "equivalence.steps", "gradients.back_propagation"
@@ -109,3 +116,45 @@ def test_gradients_of_results_that_are_wrong_are_no_mistake_of_their_own():
     }
     found = titles(target, FORWARD, BACKWARD)
     assert found[0] == INVERTED.title and all(title.endswith(THERE) for title in found[1:])
+
+
+def read_beside(target, fault):
+    """What a target reads that it must not, or must, if a mistake is no part of that."""
+    bench = Bench(Subject(open_target(target)), cell_of("GRU"), "float32", Work(EXPERIMENTS), beside=(fault,))
+    return influence(bench, LADDER | LAST)
+
+
+def with_halves_exchanged(*faults):
+    """A target with mistakes, whose output has the reverse direction first."""
+    target = FaultyTarget(*faults, cells=("GRU",))
+    wrong = target.forward
+
+    def forward(case):
+        output, h_n = wrong(case)
+        case = reference.as_case(case)
+        return np.roll(output, case.config.state_size, -1) if case.config.bidirectional else output, h_n
+
+    target.forward = forward
+    return target
+
+
+def test_what_reads_what_is_measured_beside_a_mistake_that_has_a_name():
+    [said] = read_beside(with_halves_exchanged(OUTSIDE), OUTSIDE)
+    one, other = "of the forward direction", "of the reverse direction"
+    assert said.startswith(
+        f"output {one} reads what that {other} should; output {other} reads what that {one} should, with two directions"
+    )
+
+
+@pytest.mark.parametrize("id", ["reset-bias-dropped-after", "reset-unused-after", "initial-state-of-first-entry"])
+def test_beside_a_mistake_that_is_all_nothing_is_read_wrongly(id):
+    fault = FAULTS[id]
+    assert read_beside(FaultyTarget(fault, cells=("GRU",)), fault) == []
+    assert read_beside(FaultyTarget(cells=("GRU",)), fault) != []
+
+
+@pytest.mark.nightly
+def test_a_mistake_without_a_name_is_told_beside_one_that_has_one():
+    [first, *_] = titles(with_halves_exchanged(OUTSIDE), FORWARD)
+    told = f"GRU: {OUTSIDE.title}; where there are two directions, it is wrong in another way: output of the forward"
+    assert first.startswith(told)
