@@ -14,7 +14,7 @@ from conformance.faults.patching import Fault, FaultyReference
 from conformance.harness.process import ProcessTarget
 from conformance.judging.judgement import NotRun
 from conformance.judging.subject import Subject
-from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, rounded
+from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, gradients, rounded
 from strategies.cases import held
 
 from .work import PROCESS, Work
@@ -121,6 +121,11 @@ class Bench:
     def forward(self) -> Callable[..., Result[Any]]:
         """``forward`` of the reference, with those mistakes beside which others are looked for."""
         return FaultyReference(*self.beside).forward if self.beside else forward
+
+    @cached_property
+    def gradients(self) -> Callable[..., dict[str, Any]]:
+        """``gradients`` of the reference, with those mistakes."""
+        return FaultyReference(*self.beside).gradients if self.beside else gradients
 
 
 def flat(result: Result) -> np.ndarray:

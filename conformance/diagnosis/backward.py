@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.gradients import cotangents, gradient_run, taken
-from reference_rnn import Case, Config, gradients
+from reference_rnn import Case, Config
 
 from .asking import Bench, mapped
 from .influence import (
@@ -105,12 +105,12 @@ class Backward(Experiment):
 
     def ball(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
         """The right ones, and how far rounding may lead from them."""
-        balls = gradients(asked.case, **asked.d, arithmetic=self.bench.arithmetic(asked.case))
+        balls = self.bench.gradients(asked.case, **asked.d, arithmetic=self.bench.arithmetic(asked.case))
         return self.right(asked), self.flat({name: getattr(ball, "rad", 0 * ball) for name, ball in balls.items()})
 
     def right(self, asked: Asked) -> np.ndarray:
         """The right ones."""
-        return self.flat(gradients(asked.case, **asked.d))
+        return self.flat(self.bench.gradients(asked.case, **asked.d))
 
     def flat(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """All numbers, in the order of the elements that are told."""

@@ -240,11 +240,11 @@ class Failures:
         return self.when[cell]
 
     def beside(self, cell: Cell, fault: Fault) -> str:
-        """What the results of a cell read that they must not, or must, in a network with a mistake; "" for nothing."""
+        """What a cell reads that it must not, or does not read that it must, beside a mistake; "" for nothing."""
         dtype = self.probes_of(cell)[0].case.config.dtype
         bench = Bench(self.subject, cell, dtype, Work(self.calls, self.deadline), beside=(fault,))
         with suppress(Failure, NotApplicable, NotRun):
-            return "; ".join(influence(bench, ONE_STEP | MORE | LAST))
+            return "; ".join(backward(bench) if fault.backward_only else influence(bench, ONE_STEP | MORE | LAST))
         return ""
 
     def single(self, cells: Sequence[Cell]) -> list[Cell]:

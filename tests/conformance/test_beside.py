@@ -6,6 +6,7 @@ import pytest
 from conformance import check
 from conformance.adapters import reference
 from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.backward import backward
 from conformance.diagnosis.beside import THERE
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.influence import LADDER, LAST, influence
@@ -121,7 +122,7 @@ def test_gradients_of_results_that_are_wrong_are_no_mistake_of_their_own():
 def read_beside(target, fault):
     """What a target reads that it must not, or must, if a mistake is no part of that."""
     bench = Bench(Subject(open_target(target)), cell_of("GRU"), "float32", Work(EXPERIMENTS), beside=(fault,))
-    return influence(bench, LADDER | LAST)
+    return backward(bench) if fault.backward_only else influence(bench, LADDER | LAST)
 
 
 def with_halves_exchanged(*faults):
@@ -146,7 +147,25 @@ def test_what_reads_what_is_measured_beside_a_mistake_that_has_a_name():
     )
 
 
-@pytest.mark.parametrize("id", ["reset-bias-dropped-after", "reset-unused-after", "initial-state-of-first-entry"])
+def test_what_gradients_read_is_measured_beside_a_mistake_that_has_a_name():
+    target = FaultyTarget(MISSING, cells=("GRU",))
+    wrong = target.gradients
+
+    def gradients(case, *d):
+        found = dict(wrong(case, *d))
+        return found | ({"h_0": found["h_0"][::-1]} if reference.as_case(case).config.bidirectional else {})
+
+    target.gradients = gradients
+    [said] = read_beside(target, MISSING)
+    assert said.startswith(
+        "the gradient of h_0 of the forward direction reads what that of the reverse direction should"
+    )
+
+
+@pytest.mark.parametrize(
+    "id",
+    ["reset-missing-in-gradient", "reset-bias-dropped-after", "reset-unused-after", "initial-state-of-first-entry"],
+)
 def test_beside_a_mistake_that_is_all_nothing_is_read_wrongly(id):
     fault = FAULTS[id]
     assert read_beside(FaultyTarget(fault, cells=("GRU",)), fault) == []
