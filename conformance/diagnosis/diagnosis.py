@@ -7,6 +7,7 @@ diagnosis explains a verdict; it never changes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -22,7 +23,8 @@ from conformance.judging.subject import Subject
 from reference_rnn import Cell
 
 from .alike import by_properties, cells_of, explained_by, finding_of, places_to_look
-from .asking import Bench
+from .alone import OfNewInstances, said_of_new_instances
+from .asking import Bench, has_processes, is_copied
 from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, Beside
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
@@ -59,17 +61,49 @@ def diagnose(
     """
     deadline = Deadline(seconds)
     subject = Subject(target, anew=True)
-    dear = subject.capabilities.recompiles
-    experiments = DEAR_EXPERIMENTS if dear else EXPERIMENTS
-    calls = Work(DEAR_CALLS if dear else CALLS * len(subject.capabilities.cells), deadline)
-    progress("asking the target")
     try:
-        keep_apart(subject, shown_by(failed), Work(experiments, deadline))
-        answered = answers(subject, calls)
+        keep_apart(subject, shown_by(failed), Work(experiments_on(subject), deadline))
+        inquiry = inquired(subject, properties, failed, passed, deadline, progress)
     except Failure:
         return Diagnosis([], [])
-    failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments, deadline)
-    return Inquiry(answered, failures, calls, failed, passed, progress).diagnosis()
+    found = inquiry.diagnosis()
+    if inquiry.keeps:
+        progress("looking at new instances")
+        found.findings += found_alone(inquiry.failures, properties, failed, passed, deadline)
+    return found
+
+
+def inquired(
+    subject: Subject, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
+    deadline: Deadline, progress: Callable[[str], None] = lambda text: None,
+) -> Inquiry:  # fmt: skip
+    """What the target answers to the probes, and failures, to be looked into. Raises Failure."""
+    claims = subject.capabilities
+    calls = Work(DEAR_CALLS if claims.recompiles else CALLS * len(claims.cells), deadline)
+    progress("asking the target")
+    answered = answers(subject, calls)
+    failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments_on(subject), deadline)
+    return Inquiry(answered, failures, calls, failed, passed, progress)
+
+
+def experiments_on(subject: Subject) -> int:
+    """How many calls are made for what is measured."""
+    return DEAR_EXPERIMENTS if subject.capabilities.recompiles else EXPERIMENTS
+
+
+def found_alone(
+    failures: Failures, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
+    deadline: Deadline,
+) -> list[Finding]:  # fmt: skip
+    """What is wrong beside what depends on the calls before: in new instances, of which each answers one call."""
+    subject = OfNewInstances(failures.subject.target, anew=True)
+    mine = [result for result in failed if any(map(failures.is_wrong_alone, shown_by([result])))]
+    with suppress(Failure):
+        inquiry = inquired(subject, properties, mine, passed, deadline)
+        found = inquiry.diagnosis().findings
+        if not inquiry.keeps:
+            return [said_of_new_instances(finding) for finding in found if finding.exact]
+    return []
 
 
 class Inquiry:
@@ -127,6 +161,13 @@ class Inquiry:
             known.append("the diagnosis ended with its time, before all was tried")
         cells = dict.fromkeys(str(a.probe.case.config.cell) for a in self.answered if not a.right)
         return Diagnosis([*shapes, *findings], known, list(cells), error_map(self.answered), named, same)
+
+    @property
+    def keeps(self) -> bool:
+        """Whether some answers depend on the calls before, and not those of new instances, as far as these show."""
+        subject = self.subject
+        apart = not subject.fresh and (is_copied(subject) or has_processes(subject))
+        return apart and bool(self.on_others or told_of(self.sentences, ("history",)))
 
     @property
     def in_vain(self) -> list[Search]:
