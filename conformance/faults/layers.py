@@ -87,6 +87,16 @@ FAULTS = [
         "state = tuple(alive * n + (1 - alive) * s for n, s in zip(new, state))", ("lengths.padding_is_not_read",),
     ),
     Fault(
+        "output-masked-by-multiplication", "the output is masked by multiplication, which NaN survives", "padding",
+        "scan", OUTPUT, "output[t] = alive * new[0]", ("lengths.padding_is_not_read",),
+    ),
+    Fault(
+        "all-masked-by-multiplication", "state and output are masked by multiplication, which NaN survives", "padding",
+        "scan", f"{HELD}\n        {OUTPUT}",
+        "state = tuple(alive * n + (1 - alive) * s for n, s in zip(new, state))\n        output[t] = alive * new[0]",
+        ("lengths.padding_is_not_read",),
+    ),
+    Fault(
         "nan-leaks-to-rows", "a NaN anywhere in a step reaches every row", "mixed-rows", "scan", STEP,
         "new = step(x[t] + 0 * x[t][alive[:, 0]].sum(), before, p)", ("nonfinite.isolation",),
     ),
