@@ -32,6 +32,7 @@ ENDS = 4  # wrong numbers from each end of a curve that are asked for alone
 HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
+HALVINGS = 60  # of an interval, until nothing is left of it
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 
 # What is called after its significant bits.
@@ -42,7 +43,7 @@ LARGE = 0.25  # what an activation gives, where absolute and relative accuracy a
 NEAR = 2  # bits, within which a curve has the accuracy of one of these
 
 Curve = Callable[[np.ndarray], np.ndarray]
-Named = tuple[str, tuple[str, ...]]  # what a curve is called, and the texts of the ways in which it may be computed
+Named = tuple[tuple[str, str], ...]  # what a curve may be called, and the text of a way to compute it
 
 
 def clipped(activation: str, *bounds: int) -> dict[str, str]:
@@ -50,6 +51,14 @@ def clipped(activation: str, *bounds: int) -> dict[str, str]:
     return {f"{activation} of what is clipped at {b}": f"{activation}(np.clip(z, -{b}, {b}))" for b in bounds}
 
 
+# What the continued fraction of tanh gives where it is broken off, of z and q = z².
+FRACTIONS = {
+    f"its continued fraction of degree {degree}": f"(lambda q: z * ({above}) / ({below}))(z * z)"
+    for degree, (above, below) in {
+        5: ("945 + q * (105 + q)", "945 + q * (420 + 15 * q)"),
+        7: ("135135 + q * (17325 + q * (378 + q))", "135135 + q * (62370 + q * (3150 + 28 * q))"),
+    }.items()
+}
 # What stands in for an activation, by the name of that: what it is called, and its text.
 STANDING_IN: dict[str, dict[str, str]] = {
     "tanh": {
@@ -57,6 +66,8 @@ STANDING_IN: dict[str, dict[str, str]] = {
         "the quotient z (27 + z²) / (27 + 9 z²)": "np.clip(z * (27 + z * z) / (27 + 9 * z * z), -1, 1)",
         "the quotient z (27 + z²) / (27 + 9 z²), not clipped": "z * (27 + z * z) / (27 + 9 * z * z)",
         "the quotient z (15 + z²) / (15 + 6 z²)": "np.clip(z * (15 + z * z) / (15 + 6 * z * z), -1, 1)",
+        **FRACTIONS,
+        **{f"{name}, clipped at 1": f"np.clip({text}, -1, 1)" for name, text in FRACTIONS.items()},
         "hard tanh, z between -1 and 1": "np.clip(z, -1, 1)",
         "z - z³ / 3": "z - z**3 / 3",
         "1.7159 tanh(2 z / 3)": "1.7159 * tanh(2 * z / 3)",
@@ -194,15 +205,15 @@ class Curves:
 
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
-        named: dict[tuple[str, tuple[str, ...], str], list[Setting]] = {}
-        beside: dict[tuple[str, tuple[str, ...], str], list[Setting]] = {}
+        named: dict[tuple[Named, str], list[Setting]] = {}
+        beside: dict[tuple[Named, str], list[Setting]] = {}
         lost: dict[tuple[float, float], list[Setting]] = {}
         swallowed: dict[float, list[Setting]] = {}
         others = []
         for own in self.curves.values():
             if not self.held(own.setting):
                 if curve := self.named_beside(own):
-                    beside.setdefault((*curve, own.setting.activation), []).append(own.setting)
+                    beside.setdefault((curve, own.setting.activation), []).append(own.setting)
                 continue
             terms = self.terms(own)
             if not self.alike(terms):
@@ -215,7 +226,7 @@ class Curves:
             elif self.leans(own):
                 others.append(f"{own.setting.name} moves with a state that it must not see")
             elif curve := self.named(own):
-                named.setdefault((*curve, own.setting.activation), []).append(own.setting)
+                named.setdefault((curve, own.setting.activation), []).append(own.setting)
             elif own.times == 1 and own.setting.alone and np.ptp(own.theirs):
                 others.append(unknown(self.bench, own))
         others += [
@@ -230,11 +241,11 @@ class Curves:
             f"{together(mine)} is {y:g} at z = NaN, must be NaN, where {given(mine)}" for y, mine in swallowed.items()
         ]
         for other in {**named, **beside}:
-            mine, (name, texts, _) = named.get(other, []) + beside.get(other, []), other
-            self.bench.leads += chain(*(with_curve(self.bench.cell, mine, name, text) for text in texts))
+            mine, (curve, _) = named.get(other, []) + beside.get(other, []), other
+            self.bench.leads += chain(*(with_curve(self.bench.cell, mine, *way) for way in curve))
         return [
             f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
-            for (name, _, activation), mine in named.items()
+            for (((name, _), *_), activation), mine in named.items()
         ] + others
 
     def far_away(self, own: Read) -> tuple[float, float] | None:
@@ -257,26 +268,26 @@ class Curves:
             return None
         return None if np.isnan(read.values[0]) else float(read.values[0])
 
-    def named(self, own: Read) -> Named | None:
-        """The name of a curve; None if it has none, or something else is to blame."""
-        activation, room = own.setting.activation, own.room + SAME * self.bench.unit
-        ways = (known, fitted, cut_off)
-        curve = next(filter(None, (way(activation, own.z, own.values, room) for way in ways)), None)
-        if curve or own.times == 1 or own.setting.gates:
-            return curve
-        return f"{own.times:.5g} {activation}(z)", (f"{own.times!r} * {activation}(z)",)
+    def named(self, own: Read) -> Named:
+        """The names of a curve, the likeliest first; none if it has none, or something else is to blame."""
+        curve = (own.setting.activation, own.z, own.values, own.room + SAME * self.bench.unit)
+        found = known(*curve) or fitted(*curve)
+        found += tuple((name, text) for name, text in cut_off(*curve) if name not in dict(found))
+        if found or own.times == 1 or own.setting.gates:
+            return found
+        return ((f"{own.times:.5g} {curve[0]}(z)", f"{own.times!r} * {curve[0]}(z)"),)
 
-    def named_beside(self, own: Read) -> Named | None:
-        """The name of a curve beside gates that are only nearly held: they shift and scale all of it.
+    def named_beside(self, own: Read) -> Named:
+        """The names of a curve beside gates that are only nearly held: they shift and scale all of it.
 
         So may the gate itself do: this is no more than a lead, which has to give all numbers.
         """
         inner = abs(own.z) < 3
         factor, summand = np.polyfit(own.mid[inner], own.theirs[inner], 1)
         if max(abs(factor - 1), abs(summand / own.setting.factor)) > HELD:
-            return None
+            return ()
         alone = replace(own, theirs=(own.theirs - summand) / factor, rad=SLACK * own.rad)
-        return self.named(alone) if alone.right[inner].all() and not alone.right.all() else None
+        return self.named(alone) if alone.right[inner].all() and not alone.right.all() else ()
 
     def terms(self, own: Read) -> list[Read]:
         """A few numbers of a curve, given by each term that its gate reads."""
@@ -384,37 +395,48 @@ def drawn(line: str, activation: str, reads: list[str], text: str) -> str:
 
 
 @np.errstate(all="ignore")
-def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named | None:
-    """The name of a curve that stands in for an activation; None if it has none."""
+def known(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named:
+    """The names of a curve that stands in for an activation."""
     others = {f"{name}(z)": f"{name}(z)" for name in ACTIVATIONS if name != activation} | {"z itself": "z"}
-    for name, text in (STANDING_IN.get(activation, {}) | others).items():
-        curve = curve_of(text)(z)
-        if (abs(y - curve) <= room * (1 + abs(curve))).all():
-            return name, (text,)
-    return None
+    stand_in = (STANDING_IN.get(activation, {}) | others).items()
+    curves = ((name, text, curve_of(text)(z)) for name, text in stand_in)
+    return tuple((name, text) for name, text, curve in curves if (abs(y - curve) <= room * (1 + abs(curve))).all())
 
 
-def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named | None:
-    """The activation of a z + b, where that is what a curve is; else None."""
+def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named:
+    """The activation of a z + b, where that is what a curve is."""
     shift = fit(activation, z, y, room)
     if shift is None or shift == (1, 0):
-        return None
+        return ()
     (a, b), ways = shift, WAYS.get(activation, {f"{activation}({{}})": 1.0})
-    texts = (way.format(of_z(times * a, times * b)) for way, times in ways.items())
-    return f"{activation}({linear(a, b, 'z')})", tuple(texts)
+    name = f"{activation}({linear(a, b, 'z')})"
+    return tuple((name, way.format(of_z(times * a, times * b))) for way, times in ways.items())
 
 
 @np.errstate(all="ignore")
-def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named | None:
-    """The activation of what is cut off at both ends, where that is what a curve is: its end says where; else None."""
-    bound = plain(float(INVERSE.get(activation, abs)(y.max())))
-    if not 0 < bound < z.max():
-        return None
-    text = f"{activation}(np.clip(z, -{bound!r}, {bound!r}))"
-    right, cut = (abs(curve(z) - y) <= room for curve in (ANY[activation], curve_of(text)))
-    if right.all() or not cut.all():
-        return None
-    return f"{activation} of what is clipped at {bound:g}", (text,)
+def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named:
+    """The activation of what is cut off at both ends, where that is what a curve is: its end says where.
+
+    Or what is computed in its place.
+    """
+    if (abs(ANY[activation](z) - y) <= room).all():
+        return ()
+    found = []
+    for name, text in ({activation: f"{activation}(z)"} | (FRACTIONS if activation == "tanh" else {})).items():
+        bound = plain(reaching(curve_of(text), float(y.max()), float(z.max())))
+        cut = f"(lambda z: {text})(np.clip(z, -{bound!r}, {bound!r}))"
+        if 0 < bound < z.max() and (abs(curve_of(cut)(z) - y) <= room).all():
+            found.append((f"{name} of what is clipped at {bound:g}", cut))
+    return tuple(found)
+
+
+def reaching(curve: Curve, y: float, end: float) -> float:
+    """Where a curve that rises from 0 reaches a number; the end if it does so nowhere before it."""
+    low, high = 0.0, end
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if curve(np.array(middle)) >= y else (middle, high)
+    return high
 
 
 @np.errstate(all="ignore")

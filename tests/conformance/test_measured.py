@@ -338,6 +338,11 @@ def pade(z):
     return np.clip(z * (27 + z * z) / (27 + 9 * z * z), -1, 1)
 
 
+def fraction(z):
+    q = z * z
+    return z * (135135 + q * (17325 + q * (378 + q))) / (135135 + q * (62370 + q * (3150 + 28 * q)))
+
+
 def hard_sigmoid(z):
     return np.clip(z / 5 + 0.5, 0, 1)
 
@@ -346,6 +351,13 @@ CURVES = {
     "a quotient": (rnn(pade), "the activation is the quotient z (27 + z²) / (27 + 9 z²), must be tanh(z)"),
     "a clip": (rnn(lambda z: np.tanh(np.clip(z, -3, 3))), "the activation is tanh of what is clipped at 3"),
     "a clip of any bound": (rnn(lambda z: np.tanh(np.clip(z, -2.5, 2.5))), "the activation is tanh of what is clipped"),
+    "a fraction of what is cut off": (
+        rnn(lambda z: fraction(np.clip(z, -4, 4))),
+        "the activation is its continued fraction of degree 7 of what is clipped at 4, must be tanh(z)",
+    ),
+    "a fraction that is cut off": (
+        rnn(lambda z: np.clip(fraction(z), -1, 1)), "the activation is its continued fraction of degree 7, clipped at 1"
+    ),
     "NaN that is cut off": (
         rnn(lambda z: np.tanh(np.fmax(z, -20)), nonfinite=True), "the activation is -1 at z = NaN, must be NaN, where"
     ),
