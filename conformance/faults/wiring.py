@@ -26,7 +26,7 @@ LOOPS = ("run", "scan", "layer_parameters", "time_major", "swap_steps_and_rows")
 READ = LOOPS[:3]  # of which each expression may be another one
 COUNTERS = ("layer", "direction", "reverse", "t")
 ALIKE = (("state", "before", "new"), ("n", "s"))
-ROWS = {"x[t]": "(0 * x[t] + x[t][:1])", "before": "tuple(0 * s + s[:1] for s in before)"}
+ROWS = {"x[t]": ("x", "(0 * x[t] + x[t][:1])"), "before": ("the state", "tuple(0 * s + s[:1] for s in before)")}
 KINDS: dict[str, tuple[str, ...]] = {
     **{kind: (kind,) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")},
     "each bias": ("bias_ih", "bias_hh"), "each weight": ("weight_ih", "weight_hh"),
@@ -430,7 +430,7 @@ def changes_of(function: str) -> Iterator[Change]:
     for line in source.splitlines()[body[0].lineno - 1 :]:
         for node, text, with_text in places_of(line):
             for change in changed(node, text):
-                title, hint = change.told(f", in {function}")
+                title, hint = change.told(f", in {function}" if change.hint else "")  # it quotes the text of that
                 yield Change(change.operator, title, line, with_text(change.new), hint)
 
 
@@ -447,7 +447,8 @@ def changed(node: ast.expr, text: str) -> Iterator[Change]:
     if isinstance(node, ast.IfExp):
         yield from (instead("choice", text, f"({ast.unparse(arm)})") for arm in (node.body, node.orelse))
     if text in ROWS:
-        yield Change("row", f"every row reads {text} of the first row", text, ROWS[text])
+        what, new = ROWS[text]
+        yield Change("row", f"every row reads {what} of the first row", text, new)
     if text == PARAMETER:
         yield from parameters()
 
