@@ -164,6 +164,12 @@ def gradients_alone(bench: Bench, call: Call) -> bool:
     return call.do == "gradients" and all(is_wrong(bench, one) is False for one in forward)
 
 
+def is_right_if_small(bench: Bench, call: Call) -> bool:
+    """Whether gradients are right with cotangents that are a share of these: they are proportional. Raises NotRun."""
+    small = {name: d if d is None else SHARE * d for name, d in call.cotangents.items()}
+    return call.do == "gradients" and is_wrong(bench, replace(call, cotangents=small)) is False
+
+
 def nearby(case: Case) -> list[Case]:
     """Cases of which each number is a little larger or smaller, zeros too."""
     return [case.map(partial(moved, np.random.default_rng(seed))) for seed in range(PLACES)]

@@ -33,7 +33,7 @@ from .sizes import AXES, of_sizes
 
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
 
-HALF = 0.5  # a probability
+HALF = 0.5  # a probability, or a bias
 MOST = 4  # things that are named, of those of which any changes the answer
 STEADY = 4  # times
 CHANCES = 8  # in which something is dropped once at least
@@ -351,12 +351,21 @@ def other_options(bench: Bench, case: Case) -> Changes:
     if case.config.bias and claims.claims("no_bias"):
         kept = {name: array for name, array in case.parameters.items() if not name.startswith("bias")}
         yield "no biases", case.replace(bias=False, parameters=kept)
+    if not case.config.bias:
+        yield "biases", with_biases(case)
     for dtype in claims.dtypes:
         if dtype != case.config.dtype:
             yield f"dtype {dtype}", of_dtype(case, dtype)
     for cell in claims.cells:
         if cell != case.config.cell and (other := of_cell(case, cell)) is not None:
             yield f"cell {cell}", other
+
+
+def with_biases(case: Case) -> Case:
+    """The case with biases, each of them a half."""
+    shapes = parameter_shapes(replace(case.config, bias=True))
+    biases = {name: np.full(shape.sizes, HALF, case.x.dtype) for name, shape in shapes.items()}
+    return case.replace(bias=True, parameters=biases | case.parameters)
 
 
 def of_cell(case: Case, cell: Cell) -> Case | None:

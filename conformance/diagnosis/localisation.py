@@ -52,6 +52,7 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "I is not H": lambda c: c.config.input_size != c.config.hidden_size,
     "lengths are given": lambda c: c.lengths is not None,
     "a length is less than T": lambda c: bool((c.row_lengths < c.num_steps).any()),
+    "lengths are unsigned integers": lambda c: c.lengths is not None and c.lengths.dtype.kind == "u",
     "a length is 0": lambda c: c.num_steps > 0 and bool((c.row_lengths == 0).any()),
     "T = 0": lambda c: c.num_steps == 0,
     "there is NaN in the padding": lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),

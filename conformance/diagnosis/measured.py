@@ -25,7 +25,7 @@ from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
 from .backward import backward
-from .conditions import OF_GRADIENTS, conditions, either, gradients_alone, wrong_call
+from .conditions import OF_GRADIENTS, conditions, either, gradients_alone, is_right_if_small, wrong_call
 from .curves import curves
 from .digits import few_digits
 from .dropout import dropout, frequency
@@ -176,8 +176,10 @@ class Failures:
         return these
 
     def history(self, cells: Sequence[Cell]) -> Sentences:
-        """What of the calls before an answer depends on, cell by cell."""
-        return self.told("history", cells, self.of_earlier_calls)
+        """What of the calls before an answer depends on, cell by cell; first of what is right alone."""
+        these = copy(self)
+        these.found = sorted(self.found, key=self.is_wrong_alone)
+        return these.told("history", cells, these.of_earlier_calls)
 
     def shapes(self, cells: Sequence[Cell]) -> Sentences:
         """Which shapes are wrong, cell by cell."""
@@ -227,9 +229,12 @@ class Failures:
 
     def at_sizes(self, bench: Bench, found: Counterexample) -> list[str]:
         """At which sizes a failure is wrong; of gradients it is said where all that is wrong is these."""
+        call = wrong_call(bench, found)
+        if call and is_right_if_small(bench, call):  # what is large has no size of its own
+            return []
         said = sizes(bench, found, self.judged, [probe.case for probe in self.probes_of(bench.cell)])
         with suppress(NotRun):
-            if said and (call := wrong_call(bench, found)) and gradients_alone(bench, call):
+            if said and call and gradients_alone(bench, call):
                 return [OF_GRADIENTS + one for one in said]
         return said
 

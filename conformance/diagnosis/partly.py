@@ -17,10 +17,13 @@ from .probes import Answered
 from .search import HABIT, Among, Search, deviation
 from .work import Work
 
+SOME = ", in some calls"
+
 
 def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | None:
     """A mistake that gives each answer that is wrong, where others are right; None if none does. As much work again.
 
+    Or all of these but what is wrong where a certain thing is so.
     when: in which calls it is wrong, in words, if that can be found
     """
     among = Among(search, lambda a: not a.right)
@@ -28,16 +31,21 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
     if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
         return None
     faults = among.one_of([fault for fault in (*among.faults, *among.narrow) if not fault.stateful])
-    if not faults or sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
+    if not faults:
+        return partly(among, right=[a for a in (*search.climbed, *search.fresh) if a.right])
+    if sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
         return None
     said = when()
-    return sentence(faults, f", in some calls: {said}" if said else ", in some calls", len(wrong), search)
+    return sentence(faults, f"{SOME}: {said}" if said else SOME, len(wrong), search)
 
 
-def partly(search: Search, beside: Callable[[Fault], str] = lambda fault: "") -> Finding | None:
+def partly(
+    search: Search, beside: Callable[[Fault], str] = lambda fault: "", right: Sequence[Answered] = ()
+) -> Finding | None:
     """A mistake, and where it is not all, or not made; None if none gives all but what is so. As much work again.
 
     beside: what is wrong beside a mistake, in words, if that can be found
+    right: answers that are, where the search is among those that are wrong: the mistake is made in some calls
     """
     search.work = Work(search.budget, search.work.deadline)
     at = search.end(())
@@ -49,7 +57,8 @@ def partly(search: Search, beside: Callable[[Fault], str] = lambda fault: "") ->
         for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
-                where = what_else(left, feature)
+                so = [a for a in right if FEATURES[feature](a.probe.case)]
+                where = SOME * bool(right) + what_else([*left, *so], feature)
                 said = "" if all(a.right for a in left) else beside(fault)
                 return sentence((fault,), f"{where}: {said}" if said else where, explains, search)
     return None

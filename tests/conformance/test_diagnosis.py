@@ -183,6 +183,10 @@ def is_one_row(case):
     return case.num_rows == 1
 
 
+def is_two_rows(case):
+    return case.num_rows == 2
+
+
 def has_two_directions(case):
     return case.config.bidirectional
 
@@ -266,9 +270,16 @@ def test_a_mistake_of_the_way_back_in_some_calls_is_said():
     assert finding.title == f"{fault.title}, in some calls"
 
 
-def test_what_no_one_mistake_gives_in_some_calls_has_no_sentence():
+def test_of_two_mistakes_that_are_made_in_some_calls_one_is_said_and_where_the_other_shows():
     other = FAULTS["update-inverted-after"]
-    assert in_some_calls(searched(sometimes([is_one_row, has_two_directions], OUTSIDE, other))) is None
+    finding = in_some_calls(searched(sometimes([has_two_directions, is_one_row], other, OUTSIDE)))
+    where = "in some calls; where there are two directions, it is right, or wrong in another way"
+    assert finding.title == f"{OUTSIDE.title}, {where}" and finding.patch == OUTSIDE.patch()
+    finding = in_some_calls(searched(sometimes([is_one_row, is_two_rows], OUTSIDE, other)))
+    assert finding.title == f"{OUTSIDE.title}, in some calls; where N > 1, it is right, or wrong in another way"
+
+
+def test_what_no_mistake_gives_in_some_calls_has_no_sentence():
     assert in_some_calls(searched(FaultyTarget(cells=("GRU",)))) is None
     assert in_some_calls(searched(LosesStates(cells=("GRU",)))) is None
 
