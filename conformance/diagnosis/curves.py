@@ -241,8 +241,10 @@ class Curves:
             f"{together(mine)} is {y:g} at z = NaN, must be NaN, where {given(mine)}" for y, mine in swallowed.items()
         ]
         for other in {**named, **beside}:
-            mine, (curve, _) = named.get(other, []) + beside.get(other, []), other
-            self.bench.leads += chain(*(with_curve(self.bench.cell, mine, *way) for way in curve))
+            mine, (curve, activation) = named.get(other, []) + beside.get(other, []), other
+            alike = [own.setting for own in self.curves.values() if own.setting.activation == activation]
+            places = [mine, alike] if len(alike) > len(mine) else [mine]  # others may not have been held, to be seen
+            self.bench.leads += chain(*(with_curve(self.bench.cell, at, *way) for at in places for way in curve))
         return [
             f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
             for (((name, _), *_), activation), mine in named.items()
