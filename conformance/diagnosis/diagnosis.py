@@ -29,7 +29,7 @@ from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, Beside
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
-from .partly import in_some_calls, partly, where_numbers
+from .partly import in_some_calls, partly, partly_in_some_calls, where_numbers
 from .probes import Answered, Fresh, answers
 from .reverse import in_reverse, of_direction, shows_in_two
 from .rewriting import rewritten
@@ -338,7 +338,8 @@ def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failu
         finding = in_some_calls(search, partial(failures.when_wrong, search.cell, sentences))
         for (kind, said), cells in sentences.items() if finding else ():
             sentences[kind, said] = [cell for cell in cells if cell != search.cell or kind in BESIDE]
-        if finding := finding or partly(search, partial(failures.beside, search.cell)) or where_numbers(search):
+        finding = finding or partly(search, partial(failures.beside, search.cell)) or partly_in_some_calls(search)
+        if finding := finding or where_numbers(search):
             found[search.cell] = finding
     return found
 

@@ -23,20 +23,17 @@ SOME = ", in some calls"
 def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | None:
     """A mistake that gives each answer that is wrong, where others are right; None if none does. As much work again.
 
-    Or all of these but what is wrong where a certain thing is so.
     when: in which calls it is wrong, in words, if that can be found
     """
-    among = Among(search, lambda a: not a.right)
-    wrong = among.climbed
-    if len(wrong) == len(search.climbed) or any(a.given is None for a in wrong):
+    among = wrong_ones(search)
+    if among is None:
         return None
     faults = among.one_of([fault for fault in (*among.faults, *among.narrow) if not fault.stateful])
-    if not faults:
-        return partly(among, right=[a for a in (*search.climbed, *search.fresh) if a.right])
-    if sum(deviation(a, a.given).any() for a in (*wrong, *among.fresh)) < FEWEST:  # NaN tells nothing
+    numbers = sum(deviation(a, a.given).any() for a in (*among.climbed, *among.fresh))  # NaN tells nothing
+    if not faults or numbers < FEWEST:
         return None
     said = when()
-    return sentence(faults, f"{SOME}: {said}" if said else SOME, len(wrong), search)
+    return sentence(faults, f"{SOME}: {said}" if said else SOME, len(among.climbed), search)
 
 
 def partly(
@@ -62,6 +59,20 @@ def partly(
                 said = "" if all(a.right for a in left) else beside(fault)
                 return sentence((fault,), f"{where}: {said}" if said else where, explains, search)
     return None
+
+
+def partly_in_some_calls(search: Search) -> Finding | None:
+    """The same of what is wrong alone, where others are right; None if no mistake gives all but what is so."""
+    if among := wrong_ones(search):
+        return partly(among, right=[a for a in (*search.climbed, *search.fresh) if a.right])
+    return None
+
+
+def wrong_ones(search: Search) -> Among | None:
+    """The search among the answers that are wrong; None where all are, or some of these are none."""
+    among = Among(search, lambda a: not a.right)
+    some = len(among.climbed) < len(search.climbed)
+    return among if some and all(a.given is not None for a in among.climbed) else None
 
 
 def where_numbers(search: Search) -> Finding | None:

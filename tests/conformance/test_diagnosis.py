@@ -18,7 +18,7 @@ from conformance.diagnosis.alike import same_failure, without_numbers
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
-from conformance.diagnosis.partly import in_some_calls, partly, where_numbers
+from conformance.diagnosis.partly import in_some_calls, partly, partly_in_some_calls, where_numbers
 from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
 from conformance.diagnosis.search import Search, spread
 from conformance.diagnosis.work import Deadline, Work
@@ -272,16 +272,19 @@ def test_a_mistake_of_the_way_back_in_some_calls_is_said():
 
 def test_of_two_mistakes_that_are_made_in_some_calls_one_is_said_and_where_the_other_shows():
     other = FAULTS["update-inverted-after"]
-    finding = in_some_calls(searched(sometimes([has_two_directions, is_one_row], other, OUTSIDE)))
+    finding = partly_in_some_calls(searched(sometimes([has_two_directions, is_one_row], other, OUTSIDE)))
     where = "in some calls; where there are two directions, it is right, or wrong in another way"
     assert finding.title == f"{OUTSIDE.title}, {where}" and finding.patch == OUTSIDE.patch()
-    finding = in_some_calls(searched(sometimes([is_one_row, is_two_rows], OUTSIDE, other)))
+    finding = partly_in_some_calls(searched(sometimes([is_one_row, is_two_rows], OUTSIDE, other)))
     assert finding.title == f"{OUTSIDE.title}, in some calls; where N > 1, it is right, or wrong in another way"
 
 
-def test_what_no_mistake_gives_in_some_calls_has_no_sentence():
+def test_what_no_one_mistake_gives_in_some_calls_has_no_sentence():
+    other = FAULTS["update-inverted-after"]
+    assert in_some_calls(searched(sometimes([is_one_row, has_two_directions], OUTSIDE, other))) is None
     assert in_some_calls(searched(FaultyTarget(cells=("GRU",)))) is None
     assert in_some_calls(searched(LosesStates(cells=("GRU",)))) is None
+    assert partly_in_some_calls(searched(LosesStates(cells=("GRU",)))) is None
 
 
 def test_what_is_wrong_by_nan_alone_has_no_sentence():
