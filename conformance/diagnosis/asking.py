@@ -108,9 +108,10 @@ class Bench:
 
     @np.errstate(all="ignore")
     def ball(self, case: Case) -> tuple[np.ndarray, np.ndarray]:
-        """What is right, and how far rounding may lead from it, as lists."""
-        balls = self.forward(case, self.arithmetic(case))
-        return flat(balls.map(lambda _, ball: ball.mid)), flat(balls.map(lambda _, ball: ball.rad))
+        """What is right, and how far rounding may lead from it, as lists: beside a mistake, about as far."""
+        balls = forward(case, self.arithmetic(case))
+        mid = self.right(case) if self.beside else flat(balls.map(lambda _, ball: ball.mid))
+        return mid, flat(balls.map(lambda _, ball: ball.rad))
 
     @np.errstate(all="ignore")
     def right(self, case: Case) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.gradients import cotangents, gradient_run, taken
-from reference_rnn import Case, Config
+from reference_rnn import Case, Config, gradients
 
 from .asking import Bench, mapped
 from .influence import (
@@ -105,7 +105,7 @@ class Backward(Experiment):
 
     def ball(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
         """The right ones, and how far rounding may lead from them."""
-        balls = self.bench.gradients(asked.case, **asked.d, arithmetic=self.bench.arithmetic(asked.case))
+        balls = gradients(asked.case, **asked.d, arithmetic=self.bench.arithmetic(asked.case))
         return self.right(asked), self.flat({name: getattr(ball, "rad", 0 * ball) for name, ball in balls.items()})
 
     def right(self, asked: Asked) -> np.ndarray:

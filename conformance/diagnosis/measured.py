@@ -176,9 +176,10 @@ class Failures:
         return these
 
     def history(self, cells: Sequence[Cell]) -> Sentences:
-        """What of the calls before an answer depends on, cell by cell; first of what is right alone."""
+        """What of the calls before an answer depends on, cell by cell; cheap calls: what is right alone first."""
         these = copy(self)
-        these.found = sorted(self.found, key=self.is_wrong_alone)
+        if not self.subject.capabilities.recompiles:
+            these.found = sorted(self.found, key=self.is_wrong_alone)
         return these.told("history", cells, these.of_earlier_calls)
 
     def shapes(self, cells: Sequence[Cell]) -> Sentences:
@@ -248,9 +249,10 @@ class Failures:
         """What a cell reads that it must not, or does not read that it must, beside a mistake; "" for nothing."""
         dtype = self.probes_of(cell)[0].case.config.dtype
         bench = Bench(self.subject, cell, dtype, Work(self.calls, self.deadline), beside=(fault,))
-        with suppress(Failure, NotApplicable, NotRun):
+        try:
             return "; ".join(backward(bench) if fault.backward_only else influence(bench, ONE_STEP | MORE | LAST))
-        return ""
+        except Exception:  # no answer, or no calls; and a mistake may not work for every case
+            return ""
 
     def single(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells of which a call of some failure is wrong alone."""

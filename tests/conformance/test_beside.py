@@ -119,10 +119,14 @@ def test_gradients_of_results_that_are_wrong_are_no_mistake_of_their_own():
     assert found[0] == INVERTED.title and all(title.endswith(THERE) for title in found[1:])
 
 
-def read_beside(target, fault):
+RUNGS = {name: LADDER[name] for name in ("one step", "two directions", "a row that ends before the other")}
+OF_RESULTS = [id for id, fault in FAULTS.items() if not fault.backward_only and not fault.stateful]
+
+
+def read_beside(target, fault, ladder=LADDER | LAST):
     """What a target reads that it must not, or must, if a mistake is no part of that."""
     bench = Bench(Subject(open_target(target)), cell_of("GRU"), "float32", Work(EXPERIMENTS), beside=(fault,))
-    return backward(bench) if fault.backward_only else influence(bench, LADDER | LAST)
+    return backward(bench) if fault.backward_only else influence(bench, ladder)
 
 
 def with_halves_exchanged(*faults):
@@ -171,6 +175,12 @@ def test_beside_a_mistake_that_is_all_nothing_is_read_wrongly(id):
     fault = FAULTS[id]
     assert read_beside(FaultyTarget(fault, cells=("GRU",)), fault) == []
     assert read_beside(FaultyTarget(cells=("GRU",)), fault) != []
+
+
+@pytest.mark.sample(every=20)
+@pytest.mark.parametrize("id", [id for id in OF_RESULTS if "GRU" in FAULTS[id].cells])
+def test_it_is_so_of_each_mistake_whatever_it_computes_on(id):
+    assert read_beside(FaultyTarget(FAULTS[id], cells=("GRU",)), FAULTS[id], RUNGS) == []
 
 
 @pytest.mark.nightly
