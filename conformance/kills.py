@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 from conformance.api import check
+from conformance.chapters import catalogue
 from conformance.diagnosis.faulty import FaultyTarget
+from conformance.events import PropertyResult
 from conformance.faults import Fault
+from conformance.harness.load import open_target
+from conformance.judging.judge import Found, Judging, covering_cases, unjudged
+from conformance.judging.recurrences import subject_of
 
 
 @dataclass
@@ -33,10 +39,28 @@ def kill(fault: Fault, seed: int = 0, profile: str = "quick") -> Kill:
     return Kill(fault.id, failed[0] if failed else None, cases, seconds)
 
 
-def kills(faults: Sequence[Fault], seed: int = 0, workers: int = 1) -> Iterator[Kill]:
-    """Judges faults in their order, over several processes."""
+def kill_at_each_seed(fault: Fault) -> Kill:
+    """Judges one fault by those cases alone that come first whatever the seed, until the first property fails."""
+    began, cases = time.perf_counter(), 0
+    target = open_target(FaultyTarget(fault, cells=fault.cells))
+    for prop in sorted(catalogue().values(), key=lambda prop: prop.rank):
+        if unjudged(prop, target.capabilities, target.observes_memory):
+            continue
+        judging = Judging(prop, subject_of(target), PropertyResult(prop.id, "inconclusive", prop.statement))
+        try:
+            judging.restart()
+            judging.each(covering_cases(prop, judging.allowed))
+        except Found:
+            return Kill(fault.id, prop.id, cases + judging.result.examples, time.perf_counter() - began)
+        cases += judging.result.examples
+    return Kill(fault.id, None, cases, time.perf_counter() - began)
+
+
+def kills(faults: Sequence[Fault], seed: int | None = 0, workers: int = 1) -> Iterator[Kill]:
+    """Judges faults in their order, over several processes; without a seed by what is judged at each."""
+    judged = kill_at_each_seed if seed is None else partial(kill, seed=seed)
     if workers == 1:
-        yield from (kill(fault, seed) for fault in faults)
+        yield from map(judged, faults)
         return
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(kill, seed=seed), faults)
+        yield from pool.map(judged, faults)

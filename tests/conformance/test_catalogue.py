@@ -7,7 +7,7 @@ import pytest
 
 from conformance.cli import main
 from conformance.faults import FAULTS
-from conformance.kills import Kill
+from conformance.kills import Kill, kills
 
 
 @pytest.fixture
@@ -68,3 +68,10 @@ def test_what_survives_is_said(run, monkeypatch):
     status, out, _ = run("gates-zrn-after", "gates-zrn-before", "--seed", "7")
     assert status == 1
     assert "SURVIVES" in out and "1 of 2 faults are found (quick, seed 7)" in out
+
+
+def test_what_is_found_at_each_seed_is_found_by_cases_that_come_first():
+    faults = [FAULTS["gates-zrn-before"], FAULTS["mask-by-multiplication"]]
+    found = list(kills(faults, seed=None))
+    assert [(one.fault, one.property) for one in found] == [(fault.id, "equivalence.first_look") for fault in faults]
+    assert found[0].cases < found[1].cases < 100
