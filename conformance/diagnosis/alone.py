@@ -14,11 +14,25 @@ THERE = ", in new instances, too"
 
 
 class OfNewInstances(Subject):
-    """The same target, of which each call is made of a new instance: nothing is kept of another one."""
+    """The same target, of which each call is made of a new instance: nothing is kept of another one.
+
+    used  whether the instance has answered a call
+    """
+
+    used = True
+
+    def restart(self) -> None:
+        """A new instance of the target; raises Failure if it cannot be built."""
+        super().restart()
+        self.used = False
 
     def make(self, do: str, case: Any, cotangents: Cotangents, in_place: bool | None = None) -> Answer:
-        """Makes a call; raises Failure if there is no new instance, too."""
-        self.restart()
+        """Makes a call of an instance that has answered none; raises Failure if no other can be built, too."""
+        if self.used:
+            reader = self.reader  # how shapes are misread is a habit of each instance
+            self.restart()
+            self.reader = reader
+        self.used = True
         return super().make(do, case, cotangents, in_place)
 
 

@@ -38,7 +38,7 @@ class Bench:
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
     least  sizes that networks have at least, by their dimension
     alike  what all cases are that are known to be wrong
-    beside mistakes of the reference that is right here: what shows is wrong beside these
+    beside  mistakes beside which others are looked for: here the reference has them
     """
 
     subject: Subject

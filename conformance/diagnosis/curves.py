@@ -272,12 +272,13 @@ class Curves:
 
     def named(self, own: Read) -> Named:
         """The names of a curve, the likeliest first; none if it has none, or something else is to blame."""
-        curve = (own.setting.activation, own.z, own.values, own.room + SAME * self.bench.unit)
+        activation = own.setting.activation
+        curve = (activation, own.z, own.values, own.room + SAME * self.bench.unit)
         found = known(*curve) or fitted(*curve)
         found += tuple((name, text) for name, text in cut_off(*curve) if name not in dict(found))
         if found or own.times == 1 or own.setting.gates:
             return found
-        return ((f"{own.times:.5g} {curve[0]}(z)", f"{own.times!r} * {curve[0]}(z)"),)
+        return ((f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"),)
 
     def named_beside(self, own: Read) -> Named:
         """The names of a curve beside gates that are only nearly held: they shift and scale all of it.

@@ -69,7 +69,11 @@ def diagnose(
     found = inquiry.diagnosis()
     if inquiry.keeps:
         progress("looking at new instances")
-        found.findings += found_alone(inquiry.failures, properties, failed, passed, deadline)
+        told = {finding.title for finding in found.findings}
+        also = found_alone(inquiry.failures, properties, failed, passed, deadline)
+        found.findings += [said_of_new_instances(finding) for finding in also if finding.title not in told]
+    if deadline.met:
+        found.known.append("the diagnosis ended with its time, before all was tried")
     return found
 
 
@@ -101,8 +105,7 @@ def found_alone(
     with suppress(Failure):
         inquiry = inquired(subject, properties, mine, passed, deadline)
         found = inquiry.diagnosis().findings
-        if not inquiry.keeps:
-            return [said_of_new_instances(finding) for finding in found if finding.exact]
+        return [finding for finding in found if finding.exact and not inquiry.of_calls_before]
     return []
 
 
@@ -157,17 +160,19 @@ class Inquiry:
         findings += self.found_beside(stated, same)
         known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
         known += left_out(self.answered, self.subject.capabilities)
-        if self.deadline.met:
-            known.append("the diagnosis ended with its time, before all was tried")
         cells = dict.fromkeys(str(a.probe.case.config.cell) for a in self.answered if not a.right)
         return Diagnosis([*shapes, *findings], known, list(cells), error_map(self.answered), named, same)
 
     @property
     def keeps(self) -> bool:
-        """Whether some answers depend on the calls before, and not those of new instances, as far as these show."""
+        """Whether answers depend on the calls before, and new instances can be had that share nothing."""
         subject = self.subject
-        apart = not subject.fresh and (is_copied(subject) or has_processes(subject))
-        return apart and bool(self.on_others or told_of(self.sentences, ("history",)))
+        return self.of_calls_before and not subject.fresh and (is_copied(subject) or has_processes(subject))
+
+    @property
+    def of_calls_before(self) -> bool:
+        """Whether some answers depend on the calls before."""
+        return bool(self.on_others or told_of(self.sentences, ("history",)))
 
     @property
     def in_vain(self) -> list[Search]:
@@ -338,8 +343,8 @@ def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failu
         finding = in_some_calls(search, partial(failures.when_wrong, search.cell, sentences))
         for (kind, said), cells in sentences.items() if finding else ():
             sentences[kind, said] = [cell for cell in cells if cell != search.cell or kind in BESIDE]
-        finding = finding or partly(search, partial(failures.beside, search.cell)) or partly_in_some_calls(search)
-        if finding := finding or where_numbers(search):
+        finding = finding or partly(search, partial(failures.beside, search.cell)) or where_numbers(search)
+        if finding := finding or partly_in_some_calls(search):
             found[search.cell] = finding
     return found
 

@@ -24,7 +24,8 @@ from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
-from .backward import backward
+from .backward import LADDER as BACK
+from .backward import Backward, backward
 from .conditions import OF_GRADIENTS, conditions, either, gradients_alone, is_right_if_small, wrong_call
 from .curves import curves
 from .digits import few_digits
@@ -32,7 +33,7 @@ from .dropout import dropout, frequency
 from .earlier import Earlier, of_cell
 from .history import history
 from .hygiene import hygiene
-from .influence import LAST, MORE, ONE_STEP, independent, influence
+from .influence import LAST, MORE, ONE_STEP, built, independent, influence
 from .localisation import FEATURES, shared
 from .precision import precision, precision_of_gradients
 from .probes import Answered, Arrays, Probe, forward_is_wrong
@@ -178,7 +179,7 @@ class Failures:
     def history(self, cells: Sequence[Cell]) -> Sentences:
         """What of the calls before an answer depends on, cell by cell; cheap calls: what is right alone first."""
         these = copy(self)
-        if not self.subject.capabilities.recompiles:
+        if not (self.subject.capabilities.recompiles or self.subject.fresh):
             these.found = sorted(self.found, key=self.is_wrong_alone)
         return these.told("history", cells, these.of_earlier_calls)
 
@@ -230,12 +231,12 @@ class Failures:
 
     def at_sizes(self, bench: Bench, found: Counterexample) -> list[str]:
         """At which sizes a failure is wrong; of gradients it is said where all that is wrong is these."""
-        call = wrong_call(bench, found)
-        if call and is_right_if_small(bench, call):  # what is large has no size of its own
-            return []
+        with suppress(NotRun):
+            if (call := wrong_call(bench, found)) and is_right_if_small(bench, call):
+                return []  # what is wrong where numbers are large has no size of its own
         said = sizes(bench, found, self.judged, [probe.case for probe in self.probes_of(bench.cell)])
         with suppress(NotRun):
-            if said and call and gradients_alone(bench, call):
+            if said and (call := wrong_call(bench, found)) and gradients_alone(bench, call):
                 return [OF_GRADIENTS + one for one in said]
         return said
 
@@ -245,12 +246,18 @@ class Failures:
         self.when[cell] = "; ".join(said for _, said in told or self.conditions([cell]) | self.sizes([cell]))
         return self.when[cell]
 
-    def beside(self, cell: Cell, fault: Fault) -> str:
-        """What a cell reads that it must not, or does not read that it must, beside a mistake; "" for nothing."""
+    def beside(self, cell: Cell, fault: Fault, feature: str) -> str:
+        """What a cell reads beside a mistake that it must not, or does not that it must, where a thing is so.
+
+        "" for nothing.
+        """
         dtype = self.probes_of(cell)[0].case.config.dtype
         bench = Bench(self.subject, cell, dtype, Work(self.calls, self.deadline), beside=(fault,))
+        ladder = BACK if fault.backward_only else ONE_STEP | MORE | LAST
+        cases = {name: built(bench, rung) for name, rung in ladder.items()}
+        rungs = {name: ladder[name] for name, case in cases.items() if case is not None and FEATURES[feature](case)}
         try:
-            return "; ".join(backward(bench) if fault.backward_only else influence(bench, ONE_STEP | MORE | LAST))
+            return "; ".join(influence(bench, rungs, Backward if fault.backward_only else None))
         except Exception:  # no answer, or no calls; and a mistake may not work for every case
             return ""
 

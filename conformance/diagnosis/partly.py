@@ -37,11 +37,11 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
 
 
 def partly(
-    search: Search, beside: Callable[[Fault], str] = lambda fault: "", right: Sequence[Answered] = ()
+    search: Search, beside: Callable[[Fault, str], str] = lambda fault, feature: "", right: Sequence[Answered] = ()
 ) -> Finding | None:
     """A mistake, and where it is not all, or not made; None if none gives all but what is so. As much work again.
 
-    beside: what is wrong beside a mistake, in words, if that can be found
+    beside: what is wrong beside a mistake where a thing is so, in words, if that can be found
     right: answers that are, where the search is among those that are wrong: the mistake is made in some calls
     """
     search.work = Work(search.budget, search.work.deadline)
@@ -56,7 +56,7 @@ def partly(
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
                 so = [a for a in right if FEATURES[feature](a.probe.case)]
                 where = SOME * bool(right) + what_else([*left, *so], feature)
-                said = "" if all(a.right for a in left) else beside(fault)
+                said = "" if any(a.right for a in left) else beside(fault, feature)
                 return sentence((fault,), f"{where}: {said}" if said else where, explains, search)
     return None
 
