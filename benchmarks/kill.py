@@ -1,8 +1,9 @@
-"""How strong the kit is: python benchmarks/kill.py [SEED ...] [--derived] [--covering]. Prints the table of a page.
+"""How strong the kit is: python benchmarks/kill.py [SEED ...] [--derived] [--covering].
 
-Every fault is judged by all properties in their order until the first failure. With --derived also the mistakes that
-follow from the equations of the kit's own cells and from the loops around them, on a line of their own, and those of
-the way back, on another. With --covering also a line of what the cases find that come first whatever the seed.
+Prints the table of docs/how-strong.md. Every fault is judged by all properties in their order until the first failure.
+With --derived also the mistakes that follow from the equations of the kit's own cells and from the loops around them,
+on a line of their own, and those of the way back, on another. With --covering also a line of what the cases find that
+come first whatever the seed.
 Exit status: 0 all are found, 1 some are not.
 """
 

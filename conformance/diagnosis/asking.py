@@ -12,7 +12,7 @@ import numpy as np
 from conformance.claims.allowed import drawn
 from conformance.faults.patching import Fault, FaultyReference
 from conformance.harness.process import ProcessTarget
-from conformance.judging.judgement import NotRun
+from conformance.judging.judgement import NotApplicable, NotRun, applicable
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, gradients, rounded
 from strategies.cases import held
@@ -110,8 +110,11 @@ class Bench:
     def ball(self, case: Case) -> tuple[np.ndarray, np.ndarray]:
         """What is right, and how far rounding may lead from it, as lists: beside a mistake, about as far."""
         balls = forward(case, self.arithmetic(case))
-        mid = self.right(case) if self.beside else flat(balls.map(lambda _, ball: ball.mid))
-        return mid, flat(balls.map(lambda _, ball: ball.rad))
+        mid, rad = (flat(balls.map(part)) for part in (lambda _, ball: ball.mid, lambda _, ball: ball.rad))
+        if self.beside:
+            mid = self.right(case)
+            applicable(mid.shape == rad.shape)
+        return mid, rad
 
     @np.errstate(all="ignore")
     def right(self, case: Case) -> np.ndarray:
@@ -121,12 +124,24 @@ class Bench:
     @cached_property
     def forward(self) -> Callable[..., Result[Any]]:
         """``forward`` of the reference, with those mistakes beside which others are looked for."""
-        return FaultyReference(*self.beside).forward if self.beside else forward
+        return where_it_works(FaultyReference(*self.beside).forward) if self.beside else forward
 
     @cached_property
     def gradients(self) -> Callable[..., dict[str, Any]]:
         """``gradients`` of the reference, with those mistakes."""
-        return FaultyReference(*self.beside).gradients if self.beside else gradients
+        return where_it_works(FaultyReference(*self.beside).gradients) if self.beside else gradients
+
+
+def where_it_works(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a faulty reference, which raises NotApplicable where its mistake does not work."""
+
+    def answer(*arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except Exception:  # whatever a changed text does to a case for which it was not meant
+            raise NotApplicable from None
+
+    return answer
 
 
 def flat(result: Result) -> np.ndarray:

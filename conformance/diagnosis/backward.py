@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.gradients import cotangents, gradient_run, taken
+from conformance.judging.judgement import applicable
 from reference_rnn import Case, Config, gradients
 
 from .asking import Bench, mapped
@@ -106,7 +107,9 @@ class Backward(Experiment):
     def ball(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
         """The right ones, and how far rounding may lead from them."""
         balls = gradients(asked.case, **asked.d, arithmetic=self.bench.arithmetic(asked.case))
-        return self.right(asked), self.flat({name: getattr(ball, "rad", 0 * ball) for name, ball in balls.items()})
+        mid, rad = self.right(asked), self.flat({name: getattr(ball, "rad", 0 * ball) for name, ball in balls.items()})
+        applicable(mid.shape == rad.shape)  # a mistake may change one
+        return mid, rad
 
     def right(self, asked: Asked) -> np.ndarray:
         """The right ones."""

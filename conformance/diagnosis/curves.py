@@ -205,15 +205,15 @@ class Curves:
 
     def said(self) -> list[str]:
         """Sentences: of each curve that is wrong, and of each that moves with a state that it must not see."""
-        named: dict[tuple[Named, str], list[Setting]] = {}
-        beside: dict[tuple[Named, str], list[Setting]] = {}
+        named: dict[tuple[str, str], dict[Setting, Named]] = {}  # by its likeliest name, and the activation
+        beside: dict[tuple[str, str], dict[Setting, Named]] = {}
         lost: dict[tuple[float, float], list[Setting]] = {}
         swallowed: dict[float, list[Setting]] = {}
         others = []
         for own in self.curves.values():
             if not self.held(own.setting):
                 if curve := self.named_beside(own):
-                    beside.setdefault((curve, own.setting.activation), []).append(own.setting)
+                    beside.setdefault((curve[0][0], own.setting.activation), {})[own.setting] = curve
                 continue
             terms = self.terms(own)
             if not self.alike(terms):
@@ -226,7 +226,7 @@ class Curves:
             elif self.leans(own):
                 others.append(f"{own.setting.name} moves with a state that it must not see")
             elif curve := self.named(own):
-                named.setdefault((curve, own.setting.activation), []).append(own.setting)
+                named.setdefault((curve[0][0], own.setting.activation), {})[own.setting] = curve
             elif own.times == 1 and own.setting.alone and np.ptp(own.theirs):
                 others.append(unknown(self.bench, own))
         others += [
@@ -241,13 +241,14 @@ class Curves:
             f"{together(mine)} is {y:g} at z = NaN, must be NaN, where {given(mine)}" for y, mine in swallowed.items()
         ]
         for other in {**named, **beside}:
-            mine, (curve, activation) = named.get(other, []) + beside.get(other, []), other
+            found, (_, activation) = named.get(other, {}) | beside.get(other, {}), other
             alike = [own.setting for own in self.curves.values() if own.setting.activation == activation]
-            places = [mine, alike] if len(alike) > len(mine) else [mine]  # others may not have been held, to be seen
-            self.bench.leads += chain(*(with_curve(self.bench.cell, at, *way) for at in places for way in curve))
+            places = [[*found]] + [alike] * (len(alike) > len(found))  # others may not have been held, to be seen
+            ways = dict.fromkeys(chain(*found.values()))
+            self.bench.leads += chain(*(with_curve(self.bench.cell, mine, *way) for mine in places for way in ways))
         return [
-            f"{together(mine)} is {name}, must be {activation}(z), where {given(mine)}"
-            for (((name, _), *_), activation), mine in named.items()
+            f"{together([*mine])} is {name}, must be {activation}(z), where {given([*mine])}"
+            for (name, activation), mine in named.items()
         ] + others
 
     def far_away(self, own: Read) -> tuple[float, float] | None:

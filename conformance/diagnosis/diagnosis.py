@@ -70,8 +70,8 @@ def diagnose(
     if inquiry.keeps:
         progress("looking at new instances")
         told = {finding.title for finding in found.findings}
-        also = found_alone(inquiry.failures, properties, failed, passed, deadline)
-        found.findings += [said_of_new_instances(finding) for finding in also if finding.title not in told]
+        also = [finding for finding in inquiry.found_alone() if finding.exact and finding.title not in told]
+        found.findings += map(said_of_new_instances, also)
     if deadline.met:
         found.known.append("the diagnosis ended with its time, before all was tried")
     return found
@@ -79,7 +79,7 @@ def diagnose(
 
 def inquired(
     subject: Subject, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
-    deadline: Deadline, progress: Callable[[str], None] = lambda text: None,
+    deadline: Deadline, progress: Callable[[str], None],
 ) -> Inquiry:  # fmt: skip
     """What the target answers to the probes, and failures, to be looked into. Raises Failure."""
     claims = subject.capabilities
@@ -93,20 +93,6 @@ def inquired(
 def experiments_on(subject: Subject) -> int:
     """How many calls are made for what is measured."""
     return DEAR_EXPERIMENTS if subject.capabilities.recompiles else EXPERIMENTS
-
-
-def found_alone(
-    failures: Failures, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
-    deadline: Deadline,
-) -> list[Finding]:  # fmt: skip
-    """What is wrong beside what depends on the calls before: in new instances, of which each answers one call."""
-    subject = OfNewInstances(failures.subject.target, anew=True)
-    mine = [result for result in failed if any(map(failures.is_wrong_alone, shown_by([result])))]
-    with suppress(Failure):
-        inquiry = inquired(subject, properties, mine, passed, deadline)
-        found = inquiry.diagnosis().findings
-        return [finding for finding in found if finding.exact and not inquiry.of_calls_before]
-    return []
 
 
 class Inquiry:
@@ -299,6 +285,16 @@ class Inquiry:
         told = told_about(self.explained, stated, self.sentences)
         beside = Beside(self.failures, self.answered, told, self.sentences, explained, self.passed)
         return [*said_once(beside.found), *findings_of(beside.sentences, self.answered)]
+
+    def found_alone(self) -> list[Finding]:
+        """What is wrong beside what depends on the calls before: in new instances, of which each answers one call."""
+        alone = OfNewInstances(self.subject.target, anew=True)
+        mine = [result for result in self.failed if any(map(self.failures.is_wrong_alone, shown_by([result])))]
+        with suppress(Failure):
+            other = inquired(alone, self.failures.properties, mine, self.passed, self.deadline, self.progress)
+            found = other.diagnosis().findings
+            return [] if other.of_calls_before else found
+        return []
 
 
 def without_answer(answered: Sequence[Answered]) -> list[Cell]:

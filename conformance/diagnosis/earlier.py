@@ -352,7 +352,7 @@ def other_options(bench: Bench, case: Case) -> Changes:
         kept = {name: array for name, array in case.parameters.items() if not name.startswith("bias")}
         yield "no biases", case.replace(bias=False, parameters=kept)
     if not case.config.bias:
-        yield "biases", with_biases(case)
+        yield "biases", bench.given(with_biases(case))
     for dtype in claims.dtypes:
         if dtype != case.config.dtype:
             yield f"dtype {dtype}", of_dtype(case, dtype)

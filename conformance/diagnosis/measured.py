@@ -177,7 +177,10 @@ class Failures:
         return these
 
     def history(self, cells: Sequence[Cell]) -> Sentences:
-        """What of the calls before an answer depends on, cell by cell; cheap calls: what is right alone first."""
+        """What of the calls before an answer depends on, cell by cell.
+
+        First of failures whose calls are right alone, where it is cheap to know which those are.
+        """
         these = copy(self)
         if not (self.subject.capabilities.recompiles or self.subject.fresh):
             these.found = sorted(self.found, key=self.is_wrong_alone)
@@ -231,12 +234,13 @@ class Failures:
 
     def at_sizes(self, bench: Bench, found: Counterexample) -> list[str]:
         """At which sizes a failure is wrong; of gradients it is said where all that is wrong is these."""
+        call = None
         with suppress(NotRun):
             if (call := wrong_call(bench, found)) and is_right_if_small(bench, call):
                 return []  # what is wrong where numbers are large has no size of its own
         said = sizes(bench, found, self.judged, [probe.case for probe in self.probes_of(bench.cell)])
         with suppress(NotRun):
-            if said and (call := wrong_call(bench, found)) and gradients_alone(bench, call):
+            if said and call and gradients_alone(bench, call):
                 return [OF_GRADIENTS + one for one in said]
         return said
 
@@ -256,10 +260,9 @@ class Failures:
         ladder = BACK if fault.backward_only else ONE_STEP | MORE | LAST
         cases = {name: built(bench, rung) for name, rung in ladder.items()}
         rungs = {name: ladder[name] for name, case in cases.items() if case is not None and FEATURES[feature](case)}
-        try:
+        with suppress(Failure, NotApplicable, NotRun):
             return "; ".join(influence(bench, rungs, Backward if fault.backward_only else None))
-        except Exception:  # no answer, or no calls; and a mistake may not work for every case
-            return ""
+        return ""
 
     def single(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells of which a call of some failure is wrong alone."""

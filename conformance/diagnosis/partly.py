@@ -17,7 +17,7 @@ from .probes import Answered
 from .search import HABIT, Among, Search, deviation
 from .work import Work
 
-SOME = ", in some calls"
+SOME = ", in some calls"  # behind the title of a mistake
 
 
 def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | None:

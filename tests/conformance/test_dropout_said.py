@@ -101,6 +101,21 @@ def test_numbers_that_go_elsewhere_without_dropout_are_not_its_mistake(cell):
 def test_with_p_of_one_all_is_dropped():
     assert said(with_masks(right, kept_at_one=True)) == ["with p = 1 nothing is dropped between layers"]
     assert said(with_masks(right)) == []
+    found = said(with_masks(WRONG["not divided"][0], kept_at_one=True))
+    assert len(found) == 2 and found[0] == WRONG["not divided"][1]  # what is wrong with one p hides nothing of another
+    assert found[1] == "with p = 1 nothing is dropped between layers"
+
+
+def test_what_was_found_stays_where_p_of_one_has_no_answer():
+    target = with_masks(WRONG["not divided"][0])
+
+    def forward(case):
+        if case.config.dropout == 1:
+            raise ValueError
+        return target(case)
+
+    forward.capabilities = target.capabilities
+    assert said(forward) == [WRONG["not divided"][1]]
 
 
 def test_one_mask_for_all_layers_is_seen_with_three_of_them():

@@ -12,6 +12,7 @@ from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.chapters import catalogue
 from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.curves import curves
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.digits import few_digits
 from conformance.diagnosis.faulty import FaultyTarget
@@ -398,6 +399,20 @@ def test_a_clip_that_shuts_no_gate_is_named(bound):
     target = lstm(lambda z: sigmoid(np.clip(z, -bound, bound)))
     (found,) = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
     assert found.title == f"the activation of i, f and o is sigmoid of what is clipped at {bound} (LSTM)"
+
+
+def test_a_curve_of_one_gate_is_tried_in_all_that_cannot_be_held():
+    def step(x, h, p):
+        r, z, n = np.split(x @ p["weight_ih"].T + p["bias_ih"], 3, axis=-1)
+        hr, hz, hn = np.split(h @ p["weight_hh"].T + p["bias_hh"], 3, axis=-1)
+        r, z = (sigmoid(np.clip(sums, -15, 15)) for sums in (r + hr, z + hz))
+        return (1 - z) * np.tanh(n + r * hn) + z * h
+
+    target = from_cell(step, "GRU", dtypes=("float64",))
+    bench = Bench(Subject(open_target(target)), cell_of("GRU"), "float64", Work(EXPERIMENTS))
+    [found] = curves(bench)
+    assert found.startswith("the activation of gate z is sigmoid of what is clipped at 15")
+    assert "the activation of r and z is sigmoid of what is clipped at 15 (GRU)" in {one.title for one in bench.leads}
 
 
 @pytest.mark.nightly

@@ -8,6 +8,11 @@ import pytest
 from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
+from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.conditions import is_right_if_small
+from conformance.diagnosis.earlier import given, results
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.influence import generic
 from conformance.diagnosis.instances import keep_apart
 from conformance.diagnosis.measured import large
 from conformance.diagnosis.probes import answers
@@ -19,7 +24,7 @@ from conformance.harness.load import open_target
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.subject import Subject
 from conformance.trial.loop import stopping
-from reference_rnn import Result, case, forward
+from reference_rnn import Config, Result, case, cell_of, forward
 
 CLAIMS = {"dtypes": ("float32", "float64"), "bidirectional": True, "max_layers": None, "lengths": True}
 
@@ -144,6 +149,27 @@ BITS = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32
 
 
 @pytest.mark.nightly
+def changed_gradients(change):
+    """A target whose gradients are those of the reference, each array changed."""
+    target = FaultyTarget(cells=("GRU",))
+    right = target.gradients
+    target.gradients = lambda case, *d: {name: change(array) for name, array in right(case, *d).items()}
+    return target
+
+
+@pytest.mark.parametrize(
+    ("change", "large"), [(lambda a: np.clip(a, -5, 5), True), (lambda a: 2 * a, False), (lambda a: a, True)]
+)
+def test_sizes_are_not_asked_about_where_smaller_cotangents_give_what_is_right(change, large):
+    subject = Subject(open_target(changed_gradients(change), in_process=True))
+    bench = Bench(subject, cell_of("GRU"), "float32", Work(100))
+    case = generic(bench, Config("GRU", 2, 2), 3, 2)
+    d = {name: array if array is None else 100 * array for name, array in given(subject, case).items()}
+    call = Call("gradients", case, d)
+    assert is_right_if_small(bench, call) is large
+    assert not is_right_if_small(bench, results(call))
+
+
 def test_a_product_of_three_sizes_is_not_taken_for_one_of_two():
     sizes = lambda case: case.num_steps * case.num_rows * case.config.hidden_size  # noqa: E731
     target = planted(answered=lambda case, result: off(result) if sizes(case) % 8 else result)
@@ -292,7 +318,22 @@ class AddsUp(Keeps):
         return found
 
 
+class KeepsBiases(Keeps):
+    """Without biases those of an earlier call of the same sizes are added."""
+
+    capabilities = Capabilities(**CLAIMS, cells=("RNN_TANH",), no_bias=True)
+
+    def answer(self, case):
+        biases = {name: array.copy() for name, array in case.parameters.items() if name.startswith("bias")}
+        sizes = replace(case.config, bias=True)
+        kept = self.kept.setdefault(sizes, biases) if biases else self.kept.get(sizes, {})
+        if kept and not biases:
+            case = case.replace(bias=True, parameters=kept | case.parameters)
+        return reference.forward(case)
+
+
 HISTORY = {
+    KeepsBiases: "a call after one with biases, and the same else, gets the answer of that one",
     AddsUp: "the gradient of weight_hh is added to that of the calls before",
     KeepsBySum: "a call after one with the same parameters in another order",
     KeepsCells: "a call after one with cell RNN_",
