@@ -141,6 +141,8 @@ def test_a_mistake_beside_one_without_a_name_is_said_with_where_it_is_not_all():
     finding = partly(searched(LosesStates(OUTSIDE, cells=("GRU",))))
     assert finding.title == "b_hn is added outside the reset product; where a length is 0, it is wrong in another way"
     assert 0 < finding.explains < finding.telling and finding.patch == OUTSIDE.patch()
+    told = partly(searched(LosesStates(OUTSIDE, cells=("GRU",))), lambda fault, feature: f"{fault.id}, {feature}")
+    assert told.title == f"{finding.title}: {OUTSIDE.id}, a length is 0"
 
 
 def test_a_mistake_that_is_not_made_in_some_calls_is_said_with_which():
@@ -161,7 +163,7 @@ def test_a_second_mistake_beside_one_that_is_not_always_made_is_said_too():
         return (output, 2 * h_n) if case.config.bidirectional and 0 in case.row_lengths else (output, h_n)
 
     forwards.forward = lambda case: forward(reference.as_case(case))
-    finding = partly(searched(forwards))
+    finding = partly(searched(forwards), lambda fault, feature: "of what is right nothing is measured beside it")
     elsewhere = "where there are two directions, it is right, or wrong in another way"
     assert finding.title == f"b_hn is added outside the reset product; {elsewhere}"
 
