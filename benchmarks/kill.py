@@ -15,8 +15,11 @@ from statistics import median
 
 from conformance.faults import FAULTS
 from conformance.faults.backward import backward
+from conformance.faults.blocks import blocks, blocks_back
+from conformance.faults.handed_back import handed_back
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault
+from conformance.faults.stored import stored, stored_back
 from conformance.faults.wiring import packed, wiring
 from conformance.kills import kills
 from conformance.trial.pool import cores
@@ -33,8 +36,10 @@ def main() -> int:
     catalogues = [list(FAULTS.values())]
     if asked.derived:
         of_cells = (fault for cell in CELLS for fault in (derived(cell) | packed(cell)).values())
-        catalogues.append([*of_cells, *wiring().values()])
-        catalogues.append([fault for cell in CELLS for fault in backward(cell).values()])
+        back_through_cells = (fault for cell in CELLS for fault in backward(cell).values())
+        forward, back = (wiring, stored, blocks), (handed_back, stored_back, blocks_back)
+        catalogues.append([*of_cells, *(fault for family in forward for fault in family().values())])
+        catalogues.append([*back_through_cells, *(fault for family in back for fault in family().values())])
     survivors = []
     print("| seed | faults | found | median examples | most examples | median s | most s |")
     print("|---:|---:|---:|---:|---:|---:|---:|")

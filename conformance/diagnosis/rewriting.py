@@ -17,6 +17,7 @@ import numpy as np
 
 from conformance.faults import operators
 from conformance.faults.patching import Fault
+from conformance.faults.stored import FORMATS
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from reference_rnn import Case, Cell, CellError, functions
 from reference_rnn.cell import by_gate
@@ -52,12 +53,7 @@ FORMS = (
     *(f"np.clip({{e}}, 0, {bound})" for bound in BOUNDS),
 )
 # The same for what goes in and for parameters, of which bits are lost: rounded to a shorter format, or cut off.
-SHORTER = (
-    "np.float64(np.float16({e}))",
-    "np.float64(np.float32({e}))",
-    *(f"np.float64((np.float32({{e}}).view('i4') & -{2**bits}).view('f4'))" for bits in (16, 13)),
-    *(f"np.float64((np.float32({{e}}).view('i4') + {2 ** (bits - 1)} & -{2**bits}).view('f4'))" for bits in (16, 13)),
-)
+SHORTER = tuple(FORMATS.values())
 # The same for an activation {f} of {e} of which a term {t} is read elsewhere.
 PAST = ("({f}({e} - {t}) + {t})", "({f}({e} - {t}) + {f}({t}))")
 # The same for arrays: of parameters, and of what goes in.

@@ -19,9 +19,12 @@ import numpy as np
 
 from conformance.faults import FAULTS
 from conformance.faults.backward import backward
+from conformance.faults.blocks import blocks, blocks_back
+from conformance.faults.handed_back import handed_back
 from conformance.faults.keeping import keeping
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault, FaultyReference, PatchError
+from conformance.faults.stored import stored, stored_back
 from conformance.faults.wiring import narrowly, packed, wiring
 from conformance.faults.within import within
 from reference_rnn import Cell
@@ -114,11 +117,17 @@ class Search:
 
     @cached_property
     def narrow(self) -> list[Fault]:
-        """Those made in some layers, in one direction or in some steps alone: too many to be tried beside others."""
-        loops = narrowly().values() if self.forward_wrong else ()
+        """Too many to be tried beside others: those that go by size, or are made in some layers or steps alone."""
+        families = (narrowly, stored) if self.forward_wrong else (handed_back, stored_back)
+        loops = chain(*(family().values() for family in families), self.by_size)
         cases = [a.probe.case for a in self.climbed]
         both, deep = any(c.config.bidirectional for c in cases), any(c.config.num_layers > 1 for c in cases)
         return [*loops, *within(self.faults, both, deep, any(c.num_steps > 1 for c in cases))]
+
+    @property
+    def by_size(self) -> Collection[Fault]:
+        """Those that go by size: of several that give all answers, none is known to be the mistake."""
+        return (blocks() if self.forward_wrong else blocks_back()).values()
 
     @cached_property
     def told(self) -> list[Fault]:
@@ -195,11 +204,16 @@ class Search:
                 if self.leads_on(faults, at):
                     end = self.end(faults)
                     if end == self.top and self.holds(faults):
-                        return faults
+                        return faults if self.is_the_only(fault, begun) else ()
                     if at < end < self.top:
                         reached.append((faults, end))
         farthest = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
         return self.climb_on(farthest, more) if farthest else ()
+
+    def is_the_only(self, fault: Fault, begun: Faults) -> bool:
+        """Whether no other mistake that goes by size gives all answers, too, if this one does so."""
+        mine = self.by_size
+        return fault not in mine or not any(self.is_all((*begun, one)) for one in mine if one is not fault)
 
     def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
         """Some beginnings, and the same with a habit that counts where rows end before others."""

@@ -1,0 +1,110 @@
+"""Mistakes that go by size: what lies beyond the last whole block of so many, or from a number on, is forgotten.
+
+So it is in code that takes several features, units, rows or steps at once and has no code for those that are left, and
+in code whose arrays have room for so many. Gradients have the same mistakes in what is handed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from .gradients import ALIVE, BPTT, STEP, WEIGHTS
+from .operators import STEPS, Change
+from .patching import Fault
+from .wiring import KINDS, relaid
+
+BLOCKS = (2, 4, 8, 16, 32)
+ROOM = (8, 16, 32, 64)
+# Which of {n} are not forgotten: so many, from the first one on.
+KEPT = {
+    **{f"beyond the last whole block of {size}": f"{{n}} // {size} * {size}" for size in BLOCKS},
+    **{f"beyond the last whole block of {size} where there is one": f"({{n}} // {size} * {size} or {{n}})"
+       for size in BLOCKS},
+    **{f"from number {size + 1} on": f"{size}" for size in ROOM},
+}  # fmt: skip
+TAPE = "    backward(tape)"
+DONE = "d_parameters = [parameter_gradients(p) for directions in layers for p in directions]"
+
+
+@lru_cache(maxsize=1)
+def blocks() -> dict[str, Fault]:
+    """The mistakes in results, by id."""
+    return by_id("blocks", STEPS, forgotten)
+
+
+@lru_cache(maxsize=1)
+def blocks_back() -> dict[str, Fault]:
+    """The mistakes in gradients, by id."""
+    return by_id("blocks.back", BPTT, forgotten_on_the_way_back)
+
+
+def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
+    """What is forgotten of results, each with the function that is changed."""
+    columns, units, rows, steps = (kept.format(n=n) for n in ("a.shape[1]", "config.hidden_size", "len(n)", "len(x)"))
+    some = f"np.arange(a.shape[1]) < {columns}"
+    for name in ("weight_ih", "weight_hh", "each weight"):
+        title = f"columns of {name} {where} are not read"
+        yield "layer_parameters", relaid(title, f"a * ({some})", KINDS[name])
+    some = f"np.arange(config.hidden_size) < {units}"
+    by_gate = f"(a.reshape(-1, config.hidden_size) * ({some})).reshape(a.shape)"
+    for name in ("bias_ih", "bias_hh", "each bias"):
+        yield "layer_parameters", relaid(f"{name} is not added to units {where}", by_gate, KINDS[name])
+    masks = {
+        "units": f"np.arange(n.shape[-1]) < {kept.format(n='n.shape[-1]')}",
+        "rows": f"np.arange(len(n))[:, None] < {rows}",
+    }
+    for what, mask in masks.items():
+        for said, else_ in {"keep their state": "b", "are zero": "0.0"}.items():
+            new = f"{STEP}\n        new = tuple(select(n, {mask}, {else_}) for n, b in zip(new, before))"
+            yield "scan", Change("block", f"{what} {where} {said}", STEP, new)
+    for said, t in {"": "t", ", in the order of computing,": "(len(x) - 1 - t if reverse else t)"}.items():
+        new = f"alive = ((t < lengths) & ({t} < {steps}))[:, None]"
+        yield "scan", Change("block", f"steps {where}{said} are not computed", ALIVE, new)
+
+
+def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Change]]:
+    """The same of gradients."""
+    columns = f"np.arange(found[kind].shape[1]) < {kept.format(n='found[kind].shape[1]')}"
+    for name in ("weight_ih", "weight_hh", "each weight"):
+        new = f"{WEIGHTS}\n    for kind in {KINDS[name]}:\n        found[kind] = found[kind] * ({columns})"
+        yield "parameter_gradients", Change("block", f"columns of {name} {where} have no gradient", WEIGHTS, new)
+    size = "p.arrays['weight_ih'].shape[0] // len(p.cell.packing('weight_ih'))"
+    units = f"np.arange({size}) < {kept.format(n=f'({size})')}"
+    for name in (*KINDS, "each parameter"):
+        new = (
+            f"{WEIGHTS}\n"
+            f"    for kind in {KINDS.get(name, sum(KINDS.values(), ()))}:\n"
+            f"        by_unit = np.moveaxis(found[kind].reshape(-1, {size}, *found[kind].shape[1:]), 1, -1)\n"
+            f"        found[kind] = np.moveaxis(by_unit * ({units}), -1, 1).reshape(found[kind].shape)"
+        )
+        title = f"{name} of units {where} has no gradient"
+        yield "parameter_gradients", Change("block", title, WEIGHTS, new)
+    rows, steps = (kept.format(n=n) for n in ("plain.num_rows", "plain.num_steps"))
+    told = {"rows": f"one * (np.arange(plain.num_rows) < {rows})[:, None]", "steps": f"one * (t < {steps})"}
+    for what, term in told.items():
+        yield "gradients", Change("block", f"parameters have no gradient from {what} {where}", TAPE, (
+            f"{TAPE}\n"
+            "    for reverse, p in (each for directions in layers for each in enumerate(directions)):\n"
+            "        for both in (both for weight in p.arrays.values() for both in weight.pairs.values()):\n"
+            "            for each in both:\n"
+            "                order = range(len(each)) if reverse else reversed(range(len(each)))\n"
+            f"                each[:] = [{term} for t, one in zip(order, each)]"
+        ))  # fmt: skip
+    features = f"d * (np.arange(d.shape[-1]) < {kept.format(n='d.shape[-1]')})"
+    yield "gradients", Change("block", f"features of x {where} have no gradient", DONE, (
+        f"{DONE}\n    d_x = [{features} for d in d_x]"
+    ))  # fmt: skip
+    yield "gradients", Change("block", f"units of the initial states {where} have no gradient", DONE, (
+        f"{DONE}\n    d_initial = [tuple({features} for d in entry) for entry in d_initial]"
+    ))  # fmt: skip
+
+
+def by_id(family: str, killed_by: str, changes: Callable[[str, str], Iterator[tuple[str, Change]]]) -> dict[str, Fault]:
+    """The mistakes that go by every size, by id."""
+    found = {}
+    every = (made for where, kept in KEPT.items() for made in changes(where, kept))
+    for number, (function, change) in enumerate(every):
+        id = f"{family}.{function.replace('_', '-')}.{number}"
+        found[id] = Fault(id, change.title, "second-path", function, change.old, change.new, (killed_by,))
+    return found

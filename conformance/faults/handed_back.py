@@ -1,0 +1,172 @@
+"""Mistakes in which gradient is handed to what: around the way back through the loops.
+
+A loss on the final states or on the output is lost for some rows, steps, layers or directions, or given to others; what
+is found at last is divided, cut off or left out. Those of a step and of the loop over time are in ``backward``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+
+from .gradients import BPTT
+from .operators import Change
+from .patching import Fault
+
+BOUNDS = (0.1, 0.5, 1, 2, 5, 10)
+FINAL = "    for state, d_state in zip(final, d_final):"
+OUTPUT = "    hand_back(after, d_after)"
+FOUND = "found = by_name(case, d_x, d_initial, d_parameters)"
+NO_STEP = "rows without a step"
+# Which rows keep what others lose, (N,).
+ROWS = {
+    "rows that end before the last step": "plain.row_lengths == plain.num_steps",
+    "rows that have the last step": "plain.row_lengths < plain.num_steps",
+    NO_STEP: "plain.row_lengths > 0",
+    "the first row": "np.arange(plain.num_rows) > 0",
+    "every row but the first": "np.arange(plain.num_rows) < 1",
+}
+# Of which entries of the final states, by the layer and the direction they are of.
+ENTRIES = {
+    "": "True", " in the forward direction": "direction == 0", " in the reverse direction": "direction == 1",
+    " in layer 0": "layer == 0", " in upper layers": "layer > 0", " below the last layer": "layer < len(layers) - 1",
+    " in the last layer": "layer == len(layers) - 1",
+}  # fmt: skip
+STATES = {"the final states": "True", "h_n": "number == 0", "c_n": "number == 1"}
+# Where else a loss on the final states may go, as the list of all of them by layer and direction.
+ELSEWHERE = {
+    "is read in reversed order": "d_final[::-1]",
+    "is read with directions exchanged": "[d for k in range(len(layers)) for d in d_final[k * D : k * D + D][::-1]]",
+    "is read as if states lay by direction": (
+        "[d_final[d * len(layers) + k] for k in range(len(layers)) for d in range(D)]"
+    ),
+    "is that of layer 0 in each layer": "d_final[:D] * len(layers)",
+    "is that of the last layer in each layer": "d_final[-D:] * len(layers)",
+    "is that of the forward direction in both": "[d_final[k - k % D] for k in range(len(d_final))]",
+}  # fmt: skip
+STEPS = {
+    "in the last step": "t < plain.num_steps - 1",
+    "in the first step": "t > 0",
+    "in each row's last step": "t != plain.row_lengths - 1",
+    "in all steps but each row's last": "t == plain.row_lengths - 1",
+}
+HALVES = {
+    "": "True", " in the forward half": "np.arange(d.shape[-1]) < plain.config.state_size",
+    " in the reverse half": "np.arange(d.shape[-1]) >= plain.config.state_size",
+}  # fmt: skip
+# Where else a loss on the output may go, as the list of all of it by step.
+LAID = {
+    "is read with its steps in reversed order": "d_after[::-1]",
+    "is read a step late": "[*d_after[-1:], *d_after[:-1]]",
+    "is read a step early": "[*d_after[1:], *d_after[:1]]",
+    "is read with its halves exchanged": "[np.roll(d, d.shape[-1] // 2 * (D - 1), -1) for d in d_after]",
+    "is that of the forward half in both": "[np.concatenate(np.split(d, D, -1)[:1] * D, -1) for d in d_after]",
+    "is read in reversed order in the reverse half": (
+        "[np.concatenate(both, -1) for both in zip(*[part[:: 1 - 2 * k] for k, part in"
+        " enumerate(zip(*[np.split(d, D, -1) for d in d_after]))])]"
+    ),
+}
+FACTORS = {
+    "is a mean over rows, not a sum": "1 / max(plain.num_rows, 1)",
+    "is a mean over steps, not a sum": "1 / max(plain.num_steps, 1)",
+    "is a mean over steps and rows, not a sum": "1 / max(plain.num_steps * plain.num_rows, 1)",
+    "is divided by the number of steps that rows have": "1 / max(plain.row_lengths.sum(), 1)",
+    "counts twice": "2", "counts half": "0.5", "has the wrong sign": "-1", "is left out": "0",
+}  # fmt: skip
+PARAMETERS = {
+    **{kind: f"name.startswith('{kind}')" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")},
+    "each bias": "name.startswith('bias')", "each weight": "name.startswith('weight')",
+    "each parameter": "'_l' in name",
+}  # fmt: skip
+ARRAYS = PARAMETERS | {
+    "x": "name == 'x'", "h_0": "name == 'h_0'", "c_0": "name == 'c_0'", "each state": "name in ('h_0', 'c_0')",
+    "each array": "True",
+}  # fmt: skip
+# Of which layers and directions.
+PLACES = {
+    "": "True", " in layer 0": "'_l0' in name", " in upper layers": "'_l0' not in name",
+    " in the forward direction": "'_r' not in name",
+    " in the reverse direction": "name.endswith('_reverse')",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def handed_back() -> dict[str, Fault]:
+    """The mistakes, by id."""
+    found = {}
+    for number, change in enumerate(changes()):
+        id = f"handed-back.{change.operator}.{number}"
+        found[id] = Fault(id, change.title, "back-propagation", "gradients", change.old, change.new, (BPTT,))
+    return found
+
+
+def changes() -> Iterator[Change]:
+    """Every change of what ``gradients`` hands from one place to another."""
+    yield from of_final_states()
+    yield from of_output()
+    yield from of_found()
+
+
+def of_final_states() -> Iterator[Change]:
+    """A loss on the final states that is lost for some, or goes elsewhere."""
+    lost = {f" of {rows} is ignored": f"d * ({kept})[:, None]" for rows, kept in ROWS.items()}
+    lost |= {" is ignored": "0 * d", " counts twice": "2 * d", " has the wrong sign": "-d"}
+    for (name, which), (said, term), (where, there) in product(STATES.items(), lost.items(), ENTRIES.items()):
+        yield Change("final", f"a loss on {name}{said}{where}", FINAL, (
+            "    for entry, state, d_state in zip(range(len(final)), final, d_final):\n"
+            "        layer, direction = divmod(entry, plain.config.num_directions)\n"
+            f"        d_state = tuple({chosen(term, which, there)} for number, d in enumerate(d_state))"
+        ))  # fmt: skip
+    for (name, which), (said, others) in product(STATES.items(), ELSEWHERE.items()):
+        yield Change("final", f"a loss on {name} {said}", FINAL, (
+            "    D = plain.config.num_directions\n"
+            f"    others = {others}\n"
+            "    pairs = [list(enumerate(zip(mine, other))) for mine, other in zip(d_final, others)]\n"
+            f"    d_final = [tuple({chosen('other', which)} for number, (d, other) in pair) for pair in pairs]\n{FINAL}"
+        ))  # fmt: skip
+    both = "losses on h_n and c_n are exchanged"
+    yield Change("final", both, FINAL, f"    d_final = [mine[::-1] for mine in d_final]\n{FINAL}")
+
+
+def of_output() -> Iterator[Change]:
+    """The same of a loss on the output."""
+    lost = {f" of {rows} is ignored": f"({kept})[:, None]" for rows, kept in ROWS.items() if rows != NO_STEP}
+    lost |= {f" {where} is ignored": f"np.reshape({kept}, (-1, 1))" for where, kept in STEPS.items()}
+    lost |= {" counts twice": "2", " has the wrong sign": "-1"}
+    for (said, factor), (where, half) in product(lost.items(), HALVES.items()):
+        term = f"d * ({factor})" if half == "True" else f"d * np.where({half}, {factor}, 1)"
+        new = f"    d_after = [{term} for t, d in enumerate(d_after)]\n{OUTPUT}"
+        yield Change("output", f"a loss on the output{said}{where}", OUTPUT, new)
+    for said, others in LAID.items():
+        new = f"    D = plain.config.num_directions\n    d_after = {others}\n{OUTPUT}"
+        yield Change("output", f"a loss on the output {said}", OUTPUT, new)
+
+
+def of_found() -> Iterator[Change]:
+    """Gradients that are divided, cut off or left out at last."""
+    for (name, which), (said, factor), (where, there) in product(ARRAYS.items(), FACTORS.items(), PLACES.items()):
+        if not where or (factor == "0" and name in PARAMETERS):
+            text = chosen(f"array * ({factor})", which, there, otherwise="array")
+            yield Change("found", f"the gradient of {name}{where} {said}", FOUND, by_name(text))
+    for (name, which), bound in product(ARRAYS.items(), BOUNDS):
+        text = chosen(f"np.clip(array, -{bound}, {bound})", which, otherwise="array")
+        yield Change("found", f"the gradient of {name} is cut off at {bound} each way", FOUND, by_name(text))
+        norm = f"np.sqrt(sum((array**2).sum() for name, array in found.items() if {which}))"
+        scaled = chosen(f"array * min(1, {bound} / max({norm}, {bound}))", which, otherwise="array")
+        yield Change("found", f"the gradient of {name} is scaled down to a norm of {bound}", FOUND, by_name(scaled))
+
+
+def by_name(text: str) -> str:
+    """Gradients by name, each as a text makes it."""
+    return f"{FOUND}\n    found = {{name: {text} for name, array in found.items()}}"
+
+
+def chosen(term: str, *conditions: str, otherwise: str = "d") -> str:
+    """A term where all conditions hold, of which those that always do are not written down.
+
+    >>> chosen("2 * d", "True", "layer > 0")
+    '(2 * d if layer > 0 else d)'
+    """
+    needed = " and ".join(condition for condition in conditions if condition != "True")
+    return f"({term} if {needed} else {otherwise})" if needed else term

@@ -1,0 +1,153 @@
+"""Mistakes that go by size, of what is stored, and of what is handed back: each shows, and is named."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.adapters.reference import as_case
+from conformance.faults import FaultyReference
+from conformance.faults.blocks import blocks, blocks_back
+from conformance.faults.handed_back import chosen, handed_back
+from conformance.faults.stored import stored, stored_back
+from conformance.judging.transforms import steps
+from reference_rnn import Case, Config, cell_of, parameter_shapes, result_shapes, state_shapes
+
+MANY = 95  # of which what is left of each block is another number
+SIZES = ((4, 3, 3, 3, 2, 2), (MANY, 3, 3, 3, 1, 1), (2, MANY, 3, 3, 1, 2), (2, 3, MANY, 3, 1, 1), (2, 3, 3, MANY, 1, 1),
+         (3, 3, 3, 3, 3, 2))  # fmt: skip
+RESULTS, GRADIENTS = (stored, blocks), (stored_back, blocks_back, handed_back)
+
+
+def drawn(T, N, I, H, L, D):
+    """A ragged case in which nothing is alike, with projections where there are three layers."""
+    generator = np.random.default_rng(T + N + I + H)
+    config = Config(cell_of("LSTM"), I, H, L, D == 2, dtype="float64", proj_size=2 * (L == 3))
+    parameters = {name: generator.standard_normal(shape.sizes) / 2 for name, shape in parameter_shapes(config).items()}
+    lengths = generator.integers(1, T + 1, N)
+    lengths[[0, 2]] = T, 0
+    case = Case(config, parameters, generator.standard_normal((T, N, I)), lengths=lengths)
+    states = {name: generator.standard_normal(s.sizes) for name, s in state_shapes(case).items() if name != "x"}
+    return case.replace(**states)
+
+
+def results(reference, case):
+    return [np.asarray(array) for _, array in reference.forward(case).items()]
+
+
+def slopes(reference, case):
+    generator = np.random.default_rng(1)
+    d = {f"d_{name}": 64 * generator.standard_normal(shape.sizes) for name, shape in result_shapes(case).items()}
+    return [np.asarray(array) for array in reference.gradients(case, **d).values()]
+
+
+def apart(one, other):
+    """How far results are apart; where one has other shapes, or none, that is far enough."""
+    if [array.shape for array in one] != [array.shape for array in other]:
+        return np.inf
+    return max(abs(a - b).max() for a, b in zip(one, other))
+
+
+@pytest.mark.parametrize("family", [*RESULTS, *GRADIENTS], ids=lambda family: family.__name__)
+def test_each_shows(family):
+    ask = results if family in RESULTS else slopes
+    cases = [drawn(*sizes) for sizes in SIZES]
+    right = [ask(FaultyReference(), case) for case in cases]
+    for fault in [*family().values()][:: 1 if family in RESULTS else 3]:
+        assert fault.backward_only == (family in GRADIENTS) and fault.patch() and fault.about(cell_of("GRU"))
+        off = [apart(one, asked(ask, fault, case)) for one, case in zip(right, cases)]
+        assert max(off) > 1e-10 and min(off) < np.inf, fault.title
+
+
+def asked(ask, fault, case):
+    """What a mistake gives; nothing where it does not work, as where h and c have other widths."""
+    try:
+        return ask(FaultyReference(fault), case)
+    except ValueError:
+        return []
+
+
+def test_titles_say_which_it_is():
+    mistakes = [fault for family in (*RESULTS, *GRADIENTS) for fault in family().values()]
+    assert len({fault.title for fault in mistakes}) == len(mistakes) == len({fault.new for fault in mistakes})
+
+
+def test_conditions_that_always_hold_are_not_written_down():
+    assert chosen("0 * d", "True", "True") == "0 * d"
+    assert chosen("0 * d", "layer > 0", "number == 0") == "(0 * d if layer > 0 and number == 0 else d)"
+
+
+class Tail:
+    """The recurrent product takes eight units at a time, and forgets those that are left."""
+
+    capabilities = Capabilities(cells=("RNN_RELU",))
+
+    def forward(self, case):
+        case = as_case(case)
+        whole = case.config.hidden_size // 8 * 8 or case.config.hidden_size
+        kept = np.arange(case.config.hidden_size) < whole
+
+        def cut(name, array):
+            return (array * kept).astype(array.dtype) if name.startswith("weight_hh") else array
+
+        return reference.forward(case.map(cut))
+
+
+class Single:
+    """What a step gives is float32, whatever the dtype is."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), dtypes=("float64",))
+
+    def forward(self, case):
+        case, output = as_case(case), []
+        for t in range(case.num_steps):
+            _, h = reference.forward(steps(case, t, t + 1))
+            case = case.replace(h_0=h.astype("float32").astype("float64"))
+            output.append(case.h_0)
+        return np.concatenate(output), case.h_0
+
+
+class LostInPadding:
+    """A loss on h_n goes in at the last step, where rows that ended before hand nothing back."""
+
+    capabilities = Capabilities(cells=("GRU",), lengths=True, gradients=True)
+    forward = staticmethod(reference.forward)
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        case = as_case(case)
+        if d_h_n is not None:
+            d_h_n = (d_h_n * (case.row_lengths == case.num_steps)[:, None]).astype(d_h_n.dtype)
+        return reference.gradients(case, d_output, d_h_n, d_c_n)
+
+
+class Clipped:
+    """Gradients are scaled down to a norm of one."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), gradients=True)
+    forward = staticmethod(reference.forward)
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        found = reference.gradients(case, d_output, d_h_n, d_c_n)
+        mine = {name: array for name, array in found.items() if "_l" in name}
+        norm = np.sqrt(sum((array.astype("float64") ** 2).sum() for array in mine.values()))
+        return found | {name: (array / max(norm, 1)).astype(array.dtype) for name, array in mine.items()}
+
+
+NAMED = {
+    Tail: (
+        "equivalence.sizes", "columns of weight_hh beyond the last whole block of 8 where there is one are not read",
+    ),
+    Single: ("equivalence.steps", "the state is rounded to float32 after each step"),
+    LostInPadding: (
+        "gradients.back_propagation", "a loss on the final states of rows that end before the last step is ignored",
+    ),
+    Clipped: ("gradients.back_propagation", "the gradient of each parameter is scaled down to a norm of 1"),
+}  # fmt: skip
+
+
+@pytest.mark.sample(every=4)
+@pytest.mark.parametrize("target", NAMED)
+def test_it_is_named_where_nobody_has_written_it_down(target):
+    prop, title = NAMED[target]
+    (finding,) = check(target, properties=[prop]).diagnosis
+    assert finding.exact and finding.title == title and finding.patch
