@@ -27,6 +27,7 @@ from .alone import OfNewInstances, said_of_new_instances
 from .asking import Bench, has_processes, is_copied
 from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, Beside
 from .instances import keep_apart
+from .likewise import patch_of_habits, patches
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly, partly_in_some_calls, where_numbers
@@ -137,7 +138,8 @@ class Inquiry:
         self.settle(findings)
         told = dict(self.sentences)  # some of which are said with what is found next
         found = self.found_in_some_calls()
-        findings += [*said_once(found), *findings_of(self.sentences, self.answered)]
+        alike = patches(self.sentences, self.failures)
+        findings += [*said_once(found), *findings_of(self.sentences, self.answered, alike)]
         stated = told_of(told) | found.keys()
         findings += self.places(stated, {*told_of(told, WHAT), *found}, bool(findings))
         known = self.known(stated, told_of(told, WHERE))
@@ -284,7 +286,8 @@ class Inquiry:
         self.progress("looking for what else is wrong")
         told = told_about(self.explained, stated, self.sentences)
         beside = Beside(self.failures, self.answered, told, self.sentences, explained, self.passed)
-        return [*said_once(beside.found), *findings_of(beside.sentences, self.answered)]
+        alike = patches(beside.sentences, self.failures)
+        return [*said_once(beside.found), *findings_of(beside.sentences, self.answered, alike)]
 
     def found_alone(self) -> list[Finding]:
         """What is wrong beside what depends on the calls before: in new instances, of which each answers one call."""
@@ -379,9 +382,9 @@ def shown(failed: Sequence[PropertyResult]) -> list[Call]:
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:
     """The shape mistakes that were recognised and looked through."""
-    habits = subject.reader.habits.items()
+    habits, patch = subject.reader.habits.items(), patch_of_habits(subject, answered)
     return [
-        Finding(f"shape-of-{name}", f"{name}: {mistake}", "", len(answered), len(answered), "shape-contract")
+        Finding(f"shape-of-{name}", f"{name}: {mistake}", patch, len(answered), len(answered), "shape-contract")
         for name, mistake in habits
     ]
 

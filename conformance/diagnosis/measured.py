@@ -176,6 +176,12 @@ class Failures:
         these.wrong = self.wrong if wrong is None else list(wrong)
         return these
 
+    def of_another(self, subject: Subject, calls: float) -> Failures:
+        """The same failures, looked at on another target, with so many calls."""
+        these = copy(self)
+        these.subject, these.calls, these.when, these.wrong = subject, calls, {}, []
+        return these
+
     def history(self, cells: Sequence[Cell]) -> Sentences:
         """What of the calls before an answer depends on, cell by cell.
 
@@ -364,12 +370,15 @@ def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator
             yield one.given, one.expected
 
 
-def findings_of(sentences: Sentences, answered: Sequence[Answered]) -> Iterator[Finding]:
-    """Each sentence as a finding without a patch; telling: how many answers of its cells are wrong."""
+def findings_of(
+    sentences: Sentences, answered: Sequence[Answered], patches: Mapping[tuple[str, str], str] | None = None
+) -> Iterator[Finding]:
+    """Each sentence as a finding; telling: how many answers of its cells are wrong; patches: of those that have one."""
     for (kind, sentence), cells in sentences.items():
         wrong = sum(not a.right and a.probe.case.config.cell in cells for a in answered)
         if cells:
-            yield Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", "", 0, wrong, MEASURED)
+            patch = (patches or {}).get((kind, sentence), "")
+            yield Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", patch, 0, wrong, MEASURED)
 
 
 def wrong_dtypes(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell]) -> Mapping[Cell, str]:

@@ -30,6 +30,8 @@ WHICH = {
     "the first call": "kept.setdefault({key}, a)",
     "the call before": "(kept.get({key}, a), kept.update({{{key}: a}}))[0]",
 }
+# The same where that is the array itself, as it was then: it may have been written again since.
+IN_PLACE = "kept.setdefault((kind, end, id(a)), (a, np.array(a)))[1]"
 SHAPE = "np.shape(initial)"
 STATES = {"of that shape": SHAPE, "of that configuration and batch": f"(plain.config, {SHAPE})"}
 
@@ -42,14 +44,15 @@ def keeping() -> dict[str, Fault]:
 
 def parameters() -> Iterator[Fault]:
     """Parameters that are those of an earlier call."""
-    for number, (what, same, which) in enumerate(product(KINDS, SAME, WHICH)):
-        array = WHICH[which].format(key=SAME[same])
+    ways = {f"{which} {same}": WHICH[which].format(key=SAME[same]) for same, which in product(SAME, WHICH)}
+    ways["the first call in those arrays"] = IN_PLACE
+    for number, (what, (when, array)) in enumerate(product(KINDS, ways.items())):
         new = (
             "kept = layer_parameters.__dict__\n"
             f"        named |= {{kind: {array} for kind, a in named.items() if kind in {KINDS[what]}}}\n"
             f"        {NAMED}"
         )
-        title = f"{what} kept from {which} {same}"
+        title = f"{what} kept from {when}"
         id = f"keeping.parameters.{number}"
         yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
 

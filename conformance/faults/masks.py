@@ -1,0 +1,38 @@
+"""Mistakes in the masks of dropout: one serves what needs several, something is not dropped, or scaled otherwise."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from .patching import Fault
+
+MASKED = "x = [mask * x_t for"
+LIFTED = "return [[as_float64(m) if arithmetic is None else exact(m, arithmetic) for m in mask] for mask in masks]"
+ALL = "masks = [np.zeros(kept)] * (config.num_layers - 1)"
+HALF = "np.arange(mask.shape[-1]) < mask.shape[-1] // len(directions)"
+CHANGES = {
+    "one dropout mask serves every row": ("run", MASKED, "x = [(0 * mask + mask[:1]) * x_t for"),
+    "one dropout mask serves every unit": ("run", MASKED, "x = [(0 * mask + mask[:, :1]) * x_t for"),
+    "one dropout mask serves both directions": (
+        "run", MASKED, "x = [np.concatenate(np.split(mask, len(directions), -1)[:1] * len(directions), -1) * x_t for",
+    ),
+    "nothing of the forward direction is dropped": ("run", MASKED, f"x = [np.where({HALF}, 1, mask) * x_t for"),
+    "nothing of the reverse direction is dropped": ("run", MASKED, f"x = [np.where({HALF}, mask, 1) * x_t for"),
+    **{
+        f"what dropout keeps is multiplied by {factor.replace('config.dropout', 'p')}": (
+            "lifted_masks", LIFTED, LIFTED.replace("as_float64(m)", f"np.sign(as_float64(m)) * {factor}"),
+        )
+        for factor in ("(1 / config.dropout)", "(1 - config.dropout)", "config.dropout")
+    },
+    "with p = 1, zero is divided by zero": ("lifted_masks", ALL, ALL.replace("zeros(kept)", "full(kept, np.nan)")),
+    "with p = 1, nothing is dropped": ("lifted_masks", ALL, ALL.replace("zeros", "ones")),
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def masks() -> dict[str, Fault]:
+    """The mistakes, by id."""
+    return {
+        f"masks.{number}": Fault(f"masks.{number}", title, "dropout", function, old, new, ("dropout.mask",))
+        for number, (title, (function, old, new)) in enumerate(CHANGES.items())
+    }

@@ -1,0 +1,58 @@
+"""Mistakes in the shapes of results: which axes they have, and in which order."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from .patching import Fault
+
+COLLECT = "return Result(output_all, h_n, *c_n)"
+UNBATCHED = "return result.map(lambda name, value: value[:, 0])"
+LAYERS = "plain.config.num_layers, plain.config.num_directions, plain.num_rows, -1"
+# What becomes of a final state {s}, by how it is said.
+STATES = {
+    "batch first": "{s}.swapaxes(0, 1)",
+    "taken from the last layer alone": "{s}[-plain.config.num_directions :]",
+    "by layer and direction on two axes": f"{{s}}.reshape({LAYERS})",
+    "with the directions of each layer side by side": (
+        f"np.concatenate(list({{s}}.reshape({LAYERS}).swapaxes(0, 1)), -1)"
+    ),
+}
+OUTPUT = {
+    "ends with the longest row": "output_all[: max(plain.row_lengths, default=0)]",
+    "is batch first": "output_all.swapaxes(0, 1)",
+    "is its last step alone": "output_all[-1:]",
+    "is its last step, without an axis of steps": "output_all[-1]",
+    "has its features before its rows": "output_all.swapaxes(1, 2)",
+    "has its directions on an axis of their own": (
+        "output_all.reshape(*output_all.shape[:2], plain.config.num_directions, -1)"
+    ),
+}
+
+
+@lru_cache(maxsize=1)
+def shapes() -> dict[str, Fault]:
+    """The mistakes, by id."""
+    changes = {f"the output {said}": (COLLECT, f"return Result({new}, h_n, *c_n)") for said, new in OUTPUT.items()}
+    for said, new in STATES.items():
+        h, c = new.format(s="h_n"), f"*({new.format(s='s')} for s in c_n)"
+        changes |= {
+            f"final states are {said}": (COLLECT, f"return Result(output_all, {h}, {c})"),
+            f"h_n is {said}": (COLLECT, f"return Result(output_all, {h}, *c_n)"),
+            f"c_n is {said}": (COLLECT, f"return Result(output_all, h_n, {c})"),
+        }
+    changes |= {
+        f"without an axis of rows in x, {said} one": (UNBATCHED, f"return result{rest}")
+        for said, rest in {
+            "results have": "",
+            "the output has": ".map(lambda name, value: value if name == 'output' else value[:, 0])",
+            "final states have": ".map(lambda name, value: value[:, 0] if name == 'output' else value)",
+        }.items()
+    }  # fmt: skip
+    return {
+        f"shapes.{number}": Fault(
+            f"shapes.{number}", title, "shape-contract", "collect" if old == COLLECT else "like_case", old, new,
+            ("shapes.shapes",),
+        )
+        for number, (title, (old, new)) in enumerate(changes.items())
+    }  # fmt: skip

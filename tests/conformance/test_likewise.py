@@ -1,0 +1,130 @@
+"""Changes of the reference that make an experiment say of it what it says of a target: each is found, and is shown."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.adapters.reference import as_case
+from conformance.diagnosis.dropout import drops
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.likewise import habits_in
+from conformance.faults import FAULTS
+from conformance.faults.masks import masks
+from conformance.faults.shapes import shapes
+from conformance.harness.load import open_target
+from conformance.judging.subject import Subject
+from conformance.kills import kill
+from reference_rnn import cell_of
+from strategies.cases import Allowed
+from strategies.covering import covering
+
+MASKS = masks() | {id: fault for id, fault in FAULTS.items() if fault.fault_class == "dropout"}
+
+
+@pytest.mark.sample(every=9)
+@pytest.mark.parametrize("id", [*masks(), *shapes()])
+def test_it_is_found(id):
+    fault = (masks() | shapes())[id]
+    assert not fault.backward_only and kill(fault).property
+
+
+def test_an_experiment_tells_masks_apart():
+    cell, said = cell_of("RNN_TANH"), {}
+    for fault in MASKS.values():
+        target = open_target(FaultyTarget(fault, cells=("RNN_TANH",)))
+        if sentences := drops(Subject(target, anew=True), cell):
+            said[fault.title] = tuple(sentences)
+    assert len(set(said.values())) == len(said) and said.keys() >= {fault.title for fault in masks().values()}
+
+
+def test_shapes_are_recognised_in_a_faulty_reference():
+    cases = list(covering(Allowed()))[:12]
+    habits = {}
+    for fault in shapes().values():
+        habits[fault.title] = habits_in(Subject(open_target(FaultyTarget(fault)), anew=True), cases)
+    assert habits["the output is batch first"] == {"output": "it is batch first; the first two axes are swapped"}
+    assert habits["h_n is batch first"] == {"h_n": "it is batch first, which states never are"}
+    assert habits["the output ends with the longest row"] == {}
+
+
+class OneMask:
+    """The same numbers of each row are dropped."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), max_layers=3, dropout=True)
+
+    def forward(self, case):
+        case = as_case(case)
+        p = case.config.dropout
+        drawn = np.random.random((case.config.num_layers - 1, case.num_steps, 1, case.config.hidden_size)) >= p
+        kept = np.broadcast_to(drawn, (*drawn.shape[:2], case.num_rows, case.config.hidden_size)) / (1 - p or 1)
+        result = reference.reference_rnn.forward(case, masks=list(kept))
+        return result.output.astype(case.config.dtype), result.h_n.astype(case.config.dtype)
+
+
+class Trimmed:
+    """The output ends with the longest row."""
+
+    capabilities = Capabilities(cells=("RNN_RELU",), lengths=True)
+
+    def forward(self, case):
+        output, h_n = reference.forward(case)
+        return output[: max(as_case(case).row_lengths, default=0)], h_n
+
+
+class RowsFirst:
+    """The output is always batch first."""
+
+    capabilities = Capabilities(cells=("GRU",))
+
+    def forward(self, case):
+        output, h_n = reference.forward(case)
+        return output.swapaxes(0, 1), h_n
+
+
+class KeptByPlace:
+    """Weights are known by the arrays that they were in, and not read again."""
+
+    capabilities = Capabilities(cells=("GRU",))
+
+    def __init__(self):
+        self.kept = {}
+
+    def forward(self, case):
+        case = as_case(case)
+
+        def known(name, array):
+            is_parameter = name.startswith(("weight", "bias"))
+            return self.kept.setdefault(id(array), (array, array.copy()))[1] if is_parameter else array
+
+        return reference.forward(case.map(known))
+
+
+SHOWN = {
+    OneMask: ("dropout.mask", "dropout has one mask for all rows", masks, "one dropout mask serves every row"),
+    Trimmed: (
+        "shapes.shapes", "output has shape (max(lengths), N, H), must be (T, N, H)", shapes,
+        "the output ends with the longest row",
+    ),
+    RowsFirst: (
+        "shapes.shapes", "output: it is batch first; the first two axes are swapped", shapes,
+        "the output is batch first",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.sample(every=3)
+@pytest.mark.parametrize("target", SHOWN)
+def test_its_change_is_shown_with_what_was_measured(target):
+    prop, sentence, family, title = SHOWN[target]
+    (fault,) = (fault for fault in family().values() if fault.title == title)
+    findings = check(target, properties=[prop]).diagnosis
+    assert [finding.patch for finding in findings if finding.title.endswith(sentence)] == [fault.patch()]
+
+
+@pytest.mark.nightly
+def test_its_change_is_shown_with_what_is_kept():
+    findings = check(KeptByPlace, properties=["shapes.calls_are_independent", "shapes.memory_layout"]).diagnosis
+    (finding,) = findings
+    assert finding.title.endswith("told from those of an earlier call by the arrays, not by the numbers in them")
+    assert "id(a)" in finding.patch
