@@ -27,7 +27,6 @@ from .alone import OfNewInstances, said_of_new_instances
 from .asking import Bench, has_processes, is_copied
 from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, Beside
 from .instances import keep_apart
-from .likewise import patch_of_habits, patches
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly, partly_in_some_calls, where_numbers
@@ -35,6 +34,8 @@ from .probes import Answered, Fresh, answers
 from .reverse import in_reverse, of_direction, shows_in_two
 from .rewriting import rewritten
 from .search import Search
+from .seldom import Seldom, seldom
+from .told_alike import patch_of_habits, patches
 from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, Deadline, Work
 
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
@@ -101,6 +102,7 @@ class Inquiry:
 
     answered     what the target answers to the probes;  calls  what is left of these
     explained    by search, of which there is one for each cell with a wrong answer: the mistakes that give its numbers
+    seldom       searches where no answer is wrong, but calls are that failures are about
     mute         the cells of which no probe has an answer: there is nothing to compare or measure
     on_others    that a new instance gets right what is wrong, in words: then neither names, conditions nor likeness
                  mean anything, since it depends on the calls before
@@ -122,6 +124,7 @@ class Inquiry:
         fresh = Fresh(self.subject, answered, self.deadline)
         self.searches = searches_of(answered, passed, Work(EVALUATIONS, self.deadline), fresh)
         self.explained: dict[Search, Sequence[Fault]] = {}
+        self.seldom: list[Seldom] = []
         self.mute = without_answer(answered)
         self.on_others: list[str] = []
         self.sentences: Sentences = {}
@@ -133,6 +136,7 @@ class Inquiry:
         self.search()
         self.search_parts()
         self.rewrite()
+        self.search_failures()
         self.measure()
         findings = by_numbers(self.explained) or self.fail_alike()
         self.settle(findings)
@@ -202,6 +206,20 @@ class Inquiry:
         ]
         self.led_on({bench.cell: leads_of(bench, self.answered) for bench in benches})
 
+    def search_failures(self) -> None:
+        """Names the mistakes that give what failures show, where no probe is wrong."""
+        if self.searches or self.subject.capabilities.recompiles:
+            return
+        self.progress("comparing failures with faulty references")
+        for cell in self.unexplained:
+            if search := seldom(cell, self.answered, self.failures, self.passed):
+                found = search.found()
+                if found:
+                    self.explained[search] = found
+                else:
+                    self.seldom.append(search)
+        self.searches = list(self.explained)
+
     def led_on(self, leads: Mapping[Cell, Sequence[Fault]]) -> None:
         """Searches again where there are leads."""
         for search in self.in_vain:
@@ -261,7 +279,7 @@ class Inquiry:
         if self.on_others:
             return {}
         self.progress("comparing where it is wrong")
-        return not_always(self.in_vain, self.sentences, self.failures)
+        return not_always([*self.in_vain, *self.seldom], self.sentences, self.failures)
 
     def places(self, stated: Collection[Cell], told: Collection[Cell], found: bool) -> list[Finding]:
         """Where a mistake may be that is like a known one, of cells of which nobody knows what exactly is wrong.

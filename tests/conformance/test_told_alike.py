@@ -8,7 +8,7 @@ from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.dropout import drops
 from conformance.diagnosis.faulty import FaultyTarget
-from conformance.diagnosis.likewise import habits_in
+from conformance.diagnosis.told_alike import habits_in
 from conformance.faults import FAULTS
 from conformance.faults.masks import masks
 from conformance.faults.shapes import shapes
