@@ -46,7 +46,8 @@ class Finding:
     """A mistake that gives the target's numbers, or (not exact) numbers that are wrong in the same way.
 
     One that was measured is a sentence, its title: fault is "measured.KIND", fault_class MEASURED. It has a patch
-    only if it is about a mistake that is made in some calls, and gives the numbers of these.
+    if it is about a mistake that is made in some calls, and gives the numbers of these, or if the same is measured of
+    the reference with this change; then it explains no answers.
 
     explains, telling  how many of the answers that are wrong it explains, and how many are wrong
     together           other faults that it needs for that

@@ -87,6 +87,7 @@ def test_a_cell_is_short_and_has_its_paper(cell):
     assert any(known in cell.step.__doc__ for known in ("arXiv:", "https://"))
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("name", TARGETS)
 def test_an_independent_implementation_conforms(name):
     needed(name)

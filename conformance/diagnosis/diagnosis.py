@@ -402,7 +402,7 @@ def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:
     """The shape mistakes that were recognised and looked through."""
     habits, patch = subject.reader.habits.items(), patch_of_habits(subject, answered)
     return [
-        Finding(f"shape-of-{name}", f"{name}: {mistake}", patch, len(answered), len(answered), "shape-contract")
+        Finding(f"shape-of-{name}", f"{name}: {mistake}", patch, 0, len(answered), "shape-contract")
         for name, mistake in habits
     ]
 

@@ -9,8 +9,9 @@ from .patching import Fault
 COLLECT = "return Result(output_all, h_n, *c_n)"
 UNBATCHED = "return result.map(lambda name, value: value[:, 0])"
 LAYERS = "plain.config.num_layers, plain.config.num_directions, plain.num_rows, -1"
-# What becomes of a final state {s}, by how it is said.
-STATES = {
+# What becomes of a result {s}, by how it is said; of final states more.
+ENDS = {"with a trailing axis of size 1": "{s}[..., None]", "with a leading axis of size 1": "{s}[None]"}
+STATES = ENDS | {
     "batch first": "{s}.swapaxes(0, 1)",
     "taken from the last layer alone": "{s}[-plain.config.num_directions :]",
     "by layer and direction on two axes": f"{{s}}.reshape({LAYERS})",
@@ -19,6 +20,7 @@ STATES = {
     ),
 }
 OUTPUT = {
+    **{f"comes {said}": new.format(s="output_all") for said, new in ENDS.items()},
     "ends with the longest row": "output_all[: max(plain.row_lengths, default=0)]",
     "is batch first": "output_all.swapaxes(0, 1)",
     "is its last step alone": "output_all[-1:]",

@@ -13,6 +13,7 @@ VERDICTS = {"conforms": "conforms", "fails": "does not conform", "inconclusive":
 LONGEST_CASE = 800
 SPEAKERS = ("equivalence.steps", "gradients.back_propagation")  # what says most about the numbers
 PLACES = 3  # where others made a mistake
+SHAPE = "a shape was recognised, and looked through"
 UNNAMED = "Arrays that a case does not name are zero."
 
 
@@ -108,16 +109,18 @@ def kind_of(finding: Finding) -> str:
     if isinstance(finding, Unshown):
         return kind_unshown(finding)
     share = f"explains {finding.explains} of {finding.telling} wrong answers"
-    if finding.fault_class == MEASURED and finding.patch:
-        return f"some of your numbers are those of the reference with this change ({share})"
-    if finding.exact and finding.patch:
-        return f"your numbers are those of the reference with this change ({share})"
     if finding.fault_class == STAGE:
         return "the chain was run stage by stage, on the case of a failure"
+    if finding.fault_class == MEASURED and finding.explains:
+        return f"some of your numbers are those of the reference with this change ({share})"
+    if finding.fault_class == MEASURED and finding.patch:
+        return "experiments on your code show this, and the same of the reference with this change"
     if finding.fault_class == MEASURED:
         return "no known mistake gives these numbers; experiments on your code show this"
+    if finding.exact and finding.explains:
+        return f"your numbers are those of the reference with this change ({share})"
     if finding.exact:
-        return "a shape was recognised, and looked through"
+        return SHAPE
     if finding.explains:
         return "the reference with this change fails in the same words"
     return "this known mistake is wrong in the same places, but does not give your numbers"
@@ -125,6 +128,8 @@ def kind_of(finding: Finding) -> str:
 
 def kind_unshown(finding: Unshown) -> str:
     """The same for a finding whose change is not shown."""
+    if finding.exact and not finding.explains:
+        return "experiments on your code show this" if finding.fault_class == MEASURED else SHAPE
     if not finding.exact and finding.explains:
         return "a known mistake fails in the same words"
     if not finding.exact:

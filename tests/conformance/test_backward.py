@@ -53,7 +53,7 @@ def test_one_of_every_kind_is_found(cell):
 
 
 @pytest.mark.parametrize("title", sorted(TITLES)[::2])
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=9)
 def test_it_is_named_where_nobody_has_written_it_down(title):
     (fault,) = (fault for fault in backward(cell_of("LSTM")).values() if fault.title == title)
     report = check(FaultyTarget(fault, cells=("LSTM",)), properties=["gradients.back_propagation"])

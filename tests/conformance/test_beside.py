@@ -39,6 +39,7 @@ def titles(target, *properties):
     return [finding.title for finding in check(target, properties=list(properties), workers=1).diagnosis]
 
 
+@pytest.mark.nightly
 def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():
     target = one_layer_right(INVERTED, "GRU")
     target.gradients = FaultyTarget(MISSING, cells=("GRU",)).gradients
@@ -177,7 +178,7 @@ def test_beside_a_mistake_that_is_all_nothing_is_read_wrongly(id):
     assert read_beside(FaultyTarget(cells=("GRU",)), fault) != []
 
 
-@pytest.mark.sample(every=20)
+@pytest.mark.sample(every=60)
 @pytest.mark.parametrize("id", [id for id in OF_RESULTS if "GRU" in FAULTS[id].cells])
 def test_it_is_so_of_each_mistake_whatever_it_computes_on(id):
     assert read_beside(FaultyTarget(FAULTS[id], cells=("GRU",)), FAULTS[id], RUNGS) == []

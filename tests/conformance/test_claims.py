@@ -55,7 +55,7 @@ def one_row(case):
     assert case.h_0 is None or case.h_0.ndim == 2 or case.h_0.shape[1] <= 1
 
 
-@pytest.mark.sample(every=14)
+@pytest.mark.sample(every=28)
 @pytest.mark.parametrize(
     ("claims", "seen"),
     [

@@ -70,7 +70,7 @@ def said(condition, *properties, **claims):
     return [(finding.fault, finding.title) for finding in report.diagnosis]
 
 
-@pytest.mark.sample(every=14)
+@pytest.mark.sample(every=28)
 @pytest.mark.parametrize("words", CONDITIONS)
 def test_the_condition_is_said(words):
     assert ("measured.conditions", f"RNN_TANH: wrong only {words}") in said(CONDITIONS[words])
@@ -148,7 +148,7 @@ def test_a_cotangent_that_is_not_given_is_a_condition():
     ]
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.nightly
 @pytest.mark.parametrize("option", ["peepholes", "coupled_gates"])
 def test_an_option_is_a_condition(option):
     def target(case):
@@ -181,6 +181,7 @@ def test_a_cell_on_which_no_property_failed_is_asked_about_as_well():
     assert not any("wrong where" in line or "all of them" in line for line in report.known)
 
 
+@pytest.mark.nightly
 def test_a_dtype_that_only_ends_sooner_is_no_condition():
     """As exp does, which overflows in each of them, in one sooner."""
 

@@ -281,6 +281,7 @@ def test_of_two_mistakes_that_are_made_in_some_calls_one_is_said_and_where_the_o
     assert finding.title == f"{OUTSIDE.title}, in some calls; where N > 1, it is right, or wrong in another way"
 
 
+@pytest.mark.nightly
 def test_what_no_one_mistake_gives_in_some_calls_has_no_sentence():
     other = FAULTS["update-inverted-after"]
     assert in_some_calls(searched(sometimes([is_one_row, has_two_directions], OUTSIDE, other))) is None
@@ -333,6 +334,7 @@ def test_what_is_alike_is_wrong_in_the_same_places_and_in_no_other():
     assert searched(rows).alike() == []
 
 
+@pytest.mark.nightly
 def test_each_cell_that_is_not_explained_has_its_places_to_look():
     """Half of a known mistake in each of two cells, and no answer where experiments begin."""
     alike = {"RNN_TANH": "input-bias-dropped-tanh", "LSTM": "output-bias-dropped"}
@@ -485,7 +487,7 @@ def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
 
 
 @pytest.mark.parametrize("id", ["dropout-in-evaluation", "dropout-not-scaled", "dropout-locked"])
-@pytest.mark.sample(every=3)
+@pytest.mark.nightly
 def test_what_is_random_is_recognised_by_what_fails(id):
     np.random.seed(0)  # what the target draws is the same each time
     report = check(FaultyTarget(FAULTS[id], cells=("RNN_TANH",)), properties=["dropout"])

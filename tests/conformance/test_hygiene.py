@@ -84,6 +84,7 @@ class ChangesBesideAMistake(Target):
         return output if right else output + np.float32(0.25), h_n
 
 
+@pytest.mark.nightly
 def test_it_hides_no_condition():
     asked = ["shapes.inputs_untouched", "shapes.memory_layout", "equivalence.steps"]
     report = check(ChangesBesideAMistake, properties=asked, workers=1, in_process=True)

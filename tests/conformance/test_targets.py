@@ -67,7 +67,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=6)
+@pytest.mark.sample(every=8)
 def test_what_is_right_is_never_rejected(path, request):
     """On the covering set; with --whole on random cases too, as in benchmarks/false_alarms.py."""
     budget = None if request.config.getoption("whole") else 1e-6

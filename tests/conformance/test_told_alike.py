@@ -22,7 +22,7 @@ from strategies.covering import covering
 MASKS = masks() | {id: fault for id, fault in FAULTS.items() if fault.fault_class == "dropout"}
 
 
-@pytest.mark.sample(every=9)
+@pytest.mark.sample(every=16)
 @pytest.mark.parametrize("id", [*masks(), *shapes()])
 def test_it_is_found(id):
     fault = (masks() | shapes())[id]
