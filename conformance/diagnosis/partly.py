@@ -7,14 +7,14 @@ that are wrong, and the others are right.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from conformance.events import MEASURED, Finding
 from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST, shared
 from .probes import Answered
-from .search import HABIT, Among, Search, deviation
+from .search import HABIT, TRIES, Among, Place, Search, deviation
 from .work import Work
 
 SOME = ", in some calls"  # behind the title of a mistake
@@ -44,9 +44,9 @@ def partly(
     beside: what is wrong beside a mistake where a thing is so, in words, if that can be found
     right: answers that are, where the search is among those that are wrong: the mistake is made in some calls
     """
-    search.work = Work(search.budget, search.work.deadline)
+    search.work = Work(max(search.budget, TRIES * len(search.narrow)), search.work.deadline)
     at = search.end(())
-    for (fault,) in search.longer((), at, search.leads) if at < search.top else ():
+    for fault in alone(search, at) if at < search.top else ():
         if not shared([a for a in search.climbed if not gives(search, fault, a)]):
             continue
         asked = [*search.climbed, *search.fresh]
@@ -59,6 +59,12 @@ def partly(
                 said = "" if any(a.right for a in left) else beside(fault, feature)
                 return sentence((fault,), f"{where}: {said}" if said else where, explains, search)
     return None
+
+
+def alone(search: Search, at: Place) -> Iterator[Fault]:
+    """Each mistake that gives a certain array, those first that are made everywhere."""
+    yield from (fault for (fault,) in search.longer((), at, search.leads))
+    yield from (fault for fault in search.narrow if not search.work.over and search.leads_on((fault,), at))
 
 
 def partly_in_some_calls(search: Search) -> Finding | None:

@@ -441,6 +441,12 @@ FAULTS = [
         "new = step(x[t % 256], before, p)", (SIZES,),
     ),
     Fault(
+        "layers-sorted-as-text", "layers are sorted as text: the eleventh is read after the second", "layer-wiring",
+        "run", "for directions in layers:",
+        "for directions in [layers[layer] for layer in sorted(range(len(layers)), key=str)]:",
+        (SIZES,),
+    ),
+    Fault(
         "layers-from-the-ninth", "layers from the ninth on start from zero", "initial-state", "run", FIRST,
         "state = initial[len(final)]\n"
         "            state = tuple(s * (len(final) // len(directions) < 8) for s in state)",

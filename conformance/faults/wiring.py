@@ -176,6 +176,11 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
                 "scan(step, p, halves[0] if halves and halves[0][:1] and halves[0][0].shape == x[0].shape else x,"
                 " state, lengths, reverse)"
             ),
+            "{} reads its input with what the forward direction gives written over its first half": (
+                "scan(step, p, [np.concatenate([o, x_t[..., np.shape(o)[-1] :]], -1)"
+                " if np.shape(x_t)[-1] >= np.shape(o)[-1] else x_t for o, x_t in zip(halves[0], x)]"
+                " if halves else x, state, lengths, reverse)"
+            ),
             "{} goes forwards": "scan(step, p, x, state, lengths, 0)",
             "{} goes the other way": "scan(step, p, x, state, lengths, 1 - reverse)",
             "{} reads x with its steps in reversed order": "scan(step, p, x[::-1], state, lengths, reverse)",
