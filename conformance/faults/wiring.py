@@ -139,6 +139,18 @@ def sorted_rows(order: str) -> str:
     return f"[o[{order}] for o in x], [tuple(s[{order}] for s in states) for states in final]"
 
 
+def sorted_again() -> dict[str, str]:
+    """States of rows that are sorted once more where they should be sorted back, whole, or h or c alone."""
+    order = f"{SORTED}[{SORTED}]"
+    return {
+        "{} hands out states sorted once more, and not back": f"final.append(tuple(s[{order}] for s in state))",
+        "{} hands out h sorted once more, and not back": f"final.append((state[0][{order}], *state[1:]))",
+        "{} hands out c sorted once more, and not back": (
+            f"final.append((state[0], *(s[{order}] for s in state[1:])))"
+        ),
+    }
+
+
 # What else may stand in the place of a text, by the loop that it stands in: what somebody did there, and the new text.
 INSTEAD: dict[str, dict[str, dict[str, str]]] = {
     "run": {
@@ -208,6 +220,10 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
                 "halves.append([np.array([output[n - 1][row] if 0 < n <= t else o[row]"
                 " for row, n in enumerate(lengths)]).reshape(o.shape) for t, o in enumerate(output)])"
             ),
+            "{} lays each row of its output down so that it ends with the last step": (
+                "halves.append([np.array([output[t - len(x) + n][row] if t >= len(x) - n else 0 * o[row]"
+                " for row, n in enumerate(lengths)]).reshape(o.shape) for t, o in enumerate(output)])"
+            ),
             "{} puts its output through tanh": "halves.append([np.tanh(o) for o in output])",
             "{} puts its output through ReLU": "halves.append([np.maximum(o, 0) for o in output])",
             "{} lays down the output of the direction before": "halves.append((halves or [output])[0])",
@@ -236,6 +252,7 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} hands out c that is not sorted back with the rows": (
                 f"final.append((state[0], *(s[{SORTED}] for s in state[1:])))"
             ),
+            **sorted_again(),
             "{} hands out h in place of c": "final.append(state[:1] * len(state))",
             "{} hands out c in place of h": "final.append(state[-1:] * len(state))",
             "{} hands out h and c exchanged": "final.append(state[::-1])",
