@@ -1,4 +1,4 @@
-"""Mistakes in what is kept between calls: parameters of an earlier call, and final states as initial ones.
+"""Mistakes in what is kept between calls: what went into an earlier one, and final states as initial ones.
 
 Each keeps some arrays under some key: what is the same in a later call counts as known there.
 """
@@ -34,12 +34,22 @@ WHICH = {
 IN_PLACE = "kept.setdefault((kind, end, id(a)), (a, np.array(a)))[1]"
 SHAPE = "np.shape(initial)"
 STATES = {"of that shape": SHAPE, "of that configuration and batch": f"(plain.config, {SHAPE})"}
+PLAIN = "plain = time_major(case.check())"
+# The same for what else goes in, as a key of it, ``a``, under which it is kept from the first call.
+OTHERS = {
+    "lengths": {
+        "with as many rows": "len(a)", "with the same lengths in another order": "tuple(sorted(a.tolist()))",
+        "with as long a row": "(len(a), max(a.tolist(), default=0))",
+        "with as many steps in all": "(len(a), sum(a.tolist()))", "in that array": "id(a)",
+    },
+    **{name: {"of that shape": "np.shape(a)", "in that array": "id(a)"} for name in ("x", "h_0", "c_0")},
+}  # fmt: skip
 
 
 @lru_cache(maxsize=1)
 def keeping() -> dict[str, Fault]:
     """The mistakes, by id."""
-    return {fault.id: fault for fault in (*parameters(), *states())}
+    return {fault.id: fault for fault in (*parameters(), *states(), *others())}
 
 
 def parameters() -> Iterator[Fault]:
@@ -71,3 +81,17 @@ def states() -> Iterator[Fault]:
         yield Fault(
             f"keeping.states.{number}", title, "kept-between-calls", "forward", RESULT, new, ("shapes.default_state",)
         )
+
+
+def others() -> Iterator[Fault]:
+    """Lengths, inputs and states that are those of an earlier call."""
+    ways = [(name, said, key) for name, keys in OTHERS.items() for said, key in keys.items()]
+    for number, (name, said, key) in enumerate(ways):
+        new = (
+            f"known, a = forward.__dict__, case.{name}\n"
+            "    if a is not None:\n"
+            f"        case = case.replace({name}=known.setdefault(('{name}', {key}), (a, np.array(a)))[1])\n"
+            f"    {PLAIN}"
+        )
+        title = f"{name} {'are' if name == 'lengths' else 'is'} kept from the first call {said}"
+        yield Fault(f"keeping.others.{number}", title, "kept-between-calls", "forward", PLAIN, new, (INDEPENDENT,))
