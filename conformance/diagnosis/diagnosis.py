@@ -20,7 +20,7 @@ from conformance.harness.load import Target
 from conformance.judging.judgement import Failure
 from conformance.judging.properties import Property
 from conformance.judging.subject import Subject
-from reference_rnn import Cell
+from reference_rnn import Case, Cell
 
 from .alike import by_properties, cells_of, explained_by, finding_of, places_to_look
 from .alone import OfNewInstances, said_of_new_instances
@@ -142,7 +142,7 @@ class Inquiry:
         self.settle(findings)
         told = dict(self.sentences)  # some of which are said with what is found next
         found = self.found_in_some_calls()
-        alike = patches(self.sentences, self.failures)
+        alike = patches(self.sentences, self.failures, forward_cases(self.answered))
         findings += [*said_once(found), *findings_of(self.sentences, self.answered, alike)]
         stated = told_of(told) | found.keys()
         findings += self.places(stated, {*told_of(told, WHAT), *found}, bool(findings))
@@ -153,6 +153,8 @@ class Inquiry:
         known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
         known += left_out(self.answered, self.subject.capabilities)
         cells = dict.fromkeys(str(a.probe.case.config.cell) for a in self.answered if not a.right)
+        told_twice = {one.patch for one in findings}
+        shapes = [replace(one, patch="" if one.patch in told_twice else one.patch) for one in shapes]
         return Diagnosis([*shapes, *findings], known, list(cells), error_map(self.answered), named, same)
 
     @property
@@ -304,7 +306,7 @@ class Inquiry:
         self.progress("looking for what else is wrong")
         told = told_about(self.explained, stated, self.sentences)
         beside = Beside(self.failures, self.answered, told, self.sentences, explained, self.passed)
-        alike = patches(beside.sentences, self.failures)
+        alike = patches(beside.sentences, self.failures, forward_cases(self.answered))
         return [*said_once(beside.found), *findings_of(beside.sentences, self.answered, alike)]
 
     def found_alone(self) -> list[Finding]:
@@ -400,11 +402,16 @@ def shown(failed: Sequence[PropertyResult]) -> list[Call]:
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:
     """The shape mistakes that were recognised and looked through."""
-    habits, patch = subject.reader.habits.items(), patch_of_habits(subject, answered)
+    habits, patch = subject.reader.habits.items(), patch_of_habits(subject, forward_cases(answered))
     return [
-        Finding(f"shape-of-{name}", f"{name}: {mistake}", patch, 0, len(answered), "shape-contract")
-        for name, mistake in habits
+        Finding(f"shape-of-{name}", f"{name}: {mistake}", "" if place else patch, 0, len(answered), "shape-contract")
+        for place, (name, mistake) in enumerate(habits)
     ]
+
+
+def forward_cases(answered: Sequence[Answered]) -> list[Case]:
+    """The cases of which results were asked for, and not gradients."""
+    return [a.probe.case for a in answered if a.probe.d is None]
 
 
 def by_numbers(explained: Mapping[Search, Sequence[Fault]]) -> list[Finding]:

@@ -373,12 +373,16 @@ def results_of(answered: Sequence[Answered], cell: Cell, dtype: str) -> Iterator
 def findings_of(
     sentences: Sentences, answered: Sequence[Answered], patches: Mapping[tuple[str, str], str] | None = None
 ) -> Iterator[Finding]:
-    """Each sentence as a finding; telling: how many answers of its cells are wrong; patches: of those that have one."""
+    """Each sentence as a finding, those of one patch together; telling: how many answers of its cells are wrong."""
+    together: dict[tuple[str, str, tuple[Cell, ...]], list[str]] = {}
     for (kind, sentence), cells in sentences.items():
-        wrong = sum(not a.right and a.probe.case.config.cell in cells for a in answered)
-        if cells:
-            patch = (patches or {}).get((kind, sentence), "")
-            yield Finding(f"measured.{kind}", f"{', '.join(cells)}: {sentence}", patch, 0, wrong, MEASURED)
+        patch = (patches or {}).get((kind, sentence), "")
+        together.setdefault((kind, patch or sentence, tuple(cells)), []).append(sentence)
+    for (kind, patch, those), said in together.items():
+        wrong = sum(not a.right and a.probe.case.config.cell in those for a in answered)
+        if those:
+            patch, title = "" if patch in said else patch, f"{', '.join(those)}: {'; '.join(said)}"
+            yield Finding(f"measured.{kind}", title, patch, 0, wrong, MEASURED)
 
 
 def wrong_dtypes(subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell]) -> Mapping[Cell, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, cycle, takewhile
+from itertools import chain, cycle, product, takewhile
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,12 @@ from conformance.judging.gradients import cotangents, expected_from
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.options import WITH
 from conformance.judging.subject import Subject
-from reference_rnn import Arithmetic, Case, Cell, forward, gradients, reached
+from reference_rnn import Arithmetic, Case, Cell, Config, forward, gradients, reached
 from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
 
+from .asking import Bench
+from .influence import generic
 from .ladder import rungs
 from .work import Deadline, Work
 
@@ -37,6 +39,12 @@ FRESH, DEAR_FRESH = 200, 20  # the same, which a mistake must give before it is 
 FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, many rows, many steps, no bias
 OF_LENGTHS = ("all_lengths", "lengths")  # forms of a case
 OFF = 2  # of the ways of dropout, the first, in which nothing is dropped
+# At one of these, and at a usual one on all other axes: at some of them two rules about blocks are not the same.
+AXES, SIZES, USUAL = (
+    ("steps", "batch", "input_size", "hidden_size"),
+    (10, 12, 13, 15, 18, 20, 23, 24, 28, 31, 40, 48),
+    3,
+)
 UNKNOWN = 2.0**8  # in units of roundoff
 MAGNIFIED = 2.0**-8  # of the largest number: rounding that leads farther is taken for a mistake
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
@@ -316,6 +324,22 @@ class Fresh:
                 found.append(answered(self.subject, probe))
         self.sequence += found
         return [] if calls.left > 0 else found
+
+    def at_sizes(self, cell: Cell, forward_wrong: bool) -> list[Answered]:
+        """Answers at sizes that tell rules about sizes apart; none where a shape is dear, or not all can be asked."""
+        dtype = self.subject.capabilities.dtypes[0]
+        bench = Bench(self.subject, cell, dtype, Work(len(AXES) * len(SIZES), self.deadline))
+        found: list[Answered] = []
+        for axis, size in product(AXES, SIZES) if not self.subject.capabilities.recompiles else ():
+            T, N, I, H = (bench.size(name, size if name == axis else USUAL) for name in AXES)  # noqa: E741
+            case = generic(bench, Config(cell, I, H, dtype=dtype), T, N)
+            if self.deadline.over:
+                return []
+            if self.subject.takes(case):
+                with suppress(NotApplicable):
+                    found.append(answered(self.subject, Probe(case, None if forward_wrong else cotangents(case))))
+        self.sequence += found
+        return found
 
     def cases(self, cell: Cell, forward: bool, again: bool) -> Iterator[Case]:
         """Random cases of a cell, always the same ones, without end; every other is asked for in another way."""

@@ -203,17 +203,37 @@ class Search:
                     return ()
                 if self.leads_on(faults, at):
                     end = self.end(faults)
-                    if end == self.top and self.holds(faults):
-                        return faults if self.is_the_only(fault, begun) else ()
+                    if end == self.top and self.holds(faults) and self.is_the_only(faults):
+                        return faults
                     if at < end < self.top:
                         reached.append((faults, end))
         farthest = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
-        return self.climb_on(farthest, more) if farthest else ()
+        found = self.climb_on(farthest, more) if farthest else ()
+        return found if self.is_the_only(found) else ()
 
-    def is_the_only(self, fault: Fault, begun: Faults) -> bool:
-        """Whether no other mistake that goes by size gives all answers, too, if this one does so."""
-        mine = self.by_size
-        return fault not in mine or not any(self.is_all((*begun, one)) for one in mine if one is not fault)
+    def is_the_only(self, faults: Faults) -> bool:
+        """Whether each of these mistakes that goes by size gives the answers at more sizes, and no other rule does.
+
+        Where no work is left to compare them, none is known to be the only one.
+        """
+        rules = [fault for fault in faults if fault in self.by_size]
+        for rule in rules:
+            others = tuple(fault for fault in faults if fault is not rule)
+            if not self.at_sizes or not self.holds_at_sizes(faults):
+                return False
+            alike = ((*others, one) for one in self.by_size if one is not rule)
+            if any(self.is_all(one) and self.holds_at_sizes(one) for one in alike):
+                return False
+        return not rules or not self.work.over
+
+    @cached_property
+    def at_sizes(self) -> list[Answered]:
+        """Answers at sizes that tell rules apart."""
+        return self.comparable(self.ask_fresh.at_sizes(self.cell, self.forward_wrong))
+
+    def holds_at_sizes(self, faults: Faults) -> bool:
+        """Whether these mistakes give the answers at these sizes."""
+        return all(self.given(faults, a) == a.count for a in self.at_sizes)
 
     def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
         """Some beginnings, and the same with a habit that counts where rows end before others."""

@@ -294,6 +294,8 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
     'wrong where {0} is a multiple of 8'
     >>> [rule.words for rule in rules([17, 18, 19, 21], [1, 2, 16, 20], usual=3)][-1]
     'right up to {0} = 16, wrong from {0} = 17 on, but for 20'
+    >>> next(rules([8, 9, 12, 15, 24, 31], [1, 2, 7, 16, 17, 23, 32], usual=3)).words
+    'wrong where {0} divided by 16 leaves 8 or more'
     >>> list(rules([2, 3, 4], [1], usual=3))
     []
     """
@@ -341,6 +343,12 @@ def multiples(least: int, most: int) -> Iterator[tuple[Callable[[int], bool], st
         for left in range(1, m):
             yield partial(leaves, m, (left,)), f"wrong where {{0}} divided by {m} leaves {left}"
             yield partial(leaves, m, (left,), least=least), f"{more} divided by {m} leaves {left}"
+    for m in range(4, most + 1):
+        for left in range(2, m - 1):
+            several = {f"{left} or more": range(left, m), f"1 to {left}": range(1, left + 1)}
+            for words, some in several.items():
+                yield partial(leaves, m, some), f"wrong where {{0}} divided by {m} leaves {words}"
+                yield partial(leaves, m, some, least=least), f"{more} divided by {m} leaves {words}"
 
 
 def leaves(m: int, left: Collection[int], size: int, least: int = 0) -> bool:

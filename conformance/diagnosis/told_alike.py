@@ -6,78 +6,87 @@ that has found what is wrong finds it in a faulty reference, too: the change of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
+import numpy as np
+
+from conformance.claims.capabilities import Capabilities
 from conformance.faults import FAULTS
 from conformance.faults.keeping import keeping
 from conformance.faults.masks import masks
-from conformance.faults.patching import Fault
+from conformance.faults.patching import Fault, place_of
 from conformance.faults.shapes import shapes
-from conformance.harness.load import open_target
+from conformance.harness.load import Target, open_target
 from conformance.judging.judge import failure_on
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.subject import Subject
-from reference_rnn import Case, Cell
+from reference_rnn import Case, Cell, layers
 
+from .dropout import drops
 from .faulty import FaultyTarget
 from .measured import Failures, Sentences
-from .probes import Answered
-from .work import Work
 
+Shapes = dict[str, tuple[int, ...]]
 OF_CLASS: dict[str, Callable[[Fault], bool]] = {
     "dropout": lambda fault: fault.fault_class == "dropout",
-    "shapes": lambda fault: fault.fault_class == "shape-contract",
+    "shapes": lambda fault: fault.fault_class == "shape-contract" or place_of(fault.function).module is layers,
     "history": lambda fault: fault.stateful,
 }
 OTHERS: dict[str, Callable[[], Mapping[str, Fault]]] = {"dropout": masks, "shapes": shapes, "history": keeping}
 ASKED: dict[str, Callable[[Failures, Sequence[Cell]], Sentences]] = {
     "dropout": Failures.dropout, "shapes": Failures.shapes, "history": Failures.history,
 }  # fmt: skip
-MOST, CALLS = 12, 400  # experiments on faulty references, and calls of each
-WORTH = {"dropout": 1, "shapes": 1, "history": 4}  # what one is worth: some compare many networks on balls
-PROBES = 12  # that show how shapes are misread
+MOST = {"dropout": 24, "shapes": 24, "history": 4}  # experiments on faulty references: of some, each is long
+CALLS = 400  # of each of these
 
 
-def patches(sentences: Sentences, failures: Failures) -> dict[tuple[str, str], str]:
+def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> dict[tuple[str, str], str]:
     """The changes of the reference that measure alike, by the sentences that they belong to.
 
     Of several that say a sentence it is the one that says the most of what is said of the target, if there is one.
+
+    asked: cases in each of which the target and the reference with that change have results of the same shapes
     """
-    work, found = Work(MOST, failures.deadline), {}
+    found = {}
     for kind in ASKED:
         told = {sentence: cells for (its, sentence), cells in sentences.items() if its == kind and cells}
         for cell in dict.fromkeys(cell for cells in told.values() for cell in cells[:1]):
             mine = [sentence for sentence, cells in told.items() if cell in cells]
-            alike = dict(which_say(kind, mine, cell, failures, work))
+            alike = which_say(kind, mine, cell, failures)
             for sentence in mine:
                 of_it = {fault: said for fault, said in alike.items() if sentence in said}
                 most = [fault for fault, said in of_it.items() if len(said) == max(map(len, of_it.values()))]
-                if len(most) == 1:
+                if len(most) == 1 and is_wrong_where(most[0], failures.subject, cell, asked, kind):
                     found[kind, sentence] = most[0].patch()
     return found
 
 
-def which_say(
-    kind: str, sentences: Sequence[str], cell: Cell, failures: Failures, work: Work
-) -> Iterator[tuple[Fault, set[str]]]:
-    """The mistakes of which an experiment says some of these sentences, and no others; with what it says."""
-    for fault in likely(kind, cell, failures):
-        if work.over:
-            break
-        work.spend(WORTH[kind])
+def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failures) -> dict[Fault, set[str]]:
+    """The mistakes of which an experiment says some of these sentences, and no others; with what it says.
+
+    None where not all can be asked that fail as much of what the target fails as one of these.
+    """
+    count = likely(kind, cell, failures)
+    order = sorted(count, key=lambda fault: -count[fault])
+    left, found = order[MOST[kind] :], {}
+    for fault in order[: MOST[kind]]:
+        if failures.deadline.over:
+            return {}
         subject = Subject(open_target(FaultyTarget(fault, cells=(cell,))), failures.subject.capabilities, anew=True)
         with suppress(Failure):
             said = {sentence for _, sentence in ASKED[kind](failures.of_another(subject, CALLS), [cell])}
             if said and said <= set(sentences):
-                yield fault, said
+                found[fault] = said
+    return {fault: said for fault, said in found.items() if not left or count[fault] > count[left[0]]}
 
 
-def likely(kind: str, cell: Cell, failures: Failures) -> list[Fault]:
-    """The mistakes that fail some of what the target fails, on the same cases; those first that fail most of it."""
+def likely(kind: str, cell: Cell, failures: Failures) -> dict[Fault, int]:
+    """The mistakes that fail some of what the target fails, on the same cases, and how much of it."""
     every = (*filter(OF_CLASS[kind], FAULTS.values()), *OTHERS[kind]().values())
     alike = {fault: fail_alike(fault, cell, failures) for fault in every if fault.about(cell)}
-    return sorted((fault for fault, count in alike.items() if count), key=lambda fault: -alike[fault])
+    return {fault: count for fault, count in alike.items() if count}
 
 
 def fail_alike(fault: Fault, cell: Cell, failures: Failures) -> int:
@@ -88,25 +97,44 @@ def fail_alike(fault: Fault, cell: Cell, failures: Failures) -> int:
     )
 
 
-def patch_of_habits(subject: Subject, answered: Sequence[Answered]) -> str:
+def is_wrong_where(fault: Fault, subject: Subject, cell: Cell, asked: Sequence[Case], kind: str) -> bool:
+    """Whether a mistake is made where a target makes it, as far as can be seen: it may be made in some calls alone."""
+    target = open_target(FaultyTarget(fault, cells=(cell,)))
+    if kind == "dropout":  # in two directions, in one, or in both
+        claims = [
+            replace(subject.capabilities, bidirectional=some) for some in {False, subject.capabilities.bidirectional}
+        ]
+        pairs = [[drops(Subject(one, its, anew=True), cell) for one in (subject.target, target)] for its in claims]
+        return all(its == others for its, others in pairs)
+    mine = [case for case in asked if case.config.cell == cell]
+    return kind != "shapes" or gives_shapes(target, subject.capabilities, shapes_of(subject, mine))
+
+
+def patch_of_habits(subject: Subject, asked: Sequence[Case]) -> str:
     """The change of the reference that makes it give the shapes that were recognised in a target; "" if none does."""
-    habits = subject.reader.habits
-    asked = [a.probe.case for a in answered if a.probe.d is None][:PROBES]
-    found = []
+    if not subject.reader.habits:
+        return ""
+    claims, found = subject.capabilities, []
+    given = shapes_of(Subject(subject.target, claims, anew=True), asked)
     for fault in (*filter(OF_CLASS["shapes"], FAULTS.values()), *shapes().values()):
-        other = Subject(
-            open_target(FaultyTarget(fault, cells=subject.capabilities.cells)), subject.capabilities, anew=True
-        )
-        if habits and habits_in(other, asked) == habits:
+        if gives_shapes(open_target(FaultyTarget(fault, cells=claims.cells)), claims, given):
             found.append(fault)
     return found[0].patch() if len(found) == 1 else ""
 
 
-def habits_in(subject: Subject, cases: Sequence[Case]) -> Mapping[str, str]:
-    """How shapes are misread that a target gives in some cases; what it has no answer to says nothing."""
-    with suppress(Failure):
-        subject.restart()
+def gives_shapes(target: Target, claims: Capabilities, given: Sequence[tuple[Case, Shapes]]) -> bool:
+    """Whether a faulty reference gives results of the same shapes in each case in which a target gives any."""
+    subject = Subject(target, claims, anew=True)
+    return all(shapes_of(subject, [case]) == [(case, shapes)] for case, shapes in given if shapes)
+
+
+def shapes_of(subject: Subject, cases: Sequence[Case]) -> list[tuple[Case, Shapes]]:
+    """Some cases, each with the shapes of all results as a new instance gives them; none where there is no result."""
+    found = []
     for case in cases:
+        given: Shapes = {}
         with suppress(Failure, NotApplicable):
-            subject(case)
-    return subject.reader.habits
+            subject.restart()
+            given = {name: np.shape(array) for name, array in subject.answer(case).arrays.items()}
+        found.append((case, given))
+    return found

@@ -21,6 +21,8 @@ KEPT = {
     **{f"beyond the last whole block of {size}": f"{{n}} // {size} * {size}" for size in BLOCKS},
     **{f"beyond the last whole block of {size} where there is one": f"({{n}} // {size} * {size} or {{n}})"
        for size in BLOCKS},
+    **{f"beyond the last whole block of {size} where there are more than {2 * size}":
+       f"({{n}} // {size} * {size} if {{n}} > {2 * size} else {{n}})" for size in BLOCKS[:4]},
     **{f"from number {size + 1} on": f"{size}" for size in ROOM},
 }  # fmt: skip
 TAPE = "    backward(tape)"

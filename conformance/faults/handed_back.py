@@ -22,6 +22,7 @@ NO_STEP = "rows without a step"
 # Which rows keep what others lose, (N,).
 ROWS = {
     "rows that end before the last step": "plain.row_lengths == plain.num_steps",
+    "rows that end before the longest": "plain.row_lengths == max(plain.row_lengths, default=0)",
     "rows that have the last step": "plain.row_lengths < plain.num_steps",
     NO_STEP: "plain.row_lengths > 0",
     "the first row": "np.arange(plain.num_rows) > 0",

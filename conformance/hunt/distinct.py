@@ -92,7 +92,7 @@ def name_of(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> N
             return (MISTAKE, one.fault), one.title, one.patch
     told = [one for one in diagnosis.findings if one.fault_class == MEASURED]
     if told and result.found and result.found["demand"] == "numbers" and cell_of(result) not in diagnosis.named:
-        titles, patches = [one.title for one in told], [one.patch for one in told if one.patch]
+        titles, patches = [one.title for one in told], [one.patch for one in told if one.patch and one.explains]
         return (SENTENCE, *sorted(titles)), "; ".join(titles), "\n".join(patches)
     return None
 

@@ -117,7 +117,7 @@ def expect(result: PropertyResult, reason: str) -> None:
 
 def mistakes(findings: Sequence[Finding]) -> frozenset[str]:
     """The ids of the mistakes that give the target's numbers."""
-    found = [one for one in findings if one.exact and one.patch and one.fault_class != MEASURED]
+    found = [one for one in findings if one.exact and one.explains and one.fault_class != MEASURED]
     return frozenset(id for one in found for id in (one.fault, *one.together))
 
 

@@ -77,20 +77,22 @@ def test_conditions_that_always_hold_are_not_written_down():
     assert chosen("0 * d", "layer > 0", "number == 0") == "(0 * d if layer > 0 and number == 0 else d)"
 
 
-class Tail:
-    """The recurrent product takes eight units at a time, and forgets those that are left."""
+def cutting(whole):
+    """A target whose recurrent product reads so many units alone, by how many there are."""
 
-    capabilities = Capabilities(cells=("RNN_RELU",))
+    class Cuts:
+        capabilities = Capabilities(cells=("RNN_RELU",))
 
-    def forward(self, case):
-        case = as_case(case)
-        whole = case.config.hidden_size // 8 * 8 or case.config.hidden_size
-        kept = np.arange(case.config.hidden_size) < whole
+        def forward(self, case):
+            case = as_case(case)
+            kept = np.arange(case.config.hidden_size) < whole(case.config.hidden_size)
 
-        def cut(name, array):
-            return (array * kept).astype(array.dtype) if name.startswith("weight_hh") else array
+            def cut(name, array):
+                return (array * kept).astype(array.dtype) if name.startswith("weight_hh") else array
 
-        return reference.forward(case.map(cut))
+            return reference.forward(case.map(cut))
+
+    return Cuts
 
 
 class Single:
@@ -133,10 +135,10 @@ class Clipped:
         return found | {name: (array / max(norm, 1)).astype(array.dtype) for name, array in mine.items()}
 
 
+SIZES_OF = ("equivalence.sizes", "columns of weight_hh beyond the last whole block of {} are not read")
 NAMED = {
-    Tail: (
-        "equivalence.sizes", "columns of weight_hh beyond the last whole block of 8 where there is one are not read",
-    ),
+    cutting(lambda n: n // 8 * 8 or n): (SIZES_OF[0], SIZES_OF[1].format("8 where there is one")),
+    cutting(lambda n: n // 4 * 4 if n > 8 else n): (SIZES_OF[0], SIZES_OF[1].format("4 where there are more than 8")),
     Single: ("equivalence.steps", "the state is rounded to float32 after each step"),
     LostInPadding: (
         "gradients.back_propagation", "a loss on the final states of rows that end before the last step is ignored",
@@ -151,3 +153,10 @@ def test_it_is_named_where_nobody_has_written_it_down(target):
     prop, title = NAMED[target]
     (finding,) = check(target, properties=[prop]).diagnosis
     assert finding.exact and finding.title == title and finding.patch
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("whole", [lambda n: n // 12 * 12 or n, lambda n: n // 16 * 16 if n > 16 else min(n, 8)])
+def test_no_rule_is_named_that_others_contradict(whole):
+    findings = check(cutting(whole), properties=["equivalence.sizes"]).diagnosis
+    assert findings and not any("block" in finding.title for finding in findings)

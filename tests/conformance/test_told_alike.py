@@ -6,9 +6,10 @@ import pytest
 from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
+from conformance.claims.allowed import drawn as allowed
 from conformance.diagnosis.dropout import drops
 from conformance.diagnosis.faulty import FaultyTarget
-from conformance.diagnosis.told_alike import habits_in
+from conformance.diagnosis.told_alike import gives_shapes, patch_of_habits, shapes_of
 from conformance.faults import FAULTS
 from conformance.faults.masks import masks
 from conformance.faults.shapes import shapes
@@ -38,14 +39,43 @@ def test_an_experiment_tells_masks_apart():
     assert len(set(said.values())) == len(said) and said.keys() >= {fault.title for fault in masks().values()}
 
 
-def test_shapes_are_recognised_in_a_faulty_reference():
+def test_a_change_gives_the_same_shapes_in_every_case():
     cases = list(covering(Allowed()))[:12]
-    habits = {}
-    for fault in shapes().values():
-        habits[fault.title] = habits_in(Subject(open_target(FaultyTarget(fault)), anew=True), cases)
-    assert habits["the output is batch first"] == {"output": "it is batch first; the first two axes are swapped"}
-    assert habits["h_n is batch first"] == {"h_n": "it is batch first, which states never are"}
-    assert habits["the output ends with the longest row"] == {}
+    [swapped] = [fault for fault in shapes().values() if fault.title == "the output is batch first"]
+    targets = {fault: open_target(FaultyTarget(fault)) for fault in (swapped, FAULTS["output-stays-time-major"])}
+    claims = targets[swapped].capabilities
+    given = shapes_of(Subject(targets[swapped], anew=True), cases)
+    assert [gives_shapes(target, claims, given) for target in targets.values()] == [True, False]
+    assert gives_shapes(targets[swapped], claims, [*given, (cases[0], {})])  # where there is no result nobody knows
+
+
+def sometimes(so):
+    """A target whose output is batch first where a case is so."""
+
+    def forward(case):
+        output, h_n = reference.forward(case)
+        return output.swapaxes(0, 1) if so(case) else output, h_n
+
+    forward.capabilities = Capabilities(cells=("GRU",), lengths=True, bidirectional=True, batch_first=True)
+    return forward
+
+
+def habit(so):
+    """The change that is shown with what is recognised in it."""
+    subject = Subject(open_target(sometimes(so)), anew=True)
+    subject.restart()
+    cases = list(covering(allowed(subject.capabilities)))
+    for case in cases:
+        subject(case)
+    assert subject.reader.habits
+    return patch_of_habits(subject, cases)
+
+
+def test_a_change_is_not_shown_where_the_mistake_is_made_in_some_calls_alone():
+    [swapped] = [fault for fault in shapes().values() if fault.title == "the output is batch first"]
+    assert habit(lambda case: True) == swapped.patch()
+    assert habit(lambda case: case.lengths is not None) == ""
+    assert habit(lambda case: case.config.bidirectional) == ""
 
 
 class OneMask:
