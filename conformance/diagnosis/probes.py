@@ -47,6 +47,7 @@ AXES, SIZES, USUAL = (
 )
 UNKNOWN = 2.0**8  # in units of roundoff
 MAGNIFIED = 2.0**-8  # of the largest number: rounding that leads farther is taken for a mistake
+NEARER = 4.0  # times
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 
 
@@ -125,6 +126,18 @@ class Answered:
             if b.shape != a.shape or (abs(a - b) > MAGNIFIED * (abs(a).max(initial=0) + 1)).any():
                 return False
         return True
+
+    def is_of(self, answer: Arrays) -> bool:
+        """Whether the target's answer is much nearer to this one than to the reference's."""
+        return NEARER * self.off(answer) <= self.off(self.expected)
+
+    @np.errstate(all="ignore")
+    def off(self, answer: Arrays) -> float:
+        """How far the target's answer is from another one, all numbers together; infinity where shapes differ."""
+        pairs = [(array, answer.get(name, np.array(None))) for name, array in (self.given or {}).items()]
+        if any(a.shape != np.shape(b) for a, b in pairs):
+            return np.inf
+        return float(sum(np.nan_to_num(abs(a - b), posinf=0).sum() for a, b in pairs))
 
     @np.errstate(all="ignore")
     def close(self, name: str, a: np.ndarray, b: Any, more: Arrays | None = None) -> np.ndarray:

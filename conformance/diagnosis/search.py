@@ -316,7 +316,9 @@ class Search:
     def given(self, faults: Faults, answered: Answered) -> int:
         """How many arrays of an answer these mistakes give, but for rounding, up to the first that they do not.
 
-        Where there is no answer: 1 if these mistakes give none either, else 0.
+        Where there is no answer: 1 if these mistakes give none either, else 0. Where an answer is right no more is
+        allowed for rounding than to the reference: what these mistakes make of last bits may be large. So where
+        one is wrong it must be nearer to what they give than to what is right.
         """
         if not faults and answered.right:
             return answered.count
@@ -324,7 +326,7 @@ class Search:
         if answered.given is None or answer is None:
             return int(answered.given is answer)
         given = answered.agreeing(answer)
-        if given < len(answered.given) and answered.alike(answer):
+        if given < len(answered.given) and not answered.right and answered.alike(answer) and answered.is_of(answer):
             given = answered.agreeing(answer, self.rounding(faults, answered))
             if given < len(answered.given) and set(faults) & set(self.leads):
                 given = answered.agreeing(answer, self.reach(faults, answered))
