@@ -8,9 +8,10 @@ that are wrong, and the others are right.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from conformance.events import MEASURED, Finding
-from conformance.faults.patching import Fault
+from conformance.faults.patching import STEPS, Fault
 
 from .localisation import FEATURES, FEWEST, shared
 from .probes import Answered
@@ -62,9 +63,10 @@ def partly(
 
 
 def alone(search: Search, at: Place) -> Iterator[Fault]:
-    """Each mistake that gives a certain array, those first that are made everywhere."""
+    """Each mistake that gives a certain array; at last those that are made in some steps alone."""
     yield from (fault for (fault,) in search.longer((), at, search.leads))
-    yield from (fault for fault in search.narrow if not search.work.over and search.leads_on((fault,), at))
+    of_steps = (fault for fault in search.narrow if fault.within in STEPS)
+    yield from (fault for fault in of_steps if not search.work.over and search.leads_on((fault,), at))
 
 
 def partly_in_some_calls(search: Search) -> Finding | None:
@@ -139,4 +141,6 @@ def holds_but_where(search: Search, fault: Fault, feature: str) -> bool:
     others = [a for a in (*search.climbed, *search.fresh) if not FEATURES[feature](a.probe.case)]
     wrong = [a for a in others if not a.right]
     enough = bool(search.fresh) and len(wrong) >= FEWEST
-    return enough and all(gives(search, fault, a) for a in others) and not search.work.over
+    holds = enough and all(gives(search, fault, a) for a in others) and not search.work.over
+    # that it is made in a part alone shows where it would give something else if it were made everywhere
+    return holds and not (fault.within and all(gives(search, replace(fault, within=""), a) for a in others))

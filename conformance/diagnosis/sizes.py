@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from itertools import product as pairs_of
 from typing import NamedTuple
 
@@ -294,7 +295,7 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
     'wrong where {0} is a multiple of 8'
     >>> [rule.words for rule in rules([17, 18, 19, 21], [1, 2, 16, 20], usual=3)][-1]
     'right up to {0} = 16, wrong from {0} = 17 on, but for 20'
-    >>> next(rules([8, 9, 12, 15, 24, 31], [1, 2, 7, 16, 17, 23, 32], usual=3)).words
+    >>> next(rules([8, 9, 10, 11, 12, 13, 14, 15, 24], [1, 7, 16, 17, 23], usual=3)).words
     'wrong where {0} divided by 16 leaves 8 or more'
     >>> list(rules([2, 3, 4], [1], usual=3))
     []
@@ -315,7 +316,7 @@ def rules(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[Ru
         alone = f"wrong where {{0}} is {least}"
         yield Rule(lambda size: size == least, f"{alone}, right at the others that were tried", alone)
     elif len(right) > 1:
-        for is_wrong, words in multiples(least, most):
+        for is_wrong, words in chain(multiples(least, most), several(wrong)):
             if all(map(is_wrong, wrong)) and not any(map(is_wrong, right)):
                 yield Rule(is_wrong, words, words)
         yield from but_for(wrong, right, usual)
@@ -343,12 +344,18 @@ def multiples(least: int, most: int) -> Iterator[tuple[Callable[[int], bool], st
         for left in range(1, m):
             yield partial(leaves, m, (left,)), f"wrong where {{0}} divided by {m} leaves {left}"
             yield partial(leaves, m, (left,), least=least), f"{more} divided by {m} leaves {left}"
-    for m in range(4, most + 1):
+
+
+def several(wrong: Collection[int]) -> Iterator[tuple[Callable[[int], bool], str]]:
+    """Rules that sizes leave so many or more, or no more than so many; each of what they may leave is wrong once."""
+    least = min(wrong)
+    for m in range(4, max(wrong) + 1):
         for left in range(2, m - 1):
-            several = {f"{left} or more": range(left, m), f"1 to {left}": range(1, left + 1)}
-            for words, some in several.items():
-                yield partial(leaves, m, some), f"wrong where {{0}} divided by {m} leaves {words}"
-                yield partial(leaves, m, some, least=least), f"{more} divided by {m} leaves {words}"
+            for said, some in {f"{left} or more": range(left, m), f"1 to {left}": range(1, left + 1)}.items():
+                if {size % m for size in wrong} == set(some):
+                    yield partial(leaves, m, some), f"wrong where {{0}} divided by {m} leaves {said}"
+                    more = f"wrong where {{0}} is {least} or more and divided by {m} leaves {said}"
+                    yield partial(leaves, m, some, least=least), more
 
 
 def leaves(m: int, left: Collection[int], size: int, least: int = 0) -> bool:

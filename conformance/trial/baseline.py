@@ -117,7 +117,7 @@ def expect(result: PropertyResult, reason: str) -> None:
 
 def mistakes(findings: Sequence[Finding]) -> frozenset[str]:
     """The ids of the mistakes that give the target's numbers."""
-    found = [one for one in findings if one.exact and one.explains and one.fault_class != MEASURED]
+    found = [one for one in findings if one.exact and one.patch and one.explains and one.fault_class != MEASURED]
     return frozenset(id for one in found for id in (one.fault, *one.together))
 
 
@@ -160,7 +160,8 @@ def finding(part: Part) -> Finding:
     together = [one.of(str) for one in part["together"]]
     fault, patch, exact = part["fault"].of(str), part["patch"].of(str), part["exact"].of(bool)
     fault_class = part["fault_class"].of(str) if "fault_class" in part.data else ""
-    return Finding(fault, "", patch, 0, 0, fault_class, exact, together)
+    explains = part["explains"].of(int) if "explains" in part.data else 1  # nothing: a shape that was recognised
+    return Finding(fault, "", patch, explains, explains, fault_class, exact, together)
 
 
 class Malformed(ValueError):

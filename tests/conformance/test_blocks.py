@@ -160,3 +160,31 @@ def test_it_is_named_where_nobody_has_written_it_down(target):
 def test_no_rule_is_named_that_others_contradict(whole):
     findings = check(cutting(whole), properties=["equivalence.sizes"]).diagnosis
     assert findings and not any("block" in finding.title for finding in findings)
+
+
+class Tensor:
+    """Where units are a multiple of eight, the recurrent product reads eleven bits of each number, as in tf32."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",))
+
+    def forward(self, case):
+        case, output = as_case(case), []
+        short = case.config.hidden_size % 8 == 0
+        cut = elevenths if short else np.asarray
+        weights = case.map(lambda name, array: cut(array) if name.startswith("weight_hh") else array)
+        for t in range(case.num_steps):
+            _, h = reference.forward(steps(weights, t, t + 1).replace(h_0=cut(case.h_0)))
+            case = case.replace(h_0=h)
+            output.append(h)
+        return np.concatenate(output), case.h_0
+
+
+def elevenths(array):
+    """The array with eleven significant bits of each number."""
+    return array.astype("float16").astype(array.dtype)
+
+
+@pytest.mark.nightly
+def test_bits_that_are_lost_are_not_taken_for_others():
+    findings = check(Tensor, properties=["equivalence.steps", "equivalence.sizes"]).diagnosis
+    assert findings and not any("14 significant bits" in finding.title for finding in findings)
