@@ -40,11 +40,8 @@ FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, m
 OF_LENGTHS = ("all_lengths", "lengths")  # forms of a case
 OFF = 2  # of the ways of dropout, the first, in which nothing is dropped
 # At one of these, and at a usual one on all other axes: at some of them two rules about blocks are not the same.
-AXES, SIZES, USUAL = (
-    ("steps", "batch", "input_size", "hidden_size"),
-    (10, 12, 13, 15, 18, 20, 23, 24, 28, 31, 40, 48),
-    3,
-)
+AXES = ("steps", "batch", "input_size", "hidden_size")
+SIZES, USUAL = (10, 12, 13, 15, 18, 20, 23, 24, 28, 31, 40, 48), 3
 UNKNOWN = 2.0**8  # in units of roundoff
 MAGNIFIED = 2.0**-8  # of the largest number: rounding that leads farther is taken for a mistake
 NEARER = 4.0  # times

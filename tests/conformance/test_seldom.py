@@ -1,0 +1,77 @@
+"""What no probe shows: the calls of failures are compared with faulty references, too."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.adapters.reference import as_case
+from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.diagnosis.seldom import asked
+from conformance.diagnosis.work import Work
+from conformance.faults import FAULTS
+from conformance.harness.call import Call
+from conformance.harness.load import open_target
+from conformance.judging.subject import Subject
+from strategies.cases import Allowed
+from strategies.covering import covering
+
+
+def without_bias(case):
+    """Without b_hh."""
+    return case.map(lambda name, array: array * (not name.startswith("bias_hh")))
+
+
+def exchanged(case):
+    """With the first two of three gates exchanged."""
+
+    def gates(array):
+        return np.concatenate([np.split(array, 3)[gate] for gate in (1, 0, 2)])
+
+    return case.map(lambda name, array: gates(array) if name.startswith(("weight", "bias")) else array)
+
+
+def sometimes(cell, so, change):
+    """A target of a cell that makes a change where a configuration is so."""
+
+    def forward(case):
+        case = as_case(case)
+        return reference.forward(change(case) if so(case.config) else case)
+
+    forward.capabilities = Capabilities(cells=(cell,), max_layers=None)
+    return forward
+
+
+SELDOM = {
+    "b_hh is not added (tanh RNN), in some calls: wrong only with more than 5 layers": sometimes(
+        "RNN_TANH", lambda c: c.num_layers > 5, without_bias
+    ),
+    "in some calls: right up to H = 39, wrong from H = 40 on": sometimes(
+        "GRU", lambda c: c.hidden_size >= 40, exchanged
+    ),
+}
+
+
+@pytest.mark.sample(every=2)
+@pytest.mark.parametrize("said", SELDOM)
+def test_what_is_wrong_in_some_calls_is_told_with_its_change(said):
+    (finding,) = check(SELDOM[said], properties=["equivalence.sizes"]).diagnosis
+    assert finding.fault == "measured.partly" and finding.title.endswith(said) and finding.patch
+
+
+@pytest.mark.nightly
+def test_a_mistake_that_needs_many_layers_has_its_name():
+    (finding,) = check(
+        FaultyTarget(FAULTS["layers-sorted-as-text"], cells=("RNN_TANH",)), properties=["equivalence.sizes"]
+    ).diagnosis
+    assert finding.exact and finding.fault == "layers-sorted-as-text"
+
+
+def test_what_is_drawn_at_random_is_not_compared():
+    subject = Subject(open_target(reference), anew=True)
+    case = next(covering(Allowed(cells=("GRU",), max_layers=2)))
+    bench = Bench(subject, case.config.cell, case.config.dtype, Work(4))
+    assert [found.right for found in asked(bench, Call("forward", case))] == [True]
+    assert not list(asked(bench, Call("forward", case.replace(dropout=0.5, training=True))))
+    assert bench.calls.left == 3
