@@ -175,8 +175,11 @@ class Inquiry:
 
     @property
     def unexplained(self) -> list[Cell]:
-        """The cells of which no mistake is named; where no answer is wrong, those on which properties fail."""
-        return [search.cell for search in self.in_vain] if self.searches else cells_of(self.failed)
+        """The cells of which no mistake is named; where no answer is wrong, of those on which properties fail."""
+        if self.searches:
+            return [search.cell for search in self.in_vain]
+        named = [search.cell for search, faults in self.explained.items() if faults]
+        return [cell for cell in cells_of(self.failed) if cell not in named]
 
     def search(self) -> None:
         """Names the mistakes of each cell that give its numbers; what explains one is likely to explain the next."""
@@ -220,7 +223,6 @@ class Inquiry:
                     self.explained[search] = found
                 else:
                     self.seldom.append(search)
-        self.searches = list(self.explained)
 
     def led_on(self, leads: Mapping[Cell, Sequence[Fault]]) -> None:
         """Searches again where there are leads."""

@@ -6,11 +6,11 @@ in code whose arrays have room for so many. Gradients have the same mistakes in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
 from .gradients import ALIVE, BPTT, STEP, WEIGHTS
-from .operators import STEPS, Change
+from .operators import STEPS, Change, faults_of
 from .patching import Fault
 from .wiring import KINDS, relaid
 
@@ -32,13 +32,15 @@ DONE = "d_parameters = [parameter_gradients(p) for directions in layers for p in
 @lru_cache(maxsize=1)
 def blocks() -> dict[str, Fault]:
     """The mistakes in results, by id."""
-    return by_id("blocks", STEPS, forgotten)
+    every = (made for where, kept in KEPT.items() for made in forgotten(where, kept))
+    return faults_of("blocks", "second-path", STEPS, every)
 
 
 @lru_cache(maxsize=1)
 def blocks_back() -> dict[str, Fault]:
     """The mistakes in gradients, by id."""
-    return by_id("blocks.back", BPTT, forgotten_on_the_way_back)
+    every = (made for where, kept in KEPT.items() for made in forgotten_on_the_way_back(where, kept))
+    return faults_of("blocks.back", "second-path", BPTT, every)
 
 
 def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
@@ -100,13 +102,3 @@ def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Chan
     yield "gradients", Change("block", f"units of the initial states {where} have no gradient", DONE, (
         f"{DONE}\n    d_initial = [tuple({features} for d in entry) for entry in d_initial]"
     ))  # fmt: skip
-
-
-def by_id(family: str, killed_by: str, changes: Callable[[str, str], Iterator[tuple[str, Change]]]) -> dict[str, Fault]:
-    """The mistakes that go by every size, by id."""
-    found = {}
-    every = (made for where, kept in KEPT.items() for made in changes(where, kept))
-    for number, (function, change) in enumerate(every):
-        id = f"{family}.{function.replace('_', '-')}.{number}"
-        found[id] = Fault(id, change.title, "second-path", function, change.old, change.new, (killed_by,))
-    return found

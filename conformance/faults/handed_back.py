@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import product
 
 from .gradients import BPTT
-from .operators import Change
+from .operators import Change, faults_of
 from .patching import Fault
 
 BOUNDS = (0.1, 0.5, 1, 2, 5, 10)
@@ -46,7 +46,7 @@ ELSEWHERE = {
     "is that of the last layer in each layer": "d_final[-D:] * len(layers)",
     "is that of the forward direction in both": "[d_final[k - k % D] for k in range(len(d_final))]",
 }  # fmt: skip
-STEPS = {
+IN_STEPS = {
     "in the last step": "t < plain.num_steps - 1",
     "in the first step": "t > 0",
     "in each row's last step": "t != plain.row_lengths - 1",
@@ -95,11 +95,7 @@ PLACES = {
 @lru_cache(maxsize=1)
 def handed_back() -> dict[str, Fault]:
     """The mistakes, by id."""
-    found = {}
-    for number, change in enumerate(changes()):
-        id = f"handed-back.{change.operator}.{number}"
-        found[id] = Fault(id, change.title, "back-propagation", "gradients", change.old, change.new, (BPTT,))
-    return found
+    return faults_of("handed-back", "back-propagation", BPTT, (("gradients", change) for change in changes()))
 
 
 def changes() -> Iterator[Change]:
@@ -133,7 +129,7 @@ def of_final_states() -> Iterator[Change]:
 def of_output() -> Iterator[Change]:
     """The same of a loss on the output."""
     lost = {f" of {rows} is ignored": f"({kept})[:, None]" for rows, kept in ROWS.items() if rows != NO_STEP}
-    lost |= {f" {where} is ignored": f"np.reshape({kept}, (-1, 1))" for where, kept in STEPS.items()}
+    lost |= {f" {where} is ignored": f"np.reshape({kept}, (-1, 1))" for where, kept in IN_STEPS.items()}
     lost |= {" counts twice": "2", " has the wrong sign": "-1"}
     for (said, factor), (where, half) in product(lost.items(), HALVES.items()):
         term = f"d * ({factor})" if half == "True" else f"d * np.where({half}, {factor}, 1)"

@@ -8,7 +8,7 @@ packed in another order; an activation is another one; 1 - z stands for z; a sta
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, combinations, permutations, product
@@ -45,6 +45,17 @@ class Change:
     def told(self, where: str) -> tuple[str, str]:
         """The title and the hint, each with where it is at the end."""
         return self.title + where, self.hint and self.hint + where
+
+
+def faults_of(family: str, fault_class: str, killed_by: str, changes: Iterable[tuple[str, Change]]) -> dict[str, Fault]:
+    """Changes of functions, each with the function that it is made in, as faults of a family, by id."""
+    found = {}
+    for number, (function, change) in enumerate(changes):
+        id = f"{family}.{function.replace('_', '-')}.{number}"
+        found[id] = Fault(
+            id, change.title, fault_class, function, change.old, change.new, (killed_by,), hint=change.hint
+        )
+    return found
 
 
 @lru_cache(maxsize=64)

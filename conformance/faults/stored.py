@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from .gradients import BPTT, OUTPUT, STEP
-from .operators import STEPS, Change
+from .operators import STEPS, Change, faults_of
 from .patching import Fault
 
 # What becomes of a number {e}, by how it is said.
@@ -36,13 +36,15 @@ NAMED = "return {name: found[name] for name, _ in case.arrays()}"
 @lru_cache(maxsize=1)
 def stored() -> dict[str, Fault]:
     """The mistakes in results, by id."""
-    return by_id("stored", STEPS, (made for how, form in FORMATS.items() for made in of_results(how, form)))
+    every = (made for how, form in FORMATS.items() for made in of_results(how, form))
+    return faults_of("stored", "precision", STEPS, every)
 
 
 @lru_cache(maxsize=1)
 def stored_back() -> dict[str, Fault]:
     """The mistakes in gradients, by id."""
-    return by_id("stored.back", BPTT, (made for how, form in FORMATS.items() for made in of_gradients(how, form)))
+    every = (made for how, form in FORMATS.items() for made in of_gradients(how, form))
+    return faults_of("stored.back", "precision", BPTT, every)
 
 
 def of_results(how: str, form: str) -> Iterator[tuple[str, Change]]:
@@ -78,12 +80,3 @@ def of_gradients(how: str, form: str) -> Iterator[tuple[str, Change]]:
     yield "scan", Change("store", f"what goes back into a step is {how}", STEP, new)
     new = NAMED.replace("found[name] for", f"{form.format(e='found[name]')} for")
     yield "by_name", Change("store", f"each gradient is {how}", NAMED, new)
-
-
-def by_id(family: str, killed_by: str, changes: Iterator[tuple[str, Change]]) -> dict[str, Fault]:
-    """The mistakes, by id."""
-    found = {}
-    for number, (function, change) in enumerate(changes):
-        id = f"{family}.{function.replace('_', '-')}.{number}"
-        found[id] = Fault(id, change.title, "precision", function, change.old, change.new, (killed_by,))
-    return found

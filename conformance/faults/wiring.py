@@ -19,7 +19,7 @@ import numpy as np
 
 from reference_rnn import CELLS, Case, Cell, Config, parameter_shapes, result_shapes, state_shapes
 
-from .operators import STEPS, Change, other_orders, places, stands
+from .operators import STEPS, Change, faults_of, other_orders, places, stands
 from .patching import Fault, FaultyReference, PatchError, place_of
 
 LOOPS = ("run", "scan", "layer_parameters", "time_major", "swap_steps_and_rows")
@@ -378,11 +378,8 @@ def narrowly() -> dict[str, Fault]:
 
     They are many: none is compared with others.
     """
-    found = {}
-    for number, change in enumerate(replaced("run", NARROWLY)):
-        id = f"wiring.run.narrowly.{number}"
-        found[id] = Fault(id, change.title, "recurrence", "run", change.old, change.new, (STEPS,))
-    return found
+    changes = (("run", change) for change in replaced("run", NARROWLY))
+    return faults_of("wiring.narrowly", "recurrence", STEPS, changes)
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,7 @@
 """What no probe shows: the calls of failures are compared with faulty references, too."""
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.diagnosis import Inquiry
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.seldom import asked
 from conformance.diagnosis.work import Work
@@ -14,6 +17,7 @@ from conformance.faults import FAULTS
 from conformance.harness.call import Call
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
+from reference_rnn import cell_of
 from strategies.cases import Allowed
 from strategies.covering import covering
 
@@ -56,7 +60,7 @@ SELDOM = {
 @pytest.mark.sample(every=2)
 @pytest.mark.parametrize("said", SELDOM)
 def test_what_is_wrong_in_some_calls_is_told_with_its_change(said):
-    (finding,) = check(SELDOM[said], properties=["equivalence.sizes"]).diagnosis
+    (finding,) = check(SELDOM[said], properties=["equivalence.sizes", "equivalence.steps"]).diagnosis
     assert finding.fault == "measured.partly" and finding.title.endswith(said) and finding.patch
 
 
@@ -66,6 +70,20 @@ def test_a_mistake_that_needs_many_layers_has_its_name():
         FaultyTarget(FAULTS["layers-sorted-as-text"], cells=("RNN_TANH",)), properties=["equivalence.sizes"]
     ).diagnosis
     assert finding.exact and finding.fault == "layers-sorted-as-text"
+
+
+@pytest.mark.nightly
+def test_what_is_named_of_one_cell_leaves_the_others_to_be_looked_into():
+    fault = FAULTS["layers-sorted-as-text"]
+    named, other = (
+        check(FaultyTarget(fault, cells=(cell,)), properties=["equivalence.sizes"], diagnosis=False).results[0]
+        for cell in ("RNN_TANH", "GRU")
+    )
+    search = Mock(cell=cell_of("RNN_TANH"))
+    inquiry = Mock(searches=[], explained={}, failed=[named, other])
+    assert Inquiry.unexplained.fget(inquiry) == [cell_of("RNN_TANH"), cell_of("GRU")]
+    inquiry.explained = {search: (fault,)}
+    assert Inquiry.unexplained.fget(inquiry) == [cell_of("GRU")]
 
 
 def test_what_is_drawn_at_random_is_not_compared():
