@@ -55,7 +55,7 @@ def gradients_of(prepare):
         output, final = call(x, states)
         given = [(result, d) for result, d in zip((output, *final), (d_output, d_h_n, d_c_n)) if d is not None]
         torch.autograd.backward(
-            [result for result, _ in given], [torch.tensor(d.copy()).to(result) for result, d in given]
+            [result for result, _ in given], [torch.from_numpy(d.copy()).to(result) for result, d in given]
         )
         found = {name: torch.zeros_like(t) if t.grad is None else t.grad for name, t in named.items()}
         own = zip(("output", "h_n", "c_n"), (output, *final))
@@ -119,8 +119,8 @@ def tensors(case):
 
 
 def tensor(array, dtype):
-    """A tensor with a copy of the numbers, whatever their memory layout."""
-    return torch.tensor(array.copy(), dtype=getattr(torch, dtype))
+    """A tensor with a copy of the numbers, whatever their memory layout, on the default device."""
+    return torch.as_tensor(array.copy(), dtype=getattr(torch, dtype))
 
 
 def as_numpy(tensor):

@@ -22,6 +22,7 @@ import sys
 import traceback
 import types
 import warnings
+from functools import lru_cache
 
 import numpy as np
 
@@ -261,9 +262,9 @@ class Session:
             return {"problem": problem}
         changed = [name for (name, array), old in zip(given, kept) if fingerprint(array) != old]
         changed += [name for name in replaced(case, holds) if name not in changed]
-        shared = [(name, other) for name, a in values.items() for other, b in given if shares(a, b)]
-        shared += [(name, "an earlier result") for name, a in values.items() for b in self.previous if shares(a, b)]
-        self.previous = [array for array in values.values()]
+        results = placed(values.items())
+        shared = shared_by(results, placed(given)) + shared_by(results, self.previous)
+        self.previous = [(extent, "an earlier result", array) for extent, _, array in results]
         return dict(answer, changed=changed, shared=shared)
 
     def note(self, printed, warned):
@@ -410,8 +411,14 @@ def travelling(values):
     size = sum(array.nbytes for array in arrays.values())
     if size > LARGEST_ANSWER:
         raise Misunderstood("array", "returned arrays of {:.1g} GB in all".format(size / 1e9))
-    own = {name: str(array.dtype.newbyteorder("=")) for name, array in values.items()}
+    own = {name: native(array.dtype) for name, array in values.items()}
     return {"arrays": arrays, "dtypes": {n: getattr(array, "said_dtype", own[n]) for n, array in values.items()}}
+
+
+@lru_cache(maxsize=64)
+def native(dtype):
+    """The name of a dtype in this machine's order of bytes, which NumPy takes its time to make."""
+    return str(dtype.newbyteorder("="))
 
 
 def longest(names):
@@ -501,10 +508,31 @@ def fingerprint(array):
     return array.tobytes(), array.shape, array.strides, array.dtype
 
 
+def placed(named):
+    """Arrays with their names, and before them the address of the first byte of each, and that behind the last."""
+    return [(extent(array), name, array) for name, array in named if array.size]
+
+
+def extent(array):
+    """Where the bytes of an array begin and end; it has some."""
+    start = array.__array_interface__["data"][0]
+    reach = [(n - 1) * stride for n, stride in zip(array.shape, array.strides)]
+    back = sum([step for step in reach if step < 0])
+    return start + back, start + sum(reach) - back + array.itemsize
+
+
+def shared_by(results, others):
+    """The names of each result and each other array that have an element in common."""
+    return [
+        (name, other)
+        for (first, end), name, a in results
+        for (other_first, other_end), other, b in others
+        if first < other_end and other_first < end and shares(a, b)
+    ]
+
+
 def shares(a, b):
     """Whether two arrays have an element in common, as far as a short look tells."""
-    if not np.may_share_memory(a, b):
-        return False
     try:
         return np.shares_memory(a, b, max_work=10000)
     except Exception:

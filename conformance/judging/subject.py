@@ -144,8 +144,9 @@ class Subject:
     def read(self, case: Case, answer: Answer) -> Run:
         """An answer as a run of the case that was meant; shapes that can be made out are put right."""
         parts, misread, asked = {}, [], self.asked(case)
+        shapes = result_shapes(asked)
         for name in answer.arrays:
-            array = self.shaped(answer, name, result_shapes(asked)[name].sizes)
+            array = self.shaped(answer, name, shapes[name].sizes)
             try:
                 parts[name], sentence = self.reader.read(name, array, asked)
             except ValueError as error:

@@ -81,3 +81,18 @@ def test_no_package_is_imported_that_the_target_did_not():
         "import sys; sys.path.insert(0, {!r}); import child; child.array('x', [1.0]); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", text.format(child.__file__.rpartition("/")[0])]).returncode == 0
+
+
+def test_what_shares_memory_is_what_numpy_says_does():
+    generator, held = np.random.default_rng(0), np.zeros(64, np.float32)
+    views = [held[a : a + n * s : s][:: generator.choice([1, -1])] for a, n, s in generator.integers(1, 8, (60, 3))]
+    views += [held[:0], held[3:4].reshape(()), np.broadcast_to(held[5], (3, 2)), held.view(np.uint8)[1:7], held.copy()]
+    named = [(str(number), view) for number, view in enumerate(views)]
+    must = [(one, other) for one, a in named for other, b in named if np.shares_memory(a, b)]
+    assert child.shared_by(child.placed(named), child.placed(named)) == must
+
+
+def test_a_dtype_that_has_no_order_of_bytes_is_said_to_be_none_of_numbers():
+    text = np.array(["a"], np.dtypes.StringDType()) if hasattr(np.dtypes, "StringDType") else np.array(["a"])
+    with pytest.raises(child.Misunderstood, match=r"output has elements of type .*must be an array of real numbers"):
+        array("output", text)
