@@ -5,9 +5,10 @@ A fast path is taken in one dtype, for one memory layout, without biases, for se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,9 @@ from .probes import Probe
 from .sizes import AXES, of_sizes
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
+LARGE = (32, 33)  # a block of steps, rows or units that are worked on at once, and more than that
 BOUNDS = [2**k for k in range(10, 1, -1)]  # numbers beyond the least are seldom needed to show what is wrong
+INPUTS = ("x", "h_0", "c_0")
 SMALL = 2.0**-4  # in place of zeros
 TRIED = 3  # calls of which something is looked for that others lack
 STEADY, TWICE = 8, 2  # how often what is wrong is asked again, and what is right: chance is no condition
@@ -78,7 +81,7 @@ def conditions(
     where all that is wrong is these. Raises NotRun.
     """
     call = wrong_call(bench, found)
-    if call is None or not all(is_wrong(bench, call) for _ in range(STEADY)):
+    if call is None or not is_steady(bench, call):
         return []
     also = [other for one in others if (other := wrong_call(bench, one))]
     if said := needed_by(bench, call, also=also, probes=[probe.case for probe in probes]):
@@ -125,6 +128,28 @@ def needed_by(
 
     also: calls that are wrong, too;  probes: cases that are.  Raises NotRun
     """
+    needed = needed_at(bench, call, wrong, also, probes)
+    not_needed = {words for words, _ in wrong_where_large(bench, call, needed, wrong)}
+    return said_of(one for words, one in needed.items() if words not in not_needed)
+
+
+def is_steady(bench: Bench, call: Call) -> bool:
+    """Whether a call is wrong each time that it is made. Raises NotRun."""
+    return all(is_wrong(bench, call) for _ in range(STEADY))
+
+
+def large_without(bench: Bench, call: Call) -> dict[str, list[Call]]:
+    """What a call must have to be wrong, and large ones like it need not, with these. Raises NotRun."""
+    found: dict[str, list[Call]] = {}
+    for words, other in wrong_where_large(bench, call, needed_at(bench, call)) if is_steady(bench, call) else ():
+        found.setdefault(words, []).append(other)
+    return found
+
+
+def needed_at(
+    bench: Bench, call: Call, wrong: Judge = is_wrong, also: Iterable[Call] = (), probes: Collection[Case] = ()
+) -> dict[str, Condition]:
+    """What a call of about its sizes must have to be wrong, by the words of it. As ``needed_by``."""
     other_numbers = not bench.subject.capabilities.recompiles and bool(wrong(bench, nearly(bench, call)))
 
     def all_right(calls: Sequence[Call]) -> bool:
@@ -138,12 +163,23 @@ def needed_by(
             had = {one.words for one in conditions_of(bench, asked_with(bench, call, case))}
             needed = {words: one for words, one in needed.items() if words in had}
     if not needed:
-        return []
+        return {}
     again = [*(one for one in likewise(bench, call) if wrong(bench, one)), *also]
     for other in again:
         mine = {one.words: one.calls for one in conditions_of(bench, other)}
         needed = {words: one for words, one in needed.items() if words in mine and all_right(mine[words]())}
-    return said_of(needed.values()) if again else []
+    return needed if again else {}
+
+
+def wrong_where_large(
+    bench: Bench, call: Call, needed: Collection[str], wrong: Judge = is_wrong
+) -> Iterator[tuple[str, Call]]:
+    """What large calls like one need not have to be wrong, of what smaller ones must have, each with such a call."""
+    for large in enlarged(bench, call) if needed else ():
+        for condition in conditions_of(bench, large):
+            if condition.words in needed:
+                calls = filter(lambda one: bench.subject.takes(one.case), condition.calls())
+                yield from ((condition.words, one) for one in calls if wrong(bench, one))
 
 
 def said_of(needed: Iterable[Condition]) -> list[str]:
@@ -203,9 +239,32 @@ def likewise(bench: Bench, call: Call) -> Iterator[Call]:
         sizes = {axis: size_of(meant, axis) + more * (axis in "TIH") for axis in AXES}
         sizes["N"] += 0 if form.unbatched else more
         sizes["L"] += more == 1
-        case = of_sizes(bench, meant, form, sizes)
-        if bench.subject.takes(case):
-            yield asked_with(bench, call, case)
+        yield from resized(bench, call, sizes)
+
+
+def enlarged(bench: Bench, call: Call) -> Iterator[Call]:
+    """Calls like one, with many more steps, rows, features or units."""
+    meant, form = bench.allowed.taken_apart(call.case)
+    sizes = {axis: size_of(meant, axis) for axis in AXES}
+    for axis, size in product("TIH" if form.unbatched else "TNIH", LARGE):
+        if size > sizes[axis]:
+            yield from resized(bench, call, sizes | {axis: size})
+
+
+def resized(bench: Bench, call: Call, sizes: Mapping[str, int]) -> Iterator[Call]:
+    """The call with other numbers, about as large, in these sizes, if it is taken."""
+    case = of_sizes(bench, *bench.allowed.taken_apart(call.case), sizes)
+    found = asked_with(bench, call, case.map(partial(as_large_as, dict(call.case.arrays()))))
+    if bench.subject.takes(found.case):
+        yield found
+
+
+def as_large_as(others: Mapping[str, np.ndarray], name: str, array: np.ndarray) -> np.ndarray:
+    """An array that goes in with the largest number of another one of its name, where that is beyond the BOUNDS."""
+    bound = largest(others[name]) if name in INPUTS and name in others else 0.0
+    if bound <= min(BOUNDS) or not array.any():
+        return array
+    return relaid((array * (bound / largest(array))).astype(array.dtype), layout_of(array))
 
 
 def conditions_of(bench: Bench, call: Call) -> Iterator[Condition]:
@@ -275,7 +334,7 @@ def of_case(bench: Bench, case: Case, form: Form) -> Cases:
     plain = () if formless else (*of_options(bench, case), *of_rows(case))
     for about, words, cases in (*of_config(bench, case), *plain):
         yield about, words, [form.ask(one) for one in cases]
-    states = ("x",) if form.no_state else ("x", "h_0", "c_0")
+    states = ("x",) if form.no_state else INPUTS
     for about, words, other in of_numbers(case, [name for name, _ in case.arrays() if name in states]):
         yield about, words, [form.ask(one) for one in (other, *in_other_dtypes(bench, other))]
 
@@ -376,7 +435,7 @@ def in_other_dtypes(bench: Bench, case: Case) -> list[Case]:
 
 def farther(name: str, array: np.ndarray) -> np.ndarray:
     """An array that goes in with numbers that are FARTHER times as large; parameters as they are."""
-    return array * array.dtype.type(FARTHER) if name in ("x", "h_0", "c_0") else array
+    return array * array.dtype.type(FARTHER) if name in INPUTS else array
 
 
 def laid_like(case: Case, other: Case) -> Case:

@@ -226,7 +226,7 @@ class Inquiry:
 
     def led_on(self, leads: Mapping[Cell, Sequence[Fault]]) -> None:
         """Searches again where there are leads."""
-        for search in self.in_vain:
+        for search in (*self.in_vain, *self.seldom):
             if mine := leads.get(search.cell):
                 self.explained[search] = search.again(mine) or search.one_of(list(within(mine)))
 
@@ -257,7 +257,9 @@ class Inquiry:
         read_wrongly = told_of(shows, ("influence",)) & set(self.unexplained)
         self.sentences |= failures.sizes([*quiet, *failures.with_large_sizes(sorted(read_wrongly, key=str))])
         if not alone:
-            self.sentences |= large(self.subject, self.answered, quiet, failures.calls, self.deadline)
+            shows, leads = large(self.subject, self.answered, quiet, failures.calls, self.deadline)
+            self.sentences |= shows
+            self.led_on(leads)
 
     def fail_alike(self) -> list[Finding]:
         """The known mistake that fails as the target does, where no probe can tell one from another."""

@@ -235,6 +235,13 @@ class Earlier:
         return answer is None or far(answer.arrays, expected, held_apart(self.call))
 
 
+def after_others(bench: Bench, found: Counterexample) -> list[Answer | None]:
+    """What new instances answer to the last call of a failure after others like it, and again. Raises NotRun."""
+    earlier = Earlier(bench, found)
+    before = [some for _, other in earlier.others() for some in ((other,), (other, earlier.plain))]
+    return [earlier.after(*some, in_place=False) for some in before]
+
+
 def same_shapes(one: Call, other: Call) -> bool:
     """Whether two calls have arrays of the same shapes."""
     shapes = [{name: array.shape for name, array in call.arrays()} for call in (one, other)]
@@ -346,6 +353,9 @@ def other_options(bench: Bench, case: Case) -> Changes:
         yield "other lengths", one_step_less(case)
         if len(set(case.row_lengths)) > 1:
             yield "lengths in another order", case.replace(lengths=np.roll(case.row_lengths, 1))
+            yield "other lengths, the longest alike", case.replace(lengths=0 * case.row_lengths + max(case.row_lengths))
+        if (moved := one_step_moved(case.row_lengths)) is not None:
+            yield "other lengths of the same sum", case.replace(lengths=moved)
     if case.h_0 is not None and any(state.any() for state in (case.h_0, case.c_0) if state is not None):
         yield "states of zeros", without_state(case)
     if case.config.bias and claims.claims("no_bias"):
@@ -359,6 +369,18 @@ def other_options(bench: Bench, case: Case) -> Changes:
     for cell in claims.cells:
         if cell != case.config.cell and (other := of_cell(case, cell)) is not None:
             yield f"cell {cell}", other
+
+
+def one_step_moved(lengths: np.ndarray) -> np.ndarray | None:
+    """The lengths with the longest row a step shorter, and the shortest a step longer; None where they stay the same.
+
+    >>> one_step_moved(np.array([4, 1])), one_step_moved(np.array([2, 1]))
+    (array([3, 2]), None)
+    """
+    moved = np.array(lengths)
+    moved[np.argmax(moved)] -= 1
+    moved[np.argmin(lengths)] += 1
+    return None if sorted(moved) == sorted(lengths) or len(lengths) < 2 else moved
 
 
 def with_biases(case: Case) -> Case:

@@ -26,6 +26,18 @@ class FaultyTarget:
         self.capabilities = replace(reference.capabilities, cells=cells)
 
 
+def faulty_class(fault: Fault, cells: tuple[str, ...]) -> type[FaultyTarget]:
+    """The class of such targets with one mistake: each instance has been asked nothing before."""
+
+    class Faulty(FaultyTarget):
+        capabilities = replace(reference.capabilities, cells=cells)
+
+        def __init__(self) -> None:
+            super().__init__(fault, cells=cells)
+
+    return Faulty
+
+
 class RoundingTarget(FaultyTarget):
     """The same where each number that goes in has lost its last bit: it rounds, as what is judged does.
 

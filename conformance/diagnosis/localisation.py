@@ -197,7 +197,7 @@ def facts(
     if len(silent) == len(wrong):
         what, of = "no result at all", none
     if where is not None:
-        yield where.told(what, "right elsewhere") if where.only else f"{of}, {where.told('', '')}"
+        yield where.told(what, "right in all other probes") if where.only else f"{of}, {where.told('', '')}"
     elif len(silent) == len(wrong):
         yield none
     elif not stated:

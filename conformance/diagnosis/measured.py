@@ -12,6 +12,7 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 
 from conformance.events import MEASURED, Finding, PropertyResult
 from conformance.faults.patching import Fault
@@ -21,12 +22,21 @@ from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.properties import Property
 from conformance.judging.repeat import DEATHS
 from conformance.judging.subject import Subject
+from conformance.judging.words import listed
 from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
 from .backward import LADDER as BACK
 from .backward import Backward, backward
-from .conditions import OF_GRADIENTS, conditions, either, gradients_alone, is_right_if_small, wrong_call
+from .conditions import (
+    OF_GRADIENTS,
+    conditions,
+    either,
+    gradients_alone,
+    is_right_if_small,
+    large_without,
+    wrong_call,
+)
 from .curves import curves
 from .digits import few_digits
 from .dropout import dropout, frequency
@@ -118,23 +128,29 @@ def like_all(wrong: Sequence[Answered]) -> list[Callable[[Case], bool]]:
 
 def large(
     subject: Subject, answered: Sequence[Answered], cells: Sequence[Cell], calls: float, deadline: Deadline
-) -> Sentences:
-    """What experiments that show nothing with few inputs and units show with many; calls: how many, for each cell.
+) -> tuple[Sentences, dict[Cell, list[Fault]]]:
+    """What experiments that show nothing with few inputs and units show with many, and mistakes that would explain it.
 
-    Where a network of few is wrong, that is not because there are many; and calls with many take longest.
+    calls: how many, for each cell. Where a network of few is wrong, that is not because there are many; and calls with
+    many take longest.
     """
     found: Sentences = {}
+    leads = {}
     least = {"input_size": WIDTH, "hidden_size": WIDTH}
     narrow = {a.probe.case.config.cell for a in answered if not a.right and is_narrow(a.probe.case)}
     for cell, dtype in wrong_dtypes(subject, answered, [cell for cell in cells if cell not in narrow]).items():
-        for kind, sentence in shown(Bench(subject, cell, dtype, Work(calls, deadline), least=least), LARGE):
+        bench = Bench(subject, cell, dtype, Work(calls, deadline), least=least)
+        for kind, sentence in shown(bench, LARGE):
             found.setdefault((kind, f"{sentence}, with {WIDTH} inputs and units"), []).append(cell)
-    return found
+        leads[cell] = bench.leads
+    return found, leads
 
 
 def is_narrow(case: Case) -> bool:
-    """Whether a network has too few inputs and units for blocks of them."""
-    return max(case.config.input_size, case.config.hidden_size) <= NARROW
+    """Whether a network has too few inputs and units for blocks of them, in any layer."""
+    c = case.config
+    between = c.num_directions * c.state_size if c.num_layers > 1 else 0
+    return max(c.input_size, c.hidden_size, between) <= NARROW
 
 
 def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool) -> list[Experiments]:
@@ -244,8 +260,14 @@ class Failures:
         with suppress(NotRun):
             if (call := wrong_call(bench, found)) and is_right_if_small(bench, call):
                 return []  # what is wrong where numbers are large has no size of its own
-        said = sizes(bench, found, self.judged, [probe.case for probe in self.probes_of(bench.cell)])
+        probes = [probe.case for probe in self.probes_of(bench.cell)]
+        said = sizes(bench, found.case, self.judged, probes)
         with suppress(NotRun):
+            more = large_without(bench, call) if call else {}
+            if said and more:  # what it is true of has that, and nobody says so elsewhere
+                said = [f"{one}, {listed([*more])}" for one in said]
+            for other in chain(*more.values()) if not said else ():
+                said = said or sizes(bench, other.case, self.judged, probes)
             if said and call and gradients_alone(bench, call):
                 return [OF_GRADIENTS + one for one in said]
         return said

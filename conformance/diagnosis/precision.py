@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from conformance.faults.stored import short_operands
 from conformance.judging.gradients import cotangents, gradient_run, taken
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.words import listed
@@ -48,9 +49,16 @@ def precision(bench: Bench) -> list[str]:
     if moved[0] is not None and {moved[0]} == {*moved, *kept(bench, setting, summands)}:
         return [said("sums are", moved[0])]
     found: dict[str, list[str]] = {}
+    cut: dict[tuple[int, bool], list[str]] = {}
     for name, cases in OPERANDS.items():
-        if how := rounded_to(*kept(bench, setting, cases)):
+        large, small = kept(bench, setting, cases)
+        if how := rounded_to(large, small):
             found.setdefault(how, []).append(name)
+        if how and large is not None and large == small:
+            cut.setdefault((large, middle_goes_up(bench, setting, cases, large)), []).append(name)
+    others = len(bench.subject.capabilities.dtypes) > 1  # in which it may not be so
+    for (bits, up), names in cut.items():
+        bench.leads += short_operands(tuple(names), bits, up, bench.dtype * others)
     return [f"{listed(names)} {'are' if len(names) > 1 else 'is'} rounded to {how}" for how, names in found.items()]
 
 
@@ -141,12 +149,12 @@ def significant(number: float) -> int:
     return (numerator >> ((numerator & -numerator).bit_length() - 1)).bit_length() if numerator else 0
 
 
-def kept(bench: Bench, setting: Setting, cases: Changed) -> list[int | None]:
+def kept(bench: Bench, setting: Setting, cases: Changed) -> tuple[int | None, int | None]:
     """How many significant bits of something move the result, of large and small numbers; None if enough do."""
     try:
-        return [last_kept(bench, setting, cases, base) for base in (LARGE, SMALL)]
+        return last_kept(bench, setting, cases, LARGE), last_kept(bench, setting, cases, SMALL)
     except (Failure, NotApplicable):  # it has no answer to this
-        return [None, None]
+        return None, None
 
 
 @np.errstate(all="ignore")
@@ -165,6 +173,13 @@ def last_kept(bench: Bench, setting: Setting, cases: Changed, base: float) -> in
     last = max((k for k in range(1, most + 1) if given[k] not in (given[0], given[k - 1])), default=0)
     explained = (abs(np.array(given) - mid) <= rad).all()
     return None if not FEW <= last <= most - MANY or explained else last + 1
+
+
+def middle_goes_up(bench: Bench, setting: Setting, cases: Changed, bits: int) -> bool:
+    """Whether what lies in the middle between LARGE and the next number of so many bits becomes that one."""
+    made = [cases(bench, setting, LARGE, extra) for extra in (2.0**-bits, 2.0 ** (1 - bits))]
+    middle, following = (bench.ask(case)[places(case, setting, 1)[0]] for case in made)
+    return bool(middle == following)
 
 
 @np.errstate(all="ignore")

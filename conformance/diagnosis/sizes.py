@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from conformance.judging.counterexample import Counterexample
 from conformance.judging.judge import judge_case
 from conformance.judging.properties import Property
 from conformance.judging.words import listed
@@ -60,10 +59,8 @@ class Rule(NamedTuple):
     alone: str
 
 
-def sizes(
-    bench: Bench, found: Counterexample, properties: Iterable[Property], probes: Collection[Case] = ()
-) -> list[str]:
-    """At which sizes a counterexample is wrong, by the first of some properties of which it can be said; else nothing.
+def sizes(bench: Bench, found: Case, properties: Iterable[Property], probes: Collection[Case] = ()) -> list[str]:
+    """At which sizes a case is wrong, by the first of some properties of which it can be said; else nothing.
 
     properties  those that compare a call with what is right; what others ask may depend on sizes
     probes      others that are wrong: no size of one is called right
@@ -79,14 +76,14 @@ def usual_sizes(case: Case) -> bool:
 
 
 class Resized:
-    """One failure, in cases of other sizes."""
+    """A case in which a property failed, with other sizes."""
 
-    def __init__(self, bench: Bench, prop: Property, found: Counterexample, probes: Collection[Case]) -> None:
+    def __init__(self, bench: Bench, prop: Property, found: Case, probes: Collection[Case]) -> None:
         self.bench = bench
         self.prop = prop
         self.probes = probes
         self.allowed = prop.allowed(bench.subject.capabilities)
-        self.case, self.form = self.allowed.taken_apart(found.case)
+        self.case, self.form = self.allowed.taken_apart(found)
         self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
         self.related: list[str] = []  # axes whose size is wrong where it is that of another
         self.starts = self.fails({}) is True

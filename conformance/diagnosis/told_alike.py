@@ -18,15 +18,21 @@ from conformance.faults.keeping import keeping
 from conformance.faults.masks import masks
 from conformance.faults.patching import Fault, place_of
 from conformance.faults.shapes import shapes
+from conformance.harness.answer import Answer
 from conformance.harness.load import Target, open_target
+from conformance.judging.counterexample import Counterexample
 from conformance.judging.judge import failure_on
-from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell, layers
 
+from .alike import same_failure
+from .asking import Bench
 from .dropout import drops
-from .faulty import FaultyTarget
+from .earlier import after_others
+from .faulty import FaultyTarget, faulty_class
 from .measured import Failures, Sentences
+from .work import Work
 
 Shapes = dict[str, tuple[int, ...]]
 OF_CLASS: dict[str, Callable[[Fault], bool]] = {
@@ -38,8 +44,9 @@ OTHERS: dict[str, Callable[[], Mapping[str, Fault]]] = {"dropout": masks, "shape
 ASKED: dict[str, Callable[[Failures, Sequence[Cell]], Sentences]] = {
     "dropout": Failures.dropout, "shapes": Failures.shapes, "history": Failures.history,
 }  # fmt: skip
-MOST = {"dropout": 24, "shapes": 24, "history": 4}  # experiments on faulty references: of some, each is long
-CALLS = 400  # of each of these
+MOST = {"dropout": 24, "shapes": 24, "history": 12}  # experiments on faulty references: of some, each is long
+CALLS = {"dropout": 400, "shapes": 400, "history": 1500}  # of each of these
+NEAR = 2.0**-10  # that two answers are the same: another parameter, row or state changes more
 
 
 def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> dict[tuple[str, str], str]:
@@ -58,6 +65,8 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
             for sentence in mine:
                 of_it = {fault: said for fault, said in alike.items() if sentence in said}
                 most = [fault for fault, said in of_it.items() if len(said) == max(map(len, of_it.values()))]
+                if kind == "history" and len(most) > 1:
+                    most = answer_alike(most, cell, failures)
                 if len(most) == 1 and is_wrong_where(most[0], failures.subject, cell, asked, kind):
                     found[kind, sentence] = most[0].patch()
     return found
@@ -74,27 +83,55 @@ def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failure
     for fault in order[: MOST[kind]]:
         if failures.deadline.over:
             return {}
-        subject = Subject(open_target(FaultyTarget(fault, cells=(cell,))), failures.subject.capabilities, anew=True)
+        subject = Subject(open_target(faulty_class(fault, (cell,))), failures.subject.capabilities, anew=True)
         with suppress(Failure):
-            said = {sentence for _, sentence in ASKED[kind](failures.of_another(subject, CALLS), [cell])}
+            said = {sentence for _, sentence in ASKED[kind](failures.of_another(subject, CALLS[kind]), [cell])}
             if said and said <= set(sentences):
                 found[fault] = said
     return {fault: said for fault, said in found.items() if not left or count[fault] > count[left[0]]}
 
 
+def answer_alike(faults: Sequence[Fault], cell: Cell, failures: Failures) -> list[Fault]:
+    """Those mistakes that answer as the target does after other calls."""
+    found, *_ = failures.of(cell)
+    with suppress(Failure, NotApplicable, NotRun):
+        its = answers_of(failures.subject, found, failures)
+        targets = {fault: open_target(faulty_class(fault, (cell,))) for fault in faults}
+        claims = failures.subject.capabilities
+        theirs = {fault: answers_of(Subject(one, claims), found, failures) for fault, one in targets.items()}
+        return [fault for fault, given in theirs.items() if all(map(about_the_same, its, given))]
+    return []
+
+
+def answers_of(subject: Subject, found: Counterexample, failures: Failures) -> list[Answer | None]:
+    """What a target answers after other calls."""
+    config = found.case.config
+    return after_others(Bench(subject, config.cell, config.dtype, Work(CALLS["history"], failures.deadline)), found)
+
+
+def about_the_same(one: Answer | None, other: Answer | None) -> bool:
+    """Whether two answers differ by no more than rounding may, or a little more."""
+    if one is None or other is None:
+        return one is other
+    pairs = [(array, other.arrays.get(name, np.array(None))) for name, array in one.arrays.items()]
+    return all(a.shape == b.shape and np.allclose(a, b, NEAR, NEAR, equal_nan=True) for a, b in pairs)
+
+
 def likely(kind: str, cell: Cell, failures: Failures) -> dict[Fault, int]:
-    """The mistakes that fail some of what the target fails, on the same cases, and how much of it."""
+    """The mistakes that fail some of what the target fails, on the same cases, and how much of it.
+
+    What an earlier call leaves behind is no chance: there the numbers must be the same, too.
+    """
     every = (*filter(OF_CLASS[kind], FAULTS.values()), *OTHERS[kind]().values())
-    alike = {fault: fail_alike(fault, cell, failures) for fault in every if fault.about(cell)}
-    return {fault: count for fault, count in alike.items() if count}
-
-
-def fail_alike(fault: Fault, cell: Cell, failures: Failures) -> int:
-    """How many failures of a target are those of a mistake, too: the same property fails on the same case."""
-    target = open_target(FaultyTarget(fault, cells=(cell,)))
-    return sum(
-        failure_on(failures.properties[found.property], target, found.case) is not None for found in failures.of(cell)
-    )
+    mine = [(failures.properties[found.property], found.case) for found in failures.of(cell)]
+    its = [failure_on(prop, failures.subject.target, case) for prop, case in mine]
+    alike = same_failure if kind == "history" else lambda _, other: other is not None
+    count = {}
+    for fault in every:
+        target = open_target(faulty_class(fault, (cell,)))
+        if fault.about(cell):
+            count[fault] = sum(alike(one, failure_on(prop, target, case)) for one, (prop, case) in zip(its, mine))
+    return {fault: number for fault, number in count.items() if number}
 
 
 def is_wrong_where(fault: Fault, subject: Subject, cell: Cell, asked: Sequence[Case], kind: str) -> bool:

@@ -27,8 +27,8 @@ SAME = {
 }
 # Which of several calls counts, as what stands in the place of the array.
 WHICH = {
-    "the first call": "kept.setdefault({key}, a)",
-    "the call before": "(kept.get({key}, a), kept.update({{{key}: a}}))[0]",
+    "the first call": "kept.setdefault({key}, np.array(a))",
+    "the call before": "(kept.get({key}, a), kept.update({{{key}: np.array(a)}}))[0]",
 }
 # The same where that is the array itself, as it was then: it may have been written again since.
 IN_PLACE = "kept.setdefault((kind, end, id(a)), (a, np.array(a)))[1]"

@@ -10,9 +10,19 @@ MASKED = "x = [mask * x_t for"
 LIFTED = "return [[as_float64(m) if arithmetic is None else exact(m, arithmetic) for m in mask] for mask in masks]"
 ALL = "masks = [np.zeros(kept)] * (config.num_layers - 1)"
 HALF = "np.arange(mask.shape[-1]) < mask.shape[-1] // len(directions)"
+# What one mask may serve, as the mask that stands in the place of each.
+SHARED = {
+    "row": "mask[:1]", "unit": "mask[:, :1]", "row and unit": "mask[:1, :1]",
+    **{
+        f"step and {other}": f"masks[len(final) // len(directions) - 1][0][{which}]"
+        for other, which in {"row": ":1", "unit": ":, :1"}.items()
+    },
+}  # fmt: skip
 CHANGES = {
-    "one dropout mask serves every row": ("run", MASKED, "x = [(0 * mask + mask[:1]) * x_t for"),
-    "one dropout mask serves every unit": ("run", MASKED, "x = [(0 * mask + mask[:, :1]) * x_t for"),
+    **{
+        f"one dropout mask serves every {what}": ("run", MASKED, f"x = [(0 * mask + {mask}) * x_t for")
+        for what, mask in SHARED.items()
+    },
     "one dropout mask serves both directions": (
         "run", MASKED, "x = [np.concatenate(np.split(mask, len(directions), -1)[:1] * len(directions), -1) * x_t for",
     ),

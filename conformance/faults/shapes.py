@@ -7,6 +7,7 @@ from functools import lru_cache
 from .patching import Fault
 
 COLLECT = "return Result(output_all, h_n, *c_n)"
+BATCH_FIRST = "return Result(swap_steps_and_rows(result.output), result.h_n, result.c_n)"
 UNBATCHED = "return result.map(lambda name, value: value[:, 0])"
 LAYERS = "plain.config.num_layers, plain.config.num_directions, plain.num_rows, -1"
 # What becomes of a result {s}, by how it is said; of final states more.
@@ -43,6 +44,9 @@ def shapes() -> dict[str, Fault]:
             f"h_n is {said}": (COLLECT, f"return Result(output_all, {h}, *c_n)"),
             f"c_n is {said}": (COLLECT, f"return Result(output_all, h_n, {c})"),
         }
+        h, c = (new.format(s=f"result.{name}").replace("plain", "case") for name in ("h_n", "c_n"))
+        both = f"return Result(swap_steps_and_rows(result.output), {h}, result.c_n if result.c_n is None else {c})"
+        changes[f"with batch_first, final states are {said}"] = (BATCH_FIRST, both)
     changes |= {
         f"without an axis of rows in x, {said} one": (UNBATCHED, f"return result{rest}")
         for said, rest in {

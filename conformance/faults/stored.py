@@ -1,35 +1,62 @@
-"""Mistakes in how the loops store numbers: states, outputs and gradients in a shorter format than that of the dtype."""
+"""Mistakes in how the loops store numbers: states, outputs and gradients in a shorter format than that of the dtype.
+
+So may be what a step multiplies: always, or in one dtype, or at sizes that some hardware is made for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
+from itertools import product
 
 from .gradients import BPTT, OUTPUT, STEP
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
 
-# What becomes of a number {e}, by how it is said.
-FORMATS = {
-    "rounded to float16": "np.float64(np.float16({e}))",
-    "rounded to float32": "np.float64(np.float32({e}))",
-    **{
-        f"cut off after {24 - bits} significant bits": (
-            f"np.float64((np.float32({{e}}).view('i4') & -{2**bits}).view('f4'))"
-        )
-        for bits in (16, 13)
-    },
-    **{
-        f"rounded to {24 - bits} significant bits": (
-            f"np.float64((np.float32({{e}}).view('i4') + {2 ** (bits - 1)} & -{2**bits}).view('f4'))"
-        )
-        for bits in (16, 13)
-    },
-}
+
+def cut_off(bits: int) -> dict[str, str]:
+    """What becomes of a number {e} of which so many bits of 24 are kept, by how it is said."""
+    form = f"np.float64((np.float32({{e}}).view('i4') & -{2 ** (24 - bits)}).view('f4'))"
+    return {f"cut off after {bits} significant bits": form}
+
+
+def rounded(bits: int) -> dict[str, str]:
+    """The same where the last of these is rounded."""
+    lost = 2 ** (24 - bits)
+    return {
+        f"rounded to {bits} significant bits":
+        f"np.float64((np.float32({{e}}).view('i4') + {lost // 2} & -{lost}).view('f4'))",
+    }  # fmt: skip
+
+
+def to_even(bits: int) -> dict[str, str]:
+    """The same where what lies between two such numbers becomes the even one."""
+    lost, read = 2 ** (24 - bits), "np.float32({e}).view('i4')"
+    form = f"np.float64(({read} + {lost // 2 - 1} + ({read} >> {24 - bits} & 1) & -{lost}).view('f4'))"
+    return {f"rounded to {bits} significant bits (ties to even)": form}
+
+
+HALF = {"rounded to float16": "np.float64(np.float16({e}))"}
+SINGLE = {"rounded to float32": "np.float64(np.float32({e}))"}
+FORMATS = {  # in which something is stored
+    **HALF, **SINGLE, **cut_off(8), **cut_off(11), **rounded(8),
+    **rounded(11),
+}  # fmt: skip
 NEXT = "before = state if own is None else"
 FINAL = "final.append(state)"
 INITIAL = "state = initial[len(final)]"
 READ = "x = [join(*both) for both in zip(*halves)]"
+USUAL = "step = step_of(plain.config)"
+OPERANDS = {  # what a step multiplies or adds, as the three arguments that it is in: x, the state, parameters by kind
+    "x": "x",
+    "h_0": "state",
+    "W_ih": "weight_ih",
+    "W_hh": "weight_hh",
+    "b_ih": "bias_ih",
+    "b_hh": "bias_hh",
+}
+WIDTHS = {"the input of a layer": "x.shape[-1]", "H": "state[0].shape[-1]"}
+MULTIPLES = (2, 4, 8, 16, 32, 64)
 NAMED = "return {name: found[name] for name, _ in case.arrays()}"
 
 
@@ -80,3 +107,45 @@ def of_gradients(how: str, form: str) -> Iterator[tuple[str, Change]]:
     yield "scan", Change("store", f"what goes back into a step is {how}", STEP, new)
     new = NAMED.replace("found[name] for", f"{form.format(e='found[name]')} for")
     yield "by_name", Change("store", f"each gradient is {how}", NAMED, new)
+
+
+@lru_cache(maxsize=64)
+def short_operands(names: tuple[str, ...], bits: int, up: bool, dtype: str) -> tuple[Fault, ...]:
+    """The mistakes by which some OPERANDS of each step keep so many bits of 24: always, or where a size is a multiple.
+
+    up: whether what lies in the middle between two numbers of so many bits becomes the larger one. Each is made in
+    every dtype, and in this one alone if it is not "". Those that go by size are of the class "second-path".
+    """
+    forms = SINGLE if bits == 24 else {}
+    if bits < 24:
+        forms = rounded(bits) if up else cut_off(bits) | to_even(bits) | (HALF if bits == 11 else {})
+    sizes = {f", where {what} is a multiple of {m}": f"{n} % {m} == 0" for (what, n), m in product(
+        WIDTHS.items(), MULTIPLES
+    )}  # fmt: skip
+    dtypes = {"": ""} | ({f" in {dtype}": f"plain.config.dtype == '{dtype}'"} if dtype else {})
+    always: list[tuple[str, Change]] = []
+    by_size: list[tuple[str, Change]] = []
+    for (how, form), (where, size) in product(forms.items(), {"": "", **sizes}.items()):
+        for only, own in dtypes.items():
+            title = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} {how}{only}{where}"
+            new = of_operands(names, form, " and ".join(filter(None, (own, size))))
+            (by_size if size else always).append(("forward", Change("store", title, USUAL, new)))
+    family = f"operands.{'-'.join(names)}.{bits}.{'up' if up else 'even'}.{dtype}"
+    return (
+        *faults_of(family, "precision", STEPS, always).values(),
+        *faults_of(f"{family}.by-size", "second-path", STEPS, by_size).values(),
+    )
+
+
+def of_operands(names: Collection[str], form: str, condition: str) -> str:
+    """The lines in which a step is given these operands in a shorter format; where a condition holds, if not always."""
+    read = [OPERANDS[name] for name in names]
+    kinds = ", ".join(f"{kind}=short(p.arrays['{kind}'])" for kind in read if kind not in ("x", "state"))
+    x = "short(x)" if "x" in read else "x"
+    state = "(short(state[0]), *state[1:])" if "state" in read else "state"
+    given = f"{x}, {state}, {f'p.replace({kinds})' if kinds else 'p'}"
+    where = f" if {condition} else usual(x, state, p)" if condition else ""
+    return (
+        f"usual, short = step_of(plain.config), lambda a: {form.format(e='a')}\n"
+        f"    step = lambda x, state, p: usual({given}){where}"
+    )

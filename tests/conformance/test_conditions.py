@@ -89,6 +89,15 @@ def test_of_two_mistakes_both_conditions_are_said(one, other):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("axis", "words"), [
+    pytest.param("num_steps", "wrong from T = 7 on", marks=pytest.mark.nightly), ("num_rows", "wrong from N = 7 on"),
+])  # fmt: skip
+def test_what_large_calls_need_not_have_is_no_condition(axis, words):
+    found = said(lambda case: (case.lengths is not None and {*case.row_lengths} == {1}) or getattr(case, axis) > 6)
+    assert ("measured.sizes", f"RNN_TANH: {words}") in found
+    assert not any("only" in title for _, title in found)
+
+
 def test_what_raises_without_rows_is_asked_about_too():
     def raises(case):
         if case.lengths is not None and not case.x.flags.writeable:

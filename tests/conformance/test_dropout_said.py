@@ -118,6 +118,17 @@ def test_what_was_found_stays_where_p_of_one_has_no_answer():
     assert said(forward) == [WRONG["not divided"][1]]
 
 
+def test_a_mask_that_happens_to_drop_nothing_is_asked_for_again():
+    calls = []
+
+    def late(drawn, p):
+        calls.append(p)
+        shared = right(drawn[:1, :1], p) if len(calls) > 4 else 1 / (1 - p)
+        return shared + 0 * drawn
+
+    assert said(with_masks(late)) == ["dropout has one mask for all steps and all rows"]
+
+
 def test_one_mask_for_all_layers_is_seen_with_three_of_them():
     drawn = {}
 

@@ -190,10 +190,12 @@ def test_many_units_are_not_asked_for_where_few_are_wrong():
 
     def shown(change):
         subject = Subject(open_target(planted(lambda case: case.map(change))))
-        return list(large(subject, answers(subject, Work(1000)), subject.capabilities.cells, 1000, Deadline()))
+        found, leads = large(subject, answers(subject, Work(1000)), subject.capabilities.cells, 1000, Deadline())
+        return list(found), [lead.title for of_cell in leads.values() for lead in of_cell]
 
-    assert shown(few_bits) == [("precision", BITS)]
-    assert shown(slipped) == []
+    found, leads = shown(few_bits)
+    assert found == [("precision", BITS)] and "W_ih and W_hh are rounded to 11 significant bits (ties to even)" in leads
+    assert shown(slipped) == ([], [])
 
 
 def odd_with_projection(config):
