@@ -5,7 +5,7 @@ So is that by which a gradient goes back, where the lower layer does so, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -28,6 +28,8 @@ P = 0.25  # of which 1 / (1 - p), 1 / p, 1 - p and p are all different
 SIZES = {"steps": 7, "batch": 5, "input_size": 3, "hidden_size": 6}
 NEAR = 2.0**-4  # to a factor; rounding is far below it
 SIGMAS = 7  # of how often numbers are kept: farther off is no chance
+USUAL = 4  # what chance gives, for all that is told
+SEVERAL = 15  # more calls, where the same numbers are kept along an axis: these may be few
 ENOUGH = 60  # numbers that are all kept, or all like another one, which is no chance either
 FACTORS = {"1 / p": 1 / P, "1": 1.0, "1 - p": 1 - P, "p": P}
 CALLS = 120  # of one target
@@ -122,7 +124,9 @@ def said(bench: Bench, case: Case) -> Iterator[str]:
     elif whole:
         yield f"in training nothing of {whole[0]} direction is dropped between layers"
     else:
-        yield from of_factors(found.reshape(*found.shape[:2], case.config.num_directions, -1))
+        shape = (*found.shape[:2], case.config.num_directions, -1)
+        again = lambda: abs(shown_factors(bench, case, P)).reshape(shape) > NEAR  # noqa: E731
+        yield from of_factors(found.reshape(shape), again)
         yield from of_directions(bench, case)
 
 
@@ -175,7 +179,7 @@ def of_layers(bench: Bench, case: Case) -> Iterator[str]:
     kept = np.stack([abs(shown_factors(bench, high, HALF, 2)) > NEAR for _ in range(FEW)])
     shares = np.array([1 - HALF, (1 - HALF) ** 2])  # of one mask, and of two
     one, two = abs(kept.mean() - shares) / np.sqrt(shares * (1 - shares) / kept.size)
-    if one < SIGMAS < two:
+    if one < USUAL and two > SIGMAS:
         yield "dropout has one mask for all layers"
 
 
@@ -218,22 +222,38 @@ def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
             yield "in training gradients go back through another mask than the one that dropped in this run"
 
 
-def of_factors(found: np.ndarray) -> Iterator[str]:
+def of_factors(found: np.ndarray, again: Callable[[], np.ndarray]) -> Iterator[str]:
     """What is wrong with the factors, of which some are zero: how large the others are, which, and how many.
 
-    found  (T, N, D, H)
+    found  (T, N, D, H);  again: which are kept in another call
     """
     yield from of_kept(found, "what dropout keeps is")
     kept = abs(found) > NEAR
     if kept.all() or not kept.any():
         return
-    compared = {name: kept.size - kept.size // kept.shape[axis] for name, axis in AXES.items() if kept.shape[axis] > 1}
-    alike = [name for name in compared if (kept == kept.take([0], AXES[name])).all()]
-    if alike and all(compared[name] >= ENOUGH for name in alike):
+    alike = alike_along(kept)
+    if alike:
+        alike = always_alike([kept, *(again() for _ in range(SEVERAL))])
+    if alike:
         yield f"dropout has one mask for {listed(alike)}"
     often, chance = kept.mean(), SIGMAS * np.sqrt(P * (1 - P) / kept.size)
     if not alike and 2 * chance < 1 - 2 * P and abs(often - P) < chance:
         yield f"dropout keeps with probability p, must drop with it: with p = {P} about as many are kept"
+
+
+def alike_along(kept: np.ndarray) -> list[str]:
+    """The axes along which the same numbers are kept."""
+    several = {name: axis for name, axis in AXES.items() if kept.shape[axis] > 1}
+    return [name for name, axis in several.items() if (kept == kept.take([0], axis)).all()]
+
+
+def always_alike(masks: Sequence[np.ndarray]) -> list[str]:
+    """The axes along which the same numbers are kept in each of some calls, where that is no chance in such masks."""
+    alike = [name for name in alike_along(masks[0]) if all(name in alike_along(mask) for mask in masks)]
+    drawn = len(masks) if len({mask.tobytes() for mask in masks}) > 1 else 1  # anew for each call, or once
+    for axis, size in enumerate(masks[0].shape):
+        drawn *= 1 if axis in [AXES[name] for name in alike] else size
+    return [name for name in alike if drawn * (masks[0].shape[AXES[name]] - 1) >= ENOUGH]
 
 
 def of_kept(found: np.ndarray, what: str) -> Iterator[str]:
