@@ -219,6 +219,7 @@ def eighths(array):
     return np.where(np.isfinite(array), even, array)
 
 
+@pytest.mark.nightly
 def test_bits_that_are_lost_are_named():
     (finding,) = check(Narrow, properties=["equivalence.steps"]).diagnosis
     assert finding.exact and finding.title == "x and W_ih are rounded to 8 significant bits (ties to even) in float32"
