@@ -138,12 +138,12 @@ def is_steady(bench: Bench, call: Call) -> bool:
     return all(is_wrong(bench, call) for _ in range(STEADY))
 
 
-def large_without(bench: Bench, call: Call) -> dict[str, list[Call]]:
-    """What a call must have to be wrong, and large ones like it need not, with these. Raises NotRun."""
-    found: dict[str, list[Call]] = {}
-    for words, other in wrong_where_large(bench, call, needed_at(bench, call)) if is_steady(bench, call) else ():
-        found.setdefault(words, []).append(other)
-    return found
+def large_without(bench: Bench, call: Call) -> tuple[list[str], list[Call]]:
+    """What a call must have to be wrong, and large ones like it need not, in words, and such calls. Raises NotRun."""
+    needed = needed_at(bench, call) if is_steady(bench, call) else {}
+    found = list(wrong_where_large(bench, call, needed))
+    not_needed = {words for words, _ in found}
+    return said_of(one for words, one in needed.items() if words in not_needed), [other for _, other in found]
 
 
 def needed_at(

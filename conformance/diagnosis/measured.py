@@ -12,7 +12,6 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 
 from conformance.events import MEASURED, Finding, PropertyResult
 from conformance.faults.patching import Fault
@@ -256,21 +255,19 @@ class Failures:
 
     def at_sizes(self, bench: Bench, found: Counterexample) -> list[str]:
         """At which sizes a failure is wrong; of gradients it is said where all that is wrong is these."""
-        call = None
+        call, before, beside = None, "", ""
         with suppress(NotRun):
             if (call := wrong_call(bench, found)) and is_right_if_small(bench, call):
                 return []  # what is wrong where numbers are large has no size of its own
+            before = OF_GRADIENTS if call and gradients_alone(bench, call) else ""
         probes = [probe.case for probe in self.probes_of(bench.cell)]
         said = sizes(bench, found.case, self.judged, probes)
         with suppress(NotRun):
-            more = large_without(bench, call) if call else {}
-            if said and more:  # what it is true of has that, and nobody says so elsewhere
-                said = [f"{one}, {listed([*more])}" for one in said]
-            for other in chain(*more.values()) if not said else ():
+            words, others = large_without(bench, call) if call else ([], [])
+            beside = f", {listed(words)}" if said and words else ""  # which no other sentence says
+            for other in others if not said else ():
                 said = said or sizes(bench, other.case, self.judged, probes)
-            if said and call and gradients_alone(bench, call):
-                return [OF_GRADIENTS + one for one in said]
-        return said
+        return [f"{before}{one}{beside}" for one in said]
 
     def when_wrong(self, cell: Cell, sentences: Sentences | None = None) -> str:
         """In which calls a cell is wrong, if a sentence says so, or is found, which is noted; else nothing."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from itertools import chain, combinations
+from itertools import chain, combinations, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -320,15 +320,13 @@ class Search:
     def holds(self, faults: Faults) -> bool:
         """Whether they give the answers to fresh cases, too, of which there must be some.
 
-        A few may be as near to what is right: where numbers cancel, rounding leads as far as a small mistake.
+        To those of a mistake that was measured a few may be as near as to what is right: where numbers cancel, rounding
+        leads as far as a mistake in the last bits.
         """
-        doubtful = 0
-        for answered in self.fresh:
-            if self.given(faults, answered) < answered.count:
-                doubtful += 1
-                if doubtful > DOUBTFUL or not self.may_give(faults, answered):
-                    return False
-        return bool(self.fresh) and self.drop_alike(faults)
+        most = DOUBTFUL if set(faults) & set(self.leads) else 0
+        missed = list(islice((a for a in self.fresh if self.given(faults, a) < a.count), most + 1))
+        holds = bool(self.fresh) and len(missed) <= most and all(self.may_give(faults, a) for a in missed)
+        return holds and self.drop_alike(faults)
 
     def drop_alike(self, faults: Faults) -> bool:
         """Whether those of these mistakes that are about dropout drop as the target does, as far as that can be seen.
@@ -344,9 +342,11 @@ class Search:
         return None in seen or seen[0] == seen[1]
 
     def may_give(self, faults: Faults, answered: Answered) -> bool:
-        """Whether a wrong answer is what these mistakes give but for rounding, however near it is to what is right."""
+        """Whether a wrong answer is what these mistakes give but for rounding, and no nearer to what is right."""
         answer = self.answer(faults, answered)
         if answered.right or answered.given is None or answer is None or not answered.alike(answer):
+            return False
+        if answered.off(answer) > answered.off(answered.expected):
             return False
         return answered.agreeing(answer, self.rounding(faults, answered, MANY_DRAWS)) == len(answered.given)
 

@@ -197,6 +197,26 @@ def test_bits_that_are_lost_at_some_sizes_are_named(dtypes, alone):
     assert "state[0].shape[-1] % 8 == 0" in findings[0].patch
 
 
+@pytest.mark.nightly
+def test_bits_that_are_lost_are_not_taken_for_others():
+    """float16 keeps eleven bits, and fewer of small numbers: no other number of bits is named."""
+
+    class Half(Tensor):
+        def forward(self, case):
+            case = as_case(case)
+            if case.config.hidden_size % 8:
+                return reference.forward(case)
+            return reference.forward(case.map(lambda name, array: half(array) if "_hh" in name else array))
+
+    findings = check(Half, properties=["equivalence.steps", "equivalence.sizes"]).diagnosis
+    assert findings and not any("14 significant bits" in finding.title for finding in findings)
+
+
+def half(array):
+    """The array with the numbers that float16 has."""
+    return array.astype("float16").astype(array.dtype)
+
+
 READ = ("x", "weight_ih_l0")
 
 
