@@ -16,6 +16,7 @@ from statistics import median
 from conformance.faults import FAULTS
 from conformance.faults.backward import backward
 from conformance.faults.blocks import blocks, blocks_back
+from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.handed_back import handed_back
 from conformance.faults.operators import derived
 from conformance.faults.patching import Fault
@@ -37,7 +38,8 @@ def main() -> int:
     if asked.derived:
         of_cells = (fault for cell in CELLS for fault in (derived(cell) | packed(cell)).values())
         back_through_cells = (fault for cell in CELLS for fault in backward(cell).values())
-        forward, back = (wiring, stored, blocks), (handed_back, stored_back, blocks_back)
+        forward = (wiring, stored, blocks, chunks)
+        back = (handed_back, stored_back, blocks_back, chunks_back)
         catalogues.append([*of_cells, *(fault for family in forward for fault in family().values())])
         catalogues.append([*back_through_cells, *(fault for family in back for fault in family().values())])
     survivors = []

@@ -337,12 +337,12 @@ class Fresh:
 
     def at_sizes(self, cell: Cell, forward_wrong: bool) -> list[Answered]:
         """Answers at sizes that tell rules about sizes apart; none where a shape is dear, or not all can be asked."""
-        dtype = self.subject.capabilities.dtypes[0]
+        dtype, both = self.subject.capabilities.dtypes[0], bool(self.subject.capabilities.bidirectional)
         bench = Bench(self.subject, cell, dtype, Work(len(AXES) * len(SIZES), self.deadline))
         found: list[Answered] = []
         for axis, size in product(AXES, SIZES) if not self.subject.capabilities.recompiles else ():
             T, N, I, H = (bench.size(name, size if name == axis else USUAL) for name in AXES)  # noqa: E741
-            case = generic(bench, Config(cell, I, H, dtype=dtype), T, N)
+            case = generic(bench, Config(cell, I, H, bidirectional=both, dtype=dtype), T, N)
             if self.deadline.over:
                 return []
             if self.subject.takes(case):

@@ -20,6 +20,7 @@ import numpy as np
 from conformance.faults import FAULTS
 from conformance.faults.backward import backward
 from conformance.faults.blocks import blocks, blocks_back
+from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.handed_back import handed_back
 from conformance.faults.keeping import keeping
 from conformance.faults.operators import derived
@@ -134,7 +135,8 @@ class Search:
     def by_size(self) -> Collection[Fault]:
         """Those that go by size: of several that give all answers, none is known to be the mistake."""
         measured = (fault for fault in self.leads if fault.fault_class == "second-path")
-        return [*(blocks() if self.forward_wrong else blocks_back()).values(), *measured]
+        families = (blocks(), chunks()) if self.forward_wrong else (blocks_back(), chunks_back())
+        return [*(fault for family in families for fault in family.values()), *measured]
 
     @cached_property
     def told(self) -> list[Fault]:
@@ -222,15 +224,17 @@ class Search:
     def is_the_only(self, faults: Faults) -> bool:
         """Whether each of these mistakes that goes by size gives the answers at more sizes, and no other rule does.
 
+        But one that is the same here, as what counts steps in the order of computing where there is one direction.
         Where no work is left to compare them, none is known to be the only one.
         """
-        rules = [fault for fault in faults if fault in self.by_size]
+        rules, at = [fault for fault in faults if fault in self.by_size], self.end(())
         for rule in rules:
             others = tuple(fault for fault in faults if fault is not rule)
             if not self.at_sizes or not self.holds_at_sizes(faults):
                 return False
-            alike = ((*others, one) for one in self.by_size if one is not rule)
-            if any(self.is_all(one) and self.holds_at_sizes(one) for one in alike):
+            rivals = ((*others, one) for one in self.by_size if one is not rule)
+            apart = (one for one in rivals if self.leads_on(one, at) and not self.is_the_same(one, faults))
+            if any(self.is_all(one) and self.holds_at_sizes(one) for one in apart):
                 return False
         return not rules or not self.work.over
 
@@ -242,6 +246,11 @@ class Search:
     def holds_at_sizes(self, faults: Faults) -> bool:
         """Whether these mistakes give the answers at these sizes."""
         return all(self.given(faults, a) == a.count for a in self.at_sizes)
+
+    def is_the_same(self, faults: Faults, others: Faults) -> bool:
+        """Whether some mistakes give what others do, bit for bit, by which they were found, and at these sizes."""
+        pairs = ((self.answer(faults, a), self.answer(others, a)) for a in (*self.at_sizes, *self.climbed))
+        return all(one is not None and other is not None and same_numbers(one, other) for one, other in pairs)
 
     def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
         """Some beginnings, and the same with a habit that counts where rows end before others."""

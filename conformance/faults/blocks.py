@@ -87,18 +87,22 @@ def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Chan
     rows, steps = (kept.format(n=n) for n in ("plain.num_rows", "plain.num_steps"))
     told = {"rows": f"one * (np.arange(plain.num_rows) < {rows})[:, None]", "steps": f"one * (t < {steps})"}
     for what, term in told.items():
-        yield "gradients", Change("block", f"parameters have no gradient from {what} {where}", TAPE, (
-            f"{TAPE}\n"
-            "    for reverse, p in (each for directions in layers for each in enumerate(directions)):\n"
-            "        for both in (both for weight in p.arrays.values() for both in weight.pairs.values()):\n"
-            "            for each in both:\n"
-            "                order = range(len(each)) if reverse else reversed(range(len(each)))\n"
-            f"                each[:] = [{term} for t, one in zip(order, each)]"
-        ))  # fmt: skip
+        yield "gradients", from_each_step(f"parameters have no gradient from {what} {where}", term)
     features = f"d * (np.arange(d.shape[-1]) < {kept.format(n='d.shape[-1]')})"
     yield "gradients", Change("block", f"features of x {where} have no gradient", DONE, (
         f"{DONE}\n    d_x = [{features} for d in d_x]"
     ))  # fmt: skip
     yield "gradients", Change("block", f"units of the initial states {where} have no gradient", DONE, (
         f"{DONE}\n    d_initial = [tuple({features} for d in entry) for entry in d_initial]"
+    ))  # fmt: skip
+
+
+def from_each_step(title: str, term: str) -> Change:
+    """What becomes of that which each step t, in time, hands back to parameters, ``one``, (N, ...)."""
+    return Change("block", title, TAPE, (
+        f"{TAPE}\n"
+        "    for reverse, p in (each for directions in layers for each in enumerate(directions)):\n"
+        "        for d, _ in (pair for weight in p.arrays.values() for pair in weight.pairs.values()):\n"
+        "            order = range(len(d)) if reverse else reversed(range(len(d)))\n"
+        f"            d[:] = [{term} for t, one in zip(order, d)]"
     ))  # fmt: skip

@@ -8,6 +8,7 @@ from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.faults import FaultyReference
 from conformance.faults.blocks import blocks, blocks_back
+from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.handed_back import chosen, handed_back
 from conformance.faults.stored import short_operands, stored, stored_back
 from conformance.judging.transforms import steps
@@ -15,8 +16,8 @@ from reference_rnn import Case, Config, cell_of, parameter_shapes, result_shapes
 
 MANY = 95  # of which what is left of each block is another number
 SIZES = ((4, 3, 3, 3, 2, 2), (MANY, 3, 3, 3, 1, 1), (2, MANY, 3, 3, 1, 2), (2, 3, MANY, 3, 1, 1), (2, 3, 3, MANY, 1, 1),
-         (3, 3, 3, 3, 3, 2))  # fmt: skip
-RESULTS, GRADIENTS = (stored, blocks), (stored_back, blocks_back, handed_back)
+         (3, 3, 3, 3, 3, 2), (MANY, 3, 3, 3, 1, 2))  # fmt: skip
+RESULTS, GRADIENTS = (stored, blocks, chunks), (stored_back, blocks_back, chunks_back, handed_back)
 
 
 def drawn(T, N, I, H, L, D):

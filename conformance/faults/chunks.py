@@ -1,0 +1,135 @@
+"""Mistakes where sequences are taken in chunks of so many steps, or rows and units in blocks of so many, at their ends.
+
+What goes from one chunk to the next is lost or old; what is left of the rows is computed twice; some units read what
+others have already become. On the way back gradients end with a chunk, or parameters have them from one chunk alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import product
+
+from .blocks import BLOCKS, from_each_step
+from .gradients import ALIVE, BPTT, STEP
+from .operators import STEPS, Change, faults_of
+from .patching import Fault
+
+CHUNKS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 25, 32, 48, 50, 64)
+NUMBER = "k = len(x) - 1 - t if reverse else t"  # of a step, in the order of computing
+EVERY = "for t in reversed(steps) if reverse else steps:"
+# Where a chunk of {size} begins, but for the first.
+STARTS = {
+    "": "k and k % {size} == 0",
+    ", counted in time": "k and (t + reverse) % {size} == 0",
+    ", counted from the last step": "k and (len(x) - k) % {size} == 0",
+}
+# From what a chunk starts, and what is kept for that at each step before it.
+FROM = {
+    "zero": "tuple(0 * b for b in before)",
+    "the initial state": "begin",
+    "the state before the last step": "older",
+}
+KEPT = "begin = before if k == 0 else begin\n        older, last = last if k else before, before"
+STATES = {"the state": "tuple({e})", "h": "({e}[0], *before[1:])", "c": "(before[0], *{e}[1:])"}
+
+
+@lru_cache(maxsize=1)
+def chunks() -> dict[str, Fault]:
+    """The mistakes in results, by id."""
+    changes = (*of_states(), *of_rows_that_end(), *of_rows(), *of_units())
+    return faults_of("chunks", "second-path", STEPS, (("scan", change) for change in changes))
+
+
+@lru_cache(maxsize=1)
+def chunks_back() -> dict[str, Fault]:
+    """The mistakes in gradients, by id."""
+    return faults_of("chunks.back", "second-path", BPTT, (*cut(), *of_parameters()))
+
+
+def of_states() -> Iterator[Change]:
+    """A chunk that does not start from where the one before it has ended; or which is not taken in its turn."""
+    ways = product(CHUNKS, FROM.items(), STATES.items(), list(STARTS.items())[:2])
+    for size, (start, other), (name, text), (said, where) in ways:
+        new = (
+            f"{NUMBER}\n        {KEPT}\n"
+            f"        before = {text.format(e=other)} if {where.format(size=size)} else before\n"
+            f"        {STEP}"
+        )
+        yield Change("chunk", f"{name} starts from {start} in each chunk of {size} steps{said}", STEP, new)
+    for size in CHUNKS:
+        new = EVERY.replace("reversed(steps)", f"sorted(steps, key=lambda t: (t // {size}, -t))")
+        title = f"the reverse direction goes back within each chunk of {size} steps, but takes the chunks in order"
+        yield Change("chunk", title, EVERY, new)
+
+
+def of_rows_that_end() -> Iterator[Change]:
+    """A row that ends within a chunk."""
+    for size in CHUNKS:
+        title = f"a row that ends within a chunk of {size} steps goes on to the end of that"
+        yield Change("chunk", title, ALIVE, f"alive = (t // {size} * {size} < lengths)[:, None]")
+
+
+def of_rows() -> Iterator[Change]:
+    """Rows in blocks, the last of which is moved back, so that it is a whole one."""
+    for size in BLOCKS:
+        title = f"rows are taken in blocks of {size}, the last is moved back to be whole, and steps once more"
+        yield Change("block", title, STEP, (
+            f"{STEP}\n"
+            "        row = np.arange(len(x[t]))[:, None]\n"
+            f"        twice = (row >= len(row) - {size}) & (row < len(row) // {size} * {size})\n"
+            f"        twice = twice & (len(row) > {size}) & (len(row) % {size} > 0)\n"
+            "        new = tuple(select(again, twice, n) for again, n in zip(step(x[t], new, p), new))"
+        ))  # fmt: skip
+
+
+def of_units() -> Iterator[Change]:
+    """Units in blocks, of which the later ones read what the others have become."""
+    order = "for start in {starts}:"
+    ways = {
+        "each unit reads the new states of those before it": "range(1, H)",
+        **{f"each block of {size} units reads the new states of those before it": f"range({size}, H, {size})"
+           for size in BLOCKS},
+        **{f"units beyond the last whole block of {size} read the new states of the others":
+           f"[H // {size} * {size}] * (H > {size})" for size in BLOCKS},
+    }  # fmt: skip
+    for title, starts in ways.items():
+        yield Change("block", title, STEP, (
+            f"{STEP}\n"
+            "        H = new[0].shape[-1]\n"
+            f"        {order.format(starts=starts)}\n"
+            "            late = np.arange(H) >= start\n"
+            "            seen = (select(before[0], late, new[0]), *before[1:])\n"
+            "            new = tuple(select(again, late, n) for again, n in zip(step(x[t], seen, p), new))"
+        ))  # fmt: skip
+
+
+def cut() -> Iterator[tuple[str, Change]]:
+    """Gradients that do not go back from one chunk to the one before it; those of rows that have ended may do so."""
+    ended = {"": "state = before", ", but for rows that have ended": "before"}
+    every = product(CHUNKS, STATES.items(), STARTS.items(), ended.items())
+    for size, (name, text), (said, where), (rows, names) in every:
+        if name != "the state" and rows:
+            continue
+        new = (
+            f"{ALIVE}\n        {NUMBER}\n"
+            f"        if {where.format(size=size)}:\n"
+            f"            {names} = {text.format(e='[passed_back(b) for b in before]')}"
+        )
+        title = f"gradients of {name} do not go back beyond the start of a chunk of {size} steps{said}{rows}"
+        yield "scan", Change("chunk", title, ALIVE, new)
+
+
+def of_parameters() -> Iterator[tuple[str, Change]]:
+    """Gradients of parameters that are those of one chunk, or count a step of each chunk twice."""
+    number = "(plain.num_steps - 1 - t if reverse else t)"
+    for size in CHUNKS:
+        terms = {
+            f"have a gradient from the first chunk of {size} steps alone": f"({number} < {size})",
+            f"have a gradient from the last chunk of {size} steps alone":
+            f"({number} >= (plain.num_steps - 1) // {size} * {size})",
+            f"count the first step of each chunk of {size} steps but the first twice":
+            f"(1 + ({number} > 0 and {number} % {size} == 0))",
+        }  # fmt: skip
+        for title, factor in terms.items():
+            yield "gradients", from_each_step(f"parameters {title}", f"one * {factor}")
