@@ -25,6 +25,21 @@ KEPT = {
        f"({{n}} // {size} * {size} if {{n}} > {2 * size} else {{n}})" for size in BLOCKS[:4]},
     **{f"from number {size + 1} on": f"{size}" for size in ROOM},
 }  # fmt: skip
+# The number of a step, and how many there are.
+ORDERS = {
+    "": "k, n = t, len(x)",
+    ", in the order of computing,": "k, n = len(x) - 1 - t if reverse else t, len(x)",
+    ", of those of the longest row,": "k, n = t, max(lengths.tolist(), default=0)",
+}
+BIASES = {
+    name: ", ".join(f"{kind}=0 * p.arrays['{kind}']" for kind in KINDS[name])
+    for name in ("bias_ih", "bias_hh", "each bias")
+}
+# What a step may lack, as how it is called then.
+LACKS = {"x": ("x_t = x[t] if {some} else 0 * x[t]", "new = step(x_t, before, p)")} | {
+    name: (f"p_t = p if {{some}} else p.replace({zeros})", "new = step(x[t], before, p_t)")
+    for name, zeros in BIASES.items()
+}
 TAPE = "    backward(tape)"
 DONE = "d_parameters = [parameter_gradients(p) for directions in layers for p in directions]"
 
@@ -45,7 +60,7 @@ def blocks_back() -> dict[str, Fault]:
 
 def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
     """What is forgotten of results, each with the function that is changed."""
-    columns, units, rows, steps = (kept.format(n=n) for n in ("a.shape[1]", "config.hidden_size", "len(n)", "len(x)"))
+    columns, units, rows = (kept.format(n=n) for n in ("a.shape[1]", "config.hidden_size", "len(n)"))
     some = f"np.arange(a.shape[1]) < {columns}"
     for name in ("weight_ih", "weight_hh", "each weight"):
         title = f"columns of {name} {where} are not read"
@@ -62,9 +77,13 @@ def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
         for said, else_ in {"keep their state": "b", "are zero": "0.0"}.items():
             new = f"{STEP}\n        new = tuple(select(n, {mask}, {else_}) for n, b in zip(new, before))"
             yield "scan", Change("block", f"{what} {where} {said}", STEP, new)
-    for said, t in {"": "t", ", in the order of computing,": "(len(x) - 1 - t if reverse else t)"}.items():
-        new = f"alive = ((t < lengths) & ({t} < {steps}))[:, None]"
+    some = f"k < {kept.format(n='n')}"
+    for said, counted in ORDERS.items():
+        new = f"{counted}\n        alive = ((t < lengths) & ({some}))[:, None]"
         yield "scan", Change("block", f"steps {where}{said} are not computed", ALIVE, new)
+        for name, (lacks, called) in LACKS.items():
+            new = "\n        ".join((counted, lacks.format(some=some), called))
+            yield "scan", Change("block", f"{name} is not read at steps {where}{said}", STEP, new)
 
 
 def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Change]]:

@@ -1,0 +1,106 @@
+"""Mistakes at the ends of chunks of steps, and of blocks of rows and units: each is named where nobody wrote it down."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.adapters.reference import as_case
+from conformance.faults.chunks import chunks, chunks_back
+from conformance.judging.transforms import steps
+from conformance.kills import kill
+
+LONG = 16
+
+
+class Restarted:
+    """Each chunk of steps starts from zeros."""
+
+    capabilities = Capabilities(cells=("GRU",))
+
+    def forward(self, case):
+        case, parts = as_case(case), []
+        for start in range(0, case.num_steps, LONG):
+            case = case.replace(h_0=0 * case.h_0) if start else case
+            output, h_n = reference.forward(steps(case, start, min(start + LONG, case.num_steps)))
+            parts.append(output)
+        return (np.concatenate(parts), h_n) if parts else reference.forward(case)
+
+
+class Truncated:
+    """Gradients go back to the start of a chunk of eight steps, and no farther."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), gradients=True)
+    forward = staticmethod(reference.forward)
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        case, found, state = as_case(case), [], case.h_0
+        for start in range(0, max(case.num_steps, 1), LONG // 2):
+            end = min(start + LONG // 2, case.num_steps)
+            part = steps(case, start, end).replace(h_0=state)
+            d = None if d_output is None else d_output[start:end]
+            found.append(reference.gradients(part, d, d_h_n if end == case.num_steps else None, None))
+            state = found[-1]["h_n"]
+        parameters = {name: sum(each[name] for each in found) for name in case.parameters}
+        x = np.concatenate([each["x"] for each in found])
+        output = np.concatenate([each["output"] for each in found])
+        return {**parameters, "x": x, "h_0": found[0]["h_0"], "output": output, "h_n": state}
+
+
+class MovedBack:
+    """Rows are stepped four at a time; the last four overlap with others that have had this step."""
+
+    capabilities = Capabilities(cells=("LSTM",))
+
+    def forward(self, case):
+        case, output = as_case(case), []
+        twice = range(case.num_rows - 4, case.num_rows // 4 * 4)
+        for t in range(case.num_steps):
+            _, states = reference.forward(steps(case, t, t + 1))
+            if case.num_rows > 4 and case.num_rows % 4:
+                _, again = reference.forward(steps(case, t, t + 1).replace(h_0=states[0], c_0=states[1]))
+                for state, other in zip(states, again):
+                    state[:, twice] = other[:, twice]
+            case = case.replace(h_0=states[0], c_0=states[1])
+            output.append(states[0][0])
+        return (np.stack(output), (case.h_0, case.c_0)) if output else reference.forward(case)
+
+
+class InPlace:
+    """A unit reads what those before it have become."""
+
+    capabilities = Capabilities(cells=("RNN_RELU",))
+
+    def forward(self, case):
+        case, output = as_case(case), []
+        for t in range(case.num_steps):
+            new = case.h_0.copy()
+            for unit in range(case.config.hidden_size):
+                _, after = reference.forward(steps(case, t, t + 1).replace(h_0=new))
+                new[..., unit] = after[..., unit]
+            case = case.replace(h_0=new)
+            output.append(new[0])
+        return (np.stack(output), case.h_0) if output else reference.forward(case)
+
+
+SIZES = "equivalence.sizes"
+NAMED = {
+    InPlace: ("equivalence.steps", "each unit reads the new states of those before it"),
+    MovedBack: (SIZES, "rows are taken in blocks of 4, the last is moved back to be whole, and steps once more"),
+    Restarted: (SIZES, "the state starts from zero in each chunk of 16 steps"),
+    Truncated: ("gradients.sizes", "gradients of the state do not go back beyond the start of a chunk of 8 steps"),
+}
+
+
+@pytest.mark.sample(every=4)
+@pytest.mark.parametrize("target", NAMED)
+def test_it_is_named(target):
+    prop, title = NAMED[target]
+    (finding,) = check(target, properties=[prop]).diagnosis
+    assert finding.exact and finding.title == title and finding.patch
+
+
+@pytest.mark.sample(every=4)
+@pytest.mark.parametrize("id", [*chunks(), *chunks_back()][::17])
+def test_it_is_found(id):
+    assert kill((chunks() | chunks_back())[id]).property
