@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -214,6 +215,23 @@ class Earlier:
         elif subject.capabilities.gradients:
             yield "gradients", replace(call, do="gradients", cotangents=given(subject, call.case))
 
+    def after_each(self) -> Iterator[Answer | None]:
+        """What a new instance answers to it after each call like it, and after that one and itself."""
+        for _, other in self.others():
+            yield from (self.after(*before, in_place=False) for before in ((other,), (other, self.plain)))
+
+    def with_four_rows(self) -> Iterator[Earlier]:
+        """The same of a call like it of four rows that end at different steps, if it has rows that end."""
+        meant, form = self.bench.allowed.taken_apart(self.plain.case)
+        if meant.lengths is None:
+            return
+        case = of_sizes(self.bench, meant, form, {axis: size_of(meant, axis) for axis in AXES} | {"N": 4, "T": 5})
+        if self.bench.subject.takes(case) and (case.num_rows, case.num_steps) == (4, 5):
+            larger = copy(self)
+            larger.plain = asked_with(self.bench, self.plain, case.replace(lengths=np.array([4, 1, 5, 3])))
+            larger.call, larger.expected = larger.plain, right(self.bench.subject, larger.plain)
+            yield larger
+
     def takes_the_place_of(self, other: Call) -> bool:
         """Whether it is the same call in another one's arrays: lengths would be of the type of those there."""
         kinds = {kind_of_lengths(call.case.lengths) for call in (self.call, other) if call.case.lengths is not None}
@@ -236,10 +254,12 @@ class Earlier:
 
 
 def after_others(bench: Bench, found: Counterexample) -> list[Answer | None]:
-    """What new instances answer to the last call of a failure after others like it, and again. Raises NotRun."""
+    """What new instances answer to the last call of a failure after others like it, and again. Raises NotRun.
+
+    Where rows end, to one of four rows, too: with two of them many orders of lengths are the same.
+    """
     earlier = Earlier(bench, found)
-    before = [some for _, other in earlier.others() for some in ((other,), (other, earlier.plain))]
-    return [earlier.after(*some, in_place=False) for some in before]
+    return [answer for one in (earlier, *earlier.with_four_rows()) for answer in one.after_each()]
 
 
 def same_shapes(one: Call, other: Call) -> bool:

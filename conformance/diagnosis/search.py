@@ -23,7 +23,7 @@ from conformance.faults.blocks import blocks, blocks_back
 from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.handed_back import handed_back
 from conformance.faults.keeping import keeping
-from conformance.faults.operators import derived
+from conformance.faults.operators import clipped, derived
 from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.stored import stored, stored_back
 from conformance.faults.wiring import narrowly, packed, wiring
@@ -32,6 +32,7 @@ from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
 from reference_rnn import Cell
 
+from .curves import plain
 from .dropout import drops
 from .faulty import FaultyTarget
 from .probes import Answered, Arrays, Fresh, Probe, forward_is_wrong
@@ -51,6 +52,7 @@ BACKWARD: tuple[Family, ...] = (backward,)
 DEPTH = 3  # mistakes at once
 TRIES = 4  # evaluations for each mistake that is tried alone
 ON_BALLS = 4  # what one on balls is worth
+BOUNDS = 6  # numbers that are taken for bounds
 BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
 DOUBTFUL = 2  # wrong answers to fresh cases that need not be nearer to what a mistake gives than to what is right
 DRAWS = 3  # draws of the last bit of all that goes in, which show how far rounding leads
@@ -124,12 +126,27 @@ class Search:
 
     @cached_property
     def narrow(self) -> list[Fault]:
-        """Too many to be tried beside others: those that go by size, or are made in some layers or steps alone."""
+        """Too many to be tried beside others: those that go by size, or are made in some layers or steps alone.
+
+        And values that are cut off where the answers end.
+        """
+        cut_off = (fault for bound in self.bounds for fault in clipped(self.cell, bound))
         families = (narrowly, stored) if self.forward_wrong else (handed_back, stored_back)
         loops = chain(*(family().values() for family in families), self.by_size)
         cases = [a.probe.case for a in self.climbed]
         both, deep = any(c.config.bidirectional for c in cases), any(c.config.num_layers > 1 for c in cases)
-        return [*loops, *within(self.faults, both, deep, any(c.num_steps > 1 for c in cases))]
+        return [*cut_off, *loops, *within(self.faults, both, deep, any(c.num_steps > 1 for c in cases))]
+
+    @property
+    def bounds(self) -> list[float]:
+        """The largest number of each kind of state that wrong answers have, where it must be larger."""
+        found: dict[float, None] = {}
+        for a in self.climbed if self.forward_wrong else ():
+            for name, array in (a.given or {}).items() if not a.right else ():
+                largest, wanted = (float(abs(each).max(initial=0)) for each in (array, a.expected[name]))
+                if 0 < largest < wanted:
+                    found[plain(largest)] = None
+        return list(found)[:BOUNDS]
 
     @property
     def by_size(self) -> Collection[Fault]:

@@ -32,6 +32,17 @@ WHICH = {
 }
 # The same where that is the array itself, as it was then: it may have been written again since.
 IN_PLACE = "kept.setdefault((kind, end, id(a)), (a, np.array(a)))[1]"
+# What of parameters that are kept together must be the same, as a part of their key; and which of them need not be.
+NUMBERS = {
+    "the same": "a.tobytes()",
+    "the same in another order": "np.sort(a, axis=None).tobytes()",
+    "the same up to a digit after the point": "np.round(a, 1).tobytes()",
+    "the same first ones": "a.ravel()[:1].tobytes()",
+}
+LEFT_OUT = (
+    (), ("weight_ih",), ("weight_hh",), ("weight_hr",), ("bias_ih",), ("bias_hh",), ("bias_ih", "bias_hh"),
+    ("weight_ih", "weight_hh"),
+)  # fmt: skip
 SHAPE = "np.shape(initial)"
 STATES = {"of that shape": SHAPE, "of that configuration and batch": f"(plain.config, {SHAPE})"}
 PLAIN = "plain = time_major(case.check())"
@@ -49,7 +60,7 @@ OTHERS = {
 @lru_cache(maxsize=1)
 def keeping() -> dict[str, Fault]:
     """The mistakes, by id."""
-    return {fault.id: fault for fault in (*parameters(), *states(), *others())}
+    return {fault.id: fault for fault in (*parameters(), *together(), *states(), *others())}
 
 
 def parameters() -> Iterator[Fault]:
@@ -64,6 +75,23 @@ def parameters() -> Iterator[Fault]:
         )
         title = f"{what} kept from {when}"
         id = f"keeping.parameters.{number}"
+        yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
+
+
+def together() -> Iterator[Fault]:
+    """Parameters that are those of an earlier call in which some of their numbers, or most, were the same."""
+    ways = [(out, "the same") for out in LEFT_OUT if out] + [((), same) for same in NUMBERS if same != "the same"]
+    for number, (out, same) in enumerate(ways):
+        others = f" if kind not in {out}" if out else ""
+        new = (
+            "kept = layer_parameters.__dict__\n"
+            f"        key = (end, *({NUMBERS[same]} for kind, a in named.items(){others}))\n"
+            "        named = kept.setdefault(key, {kind: np.array(a) for kind, a in named.items()})\n"
+            f"        {NAMED}"
+        )
+        which = f"all but {' and '.join(out)} are" if out else f"numbers are {same}"
+        title = f"every parameter is kept from the first call in which {which}{' the same' * bool(out)}"
+        id = f"keeping.together.{number}"
         yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
 
 

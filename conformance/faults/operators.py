@@ -282,6 +282,39 @@ def mixed(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
             yield Change("side", f"{z} is not used: {h} is taken", line, with_text(f"({h})"), hint)
 
 
+def gated(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
+    """A gate that acts behind a product with the state, with the product's bias or without it, and not before."""
+    for node, _, with_text in places(line):
+        if not (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "affine"):
+            continue
+        read = node.args[2]
+        if isinstance(read, ast.BinOp) and isinstance(read.op, ast.Mult) and len(node.args) == 6:
+            left, right = ast.unparse(read.left), ast.unparse(read.right)
+            x, W_ih, _, W_hh, b_ih, b_hh = map(ast.unparse, node.args)
+            ways = {"": (b_ih, b_hh), ", but for its bias": (f"{b_ih} + {b_hh}", f"0 * {b_hh}")}
+            for said, (outside, inside) in ways.items():
+                new = with_text(f"linear({x}, {W_ih}, {outside}) + {left} * linear({right}, {W_hh}, {inside})")
+                title = f"{left} multiplies the product with {right}{said}, and not {right} itself, in {place_of(line)}"
+                yield Change("gate", title, line, new, f"{left} multiplies something else in {place_of(line)}")
+
+
+def behind(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
+    """An activation that comes behind the projection, and not before it."""
+    at = lines.index(line)
+    for node, _, with_text in places(line):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "projected":
+            name, project = ast.unparse(node.args[0]), ast.unparse(node)
+            for own in (own for own in lines[:at] if name in assigned(own)):
+                for inner, _, with_other in places(own):
+                    if isinstance(inner, ast.Call) and getattr(inner.func, "id", "") in ACTIVATIONS:
+                        between = lines[lines.index(own) + 1 : at]
+                        read = ", ".join(ast.unparse(argument) for argument in inner.args)
+                        activation = ast.unparse(inner.func)
+                        title = f"{ACTIVATIONS[activation]} of {read} comes behind the projection"
+                        new = [with_other(f"({read})"), *between, with_text(f"{activation}({project})")]
+                        yield Change("behind", title, "\n".join([own, *between, line]), "\n".join(new))
+
+
 def early(cell: Cell, line: str, lines: list[str]) -> Iterator[Change]:
     """A state read before its update by a line that comes behind it."""
     updates = {
@@ -308,7 +341,21 @@ def unsaid(operand: ast.expr, where: str) -> str:
     return "" if isinstance(operand, ast.Name) else f"one of two operands is left out{where}"
 
 
-OPERATORS = (terms, exchanged, transposed, activated, inverted, mixed, early, added)
+OPERATORS = (terms, exchanged, transposed, activated, inverted, mixed, gated, behind, early, added)
+
+
+def clipped(cell: Cell, bound: float) -> list[Fault]:
+    """The mistakes of one value that the equations compute, which is cut off at a bound each way."""
+    found = []
+    for line in written_out(cell).splitlines()[2:]:
+        for name in assigned(line):
+            name, value = (part.strip() for part in line.split("=", 1))
+            new = line.replace(value, f"np.clip({value}, -{bound:g}, {bound:g})")
+            id = f"{cell.lower().replace('_', '-')}.clipped.{name}.{bound:g}"
+            function, title = cell if cell.own else cell.step.__name__, f"{name} is cut off at {bound:g} ({cell})"
+            hint = f"{name} is cut off ({cell})"
+            found.append(Fault(id, title, "cell-variant", function, line.strip(), new.strip(), (STEPS,), hint=hint))
+    return found
 
 
 def values(cell: Cell, lines: list[str]) -> list[str]:
