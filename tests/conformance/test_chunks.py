@@ -1,4 +1,4 @@
-"""Mistakes at the ends of chunks of steps, and of blocks of rows and units: each is named where nobody wrote it down."""
+"""Mistakes at the ends of chunks of steps and of blocks of rows and units: each is named."""
 
 import numpy as np
 import pytest

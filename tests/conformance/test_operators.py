@@ -5,11 +5,13 @@ import re
 import numpy as np
 import pytest
 
-from conformance.api import check
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.adapters.reference import as_case
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.search import HABIT
 from conformance.faults import FAULTS
-from conformance.faults.operators import answers, derived, drawn, indistinct, other_orders
+from conformance.faults.operators import answers, clipped, derived, drawn, indistinct, other_orders
 from conformance.faults.patching import FaultyReference, patched_source
 from conformance.faults.wiring import answers as wired
 from conformance.faults.wiring import narrowly, packed, wiring
@@ -30,6 +32,11 @@ EXAMPLES = {
     "gates are packed in the order z, r, n (GRU)": ("GRU", "R, Z, N = by_gate(p)", "Z, R, N = by_gate(p)"),
     "tanh is not applied (GRU)": ("GRU", "n = tanh(linear(", "n = (linear("),
     "1 - z stands where z should (GRU)": ("GRU", "return mix(z,", "return mix((1 - z),"),
+    "r multiplies the product with h, but for its bias, and not h itself, in n (GRU_RESET_BEFORE)": (
+        "GRU_RESET_BEFORE", "affine(x, N.W_ih, r * h,",
+        "linear(x, N.W_ih, N.b_ih + N.b_hh) + r * linear(h, N.W_hh, 0 * N.b_hh)",
+    ),
+    "tanh of c comes behind the projection (LSTM)": ("LSTM", "o * tanh(c)", "return (tanh(p.projected(h)), c)"),
     "the c of the step before is read, not the new one (LSTM)": ("LSTM", "h = o * tanh(c)", "h = o * tanh(before)"),
 }  # fmt: skip
 
@@ -65,6 +72,13 @@ def test_mistakes_of_a_cell_that_nobody_has_written_down(own_cell):
     titles = {fault.title for fault in derived(cell).values()}
     assert {"1 - f stands where f should (MGU)", "gates are packed in the order n, f (MGU)"} <= titles
     assert all(fault.about(cell) and not fault.about(cell_of("GRU")) for fault in derived(cell).values())
+
+
+def test_each_value_that_equations_compute_may_be_cut_off(own_cell):
+    cell = own_cell("mgu", *MGU)
+    texts = {fault.title: patched_source((fault,)) for fault in clipped(cell, 2.5)}
+    assert list(texts) == ["f is cut off at 2.5 (MGU)", "n is cut off at 2.5 (MGU)"]
+    assert all("= np.clip(" in text and text.count(", -2.5, 2.5)") == 1 for text in texts.values())
 
 
 def test_what_every_loop_can_do_wrong_can_be_done_with_any_cell(own_cell):
@@ -210,3 +224,26 @@ def test_the_order_in_a_title_is_the_one_in_which_gates_lie(cell):
             }  # fmt: skip
             given, wanted = FaultyReference(fault).forward(case), forward(case.replace(parameters=relaid))
             assert np.array_equal(given.output, wanted.output), fault.title
+
+
+class ResetLate:
+    """The reset gate multiplies the recurrent product, but for its bias."""
+
+    capabilities = Capabilities(cells=("GRU_RESET_BEFORE",))
+
+    def forward(self, case):
+        case = as_case(case)
+
+        def to_inputs(name, array):
+            H = case.config.hidden_size
+            if name.startswith("bias_ih"):
+                return array + np.where(np.arange(3 * H) < 2 * H, 0, case.parameters[name.replace("_ih", "_hh")])
+            return np.where(np.arange(3 * H) < 2 * H, array, 0) if name.startswith("bias_hh") else array
+
+        return reference.forward(case.map(lambda *each: to_inputs(*each).astype(each[1].dtype)).replace(cell="GRU"))
+
+
+@pytest.mark.nightly
+def test_a_gate_behind_a_product_is_named():
+    (finding,) = check(ResetLate, properties=["equivalence.steps"]).diagnosis
+    assert finding.exact and finding.title.startswith("r multiplies the product with h, but for its bias")

@@ -17,6 +17,7 @@ from conformance.faults import FAULTS
 from conformance.harness.call import Call
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
+from conformance.judging.transforms import steps
 from reference_rnn import cell_of
 from strategies.cases import Allowed
 from strategies.covering import covering
@@ -47,6 +48,20 @@ def sometimes(cell, so, change):
     return forward
 
 
+class Limited:
+    """c never goes beyond twelve."""
+
+    capabilities = Capabilities(cells=("LSTM",))
+
+    def forward(self, case):
+        case, output = as_case(case), []
+        for t in range(case.num_steps):
+            _, (h_n, c_n) = reference.forward(steps(case, t, t + 1))
+            case = case.replace(h_0=h_n, c_0=np.clip(c_n, -12, 12))
+            output.append(h_n[0])
+        return (np.stack(output), (case.h_0, case.c_0)) if output else reference.forward(case)
+
+
 SELDOM = {
     "b_hh is not added (tanh RNN), in some calls: wrong only with more than 5 layers": sometimes(
         "RNN_TANH", lambda c: c.num_layers > 5, without_bias
@@ -62,6 +77,12 @@ SELDOM = {
 def test_what_is_wrong_in_some_calls_is_told_with_its_change(said):
     (finding,) = check(SELDOM[said], properties=["equivalence.sizes", "equivalence.steps"]).diagnosis
     assert finding.fault == "measured.partly" and finding.title.endswith(said) and finding.patch
+
+
+@pytest.mark.nightly
+def test_where_numbers_are_cut_off_is_read_off_from_them():
+    (finding,) = check(Limited, properties=["equivalence.steps", "gates.cell_state_counts"]).diagnosis
+    assert finding.exact and finding.title == "c is cut off at 12 (LSTM)"
 
 
 @pytest.mark.nightly

@@ -130,6 +130,37 @@ class KeptByPlace:
         return reference.forward(case.map(known))
 
 
+class ByLengths:
+    """Where rows end is known by their sorted lengths, and not read again."""
+
+    capabilities = Capabilities(cells=("GRU",), lengths=True)
+
+    def __init__(self):
+        self.kept = {}
+
+    def forward(self, case):
+        case = as_case(case)
+        if case.lengths is None:
+            return reference.forward(case)
+        kept = self.kept.setdefault(tuple(sorted(case.lengths.tolist())), case.lengths.copy())
+        return reference.forward(case.replace(lengths=kept))
+
+
+class ByOthers:
+    """Parameters are known by all of them but weight_hr, and not read again."""
+
+    capabilities = Capabilities(cells=("LSTM",), projections=True)
+
+    def __init__(self):
+        self.kept = {}
+
+    def forward(self, case):
+        case = as_case(case)
+        others = ((n, a.shape, a.tobytes()) for n, a in case.parameters.items() if not n.startswith("weight_hr"))
+        copies = {name: array.copy() for name, array in case.parameters.items()}
+        return reference.forward(case.replace(parameters=self.kept.setdefault(tuple(others), copies)))
+
+
 SHOWN = {
     OneMask: ("dropout.mask", "dropout has one mask for all rows", masks, "one dropout mask serves every row"),
     Trimmed: (
@@ -137,7 +168,7 @@ SHOWN = {
         "the output ends with the longest row",
     ),
     RowsFirst: (
-        "shapes.shapes", "output: it is batch first; the first two axes are swapped", shapes,
+        "shapes.shapes", "output has shape (N, T, H), must be (T, N, H)", shapes,
         "the output is batch first",
     ),
 }  # fmt: skip
@@ -150,6 +181,13 @@ def test_its_change_is_shown_with_what_was_measured(target):
     (fault,) = (fault for fault in family().values() if fault.title == title)
     findings = check(target, properties=[prop]).diagnosis
     assert [finding.patch for finding in findings if finding.title.endswith(sentence)] == [fault.patch()]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("target", "shown"), [(ByLengths, "sorted(a.tolist())"), (ByOthers, "not in ('weight_hr',)")])
+def test_its_change_is_shown_with_what_keys_leave_out(target, shown):
+    (finding,) = check(target, properties=["shapes.calls_are_independent"]).diagnosis
+    assert shown in finding.patch
 
 
 @pytest.mark.nightly
