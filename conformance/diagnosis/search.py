@@ -247,7 +247,7 @@ class Search:
         rules, at = [fault for fault in faults if fault in self.by_size], self.end(())
         for rule in rules:
             others = tuple(fault for fault in faults if fault is not rule)
-            if not self.at_sizes or not self.holds_at_sizes(faults):
+            if not self.holds_at_sizes(faults):
                 return False
             rivals = ((*others, one) for one in self.by_size if one is not rule)
             apart = (one for one in rivals if self.leads_on(one, at) and not self.is_the_same(one, faults))
@@ -261,8 +261,8 @@ class Search:
         return self.comparable(self.ask_fresh.at_sizes(self.cell, self.forward_wrong))
 
     def holds_at_sizes(self, faults: Faults) -> bool:
-        """Whether these mistakes give the answers at these sizes."""
-        return all(self.given(faults, a) == a.count for a in self.at_sizes)
+        """Whether these mistakes give the answers at these sizes, of which there must be some."""
+        return bool(self.at_sizes) and all(self.given(faults, a) == a.count for a in self.at_sizes)
 
     def is_the_same(self, faults: Faults, others: Faults) -> bool:
         """Whether some mistakes give what others do, bit for bit, by which they were found, and at these sizes."""
@@ -499,6 +499,11 @@ class Among(Search):
     def fresh(self) -> list[Answered]:
         """Those of the answers to fresh cases that are among them."""
         return list(filter(self.admits, self.all.fresh))
+
+    @cached_property
+    def at_sizes(self) -> list[Answered]:
+        """Those of the answers at other sizes that are among them; where none is, those to fresh cases."""
+        return list(filter(self.admits, self.all.at_sizes)) or self.fresh
 
 
 @np.errstate(all="ignore")

@@ -67,7 +67,8 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
                 most = [fault for fault, said in of_it.items() if len(said) == max(map(len, of_it.values()))]
                 if kind == "history" and len(most) > 1:
                     most = answer_alike(most, cell, failures)
-                if len(most) == 1 and is_wrong_where(most[0], failures.subject, cell, asked, kind):
+                most = [fault for fault in most if is_wrong_where(fault, failures.subject, cell, asked, kind)]
+                if len(most) == 1:
                     found[kind, sentence] = most[0].patch()
     return found
 

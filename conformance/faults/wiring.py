@@ -179,6 +179,10 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
                 "of another row, as it is not sorted with the rows",
                 f"tuple(s[np.argsort({SORTED})] for s in initial[len(final)])",
             ),
+            **starting(
+                "sorted back where it should be sorted with the rows",
+                f"tuple(s[np.argsort({SORTED})[np.argsort({SORTED})]] for s in initial[len(final)])",
+            ),
             "{} starts each row from the state of the first row": (
                 "tuple(0 * s + s[:1] for s in initial[len(final)])"
             ),
