@@ -5,7 +5,7 @@ What another thing does to the answer is what it is kept under, or what is left 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -37,6 +37,11 @@ NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hard
 HALF = 0.5  # a probability, or a bias
 MOST = 4  # things that are named, of those of which any changes the answer
 STEADY = 4  # times
+# Lengths of four rows, and others: in another order; of the same sum, longest, shortest, or several of these.
+FOUR = (
+    (4, 1, 5, 3), (5, 4, 3, 1), (5, 3, 3, 2), (5, 1, 5, 2), (4, 3, 3, 3), (5, 1, 3, 3), (5, 5, 5, 1), (5, 2, 2, 2),
+    (4, 1, 4, 2), (4, 2, 5, 3), (1, 1, 1, 1), (5, 5, 5, 5),
+)  # fmt: skip
 CHANCES = 8  # in which something is dropped once at least
 
 Changes = Iterator[tuple[str, Case]]
@@ -215,22 +220,38 @@ class Earlier:
         elif subject.capabilities.gradients:
             yield "gradients", replace(call, do="gradients", cotangents=given(subject, call.case))
 
-    def after_each(self) -> Iterator[Answer | None]:
-        """What a new instance answers to it after each call like it, and after that one and itself."""
-        for _, other in self.others():
+    def after_each(self, others: Iterable[tuple[str, Call]]) -> Iterator[Answer | None]:
+        """What a new instance answers to it after each of some calls, and after that one and itself."""
+        for _, other in others:
             yield from (self.after(*before, in_place=False) for before in ((other,), (other, self.plain)))
 
+    def with_other_layers(self) -> Iterator[Earlier]:
+        """The same of a call like it that has one layer, or two where it has one itself, if that is taken."""
+        yield from self.of_call({"L": 1 if self.plain.case.config.num_layers > 1 else 2})
+
     def with_four_rows(self) -> Iterator[Earlier]:
-        """The same of a call like it of four rows that end at different steps, if it has rows that end."""
+        """The same of a call like it of four rows that end at different steps, if it has rows that end.
+
+        Of two rows lengths in another order have the same sum and the same longest one.
+        """
+        if self.bench.allowed.taken_apart(self.plain.case)[0].lengths is not None:
+            yield from self.of_call({"N": 4, "T": 5}, FOUR[0])
+
+    def of_call(self, sizes: Mapping[str, int], lengths: Sequence[int] | None = None) -> Iterator[Earlier]:
+        """The same of a call like it of other sizes and lengths, if that is taken."""
         meant, form = self.bench.allowed.taken_apart(self.plain.case)
-        if meant.lengths is None:
-            return
-        case = of_sizes(self.bench, meant, form, {axis: size_of(meant, axis) for axis in AXES} | {"N": 4, "T": 5})
-        if self.bench.subject.takes(case) and (case.num_rows, case.num_steps) == (4, 5):
-            larger = copy(self)
-            larger.plain = asked_with(self.bench, self.plain, case.replace(lengths=np.array([4, 1, 5, 3])))
-            larger.call, larger.expected = larger.plain, right(self.bench.subject, larger.plain)
-            yield larger
+        case = of_sizes(self.bench, meant, form, {axis: size_of(meant, axis) for axis in AXES} | dict(sizes))
+        case = case if lengths is None or case.num_rows != len(lengths) else case.replace(lengths=np.array(lengths))
+        if self.bench.subject.takes(case) and all(size_of(case, axis) == size for axis, size in sizes.items()):
+            other = copy(self)
+            other.call = other.plain = asked_with(self.bench, self.plain, case)
+            other.expected = right(self.bench.subject, other.plain)
+            yield other
+
+    def of_other_lengths(self) -> Iterator[tuple[str, Call]]:
+        """Calls of four rows with other lengths."""
+        for lengths in FOUR[1:]:
+            yield "other lengths", replace(self.plain, case=self.plain.case.replace(lengths=np.array(lengths)))
 
     def takes_the_place_of(self, other: Call) -> bool:
         """Whether it is the same call in another one's arrays: lengths would be of the type of those there."""
@@ -256,10 +277,11 @@ class Earlier:
 def after_others(bench: Bench, found: Counterexample) -> list[Answer | None]:
     """What new instances answer to the last call of a failure after others like it, and again. Raises NotRun.
 
-    Where rows end, to one of four rows, too: with two of them many orders of lengths are the same.
+    To one with another number of layers, too, and where rows end to one of four rows.
     """
     earlier = Earlier(bench, found)
-    return [answer for one in (earlier, *earlier.with_four_rows()) for answer in one.after_each()]
+    given = [answer for one in (earlier, *earlier.with_other_layers()) for answer in one.after_each(one.others())]
+    return given + [answer for one in earlier.with_four_rows() for answer in one.after_each(one.of_other_lengths())]
 
 
 def same_shapes(one: Call, other: Call) -> bool:

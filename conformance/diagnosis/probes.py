@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, cycle, product, takewhile
+from itertools import chain, cycle, islice, product, takewhile
 from typing import Any
 
 import numpy as np
@@ -27,10 +27,12 @@ from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Config, forward, gradients, reached
 from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
+from strategies.shrink import size_of
 
 from .asking import Bench
 from .influence import generic
 from .ladder import rungs
+from .sizes import of_sizes
 from .work import Deadline, Work
 
 Arrays = dict[str, np.ndarray]
@@ -42,6 +44,7 @@ OFF = 2  # of the ways of dropout, the first, in which nothing is dropped
 # At one of these, and at a usual one on all other axes: at some of them two rules about blocks are not the same.
 AXES = ("steps", "batch", "input_size", "hidden_size")
 SIZES, USUAL = (10, 12, 13, 15, 18, 20, 23, 24, 28, 31, 40, 48), 3
+LARGE = (17, 20, 26, 33, 34, 41, 48, 50, 57, 65, 66, 70)  # beside which all is as it is in random cases
 UNKNOWN = 2.0**8  # in units of roundoff
 MAGNIFIED = 2.0**-8  # of the largest number: rounding that leads farther is taken for a mistake
 NEARER = 4.0  # times
@@ -321,19 +324,36 @@ class Fresh:
     def __call__(self, cell: Cell, forward_wrong: bool, again: bool = False) -> list[Answered]:
         """Answers of a cell, or how it is differentiated where forward is right; none if time leaves not all of them.
 
-        again  whether each call is followed by others of the same sizes
+        again  whether each call is followed by others of the same sizes; else some are large
         """
-        calls = Work(DEAR_FRESH if self.subject.capabilities.recompiles else FRESH, self.deadline)
+        dear = self.subject.capabilities.recompiles
+        cases = islice(self.cases(cell, forward_wrong, again), DEAR_FRESH if dear else FRESH)
         found: list[Answered] = []
-        for case in self.cases(cell, forward_wrong, again):
-            if calls.over:
-                break
-            calls.spend()
+        for case in chain(cases, () if dear or again else self.enlarged(cell, forward_wrong)):
+            if self.deadline.over:
+                self.sequence += found
+                return []
             probe = Probe(case, None if forward_wrong else cotangents(case))
             with suppress(NotApplicable):
                 found.append(answered(self.subject, probe))
         self.sequence += found
-        return [] if calls.left > 0 else found
+        return found
+
+    def enlarged(self, cell: Cell, forward_wrong: bool) -> Iterator[Case]:
+        """Random cases with many steps, rows, features or units: a mistake may be made up to some size alone.
+
+        Rows that end do so anywhere.
+        """
+        bench = Bench(self.subject, cell, self.subject.capabilities.dtypes[0], Work(0, self.deadline))
+        generator = np.random.default_rng(2)
+        for case, (size, axis) in zip(self.cases(cell, forward_wrong, again=False), product(LARGE, "TNIH")):
+            meant, form = bench.allowed.taken_apart(case)
+            large = of_sizes(bench, meant, form, {name: size_of(meant, name) for name in "TNIHL"} | {axis: size})
+            if large.lengths is not None and (large.row_lengths < large.num_steps).any():
+                ends = generator.integers(0, large.num_steps + 1, large.num_rows)
+                large = large.replace(lengths=np.minimum(large.row_lengths, ends).astype(large.lengths.dtype))
+            if self.subject.takes(large):
+                yield large
 
     def at_sizes(self, cell: Cell, forward_wrong: bool) -> list[Answered]:
         """Answers at sizes that tell rules about sizes apart; none where a shape is dear, or not all can be asked."""

@@ -65,7 +65,7 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
             for sentence in mine:
                 of_it = {fault: said for fault, said in alike.items() if sentence in said}
                 most = [fault for fault, said in of_it.items() if len(said) == max(map(len, of_it.values()))]
-                if kind == "history" and len(most) > 1:
+                if kind == "history" and most:
                     most = answer_alike(most, cell, failures)
                 most = [fault for fault in most if is_wrong_where(fault, failures.subject, cell, asked, kind)]
                 if len(most) == 1:

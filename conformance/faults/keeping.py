@@ -60,7 +60,7 @@ OTHERS = {
 @lru_cache(maxsize=1)
 def keeping() -> dict[str, Fault]:
     """The mistakes, by id."""
-    return {fault.id: fault for fault in (*parameters(), *together(), *states(), *others())}
+    return {fault.id: fault for fault in (*parameters(), *together(), *states(), *others(), *padding())}
 
 
 def parameters() -> Iterator[Fault]:
@@ -123,3 +123,20 @@ def others() -> Iterator[Fault]:
         )
         title = f"{name} {'are' if name == 'lengths' else 'is'} kept from the first call {said}"
         yield Fault(f"keeping.others.{number}", title, "kept-between-calls", "forward", PLAIN, new, (INDEPENDENT,))
+
+
+def padding() -> Iterator[Fault]:
+    """What is behind the end of a row, which is what an earlier call has put there."""
+    keys = {"of that shape": "found.output.shape", "of that configuration": "(plain.config, *found.output.shape)"}
+    for number, (same, key) in enumerate(keys.items()):
+        new = (
+            "found = collect(plain, output, final)\n"
+            f"    buffer = forward.__dict__.setdefault({key}, np.zeros(found.output.shape))\n"
+            "    alive = np.arange(plain.num_steps)[:, None] < plain.row_lengths\n"
+            "    buffer[alive] = found.output[alive]\n"
+            "    return like_case(case, Result(np.array(buffer), found.h_n, found.c_n))"
+        )
+        title = f"the output is kept for outputs {same}, and is not cleared behind the end of a row"
+        yield Fault(
+            f"keeping.padding.{number}", title, "stale-memory", "forward", RESULT, new, ("lengths.padding_is_zero",)
+        )

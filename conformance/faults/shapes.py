@@ -48,6 +48,11 @@ def shapes() -> dict[str, Fault]:
         h, c = (new.format(s=f"result.{name}").replace("plain", "case") for name in ("h_n", "c_n"))
         both = f"return Result(swap_steps_and_rows(result.output), {h}, result.c_n if result.c_n is None else {c})"
         changes[f"with batch_first, final states are {said}"] = (BATCH_FIRST, both)
+    changes["without an axis of rows in x, steps and rows are swapped all the same, with batch_first"] = (
+        UNBATCHED,
+        "swapped = swap_steps_and_rows(result.output) if case.config.batch_first else result.output\n"
+        "        return Result(swapped, result.h_n, result.c_n).map(lambda name, value: value[:, 0])",
+    )
     changes |= {
         f"without an axis of rows in x, {said} one": (UNBATCHED, f"return result{rest}")
         for said, rest in {
