@@ -272,6 +272,8 @@ class Failures:
     def when_wrong(self, cell: Cell, sentences: Sentences | None = None) -> str:
         """In which calls a cell is wrong, if a sentence says so, or is found, which is noted; else nothing."""
         told = {key: cells for key, cells in (sentences or {}).items() if key[0] in WHEN and cell in cells}
+        if told and not any(kind == "conditions" for kind, _ in told):  # sizes alone are all that was asked about
+            told = self.conditions([cell]) | told
         self.when[cell] = "; ".join(said for _, said in told or self.conditions([cell]) | self.sizes([cell]))
         return self.when[cell]
 

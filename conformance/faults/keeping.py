@@ -32,15 +32,9 @@ WHICH = {
 }
 # The same where that is the array itself, as it was then: it may have been written again since.
 IN_PLACE = "kept.setdefault((kind, end, id(a)), (a, np.array(a)))[1]"
-# What of parameters that are kept together must be the same, as a part of their key; and which of them need not be.
-NUMBERS = {
-    "the same": "a.tobytes()",
-    "the same in another order": "np.sort(a, axis=None).tobytes()",
-    "the same up to a digit after the point": "np.round(a, 1).tobytes()",
-    "the same first ones": "a.ravel()[:1].tobytes()",
-}
+# Which of the parameters that are kept together may be others.
 LEFT_OUT = (
-    (), ("weight_ih",), ("weight_hh",), ("weight_hr",), ("bias_ih",), ("bias_hh",), ("bias_ih", "bias_hh"),
+    ("weight_ih",), ("weight_hh",), ("weight_hr",), ("bias_ih",), ("bias_hh",), ("bias_ih", "bias_hh"),
     ("weight_ih", "weight_hh"),
 )  # fmt: skip
 SHAPE = "np.shape(initial)"
@@ -79,18 +73,15 @@ def parameters() -> Iterator[Fault]:
 
 
 def together() -> Iterator[Fault]:
-    """Parameters that are those of an earlier call in which some of their numbers, or most, were the same."""
-    ways = [(out, "the same") for out in LEFT_OUT if out] + [((), same) for same in NUMBERS if same != "the same"]
-    for number, (out, same) in enumerate(ways):
-        others = f" if kind not in {out}" if out else ""
+    """Parameters that are those of an earlier call in which most of them were the same."""
+    for number, out in enumerate(LEFT_OUT):
         new = (
             "kept = layer_parameters.__dict__\n"
-            f"        key = (end, *({NUMBERS[same]} for kind, a in named.items(){others}))\n"
+            f"        key = (end, *(a.tobytes() for kind, a in named.items() if kind not in {out}))\n"
             "        named = kept.setdefault(key, {kind: np.array(a) for kind, a in named.items()})\n"
             f"        {NAMED}"
         )
-        which = f"all but {' and '.join(out)} are" if out else f"numbers are {same}"
-        title = f"every parameter is kept from the first call in which {which}{' the same' * bool(out)}"
+        title = f"every parameter is kept from the first call in which all but {' and '.join(out)} are the same"
         id = f"keeping.together.{number}"
         yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
 
