@@ -45,6 +45,7 @@ Order = Callable[[np.ndarray], np.ndarray]  # lengths, to the same in another or
 ORDERS: tuple[Order, ...] = (np.asarray, np.sort, lambda ends: np.sort(ends)[::-1])
 EXCEPT = 2  # sizes that are right where all others from one on are wrong
 NEW = 2  # larger sizes that a rule says are wrong, and as many that it says are right, at which it is tried
+FAR = 100  # up to which one more is, the largest of these
 CALLS = 4  # that one judgement is worth
 
 
@@ -218,7 +219,8 @@ class Resized:
         larger = [size for size in range(largest + 1, 2 * largest + FEW) if self.allows(axis, size)]
         wrong, right = ([size for size in larger if is_wrong(size) is value][:NEW] for value in (True, False))
         orders = ORDERS if axis == "N" and self.case.lengths is not None else ORDERS[:1]
-        asked = [(size, order) for size in (*wrong, *right) for order in orders]
+        far = [size for size in larger if size <= FAR][-1:]
+        asked = [(size, order) for size in dict.fromkeys((*wrong, *right, *far)) for order in orders]
         return not any(self.fails({axis: size}, order) is (not is_wrong(size)) for size, order in asked)
 
     def tried(self, axis: str) -> list[int]:
