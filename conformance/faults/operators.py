@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain, combinations, permutations, product
@@ -345,16 +346,22 @@ OPERATORS = (terms, exchanged, transposed, activated, inverted, mixed, gated, be
 
 
 def clipped(cell: Cell, bound: float) -> list[Fault]:
-    """The mistakes of one value that the equations compute, which is cut off at a bound each way."""
+    """The mistakes of one value that the equations compute, which is cut off at a bound each way.
+
+    Empty if the source of the cell cannot be read.
+    """
     found = []
-    for line in written_out(cell).splitlines()[2:]:
-        for name in assigned(line):
-            name, value = (part.strip() for part in line.split("=", 1))
+    with suppress(CellError):
+        for line in written_out(cell).splitlines()[2:]:
+            name, _, value = (part.strip() for part in line.partition(" = "))
             new = line.replace(value, f"np.clip({value}, -{bound:g}, {bound:g})")
             id = f"{cell.lower().replace('_', '-')}.clipped.{name}.{bound:g}"
             function, title = cell if cell.own else cell.step.__name__, f"{name} is cut off at {bound:g} ({cell})"
             hint = f"{name} is cut off ({cell})"
-            found.append(Fault(id, title, "cell-variant", function, line.strip(), new.strip(), (STEPS,), hint=hint))
+            fault = Fault(id, title, "cell-variant", function, line, new, (STEPS,), hint=hint)
+            with suppress(PatchError):  # a line that stands there twice, or gives one value two names
+                if assigned(line) == [name] and compiled(patched_source((fault,))):
+                    found.append(fault)
     return found
 
 

@@ -79,6 +79,8 @@ def test_each_value_that_equations_compute_may_be_cut_off(own_cell):
     texts = {fault.title: patched_source((fault,)) for fault in clipped(cell, 2.5)}
     assert list(texts) == ["f is cut off at 2.5 (MGU)", "n is cut off at 2.5 (MGU)"]
     assert all("= np.clip(" in text and text.count(", -2.5, 2.5)") == 1 for text in texts.values())
+    twice = own_cell("again", "n = tanh(p.n(x, h))", "n = n * n", "n = n * n", "m = k = n", "return m")
+    assert [fault.title for fault in clipped(twice, 2.5)] == ["n is cut off at 2.5 (AGAIN)"]
 
 
 def test_what_every_loop_can_do_wrong_can_be_done_with_any_cell(own_cell):
