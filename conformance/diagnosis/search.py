@@ -142,10 +142,10 @@ class Search:
         """The largest number of each kind of state that wrong answers have, where it must be larger."""
         found: dict[float, None] = {}
         for a in self.climbed if self.forward_wrong else ():
-            for name, must in a.expected.items() if a.given and not a.right else ():
-                largest, wanted = (float(abs(each).max(initial=0)) for each in (a.given.get(name, must), must))
+            for name, array in (a.given or {}).items() if not a.right else ():
+                largest, wanted = (abs(each).max(initial=0) for each in (array, a.expected.get(name, array)))
                 if 0 < largest < wanted:
-                    found[plain(largest)] = None
+                    found[plain(float(largest))] = None
         return list(found)[:BOUNDS]
 
     @property
