@@ -100,7 +100,7 @@ def test_it_is_named(target):
     assert finding.exact and finding.title == title and finding.patch
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.nightly
 @pytest.mark.parametrize("id", [*chunks(), *chunks_back()][::17])
 def test_it_is_found(id):
     assert kill((chunks() | chunks_back())[id]).property

@@ -98,6 +98,7 @@ def test_what_large_calls_need_not_have_is_no_condition(axis, words):
     assert not any("only" in title for _, title in found)
 
 
+@pytest.mark.nightly
 def test_what_raises_without_rows_is_asked_about_too():
     def raises(case):
         if case.lengths is not None and not case.x.flags.writeable:

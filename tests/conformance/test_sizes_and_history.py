@@ -170,6 +170,7 @@ def test_sizes_are_not_asked_about_where_smaller_cotangents_give_what_is_right(c
     assert not is_right_if_small(bench, results(call))
 
 
+@pytest.mark.nightly
 def test_a_product_of_three_sizes_is_not_taken_for_one_of_two():
     sizes = lambda case: case.num_steps * case.num_rows * case.config.hidden_size  # noqa: E731
     target = planted(answered=lambda case, result: off(result) if sizes(case) % 8 else result)
@@ -232,6 +233,7 @@ def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
     assert title == f"RNN_TANH: x in z is left out (RNN_TANH), in some calls: {where_it_is}"
 
 
+@pytest.mark.nightly
 def test_the_order_in_which_rows_end_is_not_taken_for_their_number():
     def taken_for_sorted(case):
         ends = case.row_lengths

@@ -60,6 +60,7 @@ def test_a_wrong_shape_is_said_in_symbols(target, sentence):
     assert [finding.title for finding in said] == [f"{cell}: {sentence}"]
 
 
+@pytest.mark.nightly
 def test_more_units_than_a_projection_leaves():
     target = shown(
         lambda case, output, states: (output[None], states) if case.config.proj_size > 20 else (output, states),
