@@ -29,7 +29,7 @@ from .asking import Bench
 from .earlier import asked_with, given, is_wrong, of_dtype, results
 from .influence import generic
 from .probes import Probe
-from .sizes import AXES, of_sizes
+from .sizes import AXES, of_sizes, sizes_of
 
 MORE = range(3)  # by how much larger cases are on which it is tried, with numbers that have no zeros
 LARGE = (32, 33)  # a block of steps, rows or units that are worked on at once, and more than that
@@ -245,7 +245,7 @@ def likewise(bench: Bench, call: Call) -> Iterator[Call]:
 def enlarged(bench: Bench, call: Call) -> Iterator[Call]:
     """Calls like one, with many more steps, rows, features or units."""
     meant, form = bench.allowed.taken_apart(call.case)
-    sizes = {axis: size_of(meant, axis) for axis in AXES}
+    sizes = sizes_of(meant)
     for axis, size in product("TIH" if form.unbatched else "TNIH", LARGE):
         if size > sizes[axis]:
             yield from resized(bench, call, sizes | {axis: size})

@@ -30,7 +30,7 @@ from strategies.forms import LENGTHS, PLAIN, WORDS, kind_of_lengths, of_kind
 from strategies.shrink import size_of
 
 from .asking import Bench, has_processes, is_copied, mapped
-from .sizes import AXES, of_sizes
+from .sizes import AXES, of_sizes, sizes_of
 
 NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
 
@@ -240,7 +240,7 @@ class Earlier:
     def of_call(self, sizes: Mapping[str, int], lengths: Sequence[int] | None = None) -> Iterator[Earlier]:
         """The same of a call like it of other sizes and lengths, if that is taken."""
         meant, form = self.bench.allowed.taken_apart(self.plain.case)
-        case = of_sizes(self.bench, meant, form, {axis: size_of(meant, axis) for axis in AXES} | dict(sizes))
+        case = of_sizes(self.bench, meant, form, sizes_of(meant) | dict(sizes))
         case = case if lengths is None or case.num_rows != len(lengths) else case.replace(lengths=np.array(lengths))
         if self.bench.subject.takes(case) and all(size_of(case, axis) == size for axis, size in sizes.items()):
             other = copy(self)

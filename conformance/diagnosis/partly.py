@@ -56,7 +56,9 @@ def partly(
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
                 so = [a for a in right if FEATURES[feature](a.probe.case)]
-                where = SOME * bool(right) + what_else([*left, *so], feature)
+                there = (a for a in asked if FEATURES[feature](a.probe.case) and not a.right)
+                sometimes = any(gives(search, fault, a) for a in there)
+                where = SOME * bool(right) + what_else([*left, *so], feature, sometimes)
                 said = "" if any(a.right for a in left) else beside(fault, feature)
                 return sentence((fault,), f"{where}: {said}" if said else where, explains, search)
     return None
@@ -114,8 +116,8 @@ def sentence(faults: Sequence[Fault], where: str, explains: int, search: Search)
     )  # fmt: skip
 
 
-def what_else(left: Sequence[Answered], feature: str) -> str:
-    """What the answers are, all of them where a thing is so, that a mistake does not give.
+def what_else(left: Sequence[Answered], feature: str, sometimes: bool) -> str:
+    """What the answers are, all of them where a thing is so, that a mistake does not give; sometimes it does there.
 
     Those that are wrong may be so by another mistake, or by this one in another way: nobody knows.
     """
@@ -124,7 +126,7 @@ def what_else(left: Sequence[Answered], feature: str) -> str:
         return f", but not where {feature}"
     if right.count(True) >= FEWEST:
         return f"; where {feature}, it is right, or wrong in another way"
-    return f"; where {feature}, it is wrong in another way"
+    return f"; where {feature}, it is {'at times ' * sometimes}wrong in another way"
 
 
 def gives(search: Search, fault: Fault, answered: Answered) -> bool:

@@ -27,12 +27,11 @@ from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Config, forward, gradients, reached
 from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
-from strategies.shrink import size_of
 
 from .asking import Bench
 from .influence import generic
 from .ladder import rungs
-from .sizes import of_sizes
+from .sizes import of_sizes, sizes_of
 from .work import Deadline, Work
 
 Arrays = dict[str, np.ndarray]
@@ -348,7 +347,7 @@ class Fresh:
         generator = np.random.default_rng(2)
         for case, (size, axis) in zip(self.cases(cell, forward_wrong, again=False), product(LARGE, "TNIH")):
             meant, form = bench.allowed.taken_apart(case)
-            large = of_sizes(bench, meant, form, {name: size_of(meant, name) for name in "TNIHL"} | {axis: size})
+            large = of_sizes(bench, meant, form, sizes_of(meant) | {axis: size})
             if large.lengths is not None and (large.row_lengths < large.num_steps).any():
                 ends = generator.integers(0, large.num_steps + 1, large.num_rows)
                 large = large.replace(lengths=np.minimum(large.row_lengths, ends).astype(large.lengths.dtype))

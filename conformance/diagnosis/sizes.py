@@ -71,6 +71,11 @@ def sizes(bench: Bench, found: Case, properties: Iterable[Property], probes: Col
     return next(filter(None, (one.sentences() for one in resized if one.starts)), [])
 
 
+def sizes_of(case: Case) -> dict[str, int]:
+    """The sizes of a case that is padded and has a batch, by axis."""
+    return {axis: size_of(case, axis) for axis in AXES}
+
+
 def usual_sizes(case: Case) -> bool:
     """Whether no size of a case is so large that it says something."""
     return all(size_of(case, axis) <= usual for axis, usual in USUAL.items())
@@ -85,7 +90,7 @@ class Resized:
         self.probes = probes
         self.allowed = prop.allowed(bench.subject.capabilities)
         self.case, self.form = self.allowed.taken_apart(found)
-        self.sizes = {axis: size_of(self.case, axis) for axis in AXES}
+        self.sizes = sizes_of(self.case)
         self.related: list[str] = []  # axes whose size is wrong where it is that of another
         self.starts = self.fails({}) is True
 
