@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.judging.gradients import cotangents, gradients_right, taken
 from conformance.judging.history import turned_at_the_end
 from conformance.judging.judgement import far, void_layers
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
@@ -14,12 +13,10 @@ from strategies.covering import EACH, LARGE, RICH
 
 @prop(every_cell=True, sketches=RICH)
 def test_first_look(target, case):
-    """Of rich cases, no result and no gradient is far from what it must be."""
+    """Of rich cases, no result is far from what it must be."""
     run = target(case)
     if far(run.result, target.expected(case).result, run.arithmetic):
         steps_agree(run)
-    if target.capabilities.gradients:
-        gradients_right(target, case, taken(target, cotangents(case)))
 
 
 @prop(every_cell=True)

@@ -38,8 +38,14 @@ from conformance.judging.masks import (
 from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop, right_at_first
 from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
-from strategies.covering import PAST, SOME
+from strategies.covering import PAST, RICH, SOME
 from strategies.forms import BATCH_FIRST, UNBATCHED
+
+
+@prop(needs="gradients", every_cell=True, sketches=RICH)
+def test_first_look(target, case):
+    """Of rich cases, no gradient is far from what it must be."""
+    gradients_right(target, case, taken(target, cotangents(case)))
 
 
 @prop(needs="gradients")

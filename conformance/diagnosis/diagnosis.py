@@ -40,7 +40,7 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
-BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.back_propagation")
+BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.first_look", "gradients.back_propagation")
 # Kinds of sentences that say which answers are wrong, or what exactly, or are about something else.
 WHERE, WHAT = ("conditions", "proportion"), ("dropout", "proportion")
 # Kinds beside which no two conditions are looked for: they are of all that is wrong, or about something else.

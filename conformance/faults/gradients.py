@@ -334,7 +334,7 @@ FAULTS = [
         f"    z_g, z_o = {SUMS['G']}, {SUMS['O']}\n"
         "    g, o = tanh(passed_back(z_g, (z_o, lambda d: d))), sigmoid(passed_back(z_o, (z_g, lambda d: d)))\n"
         f"    {CELL}",
-        (BPTT, ONE, "equivalence.first_look"), ("https://github.com/ooples/AiDotNet.Tensors/pull/907",),
+        (BPTT, ONE, "gradients.first_look"), ("https://github.com/ooples/AiDotNet.Tensors/pull/907",),
     ),
     Fault(
         "projection-gradient-unprojected", "the gradient of W_hr misses the output gate", "back-propagation",

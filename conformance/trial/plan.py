@@ -18,6 +18,7 @@ from .names import Names
 from .options import CALL_LIMIT, COMPILING, MEMORY_LIMIT, Options, known
 
 Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
+LOOKS = 2  # properties that come before all others, whatever they take: of results, and of gradients
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,14 @@ class Plan:
     def longest_first(self) -> list[str]:
         """The ids, those first that take longest, so that no process ends much later than the others.
 
-        Before them the strongest of all: what is wrong shows soon.
+        Before them the first looks, forward and backward: what is wrong shows soon.
         """
-        return sorted(self.properties, key=lambda id: (self.properties[id].rank > 0, -self.properties[id].weight))
+
+        def place(id: str) -> tuple[int, float]:
+            prop = self.properties[id]
+            return min(prop.rank, LOOKS), -prop.weight
+
+        return sorted(self.properties, key=place)
 
     def only(self, ids: Collection[str]) -> Plan:
         """The plan for some of the properties; what each may take stays the same."""

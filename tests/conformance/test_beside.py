@@ -98,7 +98,7 @@ def test_what_is_done_to_memory_is_told_beside_a_name():
     assert found[0] == INVERTED.title and found[1].startswith("GRU: x is changed by the call") and len(found) == 2
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "fault",
     ["gates-igfo", "reset-missing-in-gradient", "lengths-off-by-one", "initial-state-by-direction", "update-unused"],
