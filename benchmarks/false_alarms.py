@@ -110,10 +110,15 @@ def table(targets: list[Sized], found: list[tuple[int, int, int, list[str]]]) ->
 
 
 def in_parallel(work: Callable[..., Any], runs: list[tuple]) -> list[Any]:
-    """The work on all runs, as many at once as there are cores, each with one thread."""
+    """The work on all runs, as many at once as there are cores, each with one thread; complaints are told as they come."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    found = []
     with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(work, *zip(*runs)))
+        for one in pool.map(work, *zip(*runs)):
+            found.append(one)
+            for complaint in one[-1]:
+                print(complaint, file=sys.stderr, flush=True)
+    return found
 
 
 def main() -> int:
@@ -133,7 +138,6 @@ def main() -> int:
         by_size = in_parallel(judged_at_size, runs)
         rejected += [line for *_, lines in by_size for line in lines]
         print("\n".join(table([target for target, *_ in runs], by_size)))
-    print("\n".join(rejected), file=sys.stderr)
     return int(bool(rejected))
 
 
