@@ -110,7 +110,7 @@ def table(targets: list[Sized], found: list[tuple[int, int, int, list[str]]]) ->
 
 
 def in_parallel(work: Callable[..., Any], runs: list[tuple]) -> list[Any]:
-    """The work on all runs, as many at once as there are cores, each with one thread; complaints are told as they come."""
+    """The work on all runs, as many at once as there are cores, each with one thread; tells complaints as they come."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     found = []
     with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
@@ -129,14 +129,13 @@ def main() -> int:
     parser.add_argument("--sizes", nargs="*", type=int, help=f"also at these sizes (all: {SIZES})")
     asked = parser.parse_args()
     seeds = asked.seeds or [0]
-    rejected = []
     found = in_parallel(judged, list(product(RIGHT, [asked.profile], seeds)))
-    rejected += [line for _, lines in found for line in lines]
-    print(f"{len(RIGHT)} correct but odd targets, {sum(cases for cases, _ in found):,} cases, {len(rejected)} rejected")
+    rejected = sum(len(lines) for _, lines in found)
+    print(f"{len(RIGHT)} correct but odd targets, {sum(cases for cases, _ in found):,} cases, {rejected} rejected")
     if asked.sizes is not None:
         runs = [(sized, "quick", seed) for seed in seeds for sized in of_sizes(asked.sizes or list(SIZES), seed)]
         by_size = in_parallel(judged_at_size, runs)
-        rejected += [line for *_, lines in by_size for line in lines]
+        rejected += sum(len(lines) for *_, lines in by_size)
         print("\n".join(table([target for target, *_ in runs], by_size)))
     return int(bool(rejected))
 
