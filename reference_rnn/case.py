@@ -155,6 +155,11 @@ class Case:
             return np.full(self.num_rows, self.num_steps)
         return np.asarray(self.lengths, dtype=np.int64)
 
+    @property
+    def draws(self) -> bool:
+        """Whether dropout draws masks at random: in training with 0 < p < 1."""
+        return self.training and 0 < self.config.dropout < 1
+
     def replace(self, **changes: Any) -> Case:
         """This case with other fields; names of Config's fields change the configuration."""
         config = {name: changes.pop(name) for name in list(changes) if name in CONFIG_FIELDS}

@@ -227,6 +227,11 @@ class RecurrenceCase:
         return False
 
     @property
+    def draws(self) -> bool:
+        """Nothing is dropped."""
+        return False
+
+    @property
     def stateless(self) -> bool:
         """Whether some state is not given."""
         return any(state is None for state in self.states.values())

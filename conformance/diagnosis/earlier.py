@@ -17,7 +17,7 @@ import numpy as np
 from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
-from conformance.judging.counterexample import Bounds, Counterexample, far, held_apart, right
+from conformance.judging.counterexample import Bounds, Counterexample, far, not_needed, right
 from conformance.judging.gradients import cotangents, taken
 from conformance.judging.history import ends_exchanged, groups, nudged, one_step_less, turned
 from conformance.judging.judgement import Failure, NotApplicable, NotRun, ordinal
@@ -168,7 +168,7 @@ class Earlier:
         After more calls each time: what is drawn may follow from how many there were.
         """
         before = way.before(self.plain, other)
-        for times in range(1, 1 + (CHANCES if other.case.training and 0 < other.case.config.dropout < 1 else 1)):
+        for times in range(1, 1 + (CHANCES if other.case.draws else 1)):
             answer = self.after(*before * times, in_place=way.in_place)
             if self.far(answer, self.expected):
                 yield answer
@@ -271,7 +271,7 @@ class Earlier:
 
     def far(self, answer: Answer | None, expected: Mapping[str, Bounds]) -> bool:
         """Whether an answer to it is not this one; where it has other shapes, it is not."""
-        return answer is None or far(answer.arrays, expected, held_apart(self.call))
+        return answer is None or far(answer.arrays, expected, not_needed(self.call))
 
 
 def after_others(bench: Bench, found: Counterexample) -> list[Answer | None]:
@@ -317,7 +317,7 @@ def is_wrong(bench: Bench, call: Call) -> bool | None:
     expected = right(bench.subject, call)
     bench.restart()
     answer = made(bench, call)
-    if answer is None or far(answer.arrays, expected, held_apart(call)):
+    if answer is None or far(answer.arrays, expected, not_needed(call)):
         return True
     return False if is_known(expected) else None
 

@@ -62,7 +62,7 @@ def seldom(cell: Cell, answers: Sequence[Answered], failures: Failures, passed: 
 def asked(bench: Bench, call: Call) -> Iterator[Answered]:
     """What a new instance answers to a call, if nothing is drawn in it at random."""
     case = call.case
-    if case.training and 0 < case.config.dropout < 1:
+    if case.draws:
         return
     bench.restart()
     bench.count_a_call()

@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
-from reference_rnn import Case, forward, gradients
+from reference_rnn import Case, forward, gradients, result_shapes
 from reference_rnn.expression import cotangents_expression
 from strategies import layout_of
 from strategies.cases import held
@@ -34,10 +34,10 @@ DEMANDS = {
 }
 # What failures of each sort break.
 SORTS = {
-    "value": "numbers", "disagree": "numbers", "padding": "numbers", "leak": "numbers", "mask": "numbers",
-    "gradient": "numbers", "slope": "numbers", "bits": "bits", "shape": "shapes", "missing": "shapes",
-    "dtype": "dtypes", "changed": "unchanged", "shared": "own memory", "pattern": "property", "frequency": "property",
-    "surplus": "shapes", "unused": "property", "unmoved": "property", "narrow": "property",
+    "value": "numbers", "own": "numbers", "disagree": "numbers", "padding": "numbers", "leak": "numbers",
+    "mask": "numbers", "gradient": "numbers", "slope": "numbers", "bits": "bits", "shape": "shapes",
+    "missing": "shapes", "surplus": "shapes", "dtype": "dtypes", "changed": "unchanged", "shared": "own memory",
+    **dict.fromkeys(("raised", "array", "load", "hang", "crash", "exit", "memory", "protocol"), "answer"),
 }  # fmt: skip
 # Of one array, and of several.
 MEMORY = {
@@ -97,10 +97,11 @@ def counterexample(
     calls = [call for call, _ in made]
     about = subject.record.calls_of(failure.about)
     compared = tuple(number for number, call in enumerate(calls) if call in about)
-    expected = [right(subject, call) for call in calls]
-    demand = SORTS.get(failure.sort, "answer")
+    beside = compared if failure.sort == "own" else ()  # calls whose results came beside gradients, and are wrong
+    expected = [right(subject, replace(c, do="forward") if n in beside else c) for n, c in enumerate(calls)]
+    demand = SORTS.get(failure.sort, "property")
     if demand == "numbers" and not any(
-        far(made[number][1].arrays, expected[number], held_apart(made[number][0])) for number in compared
+        far(made[number][1].arrays, expected[number], not_needed(made[number][0])) for number in compared
     ):
         demand = "numbers" if demanded(failure, calls, compared, expected) else "property"
     same = None
@@ -113,9 +114,12 @@ def counterexample(
     )  # fmt: skip
 
 
-def held_apart(call: Call) -> Collection[str]:
-    """The gradients that a target need not have: where one bias holds all there is."""
-    return [name for name, _ in call.case.arrays() if name.startswith("bias_hh")] if call.do == "gradients" else ()
+def not_needed(call: Call) -> Collection[str]:
+    """What an answer need not have: gradients of a bias where the other holds all there is, and results beside them."""
+    if call.do != "gradients":
+        return ()
+    beside = result_shapes(call.case) if isinstance(call.case, Case) else ()
+    return [*(name for name, _ in call.case.arrays() if name.startswith("bias_hh")), *beside]
 
 
 def demanded(failure: Failure, calls: list[Call], compared: tuple[int, ...], expected: list[dict[str, Bounds]]) -> bool:
@@ -140,8 +144,7 @@ def right(subject: Subject, call: Call) -> dict[str, Bounds]:
     if isinstance(subject, RecurrentSubject):
         return subject.right(call)
     case = call.case
-    masked = case.training and 0 < case.config.dropout < 1
-    known, random = case.replace(dropout=0.0) if masked else case, masked and case.config.num_layers > 1
+    known, random = case.replace(dropout=0.0) if case.draws else case, case.draws and case.config.num_layers > 1
     found = gradient_bounds(subject, known, call) if call.do == "gradients" else result_bounds(subject, known)
     expected = {}
     for name, bounds in found:

@@ -123,7 +123,7 @@ def own_steps_agree(own: Run) -> None:
     try:
         steps_agree(own)
     except Failure as failure:
-        fail(f"own:{failure.kind}", f"beside the gradients, {failure.message}")
+        raise failure.told_as(f"own:{failure.kind}", f"beside the gradients, {failure.message}") from None
 
 
 def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) -> Run:

@@ -51,6 +51,13 @@ class Failure(AssertionError):
         """What sort of failure it is, whatever it is about."""
         return self.kind.partition(":")[0]
 
+    def told_as(self, kind: str, message: str) -> Failure:
+        """The same, of another kind and in other words."""
+        return Failure(
+            kind, message, self.about, name=self.name, at=self.at, given=self.given, must=self.must, room=self.room,
+            same=self.same, shows=self.shows,
+        )  # fmt: skip
+
 
 class NotApplicable(Exception):
     """A property says nothing about a case; the case does not count."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from conformance.harness.files import FileError, Folder, read_json
 from conformance.harness.load import Target, TargetError, open_target
 from conformance.harness.process import Limits
-from conformance.judging.counterexample import Counterexample, far, held_apart
+from conformance.judging.counterexample import Counterexample, far, not_needed
 from conformance.judging.data import CounterexampleError, counterexample_from_data, counterexample_to_data, document
 from conformance.judging.judgement import Failure, NotRun
 from conformance.judging.properties import Property
@@ -122,7 +122,7 @@ def made_again(found: Counterexample, subject: Subject) -> Counterexample | None
         same = all(a.tobytes() == other[name].tobytes() for other in others for name, a in one.items())
         return None if same else found
     wrong = found.demand == "numbers" and any(
-        far(answers[number].arrays, found.expected[number], held_apart(found.calls[number]))
+        far(answers[number].arrays, found.expected[number], not_needed(found.calls[number]))
         for number in found.compared
     )
     return found if wrong else None
@@ -196,7 +196,10 @@ def wrong_alone(target: str, found: Counterexample, limits: Limits | None = None
 def pass_of(
     target: str, found: Sequence[Counterexample], properties: Properties, limits: Limits | None
 ) -> list[bytes | None]:
-    """What one fresh process answers, as bytes, to the calls of each counterexample on which it fails; else None."""
+    """What one fresh process answers, as bytes, to the calls of each counterexample on which it fails; else None.
+
+    Not what depends on masks that are drawn: they are others each time.
+    """
     if not found:
         return []
     opened = open_target(target, limits=limits)
@@ -210,7 +213,7 @@ def pass_of(
             again.anew = not any(call.in_place for call in one.calls)
             shown = one.demand not in BY_NUMBERS or made_again(one, again.subject) is not None
             failed = shown and again.judged(one.case, one.calls[: one.before], brief=True) is not None
-            answers = [answer for _, answer in again.subject.record.made]
+            answers = [answer for call, answer in again.subject.record.made if not call.case.draws]
             told = b"".join(array.tobytes() for answer in answers for array in answer.arrays.values())
             seen.append(told if failed else None)
     finally:

@@ -19,7 +19,7 @@ import numpy as np
 from conformance.harness import child, command
 from conformance.harness.call import Call
 from conformance.harness.load import SHIPPED, spec_of
-from conformance.judging.counterexample import Bounds, Counterexample
+from conformance.judging.counterexample import Bounds, Counterexample, not_needed
 from conformance.judging.words import letter
 from reference_rnn import RecurrenceCase
 from reference_rnn.expression import number
@@ -394,8 +394,8 @@ def comparison(found: Counterexample) -> Iterator[str]:
             label = letter(n) if len(yield_calls) > 1 else "the result"
             call = found.calls[at]
             rows += [f"expected = {expectation(found.expected[at])}"]
-            optional = f", optional={[k for k in call.case.parameters if k.startswith('bias_hh')]!r}"
-            extra = optional if call.do == "gradients" else ""
+            optional = [name for name in not_needed(call) if name in found.expected[at]]
+            extra = f", optional={optional!r}" if call.do == "gradients" else ""
             rows += [f"fails {'|=' if n else '='} wrong({label!r}, {result}, expected{extra})"]
         yield "\n".join([*rows, 'print("it fails" if fails else "it holds")'])
     elif found.demand == "same":

@@ -67,6 +67,10 @@ WRONG = {
     "one call": (("np.tanh(", "np.sin("), "equivalence.steps", 1, 1),
     "two calls": (("np.tanh(", "np.sin(1e-2 + "), "symmetries.odd", 2, 2),
     "gradients": (('found["h_0"][0] = d', 'found["h_0"][0] = 2 * d'), "gradients.one_step", 1, 1),
+    "results beside gradients": (
+        ("return found", 'return found | {"output": 2 * output, "h_n": forward(case)[1]}'),
+        "gradients.back_propagation", 1, 1,
+    ),
     "gradients of more calls": (
         ("found[name] += d.sum(0)", "found[name] += abs(d.sum(0))"), "gradients.each_result", None, None,
     ),
@@ -330,6 +334,27 @@ def test_two_processes_are_enough_where_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(counterexamples, "open_target", lambda *a, **k: opened.append(1) or open_target(*a, **k))
     done = counterexamples.confirmed("mine.py", ones, catalogue())
     assert [one.repeatable for one in done] == [True] * len(ones) and len(opened) == 2
+
+
+def test_masks_that_are_drawn_are_nothing_that_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("""
+import numpy as np
+from conformance.adapters import reference
+from conformance.adapters.reference import capabilities
+
+def forward(case):
+    output, final = reference.forward(case)
+    return output * np.float32(1.01), final
+""")
+    ids = ["equivalence.steps", "dropout.mask", "dropout.everything_at_one"]
+    report = check("mine.py", properties=ids, diagnosis=False, saved=False)
+    ones = [counterexample_from_data(r.found | {"target": "mine.py"}) for r in report.results if r.found]
+    assert len(ones) > 1 and any(call.case.draws for one in ones for call in one.calls)
+    opened = []
+    monkeypatch.setattr(counterexamples, "open_target", lambda *a, **k: opened.append(1) or open_target(*a, **k))
+    ones = [replace(one, repeatable=None) for one in ones]
+    assert all(one.repeatable for one in counterexamples.confirmed("mine.py", ones, catalogue())) and len(opened) == 2
 
 
 def test_a_file_that_is_written_is_read_again(tmp_path, monkeypatch):
