@@ -6,7 +6,7 @@ in code whose arrays have room for so many. Gradients have the same mistakes in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from .gradients import ALIVE, BPTT, STEP, WEIGHTS
@@ -116,12 +116,13 @@ def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Chan
     ))  # fmt: skip
 
 
-def from_each_step(title: str, term: str) -> Change:
-    """What becomes of that which each step t, in time, hands back to parameters, ``one``, (N, ...)."""
+def from_each_step(title: str, term: str, kinds: Sequence[str] = ()) -> Change:
+    """What becomes of that which each step t, in time, hands back to parameters, ``one``, (N, ...): to all, or some."""
+    weights = f"(p.arrays[kind] for kind in {kinds} if kind in p.arrays)" if kinds else "p.arrays.values()"
     return Change("block", title, TAPE, (
         f"{TAPE}\n"
         "    for reverse, p in (each for directions in layers for each in enumerate(directions)):\n"
-        "        for d, _ in (pair for weight in p.arrays.values() for pair in weight.pairs.values()):\n"
+        f"        for d, _ in (pair for weight in {weights} for pair in weight.pairs.values()):\n"
         "            order = range(len(d)) if reverse else reversed(range(len(d)))\n"
         f"            d[:] = [{term} for t, one in zip(order, d)]"
     ))  # fmt: skip

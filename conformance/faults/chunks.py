@@ -14,15 +14,18 @@ from .blocks import BLOCKS, from_each_step
 from .gradients import ALIVE, BPTT, STEP
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
+from .wiring import KINDS
 
 CHUNKS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 25, 32, 48, 50, 64)
 NUMBER = "k = len(x) - 1 - t if reverse else t"  # of a step, in the order of computing
 EVERY = "for t in reversed(steps) if reverse else steps:"
+IN_ROW = "place = lengths - 1 - t if reverse else t + 0 * lengths"  # the same in each row by itself
 # Where a chunk of {size} begins, but for the first.
 STARTS = {
-    "": "k and k % {size} == 0",
-    ", counted in time": "k and (t + reverse) % {size} == 0",
-    ", counted from the last step": "k and (len(x) - k) % {size} == 0",
+    "": "(k > 0) & (k % {size} == 0)",
+    ", counted in time": "(k > 0) & ((t + reverse) % {size} == 0)",
+    ", counted in each row": "(place > 0) & (place % {size} == 0)",
+    ", counted from the last step": "(k > 0) & ((len(x) - k) % {size} == 0)",
 }
 # From what a chunk starts, and what is kept for that at each step before it.
 FROM = {
@@ -31,13 +34,23 @@ FROM = {
     "the state before the last step": "older",
 }
 KEPT = "begin = before if k == 0 else begin\n        older, last = last if k else before, before"
+# The rows of all steps one below the other, as one matrix: the number of each row of step t.
+PACKED = "np.minimum(plain.row_lengths, np.reshape({k}, (-1, 1))).sum(1) + np.argsort(np.argsort(-plain.row_lengths))"
+BELOW = {
+    "of all rows, packed,": (PACKED.format(k="t"), "plain.row_lengths.sum()"),
+    "of all rows, packed in the order of computing,": (
+        PACKED.format(k="plain.row_lengths - 1 - t if reverse else t"), "plain.row_lengths.sum()"
+    ),
+    "of all rows and steps": ("t * plain.num_rows + np.arange(plain.num_rows)", "plain.num_steps * plain.num_rows"),
+}  # fmt: skip
+BACK = {"parameters": (), "weights": KINDS["each weight"]}
 STATES = {"the state": "tuple({e})", "h": "({e}[0], *before[1:])", "c": "(before[0], *{e}[1:])"}
 
 
 @lru_cache(maxsize=1)
 def chunks() -> dict[str, Fault]:
     """The mistakes in results, by id."""
-    changes = (*of_states(), *of_rows_that_end(), *of_rows(), *of_units())
+    changes = (*of_states(), *of_products(), *of_rows_that_end(), *of_rows(), *of_units())
     return faults_of("chunks", "second-path", STEPS, (("scan", change) for change in changes))
 
 
@@ -47,13 +60,19 @@ def chunks_back() -> dict[str, Fault]:
     return faults_of("chunks.back", "second-path", BPTT, (*cut(), *of_parameters()))
 
 
+def begins(size: int, where: str) -> str:
+    """Lines that say of which rows, (N, 1), a chunk begins at a step."""
+    return f"{NUMBER}\n        {IN_ROW}\n        first = ((lengths >= 0) & {where.format(size=size)})[:, None]"
+
+
 def of_states() -> Iterator[Change]:
     """A chunk that does not start from where the one before it has ended; or which is not taken in its turn."""
-    ways = product(CHUNKS, FROM.items(), STATES.items(), list(STARTS.items())[:2])
+    ways = product(CHUNKS, FROM.items(), STATES.items(), list(STARTS.items())[:3])
     for size, (start, other), (name, text), (said, where) in ways:
         new = (
-            f"{NUMBER}\n        {KEPT}\n"
-            f"        before = {text.format(e=other)} if {where.format(size=size)} else before\n"
+            f"{begins(size, where)}\n        {KEPT}\n"
+            f"        others = {text.format(e=other)}\n"
+            "        before = tuple(select(o, first, b) for o, b in zip(others, before))\n"
             f"        {STEP}"
         )
         yield Change("chunk", f"{name} starts from {start} in each chunk of {size} steps{said}", STEP, new)
@@ -61,6 +80,17 @@ def of_states() -> Iterator[Change]:
         new = EVERY.replace("reversed(steps)", f"sorted(steps, key=lambda t: (t // {size}, -t))")
         title = f"the reverse direction goes back within each chunk of {size} steps, but takes the chunks in order"
         yield Change("chunk", title, EVERY, new)
+
+
+def of_products() -> Iterator[Change]:
+    """A chunk whose first step is taken for one from zeros, without a recurrent product; its state is there."""
+    for size, (said, where) in product(CHUNKS, list(STARTS.items())[:3]):
+        new = (
+            f"{begins(size, where)}\n"
+            "        bare = step(x[t], before, p.replace(weight_hh=0 * p.arrays['weight_hh']))\n"
+            f"        {STEP}\n        new = tuple(select(b, first, n) for b, n in zip(bare, new))"
+        )
+        yield Change("chunk", f"weight_hh is not read at the first step of each chunk of {size} steps{said}", STEP, new)
 
 
 def of_rows_that_end() -> Iterator[Change]:
@@ -112,9 +142,9 @@ def cut() -> Iterator[tuple[str, Change]]:
         if name != "the state" and rows:
             continue
         new = (
-            f"{ALIVE}\n        {NUMBER}\n"
-            f"        if {where.format(size=size)}:\n"
-            f"            {names} = {text.format(e='[passed_back(b) for b in before]')}"
+            f"{ALIVE}\n        {begins(size, where)}\n"
+            "        if first.any():\n"
+            f"            {names} = {text.format(e='[select(passed_back(b), first, b) for b in before]')}"
         )
         title = f"gradients of {name} do not go back beyond the start of a chunk of {size} steps{said}{rows}"
         yield "scan", Change("chunk", title, ALIVE, new)
@@ -133,3 +163,9 @@ def of_parameters() -> Iterator[tuple[str, Change]]:
         }  # fmt: skip
         for title, factor in terms.items():
             yield "gradients", from_each_step(f"parameters {title}", f"one * {factor}")
+    whole = {"": "{n} // {size} * {size}", " where there is one": "({n} // {size} * {size} or {n})"}
+    every = product((*BLOCKS[1:], 64), BELOW.items(), BACK.items(), whole.items())
+    for size, (said, (number, count)), (name, kinds), (where, most) in every:
+        there = f"one * (({number}) < {most.format(n=count, size=size)})[:, None]"
+        title = f"{name} have no gradient from what is left {said} beyond the last whole block of {size}{where}"
+        yield "gradients", from_each_step(title, there, kinds)

@@ -23,6 +23,8 @@ ABSENT = "absent = {kind: np.zeros(parameter_shape(config, kind, 0).sizes) for k
 STATES = "return x, [tuple(start(s) for s in entry) for entry in zip(*states)]"
 SIGMOID = "return 0.5 + 0.5 * np.tanh(0.5 * z)"
 WIDENED = "return np.asarray(array, dtype=np.complex128 if np.iscomplexobj(array) else np.float64)"
+GIVEN = "x, h_0, c_0 = case.x, case.h_0, case.c_0"
+TIME_MAJOR = "return case.replace(x=x, h_0=h_0, c_0=c_0, batch_first=False)"
 RESULT = "return like_case(case, collect(plain, output, final))"
 
 
@@ -164,6 +166,26 @@ FAULTS = [
         ("lengths.length_zero",), ("https://github.com/microsoft/onnxruntime/pull/28052",),
     ),
     Fault(
+        "unsigned-lengths-negated", "rows are sorted by lengths that are negated as unsigned numbers: 0 comes first",
+        "empty", "time_major", TIME_MAJOR,
+        "if case.lengths is not None:\n"
+        "        order, lengths = np.argsort(-case.lengths, kind='stable'), np.array(case.lengths)\n"
+        "        lengths[order] = np.sort(lengths)[::-1]\n"
+        "        case = case.replace(lengths=lengths)\n"
+        f"    {TIME_MAJOR}",
+        (STEPS,),
+    ),
+    Fault(
+        "unsigned-lengths-hide-the-longest",
+        "the longest row is looked for by lengths that are negated as unsigned numbers: it is one of length 0",
+        "empty", "time_major", TIME_MAJOR,
+        "if case.lengths is not None:\n"
+        "        longest = np.argsort(-case.lengths, kind='stable')[:1]\n"
+        "        case = case.replace(lengths=np.minimum(case.lengths, case.lengths[longest]))\n"
+        f"    {TIME_MAJOR}",
+        (STEPS,),
+    ),
+    Fault(
         "strides-of-weights-ignored", "weights that are not contiguous are read as if they were", "memory-layout",
         "layer_parameters", NAMED,
         "named = {k: w if w.flags.c_contiguous else w.ravel('K').reshape(w.shape) for k, w in named.items()}\n        "
@@ -175,6 +197,15 @@ FAULTS = [
         "memory-layout", "lifted", STATES,
         "states = [s if s.flags.c_contiguous else s.ravel('K').reshape(s.shape) for s in states]\n    " + STATES,
         ("shapes.memory_layout",),
+    ),
+    Fault(
+        "strides-of-a-state-ignored",
+        "the initial state of a layer is read in the order in which it lies in memory", "memory-layout", "lifted",
+        STATES, STATES.replace("start(s)", "start(s.ravel('K').reshape(s.shape))"), ("shapes.memory_layout",),
+    ),
+    Fault(
+        "strides-of-input-ignored", "x is read in the order in which it lies in memory", "memory-layout", "time_major",
+        GIVEN, GIVEN.replace("case.x", "case.x.ravel('K').reshape(case.x.shape)"), ("shapes.memory_layout",),
     ),
     Fault(
         "reversed-views-read-forwards", "arrays with negative strides are read forwards", "memory-layout", "as_float64",

@@ -18,6 +18,11 @@ BOUNDS = (0.1, 0.5, 1, 2, 5, 10)
 FINAL = "    for state, d_state in zip(final, d_final):"
 OUTPUT = "    hand_back(after, d_after)"
 FOUND = "found = by_name(case, d_x, d_initial, d_parameters)"
+STEP_TO_OUTPUT = """\
+new = step(x[t], before, p)
+        state = tuple(select(n, alive, s) for n, s in zip(new, state))
+        output[t] = select(state[0], alive, 0.0)"""
+KINDS_OF_PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 NO_STEP = "rows without a step"
 # Which rows keep what others lose, (N,).
 ROWS = {
@@ -35,6 +40,17 @@ ENTRIES = {
     " in the last layer": "layer == len(layers) - 1",
 }  # fmt: skip
 STATES = {"the final states": "True", "h_n": "number == 0", "c_n": "number == 1"}
+ORDER = "np.argsort(-plain.row_lengths, kind='stable')"  # the rows, the longest first
+# How rows may be taken that are computed in this order, as which of the given ones each gets.
+TAKEN = {
+    "is not sorted with the rows": f"np.argsort({ORDER})",
+    "is sorted back where it should be sorted with the rows": f"np.argsort({ORDER})[np.argsort({ORDER})]",
+    "is sorted with the rows twice": ORDER,
+}
+GIVEN_BACK = {
+    "is not sorted back with the rows": ORDER,
+    "is sorted once more where it should be sorted back": f"{ORDER}[{ORDER}]",
+}
 # Where else a loss on the final states may go, as the list of all of them by layer and direction.
 ELSEWHERE = {
     "is read in reversed order": "d_final[::-1]",
@@ -45,6 +61,7 @@ ELSEWHERE = {
     "is that of layer 0 in each layer": "d_final[:D] * len(layers)",
     "is that of the last layer in each layer": "d_final[-D:] * len(layers)",
     "is that of the forward direction in both": "[d_final[k - k % D] for k in range(len(d_final))]",
+    **{said: f"[tuple(d[{rows}] for d in entry) for entry in d_final]" for said, rows in TAKEN.items()},
 }  # fmt: skip
 IN_STEPS = {
     "in the last step": "t < plain.num_steps - 1",
@@ -67,6 +84,7 @@ LAID = {
         "[np.concatenate(both, -1) for both in zip(*[part[:: 1 - 2 * k] for k, part in"
         " enumerate(zip(*[np.split(d, D, -1) for d in d_after]))])]"
     ),
+    **{said: f"[d[{rows}] for d in d_after]" for said, rows in TAKEN.items()},
 }
 FACTORS = {
     "is a mean over rows, not a sum": "1 / max(plain.num_rows, 1)",
@@ -76,7 +94,7 @@ FACTORS = {
     "counts twice": "2", "counts half": "0.5", "has the wrong sign": "-1", "is left out": "0",
 }  # fmt: skip
 PARAMETERS = {
-    **{kind: f"name.startswith('{kind}')" for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")},
+    **{kind: f"name.startswith('{kind}')" for kind in KINDS_OF_PARAMETERS},
     "each bias": "name.startswith('bias')", "each weight": "name.startswith('weight')",
     "each parameter": "'_l' in name",
 }  # fmt: skip
@@ -95,7 +113,8 @@ PLACES = {
 @lru_cache(maxsize=1)
 def handed_back() -> dict[str, Fault]:
     """The mistakes, by id."""
-    return faults_of("handed-back", "back-propagation", BPTT, (("gradients", change) for change in changes()))
+    around = (("gradients", change) for change in changes())
+    return faults_of("handed-back", "back-propagation", BPTT, (*around, *(("scan", one) for one in of_parameters())))
 
 
 def changes() -> Iterator[Change]:
@@ -103,6 +122,7 @@ def changes() -> Iterator[Change]:
     yield from of_final_states()
     yield from of_output()
     yield from of_found()
+    yield from of_rows()
 
 
 def of_final_states() -> Iterator[Change]:
@@ -152,6 +172,31 @@ def of_found() -> Iterator[Change]:
         norm = f"np.sqrt(sum((array**2).sum() for name, array in found.items() if {which}))"
         scaled = chosen(f"array * min(1, {bound} / max({norm}, {bound}))", which, otherwise="array")
         yield Change("found", f"the gradient of {name} is scaled down to a norm of {bound}", FOUND, by_name(scaled))
+
+
+def of_rows() -> Iterator[Change]:
+    """Gradients of what was sorted with the rows, in another order."""
+    for said, rows in GIVEN_BACK.items():
+        new = f"d_x = [d[{rows}] for d in d_x]\n    {FOUND}"
+        yield Change("rows", f"the gradient of x {said}", FOUND, new)
+        for name, number in {"h_0": "number == 0", "c_0": "number == 1", "the initial states": "True"}.items():
+            term = chosen(f"d[{rows}]", number)
+            new = f"d_initial = [tuple({term} for number, d in enumerate(entry)) for entry in d_initial]\n    {FOUND}"
+            yield Change("rows", f"the gradient of {name} {said}", FOUND, new)
+
+
+def of_parameters() -> Iterator[Change]:
+    """Parameters that only the output, or only the state of a step hands something back to."""
+    for kind in KINDS_OF_PARAMETERS:
+        left = f"p.replace({kind}=passed_back(p.arrays['{kind}'])) if '{kind}' in p.arrays else p"
+        for said, (state, output) in {
+            "what comes back by the state": ("left", "new"), "what comes back by the output": ("new", "left")
+        }.items():  # fmt: skip
+            yield Change("parameters", f"the gradient of {kind} lacks {said}", STEP_TO_OUTPUT, (
+                f"new, left = step(x[t], before, p), step(x[t], before, {left})\n"
+                f"        state = tuple(select(n, alive, s) for n, s in zip({state}, state))\n"
+                f"        output[t] = select({output}[0], alive, 0.0)"
+            ))  # fmt: skip
 
 
 def by_name(text: str) -> str:

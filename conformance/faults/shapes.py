@@ -22,7 +22,9 @@ STATES = ENDS | {
 }
 OUTPUT = {
     **{f"comes {said}": new.format(s="output_all") for said, new in ENDS.items()},
-    "ends with the longest row": "output_all[: max(plain.row_lengths, default=0)]",
+    "ends with the longest row": (
+        "output_all[: plain.num_steps if plain.lengths is None else max(plain.row_lengths, default=0)]"
+    ),
     "ends with the longest row, if there is one": "output_all[: max(plain.row_lengths, default=plain.num_steps)]",
     "is batch first": "output_all.swapaxes(0, 1)",
     "is its last step alone": "output_all[-1:]",

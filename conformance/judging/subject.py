@@ -141,6 +141,7 @@ class Subject:
         """The target's numbers for a case; raises Failure if there are none."""
         return self.read(case, self.answer(case))
 
+    @np.errstate(invalid="ignore")  # what was never written may be a NaN that signals
     def read(self, case: Case, answer: Answer) -> Run:
         """An answer as a run of the case that was meant; shapes that can be made out are put right."""
         parts, misread, asked = {}, [], self.asked(case)
