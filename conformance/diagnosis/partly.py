@@ -121,12 +121,12 @@ def what_else(left: Sequence[Answered], feature: str, sometimes: bool) -> str:
 
     Those that are wrong may be so by another mistake, or by this one in another way: nobody knows.
     """
-    right = [a.right for a in left]
+    right, times = [a.right for a in left], "at times " * sometimes
     if all(right):
         return f", but not where {feature}"
     if right.count(True) >= FEWEST:
-        return f"; where {feature}, it is right, or wrong in another way"
-    return f"; where {feature}, it is {'at times ' * sometimes}wrong in another way"
+        return f"; where {feature}, it is {times}right, or wrong in another way"
+    return f"; where {feature}, it is {times}wrong in another way"
 
 
 def gives(search: Search, fault: Fault, answered: Answered) -> bool:

@@ -117,12 +117,17 @@ def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Chan
 
 
 def from_each_step(title: str, term: str, kinds: Sequence[str] = ()) -> Change:
-    """What becomes of that which each step t, in time, hands back to parameters, ``one``, (N, ...): to all, or some."""
-    weights = f"(p.arrays[kind] for kind in {kinds} if kind in p.arrays)" if kinds else "p.arrays.values()"
+    """What becomes of that which each step t, in time, hands back to parameters, ``one``, (N, ...): to all, or some.
+
+    Of products with x the last step comes first on the way back; of others, that which was computed last.
+    """
+    some = f" if kind in {tuple(kinds)}" if kinds else ""
     return Change("block", title, TAPE, (
         f"{TAPE}\n"
         "    for reverse, p in (each for directions in layers for each in enumerate(directions)):\n"
-        f"        for d, _ in (pair for weight in {weights} for pair in weight.pairs.values()):\n"
-        "            order = range(len(d)) if reverse else reversed(range(len(d)))\n"
+        f"        of = [(kind, d) for kind, w in p.arrays.items() for d, _ in w.pairs.values(){some}]\n"
+        "        for kind, d in of:\n"
+        "            forwards = reverse and not kind.endswith('_ih')\n"
+        "            order = range(len(d)) if forwards else reversed(range(len(d)))\n"
         f"            d[:] = [{term} for t, one in zip(order, d)]"
     ))  # fmt: skip

@@ -35,7 +35,10 @@ FROM = {
 }
 KEPT = "begin = before if k == 0 else begin\n        older, last = last if k else before, before"
 # The rows of all steps one below the other, as one matrix: the number of each row of step t.
-PACKED = "np.minimum(plain.row_lengths, np.reshape({k}, (-1, 1))).sum(1) + np.argsort(np.argsort(-plain.row_lengths))"
+PACKED = (
+    "np.minimum(plain.row_lengths, np.reshape({k}, (-1, 1))).sum(1)"
+    " + np.argsort(np.argsort(-plain.row_lengths, kind='stable'))"
+)
 BELOW = {
     "of all rows, packed,": (PACKED.format(k="t"), "plain.row_lengths.sum()"),
     "of all rows, packed in the order of computing,": (
