@@ -6,9 +6,13 @@ import pytest
 from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
+from conformance.faults import FaultyReference
+from conformance.faults.blocks import from_each_step
 from conformance.faults.chunks import chunks, chunks_back
+from conformance.faults.operators import faults_of
 from conformance.judging.transforms import steps
 from conformance.kills import kill
+from reference_rnn import case
 
 LONG = 16
 
@@ -83,11 +87,26 @@ class InPlace:
         return (np.stack(output), case.h_0) if output else reference.forward(case)
 
 
+class SortedBack:
+    """Rows are sorted for the way back, but a loss on their final states as if it were sorted already."""
+
+    capabilities = Capabilities(cells=("GRU",), gradients=True, lengths=True)
+    forward = staticmethod(reference.forward)
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        back = np.argsort(np.argsort(-as_case(case).row_lengths, kind="stable"))
+        return reference.gradients(case, d_output, None if d_h_n is None else d_h_n[:, back[back]], None)
+
+
 SIZES = "equivalence.sizes"
 NAMED = {
     InPlace: ("equivalence.steps", "each unit reads the new states of those before it"),
     MovedBack: (SIZES, "rows are taken in blocks of 4, the last is moved back to be whole, and steps once more"),
     Restarted: (SIZES, "the state starts from zero in each chunk of 16 steps"),
+    SortedBack: (
+        "gradients.back_propagation",
+        "a loss on the final states is sorted back where it should be sorted with the rows",
+    ),
     Truncated: ("gradients.sizes", "gradients of the state do not go back beyond the start of a chunk of 8 steps"),
 }
 
@@ -122,6 +141,24 @@ def test_what_is_made_in_some_calls_alone_has_no_name(said):
     findings = check(Sometimes, properties=[SIZES]).diagnosis
     assert findings and all(finding.fault.startswith("measured.") for finding in findings)
     assert said != "up to sixty steps" or "wrong from T" not in findings[0].title
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_what_steps_hand_back_to_parameters_is_told_apart_in_both_directions(at):
+    """Where x is 0 but at one step, the gradient of weight_ih is that of this step alone."""
+    given = case("GRU", T=5, N=2, I=2, H=3, D=2, dtype="float64", weight_ih_l0=0.5, h_0=0.25)
+    given = given.replace(x=np.where(np.arange(5)[:, None, None] == at, 0.5, np.zeros((5, 2, 2))))
+
+    def gradients(*kept):
+        changes = [("gradients", from_each_step("some steps", f"one * (t in {kept})"))]
+        (fault,) = faults_of("some", "second-path", "gradients.back_propagation", changes).values()
+        return FaultyReference(fault).gradients(given, d_h_n=np.ones((2, 2, 3)))
+
+    right, of_it, of_others = gradients(*range(5)), gradients(at), gradients(*{*range(5)} - {at})
+    for name in ("weight_ih_l0", "weight_ih_l0_reverse"):
+        assert right[name].any() and (of_it[name] == right[name]).all() and not of_others[name].any()
+    for name in ("weight_hh_l0", "weight_hh_l0_reverse", "bias_ih_l0", "bias_hh_l0_reverse"):
+        assert np.allclose(of_it[name] + of_others[name], right[name]) and of_it[name].any() and of_others[name].any()
 
 
 @pytest.mark.nightly
