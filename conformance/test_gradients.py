@@ -28,7 +28,7 @@ from conformance.judging.gradients import (
     taken,
 )
 from conformance.judging.history import FEW, in_turn, right_in_place, turned, with_others
-from conformance.judging.judgement import first, index
+from conformance.judging.judgement import OWN, first, index
 from conformance.judging.masks import (
     gradients_through_many_masks,
     gradients_through_masks,
@@ -65,7 +65,7 @@ def test_shapes(target, case):
             fail(f"dtype:{name}", f"the gradient of {name} is {answer.dtypes[name]}, must be {case.config.dtype}")
     own = own_results(target, case, answer)
     for sentence in own.misread if own else ():
-        fail("shape:results", f"beside the gradients, {sentence}")
+        fail(f"{OWN}shape:results", f"beside the gradients, {sentence}")
     for name in [name for name, _ in own.result.items() if name not in own.unseen] if own else ():
         if answer.dtypes[name] not in wanted:
             fail(f"dtype:{name}", f"the {name} beside the gradients is {answer.dtypes[name]}, must be {wanted[0]}")

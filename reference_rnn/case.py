@@ -157,7 +157,7 @@ class Case:
 
     @property
     def draws(self) -> bool:
-        """Whether dropout draws masks at random: in training with 0 < p < 1."""
+        """Whether dropout draws masks at random, if there are several layers: in training with 0 < p < 1."""
         return self.training and 0 < self.config.dropout < 1
 
     def replace(self, **changes: Any) -> Case:

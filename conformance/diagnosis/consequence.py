@@ -26,7 +26,7 @@ def consequences(target: Target) -> Callable[[Counterexample, Sequence[Fault]], 
     subject = Subject(target, anew=True)
 
     def follows(found: Counterexample, faults: Sequence[Fault]) -> bool:
-        if found.demand != "numbers" or not found.compared:
+        if found.demand != "numbers" or not found.compared or found.is_beside_gradients():
             return False
         wrong_forward = not all(fault.backward_only for fault in faults)
         calls = [found.calls[number] for number in found.compared]

@@ -52,7 +52,7 @@ def keep_apart(subject: Subject, failures: Sequence[Counterexample], calls: Work
 def is_right_now(bench: Bench, found: Counterexample) -> bool:
     """Whether the one call of a failure is right in a process that made few others, where nobody has tried that yet."""
     untried = found.repeatable is None and found.demand == "numbers" and len(found.calls) == 1
-    return untried and is_wrong(bench, found.calls[0]) is False
+    return untried and not found.is_beside_gradients() and is_wrong(bench, found.calls[0]) is False
 
 
 def is_steady(bench: Bench, found: Counterexample) -> bool:

@@ -15,11 +15,11 @@ from functools import partial
 
 from conformance.events import MEASURED, Finding, PropertyResult
 from conformance.faults.patching import Fault
+from conformance.harness.answer import DEATHS
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.data import counterexample_from_data
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from conformance.judging.properties import Property
-from conformance.judging.repeat import DEATHS
 from conformance.judging.subject import Subject
 from conformance.judging.words import listed
 from reference_rnn import Case, Cell

@@ -24,7 +24,7 @@ IN_ROW = "place = lengths - 1 - t if reverse else t + 0 * lengths"  # the same i
 STARTS = {
     "": "(k > 0) & (k % {size} == 0)",
     ", counted in time": "(k > 0) & ((t + reverse) % {size} == 0)",
-    ", counted in each row": "(place > 0) & (place % {size} == 0)",
+    ", counted in each row": "(place > 0) & (place % {size} == 0) & (place < lengths)",
     ", counted from the last step": "(k > 0) & ((len(x) - k) % {size} == 0)",
 }
 # From what a chunk starts, and what is kept for that at each step before it.
@@ -142,7 +142,7 @@ def cut() -> Iterator[tuple[str, Change]]:
     ended = {"": "state = before", ", but for rows that have ended": "before"}
     every = product(CHUNKS, STATES.items(), STARTS.items(), ended.items())
     for size, (name, text), (said, where), (rows, names) in every:
-        if name != "the state" and rows:
+        if rows and (name != "the state" or "place" in where):  # a row that has ended has no more chunks of its own
             continue
         new = (
             f"{ALIVE}\n        {begins(size, where)}\n"

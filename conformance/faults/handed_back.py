@@ -113,8 +113,9 @@ PLACES = {
 @lru_cache(maxsize=1)
 def handed_back() -> dict[str, Fault]:
     """The mistakes, by id."""
-    around = (("gradients", change) for change in changes())
-    return faults_of("handed-back", "back-propagation", BPTT, (*around, *(("scan", one) for one in of_parameters())))
+    around = [("gradients", change) for change in changes()]
+    around += [("scan", change) for change in of_state_or_output()]
+    return faults_of("handed-back", "back-propagation", BPTT, around)
 
 
 def changes() -> Iterator[Change]:
@@ -185,7 +186,7 @@ def of_rows() -> Iterator[Change]:
             yield Change("rows", f"the gradient of {name} {said}", FOUND, new)
 
 
-def of_parameters() -> Iterator[Change]:
+def of_state_or_output() -> Iterator[Change]:
     """Parameters that only the output, or only the state of a step hands something back to."""
     for kind in KINDS_OF_PARAMETERS:
         left = f"p.replace({kind}=passed_back(p.arrays['{kind}'])) if '{kind}' in p.arrays else p"

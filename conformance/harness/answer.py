@@ -13,6 +13,9 @@ from .text import LINE, MESSAGE, visible
 MOST_PLACES = 3
 
 
+DEATHS = {"hang", "crash", "exit", "memory", "protocol"}  # kinds of problems after which the process is no more
+
+
 @dataclass(frozen=True)
 class Problem:
     """Why there is no result: ``kind`` for the machine, ``message`` for a person; whatever was said is plain text.

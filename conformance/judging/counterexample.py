@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from conformance.harness.answer import Answer
+from conformance.harness.answer import DEATHS, Answer
 from conformance.harness.call import Call
+from conformance.harness.frame import KINDS
 from reference_rnn import Case, forward, gradients, result_shapes
 from reference_rnn.expression import cotangents_expression
 from strategies import layout_of
 from strategies.cases import held
 
-from .judgement import Failure
+from .judgement import OWN, Failure
 from .places import Same
 from .recurrences import RecurrentSubject
 from .subject import Subject
@@ -32,12 +33,12 @@ DEMANDS = {
     "same": "two numbers of the compared calls are the same, but for the room that they have",
     "property": "none of these: only the property itself can tell",
 }
-# What failures of each sort break.
+# What failures of each sort break: those that are not here break the property alone.
 SORTS = {
-    "value": "numbers", "own": "numbers", "disagree": "numbers", "padding": "numbers", "leak": "numbers",
+    "value": "numbers", "disagree": "numbers", "padding": "numbers", "leak": "numbers",
     "mask": "numbers", "gradient": "numbers", "slope": "numbers", "bits": "bits", "shape": "shapes",
     "missing": "shapes", "surplus": "shapes", "dtype": "dtypes", "changed": "unchanged", "shared": "own memory",
-    **dict.fromkeys(("raised", "array", "load", "hang", "crash", "exit", "memory", "protocol"), "answer"),
+    **dict.fromkeys((*KINDS, "load", *DEATHS), "answer"),
 }  # fmt: skip
 # Of one array, and of several.
 MEMORY = {
@@ -81,6 +82,10 @@ class Counterexample:
     target: str = ""
     same: Same | None = None
 
+    def is_beside_gradients(self) -> bool:
+        """Whether it is about the results that came beside gradients, and not about these."""
+        return self.kind.startswith(OWN)
+
     def about(self) -> tuple[int, ...]:
         """The numbers of the calls that the failure is about: of the last one where that had no answer."""
         return self.compared or (len(self.calls) - 1,)
@@ -97,7 +102,7 @@ def counterexample(
     calls = [call for call, _ in made]
     about = subject.record.calls_of(failure.about)
     compared = tuple(number for number, call in enumerate(calls) if call in about)
-    beside = compared if failure.sort == "own" else ()  # calls whose results came beside gradients, and are wrong
+    beside = compared if failure.kind.startswith(OWN) else ()
     expected = [right(subject, replace(c, do="forward") if n in beside else c) for n, c in enumerate(calls)]
     demand = SORTS.get(failure.sort, "property")
     if demand == "numbers" and not any(
@@ -115,7 +120,10 @@ def counterexample(
 
 
 def not_needed(call: Call) -> Collection[str]:
-    """What an answer need not have: gradients of a bias where the other holds all there is, and results beside them."""
+    """What an answer need not have: gradients of a bias where the other holds all there is, and results beside them.
+
+    Whoever does not return these results any more returns none that are wrong.
+    """
     if call.do != "gradients":
         return ()
     beside = result_shapes(call.case) if isinstance(call.case, Case) else ()

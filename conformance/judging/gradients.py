@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
-from .judgement import Failure, Run, applicable, claimed, fail, far, first, index, steps_agree
+from .judgement import OWN, Failure, Run, applicable, claimed, fail, far, first, index, steps_agree
 from .subject import Subject
 from .words import about, show, show_both
 
@@ -114,16 +115,25 @@ def own_results(target: Subject, case: Case, answer: Answer) -> Run | None:
     if "output" not in names or not arrays:
         return None
     if missing := [name for name in names if name not in arrays]:
-        fail(f"missing:{missing[0]}", f"{', '.join(arrays)} came beside the gradients, but not {', '.join(missing)}")
-    return target.read(case, replace(answer, arrays=arrays))
+        said = f"{', '.join(arrays)} came beside the gradients, but not {', '.join(missing)}"
+        fail(f"{OWN}missing:{missing[0]}", said)
+    with beside_gradients():
+        return target.read(case, replace(answer, arrays=arrays))
 
 
 def own_steps_agree(own: Run) -> None:
     """What came beside the gradients is as right as any result: they are judged from it."""
-    try:
+    with beside_gradients():
         steps_agree(own)
+
+
+@contextlib.contextmanager
+def beside_gradients() -> Iterator[None]:
+    """Failures in this block are about results that came beside gradients, and say so."""
+    try:
+        yield
     except Failure as failure:
-        raise failure.told_as(f"own:{failure.kind}", f"beside the gradients, {failure.message}") from None
+        raise failure.told_as(OWN + failure.kind, f"beside the gradients, {failure.message}") from None
 
 
 def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) -> Run:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
 from conformance.claims.capabilities import Capabilities
 from conformance.events import FailureFound, Judged, PropertyResult
-from conformance.harness.answer import Answer
+from conformance.harness.answer import DEATHS, Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Case
@@ -29,7 +29,7 @@ from .data import case_to_data, counterexample_to_data
 from .judgement import CannotTell, Failure, Refused
 from .properties import NotApplicable, NotRun, Property
 from .recurrences import subject_of
-from .repeat import DEATHS, Repeating, Unrepeatable
+from .repeat import Repeating, Unrepeatable
 from .subject import Subject
 
 LEAST_CALLS = 60  # of one instance: what happens at the fiftieth call is seen by every property

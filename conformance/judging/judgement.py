@@ -17,6 +17,7 @@ from .places import Same
 from .words import Side, about, contrast, show_both
 
 T = TypeVar("T")
+OWN = "own:"  # before the kind of a failure of results that came beside gradients, of the run recorded for these
 
 
 class Failure(AssertionError):
@@ -49,7 +50,7 @@ class Failure(AssertionError):
     @property
     def sort(self) -> str:
         """What sort of failure it is, whatever it is about."""
-        return self.kind.partition(":")[0]
+        return self.kind.removeprefix(OWN).partition(":")[0]
 
     def told_as(self, kind: str, message: str) -> Failure:
         """The same, of another kind and in other words."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from conformance.harness.answer import Answer
+from conformance.harness.answer import DEATHS, Answer
 from conformance.harness.call import Call
 from conformance.harness.process import ProcessTarget
 from reference_rnn import Case
@@ -23,7 +23,6 @@ from .transforms import other_numbers, rows
 SHRINK_RUNS = 400
 SHRINK_SECONDS = 10.0  # of which most targets take less than one, so that the result does not depend on the machine
 # Failures that cost a process each time: fewer, but patient runs.
-DEATHS = {"hang", "crash", "exit", "memory", "protocol"}
 DEATH_RUNS = 12
 DEATH_SECONDS = 60.0
 SEQUENCE_RUNS = 60  # for the calls that can be left out

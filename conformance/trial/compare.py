@@ -13,12 +13,13 @@ from typing import Any
 
 from conformance.claims.allowed import drawn, sequences
 from conformance.claims.capabilities import Capabilities, Mode
+from conformance.harness.answer import DEATHS
 from conformance.harness.load import Target, TargetError
 from conformance.judging.coverage import ASKED
 from conformance.judging.judge import each_block
 from conformance.judging.judgement import Failure
 from conformance.judging.properties import NotApplicable, NotRun, Property
-from conformance.judging.repeat import DEATH_RUNS, DEATH_SECONDS, DEATHS, SHRINK_RUNS, SHRINK_SECONDS
+from conformance.judging.repeat import DEATH_RUNS, DEATH_SECONDS, SHRINK_RUNS, SHRINK_SECONDS
 from reference_rnn import ORDERS, Case, RecurrenceCase, fixed_point, joined
 from strategies import shrink
 from strategies.cases import Allowed

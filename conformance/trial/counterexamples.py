@@ -158,7 +158,7 @@ def confirmed(
     One process judges all of them, another one in reverse order. Where both fail on each of them and give the same
     bits, what is called before does not matter, and each would fail in a process of its own. A target that keeps
     something between calls gets processes of its own for each, and the calls that must come before are looked for;
-    what there is no time for is not repeatable.
+    what there is no time for is not repeatable. So does a counterexample of which chance leaves no bits to compare.
 
     Raises TargetError if the target cannot be loaded.
     """
@@ -168,10 +168,12 @@ def confirmed(
     keeps = any(one is None or one != other for one, other in zip(there, back))
     deadline = time.monotonic() + STATEFUL_SECONDS
     results = []
+    random = {one.property for one, told in zip(unknown, there) if not told and len(unknown) > 2}  # two each came first
     for one in found:
-        if one.repeatable is None and keeps and time.monotonic() < deadline:
+        unsure = one.repeatable is None and (keeps or one.property in random)
+        if unsure and time.monotonic() < deadline:
             one = alone(target, one, properties, limits)
-        results.append(replace(one, repeatable=not keeps) if one.repeatable is None else one)
+        results.append(replace(one, repeatable=not unsure) if one.repeatable is None else one)
     return results
 
 

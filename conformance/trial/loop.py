@@ -18,13 +18,14 @@ from conformance.diagnosis.blame import blame
 from conformance.diagnosis.diagnosis import diagnose
 from conformance.diagnosis.recurrent import diagnose_recurrences
 from conformance.events import Diagnosing, Diagnosis, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.harness.answer import DEATHS
 from conformance.harness.child import said
 from conformance.harness.load import Target, TargetError, open_target
 from conformance.judging.counterexample import told
 from conformance.judging.data import counterexample_from_data, counterexample_to_data
 from conformance.judging.judge import unjudged
 from conformance.judging.properties import Property
-from conformance.judging.repeat import DEATHS, right_in_new_process
+from conformance.judging.repeat import right_in_new_process
 
 from .counterexamples import confirmed, wrong_alone
 from .expectations import apply

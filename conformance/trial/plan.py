@@ -18,7 +18,7 @@ from .names import Names
 from .options import CALL_LIMIT, COMPILING, MEMORY_LIMIT, Options, known
 
 Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
-LOOKS = 2  # properties that come before all others, whatever they take: of results, and of gradients
+LOOKS = 2  # of the strongest properties, which come first whatever they take: the first looks
 
 
 @dataclass(frozen=True)

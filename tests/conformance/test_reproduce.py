@@ -12,12 +12,18 @@ import numpy as np
 import pytest
 
 from conformance import check
+from conformance.adapters import reference
 from conformance.chapters import catalogue
+from conformance.diagnosis.consequence import consequences
+from conformance.faults.handed_back import handed_back
+from conformance.harness.answer import DEATHS
 from conformance.harness.call import Call
+from conformance.harness.frame import KINDS
 from conformance.harness.load import SHIPPED, open_target
-from conformance.judging.counterexample import Counterexample, right
+from conformance.judging.counterexample import SORTS, Counterexample, right
 from conformance.judging.data import CounterexampleError, counterexample_from_data, counterexample_to_data, document
 from conformance.judging.gradients import cotangents
+from conformance.judging.judgement import Failure
 from conformance.judging.subject import Subject
 from conformance.trial import counterexamples
 from conformance.trial.script import script
@@ -70,6 +76,10 @@ WRONG = {
     "results beside gradients": (
         ("return found", 'return found | {"output": 2 * output, "h_n": forward(case)[1]}'),
         "gradients.back_propagation", 1, 1,
+    ),
+    "a shape beside gradients": (
+        ("return found", 'return found | {"output": output, "h_n": forward(case)[1][..., None]}'),
+        "gradients.shapes", 1, 1,
     ),
     "gradients of more calls": (
         ("found[name] += d.sum(0)", "found[name] += abs(d.sum(0))"), "gradients.each_result", None, None,
@@ -353,8 +363,33 @@ def forward(case):
     assert len(ones) > 1 and any(call.case.draws for one in ones for call in one.calls)
     opened = []
     monkeypatch.setattr(counterexamples, "open_target", lambda *a, **k: opened.append(1) or open_target(*a, **k))
+    by_chance = [one for one in ones if all(call.case.draws for call in one.calls)]
     ones = [replace(one, repeatable=None) for one in ones]
-    assert all(one.repeatable for one in counterexamples.confirmed("mine.py", ones, catalogue())) and len(opened) == 2
+    assert all(one.repeatable for one in counterexamples.confirmed("mine.py", ones, catalogue()))
+    assert len(opened) <= 2 + len(by_chance)
+
+
+def test_each_kind_of_problem_demands_an_answer():
+    assert {SORTS[kind] for kind in (*KINDS, *DEATHS, "load")} == {"answer"}
+    assert Failure("own:shape:h_n", "").sort == "shape" and Failure("value:h_n", "").sort == "value"
+
+
+def test_what_is_wrong_beside_gradients_is_no_consequence_of_wrong_gradients():
+    class Beside:
+        capabilities = reference.capabilities
+        forward = staticmethod(reference.forward)
+
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            return found | {"h_0": 2 * found["h_0"], "output": found["output"] + 1}
+
+    ids = ["gradients.back_propagation", "gradients.one_step"]
+    report = check(Beside, properties=ids, diagnosis=False)
+    beside, alone = (counterexample_from_data(result.found) for result in report.results)
+    assert beside.is_beside_gradients() and not alone.is_beside_gradients()
+    (twice,) = [fault for fault in handed_back().values() if fault.title == "the gradient of h_0 counts twice"]
+    follows = consequences(open_target(Beside))
+    assert follows(alone, [twice]) and not follows(beside, [twice])
 
 
 def test_a_file_that_is_written_is_read_again(tmp_path, monkeypatch):
