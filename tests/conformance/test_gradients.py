@@ -276,6 +276,7 @@ def test_a_shape_that_is_wrong_is_wrong_for_every_property(judged, in_process):
 # Which mistakes are found
 
 FAR = [
+    ("first_look", "(1 - output[t] ** 2)", "(1 - output[t])"),
     ("back_propagation", "(1 - output[t] ** 2)", "(1 - output[t])"),
     ("back_propagation", 'd_z @ p["weight_hh_l0"]', 'd_z @ p["weight_hh_l0"].T'),
     ("back_propagation", "output[t - 1] if t else case.h_0[0]", "output[max(t - 1, 0)]"),
