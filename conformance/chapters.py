@@ -30,11 +30,10 @@ CHAPTERS = (
 STRONGEST = (
     "equivalence.first_look", "gradients.first_look", "equivalence.steps", "shapes.shapes", "gradients.shapes",
     "gradients.back_propagation", "lengths.padding_is_zero", "shapes.repeatable", "dropout.mask",
-    "nonfinite.propagation", "shapes.default_state",
-    "shapes.batch_first", "shapes.calls_are_independent", "shapes.memory_layout", "dropout.off_in_evaluation",
-    "options.together", "lengths.padded_row_is_row_alone", "shapes.inputs_untouched", "gradients.dropout",
-    "gradients.unbatched", "gradients.default_state", "gradients.memory_layout", "shapes.unbatched",
-    "symmetries.scale",
+    "nonfinite.propagation", "shapes.default_state", "shapes.batch_first", "shapes.calls_are_independent",
+    "shapes.memory_layout", "dropout.off_in_evaluation", "options.together", "lengths.padded_row_is_row_alone",
+    "shapes.inputs_untouched", "gradients.dropout", "gradients.unbatched", "gradients.default_state",
+    "gradients.memory_layout", "shapes.unbatched", "symmetries.scale",
 )  # fmt: skip
 
 # Of a profile's random cases: all for the two that see every number; for the others a few, as covering cases show each

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from conformance.harness.answer import Answer
 from conformance.harness.files import FileError, Folder, read_json
 from conformance.harness.load import Target, TargetError, open_target
 from conformance.harness.process import Limits
@@ -216,11 +217,17 @@ def pass_of(
             shown = one.demand not in BY_NUMBERS or made_again(one, again.subject) is not None
             failed = shown and again.judged(one.case, one.calls[: one.before], brief=True) is not None
             answers = [answer for call, answer in again.subject.record.made if not call.case.draws]
-            told = b"".join(array.tobytes() for answer in answers for array in answer.arrays.values())
-            seen.append(told if failed else None)
+            seen.append(b"".join(map(as_bytes, answers)) if failed else None)
     finally:
         opened.stop()
     return seen
+
+
+def as_bytes(answer: Answer) -> bytes:
+    """Every bit of an answer, or the kind of problem that there is in its place; never empty."""
+    if answer.problem:
+        return answer.problem.kind.encode()
+    return b"".join(name.encode() + array.tobytes() for name, array in answer.arrays.items())
 
 
 def alone(target: str, found: Counterexample, properties: Properties, limits: Limits | None) -> Counterexample:

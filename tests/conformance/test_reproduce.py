@@ -333,9 +333,10 @@ def test_counterexamples_of_the_first_schema_are_replayed(command):
         assert found.property in catalogue() and found.repeatable is not False
 
 
-def test_two_processes_are_enough_where_nothing_is_kept(tmp_path, monkeypatch):
+@pytest.mark.parametrize("wrong", ["np.sin(", "np.tanh(1 / 0 + "])
+def test_two_processes_are_enough_where_nothing_is_kept(wrong, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mine.py").write_text(RIGHT.replace("np.tanh(", "np.sin("))
+    Path("mine.py").write_text(RIGHT.replace("np.tanh(", wrong))
     report = check("mine.py", properties=["equivalence", "symmetries"], diagnosis=False, saved=False)
     ones = [counterexample_from_data(r.found | {"target": "mine.py"}) for r in report.results if r.found]
     assert len(ones) > 3 and all(one.repeatable for one in ones)  # what is not saved is confirmed, too
