@@ -56,8 +56,9 @@ def partly(
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
                 so = [a for a in right if FEATURES[feature](a.probe.case)]
-                there = (a for a in asked if FEATURES[feature](a.probe.case) and not a.right)
-                sometimes = any(gives(search, fault, a) for a in there)
+                there = [a for a in asked if FEATURES[feature](a.probe.case) and not a.right]
+                # one alone may be that of another mistake too, where a format is short
+                sometimes = sum(gives(search, fault, a) for a in there) >= FEWEST
                 where = SOME * bool(right) + what_else([*left, *so], feature, sometimes)
                 said = "" if any(a.right for a in left) else beside(fault, feature)
                 return sentence((fault,), f"{where}: {said}" if said else where, explains, search)

@@ -275,7 +275,7 @@ def test_a_mistake_of_the_way_back_in_some_calls_is_said():
 def test_of_two_mistakes_that_are_made_in_some_calls_one_is_said_and_where_the_other_shows():
     other = FAULTS["update-inverted-after"]
     finding = partly_in_some_calls(searched(sometimes([has_two_directions, is_one_row], other, OUTSIDE)))
-    where = "in some calls; where there are two directions, it is at times right, or wrong in another way"
+    where = "in some calls; where there are two directions, it is right, or wrong in another way"
     assert finding.title == f"{OUTSIDE.title}, {where}" and finding.patch == OUTSIDE.patch()
     finding = partly_in_some_calls(searched(sometimes([is_one_row, is_two_rows], OUTSIDE, other)))
     assert finding.title == f"{OUTSIDE.title}, in some calls; where N > 1, it is right, or wrong in another way"
