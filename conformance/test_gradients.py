@@ -35,7 +35,7 @@ from conformance.judging.masks import (
     gradients_through_zeros,
     passes,
 )
-from conformance.judging.properties import Run, agree, applicable, claimed, fail, prop, right_at_first
+from conformance.judging.properties import Failure, Run, agree, applicable, claimed, fail, prop, right_at_first
 from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
 from strategies.covering import PAST, RICH, SOME
@@ -131,9 +131,14 @@ def propagated_back(target, case):
     claimed(not target.capabilities.recompiles)
     d = taken(target, cotangents(case))
     run, own = recorded_run(target, case, d)
-    gradients_within(
-        target, run, gradients(case, **d, arithmetic=run.arithmetic, output=own.result.output if own else None)
-    )
+    try:
+        gradients_within(
+            target, run, gradients(case, **d, arithmetic=run.arithmetic, output=own.result.output if own else None)
+        )
+    except Failure:
+        if own:  # no gradient is to blame for an output that is wrong itself
+            own_steps_agree(own)
+        raise
 
 
 @prop(needs="gradients", min_steps=1)

@@ -527,6 +527,14 @@ def test_what_comes_beside_the_gradients_is_judged_too(judged, odd):
     assert message in result.message
 
 
+def test_no_gradient_is_blamed_for_an_output_that_is_wrong_beside_it(judged):
+    old, new, *_ = BESIDE["a rough output"]
+    results = judged(OWN.replace(old, new), "sizes", "each_size")
+    for result in results.values():
+        assert result.status == "failed"
+        assert "beside the gradients, output[" in result.message
+
+
 @pytest.mark.sample(every=2)
 @pytest.mark.parametrize("text", [RIGHT, OWN], ids=["kept", "returned"])
 def test_gradients_are_judged_from_the_states_of_their_own_run(judged, text):
