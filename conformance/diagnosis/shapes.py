@@ -19,8 +19,8 @@ from .earlier import asked_with, made
 from .sizes import AXES, of_sizes
 
 SIZES = (
-    {"T": 7, "N": 5, "I": 4, "H": 11, "L": 3}, {"T": 11, "N": 6, "I": 5, "H": 17, "L": 2},
-    {"T": 9, "N": 4, "I": 6, "H": 13, "L": 4},
+    {"T": 7, "N": 5, "I": 4, "H": 11, "L": 3, "P": 6}, {"T": 11, "N": 6, "I": 5, "H": 17, "L": 2, "P": 8},
+    {"T": 9, "N": 4, "I": 6, "H": 13, "L": 4, "P": 7},
 )  # fmt: skip
 LEFT = 2  # steps that the longest row lacks, so that it has neither T steps nor one less
 BESIDE = {" + 1": 1, " - 1": -1}
@@ -66,8 +66,9 @@ def apart(bench: Bench, case: Case, sizes: dict[str, int]) -> Case:
     meant, form = bench.allowed.taken_apart(case)
     own = {axis: bench.size(name, sizes.get(axis, size_of(meant, axis))) for axis, name in AXES.items()}
     own["N"] = 1 if form.unbatched else own["N"]
-    own["H"] = bench.size(AXES["H"], max(own["H"], meant.config.proj_size + 1))
-    applicable(own["H"] > meant.config.proj_size)
+    if meant.config.proj_size:
+        applicable(own["H"] > 1)
+        meant = meant.replace(hidden_size=own["H"], proj_size=min(sizes["P"], own["H"] - 1))
     if meant.lengths is not None:
         ends = np.maximum(own["T"] - LEFT - np.arange(meant.num_rows), 1)
         return of_sizes(bench, meant, form, own).replace(lengths=np.resize(ends, own["N"]))

@@ -99,3 +99,21 @@ def test_the_shape_of_a_gradient_is_said():
     report = check(Keeps, properties=["gradients.shapes"], workers=1, in_process=True)
     [finding] = [one for one in report.diagnosis if one.fault == "measured.shapes"]
     assert finding.title == "RNN_TANH: the gradient of h_0 has shape (L*D, 1, H), must be (L*D, H)"
+
+
+@pytest.mark.nightly
+def test_the_shape_of_a_projection_s_gradient_is_said():
+    """A size is said as P, although that of the smallest case that fails is 1."""
+
+    class Transposes:
+        capabilities = Capabilities(cells=("LSTM",), gradients=True, projections=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, *d):
+            found = reference.gradients(case, *d)
+            return {name: d.T if name.startswith("weight_hr") else d for name, d in found.items()}
+
+    report = check(Transposes, properties=["gradients.shapes"], workers=1, in_process=True)
+    [finding] = [one for one in report.diagnosis if one.fault == "measured.shapes"]
+    assert finding.title == "LSTM: the gradient of weight_hr_l0 has shape (H, P), must be (P, H)"
