@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.claims.allowed import drawn
+from conformance.faults.parts import Share
 from conformance.faults.patching import Fault, FaultyReference
 from conformance.harness.process import ProcessTarget
 from conformance.judging.judgement import NotApplicable, NotRun, applicable
@@ -36,6 +37,7 @@ class Bench:
     """One cell of a target in one dtype, and the calls that are left.
 
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
+    shares  parts of a network that have something just where sizes are wrong
     least  sizes that networks have at least, by their dimension
     alike  what all cases are that are known to be wrong
     beside  mistakes beside which others are looked for: here the reference has them
@@ -46,6 +48,7 @@ class Bench:
     dtype: str
     calls: Work
     leads: list[Fault] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
     least: Mapping[str, int] = field(default_factory=dict)
     alike: Sequence[Callable[[Case], bool]] = ()
     beside: tuple[Fault, ...] = ()

@@ -257,9 +257,18 @@ class Inquiry:
         read_wrongly = told_of(shows, ("influence",)) & set(self.unexplained)
         self.sentences |= failures.sizes([*quiet, *failures.with_large_sizes(sorted(read_wrongly, key=str))])
         if not alone:
+            self.search_beside_blocks()
+            quiet = [cell for cell in quiet if cell in self.unexplained]
             shows, leads = large(self.subject, self.answered, quiet, failures.calls, self.deadline)
             self.sentences |= shows
             self.led_on(leads)
+
+    def search_beside_blocks(self) -> None:
+        """Names mistakes that are made in what blocks leave alone, where sizes that are wrong leave something."""
+        for search in (*self.in_vain, *self.seldom):
+            if parts := self.failures.shares.get(search.cell):
+                self.progress("looking beside blocks")
+                self.explained[search] = search.beside_blocks(parts)
 
     def fail_alike(self) -> list[Finding]:
         """The known mistake that fails as the target does, where no probe can tell one from another."""

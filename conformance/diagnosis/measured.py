@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from conformance.events import MEASURED, Finding, PropertyResult
+from conformance.faults.parts import Share
 from conformance.faults.patching import Fault
 from conformance.harness.answer import DEATHS
 from conformance.judging.counterexample import Counterexample
@@ -169,6 +170,7 @@ class Failures:
     answered  probes: what is said holds for all of its cell that are wrong
     calls     how many, for each cell, and for each of these
     when      in which calls a cell is wrong, as far as somebody has asked
+    shares    parts of a network that have something just where sizes of a cell are wrong, as far as somebody has asked
     """
 
     def __init__(
@@ -183,18 +185,19 @@ class Failures:
         self.calls = calls
         self.deadline = deadline
         self.when: dict[Cell, str] = {}
+        self.shares: dict[Cell, list[Share]] = {}
 
     def among(self, found: Sequence[Counterexample], wrong: Sequence[Probe] | None = None) -> Failures:
         """Some of the failures alone; wrong: those probes that are wrong like these."""
         these = copy(self)
-        these.found, these.when = list(found), {}
+        these.found, these.when, these.shares = list(found), {}, {}
         these.wrong = self.wrong if wrong is None else list(wrong)
         return these
 
     def of_another(self, subject: Subject, calls: float) -> Failures:
         """The same failures, looked at on another target, with so many calls."""
         these = copy(self)
-        these.subject, these.calls, these.when, these.wrong = subject, calls, {}, []
+        these.subject, these.calls, these.when, these.shares, these.wrong = subject, calls, {}, {}, []
         return these
 
     def history(self, cells: Sequence[Cell]) -> Sentences:
@@ -267,6 +270,7 @@ class Failures:
             beside = f", {listed(words)}" if said and words else ""  # which no other sentence says
             for other in others if not said else ():
                 said = said or sizes(bench, other.case, self.judged, probes)
+        self.shares.setdefault(bench.cell, []).extend(bench.shares)
         return [f"{before}{one}{beside}" for one in said]
 
     def when_wrong(self, cell: Cell, sentences: Sentences | None = None) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from conformance.events import MEASURED, Finding
-from conformance.faults.patching import STEPS, Fault
+from conformance.faults.parts import STEPS
+from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST, shared
 from .probes import Answered

@@ -24,10 +24,11 @@ from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.handed_back import handed_back
 from conformance.faults.keeping import keeping
 from conformance.faults.operators import clipped, derived
+from conformance.faults.parts import Share
 from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.stored import stored, stored_back
 from conformance.faults.wiring import narrowly, packed, wiring
-from conformance.faults.within import within
+from conformance.faults.within import beside_blocks, within
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
 from reference_rnn import Cell
@@ -151,7 +152,7 @@ class Search:
     @property
     def by_size(self) -> Collection[Fault]:
         """Those that go by size: of several that give all answers, none is known to be the mistake."""
-        measured = (fault for fault in self.leads if fault.fault_class == "second-path")
+        measured = (f for f in self.leads if f.fault_class == "second-path" or isinstance(f.within, Share))
         families = (blocks(), chunks()) if self.forward_wrong else (blocks_back(), chunks_back())
         return [*(fault for family in families for fault in family.values()), *measured]
 
@@ -192,6 +193,11 @@ class Search:
         self.leads = leads
         found = self.climb(leads) if self.end(()) != self.top else ()
         return found if self.is_the_only(found) else ()
+
+    def beside_blocks(self, parts: Sequence[Share]) -> Faults:
+        """The mistake that gives all answers where it is made in one of some parts alone; () if there is none."""
+        self.leads = list(beside_blocks(self.faults, parts))
+        return self.one_of(self.leads) if parts else ()
 
     def climb(self, likely: Sequence[Fault]) -> Faults:
         """The mistakes, none of which depends on the calls before, that give all answers, one found after another."""
@@ -242,15 +248,20 @@ class Search:
         """Whether each of these mistakes that goes by size gives the answers at more sizes, and no other rule does.
 
         But one that is the same here, as what counts steps in the order of computing where there is one direction.
-        Where no work is left to compare them, none is known to be the only one.
+        Two mistakes in the same part go by the same rule. Where no work is left to compare them, none is known to be
+        the only one.
         """
         rules, at = [fault for fault in faults if fault in self.by_size], self.end(())
+        if rules:  # with as much work again: what is the same has to be compared to the last bit
+            self.work = Work(max(self.work.left, self.budget), self.work.deadline)
+            mine = [self.answer(faults, a) for a in (*self.at_sizes, *self.climbed)]
         for rule in rules:
             others = tuple(fault for fault in faults if fault is not rule)
             if not self.holds_at_sizes(faults):
                 return False
-            rivals = ((*others, one) for one in self.by_size if one is not rule)
-            apart = (one for one in rivals if self.leads_on(one, at) and not self.is_the_same(one, faults))
+            here = rule.within
+            rivals = ((*others, one) for one in self.by_size if one is not rule and not (here and one.within == here))
+            apart = (one for one in rivals if self.leads_on(one, at) and not self.is_the_same(one, mine))
             if any(self.is_all(one) and self.holds_at_sizes(one) for one in apart):
                 return False
         return not rules or not self.work.over
@@ -264,10 +275,10 @@ class Search:
         """Whether these mistakes give the answers at these sizes, of which there must be some."""
         return bool(self.at_sizes) and all(self.given(faults, a) == a.count for a in self.at_sizes)
 
-    def is_the_same(self, faults: Faults, others: Faults) -> bool:
-        """Whether some mistakes give what others do, bit for bit, by which they were found, and at these sizes."""
-        pairs = ((self.answer(faults, a), self.answer(others, a)) for a in (*self.at_sizes, *self.climbed))
-        return all(one is not None and other is not None and same_numbers(one, other) for one, other in pairs)
+    def is_the_same(self, faults: Faults, mine: Sequence[Arrays | None]) -> bool:
+        """Whether some mistakes give what others do, bit for bit: at these sizes, and by which they were found."""
+        theirs = (self.answer(faults, a) for a in (*self.at_sizes, *self.climbed))
+        return all(a is not None and b is not None and same_numbers(a, b) for a, b in zip(theirs, mine))
 
     def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
         """Some beginnings, and the same with a habit that counts where rows end before others."""

@@ -19,11 +19,13 @@ from .wiring import KINDS
 CHUNKS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 25, 32, 48, 50, 64)
 NUMBER = "k = len(x) - 1 - t if reverse else t"  # of a step, in the order of computing
 EVERY = "for t in reversed(steps) if reverse else steps:"
+LONGEST = "longest = max(lengths.tolist(), default=0) - 1 - t if reverse else t"  # the same where no step is padding
 IN_ROW = "place = lengths - 1 - t if reverse else t + 0 * lengths"  # the same in each row by itself
 # Where a chunk of {size} begins, but for the first.
 STARTS = {
     "": "(k > 0) & (k % {size} == 0)",
     ", counted in time": "(k > 0) & ((t + reverse) % {size} == 0)",
+    ", counted in the longest row": "(longest > 0) & (longest % {size} == 0)",
     ", counted in each row": "(place > 0) & (place % {size} == 0) & (place < lengths)",
     ", counted from the last step": "(k > 0) & ((len(x) - k) % {size} == 0)",
 }
@@ -65,12 +67,12 @@ def chunks_back() -> dict[str, Fault]:
 
 def begins(size: int, where: str) -> str:
     """Lines that say of which rows, (N, 1), a chunk begins at a step."""
-    return f"{NUMBER}\n        {IN_ROW}\n        first = ((lengths >= 0) & {where.format(size=size)})[:, None]"
+    return f"{NUMBER}\n        {LONGEST}\n        {IN_ROW}\n        first = ((lengths >= 0) & {where.format(size=size)})[:, None]"
 
 
 def of_states() -> Iterator[Change]:
     """A chunk that does not start from where the one before it has ended; or which is not taken in its turn."""
-    ways = product(CHUNKS, FROM.items(), STATES.items(), list(STARTS.items())[:3])
+    ways = product(CHUNKS, FROM.items(), STATES.items(), list(STARTS.items())[:-1])
     for size, (start, other), (name, text), (said, where) in ways:
         new = (
             f"{begins(size, where)}\n        {KEPT}\n"
@@ -87,7 +89,7 @@ def of_states() -> Iterator[Change]:
 
 def of_products() -> Iterator[Change]:
     """A chunk whose first step is taken for one from zeros, without a recurrent product; its state is there."""
-    for size, (said, where) in product(CHUNKS, list(STARTS.items())[:3]):
+    for size, (said, where) in product(CHUNKS, list(STARTS.items())[:-1]):
         new = (
             f"{begins(size, where)}\n"
             "        bare = step(x[t], before, p.replace(weight_hh=0 * p.arrays['weight_hh']))\n"
@@ -155,17 +157,18 @@ def cut() -> Iterator[tuple[str, Change]]:
 
 def of_parameters() -> Iterator[tuple[str, Change]]:
     """Gradients of parameters that are those of one chunk, or count a step of each chunk twice."""
-    number = "(plain.num_steps - 1 - t if reverse else t)"
-    for size in CHUNKS:
+    counts = {"": "plain.num_steps", ", counted in the longest row": "max(plain.row_lengths.tolist(), default=0)"}
+    for size, (said, count) in product(CHUNKS, counts.items()):
+        number = f"({count} - 1 - t if reverse else t)"
         terms = {
             f"have a gradient from the first chunk of {size} steps alone": f"({number} < {size})",
             f"have a gradient from the last chunk of {size} steps alone":
-            f"({number} >= (plain.num_steps - 1) // {size} * {size})",
+            f"({number} >= ({count} - 1) // {size} * {size})",
             f"count the first step of each chunk of {size} steps but the first twice":
             f"(1 + ({number} > 0 and {number} % {size} == 0))",
         }  # fmt: skip
         for title, factor in terms.items():
-            yield "gradients", from_each_step(f"parameters {title}", f"one * {factor}")
+            yield "gradients", from_each_step(f"parameters {title}{said}", f"one * {factor}")
     whole = {"": "{n} // {size} * {size}", " where there is one": "({n} // {size} * {size} or {n})"}
     every = product((*BLOCKS[1:], 64), BELOW.items(), BACK.items(), whole.items())
     for size, (said, (number, count)), (name, kinds), (where, most) in every:

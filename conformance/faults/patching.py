@@ -30,28 +30,12 @@ from reference_rnn.equations import written_out
 from reference_rnn.functions import select
 from reference_rnn.tape import Traced, Weight
 
+from .parts import DIRECTIONS, LAYERS, STEPS, Share, Turn
+
 # In the order in which they import each other.
 MODULES = tuple(
     importlib.import_module(f"reference_rnn.{name}") for name in ("functions", "cell", "layers", "gradients")
 )
-
-
-# Parts of a network in which the mistakes of a step may be made: by a layer and a direction,
-DIRECTIONS: dict[str, Callable[[int, int], bool]] = {
-    "the reverse direction": lambda layer, direction: direction == 1,
-    "the forward direction": lambda layer, direction: direction == 0,
-}
-LAYERS: dict[str, Callable[[int, int], bool]] = {
-    "layer 0": lambda layer, direction: layer == 0,
-    "each upper layer": lambda layer, direction: layer > 0,
-}
-# or by a step, the lengths of rows and a direction: of each row, whether it is made there.
-STEPS: dict[str, Callable[[int, np.ndarray, int], np.ndarray]] = {
-    "the first step": lambda t, lengths, direction: lengths == t + 1 if direction else lengths * 0 == t,
-    "the last step": lambda t, lengths, direction: lengths * 0 == t if direction else lengths == t + 1,
-    "each step after the first": lambda t, lengths, direction: lengths != t + 1 if direction else lengths * 0 != t,
-}
-WITHIN = (*DIRECTIONS, *LAYERS, *STEPS)
 
 
 class PatchError(ValueError):
@@ -69,7 +53,7 @@ class Fault:
     killed_by    properties, each of which must reject it
     seen         where it really happened
     hint         the title without what is right, where the title says that
-    within       the part of a network in which it is made, one of ``WITHIN``; empty: everywhere
+    within       the part of a network in which it is made, a name or a share (see ``parts``); empty: everywhere
     """
 
     id: str
@@ -81,7 +65,7 @@ class Fault:
     killed_by: tuple[str, ...]
     seen: tuple[str, ...] = ()
     hint: str = ""
-    within: str = ""
+    within: str | Share = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -280,14 +264,15 @@ class Patched:
         """The step that goes by whose parameters it is given, and by which step it is; usual: that of elsewhere."""
         ((part, patched),) = self.elsewhere.items()
         other = patched.step_of(config)
+        if isinstance(part, Share):
+            return by_share(part, other, usual)
 
         def by_layer(x: Any, state: tuple, p: Placed) -> tuple:
             there = (DIRECTIONS | LAYERS)[part](*p.place)
             return (other if there else usual)(x, state, p)
 
         def by_step(x: Any, state: tuple, p: Placed) -> tuple:
-            _, direction = p.place
-            there = STEPS[part](p.t, p.lengths, direction)[:, None]
+            there = STEPS[part](p.turn.t, p.turn.lengths, p.turn.direction)[:, None]
             return tuple(select(new, there, old) for new, old in zip(other(x, state, p), usual(x, state, p)))
 
         return by_step if part in STEPS else by_layer
@@ -300,24 +285,41 @@ class Patched:
         return space[cell.step.__name__]
 
 
+def by_share(part: Share, other: Callable[..., tuple], usual: Callable[..., tuple]) -> Callable[..., tuple]:
+    """The step that is another one in a part of its units, of the rows or of all steps; usual: that of elsewhere."""
+
+    def step(x: Any, state: tuple, p: Placed) -> tuple:
+        both = zip(other(x, state, p.unprojected), usual(x, state, p.unprojected))
+        h, *c = (select(new, part.there(p.turn, new.shape[-1]), old) for new, old in both)
+        return p.projected(h), *c
+
+    return step
+
+
 class Placed(Parameters):
     """Parameters that know whose they are, and which step reads them.
 
-    place  layer and direction;  t, lengths  the step, and where rows end
+    place  layer and direction;  turn  the step
     """
 
-    t: int
-    lengths: np.ndarray
+    turn: Turn
 
     def __init__(self, p: Parameters, place: tuple[int, int]) -> None:
         super().__init__(p.cell, p.arrays)
         self.place = place
 
-    def at(self, t: int, lengths: np.ndarray) -> Placed:
+    def at(self, turn: Turn) -> Placed:
         """The same as a step reads them."""
         found = copy(self)
-        found.t, found.lengths = t, lengths
+        found.turn = turn
         return found
+
+    @property
+    def unprojected(self) -> Parameters:
+        """The same without a projection: h is as wide as the units."""
+        if "weight_hr" not in self.arrays:
+            return self
+        return Parameters(self.cell, {kind: array for kind, array in self.arrays.items() if kind != "weight_hr"})
 
     def map(self, change: Callable[[Any], Any]) -> Placed:
         """The same with ``change(array)`` in place of every array."""
@@ -336,22 +338,20 @@ def in_turn(scan: Callable[..., Any]) -> Callable[..., Any]:
     """The loop over time, with parameters that know which step reads them."""
 
     def scanned(step: Any, p: Placed, x: list, state: tuple, lengths: np.ndarray, reverse: int, *own: Any) -> Any:
-        turns = iter(range(len(x))[:: -1 if reverse else 1])
-        return scan(
-            lambda x_t, before, p: step(x_t, before, p.at(next(turns), lengths)), p, x, state, lengths, reverse, *own
-        )
+        turns = (Turn(t, len(x), lengths, reverse) for t in range(len(x))[:: -1 if reverse else 1])
+        return scan(lambda x_t, before, p: step(x_t, before, p.at(next(turns))), p, x, state, lengths, reverse, *own)
 
     return scanned
 
 
-def by_part(faults: Sequence[Fault]) -> dict[str, list[Fault]]:
+def by_part(faults: Sequence[Fault]) -> dict[str | Share, list[Fault]]:
     """The faults as they are made in a part of a network that has some of its own, by the part; "": everywhere else.
 
     Raises PatchError where two parts have some: they may overlap.
     """
     parts = list(dict.fromkeys(["", *(fault.within for fault in faults)]))
     if len(parts) > 2:
-        raise PatchError(f"mistakes in more than one part of a network: {', '.join(parts[1:])}")
+        raise PatchError(f"mistakes in more than one part of a network: {', '.join(map(str, parts[1:]))}")
     everywhere = [fault for fault in faults if not fault.within]
     return {
         part: [*everywhere, *(replace(fault, within="") for fault in faults if part and fault.within == part)]

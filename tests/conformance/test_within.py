@@ -13,7 +13,8 @@ from conformance.diagnosis.measured import REVERSE, shown
 from conformance.diagnosis.reverse import half, in_reverse, in_two, measured_in_reverse, turns
 from conformance.diagnosis.work import EXPERIMENTS, Work
 from conformance.faults import FAULTS, FaultyReference, PatchError
-from conformance.faults.patching import DIRECTIONS, LAYERS, STEPS, Fault
+from conformance.faults.parts import DIRECTIONS, LAYERS, STEPS
+from conformance.faults.patching import Fault
 from conformance.faults.wiring import drawn
 from conformance.faults.within import within
 from conformance.harness.load import open_target

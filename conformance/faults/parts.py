@@ -1,0 +1,101 @@
+"""Parts of a network that may have code of their own, and so mistakes of a step that others do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# By a layer and a direction,
+DIRECTIONS: dict[str, Callable[[int, int], bool]] = {
+    "the reverse direction": lambda layer, direction: direction == 1,
+    "the forward direction": lambda layer, direction: direction == 0,
+}
+LAYERS: dict[str, Callable[[int, int], bool]] = {
+    "layer 0": lambda layer, direction: layer == 0,
+    "each upper layer": lambda layer, direction: layer > 0,
+}
+# or by a step, the lengths of rows and a direction: of each row, whether it is made there.
+STEPS: dict[str, Callable[[int, np.ndarray, int], np.ndarray]] = {
+    "the first step": lambda t, lengths, direction: lengths == t + 1 if direction else lengths * 0 == t,
+    "the last step": lambda t, lengths, direction: lengths * 0 == t if direction else lengths == t + 1,
+    "each step after the first": lambda t, lengths, direction: lengths != t + 1 if direction else lengths * 0 != t,
+}
+
+
+class Turn(NamedTuple):
+    """A step as it is computed: t of so many, where rows end (N,), and in which direction."""
+
+    t: int
+    num_steps: int
+    lengths: np.ndarray
+    direction: int
+
+    @property
+    def places(self) -> np.ndarray:
+        """The place of each row, (N,), where the longest come first."""
+        return np.argsort(np.argsort(-self.lengths, kind="stable"))
+
+    def of(self, num_steps: int) -> int:
+        """Its number among so many in the order of computing."""
+        return num_steps - 1 - self.t if self.direction else self.t
+
+
+Counted = Callable[[Turn, int], tuple[Any, int]]
+# What may be taken in blocks: the number of each, as (N, H) or what broadcasts to it, and how many there are; width: H.
+COUNTED: dict[str, Counted] = {
+    "units": lambda turn, width: (np.arange(width), width),
+    "rows": lambda turn, width: (np.arange(len(turn.lengths))[:, None], len(turn.lengths)),
+    "rows, as they are packed,": lambda turn, width: (turn.places[:, None], int((turn.lengths > turn.t).sum())),
+    "steps": lambda turn, width: (turn.t, turn.num_steps),
+    "steps, in the order of computing,": lambda turn, width: (turn.of(turn.num_steps), turn.num_steps),
+    "steps of the longest row": lambda turn, width: (turn.t, max(turn.lengths.tolist())),
+    "steps of the longest row, in the order of computing,": lambda turn, width: (
+        turn.of(max(turn.lengths.tolist())), max(turn.lengths.tolist())
+    ),
+}  # fmt: skip
+# Which of n, with numbers k from 0 on, have code of their own where others are taken in blocks of m.
+BESIDE: dict[str, Callable[[Any, int, int], Any]] = {
+    "beyond the last whole block of {m}": lambda k, n, m: k >= n // m * m,
+    "beyond the last whole block of {m} where there is one": lambda k, n, m: (k >= n // m * m) & (n >= m),
+    "beyond the last whole block of {m} where there are two": lambda k, n, m: (k >= n // m * m) & (n >= 2 * m),
+    "left alone beyond the last whole block of {m}": lambda k, n, m: (k >= n // m * m) & (n > m) & (n % m == 1),
+    "beyond the first block of {m}": lambda k, n, m: k >= m,
+    "in whole blocks of {m}": lambda k, n, m: k < n // m * m,
+    "that begin a block of {m} but the first": lambda k, n, m: (k % m == 0) & (k > 0),
+}
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a network that has code of its own beside blocks of so many.
+
+    counted  what is taken in blocks, a key of ``COUNTED``;  which: of these, a key of ``BESIDE``;  size: of a block
+    """
+
+    counted: str
+    which: str
+    size: int
+
+    def __str__(self) -> str:
+        """It in words.
+
+        >>> str(Share("units", "in whole blocks of {m}", 8))
+        'units in whole blocks of 8'
+        """
+        return f"{self.counted} {self.which.format(m=self.size)}"
+
+    def shows(self, n: int) -> bool:
+        """Whether it has anything where there are so many of what it counts.
+
+        >>> [Share("rows", "beyond the last whole block of {m}", 4).shows(n) for n in (3, 4, 5)]
+        [True, False, True]
+        """
+        return bool(np.any(BESIDE[self.which](np.arange(n), n, self.size)))
+
+    def there(self, turn: Turn, width: int) -> Any:
+        """Whether each number of a step's result (N, H) belongs to it; width: H."""
+        k, n = COUNTED[self.counted](turn, width)
+        return np.broadcast_to(BESIDE[self.which](k, n, self.size), (len(turn.lengths), width))

@@ -1,0 +1,156 @@
+"""Mistakes of a step that are made in what blocks of units, rows or steps leave alone: what they change, who tells."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.faults import FAULTS, FaultyReference
+from conformance.faults.parts import BESIDE, COUNTED, Share
+from conformance.faults.within import beside_blocks, shares
+from conformance.judging.transforms import steps
+from reference_rnn import Case, Config, cell_of, forward, gradients, parameter_shapes, result_shapes, state_shapes
+
+INVERTED = FAULTS["update-inverted-after"]
+UNUSED = FAULTS["reset-unused-after"]
+# Of five, with blocks of two; of three, with blocks of four.
+NUMBERS = {
+    "beyond the last whole block of {m}": ({4}, {0, 1, 2}),
+    "beyond the last whole block of {m} where there is one": ({4}, set()),
+    "beyond the last whole block of {m} where there are two": ({4}, set()),
+    "left alone beyond the last whole block of {m}": ({4}, set()),
+    "beyond the first block of {m}": ({2, 3, 4}, set()),
+    "in whole blocks of {m}": ({0, 1, 2, 3}, set()),
+    "that begin a block of {m} but the first": ({2, 4}, set()),
+}
+
+
+def of(fault, share):
+    """A mistake in a part of a network alone."""
+    (made,) = beside_blocks([fault], [share])
+    return made
+
+
+def case_of(n, cell="GRU", directions=1, proj_size=0, lengths=None):
+    """A case of so many steps, rows and units, in which nothing is alike."""
+    normal = np.random.default_rng(n).standard_normal
+    config = Config(cell_of(cell), n, n, 1, directions == 2, proj_size=proj_size, dtype="float64")
+    parameters = {name: normal(shape.sizes) for name, shape in parameter_shapes(config).items()}
+    case = Case(config, parameters, normal((n, n, n)), lengths=lengths)
+    return case.replace(**{name: normal(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"})
+
+
+def test_each_part_is_tried():
+    assert NUMBERS.keys() == BESIDE.keys()
+
+
+@pytest.mark.parametrize("which", BESIDE)
+@pytest.mark.parametrize("axis", ["units", "rows"])
+def test_the_numbers_of_a_part_are_those_of_the_faulty_network(axis, which):
+    for (n, m), wrong in zip(((5, 2), (3, 4)), NUMBERS[which]):
+        case = steps(case_of(n), 0, 1)
+        assert case.num_rows == case.config.hidden_size == n
+        given, faulty, right = (
+            one(case).output[0] for one in (FaultyReference(of(INVERTED, Share(axis, which, m))).forward,
+                                            FaultyReference(INVERTED).forward, forward)
+        )  # fmt: skip
+        apart, same = given != right, given == faulty
+        for number in range(n):
+            at = (slice(None), number) if axis == "units" else number
+            assert apart[at].any() == (number in wrong)
+            assert same[at].all() or number not in wrong
+
+
+@pytest.mark.parametrize("which", BESIDE)
+def test_the_steps_of_a_part_are_those_of_the_faulty_network(which):
+    case, faulty = case_of(5), FaultyReference(INVERTED).forward
+    given = FaultyReference(of(INVERTED, Share("steps", which, 2))).forward(case)
+    state = case.h_0
+    for t in range(5):
+        state = (faulty if t in NUMBERS[which][0] else forward)(steps(case, t, t + 1).replace(h_0=state)).h_n
+        assert np.array_equal(given.output[t], state[0])
+
+
+@pytest.mark.parametrize("counted", COUNTED)
+def test_rows_and_steps_are_counted_in_the_order_of_computing_too(counted):
+    """Where both directions are run, rows are not sorted, and none has all steps."""
+    case = case_of(5, directions=2, lengths=np.array([2, 4, 1, 4, 3]))
+    given = FaultyReference(of(INVERTED, Share(counted, "beyond the first block of {m}", 3))).forward(case)
+    apart = (given.output != forward(case).output).reshape(5, 5, 2, 5).any(-1)
+    first = {direction: [(t, row) for t, row in np.argwhere(apart[:, :, direction])] for direction in (0, 1)}
+    longest = {"steps": 5, "steps of the longest row": 4}
+    if counted == "units":
+        assert all({row for _, row in first[direction]} == set(range(5)) for direction in (0, 1))
+    elif counted == "rows":
+        assert all({row for _, row in first[direction]} == {3, 4} for direction in (0, 1))
+    elif "packed" in counted:  # the order of the rows is 1, 3, 4, 0, 2
+        assert all({row for _, row in first[direction]} == {0, 2} for direction in (0, 1))
+    elif "computing" in counted:
+        last = longest[counted.split(",")[0]] - 1 - 3
+        assert min(t for t, _ in first[0]) == 3 and max(t for t, _ in first[1]) == last
+    else:  # what the reverse direction comes by later is wrong, too
+        assert min(t for t, _ in first[0]) == 3 and max(t for t, _ in first[1]) == 3
+
+
+def test_units_are_those_of_before_a_projection():
+    case, share = steps(case_of(5, "LSTM", proj_size=2), 0, 1), Share("units", "beyond the last whole block of {m}", 2)
+    right, wrong = (
+        one(case) for one in (forward, FaultyReference(of(FAULTS["cell-output-without-tanh"], share)).forward)
+    )
+    assert np.array_equal(right.c_n, wrong.c_n) and (right.h_n != wrong.h_n).all()
+    other = FaultyReference(of(FAULTS["gates-coupled"], share)).forward(case)
+    assert np.flatnonzero((right.c_n != other.c_n).any((0, 1))).tolist() == [4]
+
+
+def test_gradients_are_wrong_there_alone():
+    case = steps(case_of(5), 0, 1)
+    d = {f"d_{name}": np.ones(shape.sizes) for name, shape in result_shapes(case).items()}
+    fault = of(FAULTS["reset-missing-in-gradient"], Share("rows", "beyond the first block of {m}", 2))
+    right, wrong = (one(case, **d)["h_0"][0] for one in (gradients, FaultyReference(fault).gradients))
+    assert np.flatnonzero((right != wrong).any(-1)).tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("which", BESIDE)
+def test_the_part_is_among_those_that_its_sizes_lead_to(which):
+    for counted, size in product(("units", "rows", "steps, in the order of computing,"), (4, 17)):
+        share = Share(counted, which, size)
+        assert share in shares(counted.partition(",")[0], share.shows)
+
+
+def test_no_part_shows_at_sizes_that_no_blocks_have():
+    assert not list(shares("units", lambda n: n in (5, 8, 13)))
+
+
+SOME = {
+    "units": (UNUSED, Share("units", "beyond the last whole block of {m} where there is one", 4)),
+    "rows": (INVERTED, Share("rows", "beyond the first block of {m}", 6)),
+    "steps": (INVERTED, Share("steps, in the order of computing,", "that begin a block of {m} but the first", 5)),
+    "vectors": (UNUSED, Share("units", "in whole blocks of {m}", 8)),
+    "gradients": (
+        FAULTS["reset-missing-in-gradient"], Share("rows", "left alone beyond the last whole block of {m}", 4),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", SOME)
+def test_it_is_named(name):
+    fault, share = SOME[name]
+    report = check(FaultyTarget(of(fault, share), cells=("GRU",)), workers=1)
+    assert [finding.title for finding in report.diagnosis if finding.exact] == [f"{fault.title}, only in {share}"]
+    assert report.diagnosis[0].patch == fault.patch()
+
+
+@pytest.mark.nightly
+def test_what_is_made_there_up_to_a_number_of_steps_alone_has_no_name():
+    wrong = FaultyTarget(of(UNUSED, SOME["units"][1]), cells=("GRU",))
+
+    def target(case):
+        return (wrong.forward if len(case.x) < 40 else reference.forward)(case)
+
+    target.capabilities = Capabilities(cells=("GRU",))
+    report = check(target, workers=1, in_process=True)
+    assert report.verdict == "fails" and not [finding for finding in report.diagnosis if finding.exact]
