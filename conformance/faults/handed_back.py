@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 
-from .gradients import BPTT
+from .gradients import BPTT, STEP
 from .operators import Change, faults_of
 from .patching import Fault
 
@@ -114,7 +114,7 @@ PLACES = {
 def handed_back() -> dict[str, Fault]:
     """The mistakes, by id."""
     around = [("gradients", change) for change in changes()]
-    around += [("scan", change) for change in of_state_or_output()]
+    around += [("scan", change) for change in (*of_state_or_output(), *of_states_before())]
     return faults_of("handed-back", "back-propagation", BPTT, around)
 
 
@@ -198,6 +198,18 @@ def of_state_or_output() -> Iterator[Change]:
                 f"        state = tuple(select(n, alive, s) for n, s in zip({state}, state))\n"
                 f"        output[t] = select({output}[0], alive, 0.0)"
             ))  # fmt: skip
+
+
+def of_states_before() -> Iterator[Change]:
+    """A way back through what each step has made of the state, since that is kept where the one before it was."""
+    for name, some in {"h": "[:1]", "c": "[1:]", "the state": ""}.items():
+        yield Change("states", f"on the way back, {name} before a step is what it is after it", STEP, (
+            "seen = tuple(passed_back(b, (b, lambda d: d)) for b in before)\n"
+            "        new = step(x[t], seen, p)\n"
+            f"        for old, n in zip(seen{some}, new{some}):\n"
+            "            if hasattr(old, 'read'):\n"
+            "                old.read.value = n.value"
+        ))  # fmt: skip
 
 
 def by_name(text: str) -> str:

@@ -10,6 +10,7 @@ ALIVE = "alive = (t < lengths)[:, None]"
 HELD = "state = tuple(select(n, alive, s) for n, s in zip(new, state))"
 OUTPUT = "output[t] = select(state[0], alive, 0.0)"
 FIRST = "state = initial[len(final)]"
+SCAN = "output, state = scan(step, p, x, state, lengths, reverse)"
 JOINED = "x = [join(*both) for both in zip(*halves)]"
 STEP = "new = step(x[t], before, p)"
 BETWEEN = "masks[len(final) // len(directions) - 1]"
@@ -351,6 +352,13 @@ FAULTS = [
         "initial-state-of-the-entry-below", "initial states are sliced with an offset that is one short",
         "initial-state", "run", FIRST, "state = initial[max(len(final) - 1, 0)]", (STEPS,),
         ("https://github.com/pytorch/pytorch/pull/95137",),
+    ),
+    Fault(
+        "one-state-for-all", "one array serves as the state of all layers and directions", "initial-state", "run",
+        f"{FIRST}\n            {SCAN}\n            halves.append(output)\n            final.append(state)",
+        f"state = final[-1] if final else initial[0]\n            {SCAN}\n            halves.append(output)\n"
+        "            final = [state] * (len(final) + 1)",
+        (STEPS,),
     ),
     Fault(
         "initial-state-not-sorted", "rows are sorted by length, their initial states are not", "initial-state", "run",

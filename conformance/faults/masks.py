@@ -34,6 +34,9 @@ CHANGES = {
         )
         for factor in ("(1 / config.dropout)", "(1 - config.dropout)", "config.dropout")
     },
+    "dropout keeps with probability p": (
+        "lifted_masks", LIFTED, LIFTED.replace("as_float64(m)", "(as_float64(m) == 0) / (1 - config.dropout)"),
+    ),
     "with p = 1, zero is divided by zero": ("lifted_masks", ALL, ALL.replace("zeros(kept)", "full(kept, np.nan)")),
     "with p = 1, nothing is dropped": ("lifted_masks", ALL, ALL.replace("zeros", "ones")),
 }  # fmt: skip

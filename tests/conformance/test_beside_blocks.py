@@ -153,4 +153,4 @@ def test_what_is_made_there_up_to_a_number_of_steps_alone_has_no_name():
 
     target.capabilities = Capabilities(cells=("GRU",))
     report = check(target, workers=1, in_process=True)
-    assert report.verdict == "fails" and not [finding for finding in report.diagnosis if finding.exact]
+    assert report.verdict == "fails" and not any("only in" in finding.title for finding in report.diagnosis)
