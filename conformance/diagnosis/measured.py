@@ -45,6 +45,7 @@ from .history import history
 from .hygiene import hygiene
 from .influence import LAST, MORE, ONE_STEP, built, independent, influence
 from .localisation import FEATURES, shared
+from .nonfinite import reached
 from .precision import precision, precision_of_gradients
 from .probes import Answered, Arrays, Probe, forward_is_wrong
 from .proportion import proportion
@@ -66,11 +67,14 @@ EXPERIMENTS: Experiments = (
     ("curve", curves),
     ("influence", partial(influence, ladder=MORE)),
     ("influence", partial(influence, ladder=LAST)),
+    ("nonfinite", reached),
 )
 AFTER_OTHERS: Experiments = (("history", history),)
 REVERSE: Experiments = tuple(
-    (kind, partial(measured_in_reverse, experiment)) for kind, experiment in EXPERIMENTS if kind != "influence"
-)  # what a step of the reverse direction reads shows in two directions
+    (kind, partial(measured_in_reverse, experiment))
+    for kind, experiment in EXPERIMENTS
+    if kind not in ("influence", "nonfinite")  # what a step of the reverse direction reads shows in two directions
+)
 LARGE: Experiments = (("precision", precision), ("curve", curves))  # what may be wrong in blocks of units alone
 WIDTH = 64  # a multiple of those that blocks have
 NARROW = 2  # inputs and units of networks that have no blocks

@@ -132,6 +132,8 @@ class Resized:
             said = self.by_multiple(axis, m, rule.is_wrong(m))
             if said or not rule.is_wrong(m):  # multiples of one size are wrong whatever the others are
                 return said
+        if axis == "T" and max(wrong) == 0 and self.without_steps():
+            return f"wrong where no row has a step{self.beside(axis)}"
         holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
         half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
         ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
@@ -253,7 +255,17 @@ class Resized:
         if not all(self.allows(axis, size) for axis, size in sizes.items()):
             return None
         case = self.case.replace(bidirectional=self.case.config.bidirectional != otherwise)
-        case = of_sizes(self.bench, case, self.form, self.sizes | dict(sizes), order)
+        return self.is_wrong(of_sizes(self.bench, case, self.form, self.sizes | dict(sizes), order))
+
+    def without_steps(self) -> bool | None:
+        """Whether it fails where no row has a step, although there is one; None where that says nothing of it."""
+        case = of_sizes(self.bench, self.case, self.form, self.sizes | {"T": 1})
+        if case.unbatched or not self.bench.subject.capabilities.lengths:
+            return None
+        return self.is_wrong(case.replace(lengths=np.zeros(case.num_rows, np.int64)))
+
+    def is_wrong(self, case: Case) -> bool | None:
+        """Whether it fails in a case; None where it says nothing of it."""
         if self.bench.calls.over or not self.allowed.admits(case) or not self.bench.subject.takes(case):
             return None
         self.bench.calls.spend(CALLS)

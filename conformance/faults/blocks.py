@@ -23,6 +23,8 @@ KEPT = {
        for size in BLOCKS},
     **{f"beyond the last whole block of {size} where there are more than {2 * size}":
        f"({{n}} // {size} * {size} if {{n}} > {2 * size} else {{n}})" for size in BLOCKS[:4]},
+    **{f"left alone beyond the last whole block of {size}": f"({{n}} - ({{n}} > {size} and {{n}} % {size} == 1))"
+       for size in BLOCKS[1:]},
     **{f"from number {size + 1} on": f"{size}" for size in ROOM},
 }  # fmt: skip
 # The number of a step, and how many there are.

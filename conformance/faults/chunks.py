@@ -67,7 +67,8 @@ def chunks_back() -> dict[str, Fault]:
 
 def begins(size: int, where: str) -> str:
     """Lines that say of which rows, (N, 1), a chunk begins at a step."""
-    return f"{NUMBER}\n        {LONGEST}\n        {IN_ROW}\n        first = ((lengths >= 0) & {where.format(size=size)})[:, None]"
+    numbers = "\n        ".join((NUMBER, LONGEST, IN_ROW))
+    return f"{numbers}\n        first = ((lengths >= 0) & {where.format(size=size)})[:, None]"
 
 
 def of_states() -> Iterator[Change]:

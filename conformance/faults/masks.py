@@ -34,8 +34,9 @@ CHANGES = {
         )
         for factor in ("(1 / config.dropout)", "(1 - config.dropout)", "config.dropout")
     },
-    "dropout keeps with probability p": (
-        "lifted_masks", LIFTED, LIFTED.replace("as_float64(m)", "(as_float64(m) == 0) / (1 - config.dropout)"),
+    "p is the probability of being kept, but for p = 1": (
+        "lifted_masks", LIFTED,
+        LIFTED.replace("as_float64(m)", "(m == 0) * (1 / (1 - config.dropout) if config.dropout < 1 else 0.0)"),
     ),
     "with p = 1, zero is divided by zero": ("lifted_masks", ALL, ALL.replace("zeros(kept)", "full(kept, np.nan)")),
     "with p = 1, nothing is dropped": ("lifted_masks", ALL, ALL.replace("zeros", "ones")),

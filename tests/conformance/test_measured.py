@@ -461,6 +461,23 @@ def test_small_results_that_are_zero(cell):
     assert kinds == {"vanishing"} and 2.5e-7 < float(lost) < 1e-6 < float(kept) < 4e-6
 
 
+def rescaled(axes):
+    """x as products with what is largest along some of its axes make of it: one NaN becomes several."""
+    return lambda case: case.replace(x=case.x + 0 * case.x.max(axes, keepdims=True, initial=0))
+
+
+REACHED = {
+    "other rows": (1, 2), "steps before it": (0, 2), "other rows and steps before it": (0, 1, 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REACHED)
+def test_what_a_nan_reaches(what):
+    target = planted(asked=rescaled(REACHED[what]), nonfinite=True)
+    assert said(target) == ({"nonfinite"}, [f"a NaN in x reaches {what}"])
+    assert not said(planted(asked=rescaled(REACHED[what])))[1]  # which is no mistake where it is not claimed
+
+
 def test_a_unit_that_is_zero_is_not_taken_for_a_small_one():
     dead = planted(told=lambda _, result: result.map(lambda _, a: np.where(np.arange(a.shape[-1]) == 1, 0, a)))
     assert said(dead)[0] == {"influence"}

@@ -8,6 +8,7 @@ import pytest
 from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
+from conformance.chapters import catalogue
 from conformance.diagnosis.asking import Bench
 from conformance.diagnosis.conditions import is_right_if_small
 from conformance.diagnosis.earlier import given, results
@@ -16,7 +17,7 @@ from conformance.diagnosis.influence import generic
 from conformance.diagnosis.instances import keep_apart
 from conformance.diagnosis.measured import large
 from conformance.diagnosis.probes import answers
-from conformance.diagnosis.sizes import rules
+from conformance.diagnosis.sizes import rules, sizes
 from conformance.diagnosis.work import Deadline, Work
 from conformance.harness.call import Call
 from conformance.harness.family import LINUX
@@ -148,7 +149,21 @@ def few_bits(name, array):
 BITS = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32, with 64 inputs and units"
 
 
-@pytest.mark.nightly
+NO_STEP = {
+    "wrong where T = 0, right from T = 1 on": lambda case: case.num_steps == 0,
+    "wrong where no row has a step": lambda case: not case.row_lengths.any(),
+}
+
+
+@pytest.mark.parametrize("sentence", NO_STEP)
+def test_no_step_in_any_row_is_more_than_no_steps(sentence):
+    target = planted(where(NO_STEP[sentence], lambda case: case.map(lambda name, a: 0 * a if name == "h_0" else a)))
+    target.capabilities = replace(target.capabilities, empty=("time", "length"))
+    bench = Bench(Subject(open_target(target, in_process=True)), cell_of("RNN_TANH"), "float32", Work(500))
+    found = generic(bench, Config(bench.cell, 2, 3, dtype="float32"), 0, 3)
+    assert sizes(bench, found, [catalogue()["equivalence.steps"]]) == [sentence]
+
+
 def changed_gradients(change):
     """A target whose gradients are those of the reference, each array changed."""
     target = FaultyTarget(cells=("GRU",))
