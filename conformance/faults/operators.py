@@ -2,7 +2,7 @@
 
 Each operator changes one place, as somebody does who writes the equations down: a term is dropped, doubled or has
 the wrong sign; a gate, a weight, a bias or a state stands where another one should; a weight is transposed; gates are
-packed in another order; an activation is another one; 1 - z stands for z; a state is read before its update.
+packed in another order; no gate reads a bias; an activation is another one; 1 - z stands for z; a state is read before its update.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ STEPS = "equivalence.steps"
 ACTIVATIONS = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
 WEIGHTS = {"W_ih": "W_i{}", "W_hh": "W_h{}", "b_ih": "b_i{}", "b_hh": "b_h{}"}
 KINDS = (("W_ih",), ("W_hh",), ("b_ih", "b_hh"))  # that can stand for one another: those of one shape
+LEFT_OUT = (
+    ("bias_ih",),
+    ("bias_hh",),
+    ("bias_ih", "bias_hh"),
+    ("weight_ih",),
+    ("weight_hh",),
+    ("weight_hh", "bias_hh"),
+)
 DRAWS, SIZE = 4, 4  # of the search for a case that tells a mistake apart
 
 
@@ -144,6 +152,7 @@ def changes_of(cell: Cell) -> Iterator[Change]:
     for line in lines:
         for operator in OPERATORS:
             yield from operator(cell, line, lines)
+    yield from left_out(cell, packing)
 
 
 def packed_otherwise(cell: Cell, line: str) -> Iterator[Change]:
@@ -153,6 +162,16 @@ def packed_otherwise(cell: Cell, line: str) -> Iterator[Change]:
         said = ", ".join(cell.gates[place] for place in order)
         new = line.replace(", ".join(names), ", ".join(names[place] for place in order))
         yield Change("pack", f"gates are packed in the order {said}", line, new)
+
+
+def left_out(cell: Cell, line: str) -> Iterator[Change]:
+    """Parameters that no gate reads."""
+    ((p,),) = layer_parameters(drawn(cell, 0))
+    for kinds in LEFT_OUT:
+        if set(kinds) <= p.arrays.keys():
+            zeros = ", ".join(f"{kind}=0 * p.arrays['{kind}']" for kind in kinds)
+            new = line.replace("by_gate(p)", f"by_gate(p.replace({zeros}))")
+            yield Change("lack", f"no gate reads {' and '.join(kinds)}", line, new)
 
 
 def other_orders(count: int) -> list[tuple[int, ...]]:

@@ -22,6 +22,9 @@ STEPS: dict[str, Callable[[int, np.ndarray, int], np.ndarray]] = {
     "the first step": lambda t, lengths, direction: lengths == t + 1 if direction else lengths * 0 == t,
     "the last step": lambda t, lengths, direction: lengths * 0 == t if direction else lengths == t + 1,
     "each step after the first": lambda t, lengths, direction: lengths != t + 1 if direction else lengths * 0 != t,
+    "the step that is computed first": lambda t, lengths, direction: (
+        0 * lengths + t == (max(lengths.tolist(), default=0) - 1 if direction else 0)
+    ),
 }
 
 

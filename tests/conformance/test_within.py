@@ -23,6 +23,7 @@ from conformance.judging.transforms import rows, steps
 from reference_rnn import CELLS, cell_of, forward, gradients, result_shapes
 
 PLACES = DIRECTIONS | LAYERS
+COMPUTED_FIRST = "the step that is computed first"
 INVERTED = FAULTS["update-inverted-after"]
 SIGMOID = "z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))"
 STEEP = Fault("steep", "", "", "gru", SIGMOID, SIGMOID.replace("affine(", "2 * affine("), ())
@@ -83,7 +84,7 @@ def test_the_steps_of_a_part_are_those_of_the_faulty_network(part):
     faulty, T = FaultyReference(INVERTED).forward, case.num_steps
     goes = {
         "the first step": (1, faulty, forward), "the last step": (T - 1, forward, faulty),
-        "each step after the first": (1, forward, faulty),
+        "each step after the first": (1, forward, faulty), COMPUTED_FIRST: (1, faulty, forward),
     }  # fmt: skip
     given = FaultyReference(of(INVERTED, part)).forward(case)
     output, h_n = in_two_goes(case, *goes[part])
@@ -91,7 +92,7 @@ def test_the_steps_of_a_part_are_those_of_the_faulty_network(part):
     assert not np.array_equal(given.output, forward(case).output)
 
 
-@pytest.mark.parametrize("part", STEPS)
+@pytest.mark.parametrize("part", [part for part in STEPS if part != COMPUTED_FIRST])
 def test_the_first_step_of_the_reverse_direction_is_where_a_row_ends(part):
     wrong = FaultyReference(of(INVERTED, part)).forward
     case = case_of()
@@ -103,6 +104,13 @@ def test_the_first_step_of_the_reverse_direction_is_where_a_row_ends(part):
         np.testing.assert_allclose(alone.h_n[:, 0], whole.h_n[:, row], rtol=1e-12)
     one = drawn(cell_of("GRU"), 3, 2, 1, 1).replace(lengths=None)
     assert np.array_equal(half(wrong(in_two(one, True)), True).output, wrong(one).output)
+
+
+def test_the_step_that_is_computed_first_is_one_of_the_longest_rows():
+    case = drawn(cell_of("GRU"), 3, 2, 1, 2).replace(lengths=np.array([3, 1, 3]))  # of four steps
+    apart = FaultyReference(of(INVERTED, COMPUTED_FIRST)).forward(case).output != forward(case).output
+    begun = apart.reshape(4, 3, 2, 2).any(-1)  # by step, row and direction
+    assert begun[0, :, 0].all() and begun[2, :, 1].tolist() == [True, False, True] and not begun[:, 1, 1].any()
 
 
 def test_a_way_back_that_is_wrong_in_the_first_step_alone_ends_in_the_initial_state():
