@@ -2,7 +2,8 @@
 
 Each operator changes one place, as somebody does who writes the equations down: a term is dropped, doubled or has
 the wrong sign; a gate, a weight, a bias or a state stands where another one should; a weight is transposed; gates are
-packed in another order; no gate reads a bias; an activation is another one; 1 - z stands for z; a state is read before its update.
+packed in another order; an activation is another one; 1 - z stands for z; a state is read before its update; no gate
+reads a bias.
 """
 
 from __future__ import annotations

@@ -41,6 +41,11 @@ class Turn(NamedTuple):
         """The place of each row, (N,), where the longest come first."""
         return np.argsort(np.argsort(-self.lengths, kind="stable"))
 
+    @property
+    def longest(self) -> int:
+        """How many steps the longest row has; 0 if there is none."""
+        return max(self.lengths.tolist(), default=0)
+
     def of(self, num_steps: int) -> int:
         """Its number among so many in the order of computing."""
         return num_steps - 1 - self.t if self.direction else self.t
@@ -54,10 +59,8 @@ COUNTED: dict[str, Counted] = {
     "rows, as they are packed,": lambda turn, width: (turn.places[:, None], int((turn.lengths > turn.t).sum())),
     "steps": lambda turn, width: (turn.t, turn.num_steps),
     "steps, in the order of computing,": lambda turn, width: (turn.of(turn.num_steps), turn.num_steps),
-    "steps of the longest row": lambda turn, width: (turn.t, max(turn.lengths.tolist())),
-    "steps of the longest row, in the order of computing,": lambda turn, width: (
-        turn.of(max(turn.lengths.tolist())), max(turn.lengths.tolist())
-    ),
+    "steps of the longest row": lambda turn, width: (turn.t, turn.longest),
+    "steps of the longest row, in the order of computing,": lambda turn, width: (turn.of(turn.longest), turn.longest),
 }  # fmt: skip
 # Which of n, with numbers k from 0 on, have code of their own where others are taken in blocks of m.
 BESIDE: dict[str, Callable[[Any, int, int], Any]] = {

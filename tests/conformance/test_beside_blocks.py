@@ -11,7 +11,7 @@ from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults import FAULTS, FaultyReference
 from conformance.faults.parts import BESIDE, COUNTED, Share
 from conformance.faults.within import beside_blocks, shares
-from conformance.judging.transforms import steps
+from conformance.judging.transforms import rows, steps
 from reference_rnn import Case, Config, cell_of, forward, gradients, parameter_shapes, result_shapes, state_shapes
 
 INVERTED = FAULTS["update-inverted-after"]
@@ -93,6 +93,13 @@ def test_rows_and_steps_are_counted_in_the_order_of_computing_too(counted):
         assert min(t for t, _ in first[0]) == 3 and max(t for t, _ in first[1]) == last
     else:  # what the reverse direction comes by later is wrong, too
         assert min(t for t, _ in first[0]) == 3 and max(t for t, _ in first[1]) == 3
+
+
+@pytest.mark.parametrize("counted", COUNTED)
+def test_where_there_are_no_rows_nothing_is_wrong(counted):
+    case = rows(case_of(5, lengths=np.arange(5)), [])
+    given = FaultyReference(of(INVERTED, Share(counted, "in whole blocks of {m}", 2))).forward(case)
+    assert given.output.shape == (5, 0, 5)
 
 
 def test_units_are_those_of_before_a_projection():
