@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from conformance.events import MEASURED, Finding
-from conformance.faults.parts import STEPS
+from conformance.faults.parts import STEPS, Share
 from conformance.faults.patching import Fault
 
 from .localisation import FEATURES, FEWEST, shared
@@ -30,7 +30,8 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
     among = wrong_ones(search)
     if among is None:
         return None
-    faults = among.one_of([fault for fault in (*among.faults, *among.narrow) if not fault.stateful])
+    beside = [fault for fault in among.leads if isinstance(fault.within, Share)]
+    faults = among.one_of([fault for fault in (*among.faults, *among.narrow, *beside) if not fault.stateful])
     numbers = sum(deviation(a, a.given).any() for a in (*among.climbed, *among.fresh))  # NaN tells nothing
     if not faults or numbers < FEWEST:
         return None

@@ -505,6 +505,7 @@ class Among(Search):
         super().__init__(some, search.cell, (), Work(search.budget, search.work.deadline), search.ask_fresh)
         self.all = search
         self.admits = admits
+        self.leads = search.leads
 
     @cached_property
     def fresh(self) -> list[Answered]:

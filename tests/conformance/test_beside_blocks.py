@@ -161,3 +161,17 @@ def test_what_is_made_there_up_to_a_number_of_steps_alone_has_no_name():
     target.capabilities = Capabilities(cells=("GRU",))
     report = check(target, workers=1, in_process=True)
     assert report.verdict == "fails" and not any("only in" in finding.title for finding in report.diagnosis)
+
+
+@pytest.mark.nightly
+def test_when_it_is_made_there_is_said():
+    fault, share = SOME["units"]
+    wrong = FaultyTarget(of(fault, share), cells=("GRU",))
+
+    def target(case):
+        return (wrong.forward if case.x.dtype == np.float32 else reference.forward)(case)
+
+    target.capabilities = Capabilities(cells=("GRU",), dtypes=("float32", "float64"))
+    [found] = check(target, workers=1, in_process=True).diagnosis
+    when = "wrong only in float32; wrong where H is 5 or more and no multiple of 4"
+    assert found.title == f"GRU: {fault.title}, only in {share}, in some calls: {when}"
