@@ -69,7 +69,8 @@ def partly(
 
 def alone(search: Search, at: Place) -> Iterator[Fault]:
     """Each mistake that gives a certain array; at last those that are made in some steps alone."""
-    leads = [fault for fault in search.leads if fault not in search.by_size]  # of which another rule may be the one
+    by_size = set(search.by_size)  # of which another rule may be the one
+    leads = [fault for fault in search.leads if fault not in by_size]
     yield from (fault for (fault,) in search.longer((), at, leads))
     of_steps = (fault for fault in search.narrow if fault.within in STEPS)
     yield from (fault for fault in of_steps if not search.work.over and search.leads_on((fault,), at))

@@ -196,8 +196,9 @@ class Search:
 
     def beside_blocks(self, parts: Sequence[Share]) -> Faults:
         """The mistake that gives all answers where it is made in one of some parts alone; () if there is none."""
-        self.leads = list(beside_blocks(self.faults, parts))
-        return self.one_of(self.leads) if parts else ()
+        leads = list(beside_blocks(self.faults, list(dict.fromkeys(parts))))
+        self.leads = [*self.leads, *leads]
+        return self.one_of(leads) if leads else ()
 
     def climb(self, likely: Sequence[Fault]) -> Faults:
         """The mistakes, none of which depends on the calls before, that give all answers, one found after another."""

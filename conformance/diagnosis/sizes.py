@@ -42,7 +42,6 @@ SAME: dict[str, tuple[str, Callable[[Config], int]]] = {
     "D*H": ("H", lambda c: c.num_directions),
     "{times}*H": ("H", lambda c: len(c.cell.packing("weight_ih"))),
 }
-TAKEN = {"T": "steps", "N": "rows", "H": "units"}  # in blocks
 Order = Callable[[np.ndarray], np.ndarray]  # lengths, to the same in another order
 ORDERS: tuple[Order, ...] = (np.asarray, np.sort, lambda ends: np.sort(ends)[::-1])
 EXCEPT = 2  # sizes that are right where all others from one on are wrong
@@ -111,8 +110,7 @@ class Resized:
             if self.foretells(axis, rule.is_wrong, max(tried)):
                 if any(self.fails({axis: size}) is not fails for size, fails in tried.items()):
                     return ""  # once more, since chance is no matter of sizes
-                if axis in TAKEN:
-                    self.bench.shares.extend(shares(TAKEN[axis], rule.is_wrong))
+                self.bench.shares.extend(shares(axis, rule.is_wrong))
                 return self.worded(axis, rule, wrong, right)
         return ""
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# By a layer and a direction,
+# Those that go by a layer and a direction,
 DIRECTIONS: dict[str, Callable[[int, int], bool]] = {
     "the reverse direction": lambda layer, direction: direction == 1,
     "the forward direction": lambda layer, direction: direction == 0,
@@ -52,15 +52,22 @@ class Turn(NamedTuple):
 
 
 Counted = Callable[[Turn, int], tuple[Any, int]]
-# What may be taken in blocks: the number of each, as (N, H) or what broadcasts to it, and how many there are; width: H.
-COUNTED: dict[str, Counted] = {
-    "units": lambda turn, width: (np.arange(width), width),
-    "rows": lambda turn, width: (np.arange(len(turn.lengths))[:, None], len(turn.lengths)),
-    "rows, as they are packed,": lambda turn, width: (turn.places[:, None], int((turn.lengths > turn.t).sum())),
-    "steps": lambda turn, width: (turn.t, turn.num_steps),
-    "steps, in the order of computing,": lambda turn, width: (turn.of(turn.num_steps), turn.num_steps),
-    "steps of the longest row": lambda turn, width: (turn.t, turn.longest),
-    "steps of the longest row, in the order of computing,": lambda turn, width: (turn.of(turn.longest), turn.longest),
+# What may be taken in blocks, by the axis whose size they follow from: the number of each, as (N, H) or what broadcasts
+# to it, and how many there are; width: H.
+COUNTED: dict[str, dict[str, Counted]] = {
+    "H": {"units": lambda turn, width: (np.arange(width), width)},
+    "N": {
+        "rows": lambda turn, width: (np.arange(len(turn.lengths))[:, None], len(turn.lengths)),
+        "rows, as they are packed,": lambda turn, width: (turn.places[:, None], int((turn.lengths > turn.t).sum())),
+    },
+    "T": {
+        "steps": lambda turn, width: (turn.t, turn.num_steps),
+        "steps, in the order of computing,": lambda turn, width: (turn.of(turn.num_steps), turn.num_steps),
+        "steps of the longest row": lambda turn, width: (turn.t, turn.longest),
+        "steps of the longest row, in the order of computing,": lambda turn, width: (
+            turn.of(turn.longest), turn.longest
+        ),
+    },
 }  # fmt: skip
 # Which of n, with numbers k from 0 on, have code of their own where others are taken in blocks of m.
 BESIDE: dict[str, Callable[[Any, int, int], Any]] = {
@@ -78,9 +85,11 @@ BESIDE: dict[str, Callable[[Any, int, int], Any]] = {
 class Share:
     """The part of a network that has code of its own beside blocks of so many.
 
-    counted  what is taken in blocks, a key of ``COUNTED``;  which: of these, a key of ``BESIDE``;  size: of a block
+    axis  a key of ``COUNTED``;  counted: what is taken in blocks, a key of what is there
+    which  of these, a key of ``BESIDE``;  size: of a block
     """
 
+    axis: str
     counted: str
     which: str
     size: int
@@ -88,7 +97,7 @@ class Share:
     def __str__(self) -> str:
         """It in words.
 
-        >>> str(Share("units", "in whole blocks of {m}", 8))
+        >>> str(Share("H", "units", "in whole blocks of {m}", 8))
         'units in whole blocks of 8'
         """
         return f"{self.counted} {self.which.format(m=self.size)}"
@@ -96,12 +105,12 @@ class Share:
     def shows(self, n: int) -> bool:
         """Whether it has anything where there are so many of what it counts.
 
-        >>> [Share("rows", "beyond the last whole block of {m}", 4).shows(n) for n in (3, 4, 5)]
+        >>> [Share("N", "rows", "beyond the last whole block of {m}", 4).shows(n) for n in (3, 4, 5)]
         [True, False, True]
         """
         return bool(np.any(BESIDE[self.which](np.arange(n), n, self.size)))
 
     def there(self, turn: Turn, width: int) -> Any:
         """Whether each number of a step's result (N, H) belongs to it; width: H."""
-        k, n = COUNTED[self.counted](turn, width)
+        k, n = COUNTED[self.axis][self.counted](turn, width)
         return np.broadcast_to(BESIDE[self.which](k, n, self.size), (len(turn.lengths), width))

@@ -34,14 +34,13 @@ def beside_blocks(faults: Iterable[Fault], parts: Sequence[Share]) -> Iterator[F
     return (made_in(part, fault) for fault in faults if is_of_a_step(fault) for part in parts)
 
 
-def shares(counted: str, is_wrong: Callable[[int], bool]) -> Iterator[Share]:
-    """The parts beside blocks in which there is something just where so many of what is counted are wrong.
+def shares(axis: str, is_wrong: Callable[[int], bool]) -> Iterator[Share]:
+    """The parts beside blocks in which there is something just where sizes of an axis are wrong.
 
-    >>> next(map(str, shares("units", lambda n: n > 4 and n % 4 > 0)))
+    >>> next(map(str, shares("H", lambda n: n > 4 and n % 4 > 0)))
     'units beyond the last whole block of 4 where there is one'
     """
-    names = (name for name in COUNTED if name.startswith(counted))
-    for share in starmap(Share, product(names, BESIDE, SIZES)):
+    for share in starmap(Share, product((axis,), COUNTED.get(axis, ()), BESIDE, SIZES)):
         if all(share.shows(n) is is_wrong(n) for n in range(1, FAR)):
             yield share
 

@@ -16,6 +16,7 @@ from reference_rnn import Case, Config, cell_of, forward, gradients, parameter_s
 
 INVERTED = FAULTS["update-inverted-after"]
 UNUSED = FAULTS["reset-unused-after"]
+EVERY = [(axis, counted) for axis, names in COUNTED.items() for counted in names]
 # Of five, with blocks of two; of three, with blocks of four.
 NUMBERS = {
     "beyond the last whole block of {m}": ({4}, {0, 1, 2}),
@@ -48,18 +49,18 @@ def test_each_part_is_tried():
 
 
 @pytest.mark.parametrize("which", BESIDE)
-@pytest.mark.parametrize("axis", ["units", "rows"])
-def test_the_numbers_of_a_part_are_those_of_the_faulty_network(axis, which):
+@pytest.mark.parametrize(("axis", "counted"), [("H", "units"), ("N", "rows")])
+def test_the_numbers_of_a_part_are_those_of_the_faulty_network(axis, counted, which):
     for (n, m), wrong in zip(((5, 2), (3, 4)), NUMBERS[which]):
         case = steps(case_of(n), 0, 1)
         assert case.num_rows == case.config.hidden_size == n
         given, faulty, right = (
-            one(case).output[0] for one in (FaultyReference(of(INVERTED, Share(axis, which, m))).forward,
+            one(case).output[0] for one in (FaultyReference(of(INVERTED, Share(axis, counted, which, m))).forward,
                                             FaultyReference(INVERTED).forward, forward)
         )  # fmt: skip
         apart, same = given != right, given == faulty
         for number in range(n):
-            at = (slice(None), number) if axis == "units" else number
+            at = (slice(None), number) if axis == "H" else number
             assert apart[at].any() == (number in wrong)
             assert same[at].all() or number not in wrong
 
@@ -67,18 +68,18 @@ def test_the_numbers_of_a_part_are_those_of_the_faulty_network(axis, which):
 @pytest.mark.parametrize("which", BESIDE)
 def test_the_steps_of_a_part_are_those_of_the_faulty_network(which):
     case, faulty = case_of(5), FaultyReference(INVERTED).forward
-    given = FaultyReference(of(INVERTED, Share("steps", which, 2))).forward(case)
+    given = FaultyReference(of(INVERTED, Share("T", "steps", which, 2))).forward(case)
     state = case.h_0
     for t in range(5):
         state = (faulty if t in NUMBERS[which][0] else forward)(steps(case, t, t + 1).replace(h_0=state)).h_n
         assert np.array_equal(given.output[t], state[0])
 
 
-@pytest.mark.parametrize("counted", COUNTED)
-def test_rows_and_steps_are_counted_in_the_order_of_computing_too(counted):
+@pytest.mark.parametrize(("axis", "counted"), EVERY)
+def test_rows_and_steps_are_counted_in_the_order_of_computing_too(axis, counted):
     """Where both directions are run, rows are not sorted, and none has all steps."""
     case = case_of(5, directions=2, lengths=np.array([2, 4, 1, 4, 3]))
-    given = FaultyReference(of(INVERTED, Share(counted, "beyond the first block of {m}", 3))).forward(case)
+    given = FaultyReference(of(INVERTED, Share(axis, counted, "beyond the first block of {m}", 3))).forward(case)
     apart = (given.output != forward(case).output).reshape(5, 5, 2, 5).any(-1)
     first = {direction: [(t, row) for t, row in np.argwhere(apart[:, :, direction])] for direction in (0, 1)}
     longest = {"steps": 5, "steps of the longest row": 4}
@@ -95,15 +96,18 @@ def test_rows_and_steps_are_counted_in_the_order_of_computing_too(counted):
         assert min(t for t, _ in first[0]) == 3 and max(t for t, _ in first[1]) == 3
 
 
-@pytest.mark.parametrize("counted", COUNTED)
-def test_where_there_are_no_rows_nothing_is_wrong(counted):
+@pytest.mark.parametrize(("axis", "counted"), EVERY)
+def test_where_there_are_no_rows_nothing_is_wrong(axis, counted):
     case = rows(case_of(5, lengths=np.arange(5)), [])
-    given = FaultyReference(of(INVERTED, Share(counted, "in whole blocks of {m}", 2))).forward(case)
+    given = FaultyReference(of(INVERTED, Share(axis, counted, "in whole blocks of {m}", 2))).forward(case)
     assert given.output.shape == (5, 0, 5)
 
 
 def test_units_are_those_of_before_a_projection():
-    case, share = steps(case_of(5, "LSTM", proj_size=2), 0, 1), Share("units", "beyond the last whole block of {m}", 2)
+    case, share = (
+        steps(case_of(5, "LSTM", proj_size=2), 0, 1),
+        Share("H", "units", "beyond the last whole block of {m}", 2),
+    )
     right, wrong = (
         one(case) for one in (forward, FaultyReference(of(FAULTS["cell-output-without-tanh"], share)).forward)
     )
@@ -115,29 +119,29 @@ def test_units_are_those_of_before_a_projection():
 def test_gradients_are_wrong_there_alone():
     case = steps(case_of(5), 0, 1)
     d = {f"d_{name}": np.ones(shape.sizes) for name, shape in result_shapes(case).items()}
-    fault = of(FAULTS["reset-missing-in-gradient"], Share("rows", "beyond the first block of {m}", 2))
+    fault = of(FAULTS["reset-missing-in-gradient"], Share("N", "rows", "beyond the first block of {m}", 2))
     right, wrong = (one(case, **d)["h_0"][0] for one in (gradients, FaultyReference(fault).gradients))
     assert np.flatnonzero((right != wrong).any(-1)).tolist() == [2, 3, 4]
 
 
 @pytest.mark.parametrize("which", BESIDE)
 def test_the_part_is_among_those_that_its_sizes_lead_to(which):
-    for counted, size in product(("units", "rows", "steps, in the order of computing,"), (4, 17)):
-        share = Share(counted, which, size)
-        assert share in shares(counted.partition(",")[0], share.shows)
+    for (axis, counted), size in product(EVERY, (4, 17)):
+        share = Share(axis, counted, which, size)
+        assert share in shares(axis, share.shows)
 
 
 def test_no_part_shows_at_sizes_that_no_blocks_have():
-    assert not list(shares("units", lambda n: n in (5, 8, 13)))
+    assert not list(shares("H", lambda n: n in (5, 8, 13)))
 
 
 SOME = {
-    "units": (UNUSED, Share("units", "beyond the last whole block of {m} where there is one", 4)),
-    "rows": (INVERTED, Share("rows", "beyond the first block of {m}", 6)),
-    "steps": (INVERTED, Share("steps, in the order of computing,", "that begin a block of {m} but the first", 5)),
-    "vectors": (UNUSED, Share("units", "in whole blocks of {m}", 8)),
+    "units": (UNUSED, Share("H", "units", "beyond the last whole block of {m} where there is one", 4)),
+    "rows": (INVERTED, Share("N", "rows", "beyond the first block of {m}", 6)),
+    "steps": (INVERTED, Share("T", "steps, in the order of computing,", "that begin a block of {m} but the first", 5)),
+    "vectors": (UNUSED, Share("H", "units", "in whole blocks of {m}", 8)),
     "gradients": (
-        FAULTS["reset-missing-in-gradient"], Share("rows", "left alone beyond the last whole block of {m}", 4),
+        FAULTS["reset-missing-in-gradient"], Share("N", "rows", "left alone beyond the last whole block of {m}", 4),
     ),
 }  # fmt: skip
 
