@@ -168,10 +168,11 @@ def packed_otherwise(cell: Cell, line: str) -> Iterator[Change]:
 def left_out(cell: Cell, line: str) -> Iterator[Change]:
     """Parameters that no gate reads."""
     ((p,),) = layer_parameters(drawn(cell, 0))
+    name = parameter_of(cell)
     for kinds in LEFT_OUT:
         if set(kinds) <= p.arrays.keys():
-            zeros = ", ".join(f"{kind}=0 * p.arrays['{kind}']" for kind in kinds)
-            new = line.replace("by_gate(p)", f"by_gate(p.replace({zeros}))")
+            zeros = ", ".join(f"{kind}=0 * {name}.arrays['{kind}']" for kind in kinds)
+            new = line.replace(f"by_gate({name})", f"by_gate({name}.replace({zeros}))")
             yield Change("lack", f"no gate reads {' and '.join(kinds)}", line, new)
 
 
