@@ -82,7 +82,7 @@ class Search:
     ) -> None:
         self.passed = set(passed)
         self.work = work
-        self.budget = work.left
+        self.budget = self.spare = work.left  # spare: to compare rules, once for each time there is work again
         self.cell = cell
         mine = [a for a in answered if a.probe.case.config.cell == cell]
         self.forward_wrong = forward_is_wrong(mine)
@@ -189,7 +189,7 @@ class Search:
 
     def again(self, leads: Sequence[Fault]) -> Faults:
         """The same with as much work again, and with mistakes that nobody has written down."""
-        self.work = Work(self.budget, self.work.deadline)
+        self.work, self.spare = Work(self.budget, self.work.deadline), self.budget
         self.leads = leads
         found = self.climb(leads) if self.end(()) != self.top else ()
         return found if self.is_the_only(found) else ()
@@ -224,7 +224,7 @@ class Search:
 
         more: else beside so many others of those that are always tried
         """
-        self.work = Work(max(self.budget, TRIES * len(leads)), self.work.deadline)
+        self.work, self.spare = Work(max(self.budget, TRIES * len(leads)), self.work.deadline), self.budget
         at = self.end(())
         if at == self.top:  # no mistake is needed to give what is wrong by so little
             return ()
@@ -253,8 +253,8 @@ class Search:
         the only one.
         """
         rules, at = [fault for fault in faults if fault in self.by_size], self.end(())
-        if rules:  # with as much work again: what is the same has to be compared to the last bit
-            self.work = Work(max(self.work.left, self.budget), self.work.deadline)
+        if rules:  # what is the same has to be compared to the last bit
+            self.work, self.spare = Work(self.work.left + self.spare, self.work.deadline), 0
             mine = [self.answer(faults, a) for a in (*self.at_sizes, *self.climbed)]
         for rule in rules:
             others = tuple(fault for fault in faults if fault is not rule)

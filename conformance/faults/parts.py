@@ -46,7 +46,7 @@ class Turn(NamedTuple):
         """How many steps the longest row has; 0 if there is none."""
         return max(self.lengths.tolist(), default=0)
 
-    def of(self, num_steps: int) -> int:
+    def in_order(self, num_steps: int) -> int:
         """Its number among so many in the order of computing."""
         return num_steps - 1 - self.t if self.direction else self.t
 
@@ -62,10 +62,10 @@ COUNTED: dict[str, dict[str, Counted]] = {
     },
     "T": {
         "steps": lambda turn, width: (turn.t, turn.num_steps),
-        "steps, in the order of computing,": lambda turn, width: (turn.of(turn.num_steps), turn.num_steps),
+        "steps, in the order of computing,": lambda turn, width: (turn.in_order(turn.num_steps), turn.num_steps),
         "steps of the longest row": lambda turn, width: (turn.t, turn.longest),
         "steps of the longest row, in the order of computing,": lambda turn, width: (
-            turn.of(turn.longest), turn.longest
+            turn.in_order(turn.longest), turn.longest
         ),
     },
 }  # fmt: skip

@@ -75,25 +75,28 @@ def test_the_steps_of_a_part_are_those_of_the_faulty_network(which):
         assert np.array_equal(given.output[t], state[0])
 
 
+ALL = set(range(5))
+# What is beyond the first block of three, in each direction: the rows, and the steps up to where that shows.
+COUNTED_FROM_THREE = {
+    "units": [(ALL, 0, 3)] * 2,
+    "rows": [({3, 4}, 0, 3)] * 2,
+    "rows, as they are packed,": [({0, 2}, 0, 1)] * 2,  # the others have more steps
+    "steps": [({1, 3}, 3, 3), ({1, 3}, 0, 3)],
+    "steps, in the order of computing,": [({1, 3}, 3, 3), (ALL, 0, 1)],
+    "steps of the longest row": [({1, 3}, 3, 3), ({1, 3}, 0, 3)],
+    "steps of the longest row, in the order of computing,": [({1, 3}, 3, 3), (ALL, 0, 0)],
+}
+
+
 @pytest.mark.parametrize(("axis", "counted"), EVERY)
 def test_rows_and_steps_are_counted_in_the_order_of_computing_too(axis, counted):
-    """Where both directions are run, rows are not sorted, and none has all steps."""
+    """Where both directions are run, rows are not sorted, and none has all five steps."""
     case = case_of(5, directions=2, lengths=np.array([2, 4, 1, 4, 3]))
     given = FaultyReference(of(INVERTED, Share(axis, counted, "beyond the first block of {m}", 3))).forward(case)
-    apart = (given.output != forward(case).output).reshape(5, 5, 2, 5).any(-1)
-    first = {direction: [(t, row) for t, row in np.argwhere(apart[:, :, direction])] for direction in (0, 1)}
-    longest = {"steps": 5, "steps of the longest row": 4}
-    if counted == "units":
-        assert all({row for _, row in first[direction]} == set(range(5)) for direction in (0, 1))
-    elif counted == "rows":
-        assert all({row for _, row in first[direction]} == {3, 4} for direction in (0, 1))
-    elif "packed" in counted:  # the order of the rows is 1, 3, 4, 0, 2
-        assert all({row for _, row in first[direction]} == {0, 2} for direction in (0, 1))
-    elif "computing" in counted:
-        last = longest[counted.split(",")[0]] - 1 - 3
-        assert min(t for t, _ in first[0]) == 3 and max(t for t, _ in first[1]) == last
-    else:  # what the reverse direction comes by later is wrong, too
-        assert min(t for t, _ in first[0]) == 3 and max(t for t, _ in first[1]) == 3
+    apart = (given.output != forward(case).output).reshape(5, 5, 2, 5).any(-1)  # by step, row and direction
+    for direction, (wrong, first, last) in enumerate(COUNTED_FROM_THREE[counted]):
+        at, row = apart[:, :, direction].nonzero()
+        assert (set(row), min(at), max(at)) == (wrong, first, last)
 
 
 @pytest.mark.parametrize(("axis", "counted"), EVERY)
@@ -104,10 +107,8 @@ def test_where_there_are_no_rows_nothing_is_wrong(axis, counted):
 
 
 def test_units_are_those_of_before_a_projection():
-    case, share = (
-        steps(case_of(5, "LSTM", proj_size=2), 0, 1),
-        Share("H", "units", "beyond the last whole block of {m}", 2),
-    )
+    case = steps(case_of(5, "LSTM", proj_size=2), 0, 1)
+    share = Share("H", "units", "beyond the last whole block of {m}", 2)
     right, wrong = (
         one(case) for one in (forward, FaultyReference(of(FAULTS["cell-output-without-tanh"], share)).forward)
     )
