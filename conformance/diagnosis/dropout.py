@@ -45,6 +45,8 @@ HALF = 0.5  # a p with which one mask and two on top of each other are told apar
 @np.errstate(all="ignore")
 def dropout(bench: Bench) -> list[str]:
     """What is wrong with dropout; nothing if it is right. Raises NotApplicable where it cannot be seen, and NotRun."""
+    if outside := list(of_evaluation(bench)):
+        return outside
     taken = seen_through(bench)
     ways = (
         lambda: of_last_output(bench, taken[0]), lambda: said(bench, taken[0]), lambda: of_layers(bench, taken[-1]),
@@ -56,16 +58,31 @@ def dropout(bench: Bench) -> list[str]:
     return found
 
 
+def of_evaluation(bench: Bench) -> Iterator[str]:
+    """Whether something is dropped outside training, where all goes through with p = 0."""
+    for case in of_two_layers(bench):
+        shown = [see_through(case, 1, p, case.num_steps, case.num_rows) for p in (0.0, P)]
+        usual, found = (evaluated(bench, constant) / value - 1 for constant, value in shown)
+        if near(usual, 1.0).all() and (abs(found) <= NEAR).any():
+            yield "outside training numbers between layers are dropped, too"
+            return
+
+
 def seen_through(bench: Bench) -> list[Case]:
+    """Those networks of two layers of which each hands on what it reads; raises NotApplicable."""
+    taken = [case for case in of_two_layers(bench) if hands_on(bench, case)]
+    applicable(bool(taken) and taken[0].x[..., 0].size * taken[0].config.hidden_size >= ENOUGH)
+    return taken
+
+
+def of_two_layers(bench: Bench) -> list[Case]:
     """Networks of two layers, in two directions and in one, as far as they are taken; raises NotApplicable."""
     claims = bench.subject.capabilities
     seen = claims.dropout and passes(bench.cell) and "output" in claims.outputs and bench.allowed.max_layers > 1
     applicable(bool(seen))
     T, N, I, H = (bench.size(name, size) for name, size in SIZES.items())  # noqa: E741
     cases = [generic(bench, Config(bench.cell, I, H, 2, two, dtype=bench.dtype), T, N) for two in (True, False)]
-    taken = [case for case in cases if bench.subject.takes(case) and hands_on(bench, case)]
-    applicable(bool(taken) and T * N * H >= ENOUGH)
-    return taken
+    return [case for case in cases if bench.subject.takes(case)]
 
 
 def hands_on(bench: Bench, case: Case) -> bool:

@@ -5,6 +5,7 @@ What another thing does to the answer is what it is kept under, or what is left 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
@@ -350,20 +351,21 @@ def given(subject: Subject, case: Case) -> dict[str, np.ndarray | None]:
 def changes(bench: Bench, case: Case) -> Changes:
     """Cases that differ from one in one thing, and what that is."""
     meant, form = bench.allowed.taken_apart(case)
-    for words, other in (*other_arrays(meant), *other_sizes(bench, meant), *other_options(bench, meant)):
+    for words, other in (*other_arrays(meant, bench.unit), *other_sizes(bench, meant), *other_options(bench, meant)):
         yield words, form.ask(other)
     yield from other_forms(bench, case)
 
 
-def other_arrays(case: Case) -> Changes:
-    """Cases with other numbers in the arrays of one kind, in another order, or hardly others at all."""
+def other_arrays(case: Case, unit: float) -> Changes:
+    """Cases with other numbers in the arrays of one kind, in another order, or hardly others at all; unit: roundoff."""
     for kind, names in groups(case).items():
         if any(dict(case.arrays())[name].any() for name in names):
             yield f"other {kind}", turned(*names)(case)
     exchanged = {name: ends_exchanged(array) for name, array in case.parameters.items()}
     yield "the same parameters in another order", mapped(case, exchanged)
     yield "other last parameters", with_another_end(case)
-    yield "numbers that are hardly others", nudged(case, NUDGE, dict(case.arrays()))
+    for share in (NUDGE, math.sqrt(unit) / 4):
+        yield f"numbers that are larger by a share of {share:.1g}", nudged(case, share, dict(case.arrays()))
 
 
 def with_another_end(case: Case) -> Case:

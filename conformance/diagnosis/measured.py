@@ -376,9 +376,10 @@ def of_usual_sizes(found: Counterexample) -> bool:
 
 
 def of_dropout(bench: Bench, found: Counterexample) -> list[str]:
-    """What is wrong with dropout, if a call of a failure drops something; how often it does so with its p, at last."""
-    dropping = [call.case.config.dropout for call in found.calls if call.case.training and call.case.config.dropout]
-    return (dropout(bench) or frequency(bench, dropping[0])) if dropping else []
+    """What is wrong with dropout, if a call of a failure has a p; in training how often it drops with this, at last."""
+    cases = [call.case for call in found.calls if call.case.config.dropout]
+    dropping = [case.config.dropout for case in cases if case.training]
+    return (cases and dropout(bench)) or (dropping and frequency(bench, dropping[0])) or []
 
 
 def as_cell(found: Counterexample, cell: Cell) -> Counterexample | None:

@@ -74,7 +74,7 @@ class Probe:
         return sum(array.size for _, array in self.case.arrays())
 
 
-@dataclass
+@dataclass(eq=False)  # each is one of its own
 class Answered:
     """A probe, what the target answered, and what the reference answers."""
 
@@ -132,11 +132,15 @@ class Answered:
 
     @np.errstate(all="ignore")
     def off(self, answer: Arrays) -> float:
-        """How far the target's answer is from another one, all numbers together; infinity where shapes differ."""
-        pairs = [(array, answer.get(name, np.array(None))) for name, array in (self.given or {}).items()]
-        if any(a.shape != np.shape(b) for a, b in pairs):
+        """How far the target's answer is from another one, all numbers together; infinity where shapes differ.
+
+        Numbers that are the same but for rounding count for nothing.
+        """
+        every = [(name, array, answer.get(name, np.array(None))) for name, array in (self.given or {}).items()]
+        if any(a.shape != np.shape(b) for _, a, b in every):
             return np.inf
-        return float(sum(np.nan_to_num(abs(a - b), posinf=0).sum() for a, b in pairs))
+        apart = (np.where(self.close(name, a, b), 0.0, abs(a - b)) for name, a, b in every)
+        return float(sum(np.nan_to_num(one, posinf=0).sum() for one in apart))
 
     @np.errstate(all="ignore")
     def close(self, name: str, a: np.ndarray, b: Any, more: Arrays | None = None) -> np.ndarray:

@@ -81,7 +81,10 @@ def proportion(answered: Sequence[Answered], when: Callable[[], str] = str, of: 
 
 
 def factors(answer: Answered) -> Iterator[Seen]:
-    """What each array of an answer is times what it must be: NaN where it is no multiple, nothing where all is zero."""
+    """What each array of an answer is times what it must be, nothing where all is zero.
+
+    NaN where it is no multiple, infinity where it is NaN and must be zero.
+    """
     for name, given in (answer.given or {}).items():
         right = answer.expected.get(name, np.zeros(0))
         if given.shape != right.shape:
@@ -92,9 +95,11 @@ def factors(answer: Answered) -> Iterator[Seen]:
         factor = float((given * finite)[clear].sum() / np.square(finite[clear]).sum()) if clear.any() else 1.0
         if answer.close(name, given, right).all():
             factor = 1.0
+        elif not right.any() and np.isnan(given).all():
+            factor = np.inf  # times zero, as the mean of nothing
         elif not answer.close(name, given / factor, right).all():
             factor = np.nan
-        if clear.any() or np.isnan(factor):
+        if clear.any() or not np.isfinite(factor):
             yield Seen(answer.probe.case, name, factor, clear.sum() > 1)
 
 
@@ -108,11 +113,11 @@ def factor_of(seen: Sequence[Seen]) -> Factor | None:
         return Factor(f"{usual:.3g} times {{}}", len(wrong) == len(seen))
     for size, size_of in SIZES.items():
         for words, power in POWERS.items():
-            if all(is_near(one.factor, size_of(one.case) ** power) for one in seen):
+            if all(is_near(one.factor, np.float64(size_of(one.case)) ** power) for one in seen):
                 return Factor(f"{{}} {words.format(size)}", True)
     return None
 
 
 def is_near(factor: float, other: float) -> bool:
     """Whether two factors are the same, but for rounding."""
-    return abs(factor - other) <= ENOUGH * abs(other)
+    return factor == other or abs(factor - other) <= ENOUGH * abs(other)

@@ -58,6 +58,7 @@ BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
 DOUBTFUL = 2  # wrong answers to fresh cases that need not be nearer to what a mistake gives than to what is right
 DRAWS = 3  # draws of the last bit of all that goes in, which show how far rounding leads
 MANY_DRAWS = 24  # the same where bits are cut off, which the last ones move seldom, and then far
+NATIVE = ("float16", "float32")  # dtypes of NumPy in which more is rounded than in the reference's own
 ROUNDING = 32.0  # times what one draw moves: as many roundings as a step of these networks has
 ALIKE = 0.9  # how nearly parallel deviations are of mistakes that look the same, and how well their places agree
 
@@ -97,6 +98,7 @@ class Search:
         self.ask_fresh = fresh
         self.leads: Sequence[Fault] = ()
         self.worked_out: dict[Family, list[Fault]] = {}
+        self.counted: dict[tuple[Answered, Faults, bool], int] = {}  # what ``given`` has found
 
     @cached_property
     def fresh(self) -> list[Answered]:
@@ -195,9 +197,23 @@ class Search:
         return found if self.is_the_only(found) else ()
 
     def beside_blocks(self, parts: Sequence[Share]) -> Faults:
-        """The mistake that gives all answers where it is made in one of some parts alone; () if there is none."""
-        leads = list(beside_blocks(self.faults, list(dict.fromkeys(parts))))
-        self.leads = [*self.leads, *leads]
+        """The mistake that gives all answers where it is made in one of some parts alone; () if there is none.
+
+        Of parts that are the same in the first wrong answer, one shows there what all of them do.
+        """
+        at, faults = self.end(()), list(self.faults)
+        if at == self.top:
+            return ()
+        case, same, leads = self.climbed[at.rung].probe.case, dict[bytes, list[Share]](), list[Fault]()
+        for part in dict.fromkeys(parts):
+            same.setdefault(part.numbers(case), []).append(part)
+        measured, self.work = self.leads, Work(max(self.budget, len(faults) * len(same)), self.work.deadline)
+        for alike in same.values():
+            for made in zip(*(beside_blocks(faults, [part]) for part in alike)):
+                self.leads = [*measured, *made]
+                if any(self.leads_on((*habit, made[0]), at) for habit in self.habits):
+                    leads += made
+        self.leads = [*measured, *leads]
         return self.one_of(leads) if leads else ()
 
     def climb(self, likely: Sequence[Fault]) -> Faults:
@@ -228,9 +244,8 @@ class Search:
         at = self.end(())
         if at == self.top:  # no mistake is needed to give what is wrong by so little
             return ()
-        habits: list[Faults] = [(), (HABIT,)] if any(a.probe.case.lengths is not None for a in self.climbed) else [()]
         reached: list[tuple[Faults, Place]] = []
-        for begun in habits:
+        for begun in self.habits:
             for fault in leads:
                 faults = (*begun, fault)
                 if self.work.over:
@@ -244,6 +259,11 @@ class Search:
         farthest = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
         found = self.climb_on(farthest, more) if farthest else ()
         return found if self.is_the_only(found) else ()
+
+    @cached_property
+    def habits(self) -> list[Faults]:
+        """Beside what one mistake may give all answers: nothing, or a habit that counts where some rows end early."""
+        return [(), (HABIT,)] if any(a.probe.case.lengths is not None for a in self.climbed) else [()]
 
     def is_the_only(self, faults: Faults) -> bool:
         """Whether each of these mistakes that goes by size gives the answers at more sizes, and no other rule does.
@@ -397,22 +417,40 @@ class Search:
         """
         if not faults and answered.right:
             return answered.count
+        measured = bool(set(faults) & set(self.leads))
+        key = answered, faults, measured
+        if key not in self.counted:
+            self.counted[key] = self.count(faults, answered, measured)
+        return self.counted[key]
+
+    def count(self, faults: Faults, answered: Answered, measured: bool) -> int:
+        """The same, worked out; measured: whether some of these mistakes were."""
         answer = self.answer(faults, answered)
         if answered.given is None or answer is None:
             return int(answered.given is answer)
         given = answered.agreeing(answer)
         if given < len(answered.given) and not answered.right and answered.alike(answer) and answered.is_of(answer):
             given = answered.agreeing(answer, self.rounding(faults, answered))
-            if given < len(answered.given) and set(faults) & set(self.leads):
+            if given < len(answered.given) and measured:
                 reach = self.reach(faults, answered) or self.rounding(faults, answered, MANY_DRAWS)
                 given = answered.agreeing(answer, reach)
         return given
 
     @np.errstate(all="ignore")
     def rounding(self, faults: Faults, answered: Answered, draws: int = DRAWS) -> Arrays:
-        """How far the last bits of all that goes in move what these mistakes give."""
+        """How far rounding may lead what these mistakes give.
+
+        As far as the last bits of all that goes in move it, as often as a step rounds; as far as it is led where all is
+        computed in the dtype; and as far as the reference's rounding leads anywhere, since the same numbers may be
+        rounded in another place. A gradient may be what is left of much larger ones, which show among the others: it
+        may err as far as any of them.
+        """
         ask = lambda probe: self.answer(faults, Answered(probe, None, {}, answered.arithmetic))  # noqa: E731
-        return rounding(ask, answered, draws)
+        others = [ask(shaken(answered, seed)) for seed in range(draws)]
+        dtype = answered.probe.case.config.dtype
+        if dtype in NATIVE and all(one is not None for one in others):
+            others.append(self.ask(FaultyReference(*faults, dtype=dtype), answered))
+        return spread(ask(answered.probe) or {}, others, answered)
 
     @np.errstate(all="ignore")
     def reach(self, faults: Faults, answered: Answered) -> Arrays:
@@ -506,7 +544,7 @@ class Among(Search):
         super().__init__(some, search.cell, (), Work(search.budget, search.work.deadline), search.ask_fresh)
         self.all = search
         self.admits = admits
-        self.leads = search.leads
+        self.leads, self.counted = search.leads, search.counted
 
     @cached_property
     def fresh(self) -> list[Answered]:
@@ -517,17 +555,6 @@ class Among(Search):
     def at_sizes(self) -> list[Answered]:
         """Those of the answers at other sizes that are among them; where none is, those to fresh cases."""
         return list(filter(self.admits, self.all.at_sizes)) or self.fresh
-
-
-@np.errstate(all="ignore")
-def rounding(ask: Callable[[Probe], Arrays | None], answered: Answered, draws: int = DRAWS) -> Arrays:
-    """How far rounding may lead a network that is not the reference, and so has no ball.
-
-    As far as the last bits of all that goes in move it, as often as a step rounds; and as far as the reference's
-    rounding leads anywhere, since the same numbers may be rounded in another place. A gradient may be what is left of
-    much larger ones, which show among the others: it may err as far as any of them.
-    """
-    return spread(ask(answered.probe) or {}, [ask(shaken(answered, seed)) for seed in range(draws)], answered)
 
 
 def shaken(answered: Answered, seed: int) -> Probe:

@@ -1,7 +1,8 @@
 """Mistakes where sequences are taken in chunks of so many steps, or rows and units in blocks of so many, at their ends.
 
-What goes from one chunk to the next is lost or old; what is left of the rows is computed twice; some units read what
-others have already become. On the way back gradients end with a chunk, or parameters have them from one chunk alone.
+What goes from one chunk to the next is lost or old; what is left of the rows is computed twice, or rows read what those
+of another block have; some units read what others have already become. On the way back gradients end with a chunk, or
+parameters have them from one chunk alone.
 """
 
 from __future__ import annotations
@@ -50,12 +51,20 @@ BELOW = {
 }  # fmt: skip
 BACK = {"parameters": (), "weights": KINDS["each weight"]}
 STATES = {"the state": "tuple({e})", "h": "({e}[0], *before[1:])", "c": "(before[0], *{e}[1:])"}
+# The place of each row, as rows are given, or as they are packed, the longest first; and which row is in each place.
+ORDERS = {"": "rows = np.arange(len(lengths))", ", as they are packed": "rows = np.argsort(-lengths, kind='stable')"}
+# From which place a row in another block may read.
+INSTEAD = {
+    "of the row in its place in the first block": "place % {size}",
+    "of the first row of its own": "place // {size} * {size}",
+    "of the row in its place in the block before": "np.where(place < {size}, place, place - {size})",
+}
 
 
 @lru_cache(maxsize=1)
 def chunks() -> dict[str, Fault]:
     """The mistakes in results, by id."""
-    changes = (*of_states(), *of_products(), *of_rows_that_end(), *of_rows(), *of_units())
+    changes = (*of_states(), *of_products(), *of_rows_that_end(), *of_rows(), *of_rows_read(), *of_units())
     return faults_of("chunks", "second-path", STEPS, (("scan", change) for change in changes))
 
 
@@ -116,6 +125,20 @@ def of_rows() -> Iterator[Change]:
             f"        twice = (row >= len(row) - {size}) & (row < len(row) // {size} * {size})\n"
             f"        twice = twice & (len(row) > {size}) & (len(row) % {size} > 0)\n"
             "        new = tuple(select(again, twice, n) for again, n in zip(step(x[t], new, p), new))"
+        ))  # fmt: skip
+
+
+def of_rows_read() -> Iterator[Change]:
+    """Rows in blocks, of which some read what rows of another one have."""
+    read = {"x": ("x[t][read]", "before")} | {
+        name: ("x[t]", text.format(e="[b[read] for b in before]")) for name, text in STATES.items()
+    }
+    for size, (order, rows), (whose, place), (name, (x, before)) in product(
+        BLOCKS, ORDERS.items(), INSTEAD.items(), read.items()
+    ):
+        yield Change("block", f"rows are taken in blocks of {size}{order}, and each reads {name} {whose}", STEP, (
+            f"{rows}\n        place = np.argsort(rows)\n        read = rows[{place.format(size=size)}]\n"
+            f"        new = step({x}, {before}, p)"
         ))  # fmt: skip
 
 

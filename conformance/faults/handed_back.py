@@ -86,11 +86,16 @@ LAID = {
     ),
     **{said: f"[d[{rows}] for d in d_after]" for said, rows in TAKEN.items()},
 }
+# What a sum may be divided by; of nothing it is zero, or no number.
+MEANS = {
+    "is a mean over rows, not a sum": "plain.num_rows",
+    "is a mean over steps, not a sum": "plain.num_steps",
+    "is a mean over steps and rows, not a sum": "plain.num_steps * plain.num_rows",
+    "is divided by the number of steps that rows have": "plain.row_lengths.sum()",
+}
 FACTORS = {
-    "is a mean over rows, not a sum": "1 / max(plain.num_rows, 1)",
-    "is a mean over steps, not a sum": "1 / max(plain.num_steps, 1)",
-    "is a mean over steps and rows, not a sum": "1 / max(plain.num_steps * plain.num_rows, 1)",
-    "is divided by the number of steps that rows have": "1 / max(plain.row_lengths.sum(), 1)",
+    **{said: f"1 / max({size}, 1)" for said, size in MEANS.items()},
+    **{f"{said} (NaN where there are none)": f"np.float64(1) / ({size})" for said, size in MEANS.items()},
     "counts twice": "2", "counts half": "0.5", "has the wrong sign": "-1", "is left out": "0",
 }  # fmt: skip
 PARAMETERS = {

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from reference_rnn import Case
+
 # Those that go by a layer and a direction,
 DIRECTIONS: dict[str, Callable[[int, int], bool]] = {
     "the reverse direction": lambda layer, direction: direction == 1,
@@ -75,6 +77,9 @@ BESIDE: dict[str, Callable[[Any, int, int], Any]] = {
     "beyond the last whole block of {m} where there is one": lambda k, n, m: (k >= n // m * m) & (n >= m),
     "beyond the last whole block of {m} where there are two": lambda k, n, m: (k >= n // m * m) & (n >= 2 * m),
     "left alone beyond the last whole block of {m}": lambda k, n, m: (k >= n // m * m) & (n > m) & (n % m == 1),
+    "that two blocks of {m} have, as the last is moved back to be whole": lambda k, n, m: (
+        (k >= n - m) & (k < n // m * m) & (n > m) & (n % m > 0)
+    ),
     "beyond the first block of {m}": lambda k, n, m: k >= m,
     "in whole blocks of {m}": lambda k, n, m: k < n // m * m,
     "that begin a block of {m} but the first": lambda k, n, m: (k % m == 0) & (k > 0),
@@ -109,6 +114,12 @@ class Share:
         [True, False, True]
         """
         return bool(np.any(BESIDE[self.which](np.arange(n), n, self.size)))
+
+    def numbers(self, case: Case) -> bytes:
+        """Which numbers of the steps of a case belong to it: the same for parts that are the same there."""
+        config, T = case.config, case.num_steps
+        turns = (Turn(t, T, case.row_lengths, way) for way in range(config.num_directions) for t in range(T))
+        return b"".join(self.there(turn, config.hidden_size).tobytes() for turn in turns)
 
     def there(self, turn: Turn, width: int) -> Any:
         """Whether each number of a step's result (N, H) belongs to it; width: H."""

@@ -179,22 +179,34 @@ class FaultyReference:
     """The reference with some mistakes: ``forward`` and ``gradients``; raises PatchError if a patch does not fit.
 
     Where ``forward`` is wrong, gradients are those of the right network: what a patch does to an array has no way back.
+
+    dtype  of NumPy, in which it computes
     """
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, dtype: str = "float64") -> None:
         self.faults = faults
+        self.dtype = dtype
         for made in by_part(faults).values():
             texts_of(made)
 
     @cached_property
     def forward(self) -> Callable[..., Any]:
         """``forward`` with these mistakes."""
-        return Patched(self.faults).functions["forward"]
+        return Patched([*self.faults, *computing_in(self.dtype)]).functions["forward"]
 
     @cached_property
     def gradients(self) -> Callable[..., Any]:
         """``gradients`` with those of these mistakes that only gradients show."""
-        return Patched([fault for fault in self.faults if fault.backward_only]).functions["gradients"]
+        backward = [fault for fault in self.faults if fault.backward_only]
+        return Patched([*backward, *computing_in(self.dtype)]).functions["gradients"]
+
+
+def computing_in(dtype: str) -> list[Fault]:
+    """What has the reference compute in a dtype of NumPy: no mistake, and nothing where it does so anyway."""
+    usual, title = "np.float64", f"it computes in {dtype}"
+    if usual.endswith(dtype):
+        return []
+    return [Fault(f"in-{dtype}", title, "precision", "as_float64", usual, f"np.{dtype}", ())]
 
 
 def texts_of(faults: Sequence[Fault]) -> dict[str | Cell, str]:
@@ -227,17 +239,17 @@ class Patched:
         """Copies the functions of a module, the patched ones from their patched text."""
         space = {name: self.copies.get(id(value), value) for name, value in vars(module).items()}
         space |= {"np": np, "passed_back": passed_back}
-        for name, value in vars(module).items():
+        patched = [name for name in self.texts if name in places() and places()[name].module is module]
+        for name in dict.fromkeys([*patched, *own_functions(module)]):
+            value = getattr(module, name)
             if id(value) in self.copies:
                 continue
-            if name in self.texts and place_of(name).module is module:
-                exec(compiled(self.texts[name]), space)
-                if own_function(module, value):
-                    space[name] = quiet_like(value, space[name])
-            elif own_function(module, value):
+            if name not in patched:
                 space[name] = copied(value, space)
             else:
-                continue
+                exec(compiled(self.texts[name]), space)
+                if name in own_functions(module):
+                    space[name] = quiet_like(value, space[name])
             self.copies[id(value)] = space[name]
         for name, value in vars(module).items():
             if isinstance(value, dict) and name.isupper():  # tables of functions
@@ -359,20 +371,28 @@ def by_part(faults: Sequence[Fault]) -> dict[str | Share, list[Fault]]:
     }
 
 
-def own_function(module: ModuleType, value: Any) -> bool:
-    """Whether this is a function that a module defines, and one that calls others."""
-    return (
-        inspect.isfunction(value) and value.__module__ == module.__name__ and not hasattr(value, "dispatch")
-    )  # those that dispatch call nothing of ours
+@lru_cache(maxsize=len(MODULES))
+def own_functions(module: ModuleType) -> list[str]:
+    """The names of the functions that a module defines, and that call others: those that dispatch call none of ours."""
+    return [
+        name for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not hasattr(value, "dispatch")
+    ]  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def unwrapped(function: Any) -> Any:
+    """The function without what is around it."""
+    return inspect.unwrap(function)
 
 
 def copied(function: Any, space: dict[str, Any]) -> Any:
     """A copy of a function that looks its names up in another space."""
-    inner = inspect.unwrap(function)
+    inner = unwrapped(function)
     copy = FunctionType(inner.__code__, space, inner.__name__, inner.__defaults__, inner.__closure__)
     return quiet_like(function, copy)
 
 
 def quiet_like(function: Any, copy: Any) -> Any:
     """The copy, with floating-point warnings off where they are off in the function."""
-    return copy if inspect.unwrap(function) is function else np.errstate(all="ignore")(copy)
+    return copy if unwrapped(function) is function else np.errstate(all="ignore")(copy)

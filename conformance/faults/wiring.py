@@ -112,6 +112,13 @@ PARTS = {
 
 
 SORTED = "np.argsort(-lengths, kind='stable')"  # the rows, the longest first
+# Rows that may have code of their own, (N,): those that join others later on the way back, and those at an end.
+SOME_ROWS = {
+    "rows that end before the longest": "(lengths > 0) & (lengths < max(lengths, default=0))",
+    "the longest rows": "lengths == max(lengths, default=0)",
+    "the first row": "np.arange(len(lengths)) == 0",
+    "every row but the first": "np.arange(len(lengths)) > 0",
+}
 ZEROS = "step(np.zeros_like(x[t]), before, p)"
 
 
@@ -123,6 +130,19 @@ def starting(where: str, state: str) -> dict[str, str]:
         f"{{}} starts from h {where}": f"({state}[0], *{right}[1:])",
         f"{{}} starts from c {where}": f"({right}[0], *{state}[1:])",
     }
+
+
+def without_state() -> dict[str, str]:
+    """Rows that start from zero, with the whole state, or with h or c alone."""
+    right, found = "initial[len(final)]", dict[str, str]()
+    for rows, which in SOME_ROWS.items():
+        zero = f"tuple(select(s, ~({which})[:, None], 0.0) for s in {right})"
+        found |= {
+            f"{{}} starts {rows} from zero": zero,
+            f"{{}} starts {rows} from h = 0": f"({zero}[0], *{right}[1:])",
+            f"{{}} starts {rows} from c = 0": f"({right}[0], *{zero}[1:])",
+        }
+    return found
 
 
 def ending(where: str, states: str) -> dict[str, str]:
@@ -186,6 +206,7 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
             "{} starts each row from the state of the first row": (
                 "tuple(0 * s + s[:1] for s in initial[len(final)])"
             ),
+            **without_state(),
         },
         "scan(step, p, x, state, lengths, reverse)": {
             "{} reads the output of the forward direction": (

@@ -23,6 +23,7 @@ NUMBERS = {
     "beyond the last whole block of {m} where there is one": ({4}, set()),
     "beyond the last whole block of {m} where there are two": ({4}, set()),
     "left alone beyond the last whole block of {m}": ({4}, set()),
+    "that two blocks of {m} have, as the last is moved back to be whole": ({3}, set()),
     "beyond the first block of {m}": ({2, 3, 4}, set()),
     "in whole blocks of {m}": ({0, 1, 2, 3}, set()),
     "that begin a block of {m} but the first": ({2, 4}, set()),
