@@ -33,6 +33,7 @@ HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 SAME = 64.0  # units in the last place, within which a curve has a name
 HALVINGS = 60  # of an interval, until nothing is left of it
+DIGITS = 4  # after the point, of what a person would have written
 SLACK = 4.0  # a wrong target rounds around other numbers than the reference, of about the same size
 
 # What is called after its significant bits.
@@ -445,13 +446,19 @@ def reaching(curve: Curve, y: float, end: float) -> float:
 
 @np.errstate(all="ignore")
 def fit(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tuple[float, float] | None:
-    """The a and b for which a curve is the activation of a z + b; None if there are none."""
+    """The a and b, with as few digits as rounding lets be seen, for which a curve is the activation of a z + b.
+
+    None if there are none.
+    """
     own = INVERSE[activation](y) if activation in INVERSE else np.full_like(y, np.nan)
     inner = np.isfinite(own) & (abs(own) < 3) & (abs(own) > 2.0**-4)
     if inner.sum() < 4:
         return None
-    a, b = (plain(number) for number in np.polyfit(z[inner], own[inner], 1))
-    return (a, b) if (abs(ANY[activation](a * z + b) - y) <= room * (1 + abs(a))).all() else None
+    line = np.polyfit(z[inner], own[inner], 1).tolist()
+    for a, b in (*([round(one, digits) for one in line] for digits in range(DIGITS)), map(plain, line)):
+        if (abs(ANY[activation](a * z + b) - y) <= room * (1 + abs(a))).all():
+            return a, b
+    return None
 
 
 def of_z(a: float, b: float) -> str:

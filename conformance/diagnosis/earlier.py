@@ -145,8 +145,8 @@ class Earlier:
             for answer in islice(self.wrong_after(way, other), 1):
                 showing.append(words)
                 shown = shown or other
-                theirs = right(self.bench.subject, other)
-                again.append(is_known(theirs) and not self.far(answer, theirs))
+                theirs, alike = right(self.bench.subject, other), other.case.config.dtype == self.call.case.config.dtype
+                again.append(alike and is_known(theirs) and not self.far(answer, theirs))
         if shown is None or not self.always(way, shown):
             return []
         becomes = "gets the answer of that one" if all(again) else "gets another answer"

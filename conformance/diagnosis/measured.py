@@ -207,11 +207,13 @@ class Failures:
     def history(self, cells: Sequence[Cell]) -> Sentences:
         """What of the calls before an answer depends on, cell by cell.
 
-        First of failures whose calls are right alone, where it is cheap to know which those are.
+        First of failures whose calls are right alone, where it is cheap to know which those are; at last of those in
+        which something is drawn, which hides what is kept.
         """
         these = copy(self)
+        these.found = sorted(self.found, key=lambda one: any(call.case.draws for call in one.calls))
         if not (self.subject.capabilities.recompiles or self.subject.fresh):
-            these.found = sorted(self.found, key=self.is_wrong_alone)
+            these.found.sort(key=self.is_wrong_alone)
         return these.told("history", cells, these.of_earlier_calls)
 
     def shapes(self, cells: Sequence[Cell]) -> Sentences:
@@ -271,7 +273,7 @@ class Failures:
         said = sizes(bench, found.case, self.judged, probes)
         with suppress(NotRun):
             words, others = large_without(bench, call) if call else ([], [])
-            beside = f", {listed(words)}" if said and words else ""  # which no other sentence says
+            beside = f", {listed(words)}" if said and words and not bench.fixed else ""  # which no other sentence says
             for other in others if not said else ():
                 said = said or sizes(bench, other.case, self.judged, probes)
         self.shares.setdefault(bench.cell, []).extend(bench.shares)
@@ -323,13 +325,20 @@ class Failures:
         fresh = self.subject.fresh
         for cell in cells:
             work = Work(self.calls, self.deadline)
-            mine = self.of(cell)
-            benches = (Bench(self.subject, cell, one.case.config.dtype, work) for one in mine)
-            with suppress(Failure, NotApplicable, NotRun):  # it cannot be asked, or not as often as that
-                for sentence in next(filter(None, map(experiment, benches, mine)), [])[:MOST]:
+            with suppress(NotRun):  # it cannot be asked as often as that
+                shows = (self.shown_on(one, experiment, work) for one in self.of(cell))
+                for sentence in next(filter(None, shows), [])[:MOST]:
                     sentences.setdefault((kind, sentence), []).append(cell)
             self.subject.fresh = fresh
         return sentences
+
+    def shown_on(
+        self, found: Counterexample, experiment: Callable[[Bench, Counterexample], list[str]], work: Work
+    ) -> list[str]:
+        """What an experiment shows on one failure; nothing where that cannot be asked about. Raises NotRun."""
+        with suppress(Failure, NotApplicable):
+            return experiment(Bench(self.subject, found.case.config.cell, found.case.config.dtype, work), found)
+        return []
 
     def of_earlier_calls(self, bench: Bench, found: Counterexample) -> list[str]:
         """What of the calls before an answer depends on, if it depends on them."""

@@ -135,6 +135,9 @@ class Resized:
         holds = all(rule.is_wrong(size_of(case, axis)) for case in self.probes)
         half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
         ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
+        if fixed := self.fixed(axis, rule, (*wrong[:NEW], *half[:NEW], *right[-NEW:])):
+            self.bench.fixed.extend(fixed)
+            return rule.alone.format(axis) + self.beside(axis, ways=ways, fixed=fixed)
         return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
 
     def by_product(self, axis: str, right: int, wrong: int) -> str:
@@ -204,9 +207,24 @@ class Resized:
             return ""
         return "with two directions" if self.case.config.bidirectional else "with one direction"
 
-    def beside(self, *axes: str, ways: str = "") -> str:
-        """The form in which it is asked, and what else it may take: sizes of other axes that are large, directions."""
-        large = [other for other, size in self.sizes.items() if other not in axes and size > USUAL[other]]
+    def fixed(self, axis: str, rule: Rule, tried: Sequence[int]) -> list[str]:
+        """The axes of which twice the size makes the rule untrue, in either way, at some of the sizes tried."""
+        found = []
+        for other in (other for other in AXES if other != axis):
+            twice = {other: 2 * self.sizes[other]}
+            if any(self.fails({axis: size, **twice}) is (not rule.is_wrong(size)) for size in tried):
+                found.append(other)
+        return found
+
+    def beside(self, *axes: str, ways: str = "", fixed: Collection[str] = ()) -> str:
+        """The form in which it is asked, and what else it may take: sizes of other axes, directions.
+
+        Those sizes that are large, or fixed: have a part in which others are wrong.
+        """
+        large = [
+            other for other, size in self.sizes.items()
+            if other not in axes and (size > USUAL[other] or other in fixed)
+        ]  # fmt: skip
         told = [str(self.form), *(f"with {other} = {self.sizes[other]}" for other in large), ways]
         return "".join(f", {one}" for one in told if one)
 

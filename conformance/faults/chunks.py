@@ -168,7 +168,7 @@ def cut() -> Iterator[tuple[str, Change]]:
     ended = {"": "state = before", ", but for rows that have ended": "before"}
     every = product(CHUNKS, STATES.items(), STARTS.items(), ended.items())
     for size, (name, text), (said, where), (rows, names) in every:
-        if rows and (name != "the state" or "place" in where):  # a row that has ended has no more chunks of its own
+        if rows and "place" in where:  # a row that has ended has no more chunks of its own
             continue
         new = (
             f"{ALIVE}\n        {begins(size, where)}\n"

@@ -1,4 +1,4 @@
-"""Mistakes in the shapes of results: which axes they have, and in which order."""
+"""Mistakes in the shapes of results and gradients: which axes they have, and in which order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from functools import lru_cache
 from .patching import Fault
 
 COLLECT = "return Result(output_all, h_n, *c_n)"
+RESULT = "return like_case(case, collect(plain, output, final))"
+SWAPPED = 'found["x"] = swap_steps_and_rows(found["x"])'
 BATCH_FIRST = "return Result(swap_steps_and_rows(result.output), result.h_n, result.c_n)"
 UNBATCHED = "return result.map(lambda name, value: value[:, 0])"
 LAYERS = "plain.config.num_layers, plain.config.num_directions, plain.num_rows, -1"
@@ -63,10 +65,26 @@ def shapes() -> dict[str, Fault]:
             "final states have": ".map(lambda name, value: value[:, 0] if name == 'output' else value)",
         }.items()
     }  # fmt: skip
+    changes |= {
+        f"{which} the axis of rows where there is one row": (RESULT, (
+            "found = like_case(case, collect(plain, output, final))\n"
+            "    if case.unbatched or plain.num_rows != 1:\n"
+            "        return found\n"
+            "    axis = lambda name: 0 if name == 'output' and case.config.batch_first else 1\n"
+            f"    return found.map(lambda name, value: np.squeeze(value, axis(name)) if {names} else value)"
+        ))
+        for which, names in {
+            "results lack": "name", "the output lacks": "name == 'output'", "final states lack": "name != 'output'",
+        }.items()
+    }  # fmt: skip
+    changes["with batch_first, the gradient of x stays time-major"] = (
+        SWAPPED, SWAPPED.replace("swap_steps_and_rows(found[\"x\"])", "found[\"x\"]")
+    )  # fmt: skip
+    functions = {COLLECT: "collect", RESULT: "forward", SWAPPED: "by_name"}
     return {
         f"shapes.{number}": Fault(
-            f"shapes.{number}", title, "shape-contract", "collect" if old == COLLECT else "like_case", old, new,
-            ("shapes.shapes",),
+            f"shapes.{number}", title, "shape-contract", functions.get(old, "like_case"), old, new,
+            ("gradients.shapes" if old == SWAPPED else "shapes.shapes",),
         )
         for number, (title, (old, new)) in enumerate(changes.items())
     }  # fmt: skip
