@@ -76,6 +76,18 @@ def test_the_steps_of_a_part_are_those_of_the_faulty_network(which):
         assert np.array_equal(given.output[t], state[0])
 
 
+def test_parts_that_are_the_same_in_a_case_give_the_same_there():
+    case = case_of(9, lengths=np.array([9, 4, 7, 1, 0, 9, 2, 3, 8]), directions=2)
+    every = [Share(axis, counted, which, size) for axis, counted in EVERY for which in BESIDE for size in (4, 8)]
+    given = {}
+    for part in every:
+        output = FaultyReference(of(INVERTED, part)).forward(case).output
+        given.setdefault(part.numbers(case), set()).add(output.tobytes())
+    assert 8 < len(given) < len(every)
+    assert all(len(outputs) == 1 for outputs in given.values())
+    assert len({output for outputs in given.values() for output in outputs}) > len(given) / 2
+
+
 ALL = set(range(5))
 # What is beyond the first block of three, in each direction: the rows, and the steps up to where that shows.
 COUNTED_FROM_THREE = {

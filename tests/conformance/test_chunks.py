@@ -70,6 +70,22 @@ class MovedBack:
         return (np.stack(output), (case.h_0, case.c_0)) if output else reference.forward(case)
 
 
+class FirstRows:
+    """Rows are stepped four at a time, each from the state of the row in its place among the first four."""
+
+    capabilities = Capabilities(cells=("LSTM",))
+
+    def forward(self, case):
+        case, output = as_case(case), []
+        first = np.arange(case.num_rows) % 4
+        for t in range(case.num_steps):
+            before = case.replace(h_0=case.h_0[:, first], c_0=case.c_0[:, first])
+            _, (h_n, c_n) = reference.forward(steps(before, t, t + 1))
+            case = case.replace(h_0=h_n, c_0=c_n)
+            output.append(h_n[0])
+        return (np.stack(output), (case.h_0, case.c_0)) if output else reference.forward(case)
+
+
 class InPlace:
     """A unit reads what those before it have become."""
 
@@ -100,6 +116,10 @@ class SortedBack:
 
 SIZES = "equivalence.sizes"
 NAMED = {
+    FirstRows: (
+        SIZES,
+        "rows are taken in blocks of 4, and each reads the state of the row in its place in the first block",
+    ),
     InPlace: ("equivalence.steps", "each unit reads the new states of those before it"),
     MovedBack: (SIZES, "rows are taken in blocks of 4, the last is moved back to be whole, and steps once more"),
     Restarted: (SIZES, "the state starts from zero in each chunk of 16 steps"),

@@ -20,7 +20,7 @@ from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.localisation import FEWEST, condition, facts, silent
 from conformance.diagnosis.partly import in_some_calls, partly, partly_in_some_calls, where_numbers
 from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
-from conformance.diagnosis.search import Search, spread
+from conformance.diagnosis.search import Among, Search, spread
 from conformance.diagnosis.work import Deadline, Work
 from conformance.faults import FAULTS, FaultyReference
 from conformance.harness.load import open_target
@@ -28,8 +28,10 @@ from conformance.judging.judge import PropertyResult
 from conformance.judging.judgement import Failure
 from conformance.judging.subject import Subject
 from conformance.report import terminal, wording
-from reference_rnn import Case, Config, arithmetic, cell_of, forward
+from reference_rnn import Case, Config, arithmetic, cell_of, forward, result_shapes
 from reference_rnn.cell import KINDS
+from strategies.cases import Allowed
+from strategies.covering import covering
 
 PARAMETERS = {f"{kind}_l0": np.ones((1, 1)[: 2 - kind.startswith("b")]) for kind in KINDS[:4]}
 RIGHT = Path(__file__).parent.parent / "targets" / "right"
@@ -117,6 +119,28 @@ def searched(target):
     answered = answers(subject, Work(1000))
     (cell,) = subject.capabilities.cells
     return Search(answered, cell, (), Work(20_000), Fresh(subject, answered, Deadline()))
+
+
+def test_what_a_mistake_gives_is_worked_out_once():
+    search = searched(from_cell(lambda x, s, p: lstm(x, s, p, forget=1.0), "LSTM"))
+    fault, wrong = FAULTS["forget-bias-of-one"], next(a for a in search.climbed if not a.right)
+    given = search.given((fault,), wrong)
+    left = search.work.left
+    assert given == wrong.count == search.given((fault,), wrong) and search.work.left == left
+    among = Among(search, lambda a: a is wrong)
+    assert among.given((fault,), wrong) == given and among.work.left == among.budget
+    others = [other for other in FAULTS.values() if other.about(search.cell) and not other.backward_only][:8]
+    assert any(search.given((other,), wrong) < given for other in others) and search.work.left < left
+
+
+def test_what_cancels_in_a_dtype_is_no_mistake_of_its_own():
+    fault = FAULTS["reset-product-unreset"]
+    case = next(covering(Allowed(cells=("GRU_RESET_BEFORE",))))
+    d = {f"d_{name}": np.ones(shape.sizes) for name, shape in result_shapes(case).items()}
+    single, double = (FaultyReference(fault, dtype=dtype).gradients(case, **d) for dtype in ("float32", "float64"))
+    assert single["weight_hh_l0"].dtype == "float32"
+    assert all(np.allclose(array, double[name], 1e-3, 1e-4) for name, array in single.items())
+    assert any((array != double[name]).any() for name, array in single.items())
 
 
 class LosesStates(FaultyTarget):

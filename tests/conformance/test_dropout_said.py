@@ -92,6 +92,30 @@ def test_what_is_wrong_with_dropout_is_said(mask, sentence, cell):
     assert found.startswith(sentence)
 
 
+def always_in_training(**claims):
+    """The reference, in which dropout acts outside training, too."""
+    target = with_masks(right, **claims)
+
+    def forward(case):
+        return target(as_case(case).replace(training=True))
+
+    forward.capabilities = target.capabilities
+    return forward
+
+
+@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
+def test_that_numbers_are_dropped_outside_training_is_said(cell):
+    assert said(always_in_training(cells=(cell,)), cell) == ["outside training numbers between layers are dropped, too"]
+
+
+@pytest.mark.nightly
+def test_what_drops_numbers_outside_training_is_shown():
+    target = always_in_training(cells=("RNN_TANH",))
+    found, *_ = check(target, workers=1, in_process=True).diagnosis
+    assert found.title == "RNN_TANH: outside training numbers between layers are dropped, too"
+    assert found.patch == FAULTS["dropout-in-evaluation"].patch()
+
+
 @pytest.mark.parametrize("cell", ["RNN_TANH", "LSTM"])
 def test_numbers_that_go_elsewhere_without_dropout_are_not_its_mistake(cell):
     target = FaultyTarget(FAULTS["reverse-output-in-walking-order"], cells=(cell,))

@@ -1,10 +1,14 @@
 """Arrays that are what they must be times a factor are told so, with the factor, and nothing else is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from conformance import Capabilities
 from conformance.adapters import reference
+from conformance.adapters.reference import as_case
+from conformance.diagnosis.probes import answered as answer
 from conformance.diagnosis.probes import answers, forward_is_wrong
 from conformance.diagnosis.proportion import proportion
 from conformance.diagnosis.work import CALLS, Work
@@ -71,6 +75,23 @@ def test_a_factor_of_gradients(mistake):
     assert not forward_is_wrong(found)
     told = proportion([a for a in found if a.probe.d is not None], lambda: "if it is long", "gradient")
     assert told == [sentence]
+
+
+def test_the_mean_of_nothing_is_a_mean():
+    @np.errstate(all="ignore")
+    def mean(case, name, array):
+        steps = as_case(case).row_lengths.sum()
+        return array / np.float64(steps) if name.startswith("bias") else array
+
+    target = Told(gradients=mean)
+    target.capabilities = replace(CLAIMS, empty=("length",))
+    found = [a for a in answered(target) if a.probe.d is not None]
+    ragged = next(a.probe for a in found if a.probe.case.lengths is not None)
+    none = replace(ragged, case=ragged.case.replace(lengths=0 * ragged.case.lengths))
+    found.append(answer(Subject(open_target(target, in_process=True)), none))
+    assert np.isnan(found[-1].given["bias_ih_l0"]).all()
+    [told] = proportion(found, of="gradient")
+    assert told == "the gradients of bias_ih, bias_hh are what they must be divided by the sum of the lengths"
 
 
 def test_a_factor_of_results():

@@ -114,6 +114,14 @@ MISTAKES = {
         planted(where(lambda case: case.config.input_size == 3 * case.config.hidden_size, transposed), ("GRU",)),
         "wrong where I = 3*H",
     ),
+    "a size of which another one has a part": (
+        planted(
+            answered=lambda case, result: (
+                off(result) if case.num_steps * case.num_rows > 16 and case.num_steps * case.num_rows % 16 else result
+            )
+        ),
+        "wrong where T is 9 or more and no multiple of 8, with N = 2",
+    ),
     "what two directions give": (
         planted(
             where(lambda case: case.config.num_directions * case.config.hidden_size % 16 == 0, without_last_column)
