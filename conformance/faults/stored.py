@@ -55,6 +55,7 @@ OPERANDS = {  # what a step multiplies or adds, as the three arguments that it i
     "b_ih": "bias_ih",
     "b_hh": "bias_hh",
 }
+SUMMED = ("b_ih", "b_hh")  # which one may add once and for all
 WIDTHS = {"the input of a layer": "x.shape[-1]", "H": "state[0].shape[-1]"}
 MULTIPLES = (2, 4, 8, 16, 32, 64)
 NAMED = "return {name: found[name] for name, _ in case.arrays()}"
@@ -125,10 +126,13 @@ def short_operands(names: tuple[str, ...], bits: int, up: bool, dtype: str) -> t
     dtypes = {"": ""} | ({f" in {dtype}": f"plain.config.dtype == '{dtype}'"} if dtype else {})
     always: list[tuple[str, Change]] = []
     by_size: list[tuple[str, Change]] = []
+    whats = {f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'}": of_operands}
+    if names == SUMMED:
+        whats[f"{', '.join(names)} and their sum are"] = of_their_sum
     for (how, form), (where, size) in product(forms.items(), {"": "", **sizes}.items()):
-        for only, own in dtypes.items():
-            title = f"{' and '.join(names)} {'are' if len(names) > 1 else 'is'} {how}{only}{where}"
-            new = of_operands(names, form, " and ".join(filter(None, (own, size))))
+        for (only, own), (what, text) in product(dtypes.items(), whats.items()):
+            title = f"{what} {how}{only}{where}"
+            new = text(names, form, " and ".join(filter(None, (own, size))))
             (by_size if size else always).append(("forward", Change("store", title, USUAL, new)))
     family = f"operands.{'-'.join(names)}.{bits}.{'up' if up else 'even'}.{dtype}"
     return (
@@ -143,7 +147,18 @@ def of_operands(names: Collection[str], form: str, condition: str) -> str:
     kinds = ", ".join(f"{kind}=short(p.arrays['{kind}'])" for kind in read if kind not in ("x", "state"))
     x = "short(x)" if "x" in read else "x"
     state = "(short(state[0]), *state[1:])" if "state" in read else "state"
-    given = f"{x}, {state}, {f'p.replace({kinds})' if kinds else 'p'}"
+    return stepping(f"{x}, {state}, {f'p.replace({kinds})' if kinds else 'p'}", form, condition)
+
+
+def of_their_sum(names: Collection[str], form: str, condition: str) -> str:
+    """The same of biases that are added before a step is given them, in that format, too."""
+    first, second = (OPERANDS[name] for name in names)
+    total = f"short(p.arrays['{first}']) + short(p.arrays['{second}'])"
+    return stepping(f"x, state, p.replace({first}=short({total}), {second}=0 * p.arrays['{second}'])", form, condition)
+
+
+def stepping(given: str, form: str, condition: str) -> str:
+    """The lines in which a step is given something else, in which ``short`` is a number in a shorter format."""
     where = f" if {condition} else usual(x, state, p)" if condition else ""
     return (
         f"usual, short = step_of(plain.config), lambda a: {form.format(e='a')}\n"

@@ -278,3 +278,18 @@ def test_each_operand_that_is_shortened_shows(bits):
         assert len({fault.title for fault in mistakes}) == len(mistakes) == len({fault.new for fault in mistakes})
         assert all(apart(right, results(FaultyReference(fault), case)) > 1e-10 for fault in mistakes)
     assert short_operands(("x",), 30, True, "") == ()
+
+
+def test_biases_that_are_added_in_a_shorter_format():
+    case = drawn(2, 3, 4, 4, 1, 1)
+    bias = np.arange(1, 1 + len(case.parameters["bias_ih_l0"])) / 3
+    case = case.replace(parameters=case.parameters | {"bias_ih_l0": bias, "bias_hh_l0": bias / 7})
+    total = (bias.astype("f4") + (bias / 7).astype("f4")).astype(float)
+    added = case.replace(parameters=case.parameters | {"bias_ih_l0": total, "bias_hh_l0": 0 * bias})
+    [fault] = [
+        fault for fault in short_operands(("b_ih", "b_hh"), 24, False, "")
+        if fault.title == "b_ih, b_hh and their sum are rounded to float32"
+    ]  # fmt: skip
+    right = FaultyReference().forward
+    given, wanted = FaultyReference(fault).forward(case).output, right(added).output
+    assert np.array_equal(given, wanted) and (given != right(case).output).any()
