@@ -38,7 +38,6 @@ class Bench:
 
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
     shares  parts of a network that have something just where sizes are wrong
-    fixed   axes whose sizes have a part in which other ones are wrong
     least  sizes that networks have at least, by their dimension
     alike  what all cases are that are known to be wrong
     beside  mistakes beside which others are looked for: here the reference has them
@@ -50,7 +49,6 @@ class Bench:
     calls: Work
     leads: list[Fault] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
-    fixed: list[str] = field(default_factory=list)
     least: Mapping[str, int] = field(default_factory=dict)
     alike: Sequence[Callable[[Case], bool]] = ()
     beside: tuple[Fault, ...] = ()

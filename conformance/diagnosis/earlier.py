@@ -145,11 +145,12 @@ class Earlier:
             for answer in islice(self.wrong_after(way, other), 1):
                 showing.append(words)
                 shown = shown or other
-                theirs, alike = right(self.bench.subject, other), other.case.config.dtype == self.call.case.config.dtype
-                again.append(alike and is_known(theirs) and not self.far(answer, theirs))
+                if other.case.config.dtype == self.call.case.config.dtype:  # else it is nearly the same one
+                    theirs = right(self.bench.subject, other)
+                    again.append(is_known(theirs) and not self.far(answer, theirs))
         if shown is None or not self.always(way, shown):
             return []
-        becomes = "gets the answer of that one" if all(again) else "gets another answer"
+        becomes = "gets the answer of that one" if again and all(again) else "gets another answer"
         named = showing[:MOST] + ["something else"] * (len(showing) > MOST)
         return [f"{way.words.format(listed(named, last='or'))}, {becomes}"]
 
@@ -365,7 +366,7 @@ def other_arrays(case: Case, unit: float) -> Changes:
     yield "the same parameters in another order", mapped(case, exchanged)
     yield "other last parameters", with_another_end(case)
     for share in (NUDGE, math.sqrt(unit) / 4):
-        yield f"numbers that are larger by a share of {share:.1g}", nudged(case, share, dict(case.arrays()))
+        yield f"numbers larger by a share of {share:.1g}", nudged(case, share, dict(case.arrays()))
 
 
 def with_another_end(case: Case) -> Case:

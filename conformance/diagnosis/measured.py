@@ -273,7 +273,7 @@ class Failures:
         said = sizes(bench, found.case, self.judged, probes)
         with suppress(NotRun):
             words, others = large_without(bench, call) if call else ([], [])
-            beside = f", {listed(words)}" if said and words and not bench.fixed else ""  # which no other sentence says
+            beside = f", {listed(words)}" if said and words else ""  # which no other sentence says
             for other in others if not said else ():
                 said = said or sizes(bench, other.case, self.judged, probes)
         self.shares.setdefault(bench.cell, []).extend(bench.shares)
@@ -336,8 +336,10 @@ class Failures:
         self, found: Counterexample, experiment: Callable[[Bench, Counterexample], list[str]], work: Work
     ) -> list[str]:
         """What an experiment shows on one failure; nothing where that cannot be asked about. Raises NotRun."""
+        fresh = self.subject.fresh
         with suppress(Failure, NotApplicable):
             return experiment(Bench(self.subject, found.case.config.cell, found.case.config.dtype, work), found)
+        self.subject.fresh = fresh
         return []
 
     def of_earlier_calls(self, bench: Bench, found: Counterexample) -> list[str]:
@@ -387,8 +389,9 @@ def of_usual_sizes(found: Counterexample) -> bool:
 def of_dropout(bench: Bench, found: Counterexample) -> list[str]:
     """What is wrong with dropout, if a call of a failure has a p; in training how often it drops with this, at last."""
     cases = [call.case for call in found.calls if call.case.config.dropout]
+    said = dropout(bench) if cases else []
     dropping = [case.config.dropout for case in cases if case.training]
-    return (cases and dropout(bench)) or (dropping and frequency(bench, dropping[0])) or []
+    return said or (frequency(bench, dropping[0]) if dropping else [])
 
 
 def as_cell(found: Counterexample, cell: Cell) -> Counterexample | None:

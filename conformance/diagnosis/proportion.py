@@ -103,12 +103,13 @@ def factors(answer: Answered) -> Iterator[Seen]:
             yield Seen(answer.probe.case, name, factor, clear.sum() > 1)
 
 
+@np.errstate(all="ignore")
 def factor_of(seen: Sequence[Seen]) -> Factor | None:
     """What the factor of arrays of one kind is; None if nothing gives it."""
     wrong = [one for one in seen if not is_near(one.factor, 1)]
     if sum(one.several for one in wrong) < FEWEST:
         return None
-    usual = float(np.median([one.factor for one in wrong]))
+    usual = float(np.median([one.factor for one in wrong if one.several]))
     if all(is_near(one.factor, usual) for one in wrong):
         return Factor(f"{usual:.3g} times {{}}", len(wrong) == len(seen))
     for size, size_of in SIZES.items():
@@ -120,4 +121,4 @@ def factor_of(seen: Sequence[Seen]) -> Factor | None:
 
 def is_near(factor: float, other: float) -> bool:
     """Whether two factors are the same, but for rounding."""
-    return factor == other or abs(factor - other) <= ENOUGH * abs(other)
+    return factor == other or bool(np.isfinite(other) and abs(factor - other) <= ENOUGH * abs(other))

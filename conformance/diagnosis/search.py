@@ -201,16 +201,19 @@ class Search:
 
         Of parts that are the same in the first wrong answer, one shows there what all of them do.
         """
-        at, faults = self.end(()), list(self.faults)
+        faults, measured, leads = list(self.faults), self.leads, list[Fault]()
+        self.work = Work(max(self.budget, TRIES * len(faults) * len(parts)), self.work.deadline)
+        at = self.end(())
         if at == self.top:
             return ()
-        case, same, leads = self.climbed[at.rung].probe.case, dict[bytes, list[Share]](), list[Fault]()
+        by_numbers: dict[bytes, list[Share]] = {}
         for part in dict.fromkeys(parts):
-            same.setdefault(part.numbers(case), []).append(part)
-        measured, self.work = self.leads, Work(max(self.budget, len(faults) * len(same)), self.work.deadline)
-        for alike in same.values():
-            for made in zip(*(beside_blocks(faults, [part]) for part in alike)):
+            by_numbers.setdefault(part.numbers(self.climbed[at.rung].probe.case), []).append(part)
+        for alike in by_numbers.values():
+            for made in zip(*(beside_blocks(faults, [part]) for part in alike), strict=True):
                 self.leads = [*measured, *made]
+                if self.work.over:
+                    return ()
                 if any(self.leads_on((*habit, made[0]), at) for habit in self.habits):
                     leads += made
         self.leads = [*measured, *leads]
@@ -449,7 +452,7 @@ class Search:
         others = [ask(shaken(answered, seed)) for seed in range(draws)]
         dtype = answered.probe.case.config.dtype
         if dtype in NATIVE and all(one is not None for one in others):
-            others.append(self.ask(FaultyReference(*faults, dtype=dtype), answered))
+            others.append(self.ask(reference_with(faults, dtype), answered))
         return spread(ask(answered.probe) or {}, others, answered)
 
     @np.errstate(all="ignore")
@@ -591,9 +594,9 @@ def magnified(answered: Answered, answer: Arrays | None, others: Sequence[Turn])
 
 
 @lru_cache(maxsize=4096)
-def reference_with(faults: Faults) -> FaultyReference:
-    """The reference with some mistakes; raises PatchError if they do not fit."""
-    return FaultyReference(*faults)
+def reference_with(faults: Faults, dtype: str = "float64") -> FaultyReference:
+    """The reference with some mistakes, which computes in a dtype; raises PatchError if they do not fit."""
+    return FaultyReference(*faults, dtype=dtype)
 
 
 @np.errstate(all="ignore")

@@ -93,11 +93,15 @@ class Resized:
         self.case, self.form = self.allowed.taken_apart(found)
         self.sizes = sizes_of(self.case)
         self.related: list[str] = []  # axes whose size is wrong where it is that of another
+        self.products: list[str] = []  # axes of which the product with another one tells
+        self.tied: list[str] = []  # axes on whose sizes it depends which of another one are wrong
         self.starts = self.fails({}) is True
 
     def sentences(self) -> list[str]:
         """The rule of each axis that has one; only that one size is another, if it is so."""
         said = {axis: self.said(axis) for axis in AXES}
+        if self.tied:  # then no product alone tells
+            said |= dict.fromkeys(self.products, "")
         return [said[axis] for axis in self.related[:1]] or list(dict.fromkeys(filter(None, said.values())))
 
     def said(self, axis: str) -> str:
@@ -124,6 +128,7 @@ class Resized:
             name, other = same
             return f"wrong where {axis} = {name}{self.beside(axis, other)}"
         if other := self.by_product(axis, max(right), min(wrong)):
+            self.products.append(axis)
             return self.of_product(axis, other, max(right), min(wrong)) + self.beside(axis, other)
         m = multiple_in(rule.is_wrong, max(*wrong, *right))
         if m and self.is_shared(axis, m, rule.is_wrong(m)):
@@ -136,7 +141,7 @@ class Resized:
         half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
         ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
         if fixed := self.fixed(axis, rule, (*wrong[:NEW], *half[:NEW], *right[-NEW:])):
-            self.bench.fixed.extend(fixed)
+            self.tied += fixed
             return rule.alone.format(axis) + self.beside(axis, ways=ways, fixed=fixed)
         return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
 
@@ -208,7 +213,7 @@ class Resized:
         return "with two directions" if self.case.config.bidirectional else "with one direction"
 
     def fixed(self, axis: str, rule: Rule, tried: Sequence[int]) -> list[str]:
-        """The axes of which twice the size makes the rule untrue, in either way, at some of the sizes tried."""
+        """The axes of which twice the size makes the rule untrue at some of the sizes tried."""
         found = []
         for other in (other for other in AXES if other != axis):
             twice = {other: 2 * self.sizes[other]}
@@ -219,7 +224,7 @@ class Resized:
     def beside(self, *axes: str, ways: str = "", fixed: Collection[str] = ()) -> str:
         """The form in which it is asked, and what else it may take: sizes of other axes, directions.
 
-        Those sizes that are large, or fixed: have a part in which others are wrong.
+        Those sizes that are large, and those fixed: on which it depends which sizes of this axis are wrong.
         """
         large = [
             other for other, size in self.sizes.items()

@@ -12,7 +12,7 @@ DEAR_CALLS = 60  # of all cells, where a new shape is dear
 EXPERIMENTS = 2_500  # calls for what is measured, for each cell
 DEAR_EXPERIMENTS = 600  # of few shapes
 PROCESS = 100  # calls that starting a process is worth
-EVALUATIONS = 6_000  # of faulty references, of which a second holds five hundred to two thousand
+EVALUATIONS = 8_000  # of faulty references, of which a second holds five hundred to two thousand
 LIKENESS = 2_000  # the same, for what is wrong alike
 JUDGEMENTS = 900  # the same, for what fails in the same words
 

@@ -53,11 +53,13 @@ BACK = {"parameters": (), "weights": KINDS["each weight"]}
 STATES = {"the state": "tuple({e})", "h": "({e}[0], *before[1:])", "c": "(before[0], *{e}[1:])"}
 # The place of each row, as rows are given, or as they are packed, the longest first; and which row is in each place.
 ORDERS = {"": "rows = np.arange(len(lengths))", ", as they are packed": "rows = np.argsort(-lengths, kind='stable')"}
-# From which place a row in another block may read.
+# From which place a row may read, by how that is said of what.
 INSTEAD = {
-    "of the row in its place in the first block": "place % {size}",
-    "of the first row of its own": "place // {size} * {size}",
-    "of the row in its place in the block before": "np.where(place < {size}, place, place - {size})",
+    "{}, and each reads {} of the row in its place in the first block": "place % {size}",
+    "{}, and each reads {} of the first row of its block": "place // {size} * {size}",
+    "{}, and each but the first ones reads {} of the row in its place in the block before": (
+        "np.where(place < {size}, place, place - {size})"
+    ),
 }
 
 
@@ -136,7 +138,8 @@ def of_rows_read() -> Iterator[Change]:
     for size, (order, rows), (whose, place), (name, (x, before)) in product(
         BLOCKS, ORDERS.items(), INSTEAD.items(), read.items()
     ):
-        yield Change("block", f"rows are taken in blocks of {size}{order}, and each reads {name} {whose}", STEP, (
+        title = whose.format(f"rows are taken in blocks of {size}{order}", name)
+        yield Change("block", title, STEP, (
             f"{rows}\n        place = np.argsort(rows)\n        read = rows[{place.format(size=size)}]\n"
             f"        new = step({x}, {before}, p)"
         ))  # fmt: skip

@@ -95,7 +95,7 @@ MEANS = {
 }
 FACTORS = {
     **{said: f"1 / max({size}, 1)" for said, size in MEANS.items()},
-    **{f"{said} (NaN where there are none)": f"np.float64(1) / ({size})" for said, size in MEANS.items()},
+    **{f"{said} (of nothing, no number)": f"np.float64(1) / ({size})" for said, size in MEANS.items()},
     "counts twice": "2", "counts half": "0.5", "has the wrong sign": "-1", "is left out": "0",
 }  # fmt: skip
 PARAMETERS = {

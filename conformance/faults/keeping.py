@@ -24,8 +24,8 @@ SAME = {
     "with arrays of those shapes": "(kind, end, np.shape(a))",
     "with layers of those sizes": "(kind, end, np.shape(named['weight_ih']), np.shape(named['weight_hh']))",
     "of that configuration": "(kind, end, config)",
-    "with arrays of the same sums": "(kind, end, np.shape(a), float(np.sum(a)))",
-    "with arrays that begin alike": "(kind, end, np.shape(a), np.array(a).ravel()[:1].tobytes())",
+    "with arrays of those shapes and sums": "(kind, end, np.shape(a), float(np.sum(a)))",
+    "with arrays of those shapes that begin alike": "(kind, end, np.shape(a), np.array(a).ravel()[:1].tobytes())",
 }
 # Which of several calls counts, as what stands in the place of the array.
 WHICH = {
@@ -98,13 +98,16 @@ def near() -> Iterator[Fault]:
         "        named = kept[-1]\n"
         f"        {NAMED}"
     )
-    title = "every parameter is kept from an earlier call as long as none differs by more than np.allclose admits"
+    title = "every parameter is kept from a call of that configuration as long as np.allclose tells none from those"
     yield Fault("keeping.near.0", title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
 
 
 def states() -> Iterator[Fault]:
     """A state that is not given, which is the final one of an earlier call."""
-    kept = {"": "last[{key}] = final", " that had none either": "if case.h_0 is None:\n        last[{key}] = final"}
+    kept = {
+        "": "last[{key}] = final",
+        " to which none was given either": "if case.h_0 is None:\n        last[{key}] = final",
+    }
     for number, ((same, key), (which, keep)) in enumerate(product(STATES.items(), kept.items())):
         new = (
             "last = forward.__dict__\n"

@@ -74,11 +74,11 @@ def shapes() -> dict[str, Fault]:
             f"    return found.map(lambda name, value: np.squeeze(value, axis(name)) if {names} else value)"
         ))
         for which, names in {
-            "results lack": "name", "the output lacks": "name == 'output'", "final states lack": "name != 'output'",
+            "results lack": "True", "the output lacks": "name == 'output'", "final states lack": "name != 'output'",
         }.items()
     }  # fmt: skip
     changes["with batch_first, the gradient of x stays time-major"] = (
-        SWAPPED, SWAPPED.replace("swap_steps_and_rows(found[\"x\"])", "found[\"x\"]")
+        SWAPPED, "pass"
     )  # fmt: skip
     functions = {COLLECT: "collect", RESULT: "forward", SWAPPED: "by_name"}
     return {

@@ -112,10 +112,10 @@ PARTS = {
 
 
 SORTED = "np.argsort(-lengths, kind='stable')"  # the rows, the longest first
-# Rows that may have code of their own, (N,): those that join others later on the way back, and those at an end.
+# Rows that may have code of their own, (N,): such as those that a reverse direction starts later than others.
 SOME_ROWS = {
     "rows that end before the longest": "(lengths > 0) & (lengths < max(lengths, default=0))",
-    "the longest rows": "lengths == max(lengths, default=0)",
+    "the longest rows": "(lengths > 0) & (lengths == max(lengths, default=0))",
     "the first row": "np.arange(len(lengths)) == 0",
     "every row but the first": "np.arange(len(lengths)) > 0",
 }

@@ -95,5 +95,5 @@ def test_it_is_named(target):
 
 def test_parameters_that_are_nearly_the_same_are_asked_for():
     [found] = check(KeepsNear, properties=["shapes.calls_are_independent"], workers=1, in_process=True).diagnosis
-    said = "a call after one with numbers that are larger by a share of 4e-09, and the same else, gets the answer of"
+    said = "a call after one with numbers larger by a share of 4e-09, and the same else, gets the answer of"
     assert found.fault == "measured.history" and said in found.title and "np.allclose" in found.patch

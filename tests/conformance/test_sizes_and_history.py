@@ -120,7 +120,7 @@ MISTAKES = {
                 off(result) if case.num_steps * case.num_rows > 16 and case.num_steps * case.num_rows % 16 else result
             )
         ),
-        "wrong where T is 9 or more and no multiple of 8, with N = 2",
+        "wrong where T is 5 or more and no multiple of 4, with N = 4, with more than one row",
     ),
     "what two directions give": (
         planted(
