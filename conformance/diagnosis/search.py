@@ -211,9 +211,10 @@ class Search:
             by_numbers.setdefault(part.numbers(self.climbed[at.rung].probe.case), []).append(part)
         for alike in by_numbers.values():
             for made in zip(*(beside_blocks(faults, [part]) for part in alike), strict=True):
-                self.leads = [*measured, *made]
                 if self.work.over:
+                    self.leads = measured
                     return ()
+                self.leads = [*measured, *made]
                 if any(self.leads_on((*habit, made[0]), at) for habit in self.habits):
                     leads += made
         self.leads = [*measured, *leads]

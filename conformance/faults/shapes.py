@@ -77,9 +77,7 @@ def shapes() -> dict[str, Fault]:
             "results lack": "True", "the output lacks": "name == 'output'", "final states lack": "name != 'output'",
         }.items()
     }  # fmt: skip
-    changes["with batch_first, the gradient of x stays time-major"] = (
-        SWAPPED, "pass"
-    )  # fmt: skip
+    changes["with batch_first, the gradient of x stays time-major"] = (SWAPPED, "pass")
     functions = {COLLECT: "collect", RESULT: "forward", SWAPPED: "by_name"}
     return {
         f"shapes.{number}": Fault(
