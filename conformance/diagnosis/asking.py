@@ -38,6 +38,7 @@ class Bench:
 
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
     shares  parts of a network that have something just where sizes are wrong
+    tied    axes on whose sizes it depends which of another axis are wrong
     least  sizes that networks have at least, by their dimension
     alike  what all cases are that are known to be wrong
     beside  mistakes beside which others are looked for: here the reference has them
@@ -49,6 +50,7 @@ class Bench:
     calls: Work
     leads: list[Fault] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
+    tied: list[str] = field(default_factory=list)
     least: Mapping[str, int] = field(default_factory=dict)
     alike: Sequence[Callable[[Case], bool]] = ()
     beside: tuple[Fault, ...] = ()

@@ -139,11 +139,20 @@ def is_steady(bench: Bench, call: Call) -> bool:
 
 
 def large_without(bench: Bench, call: Call) -> tuple[list[str], list[Call]]:
-    """What a call must have to be wrong, and large ones like it need not, in words, and such calls. Raises NotRun."""
+    """What a call must have to be wrong, and large ones like it need not, in words, and such calls. Raises NotRun.
+
+    Of sizes that are said to be tied to others it is not said once more.
+    """
     needed = needed_at(bench, call) if is_steady(bench, call) else {}
     found = list(wrong_where_large(bench, call, needed))
     not_needed = {words for words, _ in found}
-    return said_of(one for words, one in needed.items() if words in not_needed), [other for _, other in found]
+    said = (one for words, one in needed.items() if words in not_needed and not resizes(one, call, bench.tied))
+    return said_of(said), [other for _, other in found]
+
+
+def resizes(condition: Condition, call: Call, axes: Collection[str]) -> bool:
+    """Whether what lacks a condition has other sizes along some axes."""
+    return any(size_of(one.case, axis) != size_of(call.case, axis) for one in condition.calls() for axis in axes)
 
 
 def needed_at(

@@ -33,7 +33,8 @@ from strategies.shrink import size_of
 from .asking import Bench, has_processes, is_copied, mapped
 from .sizes import AXES, of_sizes, sizes_of
 
-NUDGE = 2.0**-8  # by which share numbers are another one's, where they are hardly that
+# By which shares numbers are another one's, where they are hardly that: np.allclose admits the last.
+NUDGES = (2.0**-8, 2.0**-17)
 
 HALF = 0.5  # a probability, or a bias
 MOST = 4  # things that are named, of those of which any changes the answer
@@ -365,7 +366,7 @@ def other_arrays(case: Case, unit: float) -> Changes:
     exchanged = {name: ends_exchanged(array) for name, array in case.parameters.items()}
     yield "the same parameters in another order", mapped(case, exchanged)
     yield "other last parameters", with_another_end(case)
-    for share in (NUDGE, math.sqrt(unit) / 4):
+    for share in (*NUDGES, math.sqrt(unit) / 4):
         yield f"numbers larger by a share of {share:.1g}", nudged(case, share, dict(case.arrays()))
 
 

@@ -82,8 +82,8 @@ class History:
         return f"{listed(kept)} of an earlier call of the same sizes {'are' if len(kept) > 1 else 'is'} used again"
 
     def other(self, name: str) -> Case:
-        """The case with other signs in the arrays of this kind."""
-        return self.case.map(lambda own, array: -array if own.startswith(name) else array)
+        """The case with other signs and sizes of all numbers in the arrays of this kind."""
+        return self.case.map(lambda own, array: array * array.dtype.type(-0.5) if own.startswith(name) else array)
 
     def state(self) -> str:
         """What becomes of a state that is not given."""

@@ -94,13 +94,12 @@ class Resized:
         self.sizes = sizes_of(self.case)
         self.related: list[str] = []  # axes whose size is wrong where it is that of another
         self.products: list[str] = []  # axes of which the product with another one tells
-        self.tied: list[str] = []  # axes on whose sizes it depends which of another one are wrong
         self.starts = self.fails({}) is True
 
     def sentences(self) -> list[str]:
         """The rule of each axis that has one; only that one size is another, if it is so."""
         said = {axis: self.said(axis) for axis in AXES}
-        if self.tied:  # then no product alone tells
+        if self.bench.tied:  # then no product alone tells
             said |= dict.fromkeys(self.products, "")
         return [said[axis] for axis in self.related[:1]] or list(dict.fromkeys(filter(None, said.values())))
 
@@ -141,7 +140,7 @@ class Resized:
         half = [size for size in right if 2 * size in wrong]  # of which two give what is wrong
         ways = self.directions(axis, {size: size in wrong for size in (*wrong[:NEW], *half[:NEW])})
         if fixed := self.fixed(axis, rule, (*wrong[:NEW], *half[:NEW], *right[-NEW:])):
-            self.tied += fixed
+            self.bench.tied += fixed
             return rule.alone.format(axis) + self.beside(axis, ways=ways, fixed=fixed)
         return (rule.words if holds else rule.alone).format(axis) + self.beside(axis, ways=ways)
 

@@ -9,7 +9,7 @@ from math import inf
 # lower layers run alone, and for what a new instance gets right.
 CALLS = 240
 DEAR_CALLS = 60  # of all cells, where a new shape is dear
-EXPERIMENTS = 2_500  # calls for what is measured, for each cell
+EXPERIMENTS = 3_000  # calls for what is measured, for each cell
 DEAR_EXPERIMENTS = 600  # of few shapes
 PROCESS = 100  # calls that starting a process is worth
 EVALUATIONS = 8_000  # of faulty references, of which a second holds five hundred to two thousand

@@ -77,8 +77,10 @@ class Subject:
         return self.capabilities.rounding(case.config.dtype)
 
     def takes(self, case: Case) -> bool:
-        """Whether the target claims to run a case of this kind; what else it claims, a property asks for."""
-        return not self.allowed.lacks_sizes(case) and self.allowed.admits_kind(case) and self.takes_parameters(case)
+        """Whether the target claims to run a case of this kind and size; what else it claims, a property asks for."""
+        deep = case.config.num_layers > self.allowed.max_layers
+        fits = not (deep or self.allowed.lacks_sizes(case))
+        return fits and self.allowed.admits_kind(case) and self.takes_parameters(case)
 
     def takes_parameters(self, case: Case) -> bool:
         """Whether its parameters are those that all cases of a configuration share, or among the few others."""

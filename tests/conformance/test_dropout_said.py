@@ -108,6 +108,27 @@ def test_that_numbers_are_dropped_outside_training_is_said(cell):
     assert said(always_in_training(cells=(cell,)), cell) == ["outside training numbers between layers are dropped, too"]
 
 
+def of_zeros(drawn, p):
+    """Nothing is kept."""
+    return 0 * drawn
+
+
+def without_scale(drawn, p):
+    """What is kept stays as it is."""
+    return np.where(drawn >= p, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("mask", [of_zeros, without_scale])
+def test_what_else_is_zero_outside_training_is_not_taken_for_what_dropout_drops(mask):
+    usual, other = (with_masks(one, cells=("RNN_TANH",)) for one in (right, mask))
+
+    def target(case):
+        return (usual if case.training else other)(as_case(case).replace(training=True))
+
+    target.capabilities = usual.capabilities
+    assert drops(bench_of(target).subject, cell_of("RNN_TANH")) is None  # nothing goes through, as it must
+
+
 @pytest.mark.nightly
 def test_what_drops_numbers_outside_training_is_shown():
     target = always_in_training(cells=("RNN_TANH",))

@@ -95,5 +95,19 @@ def test_it_is_named(target):
 
 def test_parameters_that_are_nearly_the_same_are_asked_for():
     [found] = check(KeepsNear, properties=["shapes.calls_are_independent"], workers=1, in_process=True).diagnosis
-    said = "a call after one with numbers larger by a share of 4e-09, and the same else, gets the answer of"
+    said = "a call after one with numbers larger by a share of 8e-06 or numbers larger by a share of 4e-09, and"
     assert found.fault == "measured.history" and said in found.title and "np.allclose" in found.patch
+
+
+def test_what_is_known_by_rounded_numbers_is_not_taken_for_what_np_allclose_admits():
+    class KeepsRounded(KeepsNear):
+        def forward(self, case):
+            case = as_case(case)
+            key = (case.config, *(np.round(array, 6).tobytes() for array in case.parameters.values()))
+            found = next((old for other, old in self.kept if other == key), None)
+            self.kept.append((key, found or {name: a.copy() for name, a in case.parameters.items()}))
+            return reference.forward(case.replace(parameters=self.kept[-1][1]))
+
+    [found] = check(KeepsRounded, properties=["shapes.calls_are_independent"], workers=1, in_process=True).diagnosis
+    assert found.title.startswith("GRU: a call after one with numbers larger by a share of 4e-09, and the same else")
+    assert not found.patch

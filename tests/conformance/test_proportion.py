@@ -10,10 +10,11 @@ from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.probes import answered as answer
 from conformance.diagnosis.probes import answers, forward_is_wrong
-from conformance.diagnosis.proportion import proportion
+from conformance.diagnosis.proportion import Seen, factor_of, proportion
 from conformance.diagnosis.work import CALLS, Work
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
+from reference_rnn import Case, Config
 
 CLAIMS = Capabilities(cells=("GRU",), bidirectional=True, max_layers=None, lengths=True, gradients=True)
 
@@ -92,6 +93,16 @@ def test_the_mean_of_nothing_is_a_mean():
     assert np.isnan(found[-1].given["bias_ih_l0"]).all()
     [told] = proportion(found, of="gradient")
     assert told == "the gradients of bias_ih, bias_hh are what they must be divided by the sum of the lengths"
+
+
+def test_a_size_of_zero_admits_no_other_factor_than_a_number_that_is_none():
+    """What is 7 times what it must be where there is no step is not divided by T."""
+    cases = [Case(Config("GRU", 1, 1), {}, np.zeros((steps, 1, 1))) for steps in (2, 3, 4, 0)]
+    seen = [Seen(case, "h_0", 1 / max(case.num_steps, 1), True) for case in cases]
+    divided = [one._replace(factor=np.inf) if one.case.num_steps == 0 else one for one in seen]
+    assert factor_of(divided).words == "{} divided by T"
+    assert factor_of([one._replace(factor=7.0) if one.case.num_steps == 0 else one for one in seen]) is None
+    assert factor_of([one._replace(factor=np.inf, several=False) for one in seen]) is None
 
 
 def test_a_factor_of_results():

@@ -120,7 +120,7 @@ MISTAKES = {
                 off(result) if case.num_steps * case.num_rows > 16 and case.num_steps * case.num_rows % 16 else result
             )
         ),
-        "wrong where T is 5 or more and no multiple of 4, with N = 4, with more than one row",
+        "wrong where T is 5 or more and no multiple of 4, with N = 4",
     ),
     "what two directions give": (
         planted(
@@ -313,6 +313,15 @@ class KeepsBySum(Keeps):
         return reference.forward(case.replace(parameters=parameters))
 
 
+class KeepsBySizes(Keeps):
+    """Weights of which the numbers have the same size in all are taken for the same."""
+
+    def answer(self, case):
+        total = float(sum(abs(array).sum(dtype=float) for array in case.parameters.values()))
+        parameters = self.kept.setdefault((case.config, total), {k: v.copy() for k, v in case.parameters.items()})
+        return reference.forward(case.replace(parameters=parameters))
+
+
 class KeepsCells(Keeps):
     """The activation is that of the first call of its sizes."""
 
@@ -360,12 +369,30 @@ class KeepsBiases(Keeps):
 
 
 HISTORY = {
+    KeepsBySizes: "a call after one with other bias_hh, and the same else, gets the answer of that one",
     KeepsBiases: "a call after one with biases, and the same else, gets the answer of that one",
     AddsUp: "the gradient of weight_hh is added to that of the calls before",
     KeepsBySum: "a call after one with the same parameters in another order",
     KeepsCells: "a call after one with cell RNN_",
     WearsOut: "the same call gives other numbers the 5th time",
 }
+
+
+def test_what_is_asked_about_has_no_more_layers_than_are_claimed():
+    """So what shows in one dtype alone is said with that, whatever becomes of layers that nobody claims."""
+
+    def target(case):
+        case = as_case(case)
+        assert case.config.num_layers == 1
+        output, h_n = reference.forward(case)
+        return (off(Result(output, h_n)).output if case.config.dtype == "float64" else output), h_n
+
+    target.capabilities = Capabilities(cells=("RNN_TANH",), dtypes=("float32", "float64"))
+    subject = Subject(open_target(target, in_process=True))
+    two = generic(Bench(subject, cell_of("RNN_TANH"), "float64", Work(1)), Config("RNN_TANH", 2, 2, 2), 2, 2)
+    assert subject.takes(two.replace(num_layers=1)) and not subject.takes(two)
+    [found] = sentences(target, "equivalence.steps")
+    assert found == ("measured.conditions", "RNN_TANH: wrong only in float64")
 
 
 @pytest.mark.nightly
