@@ -81,11 +81,22 @@ def told(name: str, cases: Sequence[Case], given: Sequence[tuple[int, ...] | Non
         return ""
     known = [symbols(case) for case in cases]
     axes = zip(*(shape or () for shape in given))
-    must = wanted(cases[0], do)[name].symbols
+    must = in_symbols([wanted(case, do)[name] for case in cases])
     fitting = [[word for word in known[0] if all(k.get(word) == s for k, s in zip(known, axis))] for axis in axes]
-    words = [the_one(found, must.split(", ")) for found in fitting]
+    words = [the_one(found, must) for found in fitting]
     what = name if do == "forward" else f"the gradient of {name}"
-    return f"{what} has shape ({', '.join(words)}), must be ({must})" if all(words) else ""
+    return f"{what} has shape {as_tuple(words)}, must be {as_tuple(must)}" if all(words) else ""
+
+
+def in_symbols(shapes: Sequence[Shape]) -> list[str]:
+    """What stands on each axis; 1 where it is always so, as the shape that is wrong is said."""
+    sizes = zip(*(shape.sizes for shape in shapes))
+    return ["1" if set(size) == {1} else name for name, size in zip(shapes[0].symbols.strip(",").split(", "), sizes)]
+
+
+def as_tuple(words: Sequence[str]) -> str:
+    """As Python writes a tuple: (T, N, H), or (4H,)."""
+    return f"({', '.join(words)}{',' * (len(words) == 1)})"
 
 
 def the_one(words: Sequence[str], likely: Sequence[str]) -> str:

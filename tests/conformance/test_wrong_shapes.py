@@ -98,7 +98,7 @@ def test_the_shape_of_a_gradient_is_said():
 
     report = check(Keeps, properties=["gradients.shapes"], workers=1, in_process=True)
     [finding] = [one for one in report.diagnosis if one.fault == "measured.shapes"]
-    assert finding.title == "RNN_TANH: the gradient of h_0 has shape (L*D, 1, H), must be (L*D, H)"
+    assert finding.title == "RNN_TANH: the gradient of h_0 has shape (1, 1, H), must be (1, H)"
 
 
 @pytest.mark.nightly
@@ -117,3 +117,19 @@ def test_the_shape_of_a_projection_s_gradient_is_said():
     report = check(Transposes, properties=["gradients.shapes"], workers=1, in_process=True)
     [finding] = [one for one in report.diagnosis if one.fault == "measured.shapes"]
     assert finding.title == "LSTM: the gradient of weight_hr_l0 has shape (H, P), must be (P, H)"
+
+
+@pytest.mark.nightly
+def test_the_shape_of_the_gradient_of_a_bias_is_said_as_python_writes_it():
+    class OfOneGate:
+        capabilities = Capabilities(cells=("LSTM",), gradients=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, *d):
+            found = reference.gradients(case, *d)
+            return {name: d[: len(d) // 4] if name.startswith("bias_ih") else d for name, d in found.items()}
+
+    report = check(OfOneGate, properties=["gradients.shapes"], workers=1, in_process=True)
+    [finding] = [one for one in report.diagnosis if one.fault == "measured.shapes"]
+    assert finding.title == "LSTM: the gradient of bias_ih_l0 has shape (H,), must be (4H,)"
