@@ -72,19 +72,21 @@ class Condition(NamedTuple):
 
 @np.errstate(all="ignore")
 def conditions(
-    bench: Bench, found: Counterexample, others: Collection[Counterexample], probes: Collection[Probe] = ()
-) -> list[str]:
+    bench: Bench, found: Counterexample, others: Collection[Counterexample], probes: Collection[Probe] = (),
+    rest: Collection[Counterexample] = (),
+) -> list[str]:  # fmt: skip
     """What makes a call of a counterexample wrong, by its numbers: without any of it, it is right; else nothing.
 
     It is said where it is so for other numbers and sizes too, and for the calls of the others; and where all probes of
-    its cell that are wrong have it. Of results it is said alone where gradients are wrong without it; of gradients
-    where all that is wrong is these. Raises NotRun.
+    its cell that are wrong have it, and those calls of the rest that are. Of results it is said alone where gradients
+    are wrong without it; of gradients where all that is wrong is these. Raises NotRun.
     """
     call = wrong_call(bench, found)
     if call is None or not is_steady(bench, call):
         return []
     also = [other for one in others if (other := wrong_call(bench, one))]
-    if said := needed_by(bench, call, also=also, probes=[probe.case for probe in probes]):
+    said = needed_by(bench, call, also=also, probes=[probe.case for probe in probes])
+    if said := had_by_all(bench, said, rest):
         back = all(one.do == "gradients" for one in also) and all(probe.d is not None for probe in probes)
         back = back and gradients_alone(bench, call)
         return [f"{OF_GRADIENTS * back}wrong only {listed(said)}"]
@@ -92,6 +94,7 @@ def conditions(
     if call.do == "gradients" or not forward or len(forward) == len(probes):
         return []
     said = needed_by(bench, call, also=[other for other in also if other.do == call.do], probes=forward)
+    said = had_by_all(bench, said, rest, call.do)
     return [f"results are wrong only {listed(said)}"] if said else []
 
 
@@ -114,6 +117,15 @@ def either(bench: Bench, found: Sequence[Counterexample], probes: Collection[Pro
                 back = back and all(gradients_alone(bench, one) for one in calls)
                 return [f"{OF_GRADIENTS * back}wrong only {listed(first)}, or {listed(second)}"]
     return []
+
+
+def had_by_all(bench: Bench, said: list[str], found: Collection[Counterexample], do: str = "") -> list[str]:
+    """What of some conditions the wrong call of each failure has, if it has one, of this kind. Raises NotRun."""
+    for one in found if said else ():
+        call = wrong_call(bench, one)
+        if call and call.do.startswith(do):
+            said = [words for words in said if has(bench, call, [words])]
+    return said
 
 
 def has(bench: Bench, call: Call, said: Collection[str]) -> bool:

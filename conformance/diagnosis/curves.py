@@ -102,6 +102,7 @@ WAYS = {
     "tanh": {"tanh({})": 1.0, "2 * sigmoid({}) - 1": 2.0},
     "sigmoid": {"sigmoid({})": 1.0, "0.5 + 0.5 * tanh({})": 0.5},
 }
+FLAT = {"tanh": ("np.sign(z)", "-1 or 1"), "sigmoid": ("1.0 * (z > 0)", "0 or 1")}  # far away, as text and in words
 ANY: dict[str, Curve] = {**{name: curve for name, curve in ACTIVATIONS.items()}, "z itself": lambda z: z}
 
 
@@ -277,7 +278,7 @@ class Curves:
         activation = own.setting.activation
         curve = (activation, own.z, own.values, own.room + SAME * self.bench.unit)
         found = known(*curve) or fitted(*curve)
-        found += tuple((name, text) for name, text in cut_off(*curve) if name not in dict(found))
+        found += tuple((name, text) for name, text in cut_off(*curve) if name not in dict(found)) or flat(*curve)
         if found or own.times == 1 or own.setting.gates:
             return found
         return ((f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"),)
@@ -428,11 +429,25 @@ def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> 
         return ()
     found = []
     for name, text in ({activation: f"{activation}(z)"} | (FRACTIONS if activation == "tanh" else {})).items():
-        bound = plain(reaching(curve_of(text), float(y.max()), float(z.max())))
-        cut = f"(lambda z: {text})(np.clip(z, -{bound!r}, {bound!r}))"
-        if 0 < bound < z.max() and (abs(curve_of(cut)(z) - y) <= room).all():
-            found.append((f"{name} of what is clipped at {bound:g}", cut))
+        reached = reaching(curve_of(text), float(y.max()), float(z.max()))
+        bounds = [bound for bound in shortened(reached) if 0 < bound < z.max()]
+        ways = {f"{name} of what is clipped at {b:g}": f"(lambda z: {text})(np.clip(z, -{b!r}, {b!r}))" for b in bounds}
+        found += [way for way in ways.items() if (abs(curve_of(way[1])(z) - y) <= room).all()][:1]
     return tuple(found)
+
+
+@np.errstate(all="ignore")
+def flat(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named:
+    """The activation, but for large numbers, which give what is given at infinity, where that is what a curve is."""
+    if activation not in FLAT or (abs(ANY[activation](z) - y) <= room).all():
+        return ()
+    (far, words), size = FLAT[activation], abs(z)
+    ended = (y == curve_of(far)(z)) & (size > 0)
+    first, last = size[ended].min(initial=np.inf), size[~ended].max(initial=0)
+    bound = next((b for b in shortened((first + last) / 2) if last <= b < first), last)
+    text = f"np.where(abs(z) > {float(bound)!r}, {far}, {activation}(z))"
+    fits = last < first < np.inf and (abs(curve_of(text)(z) - y) <= room).all()
+    return ((f"{activation}(z), but {words} where |z| > {bound:g}", text),) if fits else ()
 
 
 def reaching(curve: Curve, y: float, end: float) -> float:
@@ -455,7 +470,7 @@ def fit(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> tupl
     if inner.sum() < 4:
         return None
     line = np.polyfit(z[inner], own[inner], 1).tolist()
-    for a, b in (*([round(one, digits) for one in line] for digits in range(DIGITS)), map(plain, line)):
+    for a, b in zip(*map(shortened, line)):
         if (abs(ANY[activation](a * z + b) - y) <= room * (1 + abs(a))).all():
             return a, b
     return None
@@ -470,6 +485,11 @@ def linear(a: float, b: float, z: str) -> str:
     """a z + b in words."""
     factor = {1.0: "", -1.0: "-"}.get(a, f"{a:.5g} ")
     return f"{factor}{z}" + ("" if b == 0 else f" {'+' if b > 0 else '-'} {abs(b):.5g}")
+
+
+def shortened(number: float) -> list[float]:
+    """A number with more and more digits, as a person may have given it."""
+    return [*(round(number, digits) for digits in range(DIGITS)), plain(number)]
 
 
 def plain(number: float) -> float:

@@ -369,9 +369,14 @@ def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failu
     """The mistakes that give what is wrong of a cell in some calls, by the cell.
 
     What says when that is is said with them, and not beside them; nor are sentences about the same wrong answers.
+    Answers that are wrong where something is dropped, which is said, tell no more: where p = 1 mistakes give alike.
     """
     found: dict[Cell, Finding] = {}
+    dropping = told_of(sentences, (DROPOUT,))
     for search in searches:
+        cases = [a.probe.case for a in search.climbed if not a.right]
+        if search.cell in dropping and all(case.training and case.config.dropout for case in cases):
+            continue
         finding = in_some_calls(search, partial(failures.when_wrong, search.cell, sentences))
         for (kind, said), cells in sentences.items() if finding else ():
             sentences[kind, said] = [cell for cell in cells if cell != search.cell or kind in BESIDE]

@@ -218,7 +218,7 @@ def of_ends(bench: Bench, case: Case) -> Iterator[str]:
         kept, final = (abs(array[..., :width]) > SMALL / 8 for array in (result.output, result.h_n[0]))
         if kept.size >= ENOUGH and not kept.all():
             reads = (final == kept[-1]).all() and not final.all()
-            yield f"in training numbers of {'x' if reads else 'output'} are dropped, where there is one layer"
+            yield f"in training numbers of {'x' if reads else 'output'} are dropped, as a network of one layer shows"
             return
     shown, value = see_through(case, 1, P, case.num_steps, case.num_rows)
     bench.restart()

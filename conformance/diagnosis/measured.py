@@ -240,14 +240,16 @@ class Failures:
         """What a call must have to be wrong, cell by cell."""
         return self.told(
             "conditions", cells,
-            lambda bench, found: conditions(bench, found, self.besides(found), self.probes_of(bench.cell)),
+            lambda bench, found: conditions(
+                bench, found, self.besides(found), self.probes_of(bench.cell), self.failures_of(bench.cell)[LOOKED_AT:]
+            ),
         )  # fmt: skip
 
     def either(self, cells: Sequence[Cell]) -> Sentences:
         """Two things, of which a call must have one to be wrong, cell by cell; of all their failures."""
         sentences: Sentences = {}
         for cell in cells:
-            mine = [one for one in self.found if one.case.config.cell == cell]
+            mine = self.failures_of(cell)
             bench = Bench(self.subject, cell, self.subject.capabilities.dtypes[0], Work(self.calls, self.deadline))
             with suppress(Failure, NotApplicable, NotRun):
                 for sentence in either(bench, mine, self.probes_of(cell)):
@@ -257,6 +259,10 @@ class Failures:
     def probes_of(self, cell: Cell) -> list[Probe]:
         """The probes of a cell that are wrong."""
         return [probe for probe in self.wrong if probe.case.config.cell == cell]
+
+    def failures_of(self, cell: Cell) -> list[Counterexample]:
+        """All failures of a cell."""
+        return [one for one in self.found if one.case.config.cell == cell]
 
     def besides(self, found: Counterexample) -> list[Counterexample]:
         """The other failures of its cell that are looked at."""
@@ -314,7 +320,7 @@ class Failures:
 
     def of(self, cell: Cell) -> list[Counterexample]:
         """The first failures of a cell; those of others as cases of this one where no property failed on it."""
-        mine = [one for one in self.found if one.case.config.cell == cell]
+        mine = self.failures_of(cell)
         return (mine or list(filter(None, (as_cell(one, cell) for one in self.found))))[:LOOKED_AT]
 
     def told(

@@ -21,7 +21,7 @@ from conformance.claims.allowed import drawn as allowed_cases
 from conformance.claims.allowed import forms
 from conformance.claims.capabilities import Capabilities
 from conformance.judging.gradients import cotangents, expected_from
-from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.judgement import Failure, NotApplicable, applicable
 from conformance.judging.options import WITH
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Config, forward, gradients, reached
@@ -35,6 +35,7 @@ from .sizes import of_sizes, sizes_of
 from .work import Deadline, Work
 
 Arrays = dict[str, np.ndarray]
+Cotangents = dict[str, Any]  # an array for each result, None where it is not given
 DRAWN = 16  # random cases for each cell
 FRESH, DEAR_FRESH = 200, 20  # the same, which a mistake must give before it is named; few where a shape is dear
 FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, many rows, many steps, no bias
@@ -55,7 +56,7 @@ class Probe:
     """One call: forward on a case, or its gradients for some cotangents."""
 
     case: Case
-    d: dict[str, Any] | None = None
+    d: Cotangents | None = None
     rung: bool = False  # of the ladder
 
     def ask(self, reference: Any) -> Arrays:
@@ -220,13 +221,19 @@ def repeats(case: Case) -> Iterator[Case]:
 
 
 def differentiated(case: Case, capabilities: Capabilities) -> Iterator[Probe]:
-    """Gradients of a loss on all results, on each alone, and with the batch first."""
+    """Gradients of a loss on all results, on each alone and on all but one, and with the batch first."""
     d = cotangents(case)
-    yield Probe(case, d)
-    yield from (Probe(case, {name: d[name] if name == one else None for name in d}) for one in d)
+    yield from (Probe(case, some) for some in (d, *lacking(d)))
     if capabilities.batch_first:
         (swapped,) = batch_first(case, capabilities)
         yield Probe(swapped, d | {"d_output": d["d_output"].swapaxes(0, 1)})
+
+
+def lacking(d: Cotangents) -> Iterator[Cotangents]:
+    """Cotangents of each result alone, then of all but each, where these are others."""
+    yield from ({name: d[name] if name == one else None for name in d} for one in d)
+    if len(d) > 2:
+        yield from ({name: None if name == one else d[name] for name in d} for one in d)
 
 
 def without_states(case: Case, _capabilities: Capabilities) -> list[Case]:
@@ -332,11 +339,11 @@ class Fresh:
         dear = self.subject.capabilities.recompiles
         cases = islice(self.cases(cell, forward_wrong, again), DEAR_FRESH if dear else FRESH)
         found: list[Answered] = []
-        for case in chain(cases, () if dear or again else self.enlarged(cell, forward_wrong)):
+        for turn, case in enumerate(chain(cases, () if dear or again else self.enlarged(cell, forward_wrong))):
             if self.deadline.over:
                 self.sequence += found
                 return []
-            probe = Probe(case, None if forward_wrong else cotangents(case))
+            probe = Probe(case, None if forward_wrong else in_turn(cotangents(case), turn))
             with suppress(NotApplicable):
                 found.append(answered(self.subject, probe))
         self.sequence += found
@@ -387,6 +394,12 @@ class Fresh:
             yield from repeats(case) if again else ()
 
 
+def in_turn(d: Cotangents, turn: int) -> Cotangents:
+    """All cotangents in two of three turns; in each third one some are lacking."""
+    some, (third, rest) = list(lacking(d)), divmod(turn, 3)
+    return d if rest else some[third % len(some)]
+
+
 def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: bool) -> Case:
     """A case asked for with states or none, with dropout or none, in each layout: each with each other, in turn."""
     claims = capabilities.claims
@@ -402,7 +415,14 @@ def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: 
 
 
 def answered(subject: Subject, probe: Probe) -> Answered:
-    """What the target answers to one probe; raises NotApplicable if it claims no such call."""
+    """What the target answers to one probe, with those cotangents that it takes.
+
+    Raises NotApplicable if it claims no such call.
+    """
+    if probe.d is not None:
+        taken = {name: d if name in subject.capabilities.cotangents else None for name, d in probe.d.items()}
+        applicable(any(d is not None for d in taken.values()))
+        probe = replace(probe, d=taken)
     given: Arrays | None
     try:
         given = asked(subject, probe)

@@ -9,9 +9,10 @@ left out.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import chain, product
+from typing import TypeGuard
 
 import numpy as np
 
@@ -46,6 +47,7 @@ SLOPES = {
     ),
     "relu": ("1", "{y}", "({y} >= 0)"),
 }
+SLOPE = {"tanh": "1 - {y} * {y}", "sigmoid": "{y} * (1 - {y})", "relu": "({y} > 0)"}  # which is right
 BOUNDS = (0.1, 0.25, 0.5, 1, 2, 5, 10)
 TRUNCATED = range(1, 11)
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -111,6 +113,7 @@ def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
         before = of_state_before(cell, lines[: number + 1])
         for change in chain(factors, before, mixtures(line), slopes(line), detached(cell, line, known)):
             yield equations, change
+    yield from ((equations, change) for change in overwritten(lines))
     yield from (("scan", change) for change in in_time())
     yield from (("gradients", change) for change in told())
     yield from (("parameter_gradients", change) for change in chain(exchanged(), reordered(cell)))
@@ -119,8 +122,10 @@ def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
 def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[str, str]]) -> Iterator[Change]:
     """A factor of a product that gets the gradient times another value; unbiased: see without_biases."""
     new = assigned_again(cell, line)
+    multiplied = [node for node, _, _ in places(line) if is_product(node)]
+    factors = dict.fromkeys(name for node in multiplied for name in names_in(node) if name not in new)
     for node, text, with_text in places(line):
-        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+        if not is_product(node):
             continue
         for mine, other, way in ((node.left, node.right, (0, 1)), (node.right, node.left, (1, 0))):
             one, two = ast.unparse(mine), ast.unparse(other)
@@ -129,6 +134,7 @@ def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[s
             wrong = {"1": "", **{name: f"{name}.value" for name in known if name != two}}
             wrong |= {f"the new {name}": f"{name}.value" for name in new}
             wrong |= unbiased.get(two, {})
+            wrong |= {f"{two} and {name}": f"{value_of(other)} * {name}.value" for name in factors if name not in text}
             for said, factor in wrong.items():
                 bound = f", {said}={said}" if said in known else ""  # else it is looked up late, or never changes
                 times = f"lambda d{bound}: d" + (f" * {factor}" if factor else "")
@@ -144,7 +150,7 @@ def of_state_before(cell: Cell, lines: list[str]) -> Iterator[Change]:
     """A factor that gets the gradient times the activation of a state as it was before the step, not after it."""
     *earlier, line = lines
     for node, text, with_text in places(line):
-        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+        if not is_product(node):
             continue
         one, two = ast.unparse(node.left), ast.unparse(node.right)
         inner = names_in(node.right)[:1]
@@ -158,6 +164,26 @@ def of_state_before(cell: Cell, lines: list[str]) -> Iterator[Change]:
         saved = [f"    was = {state}", *earlier[at:], with_text(f"passed_back({text}, {ways})")]
         title = f"the gradient of {one} in {text} is multiplied by {two} of the step before"
         yield Change("factor", title, "\n".join(lines[at:]), "\n".join(saved))
+
+
+def overwritten(lines: list[str]) -> Iterator[Change]:
+    """A product that is computed in the place of an activation: the way back finds it where that was.
+
+    So it does where it asks for the slope, and for the other factor of each product.
+    """
+    for at, line in enumerate(lines):
+        applied = list(activations(line))
+        for name in assigned(line) if len(applied) == 1 else ():
+            *between, last = lines[at + 1 :]
+            for node, text, _ in (each for other in (*between, last) for each in places(other)):
+                factors = [value_of(node.left), value_of(node.right)] if is_product(node) else []
+                if f"{name}.value" in factors and None not in factors:
+                    found = f"{name}.value = {' * '.join(map(str, factors))}"
+                    kept = f"    if hasattr({name}, 'value'):\n        {found}"
+                    late = with_slope(*applied[0], SLOPE[applied[0][0]].format(y=f"{name}.value"))
+                    new = [late, *between, kept, last]
+                    title = f"{text} is computed in the place of {name}, which the way back finds there"
+                    yield Change("overwritten", title, "\n".join(lines[at:]), "\n".join(new))
 
 
 def assigned_again(cell: Cell, line: str) -> list[str]:
@@ -203,14 +229,24 @@ def mixtures(line: str) -> Iterator[Change]:
 
 def slopes(line: str) -> Iterator[Change]:
     """An activation with another slope."""
+    for name, inner, with_text in activations(line):
+        for slope in SLOPES[name]:
+            new = with_slope(name, inner, with_text, slope.format(z="read.value", y=f"{name}(read.value)"))
+            title = f"the slope of {ACTIVATIONS[name]} in {place_of(line)} is {slope.format(z='z', y='y')}"
+            yield Change("slope", title, line, new)
+
+
+def activations(line: str) -> Iterator[tuple[str, str, Callable[[str], str]]]:
+    """Each activation of a line by its name, what it reads, and the line with another text in its place."""
     for node, _, with_text in places(line):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ACTIVATIONS:
-            name, inner = node.func.id, ", ".join(ast.unparse(argument) for argument in node.args)  # type: ignore[attr-defined]
-            for slope in SLOPES[name]:
-                way = f"lambda d, read=read: d * ({slope.format(z='read.value', y=f'{name}(read.value)')})"
-                new = f"    read = {inner}\n" + with_text(f"passed_back({name}(read), (read, {way}))")
-                title = f"the slope of {ACTIVATIONS[name]} in {place_of(line)} is {slope.format(z='z', y='y')}"
-                yield Change("slope", title, line, new)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ACTIVATIONS:
+            yield node.func.id, ", ".join(map(ast.unparse, node.args)), with_text
+
+
+def with_slope(name: str, inner: str, with_text: Callable[[str], str], slope: str) -> str:
+    """A line with another slope of an activation of what it reads, ``read``."""
+    way = f"lambda d, read=read: d * ({slope})"
+    return f"    read = {inner}\n" + with_text(f"passed_back({name}(read), (read, {way}))")
 
 
 def detached(cell: Cell, line: str, known: list[str]) -> Iterator[Change]:
@@ -306,6 +342,11 @@ def reordered(cell: Cell) -> Iterator[Change]:
             "        a = found[kind]\n"
             f"        found[kind] = a.reshape({len(gates)}, -1, *a.shape[1:])[{list(order)}].reshape(a.shape)"
         ))  # fmt: skip
+
+
+def is_product(node: ast.AST) -> TypeGuard[ast.BinOp]:
+    """Whether an expression is a product of two."""
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)
 
 
 def value_of(node: ast.expr) -> str | None:

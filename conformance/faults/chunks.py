@@ -49,6 +49,9 @@ BELOW = {
     ),
     "of all rows and steps": ("t * plain.num_rows + np.arange(plain.num_rows)", "plain.num_steps * plain.num_rows"),
 }  # fmt: skip
+# The number of a step {count} steps long: in the order of computing, or in time.
+NUMBERED = {"": "({count} - 1 - t if reverse else t)", " in time": "t"}
+OF_KIND = {kind: these for kind, these in KINDS.items() if len(these) == 1}
 BACK = {"parameters": (), "weights": KINDS["each weight"]}
 STATES = {"the state": "tuple({e})", "h": "({e}[0], *before[1:])", "c": "(before[0], *{e}[1:])"}
 # The place of each row, as rows are given, or as they are packed, the longest first; and which row is in each place.
@@ -96,6 +99,9 @@ def of_states() -> Iterator[Change]:
     for size in CHUNKS:
         new = EVERY.replace("reversed(steps)", f"sorted(steps, key=lambda t: (t // {size}, -t))")
         title = f"the reverse direction goes back within each chunk of {size} steps, but takes the chunks in order"
+        yield Change("chunk", title, EVERY, new)
+        new = EVERY.replace("reversed(steps)", f"sorted(steps, key=lambda t: (-(t // {size}), t))")
+        title = f"the reverse direction takes chunks of {size} steps from the last on, but goes on in time within each"
         yield Change("chunk", title, EVERY, new)
 
 
@@ -185,17 +191,20 @@ def cut() -> Iterator[tuple[str, Change]]:
 def of_parameters() -> Iterator[tuple[str, Change]]:
     """Gradients of parameters that are those of one chunk, or count a step of each chunk twice."""
     counts = {"": "plain.num_steps", ", counted in the longest row": "max(plain.row_lengths.tolist(), default=0)"}
-    for size, (said, count) in product(CHUNKS, counts.items()):
-        number = f"({count} - 1 - t if reverse else t)"
+    for size, (said, count), (where, number) in product(CHUNKS, counts.items(), NUMBERED.items()):
+        number = number.format(count=count)
         terms = {
-            f"have a gradient from the first chunk of {size} steps alone": f"({number} < {size})",
-            f"have a gradient from the last chunk of {size} steps alone":
+            f"a gradient from the first chunk of {size} steps{where} alone": f"({number} < {size})",
+            f"a gradient from the last chunk of {size} steps{where} alone":
             f"({number} >= ({count} - 1) // {size} * {size})",
-            f"count the first step of each chunk of {size} steps but the first twice":
-            f"(1 + ({number} > 0 and {number} % {size} == 0))",
         }  # fmt: skip
-        for title, factor in terms.items():
-            yield "gradients", from_each_step(f"parameters {title}{said}", f"one * {factor}")
+        for (title, factor), (name, these) in product(terms.items(), {"parameters": (), **OF_KIND}.items()):
+            has = "has" if these else "have"
+            yield "gradients", from_each_step(f"{name} {has} {title}{said}", f"one * {factor}", these)
+        if not where:
+            title = f"parameters count the first step of each chunk of {size} steps but the first twice{said}"
+            twice = f"one * (1 + ({number} > 0 and {number} % {size} == 0))"
+            yield "gradients", from_each_step(title, twice)
     whole = {"": "{n} // {size} * {size}", " where there is one": "({n} // {size} * {size} or {n})"}
     every = product((*BLOCKS[1:], 64), BELOW.items(), BACK.items(), whole.items())
     for size, (said, (number, count)), (name, kinds), (where, most) in every:

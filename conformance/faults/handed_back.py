@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import product
+from itertools import permutations, product
 
-from .gradients import BPTT, STEP
+from .gradients import BPTT, COTANGENTS, STEP
 from .operators import Change, faults_of
 from .patching import Fault
 
@@ -147,6 +147,10 @@ def of_final_states() -> Iterator[Change]:
             f"    others = {others}\n"
             "    pairs = [list(enumerate(zip(mine, other))) for mine, other in zip(d_final, others)]\n"
             f"    d_final = [tuple({chosen('other', which)} for number, (d, other) in pair) for pair in pairs]\n{FINAL}"
+        ))  # fmt: skip
+    for name, other in permutations(("output", "h_n", "c_n"), 2):
+        yield Change("final", f"a loss on {name} is ignored where none on {other} is given", COTANGENTS, (
+            f"if d_{other} is None:\n        d_{name} = None\n    {COTANGENTS}"
         ))  # fmt: skip
     both = "losses on h_n and c_n are exchanged"
     yield Change("final", both, FINAL, f"    d_final = [mine[::-1] for mine in d_final]\n{FINAL}")

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import product
 
 from .gradients import BPTT, OUTPUT, STEP
+from .keeping import NAMED as PARAMETERS
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
 
@@ -98,6 +99,8 @@ def of_results(how: str, form: str) -> Iterator[tuple[str, Change]]:
             yield loop, Change("store", f"{name} is {how} {where}", old, new)
     output, read = OUTPUT.removeprefix("output[t] = "), READ.removeprefix("x = ")
     yield "scan", Change("store", f"the output is {how}", OUTPUT, f"output[t] = {form.format(e=output)}")
+    short = f"named |= {{k: {form.format(e='as_float64(a)')} for k, a in named.items() if k == 'weight_hr'}}"
+    yield "layer_parameters", Change("store", f"W_hr is {how}", PARAMETERS, f"{short}\n        {PARAMETERS}")
     yield "run", Change("store", f"what a layer gives is {how}", READ, f"x = [{form.format(e='o')} for o in {read}]")
 
 

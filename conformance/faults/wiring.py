@@ -326,6 +326,9 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
     "scan": {
         "(t < lengths)[:, None]": {
             "a row ends a step late{}": "(t <= lengths)[:, None]",
+            "a row ends a step late{}, but none later than the longest": (
+                "(t < np.minimum(lengths + 1, max(lengths.tolist(), default=0)))[:, None]"
+            ),
             "a row ends a step early{}": "(t < lengths - 1)[:, None]",
             "rows are taken to end with the last step{}": "(t >= len(x) - lengths)[:, None]",
             "rows end where the first does{}": "(t < lengths[:1] + 0 * lengths)[:, None]",
@@ -462,7 +465,7 @@ def drawn(cell: str, inputs: int, units: int, layers: int, directions: int) -> C
     normal = np.random.default_rng(inputs).standard_normal
     config = Config(cell, inputs, units, layers, directions == 2, dtype="float64")
     parameters = {name: normal(shape.sizes) for name, shape in parameter_shapes(config).items()}
-    case = Case(config, parameters, normal((4, 3, inputs)), lengths=np.array([3, 2, 4]))
+    case = Case(config, parameters, normal((5, 3, inputs)), lengths=np.array([3, 2, 4]))
     states = {name: normal(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"}
     return case.replace(**states)
 
