@@ -31,6 +31,7 @@ HELD = 2.0**-5  # how nearly gates are held, at most, if all that they do is to 
 ENDS = 4  # wrong numbers from each end of a curve that are asked for alone
 HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
+EVEN = 2.0**-45  # what is left of two numbers that are the same, but for the factor that they are read by
 SAME = 64.0  # units in the last place, within which a curve has a name
 HALVINGS = 60  # of an interval, until nothing is left of it
 DIGITS = 4  # after the point, of what a person would have written
@@ -278,7 +279,8 @@ class Curves:
         activation = own.setting.activation
         curve = (activation, own.z, own.values, own.room + SAME * self.bench.unit)
         found = known(*curve) or fitted(*curve)
-        found += tuple((name, text) for name, text in cut_off(*curve) if name not in dict(found)) or flat(*curve)
+        found += tuple((name, text) for name, text in cut_off(*curve) if name not in dict(found))
+        found = found or flat(activation, own.z, own.values, own.room + self.bench.unit)
         if found or own.times == 1 or own.setting.gates:
             return found
         return ((f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"),)
@@ -442,7 +444,7 @@ def flat(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Nam
     if activation not in FLAT or (abs(ANY[activation](z) - y) <= room).all():
         return ()
     (far, words), size = FLAT[activation], abs(z)
-    ended = (y == curve_of(far)(z)) & (size > 0)
+    ended = (abs(y - curve_of(far)(z)) <= EVEN) & (size > 0)
     first, last = size[ended].min(initial=np.inf), size[~ended].max(initial=0)
     bound = next((b for b in shortened((first + last) / 2) if last <= b < first), last)
     text = f"np.where(abs(z) > {float(bound)!r}, {far}, {activation}(z))"
