@@ -450,14 +450,16 @@ class Search:
         As far as the last bits of all that goes in move it, as often as a step rounds; as far as it is led where all is
         computed in the dtype; and as far as the reference's rounding leads anywhere, since the same numbers may be
         rounded in another place. A gradient may be what is left of much larger ones, which show among the others: it
-        may err as far as any of them.
+        may err as far as any of them. What ends the range of the dtype may be anything.
         """
         ask = lambda probe: self.answer(faults, Answered(probe, None, {}, answered.arithmetic))  # noqa: E731
         others = [ask(shaken(answered, seed)) for seed in range(draws)]
         dtype = answered.probe.case.config.dtype
-        if dtype in NATIVE and all(one is not None for one in others):
-            others.append(self.ask(reference_with(faults, dtype), answered))
-        return spread(ask(answered.probe) or {}, others, answered)
+        native = dtype in NATIVE and all(one is not None for one in others)
+        own = self.ask(reference_with(faults, dtype), answered) if native else None
+        room = spread(ask(answered.probe) or {}, [*others, own], answered)
+        ended = {name: ~np.isfinite(array) for name, array in (own or {}).items()}
+        return {name: np.where(ended.get(name, False), np.inf, array) for name, array in room.items()}
 
     @np.errstate(all="ignore")
     def reach(self, faults: Faults, answered: Answered) -> Arrays:

@@ -27,6 +27,8 @@ TITLES = {
     "the gradient of weight_hh lacks each row's first step (LSTM)",
     "nothing goes back into each row's first step (LSTM)",
     "the gradient of each parameter lacks the first step (LSTM)",
+    "the gradient of g in i * g is multiplied by i and f, not by i (LSTM)",
+    "i * g is computed in the place of g, which the way back finds there (LSTM)",
 }
 
 
@@ -132,3 +134,38 @@ def after_one_step(case):
     """The states after the first step."""
     states = reference.forward(case.replace(x=case.x[:1]))[1]
     return [np.asarray(state, case.config.numpy_dtype) for state in states]
+
+
+@pytest.mark.nightly
+def test_what_magnifies_rounding_is_named_all_the_same():
+    """The slope at r h is taken where it must be that at r, which may be large: in float32 all of it is rounding."""
+    (overwritten,) = (one for one in backward(cell_of("GRU_RESET_BEFORE")).values() if ".overwritten." in one.id)
+
+    class InPlace:
+        capabilities = Capabilities(cells=("GRU_RESET_BEFORE",), max_layers=None, gradients=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            dtype = case.config.numpy_dtype
+            found = FaultyReference(overwritten, dtype=dtype.name).gradients(as_case(case), d_output, d_h_n)
+            return {name: array.astype(dtype) for name, array in found.items()}
+
+    report = check(InPlace, properties=["gradients.back_propagation"], workers=1, in_process=True)
+    assert [finding.title for finding in report.diagnosis] == [overwritten.title]
+
+
+def test_of_a_loss_that_a_target_does_not_take_nothing_is_said():
+    class OutputOnly:
+        capabilities = Capabilities(max_layers=None, gradients=True, cotangents=("d_output",))
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            assert d_h_n is None and d_c_n is None
+            found = reference.gradients(case, d_output, None, None)
+            return {name: array / 2 if name.startswith("bias_hh") else array for name, array in found.items()}
+
+    report = check(OutputOnly, properties=["gradients.back_propagation"], workers=1, in_process=True)
+    assert [finding.title for finding in report.diagnosis] == ["the gradient of bias_hh counts half"]
+    assert not any("no result" in line for line in report.known)

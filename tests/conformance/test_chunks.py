@@ -182,6 +182,50 @@ def test_what_steps_hand_back_to_parameters_is_told_apart_in_both_directions(at)
 
 
 @pytest.mark.nightly
+def test_chunks_that_the_reverse_direction_goes_through_in_time_are_named():
+    class InTime:
+        capabilities = Capabilities(bidirectional="only")
+
+        @staticmethod
+        def forward(case):
+            case = as_case(case)
+            output, h_n = reference.forward(case)
+            order = sorted(range(case.num_steps), key=lambda t: (-(t // 4), t))
+            there = {name: case.parameters[f"{name}_reverse"] for name in case.parameters if name.endswith("l0")}
+            alone = case.replace(bidirectional=False, parameters=there, x=case.x[order], h_0=case.h_0[1:])
+            half, final = reference.forward(alone)
+            output[order, :, case.config.hidden_size :] = half
+            return output, np.concatenate([h_n[:1], final])
+
+    report = check(InTime, properties=["equivalence.steps", SIZES], workers=1, in_process=True)
+    title = "the reverse direction takes chunks of 4 steps from the last on, but goes on in time within each"
+    assert [finding.title for finding in report.diagnosis] == [title]
+
+
+@pytest.mark.nightly
+def test_a_weight_that_has_the_gradient_of_one_chunk_is_named():
+    class LastChunk:
+        capabilities = Capabilities(gradients=True)
+        forward = staticmethod(reference.forward)
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            case = as_case(case)
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            start = max(case.num_steps - 1, 0) // 4 * 4
+            if start:
+                before = reference.forward(steps(case, 0, start))[1]
+                last = steps(case, start, case.num_steps).replace(h_0=before)
+                d = None if d_output is None else d_output[start:]
+                found["weight_ih_l0"] = reference.gradients(last, d, d_h_n, d_c_n)["weight_ih_l0"]
+            return found
+
+    report = check(LastChunk, properties=["gradients.back_propagation"], workers=1, in_process=True)
+    title = "weight_ih has a gradient from the last chunk of 4 steps alone"
+    assert [finding.title for finding in report.diagnosis] == [title]
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("id", [*chunks(), *chunks_back()][::17])
 def test_it_is_found(id):
     assert kill((chunks() | chunks_back())[id]).property

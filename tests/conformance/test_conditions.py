@@ -143,19 +143,45 @@ def test_arrays_of_one_kind_are_looked_at_together(words):
 
 
 @pytest.mark.nightly
-def test_a_cotangent_that_is_not_given_is_a_condition():
+@pytest.mark.parametrize(("lost", "title"), [
+    (lambda d: None, "a loss on c_n is ignored where none on h_n is given"),
+    (lambda d: None if d is None else d * np.tanh(d), "LSTM: gradients are wrong only where d_h_n is not given"),
+], ids=["ignored", "bent"])  # fmt: skip
+@pytest.mark.sample(every=2)
+def test_a_cotangent_that_is_not_given_is_a_condition(lost, title):
     class Target:
         capabilities = replace(reference.capabilities, cells=("LSTM",), max_layers=2)
         forward = staticmethod(reference.forward)
 
         @staticmethod
         def gradients(case, d_output, d_h_n, d_c_n):
-            return reference.gradients(case, d_output, d_h_n, d_c_n if d_h_n is not None else None)
+            return reference.gradients(case, d_output, d_h_n, d_c_n if d_h_n is not None else lost(d_c_n))
 
     report = check(Target, properties=["gradients.each_result"], workers=1, in_process=True)
-    assert [finding.title for finding in report.diagnosis] == [
-        "LSTM: gradients are wrong only where d_h_n is not given"
-    ]
+    assert [finding.title for finding in report.diagnosis] == [title]
+
+
+@pytest.mark.nightly
+def test_a_condition_holds_for_failures_that_are_not_looked_at():
+    """Results are wrong for several rows alone; but gradients of biases are so for several steps, too."""
+
+    class Target:
+        capabilities = Capabilities(max_layers=2, lengths=True, gradients=True, default_state=True)
+
+        @staticmethod
+        def forward(case):
+            case = as_case(case)
+            rows = np.arange(case.num_rows)[:, None] % 2
+            return reference.forward(case.replace(h_0=case.h_0 * (1 - rows / 2).astype(case.h_0.dtype)))
+
+        @staticmethod
+        def gradients(case, d_output, d_h_n, d_c_n):
+            found, count = reference.gradients(case, d_output, d_h_n, d_c_n), max(as_case(case).num_steps, 1)
+            return {name: array / count if name.startswith("bias") else array for name, array in found.items()}
+
+    report = check(Target, workers=1, in_process=True)
+    assert "gradients.back_propagation" in [result.id for result in report.results if result.status == "failed"]
+    assert not any(finding.title == "RNN_TANH: wrong only with more than one row" for finding in report.diagnosis)
 
 
 @pytest.mark.nightly

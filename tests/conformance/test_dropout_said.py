@@ -217,7 +217,7 @@ def test_what_is_dropped_that_is_not_between_layers_is_said(dropped, cell):
     forward.capabilities = plain.capabilities
     what = "the final states of a layer are dropped with its output"
     if dropped != "h_n":
-        what = f"numbers of {dropped} are dropped, where there is one layer"
+        what = f"numbers of {dropped} are dropped, as a network of one layer shows"
     assert said(forward, cell) == [f"in training {what}"]
 
 
@@ -337,3 +337,21 @@ def test_it_is_in_the_report():
     (finding,) = report.diagnosis
     assert finding.fault == "measured.dropout"
     assert finding.title == "RNN_TANH: in training nothing of the reverse direction is dropped between layers"
+
+
+@pytest.mark.nightly
+def test_with_p_of_one_nothing_else_is_said_of_what_is_dropped():
+    """Where all of x is dropped, a mistake gives the same by which no gate reads its weights."""
+    plain, generator = with_masks(right, no_bias=False), np.random.default_rng(1)
+
+    def forward(case):
+        case = as_case(case)
+        if case.training and case.config.dropout:
+            case = case.replace(x=(case.x * right(generator.uniform(size=case.x.shape), case.config.dropout)))
+        return plain(case.replace(x=case.x.astype(case.config.numpy_dtype)))
+
+    forward.capabilities = plain.capabilities
+    report = check(forward, properties=["dropout.everything_at_one", "dropout.mask"], workers=1, in_process=True)
+    assert [(finding.fault, finding.title) for finding in report.diagnosis] == [
+        ("measured.dropout", "RNN_TANH: in training numbers of x are dropped, as a network of one layer shows")
+    ]
