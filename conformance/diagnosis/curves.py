@@ -32,6 +32,7 @@ ENDS = 4  # wrong numbers from each end of a curve that are asked for alone
 HEAVY = 4.0  # another weight than 1
 STEPS = 40  # different numbers of FINE, at least, if a curve is none of steps
 EVEN = 2.0**-45  # what is left of two numbers that are the same, but for the factor that they are read by
+CLOSER, CLOSER_STEPS = 4, 33  # how often it is asked where a curve ends, and between two numbers at how many
 SAME = 64.0  # units in the last place, within which a curve has a name
 HALVINGS = 60  # of an interval, until nothing is left of it
 DIGITS = 4  # after the point, of what a person would have written
@@ -277,13 +278,36 @@ class Curves:
     def named(self, own: Read) -> Named:
         """The names of a curve, the likeliest first; none if it has none, or something else is to blame."""
         activation = own.setting.activation
-        curve = (activation, own.z, own.values, own.room + SAME * self.bench.unit)
+        curve, tight = (activation, own.z, own.values, own.room + SAME * self.bench.unit), own.room + self.bench.unit
         found = known(*curve) or fitted(*curve)
-        found += tuple((name, text) for name, text in cut_off(*curve) if name not in dict(found))
-        found = found or flat(activation, own.z, own.values, own.room + self.bench.unit)
+        found += tuple((name, text) for name, text in cut_off(*curve, tight) if name not in dict(found))
+        found = found or self.flat(own, tight)
         if found or own.times == 1 or own.setting.gates:
             return found
         return ((f"{own.times:.5g} {activation}(z)", f"{own.times!r} * {activation}(z)"),)
+
+    @np.errstate(all="ignore")
+    def flat(self, own: Read, room: np.ndarray) -> Named:
+        """The activation, but for large numbers, which give what is given at infinity, where that is what a curve is.
+
+        From where on is asked between the last number that does not and the first that does.
+        """
+        activation, right = own.setting.activation, ANY[own.setting.activation](own.z)
+        if activation not in FLAT or (abs(right - own.values) <= room).all():
+            return ()
+        (far, words), (first, last), read = FLAT[activation], (np.inf, 0.0), own
+        for _ in range(CLOSER):
+            ended = has_ended(activation, read.z, read.values)
+            first = min(first, float(abs(read.z[ended]).min(initial=np.inf)))
+            last = max(last, float(abs(read.z[~ended]).max(initial=0)))
+            if not last < first < np.inf:
+                return ()
+            read = reading(self.bench, own.setting, np.linspace(last, first, CLOSER_STEPS))
+        bound = next((b for b in shortened((first + last) / 2) if last <= b <= first), last)
+        beyond = ">=" if bound == first else ">"
+        text = f"np.where(abs(z) {beyond} {bound!r}, {far}, {activation}(z))"
+        fits = (abs(curve_of(text)(own.z) - own.values) <= room).all()
+        return ((f"{activation}(z), but {words} where |z| {beyond} {bound:.6g}", text),) if fits else ()
 
     def named_beside(self, own: Read) -> Named:
         """The names of a curve beside gates that are only nearly held: they shift and scale all of it.
@@ -422,34 +446,27 @@ def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> N
 
 
 @np.errstate(all="ignore")
-def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named:
+def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray, tight: np.ndarray) -> Named:
     """The activation of what is cut off at both ends, where that is what a curve is: its end says where.
 
-    Or what is computed in its place.
+    Or what is computed in its place. Where that is has as few digits as rounding lets be seen, in tight room.
     """
     if (abs(ANY[activation](z) - y) <= room).all():
         return ()
     found = []
     for name, text in ({activation: f"{activation}(z)"} | (FRACTIONS if activation == "tanh" else {})).items():
-        reached = reaching(curve_of(text), float(y.max()), float(z.max()))
-        bounds = [bound for bound in shortened(reached) if 0 < bound < z.max()]
-        ways = {f"{name} of what is clipped at {b:g}": f"(lambda z: {text})(np.clip(z, -{b!r}, {b!r}))" for b in bounds}
-        found += [way for way in ways.items() if (abs(curve_of(way[1])(z) - y) <= room).all()][:1]
+        bounds = shortened(reaching(curve_of(text), float(y.max()), float(z.max())))
+        for bound, near in zip(bounds, [tight] * (len(bounds) - 1) + [room]):
+            cut = f"(lambda z: {text})(np.clip(z, -{bound!r}, {bound!r}))"
+            if 0 < bound < z.max() and (abs(curve_of(cut)(z) - y) <= near).all():
+                found.append((f"{name} of what is clipped at {bound:g}", cut))
+                break
     return tuple(found)
 
 
-@np.errstate(all="ignore")
-def flat(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> Named:
-    """The activation, but for large numbers, which give what is given at infinity, where that is what a curve is."""
-    if activation not in FLAT or (abs(ANY[activation](z) - y) <= room).all():
-        return ()
-    (far, words), size = FLAT[activation], abs(z)
-    ended = (abs(y - curve_of(far)(z)) <= EVEN) & (size > 0)
-    first, last = size[ended].min(initial=np.inf), size[~ended].max(initial=0)
-    bound = next((b for b in shortened((first + last) / 2) if last <= b < first), last)
-    text = f"np.where(abs(z) > {float(bound)!r}, {far}, {activation}(z))"
-    fits = last < first < np.inf and (abs(curve_of(text)(z) - y) <= room).all()
-    return ((f"{activation}(z), but {words} where |z| > {bound:g}", text),) if fits else ()
+def has_ended(activation: str, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Which numbers, but zero, give what is given at infinity."""
+    return (abs(y - curve_of(FLAT[activation][0])(z)) <= EVEN) & (z != 0)
 
 
 def reaching(curve: Curve, y: float, end: float) -> float:

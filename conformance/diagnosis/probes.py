@@ -395,9 +395,11 @@ class Fresh:
 
 
 def in_turn(d: Cotangents, turn: int) -> Cotangents:
-    """All cotangents in two of three turns; in each third one some are lacking."""
+    """All cotangents in two of three turns; in each third one some are lacking, or are zero."""
     some, (third, rest) = list(lacking(d)), divmod(turn, 3)
-    return d if rest else some[third % len(some)]
+    lacks = some[third // 2 % len(some)]
+    zeros = {name: np.zeros_like(array) if lacks[name] is None else array for name, array in d.items()}
+    return d if rest else zeros if third % 2 else lacks
 
 
 def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: bool) -> Case:

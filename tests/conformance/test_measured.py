@@ -380,8 +380,12 @@ GATES = {
     "tanh of c": (lstm(hidden=pade), "the activation of the state c is the quotient z (27 + z²) / (27 + 9 z²)"),
     "no tanh of c": (lstm(hidden=same), "the activation of the state c is z itself, must be tanh(z), where z = c_0"),
     "a tanh that ends": (
-        lstm(tanh=lambda z: np.where(abs(z) > 5, np.sign(z), np.tanh(z)), hidden=np.tanh),
-        "the activation of gate g is tanh(z), but -1 or 1 where |z| > 5, must be tanh(z)",
+        lstm(tanh=lambda z: np.where(abs(z) > 3.2, np.sign(z), np.tanh(z)), hidden=np.tanh),
+        "the activation of gate g is tanh(z), but -1 or 1 where |z| > 3.2, must be tanh(z)",
+    ),
+    "a sigmoid that ends": (
+        lstm(forget=lambda z: np.where(abs(z) >= 4, 1.0 * (z > 0), sigmoid(z))),
+        "the activation of gate f is sigmoid(z), but 0 or 1 where |z| >= 4, must be sigmoid(z)",
     ),
     "a clip that shuts no gate": (
         lstm(lambda z: sigmoid(np.clip(z, -4, 4))), "the activation of gate i is sigmoid of what is clipped at 4"
