@@ -375,7 +375,7 @@ def not_always(searches: Sequence[Search], sentences: Sentences, failures: Failu
     dropping = told_of(sentences, (DROPOUT,))
     for search in searches:
         cases = [a.probe.case for a in search.climbed if not a.right]
-        if search.cell in dropping and all(case.training and case.config.dropout for case in cases):
+        if cases and search.cell in dropping and all(case.training and case.config.dropout for case in cases):
             continue
         finding = in_some_calls(search, partial(failures.when_wrong, search.cell, sentences))
         for (kind, said), cells in sentences.items() if finding else ():

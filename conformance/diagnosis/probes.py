@@ -21,7 +21,7 @@ from conformance.claims.allowed import drawn as allowed_cases
 from conformance.claims.allowed import forms
 from conformance.claims.capabilities import Capabilities
 from conformance.judging.gradients import cotangents, expected_from
-from conformance.judging.judgement import Failure, NotApplicable, applicable
+from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.options import WITH
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Config, forward, gradients, reached
@@ -202,7 +202,8 @@ def probes(capabilities: Capabilities) -> Iterator[Probe]:
         for case in [*plain, *square, *stacked]:
             yield from differentiated(case, capabilities)
         for place in FAR:
-            yield from (Probe(case, cotangents(case)) for case in cases[place * cells : place * cells + cells])
+            far = cases[place * cells : place * cells + cells]
+            yield from (Probe(case, losses(case, capabilities)) for case in far)
 
 
 def drawn(allowed: Allowed) -> Iterator[Case]:
@@ -222,18 +223,25 @@ def repeats(case: Case) -> Iterator[Case]:
 
 def differentiated(case: Case, capabilities: Capabilities) -> Iterator[Probe]:
     """Gradients of a loss on all results, on each alone and on all but one, and with the batch first."""
-    d = cotangents(case)
+    d = losses(case, capabilities)
     yield from (Probe(case, some) for some in (d, *lacking(d)))
     if capabilities.batch_first:
         (swapped,) = batch_first(case, capabilities)
-        yield Probe(swapped, d | {"d_output": d["d_output"].swapaxes(0, 1)})
+        yield Probe(swapped, losses(swapped, capabilities))
+
+
+def losses(case: Case, capabilities: Capabilities) -> Cotangents:
+    """Cotangents of each result; None for those that the target does not take."""
+    return {name: d if name in capabilities.cotangents else None for name, d in cotangents(case).items()}
 
 
 def lacking(d: Cotangents) -> Iterator[Cotangents]:
-    """Cotangents of each result alone, then of all but each, where these are others."""
-    yield from ({name: d[name] if name == one else None for name in d} for one in d)
-    if len(d) > 2:
-        yield from ({name: None if name == one else d[name] for name in d} for one in d)
+    """Some of these cotangents: those of each result alone, then of all but each, where these are others."""
+    given = [name for name, array in d.items() if array is not None]
+    if len(given) > 1:
+        yield from ({name: d[name] if name == one else None for name in d} for one in given)
+    if len(given) > 2:
+        yield from ({name: None if name == one else d[name] for name in d} for one in given)
 
 
 def without_states(case: Case, _capabilities: Capabilities) -> list[Case]:
@@ -343,7 +351,7 @@ class Fresh:
             if self.deadline.over:
                 self.sequence += found
                 return []
-            probe = Probe(case, None if forward_wrong else in_turn(cotangents(case), turn))
+            probe = Probe(case, None if forward_wrong else in_turn(losses(case, self.subject.capabilities), turn))
             with suppress(NotApplicable):
                 found.append(answered(self.subject, probe))
         self.sequence += found
@@ -367,17 +375,18 @@ class Fresh:
 
     def at_sizes(self, cell: Cell, forward_wrong: bool) -> list[Answered]:
         """Answers at sizes that tell rules about sizes apart; none where a shape is dear, or not all can be asked."""
-        dtype, both = self.subject.capabilities.dtypes[0], bool(self.subject.capabilities.bidirectional)
+        claims = self.subject.capabilities
+        dtype, both = claims.dtypes[0], bool(claims.bidirectional)
         bench = Bench(self.subject, cell, dtype, Work(len(AXES) * len(SIZES), self.deadline))
         found: list[Answered] = []
-        for axis, size in product(AXES, SIZES) if not self.subject.capabilities.recompiles else ():
+        for axis, size in product(AXES, SIZES) if not claims.recompiles else ():
             T, N, I, H = (bench.size(name, size if name == axis else USUAL) for name in AXES)  # noqa: E741
             case = generic(bench, Config(cell, I, H, bidirectional=both, dtype=dtype), T, N)
             if self.deadline.over:
                 return []
             if self.subject.takes(case):
                 with suppress(NotApplicable):
-                    found.append(answered(self.subject, Probe(case, None if forward_wrong else cotangents(case))))
+                    found.append(answered(self.subject, Probe(case, None if forward_wrong else losses(case, claims))))
         self.sequence += found
         return found
 
@@ -397,9 +406,11 @@ class Fresh:
 def in_turn(d: Cotangents, turn: int) -> Cotangents:
     """All cotangents in two of three turns; in each third one some are lacking, or are zero."""
     some, (third, rest) = list(lacking(d)), divmod(turn, 3)
+    if rest or not some:
+        return d
     lacks = some[third // 2 % len(some)]
-    zeros = {name: np.zeros_like(array) if lacks[name] is None else array for name, array in d.items()}
-    return d if rest else zeros if third % 2 else lacks
+    zeros = {name: np.zeros_like(d[name]) for name in d if lacks[name] is None and d[name] is not None}
+    return lacks | (zeros if third % 2 else {})
 
 
 def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: bool) -> Case:
@@ -417,14 +428,7 @@ def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: 
 
 
 def answered(subject: Subject, probe: Probe) -> Answered:
-    """What the target answers to one probe, with those cotangents that it takes.
-
-    Raises NotApplicable if it claims no such call.
-    """
-    if probe.d is not None:
-        taken = {name: d if name in subject.capabilities.cotangents else None for name, d in probe.d.items()}
-        applicable(any(d is not None for d in taken.values()))
-        probe = replace(probe, d=taken)
+    """What the target answers to one probe; raises NotApplicable if it claims no such call."""
     given: Arrays | None
     try:
         given = asked(subject, probe)

@@ -55,7 +55,7 @@ TRIES = 4  # evaluations for each mistake that is tried alone
 ON_BALLS = 4  # what one on balls is worth
 BOUNDS = 6  # numbers that are taken for bounds
 BEAM = 4  # of the beginnings that lead farthest, for each number of mistakes
-DOUBTFUL = 2  # wrong answers to fresh cases that need not be nearer to what a mistake gives than to what is right
+DOUBTFUL = 100  # wrong answers to fresh cases of which one may be such that rounding leads anywhere
 DRAWS = 3  # draws of the last bit of all that goes in, which show how far rounding leads
 MANY_DRAWS = 24  # the same where bits are cut off, which the last ones move seldom, and then far
 NATIVE = ("float16", "float32")  # dtypes of NumPy in which more is rounded than in the reference's own
@@ -385,8 +385,9 @@ class Search:
         A few may be such that rounding leads anywhere: where numbers cancel, it leads as far as a mistake in the last
         bits, and what a mistake makes of last bits may be large.
         """
-        missed = list(islice((a for a in self.fresh if self.given(faults, a) < a.count), DOUBTFUL + 1))
-        holds = bool(self.fresh) and len(missed) <= DOUBTFUL and all(self.may_give(faults, a) for a in missed)
+        most = len(self.fresh) // DOUBTFUL
+        missed = list(islice((a for a in self.fresh if self.given(faults, a) < a.count), most + 1))
+        holds = bool(self.fresh) and len(missed) <= most and all(self.may_give(faults, a) for a in missed)
         return holds and self.drop_alike(faults)
 
     def drop_alike(self, faults: Faults) -> bool:

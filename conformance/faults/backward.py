@@ -134,7 +134,8 @@ def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[s
             wrong = {"1": "", **{name: f"{name}.value" for name in known if name != two}}
             wrong |= {f"the new {name}": f"{name}.value" for name in new}
             wrong |= unbiased.get(two, {})
-            wrong |= {f"{two} and {name}": f"{value_of(other)} * {name}.value" for name in factors if name not in text}
+            more = [name for name in factors if name not in names_in(node)]
+            wrong |= {f"{two} and {name}": f"{value_of(other)} * {name}.value" for name in more}
             for said, factor in wrong.items():
                 bound = f", {said}={said}" if said in known else ""  # else it is looked up late, or never changes
                 times = f"lambda d{bound}: d" + (f" * {factor}" if factor else "")
@@ -171,19 +172,25 @@ def overwritten(lines: list[str]) -> Iterator[Change]:
 
     So it does where it asks for the slope, and for the other factor of each product.
     """
-    for at, line in enumerate(lines):
-        applied = list(activations(line))
-        for name in assigned(line) if len(applied) == 1 else ():
-            *between, last = lines[at + 1 :]
-            for node, text, _ in (each for other in (*between, last) for each in places(other)):
-                factors = [value_of(node.left), value_of(node.right)] if is_product(node) else []
-                if f"{name}.value" in factors and None not in factors:
-                    found = f"{name}.value = {' * '.join(map(str, factors))}"
-                    kept = f"    if hasattr({name}, 'value'):\n        {found}"
-                    late = with_slope(*applied[0], SLOPE[applied[0][0]].format(y=f"{name}.value"))
-                    new = [late, *between, kept, last]
-                    title = f"{text} is computed in the place of {name}, which the way back finds there"
-                    yield Change("overwritten", title, "\n".join(lines[at:]), "\n".join(new))
+    for at, line in enumerate(lines[:-1]):
+        for (activation, inner, with_text), name in product(activations(line), assigned(line)):
+            if with_text("it").strip() == f"{name} = it":
+                late = with_slope(activation, inner, with_text, SLOPE[activation].format(y=f"{name}.value"))
+                yield from in_place_of(name, lines[at:], late)
+
+
+def in_place_of(name: str, lines: list[str], late: str) -> Iterator[Change]:
+    """The same of one activation, the first line; late: this line with a slope that is looked up on the way back."""
+    _, *between, last = lines
+    if name in [again for line in between for again in assigned(line)]:
+        return
+    for number, line in enumerate(between):
+        for node, text, _ in places(line):
+            if is_product(node) and name in (ast.unparse(node.left), ast.unparse(node.right)):
+                made = [*between[:number], f"    made = {text}", *between[number:]]
+                kept = f"    if hasattr({name}, 'value'):\n        {name}.value = made.value"
+                title = f"{text} is computed in the place of {name}, which the way back finds there"
+                yield Change("overwritten", title, "\n".join(lines), "\n".join([late, *made, kept, last]))
 
 
 def assigned_again(cell: Cell, line: str) -> list[str]:

@@ -193,11 +193,10 @@ def of_parameters() -> Iterator[tuple[str, Change]]:
     counts = {"": "plain.num_steps", ", counted in the longest row": "max(plain.row_lengths.tolist(), default=0)"}
     for size, (said, count), (where, number) in product(CHUNKS, counts.items(), NUMBERED.items()):
         number = number.format(count=count)
-        terms = {
-            f"a gradient from the first chunk of {size} steps{where} alone": f"({number} < {size})",
-            f"a gradient from the last chunk of {size} steps{where} alone":
-            f"({number} >= ({count} - 1) // {size} * {size})",
-        }  # fmt: skip
+        last = f"({number} >= ({count} - 1) // {size} * {size})"
+        terms = {f"a gradient from the last chunk of {size} steps{where} alone": last}
+        if not (where and said):  # in time the first one is the same however many there are
+            terms[f"a gradient from the first chunk of {size} steps{where} alone"] = f"({number} < {size})"
         for (title, factor), (name, these) in product(terms.items(), {"parameters": (), **OF_KIND}.items()):
             has = "has" if these else "have"
             yield "gradients", from_each_step(f"{name} {has} {title}{said}", f"one * {factor}", these)

@@ -127,14 +127,15 @@ def changes() -> Iterator[Change]:
     """Every change of what ``gradients`` hands from one place to another."""
     yield from of_final_states()
     yield from of_output()
+    yield from of_losses()
     yield from of_found()
     yield from of_rows()
 
 
 def of_final_states() -> Iterator[Change]:
     """A loss on the final states that is lost for some, or goes elsewhere."""
-    lost = {f" of {rows} is ignored": f"d * ({kept})[:, None]" for rows, kept in ROWS.items()}
-    lost |= {" is ignored": "0 * d", " counts twice": "2 * d", " has the wrong sign": "-d"}
+    lost = {" is ignored": "0 * d", " counts twice": "2 * d", " has the wrong sign": "-d"}
+    lost |= {f" of {rows} is ignored": f"d * ({kept})[:, None]" for rows, kept in ROWS.items()}
     for (name, which), (said, term), (where, there) in product(STATES.items(), lost.items(), ENTRIES.items()):
         yield Change("final", f"a loss on {name}{said}{where}", FINAL, (
             "    for entry, state, d_state in zip(range(len(final)), final, d_final):\n"
@@ -148,19 +149,15 @@ def of_final_states() -> Iterator[Change]:
             "    pairs = [list(enumerate(zip(mine, other))) for mine, other in zip(d_final, others)]\n"
             f"    d_final = [tuple({chosen('other', which)} for number, (d, other) in pair) for pair in pairs]\n{FINAL}"
         ))  # fmt: skip
-    for name, other in permutations(("output", "h_n", "c_n"), 2):
-        yield Change("final", f"a loss on {name} is ignored where none on {other} is given", COTANGENTS, (
-            f"if d_{other} is None:\n        d_{name} = None\n    {COTANGENTS}"
-        ))  # fmt: skip
     both = "losses on h_n and c_n are exchanged"
     yield Change("final", both, FINAL, f"    d_final = [mine[::-1] for mine in d_final]\n{FINAL}")
 
 
 def of_output() -> Iterator[Change]:
     """The same of a loss on the output."""
-    lost = {f" of {rows} is ignored": f"({kept})[:, None]" for rows, kept in ROWS.items() if rows != NO_STEP}
+    lost = {" is ignored": "0", " counts twice": "2", " has the wrong sign": "-1"}
+    lost |= {f" of {rows} is ignored": f"({kept})[:, None]" for rows, kept in ROWS.items() if rows != NO_STEP}
     lost |= {f" {where} is ignored": f"np.reshape({kept}, (-1, 1))" for where, kept in IN_STEPS.items()}
-    lost |= {" counts twice": "2", " has the wrong sign": "-1"}
     for (said, factor), (where, half) in product(lost.items(), HALVES.items()):
         term = f"d * ({factor})" if half == "True" else f"d * np.where({half}, {factor}, 1)"
         new = f"    d_after = [{term} for t, d in enumerate(d_after)]\n{OUTPUT}"
@@ -168,6 +165,14 @@ def of_output() -> Iterator[Change]:
     for said, others in LAID.items():
         new = f"    D = plain.config.num_directions\n    d_after = {others}\n{OUTPUT}"
         yield Change("output", f"a loss on the output {said}", OUTPUT, new)
+
+
+def of_losses() -> Iterator[Change]:
+    """A loss that is lost where another one is not given; after those that are always lost, which give the same."""
+    for name, other in permutations(("output", "h_n", "c_n"), 2):
+        yield Change("loss", f"a loss on {name} is ignored where none on {other} is given", COTANGENTS, (
+            f"if d_{other} is None:\n        d_{name} = None\n    {COTANGENTS}"
+        ))  # fmt: skip
 
 
 def of_found() -> Iterator[Change]:
