@@ -302,7 +302,10 @@ class Curves:
             last = max(last, float(abs(read.z[~ended]).max(initial=0)))
             if not last < first < np.inf:
                 return ()
-            read = reading(self.bench, own.setting, np.linspace(last, first, CLOSER_STEPS))
+            try:
+                read = reading(self.bench, own.setting, np.linspace(last, first, CLOSER_STEPS))
+            except (Failure, NotApplicable):
+                return ()
         bound = next((b for b in shortened((first + last) / 2) if last <= b <= first), last)
         beyond = ">=" if bound == first else ">"
         text = f"np.where(abs(z) {beyond} {bound!r}, {far}, {activation}(z))"
