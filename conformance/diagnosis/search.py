@@ -436,12 +436,16 @@ class Search:
         answer = self.answer(faults, answered)
         if answered.given is None or answer is None:
             return int(answered.given is answer)
-        given = answered.agreeing(answer)
-        if given < len(answered.given) and not answered.right and answered.alike(answer) and answered.is_of(answer):
+        given, all_of_it = answered.agreeing(answer), len(answered.given)
+        if given == all_of_it or answered.right or not answered.alike(answer):
+            return given
+        if answered.is_of(answer):
             given = answered.agreeing(answer, self.rounding(faults, answered))
-            if given < len(answered.given) and measured:
+            if given < all_of_it and measured:
                 reach = self.reach(faults, answered) or self.rounding(faults, answered, MANY_DRAWS)
                 given = answered.agreeing(answer, reach)
+        elif measured and answered.off(answer) <= answered.off(answered.expected):
+            given = max(given, answered.agreeing(answer, self.reach(faults, answered)))
         return given
 
     @np.errstate(all="ignore")

@@ -107,9 +107,9 @@ def test_the_first_step_of_the_reverse_direction_is_where_a_row_ends(part):
 
 
 def test_the_step_that_is_computed_first_is_one_of_the_longest_rows():
-    case = drawn(cell_of("GRU"), 3, 2, 1, 2).replace(lengths=np.array([3, 1, 3]))  # of four steps
+    case = drawn(cell_of("GRU"), 3, 2, 1, 2).replace(lengths=np.array([3, 1, 3]))  # of five steps
     apart = FaultyReference(of(INVERTED, COMPUTED_FIRST)).forward(case).output != forward(case).output
-    begun = apart.reshape(4, 3, 2, 2).any(-1)  # by step, row and direction
+    begun = apart.reshape(5, 3, 2, 2).any(-1)  # by step, row and direction
     assert begun[0, :, 0].all() and begun[2, :, 1].tolist() == [True, False, True] and not begun[:, 1, 1].any()
 
 
