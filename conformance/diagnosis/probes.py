@@ -35,7 +35,6 @@ from .sizes import of_sizes, sizes_of
 from .work import Deadline, Work
 
 Arrays = dict[str, np.ndarray]
-Cotangents = dict[str, Any]  # an array for each result, None where it is not given
 DRAWN = 16  # random cases for each cell
 FRESH, DEAR_FRESH = 200, 20  # the same, which a mistake must give before it is named; few where a shape is dear
 FAR = (2, 8, 9, 14, 19)  # covering cases with NaN in the padding, many units, many rows, many steps, no bias
@@ -56,7 +55,7 @@ class Probe:
     """One call: forward on a case, or its gradients for some cotangents."""
 
     case: Case
-    d: Cotangents | None = None
+    d: dict[str, Any] | None = None
     rung: bool = False  # of the ladder
 
     def ask(self, reference: Any) -> Arrays:
@@ -230,12 +229,12 @@ def differentiated(case: Case, capabilities: Capabilities) -> Iterator[Probe]:
         yield Probe(swapped, losses(swapped, capabilities))
 
 
-def losses(case: Case, capabilities: Capabilities) -> Cotangents:
+def losses(case: Case, capabilities: Capabilities) -> dict[str, Any]:
     """Cotangents of each result; None for those that the target does not take."""
     return {name: d if name in capabilities.cotangents else None for name, d in cotangents(case).items()}
 
 
-def lacking(d: Cotangents) -> Iterator[Cotangents]:
+def lacking(d: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Some of these cotangents: those of each result alone, then of all but each, where these are others."""
     given = [name for name, array in d.items() if array is not None]
     if len(given) > 1:
@@ -403,7 +402,7 @@ class Fresh:
             yield from repeats(case) if again else ()
 
 
-def in_turn(d: Cotangents, turn: int) -> Cotangents:
+def in_turn(d: dict[str, Any], turn: int) -> dict[str, Any]:
     """All cotangents in two of three turns; in each third one some are lacking, or are zero."""
     some, (third, rest) = list(lacking(d)), divmod(turn, 3)
     if rest or not some:
