@@ -193,13 +193,12 @@ def of_parameters() -> Iterator[tuple[str, Change]]:
     counts = {"": "plain.num_steps", ", counted in the longest row": "max(plain.row_lengths.tolist(), default=0)"}
     for size, (said, count), (where, number) in product(CHUNKS, counts.items(), NUMBERED.items()):
         number = number.format(count=count)
-        last = f"({number} >= ({count} - 1) // {size} * {size})"
-        terms = {f"a gradient from the last chunk of {size} steps{where} alone": last}
-        if not (where and said):  # in time the first one is the same however many there are
-            terms[f"a gradient from the first chunk of {size} steps{where} alone"] = f"({number} < {size})"
-        for (title, factor), (name, these) in product(terms.items(), {"parameters": (), **OF_KIND}.items()):
-            has = "has" if these else "have"
-            yield "gradients", from_each_step(f"{name} {has} {title}{said}", f"one * {factor}", these)
+        last, first = f"({number} >= ({count} - 1) // {size} * {size})", f"({number} < {size})"
+        for name, these in {"parameters": (), **OF_KIND}.items():
+            what, steps = f"{name} {'has' if these else 'have'} a gradient from", f"{size} steps{where} alone{said}"
+            yield "gradients", from_each_step(f"{what} the last chunk of {steps}", f"one * {last}", these)
+            if not where or (these and not said):  # else another mistake is the same
+                yield "gradients", from_each_step(f"{what} the first chunk of {steps}", f"one * {first}", these)
         if not where:
             title = f"parameters count the first step of each chunk of {size} steps but the first twice{said}"
             twice = f"one * (1 + ({number} > 0 and {number} % {size} == 0))"

@@ -1,5 +1,8 @@
 """Mistakes that go by size, of what is stored, and of what is handed back: each shows, and is named."""
 
+from functools import partial
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -38,9 +41,11 @@ def results(reference, case):
     return [np.asarray(array) for _, array in reference.forward(case).items()]
 
 
-def slopes(reference, case):
+def slopes(reference, case, only=""):
+    """Gradients of a loss on all results, or on one alone."""
     generator = np.random.default_rng(1)
     d = {f"d_{name}": 64 * generator.standard_normal(shape.sizes) for name, shape in result_shapes(case).items()}
+    d = {only: d[only]} if only else d
     return [np.asarray(array) for array in reference.gradients(case, **d).values()]
 
 
@@ -53,12 +58,12 @@ def apart(one, other):
 
 @pytest.mark.parametrize("family", [*RESULTS, *GRADIENTS], ids=lambda family: family.__name__)
 def test_each_shows(family):
-    ask = results if family in RESULTS else slopes
-    cases = [drawn(*sizes) for sizes in SIZES]
-    right = [ask(FaultyReference(), case) for case in cases]
+    alone = (partial(slopes, only=name) for name in ("d_output", "d_h_n", "d_c_n"))
+    ways = [results] if family in RESULTS else [slopes, *alone]
+    right = [(ask, case, ask(FaultyReference(), case)) for ask, case in product(ways, [drawn(*s) for s in SIZES])]
     for fault in [*family().values()][:: 1 if family in RESULTS else 3]:
         assert fault.backward_only == (family in GRADIENTS) and fault.patch() and fault.about(cell_of("GRU"))
-        off = (apart(one, asked(ask, fault, case)) for one, case in zip(right, cases))
+        off = (apart(one, asked(ask, fault, case)) for ask, case, one in right)
         assert any(1e-10 < some < np.inf for some in off), fault.title
 
 
