@@ -120,11 +120,12 @@ def either(bench: Bench, found: Sequence[Counterexample], probes: Collection[Pro
 
 
 def had_by_all(bench: Bench, said: list[str], found: Collection[Counterexample], do: str = "") -> list[str]:
-    """What of some conditions the wrong call of each failure has, if it has one, of this kind. Raises NotRun."""
+    """What of some conditions each failure's wrong call has, if there is one, of calls that do this. Raises NotRun."""
     for one in found if said else ():
         call = wrong_call(bench, one)
-        if call and call.do.startswith(do):
-            said = [words for words in said if has(bench, call, [words])]
+        if call and do in ("", call.do):
+            had = {condition.words for condition in conditions_of(bench, call)}
+            said = [words for words in said if words in had]
     return said
 
 

@@ -49,11 +49,6 @@ Curve = Callable[[np.ndarray], np.ndarray]
 Named = tuple[tuple[str, str], ...]  # what a curve may be called, and the text of a way to compute it
 
 
-def clipped(activation: str, *bounds: int) -> dict[str, str]:
-    """An activation of what is cut off at both ends, for some bounds."""
-    return {f"{activation} of what is clipped at {b}": f"{activation}(np.clip(z, -{b}, {b}))" for b in bounds}
-
-
 # What the continued fraction of tanh gives where it is broken off, of z and q = z².
 FRACTIONS = {
     f"its continued fraction of degree {degree}": f"(lambda q: z * ({above}) / ({below}))(z * z)"
@@ -65,7 +60,6 @@ FRACTIONS = {
 # What stands in for an activation, by the name of that: what it is called, and its text.
 STANDING_IN: dict[str, dict[str, str]] = {
     "tanh": {
-        **clipped("tanh", 1, 2, 3, 4, 5, 6),
         "the quotient z (27 + z²) / (27 + 9 z²)": "np.clip(z * (27 + z * z) / (27 + 9 * z * z), -1, 1)",
         "the quotient z (27 + z²) / (27 + 9 z²), not clipped": "z * (27 + z * z) / (27 + 9 * z * z)",
         "the quotient z (15 + z²) / (15 + 6 z²)": "np.clip(z * (15 + z * z) / (15 + 6 * z * z), -1, 1)",
@@ -83,7 +77,6 @@ STANDING_IN: dict[str, dict[str, str]] = {
         "a hard sigmoid, z / 4 + 1/2": "np.clip(z / 4 + 0.5, 0, 1)",
         "(1 + softsign(z)) / 2": "0.5 + 0.5 * z / (1 + abs(z))",
         "1 - sigmoid(z)": "sigmoid(-z)",
-        **clipped("sigmoid", 2, 3, 4, 5, 6, 8, 10),
     },
     "relu": {
         "relu6": "np.clip(z, 0, 6)",
@@ -452,7 +445,7 @@ def fitted(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray) -> N
 def cut_off(activation: str, z: np.ndarray, y: np.ndarray, room: np.ndarray, tight: np.ndarray) -> Named:
     """The activation of what is cut off at both ends, where that is what a curve is: its end says where.
 
-    Or what is computed in its place. Where that is has as few digits as rounding lets be seen, in tight room.
+    Or what is computed in its place. The end has as few digits as tight room lets be seen.
     """
     if (abs(ANY[activation](z) - y) <= room).all():
         return ()

@@ -49,7 +49,7 @@ BELOW = {
     ),
     "of all rows and steps": ("t * plain.num_rows + np.arange(plain.num_rows)", "plain.num_steps * plain.num_rows"),
 }  # fmt: skip
-# The number of a step {count} steps long: in the order of computing, or in time.
+# The number of a step, where there are {count}: in the order of computing, or in time.
 NUMBERED = {"": "({count} - 1 - t if reverse else t)", " in time": "t"}
 OF_KIND = {kind: these for kind, these in KINDS.items() if len(these) == 1}
 BACK = {"parameters": (), "weights": KINDS["each weight"]}

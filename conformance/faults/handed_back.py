@@ -169,8 +169,9 @@ def of_output() -> Iterator[Change]:
 
 def of_losses() -> Iterator[Change]:
     """A loss that is lost where another one is not given; after those that are always lost, which give the same."""
-    for name, other in permutations(("output", "h_n", "c_n"), 2):
-        yield Change("loss", f"a loss on {name} is ignored where none on {other} is given", COTANGENTS, (
+    results = {"output": "the output", "h_n": "h_n", "c_n": "c_n"}
+    for (name, said), (other, beside) in permutations(results.items(), 2):
+        yield Change("loss", f"a loss on {said} is ignored where none on {beside} is given", COTANGENTS, (
             f"if d_{other} is None:\n        d_{name} = None\n    {COTANGENTS}"
         ))  # fmt: skip
 
