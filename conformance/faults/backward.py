@@ -135,9 +135,10 @@ def products(cell: Cell, line: str, known: list[str], unbiased: dict[str, dict[s
             wrong |= {f"the new {name}": f"{name}.value" for name in new}
             wrong |= unbiased.get(two, {})
             more = [name for name in factors if name not in names_in(node)]
-            wrong |= {f"{two} and {name}": f"{value_of(other)} * {name}.value" for name in more}
-            for said, factor in wrong.items():
-                bound = f", {said}={said}" if said in known else ""  # else it is looked up late, or never changes
+            both = {f"{two} and {name}": f"{value_of(other)} * {name}.value" for name in more}
+            for said, factor in (wrong | both).items():
+                names = [said] if said in known else names_in(other) if said in both else []
+                bound = "".join(f", {name}={name}" for name in names)  # else it is looked up late, or never changes
                 times = f"lambda d{bound}: d" + (f" * {factor}" if factor else "")
                 right = f"lambda d, {', '.join(f'{n}={n}' for n in names_in(mine))}: d * {own}"
                 ways = [f"({one}, {times})", f"({two}, {right})"]

@@ -136,6 +136,38 @@ def after_one_step(case):
     return [np.asarray(state, case.config.numpy_dtype) for state in states]
 
 
+# What the gradient of a bias of one gate is, of one step, by hand: dc is what comes back to the new c.
+BY_HAND = {
+    "the gradient of f in f * c is multiplied by c and i, not by c": ("f", lambda i, f, g, c: c * i * f * (1 - f)),
+    "the gradient of g in i * g is multiplied by i and f, not by i": ("g", lambda i, f, g, c: i * f * (1 - g * g)),
+    "f * c is computed in the place of f, which the way back finds there": (
+        "f", lambda i, f, g, c: c * (f * c) * (1 - f * c)
+    ),
+    "i * g is computed in the place of g, which the way back finds there": (
+        "i", lambda i, f, g, c: i * g * i * (1 - i)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", BY_HAND)
+def test_a_mistake_is_what_it_says(title):
+    (fault,) = (one for one in backward(cell_of("LSTM")).values() if one.title == f"{title} (LSTM)")
+    gate, by_hand = BY_HAND[title]
+    given = drawn(cell_of("LSTM"))
+    p = {name: a for name, a in given.parameters.items() if name.endswith("l0")}
+    given = given.replace(
+        num_layers=1, bidirectional=False, parameters=p, x=given.x[:1], h_0=given.h_0[:1], c_0=given.c_0[:1],
+        lengths=None,
+    )  # fmt: skip
+    z = given.x[0] @ p["weight_ih_l0"].T + given.h_0[0] @ p["weight_hh_l0"].T + p["bias_ih_l0"] + p["bias_hh_l0"]
+    z_i, z_f, z_g, _ = np.split(z, 4, 1)
+    i, f, g = 1 / (1 + np.exp(-z_i)), 1 / (1 + np.exp(-z_f)), np.tanh(z_g)
+    dc = np.arange(1.0, 1 + given.c_0[0].size).reshape(given.c_0[0].shape)
+    found = FaultyReference(fault).gradients(given, d_c_n=dc[None])["bias_ih_l0"]
+    wanted = (dc * by_hand(i, f, g, given.c_0[0])).sum(0)
+    np.testing.assert_allclose(np.split(found, 4)["ifg".index(gate)], wanted, rtol=1e-12)
+
+
 @pytest.mark.nightly
 def test_what_magnifies_rounding_is_named_all_the_same():
     """The slope at r h is taken where it must be that at r, which may be large: in float32 all of it is rounding."""
