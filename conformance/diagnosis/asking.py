@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -39,7 +39,7 @@ class Bench:
     leads  mistakes that follow from what was measured: an experiment that can say what the text would be adds to them
     shares  parts of a network that have something just where sizes are wrong
     tied    axes on whose sizes it depends which of another axis are wrong
-    least  sizes that networks have at least, by their dimension
+    least  sizes that networks have at least, by their dimension;  fixed: those that they have
     alike  what all cases are that are known to be wrong
     beside  mistakes beside which others are looked for: here the reference has them
     """
@@ -52,14 +52,19 @@ class Bench:
     shares: list[Share] = field(default_factory=list)
     tied: list[str] = field(default_factory=list)
     least: Mapping[str, int] = field(default_factory=dict)
+    fixed: Mapping[str, int] = field(default_factory=dict)
     alike: Sequence[Callable[[Case], bool]] = ()
     beside: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         self.allowed = drawn(self.subject.capabilities)
+        if self.subject.form.no_state:
+            self.allowed = replace(self.allowed, initial_state=False)
 
     def size(self, dimension: str, wanted: int) -> int:
         """The size, no less than the least, where it is allowed, else the next larger one that is, else the largest."""
+        if dimension in self.fixed:
+            return self.fixed[dimension]
         wanted = max(wanted, self.least.get(dimension, 0))
         allowed = self.allowed.choice(dimension, 1)
         if allowed is None or wanted in allowed:

@@ -161,7 +161,7 @@ class Curves:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        read = {setting.swept: self.read(setting) for setting in settings(bench.cell)}
+        read = {setting.swept: self.read(setting) for setting in settings(bench.cell, bench.allowed.initial_state)}
         self.curves = {swept: own for swept, own in read.items() if own is not None}
 
     def read(self, setting: Setting) -> Read | None:
@@ -356,7 +356,7 @@ class Curves:
         shift = self.fit(own)
         if shift in (None, (1, 0)):
             return False
-        other = best(self.bench.cell, own.setting.swept, own.setting.factor)
+        other = best(self.bench.cell, own.setting.swept, own.setting.factor, self.bench.allowed.initial_state)
         read = self.read(other) if other and self.held(other) else None
         return read is not None and self.fit(read) != shift
 

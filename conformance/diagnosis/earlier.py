@@ -437,8 +437,11 @@ def with_biases(case: Case) -> Case:
 
 
 def of_cell(case: Case, cell: Cell) -> Case | None:
-    """The case as one of another cell; None where that has other parameters or states."""
-    config = replace(case.config, cell=cell)
+    """The case as one of another cell; None where that has other parameters, states or options."""
+    try:
+        config = replace(case.config, cell=cell)
+    except ValueError:  # it has no projections, say
+        return None
     alike = parameter_shapes(config) == parameter_shapes(case.config) and config.num_states == case.config.num_states
     return case.replace(cell=cell) if alike else None
 

@@ -24,7 +24,7 @@ def rungs(subject: Subject, calls: Work) -> Iterator[Case]:
     for cell in () if claims.recompiles else claims.cells:
         bench = Bench(subject, cell, claims.dtypes[0], calls)
         numbers = bench.rounded(COARSE[: bench.size("batch", len(COARSE))])
-        for setting in settings(cell):
+        for setting in settings(cell, bench.allowed.initial_state):
             try:
                 yield curves.built(bench, setting, numbers)
             except NotApplicable:  # no such sizes, or no states

@@ -43,6 +43,7 @@ from .dropout import dropout, frequency
 from .earlier import Earlier, of_cell
 from .history import history
 from .hygiene import hygiene
+from .in_form import Shown, in_their_form
 from .influence import LAST, MORE, ONE_STEP, built, independent, influence
 from .localisation import FEATURES, shared
 from .nonfinite import reached
@@ -96,18 +97,27 @@ def measured(
     """
     wrong = wrong_dtypes(subject, answered, cells)
     found: Sentences = {}
-    leads = {}
+    leads: dict[Cell, list[Fault]] = {}
     for cell, dtype in wrong.items():
-        if said := few_digits(results_of(answered, cell, dtype), dtype):  # all that is measured would be so, too
-            found.setdefault(("digits", said), []).append(cell)
+        if digits := few_digits(results_of(answered, cell, dtype), dtype):  # all that is measured would be so, too
+            found.setdefault(("digits", digits), []).append(cell)
             continue
         series = [AFTER_OTHERS] if alone else chosen(answered, cell, unseen, cell in single)
-        alike = like_all([a for a in answered if a.probe.case.config.cell == cell and not a.right])
-        benches = [Bench(subject, cell, dtype, Work(calls, deadline), alike=alike) for _ in series]
-        for kind, sentence in next(filter(None, map(shown, benches, series)), ()):
+        bad = [a for a in answered if a.probe.case.config.cell == cell and not a.right]
+        bench = Bench(subject, cell, dtype, Work(calls, deadline), alike=like_all(bad))
+        said, leads[cell] = first_of(series, bench)
+        if not (said or leads[cell] or alone):
+            said, leads[cell] = in_their_form(partial(first_of, series), bench, [a.probe.case for a in bad])
+        for kind, sentence in said:
             found.setdefault((kind, sentence), []).append(cell)
-        leads[cell] = [lead for bench in benches for lead in bench.leads]
     return found, leads
+
+
+def first_of(series: Sequence[Experiments], bench: Bench) -> Shown:
+    """What the first series of experiments that shows something shows; each has all the calls of the bench."""
+    benches = [replace(bench, calls=Work(bench.calls.left, bench.calls.deadline), leads=[]) for _ in series]
+    said = next(filter(None, map(shown, benches, series)), [])
+    return said, [lead for one in benches for lead in one.leads]
 
 
 def proportions(answered: Sequence[Answered], cells: Sequence[Cell], when: Callable[[Cell], str]) -> Sentences:

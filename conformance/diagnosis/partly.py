@@ -30,8 +30,8 @@ def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | No
     among = wrong_ones(search)
     if among is None:
         return None
-    beside = [fault for fault in among.leads if isinstance(fault.within, Share)]
-    faults = among.one_of([fault for fault in (*among.faults, *among.narrow, *beside) if not fault.stateful])
+    leads = [fault for fault in among.leads if not fault.within or isinstance(fault.within, Share)]
+    faults = among.one_of([fault for fault in (*among.faults, *among.narrow, *leads) if not fault.stateful])
     numbers = sum(deviation(a, a.given).any() for a in (*among.climbed, *among.fresh))  # NaN tells nothing
     if not faults or numbers < FEWEST:
         return None

@@ -34,7 +34,7 @@ LOST = "sums lose {} terms that are each too small to move them: they are kept i
 
 def precision(bench: Bench) -> list[str]:
     """How many bits are kept where more must be: of results, else of sums, else of what is multiplied."""
-    setting = next(filter(straight, settings(bench.cell)), None)
+    setting = next(filter(straight, settings(bench.cell, bench.allowed.initial_state)), None)
     if setting is None:
         return []
     try:

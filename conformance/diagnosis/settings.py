@@ -113,30 +113,35 @@ def case_with(config: Config, p: dict[str, np.ndarray], x: np.ndarray, states: l
 
 
 @cache
-def settings(cell: Cell) -> tuple[Setting, ...]:
-    """For each gate that reads x, and for each state, the setting that is nearest to an activation alone."""
-    readers = [gate for gate in cell.gates if gate in cell.packing("weight_ih")]
-    found = [
-        best(cell, swept) for swept in (*readers, *(name for name, field in STATES.items() if field in cell.states))
-    ]
+def settings(cell: Cell, states: bool = True) -> tuple[Setting, ...]:
+    """For each gate that reads x, and for each state, the setting that is nearest to an activation alone.
+
+    states: whether there are initial states; without them all are zero
+    """
+    swept = [gate for gate in cell.gates if gate in cell.packing("weight_ih")]
+    swept += [name for name, field in STATES.items() if states and field in cell.states]
+    found = [best(cell, name, states=states) for name in swept]
     return tuple(setting for setting in found if setting is not None)
 
 
 @cache
 @np.errstate(all="ignore")
-def best(cell: Cell, swept: str, unlike: float = 0.0) -> Setting | None:
+def best(cell: Cell, swept: str, unlike: float = 0.0, states: bool = True) -> Setting | None:
     """The setting of which the reference gives most nearly an activation of the number; None if there is none.
 
-    unlike  a factor that it must not have
+    unlike  a factor that it must not have;  states: whether there are initial states
     """
     config = Config(cell, dtype="float64")
     if not cell.packing("bias_ih") and not cell.packing("bias_hh"):
         return None
     chosen, least = None, np.inf
     others = [gate for gate in cell.gates if gate != swept]
-    states = [(0.0, 1.0, 2.0) if name != swept and field in cell.states else (0.0,) for name, field in STATES.items()]
+    values_of = {
+        name: (0.0, 1.0, 2.0) if states and name != swept and field in cell.states else (0.0,)
+        for name, field in STATES.items()
+    }
     for through in ("", *cell.packing("weight_hh")) if swept in cell.gates else ("",):
-        for h, c, *values in product(*states, *[(OPEN, -OPEN, 0.0)] * len(others)):
+        for h, c, *values in product(*values_of.values(), *[(OPEN, -OPEN, 0.0)] * len(others)):
             if through and not h:  # then nothing goes through
                 continue
             setting = Setting(swept, tuple(zip(others, values)), h, c, through)

@@ -1,0 +1,63 @@
+"""Experiments in the form that all wrong cases have: what is wrong without a state, say, shows nothing with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from conformance.faults.patching import Fault
+from conformance.judging.words import listed
+from reference_rnn import Case
+from strategies.forms import PLAIN, Form, form_of
+
+from .asking import Bench
+
+ONE_ROW = {"batch": 1}
+Shown = tuple[list[tuple[str, str]], list[Fault]]  # sentences by their kinds, and mistakes that would explain them
+Shows = Callable[[Bench], Shown]
+
+
+def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case]) -> Shown:
+    """What is shown in the form that all wrong cases have, with one row where all have one; nothing in none.
+
+    What of this has no part in it is left out.
+    """
+    form, sizes = form_of_all(wrong), ONE_ROW if wrong and all(case.num_rows == 1 for case in wrong) else {}
+    said, leads = shown_in(form, sizes, shows, bench)
+    if not said:
+        return said, leads
+    for name in form.names():
+        less = form.only([other for other in form.names() if other != name])
+        if shown_in(less, sizes, shows, bench)[0] == said:
+            form = less
+    if sizes and shown_in(form, {}, shows, bench)[0] == said:
+        sizes = {}
+    words = listed([*filter(None, [str(form)]), *["with one row"] * (bool(sizes) and not form.unbatched)])
+    return [(kind, f"{sentence}, {words}") for kind, sentence in said], leads
+
+
+def shown_in(form: Form, sizes: Mapping[str, int], shows: Shows, bench: Bench) -> Shown:
+    """What is shown in a form and with some sizes; nothing where that is how all was asked before."""
+    if form == PLAIN and not sizes:
+        return [], []
+    subject = bench.subject
+    before, subject.form = subject.form, form
+    try:
+        return shows(replace(bench, fixed=sizes))
+    finally:
+        subject.form = before
+
+
+def form_of_all(cases: Sequence[Case]) -> Form:
+    """The form that all these have: of lengths, that they are given, and of dropout, whether it is training."""
+    if not cases:
+        return PLAIN
+    forms = [form_of(case) for case in cases]
+    return Form(
+        batch_first=all(form.batch_first for form in forms),
+        unbatched=all(form.unbatched for form in forms),
+        no_state=all(form.no_state for form in forms),
+        all_lengths=all(case.lengths is not None for case in cases),
+        evaluation=all(form.evaluation for form in forms),
+        training=all(case.training for case in cases),
+    )
