@@ -1,8 +1,8 @@
 """What is wrong beside what was found: another mistake, which shows where that one does not.
 
 Where results are wrong, gradients are looked at in calls whose results are right; dropout where a call is right without
-it; what is done beside giving numbers; and results where none of them was told. It is said as what was measured: a name
-is what gives all numbers.
+it; what is done beside giving numbers; shapes; and results where none of them was told. It is said as what was
+measured: a name is what gives all numbers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from .work import EVALUATIONS, Work
 
 ENOUGH = 4  # wrong gradients of fresh calls, at least, before a mistake is told
 THERE = ", where results are right"
-RESULTS, GRADIENTS, DROPOUT, HYGIENE = "results", "gradients", "dropout", "hygiene"  # what a failure is about
+# What a failure is about.
+RESULTS, GRADIENTS, DROPOUT, HYGIENE, SHAPES = "results", "gradients", "dropout", "hygiene", "shapes"
 BESIDE_NUMBERS = ("unchanged", "own memory", "dtypes")  # what such a failure breaks
 
 
@@ -86,7 +87,8 @@ class Beside:
             self.look_at_gradients(cell, found)
         else:
             failures = self.failures.among(found)
-            what = {DROPOUT: failures.dropout, HYGIENE: failures.hygiene}.get(about, lambda cells: {})
+            ways = {DROPOUT: failures.dropout, HYGIENE: failures.hygiene, SHAPES: failures.shapes}
+            what = ways.get(about, lambda cells: {})
             self.note(what([cell]) or when(failures, cell))
 
     def look_at_gradients(self, cell: Cell, found: Sequence[Counterexample]) -> None:
@@ -126,6 +128,8 @@ def about_what(bench: Bench, found: Counterexample) -> str:
     """What a failure is about, where a new instance shows it; "" where it does not. Raises NotRun."""
     if found.demand in BESIDE_NUMBERS:
         return HYGIENE
+    if found.demand == "shapes":
+        return SHAPES
     dropping = [call for call in found.calls if call.case.training and call.case.config.dropout]
     if dropping:
         off = [replace(call, case=call.case.replace(training=False), in_place=False) for call in dropping]

@@ -25,7 +25,7 @@ from reference_rnn import Case, Cell
 from .alike import by_properties, cells_of, explained_by, finding_of, places_to_look
 from .alone import OfNewInstances, said_of_new_instances
 from .asking import Bench, has_processes, is_copied
-from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, Beside
+from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, SHAPES, Beside
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
@@ -149,7 +149,7 @@ class Inquiry:
         known = self.known(stated, told_of(told, WHERE))
         named = {str(search.cell): tuple(faults) for search, faults in self.explained.items() if faults}
         same = explained_by(named, self.failures.properties, self.failed, Work(JUDGEMENTS, self.deadline))
-        findings += self.found_beside(stated, same)
+        findings += self.found_beside(stated, same, bool(shapes))
         known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
         known += left_out(self.answered, self.subject.capabilities)
         cells = dict.fromkeys(str(a.probe.case.config.cell) for a in self.answered if not a.right)
@@ -172,6 +172,11 @@ class Inquiry:
     def in_vain(self) -> list[Search]:
         """The searches that found nothing, of cells that have answers."""
         return [search for search in self.searches if not self.explained[search] and search.cell not in self.mute]
+
+    @property
+    def unnamed(self) -> list[Search]:
+        """The searches that found nothing, where no answer is wrong, too."""
+        return [*self.in_vain, *(search for search in self.seldom if not self.explained.get(search))]
 
     @property
     def unexplained(self) -> list[Cell]:
@@ -226,7 +231,7 @@ class Inquiry:
 
     def led_on(self, leads: Mapping[Cell, Sequence[Fault]]) -> None:
         """Searches again where there are leads."""
-        for search in (*self.in_vain, *self.seldom):
+        for search in self.unnamed:
             if mine := leads.get(search.cell):
                 self.explained[search] = search.again(mine) or search.one_of(list(within(mine)))
 
@@ -265,7 +270,7 @@ class Inquiry:
 
     def search_beside_blocks(self) -> None:
         """Names mistakes that are made in what blocks leave alone, where sizes that are wrong leave something."""
-        for search in (*self.in_vain, *self.seldom):
+        for search in self.unnamed:
             if parts := self.failures.shares.get(search.cell):
                 self.progress("looking beside blocks")
                 self.explained[search] = search.beside_blocks(parts)
@@ -294,7 +299,7 @@ class Inquiry:
         if self.on_others:
             return {}
         self.progress("comparing where it is wrong")
-        return not_always([*self.in_vain, *self.seldom], self.sentences, self.failures)
+        return not_always(self.unnamed, self.sentences, self.failures)
 
     def places(self, stated: Collection[Cell], told: Collection[Cell], found: bool) -> list[Finding]:
         """Where a mistake may be that is like a known one, of cells of which nobody knows what exactly is wrong.
@@ -312,12 +317,16 @@ class Inquiry:
         told = {*told, *(cell for cell in when if when[cell])}
         return what_is_known(self.answered, cells, self.subject, self.calls, stated, shown(self.failed), told)
 
-    def found_beside(self, stated: Collection[Cell], explained: Collection[str]) -> list[Finding]:
-        """What is wrong beside what was said; explained: ids of properties that fail because of what was named."""
+    def found_beside(self, stated: Collection[Cell], explained: Collection[str], misread: bool) -> list[Finding]:
+        """What is wrong beside what was said.
+
+        explained: ids of properties that fail because of what was named;  misread: whether shapes were recognised
+        """
         if self.subject.capabilities.recompiles or self.on_others:
             return []
         self.progress("looking for what else is wrong")
         told = told_about(self.explained, stated, self.sentences)
+        told = {cell: about | {SHAPES} if misread else about for cell, about in told.items()}
         beside = Beside(self.failures, self.answered, told, self.sentences, explained, self.passed)
         alike = patches(beside.sentences, self.failures, forward_cases(self.answered))
         return [*said_once(beside.found), *findings_of(beside.sentences, self.answered, alike)]
@@ -349,7 +358,7 @@ def told_about(
 ) -> dict[Cell, set[str]]:
     """What something was said about, of each cell of which something was; none where it depends on earlier calls."""
     told: dict[Cell, set[str]] = {}
-    for kind in (DROPOUT, HYGIENE):
+    for kind in (DROPOUT, HYGIENE, SHAPES):
         for cell in told_of(sentences, (kind,)):
             told.setdefault(cell, set()).add(kind)
     for search, faults in explained.items():

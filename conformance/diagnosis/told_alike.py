@@ -52,7 +52,8 @@ NEAR = 2.0**-10  # that two answers are the same: another parameter, row or stat
 def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> dict[tuple[str, str], str]:
     """The changes of the reference that measure alike, by the sentences that they belong to.
 
-    Of several that say a sentence it is the one that says the most of what is said of the target, if there is one.
+    Of several that say a sentence it is the one that says the most of what is said of the target, if there is one; of
+    those that give the same shapes in all cases, the first.
 
     asked: cases in each of which the target and the reference with that change have results of the same shapes
     """
@@ -65,10 +66,8 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
             for sentence in mine:
                 of_it = {fault: said for fault, said in alike.items() if sentence in said}
                 most = [fault for fault, said in of_it.items() if len(said) == max(map(len, of_it.values()))]
-                if kind == "history" and most:
-                    most = answer_alike(most, cell, failures)
                 most = [fault for fault in most if is_wrong_where(fault, failures.subject, cell, asked, kind)]
-                if len(most) == 1:
+                if len(most) == 1 or (most and kind == "shapes"):  # those give the same wherever the target is asked
                     found[kind, sentence] = most[0].patch()
     return found
 
@@ -80,6 +79,8 @@ def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failure
     """
     count = likely(kind, cell, failures)
     order = sorted(count, key=lambda fault: -count[fault])
+    if kind == "history":
+        order = answer_alike(order, cell, failures)
     left, found = order[MOST[kind] :], {}
     for fault in order[: MOST[kind]]:
         if failures.deadline.over:
@@ -94,14 +95,16 @@ def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failure
 
 def answer_alike(faults: Sequence[Fault], cell: Cell, failures: Failures) -> list[Fault]:
     """Those mistakes that answer as the target does after other calls."""
-    found, *_ = failures.of(cell)
-    with suppress(Failure, NotApplicable, NotRun):
+    (found, *_), claims, alike = failures.of(cell), failures.subject.capabilities, []
+    try:
         its = answers_of(failures.subject, found, failures)
-        targets = {fault: open_target(faulty_class(fault, (cell,))) for fault in faults}
-        claims = failures.subject.capabilities
-        theirs = {fault: answers_of(Subject(one, claims), found, failures) for fault, one in targets.items()}
-        return [fault for fault, given in theirs.items() if all(map(about_the_same, its, given))]
-    return []
+    except (Failure, NotApplicable, NotRun):
+        return []
+    for fault in faults:
+        with suppress(Failure, NotApplicable, NotRun):
+            theirs = answers_of(Subject(open_target(faulty_class(fault, (cell,))), claims), found, failures)
+            alike += [fault] if all(map(about_the_same, its, theirs)) else []
+    return alike
 
 
 def answers_of(subject: Subject, found: Counterexample, failures: Failures) -> list[Answer | None]:

@@ -49,8 +49,12 @@ BELOW = {
     ),
     "of all rows and steps": ("t * plain.num_rows + np.arange(plain.num_rows)", "plain.num_steps * plain.num_rows"),
 }  # fmt: skip
-# The number of a step, where there are {count}: in the order of computing, or in time.
-NUMBERED = {"": "({count} - 1 - t if reverse else t)", " in time": "t"}
+# The number of a step, where there are {count}: in the order of computing, in time, or in that order in each row.
+NUMBERED = {
+    "": "({count} - 1 - t if reverse else t)",
+    " in time": "t",
+    " in each row": "np.reshape(plain.row_lengths - 1 - t if reverse else t + 0 * plain.row_lengths, (-1, 1))",
+}
 OF_KIND = {kind: these for kind, these in KINDS.items() if len(these) == 1}
 BACK = {"parameters": (), "weights": KINDS["each weight"]}
 STATES = {"the state": "tuple({e})", "h": "({e}[0], *before[1:])", "c": "(before[0], *{e}[1:])"}
@@ -191,7 +195,10 @@ def cut() -> Iterator[tuple[str, Change]]:
 def of_parameters() -> Iterator[tuple[str, Change]]:
     """Gradients of parameters that are those of one chunk, or count a step of each chunk twice."""
     counts = {"": "plain.num_steps", ", counted in the longest row": "max(plain.row_lengths.tolist(), default=0)"}
-    for size, (said, count), (where, number) in product(CHUNKS, counts.items(), NUMBERED.items()):
+    of_each = {", the last of its own": "np.reshape(plain.row_lengths, (-1, 1))"}
+    ways = [(*one, *way) for one, way in product(counts.items(), NUMBERED.items())]
+    ways += [(*one, " in each row", NUMBERED[" in each row"]) for one in of_each.items()]
+    for size, (said, count, where, number) in product(CHUNKS, ways):
         number = number.format(count=count)
         last, first = f"({number} >= ({count} - 1) // {size} * {size})", f"({number} < {size})"
         for name, these in {"parameters": (), **OF_KIND}.items():

@@ -86,6 +86,15 @@ LAID = {
     ),
     **{said: f"[d[{rows}] for d in d_after]" for said, rows in TAKEN.items()},
 }
+# In which step of each row, (N,), counts what is handed back at step t, as it is called of what is read, and of losses.
+IN_TIME = {
+    ("is not turned back, as a whole", "is read in reversed order, as a whole"): "len(x) - 1 - t + 0 * lengths",
+    ("is not turned back, row by row", "is read in reversed order, row by row"): "lengths - 1 - t",
+    ("counts a step late", "is read a step late"): "t + 1 + 0 * lengths",
+    ("counts a step early", "is read a step early"): "t - 1 + 0 * lengths",
+}
+OF_DIRECTIONS = {"each direction": "True", "the forward direction": "not reverse", "the reverse direction": "reverse"}
+SCANNED = "output, state = scan(step, p, x, state, lengths, reverse)"
 # What a sum may be divided by; of nothing it is zero, or no number.
 MEANS = {
     "is a mean over rows, not a sum": "plain.num_rows",
@@ -120,6 +129,7 @@ def handed_back() -> dict[str, Fault]:
     """The mistakes, by id."""
     around = [("gradients", change) for change in changes()]
     around += [("scan", change) for change in (*of_state_or_output(), *of_states_before())]
+    around += [("run", change) for change in of_directions()]
     return faults_of("handed-back", "back-propagation", BPTT, around)
 
 
@@ -225,6 +235,33 @@ def of_states_before() -> Iterator[Change]:
             "            if hasattr(old, 'read'):\n"
             "                old.read.value = n.value"
         ))  # fmt: skip
+
+
+def of_directions() -> Iterator[Change]:
+    """What a direction of any layer hands back to what it reads, or a loss on what it gives, in other steps or rows."""
+    reads = {read: in_steps("x", to) for (read, _), to in IN_TIME.items()}
+    reads |= {said: in_rows("x", rows) for said, rows in GIVEN_BACK.items()}
+    gives = {given: in_steps("output", to) for (_, given), to in IN_TIME.items()}
+    gives |= {said: in_rows("output", rows) for said, rows in TAKEN.items()}
+    for who, there in OF_DIRECTIONS.items():
+        for said, handed in reads.items():
+            new = f"read = {chosen(handed, there, otherwise='x')}\n            {SCANNED.replace(' x,', ' read,')}"
+            yield Change("direction", f"the gradient of what {who} reads {said}", SCANNED, new)
+        for said, handed in gives.items():
+            new = f"{SCANNED}\n            output = {chosen(handed, there, otherwise='output')}"
+            yield Change("direction", f"a loss on what {who} gives {said}", SCANNED, new)
+
+
+def in_steps(name: str, to: str) -> str:
+    """A list of steps, each of which is handed back to others; to: which that is in each row."""
+    ways = f"(({name}[s], lambda d, here=(to == s)[:, None]: d * here) for s in {{*to.tolist()}} if 0 <= s < len(x))"
+    steps = f"[(now, {to}) for t, now in enumerate({name})]"
+    return f"[passed_back(now, (now, lambda d: 0 * d), *{ways}) for now, to in {steps}]"
+
+
+def in_rows(name: str, rows: str) -> str:
+    """A list of steps, each of which is handed back to itself, with its rows in another order."""
+    return f"[passed_back(now, (now, lambda d: d[{rows.replace('plain.row_lengths', 'lengths')}])) for now in {name}]"
 
 
 def by_name(text: str) -> str:

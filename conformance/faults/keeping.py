@@ -34,6 +34,11 @@ WHICH = {
 }
 # The same where that is the array itself, as it was then: it may have been written again since.
 IN_PLACE = "kept.setdefault((kind, end, id(a)), (a, np.array(a)))[1]"
+# The same where all parameters of a layer have to be in the arrays, or in the places in memory, of an earlier call.
+ALL_IN_PLACE = {
+    "in which all are the same arrays": "id(a)",
+    "in which all have the same addresses and shapes": "(a.__array_interface__['data'][0], np.shape(a))",
+}
 # Which of the parameters that are kept together may be others.
 LEFT_OUT = (
     ("weight_ih",), ("weight_hh",), ("weight_hr",), ("bias_ih",), ("bias_hh",), ("bias_ih", "bias_hh"),
@@ -85,6 +90,17 @@ def together() -> Iterator[Fault]:
         )
         title = f"every parameter is kept from the first call in which all but {' and '.join(out)} are the same"
         id = f"keeping.together.{number}"
+        yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
+    for number, (same, key) in enumerate(ALL_IN_PLACE.items()):
+        new = (
+            "kept = layer_parameters.__dict__\n"
+            f"        key = (end, *({key} for a in named.values()))\n"
+            "        copies = {kind: np.array(a) for kind, a in named.items()}\n"
+            "        _, named = kept.setdefault(key, (named, copies))\n"
+            f"        {NAMED}"
+        )
+        title = f"every parameter is kept from the first call {same}"
+        id = f"keeping.in-place.{number}"
         yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
 
 
@@ -138,16 +154,25 @@ def others() -> Iterator[Fault]:
 
 def padding() -> Iterator[Fault]:
     """What is behind the end of a row, which is what an earlier call has put there."""
-    keys = {"of that shape": "found.output.shape", "of that configuration": "(plain.config, *found.output.shape)"}
-    for number, (same, key) in enumerate(keys.items()):
+    kept = "buffer = forward.__dict__.setdefault({key}, np.zeros(found.output.shape))"
+    ways = {
+        "is kept for outputs of that shape,": kept.format(key="found.output.shape"),
+        "is kept for outputs of that configuration,": kept.format(key="(plain.config, *found.output.shape)"),
+        "is laid down in one buffer, which only grows,": (
+            "flat, need = forward.__dict__.setdefault('flat', [np.zeros(0)]), found.output.size\n"
+            "    flat[0] = flat[0] if flat[0].size >= need else np.zeros(need)\n"
+            "    buffer = flat[0][:need].reshape(found.output.shape)"
+        ),
+    }
+    for number, (said, buffer) in enumerate(ways.items()):
         new = (
             "found = collect(plain, output, final)\n"
-            f"    buffer = forward.__dict__.setdefault({key}, np.zeros(found.output.shape))\n"
+            f"    {buffer}\n"
             "    alive = np.arange(plain.num_steps)[:, None] < plain.row_lengths\n"
             "    buffer[alive] = found.output[alive]\n"
             "    return like_case(case, Result(np.array(buffer), found.h_n, found.c_n))"
         )
-        title = f"the output is kept for outputs {same}, and is not cleared behind the end of a row"
+        title = f"the output {said} and is not cleared behind the end of a row"
         yield Fault(
             f"keeping.padding.{number}", title, "stale-memory", "forward", RESULT, new, ("lengths.padding_is_zero",)
         )

@@ -3,7 +3,7 @@
 Each operator changes one place, as somebody does who writes the equations down: a term is dropped, doubled or has
 the wrong sign; a gate, a weight, a bias or a state stands where another one should; a weight is transposed; gates are
 packed in another order; an activation is another one; 1 - z stands for z; a state is read before its update; no gate
-reads a bias.
+reads a bias; a state stays as it was.
 """
 
 from __future__ import annotations
@@ -154,6 +154,7 @@ def changes_of(cell: Cell) -> Iterator[Change]:
         for operator in OPERATORS:
             yield from operator(cell, line, lines)
     yield from left_out(cell, packing)
+    yield from not_made(cell, lines)
 
 
 def packed_otherwise(cell: Cell, line: str) -> Iterator[Change]:
@@ -174,6 +175,23 @@ def left_out(cell: Cell, line: str) -> Iterator[Change]:
             zeros = ", ".join(f"{kind}=0 * {name}.arrays['{kind}']" for kind in kinds)
             new = line.replace(f"by_gate({name})", f"by_gate({name}.replace({zeros}))")
             yield Change("lack", f"no gate reads {' and '.join(kinds)}", line, new)
+
+
+def not_made(cell: Cell, lines: list[str]) -> Iterator[Change]:
+    """States that a step leaves as they were, or zero, one of them or all, as one that is not made does."""
+    *before, last = lines
+    states = arguments(cell)[1:]
+    result, _, with_result = next(places(last))
+    new = result.elts if isinstance(result, ast.Tuple) else [result]
+    changed = {name for line in before for name in assigned(line)}
+    kept = {name: f"{name}_before" if name in changed else name for name in states}
+    saved = [f"    {kept[name]} = {name}" for name in states if kept[name] != name]
+    for some in dict.fromkeys([*((name,) for name in states), tuple(states)]) if len(new) == len(states) else ():
+        told = f"{some[0]} {{}}" if len(some) == 1 else "every state {}"
+        for said, text in {"stays as it was": "{}", "is zero": "0 * {}"}.items():
+            parts = [text.format(kept[name]) if name in some else ast.unparse(n) for name, n in zip(states, new)]
+            old, lines_of_new = "\n".join(lines), [*saved, *before, with_result(", ".join(parts))]
+            yield Change("unmade", told.format(said), old, "\n".join(lines_of_new))
 
 
 def other_orders(count: int) -> list[tuple[int, ...]]:

@@ -44,6 +44,16 @@ class Turn(NamedTuple):
         return np.argsort(np.argsort(-self.lengths, kind="stable"))
 
     @property
+    def own(self) -> np.ndarray:
+        """Its number in each row, (N,), in the order of computing, which begins where a row ends in reverse."""
+        return self.lengths - 1 - self.t if self.direction else self.t + 0 * self.lengths
+
+    @property
+    def running(self) -> np.ndarray:
+        """How many rows run when each row takes this step, (N,), where all begin at once."""
+        return (self.lengths > self.own[:, None]).sum(1)
+
+    @property
     def longest(self) -> int:
         """How many steps the longest row has; 0 if there is none."""
         return max(self.lengths.tolist(), default=0)
@@ -53,14 +63,17 @@ class Turn(NamedTuple):
         return num_steps - 1 - self.t if self.direction else self.t
 
 
-Counted = Callable[[Turn, int], tuple[Any, int]]
-# What may be taken in blocks, by the axis whose size they follow from: the number of each, as (N, H) or what broadcasts
-# to it, and how many there are; width: H.
+Counted = Callable[[Turn, int], tuple[Any, Any]]
+# What may be taken in blocks, by the axis whose size they follow from: the number of each, and how many there are, as
+# (N, H) or what broadcasts to it; width: H.
 COUNTED: dict[str, dict[str, Counted]] = {
     "H": {"units": lambda turn, width: (np.arange(width), width)},
     "N": {
         "rows": lambda turn, width: (np.arange(len(turn.lengths))[:, None], len(turn.lengths)),
         "rows, as they are packed,": lambda turn, width: (turn.places[:, None], int((turn.lengths > turn.t).sum())),
+        "rows, as they are packed in the order of computing,": lambda turn, width: (
+            turn.places[:, None], turn.running[:, None]
+        ),
     },
     "T": {
         "steps": lambda turn, width: (turn.t, turn.num_steps),
@@ -68,6 +81,10 @@ COUNTED: dict[str, dict[str, Counted]] = {
         "steps of the longest row": lambda turn, width: (turn.t, turn.longest),
         "steps of the longest row, in the order of computing,": lambda turn, width: (
             turn.in_order(turn.longest), turn.longest
+        ),
+        "steps of each row": lambda turn, width: (turn.t, turn.lengths[:, None]),
+        "steps of each row, in the order of computing,": lambda turn, width: (
+            turn.own[:, None], turn.lengths[:, None]
         ),
     },
 }  # fmt: skip

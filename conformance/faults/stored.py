@@ -46,6 +46,7 @@ FORMATS = {  # in which something is stored
 NEXT = "before = state if own is None else"
 FINAL = "final.append(state)"
 INITIAL = "state = initial[len(final)]"
+SCANNED = "\n            output, state = scan(step, p, x, state, lengths, reverse)"
 READ = "x = [join(*both) for both in zip(*halves)]"
 USUAL = "step = step_of(plain.config)"
 OPERANDS = {  # what a step multiplies or adds, as the three arguments that it is in: x, the state, parameters by kind
@@ -94,7 +95,11 @@ def of_results(how: str, form: str) -> Iterator[tuple[str, Change]]:
             "from step to step": ("scan", NEXT, f"before = {kept} if own is None else"),
             "at the end of each layer": ("run", FINAL, f"final.append({kept})"),
             "before the first step": ("run", INITIAL, f"state = {started}"),
-        }
+            "before the first step and after each": ("run", INITIAL + SCANNED, (
+                f"state = {started}\n            stored = lambda *given: (lambda new: {after})(step(*given))"
+                + SCANNED.replace("(step,", "(stored,")
+            )),
+        }  # fmt: skip
         for where, (loop, old, new) in changes.items():
             yield loop, Change("store", f"{name} is {how} {where}", old, new)
     output, read = OUTPUT.removeprefix("output[t] = "), READ.removeprefix("x = ")
