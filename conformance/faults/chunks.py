@@ -195,9 +195,9 @@ def cut() -> Iterator[tuple[str, Change]]:
 def of_parameters() -> Iterator[tuple[str, Change]]:
     """Gradients of parameters that are those of one chunk, or count a step of each chunk twice."""
     counts = {"": "plain.num_steps", ", counted in the longest row": "max(plain.row_lengths.tolist(), default=0)"}
-    of_each = {", the last of its own": "np.reshape(plain.row_lengths, (-1, 1))"}
+    in_row, own = " in each row", "np.reshape(plain.row_lengths, (-1, 1))"
     ways = [(*one, *way) for one, way in product(counts.items(), NUMBERED.items())]
-    ways += [(*one, " in each row", NUMBERED[" in each row"]) for one in of_each.items()]
+    ways += [(", the last of its own", own, in_row, NUMBERED[in_row])]
     for size, (said, count, where, number) in product(CHUNKS, ways):
         number = number.format(count=count)
         last, first = f"({number} >= ({count} - 1) // {size} * {size})", f"({number} < {size})"

@@ -187,11 +187,11 @@ def not_made(cell: Cell, lines: list[str]) -> Iterator[Change]:
     kept = {name: f"{name}_before" if name in changed else name for name in states}
     saved = [f"    {kept[name]} = {name}" for name in states if kept[name] != name]
     for some in dict.fromkeys([*((name,) for name in states), tuple(states)]) if len(new) == len(states) else ():
-        told = f"{some[0]} {{}}" if len(some) == 1 else "every state {}"
+        which = some[0] if len(some) == 1 else "every state"
         for said, text in {"stays as it was": "{}", "is zero": "0 * {}"}.items():
             parts = [text.format(kept[name]) if name in some else ast.unparse(n) for name, n in zip(states, new)]
-            old, lines_of_new = "\n".join(lines), [*saved, *before, with_result(", ".join(parts))]
-            yield Change("unmade", told.format(said), old, "\n".join(lines_of_new))
+            made = [*saved, *before, with_result(", ".join(parts))]
+            yield Change("unmade", f"{which} {said}", "\n".join(lines), "\n".join(made))
 
 
 def other_orders(count: int) -> list[tuple[int, ...]]:
