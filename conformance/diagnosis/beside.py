@@ -88,8 +88,8 @@ class Beside:
         else:
             failures = self.failures.among(found)
             ways = {DROPOUT: failures.dropout, HYGIENE: failures.hygiene, SHAPES: failures.shapes}
-            what = ways.get(about, lambda cells: {})
-            self.note(what([cell]) or when(failures, cell))
+            said = ways[about]([cell]) if about in ways else {}
+            self.note(said or ({} if about == SHAPES else when(failures, cell)))
 
     def look_at_gradients(self, cell: Cell, found: Sequence[Counterexample]) -> None:
         """Notes which mistake gives gradients where results are right, or when those are wrong."""
@@ -125,7 +125,7 @@ def when(failures: Failures, cell: Cell) -> Sentences:
 
 
 def about_what(bench: Bench, found: Counterexample) -> str:
-    """What a failure is about, where a new instance shows it; "" where it does not. Raises NotRun."""
+    """What a failure is about; "" where it is about numbers and a new instance does not show it. Raises NotRun."""
     if found.demand in BESIDE_NUMBERS:
         return HYGIENE
     if found.demand == "shapes":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from conformance.faults.patching import Fault
@@ -13,37 +13,54 @@ from strategies.forms import PLAIN, Form, form_of
 from .asking import Bench
 
 ONE_ROW = {"batch": 1}
+OTHERS = ("batch_first", "all_lengths", "evaluation", "training")  # of a form, which leave a network what it is
+EITHER = ({"evaluation", "training"}, {"unbatched", "all_lengths"})  # no case is asked in both
 Shown = tuple[list[tuple[str, str]], list[Fault]]  # sentences by their kinds, and mistakes that would explain them
-Shows = Callable[[Bench], Shown]
+Shows = Callable[[Bench, str], Shown]  # what experiments show, all of them or those of a kind
 
 
 def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case]) -> Shown:
     """What is shown in the form that all wrong cases have, with one row where all have one; nothing in none.
 
-    What of this has no part in it is left out.
+    What of this has no part in it is left out; and nothing is said that is not shown whatever else the form has.
     """
     form, sizes = form_of_all(wrong), ONE_ROW if wrong and all(case.num_rows == 1 for case in wrong) else {}
     said, leads = shown_in(form, sizes, shows, bench)
     if not said:
-        return said, leads
+        return [], []
+    ((kind, _), *_) = said
+
+    def alike(form: Form, sizes: Mapping[str, int]) -> bool:
+        return shown_in(form, sizes, shows, bench, kind)[0] == said
+
     for name in form.names():
         less = form.only([other for other in form.names() if other != name])
-        if shown_in(less, sizes, shows, bench)[0] == said:
+        if alike(less, sizes):
             form = less
-    if sizes and shown_in(form, {}, shows, bench)[0] == said:
+    if sizes and alike(form, {}):
         sizes = {}
+    if not all(alike(more, sizes) for more in with_more(form, bench.allowed.forms)):
+        return [], leads
     words = listed([*filter(None, [str(form)]), *["with one row"] * (bool(sizes) and not form.unbatched)])
     return [(kind, f"{sentence}, {words}") for kind, sentence in said], leads
 
 
-def shown_in(form: Form, sizes: Mapping[str, int], shows: Shows, bench: Bench) -> Shown:
+def with_more(form: Form, claimed: Collection[str]) -> Iterator[Form]:
+    """The form with one thing more, of what is claimed and leaves a network what it is."""
+    mine = set(form.names())
+    for name in OTHERS:
+        if name in claimed and name not in mine and not any({name, *mine} >= pair for pair in EITHER):
+            yield replace(form, **{name: True})  # type: ignore[arg-type]
+
+
+def shown_in(form: Form, sizes: Mapping[str, int], shows: Shows, bench: Bench, kind: str = "") -> Shown:
     """What is shown in a form and with some sizes; nothing where that is how all was asked before."""
     if form == PLAIN and not sizes:
         return [], []
     subject = bench.subject
     before, subject.form = subject.form, form
     try:
-        return shows(replace(bench, fixed=sizes))
+        return shows(replace(bench, fixed=sizes), kind)
     finally:
         subject.form = before
 

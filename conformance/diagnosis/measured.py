@@ -78,6 +78,7 @@ REVERSE: Experiments = tuple(
 )
 LARGE: Experiments = (("precision", precision), ("curve", curves))  # what may be wrong in blocks of units alone
 WIDTH = 64  # a multiple of those that blocks have
+TWICE = 2  # the calls of a form, which is asked about with less and with more
 NARROW = 2  # inputs and units of networks that have no blocks
 BACKWARD: Experiments = (("scale", scale), ("backward", backward), ("precision", precision_of_gradients))
 
@@ -107,16 +108,23 @@ def measured(
         bench = Bench(subject, cell, dtype, Work(calls, deadline), alike=like_all(bad))
         said, leads[cell] = first_of(series, bench)
         if not (said or leads[cell] or alone):
-            said, leads[cell] = in_their_form(partial(first_of, series), bench, [a.probe.case for a in bad])
+            again = replace(bench, calls=Work(TWICE * calls, deadline))
+            said, leads[cell] = in_their_form(partial(first_of, series), again, [a.probe.case for a in bad])
         for kind, sentence in said:
             found.setdefault((kind, sentence), []).append(cell)
     return found, leads
 
 
-def first_of(series: Sequence[Experiments], bench: Bench) -> Shown:
-    """What the first series of experiments that shows something shows; each has all the calls of the bench."""
-    benches = [replace(bench, calls=Work(bench.calls.left, bench.calls.deadline), leads=[]) for _ in series]
-    said = next(filter(None, map(shown, benches, series)), [])
+def first_of(series: Sequence[Experiments], bench: Bench, kind: str = "") -> Shown:
+    """What the first series of experiments that shows something shows; each has all calls that the bench has left.
+
+    kind: of which experiments, if not of all
+    """
+    left = bench.calls.left
+    benches = [replace(bench, calls=Work(left, bench.calls.deadline), leads=[]) for _ in series]
+    asked = [tuple(one for one in some if one[0] == kind) for some in series] if kind else series
+    said = next(filter(None, map(shown, benches, asked)), [])
+    bench.calls.spend(sum(left - one.calls.left for one in benches))
     return said, [lead for one in benches for lead in one.leads]
 
 

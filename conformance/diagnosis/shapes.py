@@ -20,7 +20,7 @@ from .sizes import AXES, of_sizes
 
 SIZES = (
     {"T": 7, "N": 5, "I": 4, "H": 11, "L": 3, "P": 6}, {"T": 11, "N": 6, "I": 5, "H": 17, "L": 2, "P": 8},
-    {"T": 9, "N": 4, "I": 6, "H": 13, "L": 4, "P": 7},
+    {"T": 9, "N": 4, "I": 6, "H": 13, "L": 4, "P": 7}, {"T": 5, "N": 2, "I": 3, "H": 7, "L": 2, "P": 4},
 )  # fmt: skip
 LEFT = 2  # steps that the longest row lacks, so that it has neither T steps nor one less
 BESIDE = {" + 1": 1, " - 1": -1}

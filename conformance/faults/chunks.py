@@ -49,11 +49,12 @@ BELOW = {
     ),
     "of all rows and steps": ("t * plain.num_rows + np.arange(plain.num_rows)", "plain.num_steps * plain.num_rows"),
 }  # fmt: skip
+IN_ROW_ORDER = " as each row numbers them"
 # The number of a step, where there are {count}: in the order of computing, in time, or in that order in each row.
 NUMBERED = {
     "": "({count} - 1 - t if reverse else t)",
     " in time": "t",
-    " in each row": "np.reshape(plain.row_lengths - 1 - t if reverse else t + 0 * plain.row_lengths, (-1, 1))",
+    IN_ROW_ORDER: "np.reshape(plain.row_lengths - 1 - t if reverse else t + 0 * plain.row_lengths, (-1, 1))",
 }
 OF_KIND = {kind: these for kind, these in KINDS.items() if len(these) == 1}
 BACK = {"parameters": (), "weights": KINDS["each weight"]}
@@ -195,16 +196,15 @@ def cut() -> Iterator[tuple[str, Change]]:
 def of_parameters() -> Iterator[tuple[str, Change]]:
     """Gradients of parameters that are those of one chunk, or count a step of each chunk twice."""
     counts = {"": "plain.num_steps", ", counted in the longest row": "max(plain.row_lengths.tolist(), default=0)"}
-    in_row, own = " in each row", "np.reshape(plain.row_lengths, (-1, 1))"
     ways = [(*one, *way) for one, way in product(counts.items(), NUMBERED.items())]
-    ways += [(", the last of its own", own, in_row, NUMBERED[in_row])]
+    ways += [(", counted in each row", "np.reshape(plain.row_lengths, (-1, 1))", IN_ROW_ORDER, NUMBERED[IN_ROW_ORDER])]
     for size, (said, count, where, number) in product(CHUNKS, ways):
         number = number.format(count=count)
         last, first = f"({number} >= ({count} - 1) // {size} * {size})", f"({number} < {size})"
         for name, these in {"parameters": (), **OF_KIND}.items():
             what, steps = f"{name} {'has' if these else 'have'} a gradient from", f"{size} steps{where} alone{said}"
             yield "gradients", from_each_step(f"{what} the last chunk of {steps}", f"one * {last}", these)
-            if not where or (these and not said):  # else another mistake is the same
+            if not where or (not said and (these or where == IN_ROW_ORDER)):  # else another mistake is the same
                 yield "gradients", from_each_step(f"{what} the first chunk of {steps}", f"one * {first}", these)
         if not where:
             title = f"parameters count the first step of each chunk of {size} steps but the first twice{said}"

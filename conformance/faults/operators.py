@@ -185,12 +185,15 @@ def not_made(cell: Cell, lines: list[str]) -> Iterator[Change]:
     new = result.elts if isinstance(result, ast.Tuple) else [result]
     changed = {name for line in before for name in assigned(line)}
     kept = {name: f"{name}_before" if name in changed else name for name in states}
-    saved = [f"    {kept[name]} = {name}" for name in states if kept[name] != name]
     for some in dict.fromkeys([*((name,) for name in states), tuple(states)]) if len(new) == len(states) else ():
         which = some[0] if len(some) == 1 else "every state"
-        for said, text in {"stays as it was": "{}", "is zero": "0 * {}"}.items():
-            parts = [text.format(kept[name]) if name in some else ast.unparse(n) for name, n in zip(states, new)]
-            made = [*saved, *before, with_result(", ".join(parts))]
+        for said, saved, text in (("stays as it was", some, "{kept}"), ("becomes zero", (), "0 * {new}")):
+            first = [f"    {kept[name]} = {name}" for name in saved if kept[name] != name]
+            parts = [
+                text.format(kept=kept[name], new=ast.unparse(n)) if name in some else ast.unparse(n)
+                for name, n in zip(states, new)
+            ]
+            made = [*first, *before, with_result(", ".join(parts))]
             yield Change("unmade", f"{which} {said}", "\n".join(lines), "\n".join(made))
 
 

@@ -15,7 +15,7 @@ from conformance.diagnosis.in_form import form_of_all, in_their_form
 from conformance.diagnosis.measured import EXPERIMENTS as FORWARD
 from conformance.diagnosis.measured import first_of
 from conformance.diagnosis.work import EXPERIMENTS, Work
-from conformance.faults import FaultyReference
+from conformance.faults import FAULTS, FaultyReference
 from conformance.faults.patching import Fault
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
@@ -36,7 +36,7 @@ def shown_in(target, wrong):
     target.capabilities = Capabilities(**CLAIMS)
     opened = open_target(target, in_process=True)
     try:
-        bench = Bench(Subject(opened), cell_of("GRU"), "float64", Work(EXPERIMENTS))
+        bench = Bench(Subject(opened), cell_of("GRU"), "float64", Work(2 * EXPERIMENTS))
         said, _ = in_their_form(partial(first_of, [FORWARD]), bench, wrong)
         assert bench.subject.form == PLAIN
     finally:
@@ -97,6 +97,20 @@ def test_what_is_right_shows_nothing_in_any_form(words):
 def test_what_has_no_part_in_it_is_left_out(is_so, words):
     wrong = [small(form=Form(batch_first=True, no_state=True, all_lengths=True))]
     assert shown_in(hard_where(is_so), wrong) == [words]
+
+
+def test_nothing_is_said_that_is_another_thing_in_a_fuller_form():
+    hard = hard_where(lambda one: one.h_0 is None)
+    inverted = FaultyReference(FAULTS["update-inverted-after"])
+
+    def target(given):
+        one = as_case(given)
+        if one.h_0 is None and one.config.batch_first:
+            result = inverted.forward(one)
+            return result.output, result.h_n
+        return hard(given)
+
+    assert shown_in(target, [small(form=Form(no_state=True))]) == []
 
 
 def test_the_form_of_all_is_what_each_of_them_has():
