@@ -34,11 +34,6 @@ WHICH = {
 }
 # The same where that is the array itself, as it was then: it may have been written again since.
 IN_PLACE = "kept.setdefault((kind, end, id(a)), (a, np.array(a)))[1]"
-# The same where all parameters of a layer have to be in the arrays, or in the places in memory, of an earlier call.
-ALL_IN_PLACE = {
-    "in which all are the same arrays": "id(a)",
-    "in which all have the same addresses and shapes": "(a.__array_interface__['data'][0], np.shape(a))",
-}
 # Which of the parameters that are kept together may be others.
 LEFT_OUT = (
     ("weight_ih",), ("weight_hh",), ("weight_hr",), ("bias_ih",), ("bias_hh",), ("bias_ih", "bias_hh"),
@@ -90,17 +85,6 @@ def together() -> Iterator[Fault]:
         )
         title = f"every parameter is kept from the first call in which all but {' and '.join(out)} are the same"
         id = f"keeping.together.{number}"
-        yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
-    for number, (same, key) in enumerate(ALL_IN_PLACE.items()):
-        new = (
-            "kept = layer_parameters.__dict__\n"
-            f"        key = (end, *({key} for a in named.values()))\n"
-            "        copies = {kind: np.array(a) for kind, a in named.items()}\n"
-            "        _, named = kept.setdefault(key, (named, copies))\n"
-            f"        {NAMED}"
-        )
-        title = f"every parameter is kept from the first call {same}"
-        id = f"keeping.in-place.{number}"
         yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
 
 
