@@ -9,7 +9,7 @@ left out.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, product
 from typing import TypeGuard
@@ -287,10 +287,20 @@ def in_time() -> Iterator[Change]:
 
 
 def told() -> Iterator[Change]:
-    """A parameter whose gradient is that of one step alone, or taken with other states; it hears of the last first."""
+    """A parameter whose gradient is that of one step alone, or taken with other states."""
+    yield from told_of_steps({kind: (kind,) for kind in KINDS} | {"each parameter": KINDS})
     every = "for p, state in zip((p for directions in layers for p in directions), final):"
+    yield Change("states", "the gradient of weight_hh is taken with the state after each step, not before it", TAPE, (
+        f"{TAPE}\n"
+        f"    {every}\n"
+        "        for _, states in p.arrays['weight_hh'].pairs.values():\n"
+        "            states[:] = [state[0].value, *states[:-1]]"
+    ))  # fmt: skip
+
+
+def told_of_steps(kinds: Mapping[str, tuple[str, ...]]) -> Iterator[Change]:
+    """Parameters, by what they are called, whose gradient is that of one step alone; they hear of the last first."""
     directions = {"": "", " in the forward direction": "[:1]", " in the reverse direction": "[1:]"}
-    kinds = {kind: (kind,) for kind in KINDS} | {"each parameter": KINDS}
     steps = {
         "is that of the first step alone": "each[-1:]", "is that of the last step alone": "each[:1]",
         "lacks the first step": "[*each[:-1], *(0 * one for one in each[-1:])]",
@@ -300,7 +310,8 @@ def told() -> Iterator[Change]:
         yield Change("step", f"the gradient of {said}{where} {which}", TAPE, (
             f"{TAPE}\n"
             f"    for p in (p for directions in layers for p in directions{those}):\n"
-            f"        for both in (both for kind in {some} for both in p.arrays[kind].pairs.values()):\n"
+            f"        weights = [p.arrays[kind] for kind in {some} if kind in p.arrays]\n"
+            "        for both in (both for weight in weights for both in weight.pairs.values()):\n"
             "            for each in both:\n"
             f"                each[:] = {kept}"
         ))  # fmt: skip
@@ -310,17 +321,12 @@ def told() -> Iterator[Change]:
             f"{TAPE}\n"
             "    lengths = plain.row_lengths\n"
             "    for reverse, p in (each for directions in layers for each in enumerate(directions)):\n"
-            f"        for both in (both for kind in {some} for both in p.arrays[kind].pairs.values()):\n"
+            f"        weights = [p.arrays[kind] for kind in {some} if kind in p.arrays]\n"
+            "        for both in (both for weight in weights for both in weight.pairs.values()):\n"
             "            for each in both:\n"
             "                steps = range(len(each)) if reverse else reversed(range(len(each)))\n"
             f"                each[:] = [one * (t {kept} {at})[:, None] for t, one in zip(steps, each)]"
         ))  # fmt: skip
-    yield Change("states", "the gradient of weight_hh is taken with the state after each step, not before it", TAPE, (
-        f"{TAPE}\n"
-        f"    {every}\n"
-        "        for _, states in p.arrays['weight_hh'].pairs.values():\n"
-        "            states[:] = [state[0].value, *states[:-1]]"
-    ))  # fmt: skip
 
 
 def exchanged() -> Iterator[Change]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import permutations, product
 
+from .backward import told_of_steps
 from .gradients import BPTT, COTANGENTS, STEP
 from .operators import Change, faults_of
 from .patching import Fault
@@ -140,6 +141,7 @@ def changes() -> Iterator[Change]:
     yield from of_losses()
     yield from of_found()
     yield from of_rows()
+    yield from told_of_steps({"weight_hr": ("weight_hr",)})
 
 
 def of_final_states() -> Iterator[Change]:

@@ -53,6 +53,10 @@ OTHERS = {
 }  # fmt: skip
 
 
+# The same of where rows end, whether lengths are given or not.
+ENDS = {"as many rows": "plain.num_rows", "as many steps and rows": "(plain.num_steps, plain.num_rows)"}
+
+
 @lru_cache(maxsize=1)
 def keeping() -> dict[str, Fault]:
     """The mistakes, by id."""
@@ -134,6 +138,14 @@ def others() -> Iterator[Fault]:
         )
         title = f"{name} {'are' if name == 'lengths' else 'is'} kept from the first call {said}"
         yield Fault(f"keeping.others.{number}", title, "kept-between-calls", "forward", PLAIN, new, (INDEPENDENT,))
+    for number, (same, key) in enumerate(ENDS.items()):
+        new = (
+            f"{PLAIN}\n"
+            f"    ends = forward.__dict__.setdefault(('ends', {key}), np.array(plain.row_lengths))\n"
+            "    plain = plain.replace(lengths=np.minimum(ends, plain.num_steps))"
+        )
+        title = f"where rows end is kept from the first call of {same}, with lengths or without"
+        yield Fault(f"keeping.ends.{number}", title, "kept-between-calls", "forward", PLAIN, new, (INDEPENDENT,))
 
 
 def padding() -> Iterator[Fault]:
