@@ -462,8 +462,9 @@ class Search:
         dtype = answered.probe.case.config.dtype
         native = dtype in NATIVE and all(one is not None for one in others)
         own = self.ask(reference_with(faults, dtype), answered) if native else None
-        room = spread(ask(answered.probe) or {}, [*others, own], answered)
-        ended = {name: ~np.isfinite(array) for name, array in (own or {}).items()}
+        base = ask(answered.probe) or {}
+        room = spread(base, [*others, own], answered)
+        ended = {name: np.isfinite(base[name]) & ~np.isfinite(array) for name, array in (own or {}).items()}
         return {name: np.where(ended.get(name, False), np.inf, array) for name, array in room.items()}
 
     @np.errstate(all="ignore")

@@ -143,6 +143,19 @@ def test_what_cancels_in_a_dtype_is_no_mistake_of_its_own():
     assert any((array != double[name]).any() for name, array in single.items())
 
 
+def test_a_mistake_that_gives_no_number_is_not_taken_for_one_that_does():
+    def target(case):
+        case = reference.as_case(case)
+        turned = case.map(lambda name, array: array.T if name.startswith("weight_hh") else array)
+        return reference.forward(case if case.config.bias else turned)
+
+    target.capabilities = Capabilities(cells=("RNN_TANH",), no_bias=True)
+    search, lost = searched(target), FAULTS["no-bias-is-an-error"]
+    wrong = [a for a in search.climbed if not a.right]
+    assert wrong and all(np.isnan(array).all() for array in search.answer((lost,), wrong[0]).values())
+    assert not any(search.given((lost,), a) == a.count for a in wrong)
+
+
 class LosesStates(FaultyTarget):
     """A known mistake, and a row without steps ends in another state than its initial one."""
 
