@@ -187,7 +187,7 @@ def not_made(cell: Cell, lines: list[str]) -> Iterator[Change]:
     kept = {name: f"{name}_before" if name in changed else name for name in states}
     for some in dict.fromkeys([*((name,) for name in states), tuple(states)]) if len(new) == len(states) else ():
         which = some[0] if len(some) == 1 else "every state"
-        for said, saved, text in (("stays as it was", some, "{kept}"), ("becomes zero", (), "0 * {new}")):
+        for said, saved, text in (("stays as it was", some, "{kept}"), ("becomes zero", (), "0 * ({new})")):
             first = [f"    {kept[name]} = {name}" for name in saved if kept[name] != name]
             parts = [
                 text.format(kept=kept[name], new=ast.unparse(n)) if name in some else ast.unparse(n)

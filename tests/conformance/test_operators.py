@@ -249,3 +249,17 @@ class ResetLate:
 def test_a_gate_behind_a_product_is_named():
     (finding,) = check(ResetLate, properties=["equivalence.steps"]).diagnosis
     assert finding.exact and finding.title.startswith("r multiplies the product with h, but for its bias")
+
+
+@cell("h")
+def summed(x, h, p):
+    """h' = h + z: what is made last is a sum."""
+    z = tanh(p.h(x, h))
+    return h + z
+
+
+@pytest.mark.parametrize("own", [*map(cell_of, CELLS), summed], ids=str)
+def test_a_state_that_becomes_zero_is_zero_whatever_it_is_made_of(own):
+    lost = [fault for fault in derived(own).values() if "becomes zero" in fault.title]
+    assert all(not FaultyReference(fault).forward(drawn(own, 0)).h_n.any() for fault in lost)
+    assert lost or own.step.__name__ in ("rnn_tanh", "rnn_relu")  # of which a mistake of z gives the same
