@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import permutations, product
 
 from .backward import told_of_steps
-from .gradients import BPTT, COTANGENTS, STEP
+from .gradients import BPTT, COTANGENTS, SCAN, STEP
 from .operators import Change, faults_of
 from .patching import Fault
 
@@ -95,7 +95,6 @@ IN_TIME = {
     ("counts a step early", "is read a step early"): "t - 1 + 0 * lengths",
 }
 OF_DIRECTIONS = {"each direction": "True", "the forward direction": "not reverse", "the reverse direction": "reverse"}
-SCANNED = "output, state = scan(step, p, x, state, lengths, reverse)"
 # What a sum may be divided by; of nothing it is zero, or no number.
 MEANS = {
     "is a mean over rows, not a sum": "plain.num_rows",
@@ -247,11 +246,11 @@ def of_directions() -> Iterator[Change]:
     gives |= {said: in_rows("output", rows) for said, rows in TAKEN.items()}
     for who, there in OF_DIRECTIONS.items():
         for said, handed in reads.items():
-            new = f"read = {chosen(handed, there, otherwise='x')}\n            {SCANNED.replace(' x,', ' read,')}"
-            yield Change("direction", f"the gradient of what {who} reads {said}", SCANNED, new)
+            new = f"read = {chosen(handed, there, otherwise='x')}\n            {SCAN.replace(' x,', ' read,')}"
+            yield Change("direction", f"the gradient of what {who} reads {said}", SCAN, new)
         for said, handed in gives.items():
-            new = f"{SCANNED}\n            output = {chosen(handed, there, otherwise='output')}"
-            yield Change("direction", f"a loss on what {who} gives {said}", SCANNED, new)
+            new = f"{SCAN}\n            output = {chosen(handed, there, otherwise='output')}"
+            yield Change("direction", f"a loss on what {who} gives {said}", SCAN, new)
 
 
 def in_steps(name: str, to: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from functools import lru_cache
 from itertools import product
 
-from .gradients import BPTT, OUTPUT, STEP
+from .gradients import BPTT, OUTPUT, SCAN, STEP
 from .keeping import NAMED as PARAMETERS
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
@@ -46,7 +46,6 @@ FORMATS = {  # in which something is stored
 NEXT = "before = state if own is None else"
 FINAL = "final.append(state)"
 INITIAL = "state = initial[len(final)]"
-SCANNED = "\n            output, state = scan(step, p, x, state, lengths, reverse)"
 READ = "x = [join(*both) for both in zip(*halves)]"
 USUAL = "step = step_of(plain.config)"
 OPERANDS = {  # what a step multiplies or adds, as the three arguments that it is in: x, the state, parameters by kind
@@ -95,9 +94,9 @@ def of_results(how: str, form: str) -> Iterator[tuple[str, Change]]:
             "from step to step": ("scan", NEXT, f"before = {kept} if own is None else"),
             "at the end of each layer": ("run", FINAL, f"final.append({kept})"),
             "before the first step": ("run", INITIAL, f"state = {started}"),
-            "before the first step and after each": ("run", INITIAL + SCANNED, (
-                f"state = {started}\n            stored = lambda *given: (lambda new: {after})(step(*given))"
-                + SCANNED.replace("(step,", "(stored,")
+            "before the first step and after each": ("run", f"{INITIAL}\n            {SCAN}", (
+                f"state = {started}\n            stored = lambda *given: (lambda new: {after})(step(*given))\n"
+                f"            {SCAN.replace('(step,', '(stored,')}"
             )),
         }  # fmt: skip
         for where, (loop, old, new) in changes.items():

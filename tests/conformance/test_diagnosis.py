@@ -23,6 +23,7 @@ from conformance.diagnosis.probes import Answered, Fresh, Probe, answers
 from conformance.diagnosis.search import Among, Search, spread
 from conformance.diagnosis.work import Deadline, Work
 from conformance.faults import FAULTS, FaultyReference
+from conformance.faults.patching import Fault
 from conformance.harness.load import open_target
 from conformance.judging.judge import PropertyResult
 from conformance.judging.judgement import Failure
@@ -141,6 +142,21 @@ def test_what_cancels_in_a_dtype_is_no_mistake_of_its_own():
     assert single["weight_hh_l0"].dtype == "float32"
     assert all(np.allclose(array, double[name], 1e-3, 1e-4) for name, array in single.items())
     assert any((array != double[name]).any() for name, array in single.items())
+
+
+def test_what_was_measured_may_be_made_in_some_calls():
+    line = "z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))"
+    hard = Fault("hard", "a hard gate", "cell-variant", "gru", line, f"{line}\n    z = np.clip(z, 0.4, 0.6)", ())
+    wrong = FaultyTarget(hard, cells=("GRU",))
+
+    def target(case):
+        return (wrong.forward if case.config.batch_first else reference.forward)(case)
+
+    target.capabilities = Capabilities(cells=("GRU",), batch_first=True)
+    search = searched(target)
+    assert in_some_calls(search) is None
+    search.leads = [hard]
+    assert in_some_calls(search).title == "a hard gate, in some calls"
 
 
 def test_a_mistake_that_gives_no_number_is_not_taken_for_one_that_does():

@@ -133,3 +133,17 @@ def test_the_shape_of_the_gradient_of_a_bias_is_said_as_python_writes_it():
     report = check(OfOneGate, properties=["gradients.shapes"], workers=1, in_process=True)
     [finding] = [one for one in report.diagnosis if one.fault == "measured.shapes"]
     assert finding.title == "LSTM: the gradient of bias_ih_l0 has shape (H,), must be (4H,)"
+
+
+def test_a_shape_that_is_wrong_with_many_rows_alone_is_not_said_of_all():
+    many = shown(lambda case, *results: cut(case, *results) if case.x.shape[1] > 2 else results, lengths=True)
+    findings = check(many, properties=["shapes.shapes"], workers=1, in_process=True).diagnosis
+    assert not any(finding.fault == "measured.shapes" for finding in findings)
+
+
+@pytest.mark.nightly
+def test_a_wrong_shape_is_said_beside_another_mistake():
+    six = lambda case, *results: cut(case, *(np.minimum(array, 6) for array in results))  # noqa: E731
+    both = shown(six, cells=("RNN_RELU",), lengths=True)
+    titles = [finding.title for finding in check(both, workers=1, in_process=True).diagnosis]
+    assert "RNN_RELU: output has shape (max(lengths), N, H), must be (T, N, H)" in titles and len(titles) > 1
