@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.judging.gradients import gradient_run
 from conformance.judging.judgement import Failure, NotApplicable, NotRun, applicable
-from conformance.judging.masks import handing_on, passes, see_through
+from conformance.judging.masks import handing_on, passes, see_through, with_candidate
 from conformance.judging.subject import Subject
 from conformance.judging.words import listed
 from reference_rnn import Case, Cell, Config, forward
@@ -311,6 +311,9 @@ def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
     """
     c = case.config
     small = with_small_numbers(handing_on(case, range(c.num_layers)))
+    above = 2 * float(abs(small.x).max()) if c.bias else 0.0  # what is dropped has a slope in ReLU, too
+    for layer in range(c.num_layers):
+        small = with_candidate(small, layer, above)
     d = {
         name: array if array is None else np.full_like(array, name == "d_output")
         for name, array in given(bench.subject, small).items()
@@ -325,7 +328,7 @@ def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
             break
     summed = weights[gate_rows(c, c.cell.candidate, "weight_ih_l1")].diagonal()[:width]
     applicable(bool(np.isfinite(found).all() and np.isfinite(summed).all()))
-    divided, read = (abs(found) > NEAR) / (1 - P), small.x[..., :width].astype(np.float64)
+    divided, read = (abs(found) > NEAR) / (1 - P), small.x[..., :width].astype(np.float64) + above
     return found, any(explains(bench, factors * read, summed, c.num_layers) for factors in (found, divided))
 
 
