@@ -31,7 +31,7 @@ def forward_of(package):
     def forward(case):
         given = as_case(case)
         result = package.forward(given, masks=masks(given))
-        output, *final = (rounded(array, case.config.dtype) for _, array in result.items())
+        output, *final = (in_dtype(array, case.config) for _, array in result.items())
         return output, (tuple(final) if case.config.num_states == 2 else final[0])
 
     return forward
@@ -45,9 +45,15 @@ def gradients_of(package):
         kept = masks(asked)
         found = package.gradients(asked, d_output, d_h_n, d_c_n, masks=kept)
         own = dict(package.forward(asked, masks=kept).items())
-        return {name: rounded(array, case.config.dtype) for name, array in (found | own).items()}
+        return {name: in_dtype(array, case.config) for name, array in (found | own).items()}
 
     return gradients
+
+
+def in_dtype(array, config):
+    """Numbers in the dtype of a configuration: the array itself if it has that."""
+    own = config.dtype == str(config.numpy_dtype) == str(array.dtype)
+    return array if own else rounded(array, config.dtype)
 
 
 def masks(case):

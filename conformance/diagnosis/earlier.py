@@ -223,6 +223,10 @@ class Earlier:
         elif subject.capabilities.gradients:
             yield "gradients", replace(call, do="gradients", cotangents=given(subject, call.case))
 
+    def steady(self) -> Iterator[tuple[str, Call]]:
+        """Those of them in which nothing is drawn."""
+        return ((words, other) for words, other in self.others() if not other.case.draws)
+
     def after_each(self, others: Iterable[tuple[str, Call]]) -> Iterator[Answer | None]:
         """What a new instance answers to it after each of some calls, and after that one and itself."""
         for _, other in others:
@@ -280,10 +284,11 @@ class Earlier:
 def after_others(bench: Bench, found: Counterexample) -> list[Answer | None]:
     """What new instances answer to the last call of a failure after others like it, and again. Raises NotRun.
 
-    To one with another number of layers, too, and where rows end to one of four rows.
+    To one with another number of layers, too, and where rows end to one of four rows. Other calls are those in which
+    nothing is drawn: what they leave is no chance.
     """
     earlier = Earlier(bench, found)
-    given = [answer for one in (earlier, *earlier.with_other_layers()) for answer in one.after_each(one.others())]
+    given = [answer for one in (earlier, *earlier.with_other_layers()) for answer in one.after_each(one.steady())]
     return given + [answer for one in earlier.with_four_rows() for answer in one.after_each(one.of_other_lengths())]
 
 

@@ -17,23 +17,27 @@ from reference_rnn import CELLS, Case, Recurrence, RecurrenceCase, arithmetic, h
 
 
 class FaultyTarget:
-    """The reference with some mistakes, as a target; cells: those that it claims."""
+    """The reference with some mistakes, as a target.
 
-    def __init__(self, *faults: Fault, cells: tuple[str, ...] = CELLS) -> None:
-        # apart, so that what one keeps between calls does not depend on how often the other is asked
-        self.forward: Callable[..., Any] = reference.forward_of(FaultyReference(*faults))
-        self.gradients: Callable[..., Any] = reference.gradients_of(FaultyReference(*faults))
+    cells  those that it claims
+    apart  whether what calls for results keep between them depends on no call for gradients, and the other way round
+    """
+
+    def __init__(self, *faults: Fault, cells: tuple[str, ...] = CELLS, apart: bool = True) -> None:
+        faulty = FaultyReference(*faults)
+        self.forward: Callable[..., Any] = reference.forward_of(faulty)
+        self.gradients: Callable[..., Any] = reference.gradients_of(FaultyReference(*faults) if apart else faulty)
         self.capabilities = replace(reference.capabilities, cells=cells)
 
 
-def faulty_class(fault: Fault, cells: tuple[str, ...]) -> type[FaultyTarget]:
+def faulty_class(fault: Fault, cells: tuple[str, ...], apart: bool = True) -> type[FaultyTarget]:
     """The class of such targets with one mistake: each instance has been asked nothing before."""
 
     class Faulty(FaultyTarget):
         capabilities = replace(reference.capabilities, cells=cells)
 
         def __init__(self) -> None:
-            super().__init__(fault, cells=cells)
+            super().__init__(fault, cells=cells, apart=apart)
 
     return Faulty
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +17,11 @@ from strategies import layout_of, relaid
 
 from .asking import Bench
 from .conditions import needed_by
-from .earlier import made
+from .earlier import Earlier, made
 
+STATE_OF = {"d_h_n": "h_0", "d_c_n": "c_0"}  # cotangents, and what has their shape
+STATES = (*STATE_OF.values(),)
+OTHERS = np.array([0.5, -0.25, 0.75])
 ABOUT = ("dtypes", "unchanged", "own memory", "answer")  # what a failure demands, where this may be why
 
 
@@ -46,12 +51,44 @@ def traces(bench: Bench, call: Call) -> dict[str, str] | None:
 
     None where it does not answer.
     """
-    bench.restart()
-    answers = [answer for answer in (made(bench, call), made(bench, call)) if answer]
+    answers = answers_twice(bench, call)
     found: dict[str, str] = {}
     for answer in answers:
         found = said_of(answer, call) | found
     return found if answers else None
+
+
+def answers_twice(bench: Bench, call: Call) -> list[Answer]:
+    """What a new instance answers to a call that is made twice; nothing where it does not."""
+    bench.restart()
+    return [answer for answer in (made(bench, call), made(bench, call)) if answer]
+
+
+def habits(bench: Bench, found: Counterexample) -> list[list[tuple[Any, ...]]]:
+    """What a target does beside giving numbers in the call that a failure is about, and in others like it.
+
+    Such as ask for the same, and differ in one thing, have states and cotangents of zeros, or arrays that cannot be
+    written to. Raises NotRun.
+    """
+    number = found.about()[-1]
+    earlier = Earlier(bench, found)
+    call = writeable(replace(found.calls[number], in_place=False))
+    others = [writeable(other) for _, other in earlier.steady() if other.do == call.do]
+    asked = (
+        answers_twice(bench, one)
+        for one in (call, *others, of_zeros(call), laid(call, partial(relaid, layout="read-only")))
+    )
+    return [[(sorted(answer.changed), sorted(answer.shared)) for answer in answers] for answers in asked]
+
+
+def of_zeros(call: Call) -> Call:
+    """The call with other numbers, but states of zeros, and cotangents of final states that are zero."""
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        return np.resize(np.zeros(1) if name in STATES else OTHERS, array.shape).astype(array.dtype)
+
+    d = {name: None if d is None else change(STATE_OF.get(name, name), d) for name, d in call.cotangents.items()}
+    return replace(call, case=call.case.map(change), cotangents=d)
 
 
 def said_of(answer: Answer, call: Call) -> dict[str, str]:
@@ -78,10 +115,10 @@ def named(call: Call, results: Sequence[str]) -> list[str]:
 
 def writeable(call: Call) -> Call:
     """The call with arrays that can be written to, those that could not be in C order."""
-    cotangents = {name: None if d is None else opened(d) for name, d in call.cotangents.items()}
-    return replace(call, case=call.case.map(lambda _, array: opened(array)), cotangents=cotangents)
+    return laid(call, lambda array: relaid(array, "C") if layout_of(array) == "read-only" else array)
 
 
-def opened(array: np.ndarray) -> np.ndarray:
-    """An array that can be written to."""
-    return relaid(array, "C") if layout_of(array) == "read-only" else array
+def laid(call: Call, change: Callable[[np.ndarray], np.ndarray]) -> Call:
+    """The call with each array changed."""
+    cotangents = {name: None if d is None else change(d) for name, d in call.cotangents.items()}
+    return replace(call, case=call.case.map(lambda _, array: change(array)), cotangents=cotangents)

@@ -6,16 +6,19 @@ that has found what is wrong finds it in a faulty reference, too: the change of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from conformance.claims.capabilities import Capabilities
+from conformance.claims.capabilities import RESULTS, Capabilities
 from conformance.faults import FAULTS
 from conformance.faults.keeping import keeping
 from conformance.faults.masks import masks
+from conformance.faults.memory import memory
 from conformance.faults.patching import Fault, place_of
 from conformance.faults.shapes import shapes
 from conformance.harness.answer import Answer
@@ -31,21 +34,11 @@ from .asking import Bench
 from .dropout import drops
 from .earlier import after_others
 from .faulty import FaultyTarget, faulty_class
+from .hygiene import ABOUT, habits
 from .measured import Failures, Sentences
 from .work import Work
 
 Shapes = dict[str, tuple[int, ...]]
-OF_CLASS: dict[str, Callable[[Fault], bool]] = {
-    "dropout": lambda fault: fault.fault_class == "dropout",
-    "shapes": lambda fault: fault.fault_class == "shape-contract" or place_of(fault.function).module is layers,
-    "history": lambda fault: fault.stateful,
-}
-OTHERS: dict[str, Callable[[], Mapping[str, Fault]]] = {"dropout": masks, "shapes": shapes, "history": keeping}
-ASKED: dict[str, Callable[[Failures, Sequence[Cell]], Sentences]] = {
-    "dropout": Failures.dropout, "shapes": Failures.shapes, "history": Failures.history,
-}  # fmt: skip
-MOST = {"dropout": 24, "shapes": 24, "history": 12}  # experiments on faulty references: of some, each is long
-CALLS = {"dropout": 400, "shapes": 400, "history": 1500}  # of each of these
 NEAR = 2.0**-10  # that two answers are the same: another parameter, row or state changes more
 
 
@@ -53,12 +46,12 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
     """The changes of the reference that measure alike, by the sentences that they belong to.
 
     Of several that say a sentence it is the one that says the most of what is said of the target, if there is one; of
-    those that give the same shapes in all cases, the first.
+    those that give the same shapes, or share and change the same memory, in all cases, the first.
 
     asked: cases in each of which the target and the reference with that change have results of the same shapes
     """
     found = {}
-    for kind in ASKED:
+    for kind in KINDS:
         told = {sentence: cells for (its, sentence), cells in sentences.items() if its == kind and cells}
         for cell in dict.fromkeys(cell for cells in told.values() for cell in cells[:1]):
             mine = [sentence for sentence, cells in told.items() if cell in cells]
@@ -67,7 +60,7 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
                 of_it = {fault: said for fault, said in alike.items() if sentence in said}
                 most = [fault for fault, said in of_it.items() if len(said) == max(map(len, of_it.values()))]
                 most = [fault for fault in most if is_wrong_where(fault, failures.subject, cell, asked, kind)]
-                if len(most) == 1 or (most and kind == "shapes"):  # those give the same wherever the target is asked
+                if len(most) == 1 or (most and KINDS[kind].all_alike):
                     found[kind, sentence] = most[0].patch()
     return found
 
@@ -79,45 +72,55 @@ def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failure
     """
     count = likely(kind, cell, failures)
     order = sorted(count, key=lambda fault: -count[fault])
-    if kind == "history":
-        order = answer_alike(order, cell, failures)
-    left, found = order[MOST[kind] :], {}
-    for fault in order[: MOST[kind]]:
+    its = KINDS[kind]
+    if its.done:
+        order = alike_in(its, order, cell, failures)
+    left, found = order[its.most :], {}
+    for fault in order[: its.most]:
         if failures.deadline.over:
             return {}
         subject = Subject(open_target(faulty_class(fault, (cell,))), failures.subject.capabilities, anew=True)
         with suppress(Failure):
-            said = {sentence for _, sentence in ASKED[kind](failures.of_another(subject, CALLS[kind]), [cell])}
+            said = {sentence for _, sentence in its.asked(failures.of_another(subject, its.calls), [cell])}
             if said and said <= set(sentences):
                 found[fault] = said
     return {fault: said for fault, said in found.items() if not left or count[fault] > count[left[0]]}
 
 
-def answer_alike(faults: Sequence[Fault], cell: Cell, failures: Failures) -> list[Fault]:
-    """Those mistakes that answer as the target does after other calls."""
-    (found, *_), claims, alike = failures.of(cell), failures.subject.capabilities, []
-    try:
-        its = answers_of(failures.subject, found, failures)
-    except (Failure, NotApplicable, NotRun):
-        return []
-    for fault in faults:
-        with suppress(Failure, NotApplicable, NotRun):
-            theirs = answers_of(Subject(open_target(faulty_class(fault, (cell,))), claims), found, failures)
-            alike += [fault] if all(map(about_the_same, its, theirs)) else []
+def alike_in(kind: Kind, faults: Sequence[Fault], cell: Cell, failures: Failures) -> list[Fault]:
+    """Those mistakes that do what the target does in calls like the first one that fails by what is looked at."""
+    found = next(filter(kind.about, failures.of(cell)))
+    its, alike = done_by(failures.subject, kind, found, failures), []
+    for fault in faults if its else ():
+        for apart in (True, False):  # what a call for gradients leaves behind may count for others
+            faulty = Subject(open_target(faulty_class(fault, (cell,), apart)), failures.subject.capabilities)
+            theirs = done_by(faulty, kind, found, failures)
+            if theirs and all(map(partial(kind.alike, fault), its, theirs)):
+                alike.append(fault)
+                break
     return alike
 
 
-def answers_of(subject: Subject, found: Counterexample, failures: Failures) -> list[Answer | None]:
-    """What a target answers after other calls."""
+def done_by(subject: Subject, kind: Kind, found: Counterexample, failures: Failures) -> Sequence[Any]:
+    """What a target does in calls like one that fails; nothing where it cannot be asked."""
     config = found.case.config
-    return after_others(Bench(subject, config.cell, config.dtype, Work(CALLS["history"], failures.deadline)), found)
+    with suppress(Failure, NotApplicable, NotRun):
+        if kind.done:
+            return kind.done(Bench(subject, config.cell, config.dtype, Work(kind.calls, failures.deadline)), found)
+    return []
 
 
-def about_the_same(one: Answer | None, other: Answer | None) -> bool:
-    """Whether two answers differ by no more than rounding may, or a little more."""
+def same_answer(fault: Fault, one: Answer | None, other: Answer | None) -> bool:
+    """Whether one answer is that of a faulty reference, in which gradients are right where results are wrong."""
+    return about_the_same(one, other, () if fault.backward_only else RESULTS)
+
+
+def about_the_same(one: Answer | None, other: Answer | None, names: Collection[str] = ()) -> bool:
+    """Whether two answers differ by no more than rounding may, or a little more; names: those arrays alone."""
     if one is None or other is None:
         return one is other
-    pairs = [(array, other.arrays.get(name, np.array(None))) for name, array in one.arrays.items()]
+    mine = {name: array for name, array in one.arrays.items() if not names or name in names}
+    pairs = [(array, other.arrays.get(name, np.array(None))) for name, array in mine.items()]
     return all(a.shape == b.shape and np.allclose(a, b, NEAR, NEAR, equal_nan=True) for a, b in pairs)
 
 
@@ -126,10 +129,11 @@ def likely(kind: str, cell: Cell, failures: Failures) -> dict[Fault, int]:
 
     What an earlier call leaves behind is no chance: there the numbers must be the same, too.
     """
-    every = (*filter(OF_CLASS[kind], FAULTS.values()), *OTHERS[kind]().values())
+    its_kind = KINDS[kind]
+    every = (*filter(its_kind.listed, FAULTS.values()), *its_kind.mistakes().values())
     mine = [(failures.properties[found.property], found.case) for found in failures.of(cell)]
     its = [failure_on(prop, failures.subject.target, case) for prop, case in mine]
-    alike = same_failure if kind == "history" else lambda _, other: other is not None
+    alike = same_failure if its_kind.done else lambda _, other: other is not None
     count = {}
     for fault in every:
         target = open_target(faulty_class(fault, (cell,)))
@@ -157,7 +161,7 @@ def patch_of_habits(subject: Subject, asked: Sequence[Case]) -> str:
         return ""
     claims, found = subject.capabilities, []
     given = shapes_of(Subject(subject.target, claims, anew=True), asked)
-    for fault in (*filter(OF_CLASS["shapes"], FAULTS.values()), *shapes().values()):
+    for fault in (*filter(may_be_of_shapes, FAULTS.values()), *shapes().values()):
         if gives_shapes(open_target(FaultyTarget(fault, cells=claims.cells)), claims, given):
             found.append(fault)
     return found[0].patch() if len(found) == 1 else ""
@@ -179,3 +183,43 @@ def shapes_of(subject: Subject, cases: Sequence[Case]) -> list[tuple[Case, Shape
             given = {name: np.shape(array) for name, array in subject.answer(case).arrays.items()}
         found.append((case, given))
     return found
+
+
+class Kind(NamedTuple):
+    """How mistakes of a kind are told from each other.
+
+    mistakes  those that may be the one, beside those of the catalogue of which ``listed`` is so
+    asked     the experiment that says of a target what is wrong
+    most      how many faulty references are asked, each with so many calls
+    done      what a target does in a few calls like one that fails, and is ``about`` that, if that is looked at
+    alike     whether a target does in one of them what a faulty reference does
+    all_alike whether those that are left do what the target does wherever it is asked, so that the first one will do
+    """
+
+    listed: Callable[[Fault], bool]
+    mistakes: Callable[[], Mapping[str, Fault]]
+    asked: Callable[[Failures, Sequence[Cell]], Sentences]
+    most: int
+    calls: int
+    done: Callable[[Bench, Counterexample], Sequence[Any]] | None = None
+    about: Callable[[Counterexample], bool] = lambda found: True
+    alike: Callable[[Fault, Any, Any], bool] = lambda fault, one, other: one == other
+    all_alike: bool = False
+
+
+def may_be_of_shapes(fault: Fault) -> bool:
+    """Whether a mistake may give another shape."""
+    return fault.fault_class == "shape-contract" or place_of(fault.function).module is layers
+
+
+KINDS = {
+    "dropout": Kind(lambda fault: fault.fault_class == "dropout", masks, Failures.dropout, 24, 400),
+    "shapes": Kind(may_be_of_shapes, shapes, Failures.shapes, 24, 400, all_alike=True),
+    "history": Kind(
+        lambda fault: fault.stateful, keeping, Failures.history, 12, 1500, after_others, alike=same_answer
+    ),
+    "hygiene": Kind(
+        lambda fault: False, memory, Failures.hygiene, 12, 400, habits,
+        about=lambda found: found.demand in ABOUT, all_alike=True,
+    ),
+}  # fmt: skip

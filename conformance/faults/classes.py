@@ -40,6 +40,6 @@ CLASSES = {
     # memory and numbers
     "stale-memory": "Scratch memory is read before it is written: it is stale, or never set.",
     "stale-weights": "Copies of the weights are kept when the weights change.",
-    "changed-inputs": "Inputs, states or parameters are changed by the call.",
+    "changed-inputs": "Inputs, states or parameters are changed by the call, or what it returns shares memory.",
     "precision": "Numbers are rounded, saturated or approximated more than their dtype does.",
 }

@@ -40,7 +40,11 @@ LEFT_OUT = (
     ("weight_ih", "weight_hh"),
 )  # fmt: skip
 SHAPE = "np.shape(initial)"
-STATES = {"of that shape": SHAPE, "of that configuration and batch": f"(plain.config, {SHAPE})"}
+STATES = {
+    "of that shape": SHAPE,
+    "of that shape and dtype": f"(plain.config.dtype, {SHAPE})",
+    "of that configuration and batch": f"(plain.config, {SHAPE})",
+}
 PLAIN = "plain = time_major(case.check())"
 # The same for what else goes in, as a key of it, ``a``, under which it is kept from the first call.
 OTHERS = {

@@ -1,0 +1,130 @@
+"""Whose memory is written and handed out: each mistake is made, found, and shown beside what is said of a target."""
+
+import numpy as np
+import pytest
+
+from conformance import Capabilities, check
+from conformance.adapters import reference
+from conformance.diagnosis.faulty import FaultyTarget
+from conformance.faults.memory import memory
+from conformance.kills import kill
+from strategies.cases import Allowed
+from strategies.covering import covering
+
+
+def test_each_says_what_it_is():
+    every = memory().values()
+    assert len({fault.title for fault in every}) == len({fault.new for fault in every}) == len(every) > 40
+    assert all(fault.fault_class == "changed-inputs" for fault in every)
+
+
+def test_numbers_are_right_all_the_same():
+    for case in list(covering(Allowed()))[:2]:
+        case = case.replace(dropout=0.0)
+        right = reference.forward(case.map(lambda _, a: a.copy()))[0]
+        for fault in memory().values():
+            output = FaultyTarget(fault).forward(case.map(lambda _, a: a.copy()))[0]
+            assert np.array_equal(output, right, equal_nan=True), fault.title
+
+
+CHANGING = [id for id, fault in memory().items() if not fault.stateful]
+
+
+@pytest.mark.sample(every=3)
+@pytest.mark.parametrize("id", CHANGING[::4])
+def test_what_is_changed_is_found(id):
+    assert kill(memory()[id]).property
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("id", [*memory()])
+def test_it_is_found(id):
+    assert kill(memory()[id]).property
+
+
+class Target:
+    """The reference, which does something else beside giving numbers."""
+
+    capabilities = Capabilities(cells=("GRU", "LSTM"), default_state=True, gradients=True, empty=("time",))
+
+    def __init__(self):
+        self.kept = {}
+
+    def forward(self, case):
+        return reference.forward(case)
+
+    def gradients(self, case, *d):
+        return reference.gradients(case, *d)
+
+
+class WritesBack(Target):
+    """The state of the caller is the one in which it works, where it may."""
+
+    def forward(self, case):
+        output, final = super().forward(case)
+        for initial, last in zip((case.h_0, case.c_0), final if case.config.num_states == 2 else (final,)):
+            if initial is not None and initial.flags.writeable:
+                initial[...] = last
+        return output, final
+
+
+class OneBuffer(Target):
+    """The output lies in an array that is kept."""
+
+    def forward(self, case):
+        output, final = super().forward(case)
+        buffer = self.kept.setdefault((output.shape, output.dtype), np.empty_like(output))
+        buffer[...] = output
+        return buffer, final
+
+
+class HandsOut(Target):
+    """Where there are no steps, the initial states are the final ones."""
+
+    def forward(self, case):
+        output, final = super().forward(case)
+        if case.num_steps or case.h_0 is None:
+            return output, final
+        return output, (case.h_0, case.c_0) if case.config.num_states == 2 else case.h_0
+
+
+class WorksInCotangent(Target):
+    """What goes back to h is summed up in the caller's array."""
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        found = super().gradients(case, d_output, d_h_n, d_c_n)
+        if d_h_n is not None and case.h_0 is not None:
+            d_h_n[...] = found["h_0"]
+        return found
+
+
+SHOWN = {
+    WritesBack: "+    a = case.h_0\n+    if a is not None and a.flags.writeable:\n+        a[...] = found.h_n",
+    OneBuffer: "if name in ('output',) else a",
+    HandsOut: "+    return Result(found.output, case.h_0",
+    WorksInCotangent: "+    if a is not None:\n+        a[...] = stack([entry[0] for entry in d_initial])",
+}
+ASKED = ["shapes.inputs_untouched", "shapes.results_own_their_memory", "gradients.shapes"]
+
+
+@pytest.mark.sample(every=2)
+@pytest.mark.parametrize(("target", "change"), SHOWN.items(), ids=[target.__name__ for target in SHOWN])
+def test_the_change_is_shown(target, change):
+    report = check(target, properties=ASKED, workers=1, in_process=True)
+    said = [one for one in report.diagnosis if one.fault == "measured.hygiene"]
+    assert said and all(change in one.patch for one in said), [(one.title, one.patch) for one in report.diagnosis]
+
+
+class ChangesByWhatNobodyKnows(Target):
+    """h_0 is multiplied by 3."""
+
+    def forward(self, case):
+        found = super().forward(case)
+        if case.h_0 is not None and case.h_0.flags.writeable:
+            case.h_0[...] *= 3
+        return found
+
+
+def test_no_other_change_is_shown():
+    report = check(ChangesByWhatNobodyKnows, properties=ASKED, workers=1, in_process=True)
+    assert [(one.title, one.patch) for one in report.diagnosis] == [("GRU: h_0 is changed by the call", "")]
