@@ -40,6 +40,7 @@ from .work import Work
 
 Shapes = dict[str, tuple[int, ...]]
 NEAR = 2.0**-10  # that two answers are the same: another parameter, row or state changes more
+CHANCES = 4  # of a case in which something is drawn
 
 
 def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> dict[tuple[str, str], str]:
@@ -138,7 +139,10 @@ def likely(kind: str, cell: Cell, failures: Failures) -> dict[Fault, int]:
     for fault in every:
         target = open_target(faulty_class(fault, (cell,)))
         if fault.about(cell):
-            count[fault] = sum(alike(one, failure_on(prop, target, case)) for one, (prop, case) in zip(its, mine))
+            count[fault] = sum(
+                any(alike(one, failure_on(prop, target, case)) for _ in range(CHANCES if case.draws else 1))
+                for one, (prop, case) in zip(its, mine)
+            )
     return {fault: number for fault, number in count.items() if number}
 
 

@@ -519,7 +519,9 @@ FAULTS = [
     ),
     Fault(
         "another-mask-in-gradient", "a mask is drawn anew on the way back", "dropout", "run", DROPPED,
-        DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * np.roll(mask, 1)))"),
+        "top = np.max(np.array(masks), initial=0)\n"
+        "            another = lambda mask: top * (np.random.random(mask.shape) * top < 1)\n            "
+        + DROPPED.replace("mask * x_t", "passed_back(mask * x_t, (x_t, lambda d, mask=mask: d * another(mask)))"),
         ("gradients.training",),
     ),
     Fault(
