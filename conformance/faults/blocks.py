@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from .gradients import ALIVE, BPTT, STEP, WEIGHTS
+from .keeping import NAMED
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
 from .wiring import KINDS, relaid
@@ -27,21 +28,27 @@ KEPT = {
        for size in BLOCKS[1:]},
     **{f"from number {size + 1} on": f"{size}" for size in ROOM},
 }  # fmt: skip
-# The number of a step, and how many there are.
+IN_ROW = ", as each row numbers them,"
+# The number of a step, and how many there are. Rows have numbers of their own where each is turned by itself.
 ORDERS = {
     "": "k, n = t, len(x)",
     ", in the order of computing,": "k, n = len(x) - 1 - t if reverse else t, len(x)",
     ", of those of the longest row,": "k, n = t, max(lengths.tolist(), default=0)",
+    IN_ROW: "k, n = lengths - 1 - t if reverse else t + 0 * lengths, len(x)",
 }
 BIASES = {
     name: ", ".join(f"{kind}=0 * p.arrays['{kind}']" for kind in KINDS[name])
     for name in ("bias_ih", "bias_hh", "each bias")
 }
-# What a step may lack, as how it is called then.
-LACKS = {"x": ("x_t = x[t] if {some} else 0 * x[t]", "new = step(x_t, before, p)")} | {
-    name: (f"p_t = p if {{some}} else p.replace({zeros})", "new = step(x[t], before, p_t)")
-    for name, zeros in BIASES.items()
+# What a step may lack: x, parameters, or both.
+NO_X, NO_BIAS = "0 * x[t]", {name: f"p.replace({zeros})" for name, zeros in BIASES.items()}
+LACKS = {
+    "x": (NO_X, "p"),
+    **{name: ("x[t]", zeros) for name, zeros in NO_BIAS.items()},
+    **{f"W_ih x + {name}": (NO_X, NO_BIAS[name]) for name in ("bias_ih", "each bias")},
 }
+# The matrices that may lie side by side, as one.
+SIDE_BY_SIDE = (("weight_ih", "weight_hh"), ("weight_hh", "weight_ih"))
 TAPE = "    backward(tape)"
 DONE = "d_parameters = [parameter_gradients(p) for directions in layers for p in directions]"
 
@@ -67,6 +74,17 @@ def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
     for name in ("weight_ih", "weight_hh", "each weight"):
         title = f"columns of {name} {where} are not read"
         yield "layer_parameters", relaid(title, f"a * ({some})", KINDS[name])
+    for names in SIDE_BY_SIDE:
+        new = (
+            f"left, right = (np.array(named[name]) for name in {names})\n"
+            "        first = left.shape[1]\n"
+            "        both = np.concatenate([left, right], 1)\n"
+            f"        both = both * (np.arange(both.shape[1]) < {kept.format(n='both.shape[1]')})\n"
+            f"        named |= dict(zip({names}, (both[:, :first], both[:, first:])))\n"
+            f"        {NAMED}"
+        )
+        title = f"columns of {' and '.join(names)}, side by side, {where} are not read"
+        yield "layer_parameters", Change("block", title, NAMED, new)
     some = f"np.arange(config.hidden_size) < {units}"
     by_gate = f"(a.reshape(-1, config.hidden_size) * ({some})).reshape(a.shape)"
     for name in ("bias_ih", "bias_hh", "each bias"):
@@ -83,9 +101,16 @@ def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
     for said, counted in ORDERS.items():
         new = f"{counted}\n        alive = ((t < lengths) & ({some}))[:, None]"
         yield "scan", Change("block", f"steps {where}{said} are not computed", ALIVE, new)
-        for name, (lacks, called) in LACKS.items():
-            new = "\n        ".join((counted, lacks.format(some=some), called))
-            yield "scan", Change("block", f"{name} is not read at steps {where}{said}", STEP, new)
+        for name, (x, p) in LACKS.items():
+            without = f"step({x}, before, {p})"
+            new = f"{counted}\n        {STEP} if {some} else {without}"
+            if said == IN_ROW:
+                new = (
+                    f"{counted}\n        {STEP}\n"
+                    f"        new = tuple(select(a, ({some})[:, None], b) for a, b in zip(new, {without}))"
+                )
+            title = f"{name} is not read at steps {where}{said}".removesuffix(",")
+            yield "scan", Change("block", title, STEP, new)
 
 
 def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Change]]:
