@@ -246,6 +246,10 @@ class Failures:
         """What is wrong with dropout, cell by cell, where that is what a failure is about."""
         return self.told("dropout", cells, of_dropout)
 
+    def precision(self, cells: Sequence[Cell]) -> Sentences:
+        """How many bits are kept where more must be, cell by cell."""
+        return self.told("precision", cells, lambda bench, found: precision(bench))
+
     def sizes(self, cells: Sequence[Cell]) -> Sentences:
         """At which sizes it is wrong, cell by cell."""
         return self.told("sizes", cells, self.at_sizes)

@@ -222,6 +222,7 @@ KINDS = {
     "history": Kind(
         lambda fault: fault.stateful, keeping, Failures.history, 12, 1500, after_others, alike=same_answer
     ),
+    "precision": Kind(lambda fault: fault.function == "as_float64", dict, Failures.precision, 24, 400),
     "hygiene": Kind(
         lambda fault: False, memory, Failures.hygiene, 12, 400, habits,
         about=lambda found: found.demand in ABOUT, all_alike=True,

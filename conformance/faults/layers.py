@@ -321,7 +321,7 @@ FAULTS = [
     ),
     Fault(
         "single-precision-inside", "double precision is computed in single precision", "precision", "as_float64",
-        WIDENED, "return np.asarray(np.float32(array), dtype=np.float64)",
+        WIDENED, WIDENED.replace("np.float64", "np.float32"),
         (STEPS,),
     ),
     Fault(

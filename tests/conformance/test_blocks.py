@@ -21,7 +21,8 @@ MANY = 95  # of which what is left of each block is another number
 ONE_MORE = 97  # of which each block leaves one alone
 SIZES = ((4, 3, 3, 3, 2, 2), (MANY, 3, 3, 3, 1, 1), (2, MANY, 3, 3, 1, 2), (2, 3, MANY, 3, 1, 1), (2, 3, 3, MANY, 1, 1),
          (3, 3, 3, 3, 3, 2), (MANY, 3, 3, 3, 1, 2), (ONE_MORE, 3, 3, 3, 1, 1), (2, ONE_MORE, 3, 3, 1, 1),
-         (2, 3, ONE_MORE, 3, 1, 1), (2, 3, 3, ONE_MORE, 1, 1))  # fmt: skip
+         (2, 3, ONE_MORE, 3, 1, 1), (2, 3, 3, ONE_MORE, 1, 1),
+         (2, 3, MANY - 3, 3, 1, 1), (2, 3, ONE_MORE - 3, 3, 1, 1))  # fmt: skip
 RESULTS, GRADIENTS = (stored, blocks, chunks), (stored_back, blocks_back, chunks_back, handed_back)
 
 

@@ -1,5 +1,7 @@
 """Changes of the reference that make an experiment say of it what it says of a target: each is found, and is shown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -196,3 +198,23 @@ def test_its_change_is_shown_with_what_is_kept():
     (finding,) = findings
     assert finding.title.endswith("told from those of an earlier call by the arrays, not by the numbers in them")
     assert "id(a)" in finding.patch
+
+
+class InSinglePrecision:
+    """What is given in double precision is computed in single precision."""
+
+    capabilities = Capabilities(cells=("GRU",), dtypes=("float32", "float64"), bidirectional=True)
+
+    def forward(self, case):
+        single = replace(case.config, dtype="float32")
+        output, h_n = reference.forward(replace(as_case(case), config=single).map(lambda _, a: a.astype(np.float32)))
+        return output.astype(case.config.dtype), h_n.astype(case.config.dtype)
+
+
+@pytest.mark.nightly
+def test_single_precision_in_double_is_said_with_its_change():
+    asked = ["equivalence.steps", "equivalence.first_look"]
+    report = check(InSinglePrecision, properties=asked, workers=1, in_process=True)
+    (finding,) = report.diagnosis
+    assert finding.fault == "measured.precision" and "np.float32" in finding.patch
+    assert finding.title == "GRU: double precision is computed in single precision"
