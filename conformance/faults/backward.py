@@ -9,7 +9,7 @@ left out.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, product
 from typing import TypeGuard
@@ -111,7 +111,8 @@ def changes_of(cell: Cell) -> Iterator[tuple[str | Cell, Change]]:
         unbiased = without_biases(cell, lines[:number])
         factors = products(cell, line, known, unbiased)
         before = of_state_before(cell, lines[: number + 1])
-        for change in chain(factors, before, mixtures(line), slopes(line), detached(cell, line, known)):
+        states = [name for name in arguments(cell)[1:] if name not in chain(*map(assigned, lines[:number]))]
+        for change in chain(factors, before, mixtures(line), slopes(line, states), detached(cell, line, known)):
             yield equations, change
     yield from ((equations, change) for change in overwritten(lines))
     yield from (("scan", change) for change in in_time())
@@ -235,13 +236,20 @@ def mixtures(line: str) -> Iterator[Change]:
                 yield Change("share", title, line, with_text(f"passed_back({text}, {told})"), hint)
 
 
-def slopes(line: str) -> Iterator[Change]:
-    """An activation with another slope."""
+def slopes(line: str, states: Sequence[str]) -> Iterator[Change]:
+    """An activation with another slope; or with the right one of what a state was before the step.
+
+    states: those that are still what they were then
+    """
     for name, inner, with_text in activations(line):
         for slope in SLOPES[name]:
             new = with_slope(name, inner, with_text, slope.format(z="read.value", y=f"{name}(read.value)"))
             title = f"the slope of {ACTIVATIONS[name]} in {place_of(line)} is {slope.format(z='z', y='y')}"
             yield Change("slope", title, line, new)
+        for state, y in product(states, ("{}", f"{name}({{}})")):
+            new = with_slope(name, inner, with_text, SLOPE[name].format(y=y.format(f"{state}.value")), state)
+            taken = f"is taken from {state} before the step, as {SLOPE[name].format(y=y.format(state))}"
+            yield Change("slope", f"the slope of {ACTIVATIONS[name]} in {place_of(line)} {taken}", line, new)
 
 
 def activations(line: str) -> Iterator[tuple[str, str, Callable[[str], str]]]:
@@ -251,9 +259,9 @@ def activations(line: str) -> Iterator[tuple[str, str, Callable[[str], str]]]:
             yield node.func.id, ", ".join(map(ast.unparse, node.args)), with_text
 
 
-def with_slope(name: str, inner: str, with_text: Callable[[str], str], slope: str) -> str:
-    """A line with another slope of an activation of what it reads, ``read``."""
-    way = f"lambda d, read=read: d * ({slope})"
+def with_slope(name: str, inner: str, with_text: Callable[[str], str], slope: str, *known: str) -> str:
+    """A line with another slope of an activation of what it reads, ``read``, and of what else is known."""
+    way = f"lambda d, {', '.join(f'{name}={name}' for name in ('read', *known))}: d * ({slope})"
     return f"    read = {inner}\n" + with_text(f"passed_back({name}(read), (read, {way}))")
 
 
@@ -290,11 +298,28 @@ def told() -> Iterator[Change]:
     """A parameter whose gradient is that of one step alone, or taken with other states."""
     yield from told_of_steps({kind: (kind,) for kind in KINDS} | {"each parameter": KINDS})
     every = "for p, state in zip((p for directions in layers for p in directions), final):"
-    yield Change("states", "the gradient of weight_hh is taken with the state after each step, not before it", TAPE, (
+    ways = {
+        "the state after each step, not before it": "[state[0].value, *states[:-1]]",
+        "the state one step earlier than before each step": "[*states[1:], *states[-1:]]",
+        "the final state": "[state[0].value for _ in states]",
+        "the initial state": "[states[-1] for _ in states]",
+    }
+    for said, states in ways.items():
+        yield Change("states", f"the gradient of weight_hh is taken with {said}", TAPE, (
+            f"{TAPE}\n"
+            f"    {every}\n"
+            "        for _, states in p.arrays['weight_hh'].pairs.values():\n"
+            f"            states[:] = {states}"
+        ))  # fmt: skip
+    title = "the gradient of weight_hh is taken with the final state in steps in which all rows run"
+    yield Change("states", title, TAPE, (
         f"{TAPE}\n"
-        f"    {every}\n"
+        "    least, steps = min(plain.row_lengths.tolist(), default=0), range(plain.num_steps)\n"
+        "    places = [(reverse, p) for directions in layers for reverse, p in enumerate(directions)]\n"
+        "    for (reverse, p), state in zip(places, final):\n"
         "        for _, states in p.arrays['weight_hh'].pairs.values():\n"
-        "            states[:] = [state[0].value, *states[:-1]]"
+        "            times = steps if reverse else reversed(steps)\n"
+        "            states[:] = [state[0].value if t < least else s for t, s in zip(times, states)]"
     ))  # fmt: skip
 
 
