@@ -13,6 +13,7 @@ from .gradients import BPTT, OUTPUT, SCAN, STEP
 from .keeping import NAMED as PARAMETERS
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
+from .wiring import FINAL
 
 
 def cut_off(bits: int) -> dict[str, str]:
@@ -44,7 +45,6 @@ FORMATS = {  # in which something is stored
     **rounded(11),
 }  # fmt: skip
 NEXT = "before = state if own is None else"
-FINAL = "final.append(state)"
 INITIAL = "state = initial[len(final)]"
 READ = "x = [join(*both) for both in zip(*halves)]"
 USUAL = "step = step_of(plain.config)"

@@ -13,7 +13,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, product
 
 import numpy as np
 
@@ -67,11 +67,12 @@ LAST = "len(layers) - 1"
 WALK = Spot("each layer", {"layer 0": f"not {LAYER}", "each upper layer": LAYER} | DIRECTION)
 JOIN = Spot("", {" in layer 0": f"{LAYER} == 1", " in upper layers": f"{LAYER} > 1"})
 STEP = Spot("", {f" in {where}": when for where, when in DIRECTION.items()})
+FINAL = "final.append(state)"
 SPOTS = {
     "initial[len(final)]": WALK,
     "scan(step, p, x, state, lengths, reverse)": WALK,
     "halves.append(output)": WALK,
-    "final.append(state)": WALK,
+    FINAL: WALK,
     "join(*both)": JOIN,
     "[join(*both) for both in zip(*halves)]": JOIN,
     "return x, final": Spot("", {}),
@@ -256,7 +257,7 @@ INSTEAD: dict[str, dict[str, dict[str, str]]] = {
                 "halves.append([o + i if np.shape(o) == np.shape(i) else o for o, i in zip(output, x)])"
             ),
         },
-        "final.append(state)": {
+        FINAL: {
             "{} hands out the final states of directions exchanged": "final.insert(len(final) - reverse, state)",
             "{} hands out its initial state": "final.append(initial[len(final)])",
             "{} hands out the last step of its output": "final.append((output[-1], *state[1:]))",
@@ -406,8 +407,27 @@ def narrowly() -> dict[str, Fault]:
 
     They are many: none is compared with others.
     """
-    changes = (("run", change) for change in replaced("run", NARROWLY))
+    changes = (("run", change) for change in chain(replaced("run", NARROWLY), gone_on()))
     return faults_of("wiring.narrowly", "recurrence", STEPS, changes)
+
+
+def gone_on() -> Iterator[Change]:
+    """States that go on behind the end of each row, in both directions, as where each row is turned by itself."""
+    goes = {
+        "the state": "tuple(select(n, past, s) for n, s in zip(new, state))",
+        "h": "(select(new[0], past, state[0]), *state[1:])",
+        "c": "(state[0], *(select(n, past, s) for n, s in zip(new[1:], state[1:])))",
+    }
+    for (what, state), (read, x) in product(goes.items(), {"": "x[k]", ", of zeros,": "np.zeros(x[k].shape)"}.items()):
+        new = (
+            "for k in range(len(x)):\n"
+            "                past = (k >= lengths)[:, None]\n"
+            f"                new = step({x}, state, p)\n"
+            f"                state = {state}\n"
+            f"            {FINAL}"
+        )
+        title = f"{what} goes on behind the end of each row{read} up to the last step, in both directions"
+        yield Change("instead", title, FINAL, new)
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,7 @@ from conformance.faults.patching import FaultyReference, patched_source
 from conformance.faults.wiring import answers as wired
 from conformance.faults.wiring import narrowly, packed, wiring
 from conformance.kills import kill
-from reference_rnn import CELLS, cell, cell_of, forward, mix, sigmoid, tanh
+from reference_rnn import CELLS, Case, Config, cell, cell_of, forward, mix, parameter_shapes, sigmoid, tanh
 from reference_rnn.equations import written_out
 
 MGU = ("f = sigmoid(p.f(x, h))", "n = tanh(p.n(x, f * h))", "return mix(f, h, n)")
@@ -191,6 +191,25 @@ def test_a_mistake_in_some_layers_of_one_direction_is_named():
     (fault,) = (f for f in narrowly().values() if f.title == "the reverse direction of the last layer starts from zero")
     report = check(FaultyTarget(fault, cells=("GRU",)), properties=["equivalence.steps"])
     assert report.diagnosis[0].exact and report.diagnosis[0].title == fault.title
+
+
+@pytest.mark.parametrize("what", ["the state", "h", "c"])
+def test_states_that_go_on_behind_rows_go_on_in_the_padding_in_one_direction(what):
+    (behind,) = (
+        f for f in narrowly().values() if f.title.startswith(f"{what} goes on behind the end of each row, of zeros")
+    )
+    (inside,) = (f for f in wiring().values() if f.title == f"{what} goes on in the padding, of zeros")
+    generator = np.random.default_rng(0)
+    for bidirectional in (False, True):
+        config = Config(cell_of("LSTM"), 2, 3, 1, bidirectional, dtype="float64")
+        shapes = parameter_shapes(config)
+        parameters = {name: generator.standard_normal(shape.sizes) for name, shape in shapes.items()}
+        case = Case(config, parameters, generator.standard_normal((4, 3, 2)), lengths=np.array([4, 2, 0]))
+        final = [FaultyReference(fault).forward(case) for fault in (behind, inside)]
+        alike = all(np.allclose(one, other) for (_, one), (_, other) in list(zip(*(f.items() for f in final)))[1:])
+        assert alike is not bidirectional
+        gone_on = final[0].h_n if what == "h" else final[0].c_n
+        assert not np.allclose(gone_on, forward(case).h_n if what == "h" else forward(case).c_n)
 
 
 @pytest.mark.sample(every=2)
