@@ -46,6 +46,7 @@ STATES = {
     "of that configuration and batch": f"(plain.config, {SHAPE})",
 }
 PLAIN = "plain = time_major(case.check())"
+GRADIENTS = "return {name: found[name] for name, _ in case.arrays()}"
 # The same for what else goes in, as a key of it, ``a``, under which it is kept from the first call.
 OTHERS = {
     "lengths": {
@@ -64,7 +65,9 @@ ENDS = {"as many rows": "plain.num_rows", "as many steps and rows": "(plain.num_
 @lru_cache(maxsize=1)
 def keeping() -> dict[str, Fault]:
     """The mistakes, by id."""
-    return {fault.id: fault for fault in (*parameters(), *together(), *near(), *states(), *others(), *padding())}
+    return {
+        fault.id: fault for fault in (*parameters(), *together(), *near(), *states(), *others(), *padding(), *sums())
+    }
 
 
 def parameters() -> Iterator[Fault]:
@@ -176,3 +179,29 @@ def padding() -> Iterator[Fault]:
         yield Fault(
             f"keeping.padding.{number}", title, "stale-memory", "forward", RESULT, new, ("lengths.padding_is_zero",)
         )
+
+
+def sums() -> Iterator[Fault]:
+    """Gradients that are added to those of the calls before, as where nobody sets them to zero."""
+    added = {
+        "gradients of parameters are": "name in case.parameters",
+        "gradients of weights are": "name.startswith('weight')",
+        "gradients of biases are": "name.startswith('bias')",
+        "all gradients are": "True",
+    }
+    same = {
+        "of that shape": "(name, np.shape(a))",
+        "of that shape and dtype": "(name, np.shape(a), case.config.dtype)",
+        "of that configuration": "(name, case.config)",
+    }
+    for number, ((what, some), (said, key)) in enumerate(product(added.items(), same.items())):
+        new = (
+            "sums = by_name.__dict__\n"
+            "    for name, a in list(found.items()):\n"
+            f"        if {some}:\n"
+            f"            sums[{key}] = found[name] = sums.get({key}, 0) + a\n"
+            f"    {GRADIENTS}"
+        )
+        title = f"{what} added to those {said} of the calls before"
+        killed_by = "gradients.calls_are_independent"
+        yield Fault(f"keeping.sums.{number}", title, "gradient-buffers", "by_name", GRADIENTS, new, (killed_by,))

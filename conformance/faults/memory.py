@@ -11,9 +11,8 @@ from functools import lru_cache
 from itertools import product
 
 from .gradients import COTANGENTS
-from .keeping import RESULT
+from .keeping import GRADIENTS, RESULT
 from .patching import Fault
-from .stored import NAMED
 
 UNTOUCHED, OWN = "shapes.inputs_untouched", "shapes.results_own_their_memory"
 UNTOUCHED_BACK, OWN_BACK = "gradients.shapes", "gradients.results_own_their_memory"
@@ -24,7 +23,7 @@ RESULTS = {
     "all results are": ("output", "h_n", "c_n"),
 }  # fmt: skip
 # Names of gradients, as a condition on one.
-GRADIENTS = {
+OF_GRADIENTS = {
     "the gradient of x is": "name == 'x'", "gradients of states are": "name in ('h_0', 'c_0')",
     "gradients of parameters are": "name in case.parameters", "all gradients are": "True",
 }  # fmt: skip
@@ -120,10 +119,10 @@ def buffers() -> Made:
 
 def buffers_back() -> Made:
     """The same of gradients."""
-    for (what, names), (where, unless) in product(GRADIENTS.items(), SHARED.items()):
+    for (what, names), (where, unless) in product(OF_GRADIENTS.items(), SHARED.items()):
         into = f"laid(name, found[name]) if {names}{unless} else found[name]"
         text = f"{BUFFER.format(function='by_name')}return {{name: {into} for name, _ in case.arrays()}}"
-        yield f"{what} handed out in a buffer that is used again{where}", "by_name", NAMED, text, OWN_BACK
+        yield f"{what} handed out in a buffer that is used again{where}", "by_name", GRADIENTS, text, OWN_BACK
 
 
 def handed_out() -> Made:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import product
 
 from .gradients import BPTT, OUTPUT, SCAN, STEP
+from .keeping import GRADIENTS
 from .keeping import NAMED as PARAMETERS
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
@@ -59,7 +60,6 @@ OPERANDS = {  # what a step multiplies or adds, as the three arguments that it i
 SUMMED = ("b_ih", "b_hh")  # which one may add once and for all
 WIDTHS = {"the input of a layer": "x.shape[-1]", "H": "state[0].shape[-1]"}
 MULTIPLES = (2, 4, 8, 16, 32, 64)
-NAMED = "return {name: found[name] for name, _ in case.arrays()}"
 
 
 @lru_cache(maxsize=1)
@@ -113,8 +113,8 @@ def of_gradients(how: str, form: str) -> Iterator[tuple[str, Change]]:
     way = f"lambda d: {form.format(e='d')}"
     new = f"{STEP}\n        new = tuple(passed_back(n, (n, {way})) for n in new)"
     yield "scan", Change("store", f"what goes back into a step is {how}", STEP, new)
-    new = NAMED.replace("found[name] for", f"{form.format(e='found[name]')} for")
-    yield "by_name", Change("store", f"each gradient is {how}", NAMED, new)
+    new = GRADIENTS.replace("found[name] for", f"{form.format(e='found[name]')} for")
+    yield "by_name", Change("store", f"each gradient is {how}", GRADIENTS, new)
 
 
 @lru_cache(maxsize=64)
