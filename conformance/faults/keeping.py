@@ -66,7 +66,8 @@ ENDS = {"as many rows": "plain.num_rows", "as many steps and rows": "(plain.num_
 def keeping() -> dict[str, Fault]:
     """The mistakes, by id."""
     return {
-        fault.id: fault for fault in (*parameters(), *together(), *near(), *states(), *others(), *padding(), *sums())
+        fault.id: fault
+        for fault in (*parameters(), *together(), *near(), *biases(), *states(), *others(), *padding(), *sums())
     }
 
 
@@ -111,6 +112,28 @@ def near() -> Iterator[Fault]:
     )
     title = "every parameter is kept from a call of that configuration as long as np.allclose tells none from those"
     yield Fault("keeping.near.0", title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
+
+
+def biases() -> Iterator[Fault]:
+    """Biases of an earlier call where there are none."""
+    same = {
+        "of that shape": "(kind, end, np.shape(a))",
+        "of that shape and dtype": "(kind, end, np.shape(a), config.dtype)",
+    }
+    for number, (said, key) in enumerate(same.items()):
+        new = (
+            "kept = layer_parameters.__dict__\n"
+            "        for kind, a in list(named.items()):\n"
+            "            if kind.startswith('bias') and config.bias:\n"
+            f"                kept[{key}] = np.array(a)\n"
+            "            elif kind.startswith('bias'):\n"
+            f"                named[kind] = kept.get({key}, a)\n"
+            f"        {NAMED}"
+        )
+        title = f"where there are no biases, those {said} of the last call that had some are read"
+        yield Fault(
+            f"keeping.biases.{number}", title, "stale-weights", "layer_parameters", NAMED, new, ("shapes.no_bias",)
+        )
 
 
 def states() -> Iterator[Fault]:
