@@ -232,12 +232,14 @@ def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
     c = case.config
     numbers = case.num_steps * case.num_rows * min(c.input_size, c.hidden_size)
     if bench.subject.capabilities.gradients and not c.bidirectional and numbers >= ENOUGH:
-        found, forward = factors_back(bench, case)
+        found, terms = factors_back(bench, case)
         if any(near(found, factor).all() for factor in (1.0, 1 / (1 - P))):
             yield "in training gradients go back as if nothing were dropped between layers"
             return
         yield from of_kept(found, "gradients of what dropout keeps are")
-        if not forward:
+        if terms == "all":
+            yield "in training the gradient of weights is that of numbers of which none is dropped"
+        elif terms != "kept":
             yield "in training gradients go back through another mask than the one that dropped in this run"
 
 
@@ -303,11 +305,11 @@ def shown_factors(bench: Bench, case: Case, p: float, masks: int = 1, apart: boo
     return found
 
 
-def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
+def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, str]:
     """The factor by which the gradient of each number goes back between two layers, (T, N, D*H) or narrower.
 
-    And whether the gradient of the weights between them is that of numbers with these factors, or with the right ones
-    where these are not zero, as far as rounding lets that be seen.
+    And of which numbers the gradient of the weights between them is, as far as rounding lets that be seen: "kept" are
+    those with these factors, or with the right ones where these are not zero; "all" of them; or "" for others.
     """
     c = case.config
     small = with_small_numbers(handing_on(case, range(c.num_layers)))
@@ -329,7 +331,9 @@ def factors_back(bench: Bench, case: Case) -> tuple[np.ndarray, bool]:
     summed = weights[gate_rows(c, c.cell.candidate, "weight_ih_l1")].diagonal()[:width]
     applicable(bool(np.isfinite(found).all() and np.isfinite(summed).all()))
     divided, read = (abs(found) > NEAR) / (1 - P), small.x[..., :width].astype(np.float64) + above
-    return found, any(explains(bench, factors * read, summed, c.num_layers) for factors in (found, divided))
+    ways = (("kept", found), ("kept", divided), ("all", np.ones_like(divided)))
+    terms = (said for said, factors in ways if explains(bench, factors * read, summed, c.num_layers))
+    return found, next(terms, "")
 
 
 def with_small_numbers(case: Case) -> Case:

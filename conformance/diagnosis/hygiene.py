@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,12 +12,13 @@ import numpy as np
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
+from conformance.judging.transforms import steps, with_padding
 from conformance.judging.words import listed
 from strategies import layout_of, relaid
 
 from .asking import Bench
 from .conditions import needed_by
-from .earlier import Earlier, made
+from .earlier import Earlier, asked_with, made
 
 STATE_OF = {"d_h_n": "h_0", "d_c_n": "c_0"}  # cotangents, and what has their shape
 STATES = (*STATE_OF.values(),)
@@ -51,34 +52,69 @@ def traces(bench: Bench, call: Call) -> dict[str, str] | None:
 
     None where it does not answer.
     """
-    answers = answers_twice(bench, call)
+    answers = in_turn(bench, call, call)
     found: dict[str, str] = {}
     for answer in answers:
         found = said_of(answer, call) | found
     return found if answers else None
 
 
-def answers_twice(bench: Bench, call: Call) -> list[Answer]:
-    """What a new instance answers to a call that is made twice; nothing where it does not."""
+def in_turn(bench: Bench, *calls: Call) -> list[Answer]:
+    """What a new instance answers to some calls, one after the other, as far as it does."""
     bench.restart()
-    return [answer for answer in (made(bench, call), made(bench, call)) if answer]
+    return [answer for answer in (made(bench, call) for call in calls) if answer]
 
 
 def habits(bench: Bench, found: Counterexample) -> list[list[tuple[Any, ...]]]:
     """What a target does beside giving numbers in the call that a failure is about, and in others like it.
 
-    Such as ask for the same, and differ in one thing, have states and cotangents of zeros, or arrays that cannot be
-    written to. Raises NotRun.
+    Such as ask for the same, and differ in one thing, or have arrays that cannot be written to, or that a usual mistake
+    leaves as they are. Each is made twice; and once behind one of more rows, which needs a larger buffer.
+    Nothing where an array is changed in all of those that should leave it as it is: then nobody knows what it becomes.
+    Raises NotRun.
     """
     number = found.about()[-1]
     earlier = Earlier(bench, found)
     call = writeable(replace(found.calls[number], in_place=False))
-    others = [writeable(other) for _, other in earlier.steady() if other.do == call.do]
-    asked = (
-        answers_twice(bench, one)
-        for one in (call, *others, of_zeros(call), laid(call, partial(relaid, layout="read-only")))
-    )
+    others = {words: writeable(other) for words, other in earlier.steady() if other.do == call.do}
+    read_only = laid(call, partial(relaid, layout="read-only"))
+    asked = [in_turn(bench, one, one) for one in (call, *others.values(), read_only)]
+    asked.append(in_turn(bench, others.get("a larger N", call), call))
+    left = set()
+    for one in left_alone(bench, call):
+        asked.append(in_turn(bench, one, one))
+        left |= unchanged(one, asked[-1])
+    if not {name for answers in asked for answer in answers for name in answer.changed} <= left:
+        return []
     return [[(sorted(answer.changed), sorted(answer.shared)) for answer in answers] for answers in asked]
+
+
+def left_alone(bench: Bench, call: Call) -> Iterator[Call]:
+    """Calls like one in which an array is already what it may become: without steps, which change no state.
+
+    With rows in falling order and a padding of zeros; with biases b_hh of zero beside other numbers; and with states
+    and cotangents of zeros.
+    """
+    meant, form = bench.allowed.taken_apart(call.case)
+    falling = np.arange(meant.num_rows, 0, -1).clip(max=meant.num_steps)
+    others = [steps(meant, 0, 0), with_padding(meant.replace(lengths=falling), 0.0), meant.map(without_b_hh)]
+    for case in map(form.ask, others):
+        if bench.subject.takes(case):
+            yield asked_with(bench, call, case)
+    yield of_zeros(call)
+
+
+def without_b_hh(name: str, array: np.ndarray) -> np.ndarray:
+    """Zeros in the place of b_hh, other numbers in that of other arrays."""
+    numbers = np.zeros(1) if name.startswith("bias_hh") else OTHERS
+    return np.resize(numbers, array.shape).astype(array.dtype)
+
+
+def unchanged(call: Call, answers: Sequence[Answer]) -> set[str]:
+    """The arrays of a call, other than of zeros, that none of some answers to it says are changed; none without any."""
+    changed = {name for answer in answers for name in answer.changed}
+    given = {**dict(call.arrays()), "lengths": call.case.row_lengths}
+    return {name for name, array in given.items() if array.any() and name not in changed} if answers else set()
 
 
 def of_zeros(call: Call) -> Call:

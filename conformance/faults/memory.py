@@ -1,7 +1,7 @@
 """Mistakes in whose memory is written, and whose is handed out: no number of the call itself shows them.
 
 What is passed in is changed, or handed out again; or results lie in a buffer that the next call fills. What becomes of
-an array shows where that is what it was: so there is none here by which it becomes zero, as twice as much may be.
+an array shows only where that is what it was: so of each change here there are calls that leave the array as it is.
 """
 
 from __future__ import annotations
@@ -60,9 +60,6 @@ def changed() -> Made:
         "c_0 is overwritten by c_n": [c],
         "h_0 and c_0 are overwritten by h_n and c_n": [h, c],
         "lengths are sorted in place": [("case.lengths", "np.sort(a)[::-1]")],
-        "x is overwritten by the output where it has its shape": [
-            ("case.x if case.x.shape == found.output.shape else None", "found.output")
-        ],
     }
     for (what, pairs), (where, can) in product(values.items(), WRITTEN.items()):
         lines = [f"a = {array}\n    if a is not None{can}:\n        a[...] = {new}" for array, new in pairs]

@@ -211,6 +211,21 @@ class InSinglePrecision:
         return output.astype(case.config.dtype), h_n.astype(case.config.dtype)
 
 
+class RoundedAtLast(InSinglePrecision):
+    """Results of double precision are rounded to single precision, once."""
+
+    def forward(self, case):
+        return tuple(a.astype(np.float32).astype(case.config.dtype) for a in reference.forward(case))
+
+
+@pytest.mark.nightly
+def test_results_that_are_rounded_once_are_not_computed_in_single_precision():
+    report = check(
+        RoundedAtLast, properties=["equivalence.steps", "equivalence.first_look"], workers=1, in_process=True
+    )
+    assert [one.title for one in report.diagnosis] == ["GRU: h_n is rounded to 24 significant bits, as in float32"]
+
+
 @pytest.mark.nightly
 def test_single_precision_in_double_is_said_with_its_change():
     asked = ["equivalence.steps", "equivalence.first_look"]
