@@ -342,8 +342,11 @@ class Failures:
 
     def of(self, cell: Cell) -> list[Counterexample]:
         """The first failures of a cell; those of others as cases of this one where no property failed on it."""
-        mine = self.failures_of(cell)
-        return (mine or list(filter(None, (as_cell(one, cell) for one in self.found))))[:LOOKED_AT]
+        return self.of_all(cell)[:LOOKED_AT]
+
+    def of_all(self, cell: Cell) -> list[Counterexample]:
+        """All of these."""
+        return self.failures_of(cell) or list(filter(None, (as_cell(one, cell) for one in self.found)))
 
     def told(
         self, kind: str, cells: Sequence[Cell], experiment: Callable[[Bench, Counterexample], list[str]]

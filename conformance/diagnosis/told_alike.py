@@ -71,10 +71,11 @@ def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failure
 
     None where not all can be asked that fail as much of what the target fails as one of these.
     """
+    its = KINDS[kind]
+    failures = failures.among([found for found in failures.of_all(cell) if its.about(found)])
     count = likely(kind, cell, failures)
     order = sorted(count, key=lambda fault: -count[fault])
-    its = KINDS[kind]
-    if its.done:
+    if its.done and order:
         order = alike_in(its, order, cell, failures)
     left, found = order[its.most :], {}
     for fault in order[: its.most]:
@@ -89,8 +90,8 @@ def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failure
 
 
 def alike_in(kind: Kind, faults: Sequence[Fault], cell: Cell, failures: Failures) -> list[Fault]:
-    """Those mistakes that do what the target does in calls like the first one that fails by what is looked at."""
-    found = next(filter(kind.about, failures.of(cell)))
+    """Those mistakes that do what the target does in calls like the first one that fails."""
+    found = failures.of(cell)[0]
     its, alike = done_by(failures.subject, kind, found, failures), []
     for fault in faults if its else ():
         for apart in (True, False):  # what a call for gradients leaves behind may count for others

@@ -5,6 +5,7 @@ import pytest
 
 from conformance import Capabilities, check
 from conformance.adapters import reference
+from conformance.adapters.reference import as_case
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults.memory import memory
 from conformance.kills import kill
@@ -154,3 +155,27 @@ class OneFlatBuffer(Target):
 def test_no_change_is_shown_that_does_something_else(target):
     report = check(target, properties=ASKED, workers=1, in_process=True)
     assert [(one.fault, one.patch) for one in report.diagnosis] == [("measured.hygiene", "")]
+
+
+class WrongAndShared(Target):
+    """b_hh is not read, and the gradient of x lies in an array that is kept."""
+
+    capabilities = Capabilities(cells=("GRU",), gradients=True)
+
+    def forward(self, case):
+        return reference.forward(
+            as_case(case).map(lambda name, array: 0 * array if name.startswith("bias_hh") else array)
+        )
+
+    def gradients(self, case, *d):
+        found = super().gradients(case, *d)
+        found["x"] = self.kept.setdefault((found["x"].shape, found["x"].dtype), found["x"])
+        return found
+
+
+def test_it_is_shown_beside_a_mistake_that_fails_much_before_it():
+    asked = ["equivalence", "gradients.results_own_their_memory"]
+    report = check(WrongAndShared, properties=asked, workers=1, in_process=True)
+    (shared,) = (one for one in report.diagnosis if one.fault == "measured.hygiene")
+    assert shared.title == "GRU: the gradient of x shares memory with an earlier result"
+    assert not any("failed" in known for known in report.known)
