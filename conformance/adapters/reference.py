@@ -52,8 +52,7 @@ def gradients_of(package):
 
 def in_dtype(array, config):
     """Numbers in the dtype of a configuration: the array itself if it has that."""
-    own = config.dtype == str(config.numpy_dtype) == str(array.dtype)
-    return array if own else rounded(array, config.dtype)
+    return array if str(array.dtype) == config.dtype else rounded(array, config.dtype)
 
 
 def masks(case):
