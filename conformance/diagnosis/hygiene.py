@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +19,12 @@ from .asking import Bench
 from .conditions import needed_by
 from .earlier import Earlier, asked_with, made
 
-STATE_OF = {"d_h_n": "h_0", "d_c_n": "c_0"}  # cotangents, and what has their shape
-STATES = (*STATE_OF.values(),)
-OTHERS = np.array([0.5, -0.25, 0.75])
+STATES = ("h_0", "c_0", "d_h_n", "d_c_n")  # and what has their shape
+NUMBERS = np.array([0.5, -0.25, 0.75])  # none of which is 0 or 1
 ABOUT = ("dtypes", "unchanged", "own memory", "answer")  # what a failure demands, where this may be why
+
+
+Habit = tuple[list[str], list[tuple[str, str]]]  # what a call changes, and what shares memory with what
 
 
 def hygiene(bench: Bench, found: Counterexample) -> list[str]:
@@ -65,7 +66,7 @@ def in_turn(bench: Bench, *calls: Call) -> list[Answer]:
     return [answer for answer in (made(bench, call) for call in calls) if answer]
 
 
-def habits(bench: Bench, found: Counterexample) -> list[list[tuple[Any, ...]]]:
+def habits(bench: Bench, found: Counterexample) -> list[list[Habit]]:
     """What a target does beside giving numbers in the call that a failure is about, and in others like it.
 
     Such as ask for the same, and differ in one thing, or have arrays that cannot be written to, or that a usual mistake
@@ -97,17 +98,20 @@ def left_alone(bench: Bench, call: Call) -> Iterator[Call]:
     """
     meant, form = bench.allowed.taken_apart(call.case)
     falling = np.arange(meant.num_rows, 0, -1).clip(max=meant.num_steps)
-    others = [steps(meant, 0, 0), with_padding(meant.replace(lengths=falling), 0.0), meant.map(without_b_hh)]
-    for case in map(form.ask, others):
-        if bench.subject.takes(case):
-            yield asked_with(bench, call, case)
-    yield of_zeros(call)
+    others = [form.ask(case) for case in (steps(meant, 0, 0), with_padding(meant.replace(lengths=falling), 0.0))]
+    yield from (asked_with(bench, call, case) for case in others if bench.subject.takes(case))
+    yield of_numbers(call, but=lambda name: name.startswith("bias_hh"))
+    yield of_numbers(call, but=lambda name: name in STATES)
 
 
-def without_b_hh(name: str, array: np.ndarray) -> np.ndarray:
-    """Zeros in the place of b_hh, other numbers in that of other arrays."""
-    numbers = np.zeros(1) if name.startswith("bias_hh") else OTHERS
-    return np.resize(numbers, array.shape).astype(array.dtype)
+def of_numbers(call: Call, but: Callable[[str], bool]) -> Call:
+    """The call with other numbers, but for some arrays, which are zero."""
+
+    def other(name: str, array: np.ndarray) -> np.ndarray:
+        return np.resize(np.zeros(1) if but(name) else NUMBERS, array.shape).astype(array.dtype)
+
+    cotangents = {name: None if d is None else other(name, d) for name, d in call.cotangents.items()}
+    return replace(call, case=call.case.map(other), cotangents=cotangents)
 
 
 def unchanged(call: Call, answers: Sequence[Answer]) -> set[str]:
@@ -115,16 +119,6 @@ def unchanged(call: Call, answers: Sequence[Answer]) -> set[str]:
     changed = {name for answer in answers for name in answer.changed}
     given = {**dict(call.arrays()), "lengths": call.case.row_lengths}
     return {name for name, array in given.items() if array.any() and name not in changed} if answers else set()
-
-
-def of_zeros(call: Call) -> Call:
-    """The call with other numbers, but states of zeros, and cotangents of final states that are zero."""
-
-    def change(name: str, array: np.ndarray) -> np.ndarray:
-        return np.resize(np.zeros(1) if name in STATES else OTHERS, array.shape).astype(array.dtype)
-
-    d = {name: None if d is None else change(STATE_OF.get(name, name), d) for name, d in call.cotangents.items()}
-    return replace(call, case=call.case.map(change), cotangents=d)
 
 
 def said_of(answer: Answer, call: Call) -> dict[str, str]:

@@ -8,7 +8,6 @@ as many bits as what they are made of, and all right where that has few.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,12 +16,13 @@ from conformance.faults.stored import short_operands
 from conformance.judging.gradients import cotangents, gradient_run, taken
 from conformance.judging.judgement import Failure, NotApplicable
 from conformance.judging.words import listed
-from reference_rnn import PRECISION, Case, arithmetic, forward, gradients
+from reference_rnn import PRECISION, Case, arithmetic, gradients
 from reference_rnn.case import gate_rows
 
 from . import influence
-from .asking import Bench, flat, mapped
+from .asking import Bench, mapped
 from .curves import ANY, FINE, FORMATS, NEAR, built, places, reading
+from .earlier import of_dtype
 from .settings import STATES, Setting, settings
 
 LARGE, SMALL = 0.5, 0.5 * 2.0**-5
@@ -81,9 +81,7 @@ def in_single_precision(bench: Bench) -> bool:
     for case in cases:
         thirds = case.map(lambda _, array: array / 3)
         given, (mid, rad) = bench.ask(thirds), bench.ball(thirds)
-        single = replace(thirds.config, dtype="float32")
-        balls = forward(replace(thirds, config=single).map(lambda _, a: a.astype(np.float32)), arithmetic("float32"))
-        its, room = (flat(balls.map(part)) for part in (lambda _, ball: ball.mid, lambda _, ball: ball.rad))
+        its, room = bench.ball(of_dtype(thirds, "float32"))
         if (given != given.astype(np.float32)).any() or (abs(given - its) > room).any():
             return False
         wrong |= bool((abs(given - mid) > rad + once * abs(mid)).any())

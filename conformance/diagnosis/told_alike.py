@@ -105,10 +105,10 @@ def alike_in(kind: Kind, faults: Sequence[Fault], cell: Cell, failures: Failures
 
 def done_by(subject: Subject, kind: Kind, found: Counterexample, failures: Failures) -> Sequence[Any]:
     """What a target does in calls like one that fails; nothing where it cannot be asked."""
-    config = found.case.config
+    config, work = found.case.config, Work(min(kind.calls, failures.calls), failures.deadline)
     with suppress(Failure, NotApplicable, NotRun):
         if kind.done:
-            return kind.done(Bench(subject, config.cell, config.dtype, Work(kind.calls, failures.deadline)), found)
+            return kind.done(Bench(subject, config.cell, config.dtype, work), found)
     return []
 
 
@@ -193,19 +193,19 @@ def shapes_of(subject: Subject, cases: Sequence[Case]) -> list[tuple[Case, Shape
 class Kind(NamedTuple):
     """How mistakes of a kind are told from each other.
 
-    mistakes  those that may be the one, beside those of the catalogue of which ``listed`` is so
     asked     the experiment that says of a target what is wrong
     most      how many faulty references are asked, each with so many calls
+    mistakes  those that may be the one, beside those of the catalogue of which ``listed`` is so
     done      what a target does in a few calls like one that fails, and is ``about`` that, if that is looked at
     alike     whether a target does in one of them what a faulty reference does
     all_alike whether those that are left do what the target does wherever it is asked, so that the first one will do
     """
 
-    listed: Callable[[Fault], bool]
-    mistakes: Callable[[], Mapping[str, Fault]]
     asked: Callable[[Failures, Sequence[Cell]], Sentences]
     most: int
     calls: int
+    mistakes: Callable[[], Mapping[str, Fault]] = dict
+    listed: Callable[[Fault], bool] = lambda fault: False
     done: Callable[[Bench, Counterexample], Sequence[Any]] | None = None
     about: Callable[[Counterexample], bool] = lambda found: True
     alike: Callable[[Fault, Any, Any], bool] = lambda fault, one, other: one == other
@@ -218,14 +218,13 @@ def may_be_of_shapes(fault: Fault) -> bool:
 
 
 KINDS = {
-    "dropout": Kind(lambda fault: fault.fault_class == "dropout", masks, Failures.dropout, 24, 400),
-    "shapes": Kind(may_be_of_shapes, shapes, Failures.shapes, 24, 400, all_alike=True),
+    "dropout": Kind(Failures.dropout, 24, 400, masks, lambda fault: fault.fault_class == "dropout"),
+    "shapes": Kind(Failures.shapes, 24, 400, shapes, may_be_of_shapes, all_alike=True),
     "history": Kind(
-        lambda fault: fault.stateful, keeping, Failures.history, 12, 1500, after_others, alike=same_answer
+        Failures.history, 12, 1500, keeping, lambda fault: fault.stateful, done=after_others, alike=same_answer
     ),
-    "precision": Kind(lambda fault: fault.function == "as_float64", dict, Failures.precision, 24, 400),
+    "precision": Kind(Failures.precision, 24, 400, listed=lambda fault: fault.function == "as_float64"),
     "hygiene": Kind(
-        lambda fault: False, memory, Failures.hygiene, 12, 400, habits,
-        about=lambda found: found.demand in ABOUT, all_alike=True,
+        Failures.hygiene, 12, 400, memory, done=habits, about=lambda found: found.demand in ABOUT, all_alike=True
     ),
-}  # fmt: skip
+}

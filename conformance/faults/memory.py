@@ -30,11 +30,15 @@ OF_GRADIENTS = {
 # What may be so of an array ``a`` that is changed, and of a call that shares its memory.
 WRITTEN = {"": "", ", where that can be written to": " and a.flags.writeable"}
 SHARED = {"": "", ", but for x without an axis of rows": " and not case.unbatched"}
-# What a buffer is: of the shape and the dtype of what it holds.
-BUFFER = (
-    "kept, dtype = {function}.__dict__, case.config.numpy_dtype\n"
-    "    held = lambda name, a: kept.setdefault((name, a.shape, dtype), np.empty(a.shape, dtype))\n"
-    "    laid = lambda name, a: np.copyto(held(name, a), a, 'same_kind') or held(name, a)\n    "
+# A function that gives ``a`` in a buffer that was made for such an array, where some condition holds.
+INTO = (
+    "def into(name, a):\n"
+    "        if not ({some}):\n"
+    "            return a\n"
+    "        key = name, a.shape, case.config.dtype\n"
+    "        buffer = {function}.__dict__.setdefault(key, np.empty(a.shape, case.config.numpy_dtype))\n"
+    "        buffer[...] = a\n"
+    "        return buffer\n    "
 )
 
 
@@ -106,19 +110,15 @@ def changed_back() -> Made:
 def buffers() -> Made:
     """Results lie in memory that is kept for the next call with results of that shape and dtype."""
     for (what, names), (where, unless) in product(RESULTS.items(), SHARED.items()):
-        text = (
-            f"{BUFFER.format(function='forward')}"
-            f"into = lambda name, a: laid(name, a) if name in {names}{unless} else a\n"
-            f"    return {COLLECTED}.map(into)"
-        )
+        text = f"{INTO.format(function='forward', some=f'name in {names}{unless}')}return {COLLECTED}.map(into)"
         yield f"{what} handed out in a buffer that is used again{where}", "forward", RESULT, text, OWN
 
 
 def buffers_back() -> Made:
     """The same of gradients."""
+    every = GRADIENTS.replace("found[name] for", "into(name, found[name]) for")
     for (what, names), (where, unless) in product(OF_GRADIENTS.items(), SHARED.items()):
-        into = f"laid(name, found[name]) if {names}{unless} else found[name]"
-        text = f"{BUFFER.format(function='by_name')}return {{name: {into} for name, _ in case.arrays()}}"
+        text = f"{INTO.format(function='by_name', some=f'{names}{unless}')}{every}"
         yield f"{what} handed out in a buffer that is used again{where}", "by_name", GRADIENTS, text, OWN_BACK
 
 

@@ -103,7 +103,7 @@ class WorksInCotangent(Target):
 
 SHOWN = {
     WritesBack: "+    a = case.h_0\n+    if a is not None and a.flags.writeable:\n+        a[...] = found.h_n",
-    OneBuffer: "if name in ('output',) else a",
+    OneBuffer: "+        if not (name in ('output',)):\n+            return a",
     HandsOut: "+    return Result(found.output, case.h_0",
     WorksInCotangent: "+    if a is not None:\n+        a[...] = stack([entry[0] for entry in d_initial])",
 }
