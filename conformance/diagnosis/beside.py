@@ -94,6 +94,8 @@ class Beside:
     def look_at_gradients(self, cell: Cell, found: Sequence[Counterexample]) -> None:
         """Notes which mistake gives gradients where results are right, or when those are wrong."""
         mine = where_right(self.subject, self.answered, cell, Work(self.failures.calls, self.failures.deadline))
+        if mine and all(a.given is None for a in mine):  # whatever fails would give that
+            return
         work = Work(EVALUATIONS, self.failures.deadline)
         search = Search(mine, cell, self.passed, work, WhereRight(self.subject, mine, self.failures.deadline))
         if search.telling and sum(not a.right for a in search.fresh) >= ENOUGH and (finding := given_by(search)):

@@ -24,6 +24,7 @@ from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.handed_back import handed_back
 from conformance.faults.keeping import keeping
 from conformance.faults.operators import clipped, derived
+from conformance.faults.other_calls import other_calls, other_calls_back
 from conformance.faults.parts import Share
 from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.stored import stored, stored_back
@@ -48,8 +49,8 @@ HABIT = Fault(
 )  # fmt: skip
 Family = Callable[[Cell], Mapping[str, Fault]]
 # Those that follow from the equations and the loops.
-FORWARD: tuple[Family, ...] = (derived, lambda cell: wiring(), packed)
-BACKWARD: tuple[Family, ...] = (backward,)
+FORWARD: tuple[Family, ...] = (derived, lambda cell: wiring(), packed, lambda cell: other_calls())
+BACKWARD: tuple[Family, ...] = (backward, lambda cell: other_calls_back())
 DEPTH = 3  # mistakes at once
 TRIES = 4  # evaluations for each mistake that is tried alone
 ON_BALLS = 4  # what one on balls is worth

@@ -46,8 +46,9 @@ CHANCES = 4  # of a case in which something is drawn
 def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> dict[tuple[str, str], str]:
     """The changes of the reference that measure alike, by the sentences that they belong to.
 
-    Of several that say a sentence it is the one that says the most of what is said of the target, if there is one; of
-    those that give the same shapes, or share and change the same memory, in all cases, the first.
+    Of several that say a sentence it is the one that says the most of what is said of the target, and of these the one
+    that fails the most of what the target fails, if there is one; of those that give the same shapes, or share and
+    change the same memory, in all cases, the first.
 
     asked: cases in each of which the target and the reference with that change have results of the same shapes
     """
@@ -58,15 +59,27 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
             mine = [sentence for sentence, cells in told.items() if cell in cells]
             alike = which_say(kind, mine, cell, failures)
             for sentence in mine:
-                of_it = {fault: said for fault, said in alike.items() if sentence in said}
-                most = [fault for fault, said in of_it.items() if len(said) == max(map(len, of_it.values()))]
+                of_it = {fault: its.rank for fault, its in alike.items() if sentence in its.said}
+                most = [fault for fault, rank in of_it.items() if rank == max(of_it.values())]
                 most = [fault for fault in most if is_wrong_where(fault, failures.subject, cell, asked, kind)]
                 if len(most) == 1 or (most and KINDS[kind].all_alike):
                     found[kind, sentence] = most[0].patch()
     return found
 
 
-def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failures) -> dict[Fault, set[str]]:
+class Said(NamedTuple):
+    """What an experiment says of a mistake, and how many of the target's failures it fails."""
+
+    said: set[str]
+    failed: int
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The larger, the more the mistake is like what the target does."""
+        return len(self.said), self.failed
+
+
+def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failures) -> dict[Fault, Said]:
     """The mistakes of which an experiment says some of these sentences, and no others; with what it says.
 
     None where not all can be asked that fail as much of what the target fails as one of these.
@@ -85,8 +98,8 @@ def which_say(kind: str, sentences: Sequence[str], cell: Cell, failures: Failure
         with suppress(Failure):
             said = {sentence for _, sentence in its.asked(failures.of_another(subject, its.calls), [cell])}
             if said and said <= set(sentences):
-                found[fault] = said
-    return {fault: said for fault, said in found.items() if not left or count[fault] > count[left[0]]}
+                found[fault] = Said(said, count[fault])
+    return {fault: its for fault, its in found.items() if not left or its.failed > count[left[0]]}
 
 
 def alike_in(kind: Kind, faults: Sequence[Fault], cell: Cell, failures: Failures) -> list[Fault]:

@@ -285,6 +285,12 @@ def in_time() -> Iterator[Change]:
     for said, way in ways.items():
         old, new = through_time(way, "tuple({way} for s in state)")
         yield Change("time", f"what goes from one step back to the one before {said}", old, new)
+    for name, number in {"h": 0, "c": 1}.items():
+        for bound in BOUNDS:
+            after = f"tuple({{way}} if number == {number} else s for number, s in enumerate(state))"
+            old, new = through_time(f"lambda d: np.clip(d, -{bound}, {bound})", after)
+            said = f"what goes from {name} of one step back to the one before is cut off at {bound} each way"
+            yield Change("time", said, old, new)
     for bound in BOUNDS:
         old, new = into_step(f"lambda d: np.clip(d, -{bound}, {bound})")
         yield Change("time", f"what goes back into h of a step is cut off at {bound} each way", old, new)

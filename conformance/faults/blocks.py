@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import product
 
 from .gradients import ALIVE, BPTT, STEP, WEIGHTS
 from .keeping import NAMED
@@ -18,10 +19,13 @@ from .wiring import KINDS, relaid
 BLOCKS = (2, 4, 8, 16, 32)
 ROOM = (8, 16, 32, 64)
 # Which of {n} are not forgotten: so many, from the first one on.
-KEPT = {
+WHOLE = {
     **{f"beyond the last whole block of {size}": f"{{n}} // {size} * {size}" for size in BLOCKS},
     **{f"beyond the last whole block of {size} where there is one": f"({{n}} // {size} * {size} or {{n}})"
        for size in BLOCKS},
+}  # fmt: skip
+KEPT = {
+    **WHOLE,
     **{f"beyond the last whole block of {size} where there are more than {2 * size}":
        f"({{n}} // {size} * {size} if {{n}} > {2 * size} else {{n}})" for size in BLOCKS[:4]},
     **{f"left alone beyond the last whole block of {size}": f"({{n}} - ({{n}} > {size} and {{n}} % {size} == 1))"
@@ -36,6 +40,17 @@ ORDERS = {
     ", of those of the longest row,": "k, n = t, max(lengths.tolist(), default=0)",
     IN_ROW: "k, n = lengths - 1 - t if reverse else t + 0 * lengths, len(x)",
 }
+SORTED = "np.argsort(np.argsort(-lengths, kind='stable'))"  # the place of each row, the longest first
+# The same of a row of the matrix in which the rows of all steps lie one below the other, {k} being its step.
+OF_ALL = {
+    " of all rows and steps": "k, n = {k} * len(x[t]) + np.arange(len(x[t])), len(x) * len(x[t])",
+    " of all rows, sorted, and steps": f"k, n = {{k}} * len(x[t]) + {SORTED}, len(x) * len(x[t])",
+    " of all rows, packed": f"k, n = np.minimum(lengths, np.reshape({{k}}, (-1, 1))).sum(1) + {SORTED}, lengths.sum()",
+}
+PLACES = {
+    "": "t", ", in the order of computing": "(len(x) - 1 - t if reverse else t)",
+    ", as each row numbers them": "(lengths - 1 - t if reverse else t + 0 * lengths)",
+}  # fmt: skip
 BIASES = {
     name: ", ".join(f"{kind}=0 * p.arrays['{kind}']" for kind in KINDS[name])
     for name in ("bias_ih", "bias_hh", "each bias")
@@ -57,7 +72,7 @@ DONE = "d_parameters = [parameter_gradients(p) for directions in layers for p in
 def blocks() -> dict[str, Fault]:
     """The mistakes in results, by id."""
     every = (made for where, kept in KEPT.items() for made in forgotten(where, kept))
-    return faults_of("blocks", "second-path", STEPS, every)
+    return faults_of("blocks", "second-path", STEPS, (*every, *forgotten_of_all_rows()))
 
 
 @lru_cache(maxsize=1)
@@ -111,6 +126,19 @@ def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
                 )
             title = f"{name} is not read at steps {where}{said}".removesuffix(",")
             yield "scan", Change("block", title, STEP, new)
+
+
+def forgotten_of_all_rows() -> Iterator[tuple[str, Change]]:
+    """What a product with x forgets that is one for all rows and steps."""
+    names = ("x", *(name for name in LACKS if name.startswith("W_ih")))
+    every = product(WHOLE.items(), OF_ALL.items(), PLACES.items(), names)
+    for (where, kept), (of, counted), (said, number), name in every:
+        x, p = LACKS[name]
+        yield "scan", Change("block", f"{name} is not read {where}{of}{said}", STEP, (
+            f"{counted.format(k=number)}\n        {STEP}\n"
+            f"        there, without = (k < {kept.format(n='n')})[:, None], step({x}, before, {p})\n"
+            "        new = tuple(select(a, there, b) for a, b in zip(new, without))"
+        ))  # fmt: skip
 
 
 def forgotten_on_the_way_back(where: str, kept: str) -> Iterator[tuple[str, Change]]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import product
 
 from .blocks import BLOCKS, from_each_step
-from .gradients import ALIVE, BPTT, STEP
+from .gradients import ALIVE, BPTT, STEP, STEP_TO_OUTPUT
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
 from .wiring import KINDS
@@ -81,7 +81,7 @@ def chunks() -> dict[str, Fault]:
 @lru_cache(maxsize=1)
 def chunks_back() -> dict[str, Fault]:
     """The mistakes in gradients, by id."""
-    return faults_of("chunks.back", "second-path", BPTT, (*cut(), *of_parameters()))
+    return faults_of("chunks.back", "second-path", BPTT, (*cut(), *of_last_steps(), *of_parameters()))
 
 
 def begins(size: int, where: str) -> str:
@@ -191,6 +191,24 @@ def cut() -> Iterator[tuple[str, Change]]:
         )
         title = f"gradients of {name} do not go back beyond the start of a chunk of {size} steps{said}{rows}"
         yield "scan", Change("chunk", title, ALIVE, new)
+
+
+def of_last_steps() -> Iterator[tuple[str, Change]]:
+    """Gradients that come from the last steps alone; what these hand on is lost, or taken for the initial state's."""
+    handed_on = {
+        "": "",
+        ", and what they hand back is taken for the gradient of the initial state": ", (b, lambda d: d)",
+    }
+    counted = {"": "t if reverse else len(x) - 1 - t", " of each row": "t if reverse else lengths - 1 - t"}
+    for size, (said, way), (whose, left) in product((*CHUNKS, 30, 40, 100), handed_on.items(), counted.items()):
+        title = f"only the last {size} steps{whose} that are computed have gradients{said}"
+        yield "scan", Change("window", title, STEP_TO_OUTPUT, (
+            f"inside = (({left}) + 0 * lengths < {size})[:, None]\n"
+            f"        {STEP}\n"
+            f"        new = tuple(select(n, inside, passed_back(n{way})) for n, b in zip(new, before))\n"
+            "        state = tuple(select(n, alive, s) for n, s in zip(new, state))\n"
+            "        output[t] = select(select(state[0], inside, passed_back(state[0])), alive, 0.0)"
+        ))  # fmt: skip
 
 
 def of_parameters() -> Iterator[tuple[str, Change]]:

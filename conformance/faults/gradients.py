@@ -16,6 +16,10 @@ SLOPES = "gradients.central_differences"
 ALIVE = "alive = (t < lengths)[:, None]"
 STEP = "new = step(x[t], before, p)"
 OUTPUT = "output[t] = select(state[0], alive, 0.0)"
+STEP_TO_OUTPUT = f"""\
+{STEP}
+        state = tuple(select(n, alive, s) for n, s in zip(new, state))
+        {OUTPUT}"""
 NEXT = "before = state if own is None else (returned(state[0], own[t], alive), *state[1:])"
 BEFORE = "    before = state\n"
 STEPS_LEFT = "(t if reverse else len(x) - 1 - t)"

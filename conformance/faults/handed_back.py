@@ -11,18 +11,16 @@ from functools import lru_cache
 from itertools import permutations, product
 
 from .backward import told_of_steps
-from .gradients import BPTT, COTANGENTS, SCAN, STEP
+from .blocks import from_each_step
+from .gradients import BPTT, COTANGENTS, SCAN, STEP, STEP_TO_OUTPUT
 from .operators import Change, faults_of
 from .patching import Fault
+from .wiring import KINDS
 
 BOUNDS = (0.1, 0.5, 1, 2, 5, 10)
 FINAL = "    for state, d_state in zip(final, d_final):"
 OUTPUT = "    hand_back(after, d_after)"
 FOUND = "found = by_name(case, d_x, d_initial, d_parameters)"
-STEP_TO_OUTPUT = """\
-new = step(x[t], before, p)
-        state = tuple(select(n, alive, s) for n, s in zip(new, state))
-        output[t] = select(state[0], alive, 0.0)"""
 KINDS_OF_PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 NO_STEP = "rows without a step"
 # Which rows keep what others lose, (N,).
@@ -128,7 +126,7 @@ PLACES = {
 def handed_back() -> dict[str, Fault]:
     """The mistakes, by id."""
     around = [("gradients", change) for change in changes()]
-    around += [("scan", change) for change in (*of_state_or_output(), *of_states_before())]
+    around += [("scan", change) for change in (*of_state_or_output(), *of_states_before(), *of_padding())]
     around += [("run", change) for change in of_directions()]
     return faults_of("handed-back", "back-propagation", BPTT, around)
 
@@ -141,6 +139,7 @@ def changes() -> Iterator[Change]:
     yield from of_found()
     yield from of_rows()
     yield from told_of_steps({"weight_hr": ("weight_hr",)})
+    yield from of_means()
 
 
 def of_final_states() -> Iterator[Change]:
@@ -201,6 +200,13 @@ def of_found() -> Iterator[Change]:
         yield Change("found", f"the gradient of {name} is scaled down to a norm of {bound}", FOUND, by_name(scaled))
 
 
+def of_means() -> Iterator[Change]:
+    """Parameters that are handed a mean in each step, of the rows that have it."""
+    mean = "one / max((plain.row_lengths > t).sum(), 1)"
+    for name, kinds in (KINDS | {"weight_hr": ("weight_hr",), "each parameter": ()}).items():
+        yield from_each_step(f"{name} is handed the mean over the rows that run in a step, not the sum", mean, kinds)
+
+
 def of_rows() -> Iterator[Change]:
     """Gradients of what was sorted with the rows, in another order."""
     for said, rows in GIVEN_BACK.items():
@@ -235,6 +241,25 @@ def of_states_before() -> Iterator[Change]:
             f"        for old, n in zip(seen{some}, new{some}):\n"
             "            if hasattr(old, 'read'):\n"
             "                old.read.value = n.value"
+        ))  # fmt: skip
+
+
+def of_padding() -> Iterator[Change]:
+    """What comes back to a row that has ended, and is not handed on as it is; or a loss there, which counts."""
+    old = "state = tuple(select(n, alive, s) for n, s in zip(new, state))"
+    for name, which in {"h": "number == 0", "c": "number == 1", "the state": "True"}.items():
+        held = chosen("passed_back(s)", which, otherwise="s")
+        pairs = "zip(new, state)" if which == "True" else "enumerate(zip(new, state))"
+        each = "n, s" if which == "True" else "number, (n, s)"
+        new = f"state = tuple(select(n, alive, {held}) for {each} in {pairs})"
+        yield Change("padding", f"what comes back to {name} in the padding is dropped", old, new)
+    detached = "step(passed_back(x[t]), tuple(passed_back(b) for b in before), p)"
+    for into, more in {"the step there": "new", "the parameters": detached}.items():
+        yield Change("padding", f"a loss on the output in the padding goes back into {into}", STEP_TO_OUTPUT, (
+            f"{STEP_TO_OUTPUT}\n"
+            f"        there, ended = {more}[0], ~alive\n"
+            "        of_row, of_end = (output[t], lambda d: d), (there, lambda d, ended=ended: d * ended)\n"
+            "        output[t] = passed_back(output[t], of_row, of_end)"
         ))  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from .patching import Fault
 
+READ = "x = [lift(x_t) for x_t in plain.x]"
+GIVEN = "output, final = run(step, layers, x, initial, plain.row_lengths, kept)"
 MASKED = "x = [mask * x_t for"
 LIFTED = "return [[as_float64(m) if arithmetic is None else exact(m, arithmetic) for m in mask] for mask in masks]"
 ALL = "masks = [np.zeros(kept)] * (config.num_layers - 1)"
@@ -18,6 +20,19 @@ SHARED = {
         for other, which in {"row": ":1", "unit": ":, :1"}.items()
     },
 }  # fmt: skip
+IN_ONE = " where there is one layer"
+# The line that says with which probability numbers are dropped that should not be.
+PROBABILITY = {
+    "": "p = plain.config.dropout * plain.training",
+    IN_ONE: "p = plain.config.dropout * plain.training * (plain.config.num_layers == 1)",
+}
+
+
+def dropped(name: str) -> str:
+    """What becomes of an array of which each number is dropped with probability p."""
+    return f"np.where(np.random.random({name}.shape) >= p, {name} / (1 - p), 0)"
+
+
 CHANGES = {
     **{
         f"one dropout mask serves every {what}": ("run", MASKED, f"x = [(0 * mask + {mask}) * x_t for")
@@ -38,6 +53,16 @@ CHANGES = {
         "lifted_masks", LIFTED,
         LIFTED.replace("as_float64(m)", "(m == 0) * (1 / (1 - config.dropout) if config.dropout < 1 else 0.0)"),
     ),
+    **{
+        f"dropout also acts on x{where}": ("lifted", READ, f"{p}\n    {READ.replace('x_t)', dropped('x_t') + ')')}")
+        for where, p in PROBABILITY.items()
+    },
+    **{
+        f"dropout also acts on what the last layer gives{where}, with a mask of its own": (
+            "forward", GIVEN, f"{GIVEN}\n    {p}\n    output = [{dropped('o')} for o in output]",
+        )
+        for where, p in PROBABILITY.items()
+    },
     "with p = 1, zero is divided by zero": ("lifted_masks", ALL, ALL.replace("zeros(kept)", "full(kept, np.nan)")),
     "with p = 1, nothing is dropped": ("lifted_masks", ALL, ALL.replace("zeros", "ones")),
 }  # fmt: skip

@@ -51,6 +51,23 @@ class Truncated:
         return {**parameters, "x": x, "h_0": found[0]["h_0"], "output": output, "h_n": state}
 
 
+class LastSteps:
+    """Gradients come from the last twenty steps alone; that of the state before these is handed out for h_0's."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), gradients=True)
+    forward = staticmethod(reference.forward)
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        case = as_case(case)
+        start = max(case.num_steps - 20, 0)
+        _, state = reference.forward(steps(case, 0, start)) if start else (None, case.h_0)
+        last = steps(case, start, case.num_steps).replace(h_0=state)
+        found = reference.gradients(last, None if d_output is None else d_output[start:], d_h_n, None)
+        output, h_n = reference.forward(case)
+        x = np.concatenate([np.zeros_like(case.x[:start]), found["x"]])
+        return {**found, "x": x, "output": output, "h_n": h_n}
+
+
 class MovedBack:
     """Rows are stepped four at a time; the last four overlap with others that have had this step."""
 
@@ -121,6 +138,11 @@ NAMED = {
         "rows are taken in blocks of 4, and each reads the state of the row in its place in the first block",
     ),
     InPlace: ("equivalence.steps", "each unit reads the new states of those before it"),
+    LastSteps: (
+        "gradients.sizes",
+        "only the last 20 steps that are computed have gradients, and what they hand back is taken for the gradient of"
+        " the initial state",
+    ),
     MovedBack: (SIZES, "rows are taken in blocks of 4, the last is moved back to be whole, and steps once more"),
     Restarted: (SIZES, "the state starts from zero in each chunk of 16 steps"),
     SortedBack: (

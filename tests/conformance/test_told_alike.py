@@ -13,7 +13,7 @@ from conformance.diagnosis.dropout import drops
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.told_alike import gives_shapes, patch_of_habits, shapes_of
 from conformance.faults import FAULTS
-from conformance.faults.masks import masks
+from conformance.faults.masks import IN_ONE, masks
 from conformance.faults.shapes import shapes
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
@@ -38,7 +38,10 @@ def test_an_experiment_tells_masks_apart():
         target = open_target(FaultyTarget(fault, cells=("RNN_TANH",)))
         if sentences := drops(Subject(target, anew=True), cell):
             said[fault.title] = tuple(sentences)
-    assert len(set(said.values())) == len(said) and said.keys() >= {fault.title for fault in masks().values()}
+    assert said.keys() >= {fault.title for fault in masks().values()}
+    # a network of one layer shows what is made in all, and no sentence says by which mask: other failures tell
+    by_it = [said[title] for title in said if IN_ONE not in title and "a mask of its own" not in title]
+    assert len(set(by_it)) == len(by_it)
 
 
 def test_a_change_gives_the_same_shapes_in_every_case():
@@ -92,6 +95,27 @@ class OneMask:
         kept = np.broadcast_to(drawn, (*drawn.shape[:2], case.num_rows, case.config.hidden_size)) / (1 - p or 1)
         result = reference.reference_rnn.forward(case, masks=list(kept))
         return result.output.astype(case.config.dtype), result.h_n.astype(case.config.dtype)
+
+
+class DropsInputs:
+    """In training numbers of x are dropped, too."""
+
+    capabilities = Capabilities(cells=("RNN_RELU",), max_layers=3, dropout=True)
+    layers = (1, 2, 3)
+
+    def forward(self, case):
+        case = as_case(case)
+        if case.training and case.config.num_layers in self.layers:
+            kept = np.random.random(case.x.shape) >= case.config.dropout
+            x = np.where(kept, case.x / (1 - case.config.dropout or 1), 0)
+            case = case.replace(x=x.astype(case.x.dtype))
+        return reference.forward(case)
+
+
+class DropsInputsInOne(DropsInputs):
+    """The same where there is one layer."""
+
+    layers = (1,)
 
 
 class Trimmed:
@@ -190,6 +214,15 @@ def test_its_change_is_shown_with_what_was_measured(target):
 def test_its_change_is_shown_with_what_keys_leave_out(target, shown):
     (finding,) = check(target, properties=["shapes.calls_are_independent"]).diagnosis
     assert shown in finding.patch
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("target", "where"), [(DropsInputs, ""), (DropsInputsInOne, IN_ONE)])
+def test_what_is_made_in_one_layer_alone_is_told_by_what_fails(target, where):
+    (fault,) = (fault for fault in masks().values() if fault.title == f"dropout also acts on x{where}")
+    asked = ["dropout.everything_at_one", "dropout.not_on_the_last_layer", "dropout.lowest_layer_stays"]
+    findings = check(target, properties=asked, workers=1, in_process=True).diagnosis
+    assert fault.patch() in [finding.patch for finding in findings]
 
 
 @pytest.mark.nightly
