@@ -88,6 +88,16 @@ STANDING_IN: dict[str, dict[str, str]] = {
         "gelu": "0.5 * z * (1 + tanh(0.7978845608028654 * (z + 0.044715 * z**3)))",
     },
 }
+# What is no number where exp overflows, from which number on depending on the dtype.
+OVERFLOWING: dict[str, dict[str, str]] = {
+    "tanh": {
+        "(exp(2 z) - 1) / (exp(2 z) + 1)": "(np.exp(2 * z) - 1) / (np.exp(2 * z) + 1)",
+        "expm1(2 z) / (expm1(2 z) + 2)": "np.expm1(2 * z) / (np.expm1(2 * z) + 2)",
+        "(1 - exp(-2 z)) / (1 + exp(-2 z))": "(1 - np.exp(-2 * z)) / (1 + np.exp(-2 * z))",
+        "(exp(z) - exp(-z)) / (exp(z) + exp(-z))": "(np.exp(z) - np.exp(-z)) / (np.exp(z) + np.exp(-z))",
+    },
+    "sigmoid": {"exp(z) / (1 + exp(z))": "np.exp(z) / (1 + np.exp(z))"},
+}
 # Of a curve that is f(a z + b), z as the curve's own numbers say it.
 INVERSE: dict[str, Curve] = {
     "tanh": np.arctanh, "sigmoid": lambda y: np.log(y) - np.log1p(-y), "relu": lambda y: np.where(y > 0, y, np.nan)
@@ -237,6 +247,7 @@ class Curves:
         others += [
             f"{together(mine)} is {y:g} at z = NaN, must be NaN, where {given(mine)}" for y, mine in swallowed.items()
         ]
+        self.bench.leads += chain(*(self.overflowing(z, mine) for (z, _), mine in lost.items()))
         for other in {**named, **beside}:
             found, (_, activation) = named.get(other, {}) | beside.get(other, {}), other
             alike = [own.setting for own in self.curves.values() if own.setting.activation == activation]
@@ -257,6 +268,14 @@ class Curves:
         lost = read.z[np.isfinite(read.mid) & ~np.isfinite(read.theirs)]
         z = float(min(lost, key=abs, default=np.nan))
         return None if np.isnan(z) else (z, float(ANY[own.setting.activation](np.array(z))))
+
+    @np.errstate(all="ignore")
+    def overflowing(self, z: float, mine: list[Setting]) -> list[Fault]:
+        """The cell with ways to compute an activation that are no number at z in this dtype."""
+        there, ways = np.array(z, self.bench.dtype), OVERFLOWING.get(mine[0].activation, {})
+        lost = {name: text for name, text in ways.items() if np.isnan(curve_of(text)(there))}
+        made = (with_curve(self.bench.cell, mine, f"{name}, which overflows", text) for name, text in lost.items())
+        return [*chain(*made)]
 
     def of_nan(self, own: Read) -> float | None:
         """What a curve makes of NaN; None where that is none, or nobody claims anything of it."""

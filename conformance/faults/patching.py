@@ -27,7 +27,7 @@ import numpy as np
 from reference_rnn import CELLS, Cell, Config, layers
 from reference_rnn.cell import Parameters
 from reference_rnn.equations import written_out
-from reference_rnn.functions import select
+from reference_rnn.functions import linear, select
 from reference_rnn.tape import Traced, Weight
 
 from .parts import DIRECTIONS, LAYERS, STEPS, Share, Turn
@@ -237,8 +237,8 @@ class Patched:
 
     def copy(self, module: ModuleType) -> None:
         """Copies the functions of a module, the patched ones from their patched text."""
-        space = {name: self.copies.get(id(value), value) for name, value in vars(module).items()}
-        space |= {"np": np, "passed_back": passed_back}
+        known = {"linear": linear, **vars(module), "np": np, "passed_back": passed_back}
+        space = {name: self.copies.get(id(value), value) for name, value in known.items()}
         patched = [name for name in self.texts if name in places() and places()[name].module is module]
         for name in dict.fromkeys([*patched, *own_functions(module)]):
             value = getattr(module, name)

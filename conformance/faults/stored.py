@@ -45,6 +45,7 @@ FORMATS = {  # in which something is stored
     **HALF, **SINGLE, **cut_off(8), **cut_off(11), **rounded(8),
     **rounded(11),
 }  # fmt: skip
+PRODUCTS = {"W_ih x + b_ih": "b", "W_ih x": "0.0"}  # and what is added to the product
 NEXT = "before = state if own is None else"
 INITIAL = "state = initial[len(final)]"
 READ = "x = [join(*both) for both in zip(*halves)]"
@@ -101,6 +102,8 @@ def of_results(how: str, form: str) -> Iterator[tuple[str, Change]]:
         }  # fmt: skip
         for where, (loop, old, new) in changes.items():
             yield loop, Change("store", f"{name} is {how} {where}", old, new)
+    for what, bias in PRODUCTS.items():
+        yield "scan", Change("store", f"{what} is {how}", STEP, of_product(form.format(e=f"x[t] @ W.T + {bias}"), bias))
     output, read = OUTPUT.removeprefix("output[t] = "), READ.removeprefix("x = ")
     yield "scan", Change("store", f"the output is {how}", OUTPUT, f"output[t] = {form.format(e=output)}")
     short = f"named |= {{k: {form.format(e='as_float64(a)')} for k, a in named.items() if k == 'weight_hr'}}"
@@ -108,13 +111,44 @@ def of_results(how: str, form: str) -> Iterator[tuple[str, Change]]:
     yield "run", Change("store", f"what a layer gives is {how}", READ, f"x = [{form.format(e='o')} for o in {read}]")
 
 
+def of_product(made: str, bias: str) -> str:
+    """A step that reads a product with x, {made} of W and b, in the place of x: each gate has a row of it for a weight.
+
+    A bias that is in it is added nowhere else.
+    """
+    left = "0 * b" if bias == "b" else "b"
+    return (
+        "W, b = p.arrays['weight_ih'], p.arrays['bias_ih']\n"
+        f"        product = {made}\n"
+        f"        new = step(product, before, p.replace(weight_ih=np.eye(len(W)), bias_ih={left}))"
+    )
+
+
 def of_gradients(how: str, form: str) -> Iterator[tuple[str, Change]]:
     """The same of gradients: of what goes back from step to step, and of results."""
     way = f"lambda d: {form.format(e='d')}"
     new = f"{STEP}\n        new = tuple(passed_back(n, (n, {way})) for n in new)"
     yield "scan", Change("store", f"what goes back into a step is {how}", STEP, new)
+    for what, bias in PRODUCTS.items():
+        new = with_product_handed_back(way, bias)
+        yield "scan", Change("store", f"the gradient of {what} is {how}", STEP, new)
     new = GRADIENTS.replace("found[name] for", f"{form.format(e='found[name]')} for")
     yield "by_name", Change("store", f"each gradient is {how}", GRADIENTS, new)
+
+
+def with_product_handed_back(way: str, bias: str) -> str:
+    """The same step, with another way back through the product; each gate is told of what is its own."""
+    added = "b.reshape(gates, size)" if bias == "b" else "[0.0] * gates"
+    return (
+        "W, b, gates = p.arrays['weight_ih'], p.arrays['bias_ih'], len(p.cell.packing('weight_ih'))\n"
+        "        size = W.shape[0] // gates\n"
+        f"        both = zip(W.reshape(gates, size, -1), {added})\n"
+        "        product = join(*(linear(x[t], *gate) for gate in both))\n"
+        f"        product = passed_back(product, (product, {way}))\n"
+        "        each = type(W)(np.eye(gates * size))\n"
+        f"        left = {'type(b)(0 * b.value)' if bias == 'b' else 'b'}\n"
+        "        new = step(product, before, p.replace(weight_ih=each, bias_ih=left))"
+    )
 
 
 @lru_cache(maxsize=64)

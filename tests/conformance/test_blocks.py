@@ -118,6 +118,19 @@ class Single:
         return np.concatenate(output), case.h_0
 
 
+class SingleProducts:
+    """W_ih x + b_ih is kept in float32 for all steps, whatever the dtype is."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), dtypes=("float64",))
+
+    def forward(self, case):
+        p, h, output = case.parameters, case.h_0[0], []
+        for product in (case.x @ p["weight_ih_l0"].T + p["bias_ih_l0"]).astype("float32"):
+            h = np.tanh(product + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
+            output.append(h)
+        return np.array(output).reshape(len(output), *h.shape), h[None]
+
+
 class LostInPadding:
     """A loss on h_n goes in at the last step, where rows that ended before hand nothing back."""
 
@@ -149,6 +162,7 @@ NAMED = {
     cutting(lambda n: n // 8 * 8 or n): (SIZES_OF[0], SIZES_OF[1].format("8 where there is one")),
     cutting(lambda n: n // 4 * 4 if n > 8 else n): (SIZES_OF[0], SIZES_OF[1].format("4 where there are more than 8")),
     Single: ("equivalence.steps", "the state is rounded to float32 after each step"),
+    SingleProducts: ("equivalence.steps", "W_ih x + b_ih is rounded to float32"),
     LostInPadding: (
         "gradients.back_propagation", "a loss on the final states of rows that end before the last step is ignored",
     ),

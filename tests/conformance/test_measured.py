@@ -409,6 +409,24 @@ def test_a_clip_that_shuts_no_gate_is_named(bound):
     assert found.title == f"the activation of i, f and o is sigmoid of what is clipped at {bound} (LSTM)"
 
 
+OVERFLOWING = {
+    "the activation of i, f and o is exp(z) / (1 + exp(z)), which overflows (LSTM)": lstm(
+        lambda z: np.exp(z) / (1 + np.exp(z))
+    ),
+    "the activation of the state c is expm1(2 z) / (expm1(2 z) + 2), which overflows (LSTM)": lstm(
+        hidden=lambda z: np.expm1(2 * z) / (np.expm1(2 * z) + 2)
+    ),
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("title", OVERFLOWING)
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
+def test_an_exponential_that_overflows_is_named_in_both_dtypes(title):
+    (found,) = check(OVERFLOWING[title], properties=["equivalence.steps"], in_process=True).diagnosis
+    assert found.title == title and found.exact
+
+
 def test_a_curve_of_one_gate_is_tried_in_all_that_cannot_be_held():
     def step(x, h, p):
         r, z, n = np.split(x @ p["weight_ih"].T + p["bias_ih"], 3, axis=-1)
