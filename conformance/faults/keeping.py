@@ -88,14 +88,19 @@ def parameters() -> Iterator[Fault]:
 
 def together() -> Iterator[Fault]:
     """Parameters that are those of an earlier call in which most of them were the same."""
-    for number, out in enumerate(LEFT_OUT):
+    ways = [(out, "", "") for out in LEFT_OUT]
+    ways += [
+        (out, ", and whether there are biases", "config.bias, ")
+        for out in LEFT_OUT if any(kind.startswith("bias") for kind in out)
+    ]  # fmt: skip
+    for number, (out, also, key) in enumerate(ways):
         new = (
             "kept = layer_parameters.__dict__\n"
-            f"        key = (end, *(a.tobytes() for kind, a in named.items() if kind not in {out}))\n"
+            f"        key = (end, {key}*(a.tobytes() for kind, a in named.items() if kind not in {out}))\n"
             "        named = kept.setdefault(key, {kind: np.array(a) for kind, a in named.items()})\n"
             f"        {NAMED}"
         )
-        title = f"every parameter is kept from the first call in which all but {' and '.join(out)} are the same"
+        title = f"every parameter is kept from the first call in which all but {' and '.join(out)} are the same{also}"
         id = f"keeping.together.{number}"
         yield Fault(id, title, "stale-weights", "layer_parameters", NAMED, new, (INDEPENDENT,))
 
@@ -210,12 +215,17 @@ def sums() -> Iterator[Fault]:
         "gradients of parameters are": "name in case.parameters",
         "gradients of weights are": "name.startswith('weight')",
         "gradients of biases are": "name.startswith('bias')",
+        "gradients of weight_hh, bias_hh and weight_hr are": "name.startswith(('weight_h', 'bias_hh'))",
         "all gradients are": "True",
     }
     same = {
         "of that shape": "(name, np.shape(a))",
         "of that shape and dtype": "(name, np.shape(a), case.config.dtype)",
         "of that configuration": "(name, case.config)",
+        "of the same parameters": "(name, *(p.tobytes() for p in case.parameters.values()))",
+        "of the same parameters of that layer and direction": (
+            "(name, *(p.tobytes() for k, p in case.parameters.items() if k.endswith(name[name.find('_l') :])))"
+        ),
     }
     for number, ((what, some), (said, key)) in enumerate(product(added.items(), same.items())):
         new = (

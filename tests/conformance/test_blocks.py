@@ -125,8 +125,8 @@ class SingleProducts:
 
     def forward(self, case):
         p, h, output = case.parameters, case.h_0[0], []
-        for product in (case.x @ p["weight_ih_l0"].T + p["bias_ih_l0"]).astype("float32"):
-            h = np.tanh(product + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
+        for summed in (case.x @ p["weight_ih_l0"].T + p["bias_ih_l0"]).astype("float32"):
+            h = np.tanh(summed + h @ p["weight_hh_l0"].T + p["bias_hh_l0"])
             output.append(h)
         return np.array(output).reshape(len(output), *h.shape), h[None]
 
