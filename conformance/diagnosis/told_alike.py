@@ -47,8 +47,7 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
     """The changes of the reference that measure alike, by the sentences that they belong to.
 
     Of several that say a sentence it is the one that says the most of what is said of the target, and of these the one
-    that fails the most of what the target fails, if there is one; of those that give the same shapes, or share and
-    change the same memory, in all cases, the first.
+    that fails the most of what the target fails, if there is one; of those that do the same in all that is asked, the first.
 
     asked: cases in each of which the target and the reference with that change have results of the same shapes
     """
@@ -234,7 +233,14 @@ KINDS = {
     "dropout": Kind(Failures.dropout, 24, 400, masks, lambda fault: fault.fault_class == "dropout"),
     "shapes": Kind(Failures.shapes, 24, 400, shapes, may_be_of_shapes, all_alike=True),
     "history": Kind(
-        Failures.history, 12, 1500, keeping, lambda fault: fault.stateful, done=after_others, alike=same_answer
+        Failures.history,
+        12,
+        1500,
+        keeping,
+        lambda fault: fault.stateful,
+        done=after_others,
+        alike=same_answer,
+        all_alike=True,
     ),
     "precision": Kind(Failures.precision, 24, 400, listed=lambda fault: fault.function == "as_float64"),
     "hygiene": Kind(

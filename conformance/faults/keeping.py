@@ -147,15 +147,20 @@ def states() -> Iterator[Fault]:
         "": "last[{key}] = final",
         " to which none was given either": "if case.h_0 is None:\n        last[{key}] = final",
     }
-    for number, ((same, key), (which, keep)) in enumerate(product(STATES.items(), kept.items())):
+    started = {"a state": "last[{key}]"} | {
+        f"{name} of an LSTM": f"[{old} if zero[1:] else zero for zero, old in zip(initial, last[{{key}}])]"
+        for name, old in {"h_0": "(old[0], *zero[1:])", "c_0": "(zero[0], *old[1:])"}.items()
+    }
+    ways = product(started.items(), STATES.items(), kept.items())
+    for number, ((name, begun), (same, key), (which, keep)) in enumerate(ways):
         new = (
             "last = forward.__dict__\n"
             f"    if case.h_0 is None and {key} in last:\n"
-            f"        output, final = run(step, layers, x, last[{key}], plain.row_lengths, kept)\n"
+            f"        output, final = run(step, layers, x, {begun.format(key=key)}, plain.row_lengths, kept)\n"
             f"    {keep.format(key=key)}\n"
             f"    {RESULT}"
         )
-        title = f"a state that is not given is the final state of the last call {same}{which}"
+        title = f"{name} that is not given is the final state of the last call {same}{which}"
         yield Fault(
             f"keeping.states.{number}", title, "kept-between-calls", "forward", RESULT, new, ("shapes.default_state",)
         )
@@ -222,9 +227,10 @@ def sums() -> Iterator[Fault]:
         "of that shape": "(name, np.shape(a))",
         "of that shape and dtype": "(name, np.shape(a), case.config.dtype)",
         "of that configuration": "(name, case.config)",
-        "of the same parameters": "(name, *(p.tobytes() for p in case.parameters.values()))",
+        "of the same parameters": "(name, np.shape(a), *(p.tobytes() for p in case.parameters.values()))",
         "of the same parameters of that layer and direction": (
-            "(name, *(p.tobytes() for k, p in case.parameters.items() if k.endswith(name[name.find('_l') :])))"
+            "(name, np.shape(a), *(p.tobytes() for k, p in case.parameters.items()"
+            " if k.endswith(name[name.find('_l') :])))"
         ),
     }
     for number, ((what, some), (said, key)) in enumerate(product(added.items(), same.items())):

@@ -80,6 +80,80 @@ class KeepsNear:
         return reference.forward(case.replace(parameters=found))
 
 
+class KeepsZeros:
+    """The zeros of a c_0 that is not given are made once for each shape, and are what the call makes of them."""
+
+    capabilities = Capabilities(cells=("LSTM",), default_state=True)
+
+    def __init__(self):
+        self.zeros = {}
+
+    def forward(self, case):
+        case = as_case(case)
+        if case.h_0 is not None:
+            return reference.forward(case)
+        zeros = np.zeros((1, case.num_rows, case.config.hidden_size), case.x.dtype)
+        c_0 = self.zeros.get((zeros.shape, zeros.dtype), zeros)
+        output, (h_n, c_n) = reference.forward(case.replace(h_0=zeros, c_0=c_0))
+        self.zeros[zeros.shape, zeros.dtype] = c_n.copy()
+        return output, (h_n, c_n)
+
+
+class KeepsBiases:
+    """Parameters are known by their weights and by whether there are biases, and not read again."""
+
+    capabilities = Capabilities(cells=("RNN_TANH",), no_bias=True)
+
+    def __init__(self):
+        self.kept = {}
+
+    def forward(self, case):
+        case = as_case(case)
+        key = case.config.bias, *(a.tobytes() for n, a in case.parameters.items() if n.startswith("weight"))
+        kept = self.kept.setdefault(key, {name: array.copy() for name, array in case.parameters.items()})
+        return reference.forward(case.replace(parameters=kept))
+
+
+class AddsUp:
+    """Gradients of recurrent parameters are added up as long as the parameters are the same."""
+
+    capabilities = Capabilities(cells=("LSTM",), gradients=True)
+    forward = staticmethod(reference.forward)
+
+    def __init__(self):
+        self.sums = {}
+
+    def gradients(self, case, d_output, d_h_n, d_c_n):
+        case = as_case(case)
+        key = (case.config.dtype, *(array.tobytes() for array in case.parameters.values()))
+        found, sums = reference.gradients(case, d_output, d_h_n, d_c_n), self.sums.setdefault(key, {})
+        for name in [name for name in found if name.startswith(("weight_h", "bias_hh"))]:
+            found[name] = sums[name] = sums.get(name, 0) + found[name]
+        return found
+
+
+SHOWN = {
+    KeepsZeros: ("shapes.repeatable", "c_0 of an LSTM that is not given is the final state of the last call of"),
+    KeepsBiases: (
+        "shapes.calls_are_independent",
+        "every parameter is kept from the first call in which all but bias_ih and bias_hh are the same, and whether",
+    ),
+    AddsUp: (
+        "gradients.calls_are_independent",
+        "gradients of weight_hh, bias_hh and weight_hr are added to those of the same parameters",
+    ),
+}
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("target", SHOWN)
+def test_its_change_is_shown(target):
+    prop, title = SHOWN[target]
+    patches = [fault.patch() for fault in keeping().values() if fault.title.startswith(title)]
+    [found] = check(target, properties=[prop, "shapes.default_state"], workers=1, in_process=True).diagnosis
+    assert found.patch in patches
+
+
 TITLES = {
     KeepsBias: "bias_hh is kept from the first call with arrays of those shapes",
     KeepsState: "a state that is not given is the final state of the last call of that shape",
