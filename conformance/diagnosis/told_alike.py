@@ -47,7 +47,8 @@ def patches(sentences: Sentences, failures: Failures, asked: Sequence[Case]) -> 
     """The changes of the reference that measure alike, by the sentences that they belong to.
 
     Of several that say a sentence it is the one that says the most of what is said of the target, and of these the one
-    that fails the most of what the target fails, if there is one; of those that do the same in all that is asked, the first.
+    that fails the most of what the target fails, if there is one; of those that do the same in all that is asked, the
+    first.
 
     asked: cases in each of which the target and the reference with that change have results of the same shapes
     """
