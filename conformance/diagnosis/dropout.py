@@ -203,28 +203,79 @@ def of_layers(bench: Bench, case: Case) -> Iterator[str]:
 
 
 def of_ends(bench: Bench, case: Case) -> Iterator[str]:
-    """Whether something else is dropped than what goes between layers: of a single layer, or of final states.
-
-    What a single layer hands on shows which: where x is dropped, its final state lacks what the last step does.
-    """
-    if "h_n" not in bench.subject.capabilities.outputs:
-        return
+    """Whether something else is dropped than what goes between layers: of a single layer, or of final states."""
     single = generic(bench, replace(case.config, num_layers=1), case.num_steps, case.num_rows)
     if bench.subject.takes(single):
         bench.restart()
-        bench.count_a_call()
-        result = bench.subject(with_small_numbers(handing_on(single, [0]))).result
-        width = min(case.config.input_size, case.config.hidden_size)
-        kept, final = (abs(array[..., :width]) > SMALL / 8 for array in (result.output, result.h_n[0]))
-        if kept.size >= ENOUGH and not kept.all():
-            reads = (final == kept[-1]).all() and not final.all()
-            yield f"in training numbers of {'x' if reads else 'output'} are dropped, as a network of one layer shows"
+        found, final = single_factors(bench, single)
+        if found.size >= ENOUGH and not (abs(found) > NEAR).all():
+            yield of_one_layer(found, final, lambda: single_factors(bench, single)[0], single.config)
             return
+    if "h_n" not in bench.subject.capabilities.outputs:
+        return
     shown, value = see_through(case, 1, P, case.num_steps, case.num_rows)
     bench.restart()
     bench.count_a_call()
     if (abs(bench.subject(shown).result.h_n[: case.config.num_directions] / value - 1) > NEAR).any():
         yield "in training the final states of a layer are dropped with its output"
+
+
+def single_factors(bench: Bench, case: Case) -> tuple[np.ndarray, np.ndarray]:
+    """The factor of each number that one layer hands on in the forward direction, (T, N, H): unit k gives x[k % I].
+
+    And those of its final state, (N, H), ones where none is handed out. Raises NotApplicable where what is given is no
+    multiple of that.
+    """
+    shown = with_small_numbers(handing_on(case, [0]))
+    gates = gate_rows(case.config, case.config.cell.candidate, "weight_ih_l0")
+    units = np.arange(case.config.hidden_size)
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        changed = array.copy()
+        if name == "weight_ih_l0":
+            changed[gates] = np.eye(array.shape[1])[units % array.shape[1]]
+        return changed
+
+    shown = shown.map(change)
+    bench.count_a_call()
+    given, wanted = bench.subject(shown).result, forward(shown.replace(training=False))
+    found = (given.output / wanted.output)[..., : case.config.hidden_size].astype(np.float64)
+    applicable(bool(np.isfinite(found).all()))
+    return found, np.ones(found.shape[1:]) if given.h_n is None else given.h_n[0] / wanted.h_n[0]
+
+
+def of_one_layer(found: np.ndarray, final: np.ndarray, again: Callable[[], np.ndarray], config: Config) -> str:
+    """What a single layer drops, and how, if not as it is done between layers. found, final: see ``single_factors``.
+
+    Units that read the same number are dropped together where that is x.
+    """
+    each = min(config.input_size, config.hidden_size)
+    kept = abs(found) > NEAR
+    pairs = range(config.hidden_size - each)
+    if not pairs:
+        return "in training numbers are dropped, as a network of one layer shows"
+    reads = all((kept[..., unit] == kept[..., unit + each]).all() for unit in pairs)
+    dropped, width = ("x", each) if reads else ("output", config.hidden_size)
+    masks = [kept, *(abs(again()) > NEAR for _ in range(SEVERAL))]
+    masks = [mask[..., :width].reshape(*mask.shape[:2], 1, width) for mask in masks]
+    how = list(how_dropped(found[kept], masks))
+    if not reads and not (abs(final) > NEAR).all():
+        how.append("so are those of the final state")
+    said = f"in training numbers of {dropped} are dropped, as a network of one layer shows"
+    return f"{said}: {', '.join(how)}" if how else said
+
+
+def how_dropped(factors: np.ndarray, masks: Sequence[np.ndarray]) -> Iterator[str]:
+    """In which way numbers are dropped that must not be, if not as they are between layers: in a few words each."""
+    if not near(factors, 1 / (1 - P)).all():
+        words = next((words for words, factor in FACTORS.items() if near(factors, factor).all()), "something else")
+        yield f"what is kept is multiplied by {words}"
+    if alike := alike_along(masks[0]) and always_alike(masks):
+        yield f"one mask serves {listed(alike)}"
+        return
+    dropped = 1 - np.stack(masks)
+    if abs(dropped.mean() - P) > SIGMAS * np.sqrt(P * (1 - P) / dropped.size):
+        yield f"with p = {P} it is done with probability {dropped.mean():.2g}"
 
 
 def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:

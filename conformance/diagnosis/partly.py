@@ -54,14 +54,14 @@ def partly(
             continue
         asked = [*search.climbed, *search.fresh]
         left = [a for a in asked if not gives(search, fault, a)]
-        for feature in sorted(shared(left), key=lambda name: count(name, asked)) if len(left) >= FEWEST else ():
+        made = [a for a in asked if not a.right and gives(search, fault, a)]
+        # where it is never made, if there is such a feature
+        features = sorted(shared(left), key=lambda name: (count(name, made) > 0, count(name, asked)))
+        for feature in features if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)
                 so = [a for a in right if FEATURES[feature](a.probe.case)]
-                there = [a for a in asked if FEATURES[feature](a.probe.case) and not a.right]
-                # one alone may be that of another mistake too, where a format is short
-                sometimes = sum(gives(search, fault, a) for a in there) >= FEWEST
-                where = SOME * bool(right) + what_else([*left, *so], feature, sometimes)
+                where = SOME * bool(right) + what_else([*left, *so], feature, count(feature, made))
                 said = "" if any(a.right for a in left) else beside(fault, feature)
                 return sentence((fault,), f"{where}: {said}" if said else where, explains, search)
     return None
@@ -120,14 +120,15 @@ def sentence(faults: Sequence[Fault], where: str, explains: int, search: Search)
     )  # fmt: skip
 
 
-def what_else(left: Sequence[Answered], feature: str, sometimes: bool) -> str:
-    """What the answers are, all of them where a thing is so, that a mistake does not give; sometimes it does there.
+def what_else(left: Sequence[Answered], feature: str, made: int) -> str:
+    """What answers are, all of them where a thing is so, that a mistake does not give; made: how many it gives there.
 
-    Those that are wrong may be so by another mistake, or by this one in another way: nobody knows.
+    Those that are wrong may be so by another mistake, or by this one in another way: nobody knows. One alone that is
+    given may be that of another mistake, too, where a format is short.
     """
-    right, times = [a.right for a in left], "at times " * sometimes
+    right, times = [a.right for a in left], "at times " * (made >= FEWEST)
     if all(right):
-        return f", but not where {feature}"
+        return f"; where {feature}, it is at times right" if made else f", but not where {feature}"
     if right.count(True) >= FEWEST:
         return f"; where {feature}, it is {times}right, or wrong in another way"
     return f"; where {feature}, it is {times}wrong in another way"

@@ -42,6 +42,7 @@ SAME: dict[str, tuple[str, Callable[[Config], int]]] = {
     "D*H": ("H", lambda c: c.num_directions),
     "{times}*H": ("H", lambda c: len(c.cell.packing("weight_ih"))),
 }
+FARTHER = (4, 9)  # larger sizes, by so much, at which two that are the same must be wrong, too
 Order = Callable[[np.ndarray], np.ndarray]  # lengths, to the same in another order
 ORDERS: tuple[Order, ...] = (np.asarray, np.sort, lambda ends: np.sort(ends)[::-1])
 EXCEPT = 2  # sizes that are right where all others from one on are wrong
@@ -238,7 +239,10 @@ class Resized:
             size, times = self.sizes[other], often(self.case.config)
             if other == axis or size * times != self.sizes[axis]:
                 continue
-            if self.fails({other: size + 1}) is False and self.fails({other: size + 1, axis: (size + 1) * times}):
+            both = [{other: size + by, axis: (size + by) * times} for by in (1, *FARTHER)]
+            if self.fails({other: size + 1}) is not False or not self.fails(both[0]):
+                continue
+            if all(self.fails(larger) is not False for larger in both[1:]):
                 return name.format(times=times), other
         return None
 

@@ -221,6 +221,45 @@ def test_what_is_dropped_that_is_not_between_layers_is_said(dropped, cell):
     assert said(forward, cell) == [f"in training {what}"]
 
 
+ONE_LAYER = "in training numbers of {} are dropped, as a network of one layer shows"
+HOW = {
+    "not scaled up": (lambda drawn, p: 1.0 * (drawn >= p), ONE_LAYER.format("x") + ": what is kept is multiplied by 1"),
+    "one mask": (
+        lambda drawn, p: right(drawn[:1], p) + 0 * drawn,
+        ONE_LAYER.format("x") + ": one mask serves all steps",
+    ),
+    "half of p": (
+        lambda drawn, p: right(drawn, p / 2),
+        ONE_LAYER.format("x") + ": what is kept is multiplied by something else, with p = 0.25 it is done with",
+    ),
+    "final states too": (right, ONE_LAYER.format("output") + ": so are those of the final state"),
+}
+
+
+@pytest.mark.parametrize("way", HOW)
+def test_how_a_single_layer_drops_is_said_where_it_is_not_as_between_layers(way):
+    mask, sentence = HOW[way]
+    plain, generator = with_masks(right, cells=("RNN_TANH",)), np.random.default_rng(1)
+
+    def forward(case):
+        case = as_case(case)
+        drops = case.training and 0 < case.config.dropout < 1 and case.config.num_layers == 1
+
+        def some(array):
+            return (array * mask(generator.uniform(size=array.shape), case.config.dropout)).astype(array.dtype)
+
+        if not drops or way != "final states too":
+            return plain(case.replace(x=some(case.x)) if drops else case)
+        output, h_n = plain(case)
+        output = some(output)
+        h_n[0] = output[-1, :, : case.config.hidden_size]
+        return output, h_n
+
+    forward.capabilities = plain.capabilities
+    (found,) = said(forward)
+    assert found.startswith(sentence)
+
+
 def test_what_only_the_first_layer_drops_is_said():
     layers = []
 
