@@ -24,6 +24,7 @@ from .asking import Bench
 from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, relied_on, settings
 
 FINE = np.linspace(0.5, 0.6, 65)
+WIDE = ("float32", "float64")  # dtypes in which exp is computed as they are
 FAR_AWAY = np.array([-1000.0, -100.0, 100.0, 1000.0])  # beyond what exp can hold, of one dtype or the other
 SOUND = 1e-4  # how well it must be one with the target's arrays
 NEARLY = 2.0**-10  # a factor nearer to 1 is none
@@ -247,7 +248,7 @@ class Curves:
         others += [
             f"{together(mine)} is {y:g} at z = NaN, must be NaN, where {given(mine)}" for y, mine in swallowed.items()
         ]
-        self.bench.leads += chain(*(self.overflowing(z, mine) for (z, _), mine in lost.items()))
+        self.bench.leads += chain(*map(self.overflowing, lost.values()))
         for other in {**named, **beside}:
             found, (_, activation) = named.get(other, {}) | beside.get(other, {}), other
             alike = [own.setting for own in self.curves.values() if own.setting.activation == activation]
@@ -270,12 +271,27 @@ class Curves:
         return None if np.isnan(z) else (z, float(ANY[own.setting.activation](np.array(z))))
 
     @np.errstate(all="ignore")
-    def overflowing(self, z: float, mine: list[Setting]) -> list[Fault]:
-        """The cell with ways to compute an activation that are no number at z in this dtype."""
-        there, ways = np.array(z, self.bench.dtype), OVERFLOWING.get(mine[0].activation, {})
-        lost = {name: text for name, text in ways.items() if np.isnan(curve_of(text)(there))}
-        made = (with_curve(self.bench.cell, mine, f"{name}, which overflows", text) for name, text in lost.items())
+    def overflowing(self, mine: list[Setting]) -> list[Fault]:
+        """The cell with ways to compute an activation that are no number where the target's is none, in each dtype."""
+        lost = {dtype: self.lost_in(dtype, mine) for dtype in self.bench.subject.capabilities.dtypes if dtype in WIDE}
+        made = [
+            with_curve(self.bench.cell, mine, f"{name}, which overflows", text)
+            for name, text in OVERFLOWING.get(mine[0].activation, {}).items()
+            if all(
+                those is not None and (np.isnan(curve_of(text)(FAR_AWAY.astype(dtype))) == those).all()
+                for dtype, those in lost.items()
+            )
+        ]
         return [*chain(*made)]
+
+    def lost_in(self, dtype: str, mine: list[Setting]) -> np.ndarray | None:
+        """Of which numbers of FAR_AWAY settings give none in a dtype; None where they differ, or have no answer."""
+        try:
+            read = [reading(replace(self.bench, dtype=dtype), setting, FAR_AWAY, rows=1) for setting in mine]
+        except (Failure, NotApplicable):
+            return None
+        lost = [~np.isfinite(one.theirs) & np.isfinite(one.mid) for one in read]
+        return lost[0] if all((one == lost[0]).all() for one in lost) else None
 
     def of_nan(self, own: Read) -> float | None:
         """What a curve makes of NaN; None where that is none, or nobody claims anything of it."""

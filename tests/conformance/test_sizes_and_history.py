@@ -194,6 +194,12 @@ def test_sizes_are_not_asked_about_where_smaller_cotangents_give_what_is_right(c
 
 
 @pytest.mark.nightly
+def test_two_sizes_that_are_the_same_must_be_wrong_where_they_are_larger_too():
+    target = planted(answered=lambda case, result: off(result) if case.num_steps == case.num_rows <= 4 else result)
+    found = sentences(target, "equivalence.steps", "equivalence.sizes")
+    assert not any("T = N" in sentence or "N = T" in sentence for sentence in found)
+
+
 def test_a_product_of_three_sizes_is_not_taken_for_one_of_two():
     sizes = lambda case: case.num_steps * case.num_rows * case.config.hidden_size  # noqa: E731
     target = planted(answered=lambda case, result: off(result) if sizes(case) % 8 else result)
