@@ -7,7 +7,7 @@ from functools import lru_cache
 from .patching import Fault
 
 READ = "x = [lift(x_t) for x_t in plain.x]"
-GIVEN = "output, final = run(step, layers, x, initial, plain.row_lengths, kept)"
+RUN = "output, final = run(step, layers, x, initial, plain.row_lengths, kept)"
 MASKED = "x = [mask * x_t for"
 LIFTED = "return [[as_float64(m) if arithmetic is None else exact(m, arithmetic) for m in mask] for mask in masks]"
 ALL = "masks = [np.zeros(kept)] * (config.num_layers - 1)"
@@ -59,7 +59,7 @@ CHANGES = {
     },
     **{
         f"dropout also acts on what the last layer gives{where}, with a mask of its own": (
-            "forward", GIVEN, f"{GIVEN}\n    {p}\n    output = [{dropped('o')} for o in output]",
+            "forward", RUN, f"{RUN}\n    {p}\n    output = [{dropped('o')} for o in output]",
         )
         for where, p in PROBABILITY.items()
     },

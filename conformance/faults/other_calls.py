@@ -12,13 +12,12 @@ from functools import lru_cache
 from itertools import product
 
 from .gradients import BPTT
-from .keeping import NAMED
+from .keeping import NAMED, PLAIN
+from .masks import RUN
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
 from .wiring import KINDS
 
-PLAIN = "plain = time_major(case.check())"
-RUN = "output, final = run(step, layers, x, initial, plain.row_lengths, kept)"
 D_OUTPUT = 'time_major_output(case, arrays["output"])'
 D_X = 'elif case.config.batch_first:\n        found["x"] ='
 GIVEN = "x, h_0, c_0 = case.x, case.h_0, case.c_0"
