@@ -274,14 +274,15 @@ class Curves:
     def overflowing(self, mine: list[Setting]) -> list[Fault]:
         """The cell with ways to compute an activation that are no number where the target's is none, in each dtype."""
         lost = {dtype: self.lost_in(dtype, mine) for dtype in self.bench.subject.capabilities.dtypes if dtype in WIDE}
-        made = [
-            with_curve(self.bench.cell, mine, f"{name}, which overflows", text)
+        ways = {
+            name: text
             for name, text in OVERFLOWING.get(mine[0].activation, {}).items()
-            if all(
+            if lost and all(
                 those is not None and (np.isnan(curve_of(text)(FAR_AWAY.astype(dtype))) == those).all()
                 for dtype, those in lost.items()
             )
-        ]
+        }  # fmt: skip
+        made = (with_curve(self.bench.cell, mine, f"{name}, which overflows", text) for name, text in ways.items())
         return [*chain(*made)]
 
     def lost_in(self, dtype: str, mine: list[Setting]) -> np.ndarray | None:

@@ -220,20 +220,25 @@ def of_ends(bench: Bench, case: Case) -> Iterator[str]:
         yield "in training the final states of a layer are dropped with its output"
 
 
+def read_apart(config: Config) -> int:
+    """How many numbers of x a single layer is shown, so that two units at least read each of them."""
+    return min(config.input_size, config.hidden_size // 2)
+
+
 def single_factors(bench: Bench, case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """The factor of each number that one layer hands on in the forward direction, (T, N, H): unit k gives x[k % I].
+    """The factor of each number that one layer hands on in the forward direction, (T, N, H), those of x in turn.
 
     And those of its final state, (N, H), ones where none is handed out. Raises NotApplicable where what is given is no
     multiple of that.
     """
     shown = with_small_numbers(handing_on(case, [0]))
     gates = gate_rows(case.config, case.config.cell.candidate, "weight_ih_l0")
-    units = np.arange(case.config.hidden_size)
+    read = np.arange(case.config.hidden_size) % read_apart(case.config)
 
     def change(name: str, array: np.ndarray) -> np.ndarray:
         changed = array.copy()
         if name == "weight_ih_l0":
-            changed[gates] = np.eye(array.shape[1])[units % array.shape[1]]
+            changed[gates] = np.eye(array.shape[1])[read]
         return changed
 
     shown = shown.map(change)
@@ -249,12 +254,8 @@ def of_one_layer(found: np.ndarray, final: np.ndarray, again: Callable[[], np.nd
 
     Units that read the same number are dropped together where that is x.
     """
-    each = min(config.input_size, config.hidden_size)
-    kept = abs(found) > NEAR
-    pairs = range(config.hidden_size - each)
-    if not pairs:
-        return "in training numbers are dropped, as a network of one layer shows"
-    reads = all((kept[..., unit] == kept[..., unit + each]).all() for unit in pairs)
+    each, kept = read_apart(config), abs(found) > NEAR
+    reads = (kept[..., each:] == kept[..., :-each]).all()
     dropped, width = ("x", each) if reads else ("output", config.hidden_size)
     masks = [kept, *(abs(again()) > NEAR for _ in range(SEVERAL))]
     masks = [mask[..., :width].reshape(*mask.shape[:2], 1, width) for mask in masks]

@@ -40,14 +40,14 @@ ORDERS = {
     ", of those of the longest row,": "k, n = t, max(lengths.tolist(), default=0)",
     IN_ROW: "k, n = lengths - 1 - t if reverse else t + 0 * lengths, len(x)",
 }
-SORTED = "np.argsort(np.argsort(-lengths, kind='stable'))"  # the place of each row, the longest first
+PLACE = "np.argsort(np.argsort(-lengths, kind='stable'))"  # of each row, the longest first
 # The same of a row of the matrix in which the rows of all steps lie one below the other, {k} being its step.
 OF_ALL = {
     " of all rows and steps": "k, n = {k} * len(x[t]) + np.arange(len(x[t])), len(x) * len(x[t])",
-    " of all rows, sorted, and steps": f"k, n = {{k}} * len(x[t]) + {SORTED}, len(x) * len(x[t])",
-    " of all rows, packed": f"k, n = np.minimum(lengths, np.reshape({{k}}, (-1, 1))).sum(1) + {SORTED}, lengths.sum()",
+    " of all rows, sorted, and steps": f"k, n = {{k}} * len(x[t]) + {PLACE}, len(x) * len(x[t])",
+    " of all rows, packed": f"k, n = np.minimum(lengths, np.reshape({{k}}, (-1, 1))).sum(1) + {PLACE}, lengths.sum()",
 }
-PLACES = {
+NUMBERED = {
     "": "t", ", in the order of computing": "(len(x) - 1 - t if reverse else t)",
     ", as each row numbers them": "(lengths - 1 - t if reverse else t + 0 * lengths)",
 }  # fmt: skip
@@ -131,7 +131,7 @@ def forgotten(where: str, kept: str) -> Iterator[tuple[str, Change]]:
 def forgotten_of_all_rows() -> Iterator[tuple[str, Change]]:
     """What a product with x forgets that is one for all rows and steps."""
     names = ("x", *(name for name in LACKS if name.startswith("W_ih")))
-    every = product(WHOLE.items(), OF_ALL.items(), PLACES.items(), names)
+    every = product(WHOLE.items(), OF_ALL.items(), NUMBERED.items(), names)
     for (where, kept), (of, counted), (said, number), name in every:
         x, p = LACKS[name]
         yield "scan", Change("block", f"{name} is not read {where}{of}{said}", STEP, (

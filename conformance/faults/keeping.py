@@ -46,6 +46,7 @@ STATES = {
     "of that configuration and batch": f"(plain.config, {SHAPE})",
 }
 PLAIN = "plain = time_major(case.check())"
+RUN = "output, final = run(step, layers, x, initial, plain.row_lengths, kept)"
 GRADIENTS = "return {name: found[name] for name, _ in case.arrays()}"
 # The same for what else goes in, as a key of it, ``a``, under which it is kept from the first call.
 OTHERS = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from .keeping import RUN
 from .patching import Fault
 
 READ = "x = [lift(x_t) for x_t in plain.x]"
-RUN = "output, final = run(step, layers, x, initial, plain.row_lengths, kept)"
 MASKED = "x = [mask * x_t for"
 LIFTED = "return [[as_float64(m) if arithmetic is None else exact(m, arithmetic) for m in mask] for mask in masks]"
 ALL = "masks = [np.zeros(kept)] * (config.num_layers - 1)"

@@ -11,16 +11,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 
+from .conditions import GIVEN
 from .gradients import BPTT
-from .keeping import NAMED, PLAIN
-from .masks import RUN
+from .keeping import NAMED, PLAIN, RUN
 from .operators import STEPS, Change, faults_of
 from .patching import Fault
 from .wiring import KINDS
 
 D_OUTPUT = 'time_major_output(case, arrays["output"])'
 D_X = 'elif case.config.batch_first:\n        found["x"] ='
-GIVEN = "x, h_0, c_0 = case.x, case.h_0, case.c_0"
 TAKEN = "None if case.{name} is None else case.{name}.ravel('K').reshape(case.{name}.shape)"
 # What layout an array is taken to have where it could have either, as the text of ``batch_first``.
 GUESSES = {"the batch": "True", "time": "False"}

@@ -230,16 +230,17 @@ HOW = {
     ),
     "half of p": (
         lambda drawn, p: right(drawn, p / 2),
-        ONE_LAYER.format("x") + ": what is kept is multiplied by something else, with p = 0.25 it is done with",
+        ONE_LAYER.format("x") + ": what is kept is multiplied by something else",
     ),
     "final states too": (right, ONE_LAYER.format("output") + ": so are those of the final state"),
 }
 
 
+@pytest.mark.parametrize("sizes", [{}, {"hidden_size": (3,), "input_size": (3,)}], ids=["any sizes", "as many inputs"])
 @pytest.mark.parametrize("way", HOW)
-def test_how_a_single_layer_drops_is_said_where_it_is_not_as_between_layers(way):
+def test_how_a_single_layer_drops_is_said_where_it_is_not_as_between_layers(way, sizes):
     mask, sentence = HOW[way]
-    plain, generator = with_masks(right, cells=("RNN_TANH",)), np.random.default_rng(1)
+    plain, generator = with_masks(right, cells=("RNN_TANH",), sizes=sizes), np.random.default_rng(1)
 
     def forward(case):
         case = as_case(case)
