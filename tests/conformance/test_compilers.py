@@ -1,0 +1,190 @@
+"""Who compiles for each new shape is noticed by what its process has loaded, and judged on few shapes; said is said."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import conformance
+from conformance import Capabilities
+from conformance.cli import cli
+from conformance.harness.load import open_target
+from conformance.harness.process import Limits
+from conformance.trial.compare import beyond, common
+from reference_rnn import case
+
+CASE = case("RNN_TANH", T=2, N=1, I=1, H=1, weight_hh_l0=1, h_0=1)
+# What stands in for packages: a target finds them beside it, in its own process.
+JAX = {"jax.py": ""}
+DYNAMO = {
+    "torch/__init__.py": "", "torch/_dynamo/__init__.py": "",
+    "torch/_dynamo/utils.py": "counters = {'frames': {'total': 0}}",
+}  # fmt: skip
+COMPILE = "import torch._dynamo.utils as utils; utils.counters['frames']['total'] += 1"
+BACK = "\ndef gradients(case, d_output, d_h_n, d_c_n):\n    import jax\n    raise NotImplementedError\n"
+
+# Files beside the target, what it does in each call, at its end, what is noticed.
+TARGETS = {
+    "imported": (JAX, "pass", "import jax", "jax"),
+    "imported, with claims": (JAX, "pass", "import jax\ncapabilities = {'max_layers': 2}", "jax"),
+    "in the call": (JAX, "import jax", "", "jax"),
+    "in the gradients": (JAX, "pass", BACK + "capabilities = {'gradients': True}", "jax"),
+    "of another cell": (
+        JAX, "if case.config.cell == 'RNN_RELU': import jax", "capabilities = {'cells': ('RNN_TANH', 'RNN_RELU')}",
+        "jax",
+    ),
+    "a frame compiled": (DYNAMO, COMPILE, "", "torch.compile"),
+    "a frame that takes long": (DYNAMO, COMPILE + "; time.sleep(30)", "", "torch.compile"),
+    "loaded, not used": (DYNAMO, "import torch._dynamo.utils", "", ""),
+    "nothing": (JAX, "pass", "", ""),
+    "a call that raises": (JAX, "import jax; 1 / 0", "", "jax"),
+    "a call that dies": (JAX, "import os; os._exit(3)", "", ""),
+    "a call that hangs": (JAX, "time.sleep(30)", "", ""),
+    "said, false": (JAX, "pass", "import jax\ncapabilities = {'recompiles': False}", ""),
+    "said, true": (JAX, "pass", "import jax\ncapabilities = {'recompiles': True}", ""),
+    "said by an object": (
+        JAX, "pass", "import jax\nfrom conformance import Capabilities\ncapabilities = Capabilities(recompiles=False)",
+        "",
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(tmp_path, right):
+    """Writes a right target, packages beside it, what it does in each call, and what stands at its end."""
+
+    def written(files, attack="pass", end=""):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        file = tmp_path / "layer.py"
+        file.write_text("import time\n" + right.replace("    p, h, output", f"    {attack}\n    p, h, output") + end)
+        return file
+
+    return written
+
+
+@pytest.fixture
+def opened():
+    """Opens targets, which are stopped in the end."""
+    targets = []
+
+    def open_it(file, **limits):
+        targets.append(open_target(file, limits=Limits(**limits)))
+        return targets[-1]
+
+    yield open_it
+    for target in targets:
+        target.stop()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_compiles_is_noticed_unless_it_is_said(made, opened, name):
+    files, attack, end, compiler = TARGETS[name]
+    target = opened(made(files, attack, end), call=1.0)
+    claimed = {"said, true": True, "said, false": False, "said by an object": False}.get(name)
+    assert target.capabilities.recompiles == ("noticed" if compiler else claimed)
+    (told,) = target.told() or [""]
+    assert told.startswith(f"{compiler} compiles for each new shape: " if compiler else "")
+    assert "recompiles" in told or not compiler
+    assert not target.deaths
+
+
+def test_to_notice_takes_no_first_call_away(made, opened):
+    first = "time.calls = getattr(time, 'calls', 0) + 1\n    if time.calls == 1: return case.x, case.h_0"
+    target = opened(made({}, first))
+    assert target.start() is None
+    calls = [target.forward(CASE).arrays["output"].tolist() for _ in range(3)]
+    assert calls[0] != calls[1] == calls[2]
+
+
+def statuses(report):
+    """What must be the same, whoever says it."""
+    return report["capabilities"], [(r["id"], r["status"], r["examples"]) for r in report["results"]], [
+        note for note in report["notes"] if "compiles for each new shape" in note
+    ]  # fmt: skip
+
+
+FACES = {
+    "in process": ["--in-process"], "one worker": ["-n", "1"], "two workers": ["-n", "2"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["imported", "a frame compiled"])
+def test_all_faces_notice_the_same(made, name, capsys):
+    files, attack, end, _ = TARGETS[name]
+    file, asked, reports = made(files, attack, end), ["shapes.shapes", "equivalence.steps"], {}
+    words = [word for id in asked for word in ("--property", id)]
+    faces = FACES if name == "imported" else {key: FACES[key] for key in ("one worker", "two workers")}
+    for face, more in faces.items():
+        if face == "in process":
+            sys.modules.pop("jax", None)
+        command = ["check", str(file), "--no-saved", "--no-diagnosis", "--json", "report.json", *words, *more]
+        assert cli.main(command, standalone_mode=False) == 0
+        reports[face] = statuses(json.loads(Path("report.json").read_text()))
+    asked = [f"--rnn-property={id}" for id in asked]
+    for face, more in {"pytest": [], "pytest, two workers": ["-n", "2"]}.items():
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "conformance"]
+        command += ["--rnn", str(file), "--rnn-no-saved", "--rnn-json", f"{face}.json", *asked, *more]
+        assert subprocess.run(command, capture_output=True, timeout=240).returncode == 0
+        reports[face] = statuses(json.loads(Path(f"{face}.json").read_text()))
+    (found, *others) = reports.values()
+    assert found[0]["recompiles"] == "noticed" and len(found[2]) == 1
+    assert all(other == found for other in others)
+    capsys.readouterr()
+
+
+def test_in_process_an_object_compiles_if_its_module_names_what_does(made, monkeypatch):
+    file = made(JAX)
+    monkeypatch.syspath_prepend(file.parent)
+    monkeypatch.delitem(sys.modules, "jax", raising=False)
+    __import__("jax")  # by somebody else: that says nothing
+    monkeypatch.setitem(sys.modules, "layer", layer := __import__("layer"))
+    assert open_target(layer.forward).capabilities.recompiles is None
+    layer.jax = sys.modules["jax"]
+    assert open_target(layer.forward).capabilities.recompiles == "noticed"
+    layer.capabilities = {"recompiles": False}
+    assert open_target(layer.forward).capabilities.recompiles is False
+
+
+def test_what_is_noticed_is_no_narrower_claim():
+    before, now = Capabilities(), Capabilities(recompiles="noticed")
+    for old, new in ((before, now), (now, before), (Capabilities(recompiles=False), now)):
+        shared = common(old, new)
+        assert shared.recompiles == "noticed"
+        assert beyond(old, shared) == beyond(new, shared) == []
+
+
+def test_a_report_says_what_was_noticed(made):
+    report = conformance.check(made(JAX, end="import jax"), properties=["shapes.shapes"], in_process=False, saved=False)
+    assert report.verdict == "conforms" and json.loads(report.to_json())["capabilities"]["recompiles"] == "noticed"
+    assert Capabilities.of(report.capabilities).recompiles == "noticed"
+    plain = conformance.check(made({}), properties=["shapes.shapes"], in_process=False, saved=False)
+    assert plain.capabilities["recompiles"] is False
+
+
+SLOW = """
+SEEN = set()
+
+def compile(case):
+    if case.x.shape not in SEEN:
+        until = time.process_time() + 0.08
+        while time.process_time() < until:
+            pass
+    SEEN.add(case.x.shape)
+"""
+
+
+@pytest.mark.parametrize(("shapes", "claims", "said"), [(4, {}, 1), (3, {}, 0), (4, {"recompiles": False}, 0)])
+@pytest.mark.parametrize("in_process", [False, True])
+def test_what_else_is_slow_for_each_shape_is_noted_with_the_remedy(made, shapes, claims, said, in_process):
+    target = open_target(made({}, "compile(case)", SLOW + f"capabilities = {claims}"), in_process=in_process)
+    target.start()
+    for steps in range(1, shapes + 1):
+        for _ in range(2):
+            target.forward(case("RNN_TANH", T=steps, N=1, I=1, H=1, h_0=0))
+    notes = [note for note in target.told() if "recompiles=True" in note]
+    target.stop()
+    assert len(notes) == said
