@@ -35,9 +35,11 @@ OF_LAYERS = (
     "bidirectional", "no_bias", "batch_first", "unbatched", "dropout", "projections", "options", "recompiles", "fixed",
 )  # fmt: skip
 OF_RECURRENCES = ("packed", "state_dtype")
+NOTICED = "noticed"  # in the place of a claim that nobody made
 # Claims that have other values beside True and False.
 MORE = {
-    "bidirectional": "only", "no_bias": "only", "initial_state": "shared", "dropout": "open", "recompiles": "model",
+    "bidirectional": ("only",), "no_bias": ("only",), "initial_state": ("shared",), "dropout": ("open",),
+    "recompiles": ("model", NOTICED, None),
 }  # fmt: skip
 # Of what a target claims, that nobody requires of it.
 UNSAID = (
@@ -108,6 +110,8 @@ class Capabilities:
     sizes              allowed values by dimension, for code with compile-time shapes
     recompiles         a new shape is dear: at most MODELS of them a run;  "model": a new configuration with its
                        parameters is, which takes all numbers of rows and steps: at most MODELS, or all that are claimed
+                       Said, it is obeyed. Unsaid (None), it is "noticed", and judged as True, where a call of each cell
+                       has loaded jax, tensorflow, iree or tinygrad, or torch.compile has compiled in it; else False
     modes              several algorithms of one target, a Mode each by its name, which ``case.mode`` says
     packed             of a recurrence: rows may follow one another without padding, at ``case.offsets``
     state_dtype        of a recurrence: the dtype of its states, if it is another than that of the rest
@@ -143,7 +147,7 @@ class Capabilities:
     gradients: bool = False
     options: Collection[str] = ()
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
-    recompiles: bool | str = False
+    recompiles: bool | str | None = None
     arithmetic: str = "strict"
     fixed: Mapping[str, Any] = field(default_factory=dict)
     order: str = "steps"
@@ -168,8 +172,8 @@ class Capabilities:
             self.check_fixed()
         except ValueError as error:
             raise CapabilityError(str(error)) from None
-        for name, other in MORE.items():
-            one_of(name, getattr(self, name), (True, False, other))
+        for name, others in MORE.items():
+            one_of(name, getattr(self, name), (True, False, *others))
         for name, parts in (("outputs", RESULTS), ("cotangents", COTANGENTS)):
             object.__setattr__(self, name, some_of(name, getattr(self, name), parts))
         if not {"output", "h_n"} & set(self.outputs):
@@ -311,6 +315,7 @@ class Capabilities:
         """The capabilities as plain data, in the order above."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         lists = {name: list(plain[name]) for name in ("dtypes", "empty", "options", "outputs", "cotangents")}
+        plain["recompiles"] = self.recompiles or False
         lists["cells"] = [cell.crossing if isinstance(cell, Cell) else cell for cell in self.cells]
         told = {name: mode.crossing for name, mode in self.modes.items()}
         return plain | lists | {"sizes": {name: list(sizes) for name, sizes in self.sizes.items()}, "modes": told}

@@ -41,6 +41,7 @@ class Answer:
     dtypes   of each array as it was returned; None for plain numbers
     changed  names of arrays of the case that the call changed
     shared   pairs of a result and what it shares memory with
+    seconds  of CPU that the call took; 0 where nobody measured it
     """
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Answer:
     changed: list[str] = field(default_factory=list)
     shared: list[tuple[str, str]] = field(default_factory=list)
     problem: Problem | None = None
+    seconds: float = 0.0
 
     @classmethod
     def of(cls, reply: dict[str, Any]) -> Answer:
@@ -57,7 +59,13 @@ class Answer:
         arrays = {named(name): array for name, array in reply.get("arrays", {}).items()}
         dtypes = {named(name): dtype and named(dtype) for name, dtype in reply.get("dtypes", {}).items()}
         shared = [(named(one), named(other)) for one, other in reply.get("shared", [])]
-        return cls(arrays, dtypes, [named(name) for name in reply.get("changed", [])], shared)
+        return cls(
+            arrays,
+            dtypes,
+            [named(name) for name in reply.get("changed", [])],
+            shared,
+            seconds=reply.get("seconds", 0.0),
+        )
 
 
 @lru_cache(4096)

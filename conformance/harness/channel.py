@@ -62,7 +62,11 @@ class Printed:
 
 
 class Channel:
-    """Sends to a kept command and receives from it; memory: bytes that its family may take beyond ``base``."""
+    """Sends to a kept command and receives from it; memory: bytes by which its family may grow in one call.
+
+    base, before    bytes that the family held once the target was loaded, and before the call
+    peak            the most that it ever held, as far as that is known
+    """
 
     def __init__(self, words: list[str], memory: int) -> None:
         self.mark = f"{os.getpid()}.{time.time_ns()}"
@@ -70,7 +74,8 @@ class Channel:
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.source, self.printing = self.process.stdout.fileno(), self.process.stderr.fileno()
         self.sink = self.process.stdin.fileno()
-        self.memory, self.base, self.looked = memory, max(LOADING - memory, 0), 0.0
+        self.memory, self.base, self.peak, self.looked = memory, max(LOADING - memory, 0), 0, 0.0
+        self.before, self.members = self.base, list[int]()
         self.received, self.answered = bytearray(), False
         self.printed = Printed()
         self.poll = select.poll()
@@ -100,8 +105,29 @@ class Channel:
             self.look(until)
         message = bytes(self.received[:size])
         del self.received[:size]
+        if self.answered:
+            self.settle()
         self.answered = True
         return message
+
+    def settle(self) -> None:
+        """Counts memory anew for the next call; raises Stopped if the last took too much, and gave it back."""
+        alone = len(self.members) == 1
+        held, peak = family.resident(self.members[0]) if alone else (family.memory(self.members, self.most), 0)
+        if (peak if peak > self.peak else held) > self.most:
+            raise self.too_much()
+        self.before, self.peak = max(held, self.base), max(peak, self.peak)
+
+    @property
+    def most(self) -> int:
+        """The bytes that the family may hold in this call."""
+        return self.before + self.memory
+
+    @property
+    def growth(self) -> int:
+        """The bytes that the family holds beyond what it did once the target was loaded."""
+        beyond = self.before - self.base
+        return beyond if beyond <= self.memory else family.memory(self.members, self.base + self.memory) - self.base
 
     def held_back(self, whole: Callable[[bytearray], int | None]) -> bytes:
         """The message that comes as soon as nothing more can be asked, if one does; raises Nonsense like ``whole``."""
@@ -162,15 +188,23 @@ class Channel:
         if now - self.looked < POLL:
             return
         self.looked = now
-        if family.memory(self.process.pid, self.base + self.memory) > self.base + self.memory:
-            allowed = self.memory if self.answered else self.base + self.memory
-            raise Stopped(Problem("memory", f"took more than {amount(allowed)} of memory"))
+        self.members = family.descendants(self.process.pid)
+        if family.memory(self.members, self.most) > self.most:
+            raise self.too_much()
         if self.process.poll() is not None and not select.select([self.source], [], [], 0)[0]:
             raise Ended
 
+    def too_much(self) -> Stopped:
+        """Why a family is stopped that holds more than it may."""
+        return Stopped(
+            Problem("memory", f"took more than {amount(self.memory if self.answered else self.most)} of memory")
+        )
+
     def loaded(self, times: int = 1) -> None:
         """From here on, memory counts beyond what is held now, or beyond so many times that."""
-        self.base = times * family.memory(self.process.pid, 0)
+        self.members = family.descendants(self.process.pid)
+        self.base = self.before = times * family.memory(self.members)
+        self.peak = max((family.resident(member)[1] for member in self.members), default=0)
 
     def status(self) -> int | None:
         """The status with which the process has ended by itself; None if it has not."""

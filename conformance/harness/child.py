@@ -19,6 +19,7 @@ import os
 import signal
 import struct
 import sys
+import time
 import traceback
 import types
 import warnings
@@ -34,6 +35,8 @@ PRINTED = 2**14  # bytes of it that are looked through for lines
 ALIGNMENT = 64
 FOLDERS = {}  # of the targets that were loaded from files, with the names of all modules before
 FILLER = b"\xff" * ALIGNMENT
+COMPILERS = ("jax", "tensorflow", "iree", "tinygrad")  # packages that compile whatever they are given, for its shape
+TORCH = "torch.compile"
 
 
 class LoadError(Exception):
@@ -247,6 +250,7 @@ class Session:
         asked, holds = types.SimpleNamespace(**dict(vars(case), config=copy.copy(case.config))), held_by(case)
         with redirected() as printed, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
+            began = time.process_time()
             try:
                 values = understand(find()(case, *by_kind(cotangents, case).values()), asked)
                 answer = travelling(values)
@@ -257,6 +261,7 @@ class Session:
                 problem = dict(raised(error), message="raised " + said(error), where=where(error))
                 if getattr(error, "refused", False) is True:  # an adapter's way to say that there is no answer
                     problem = {"kind": "refused", "message": str(error)}
+        seconds = time.process_time() - began
         self.note(printed, unforeseen(warned, given))
         if problem:
             return {"problem": problem}
@@ -265,7 +270,7 @@ class Session:
         results = placed(values.items())
         shared = shared_by(results, placed(given)) + shared_by(results, self.previous)
         self.previous = [(extent, "an earlier result", array) for extent, _, array in results]
-        return dict(answer, changed=changed, shared=shared)
+        return dict(answer, changed=changed, shared=shared, seconds=seconds)
 
     def note(self, printed, warned):
         """Keeps what was printed and warned, once each."""
@@ -714,6 +719,19 @@ def case_of(header, arrays):
     return made_of(config=config, parameters=made, **top, **told), cotangents
 
 
+def compiler():
+    """What compiles for each new shape in this process, as far as it has been used; empty if nothing does.
+
+    That PyTorch's compiler is loaded says nothing: every optimiser of PyTorch loads it.
+    """
+    found = [name for name in COMPILERS if name in sys.modules]
+    try:
+        frames = sys.modules["torch._dynamo.utils"].counters["frames"]["total"]
+    except Exception:
+        frames = 0
+    return (found + [TORCH] * bool(frames) + [""])[0]
+
+
 def answer(session, header, arrays):
     """The reply to one frame: its header, and its arrays."""
     if header["do"] == "load":
@@ -722,7 +740,7 @@ def answer(session, header, arrays):
         session.note(printed, [])
         layout = getattr(target, "layout", None)  # that an adapter calls it in, if not the usual one
         named = {"layout": layout} if isinstance(layout, str) else {}
-        return session, dict(named, capabilities=crossing(session.capabilities)), {}
+        return session, dict(named, capabilities=crossing(session.capabilities), compiler=compiler()), {}
     if header["do"] == "start":
         return session, session.start(), {}
     if header["do"] == "leave":
@@ -731,6 +749,11 @@ def answer(session, header, arrays):
         return session, {"problem": {"kind": "refused", "message": "it has threads, of which a copy has none"}}, {}
     case, cotangents = case_of(header, arrays)
     session.lay(case, header["in_place"])
+    if header["do"] == "try":
+        session.forward(case)
+        if cotangents:
+            session.gradients(case, cotangents)
+        return session, {"compiler": compiler(), "over": False}, {}
     reply = session.gradients(case, cotangents) if header["do"] == "gradients" else session.forward(case)
     return session, reply, reply.pop("arrays", {})
 
@@ -741,6 +764,16 @@ def serve(source, sink, threads):
     threads: how many this process had before anything of the target was loaded
     """
     session, own, left = None, os.getpid(), None
+
+    def send(reply, results, last):
+        """Sends a reply to what was asked; where it is the last one, this process ends, which a copy says first."""
+        if last and left is not None:
+            os.write(left, b"left")
+        sink.write(packed(dict(reply, id=header["id"]), results))
+        sink.flush()
+        if last:
+            os._exit(0)
+
     while True:
         try:
             header, arrays = unpacked(source)
@@ -752,19 +785,28 @@ def serve(source, sink, threads):
                 continue
             header["do"], own = "start", os.getpid()
         try:
-            session, reply, results = answer(session, header, arrays)
+            with interrupted(header, lambda: send({"compiler": compiler(), "over": True, "notes": []}, {}, True)):
+                session, reply, results = answer(session, header, arrays)
         except LoadError as error:
             reply, results = {"refused": str(error)}, {}
         if os.getpid() != own:
             os._exit(0)
-        leaves = header["do"] == "leave" and left is not None
-        if leaves:
-            os.write(left, b"left")
-        reply["id"], reply["notes"] = header["id"], session.new_notes() if session else []
-        sink.write(packed(reply, results))
-        sink.flush()
-        if leaves:
-            os._exit(0)
+        reply["notes"] = session.new_notes() if session else []
+        send(reply, results, header["do"] == "leave" and left is not None)
+
+
+@contextlib.contextmanager
+def interrupted(header, end):
+    """A block in which a call that is tried ends when its time is over, by a function that ends this process."""
+    if header["do"] != "try" or not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, lambda number, frame: end())
+    signal.setitimer(signal.ITIMER_REAL, header["seconds"])
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def can_be_copied(threads):

@@ -23,7 +23,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from math import inf
 
 LINUX = sys.platform.startswith("linux")
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -134,34 +135,37 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def memory(keeper: int, enough: int) -> int:
-    """The bytes of memory that a keeper's family holds; only what is more than enough is looked at closely.
+def memory(members: Iterable[int], enough: float = inf) -> int:
+    """The bytes of memory that some processes hold; only what is more than enough is looked at closely.
 
-    What members share counts once, on Linux; elsewhere for each of them.
+    What they share counts once then, on Linux; else for each of them.
     """
-    members = descendants(keeper)
-    held = sum(map(resident, members))
-    return sum(map(proportional, members)) if LINUX and len(members) > 1 and held > enough else held
+    sizes = [resident(member)[0] for member in members]
+    return sum(map(proportional, members)) if LINUX and len(sizes) > 1 and sum(sizes) > enough else sum(sizes)
 
 
-def resident(process: int) -> int:
-    """The bytes of a process in memory; 0 if it is gone."""
+def resident(process: int) -> tuple[int, int]:
+    """The bytes of a process in memory, and the most that it ever had there; 0 if it is gone.
+
+    The most is known on Linux only.
+    """
     if not LINUX:
         import psutil
 
         with contextlib.suppress(psutil.Error):
-            return psutil.Process(process).memory_info().rss
-        return 0
-    with contextlib.suppress(OSError), open(f"/proc/{process}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
+            return psutil.Process(process).memory_info().rss, 0
+        return 0, 0
+    with contextlib.suppress(OSError), open(f"/proc/{process}/status", "rb") as file:
+        peak, _, rest = file.read().partition(b"VmHWM:")[2].partition(b"kB\nVmRSS:")
+        return (1024 * int(rest[: rest.index(b"kB")]), 1024 * int(peak)) if rest else (0, 0)  # a zombie has none
+    return 0, 0
 
 
 def proportional(process: int) -> int:
     """Like ``resident``, but what several processes share counts as a part for each; on Linux."""
     with contextlib.suppress(OSError), open(f"/proc/{process}/smaps_rollup") as file:
         return sum(1024 * int(line.split()[1]) for line in file if line.startswith("Pss:"))
-    return resident(process)
+    return resident(process)[0]
 
 
 # ---------------------------------------------------------------- the keeper

@@ -27,12 +27,13 @@ KINDS = ("raised", "arity", "array", "refused")  # of problems that a child may 
 
 # The keys of each kind of reply besides "id", "notes" and "arrays", and in their place what refuses.
 KEYS = {
-    "load": ({"capabilities"}, {"capabilities", "layout"}, {"refused"}),
+    "load": ({"capabilities", "compiler"}, {"capabilities", "compiler", "layout"}, {"refused"}),
     "start": (set(), {"problem"}),
     "copy": (set(), {"problem"}),
     "leave": (set(),),
-    "forward": ({"dtypes", "changed", "shared"}, {"problem"}),
-    "gradients": ({"dtypes", "changed", "shared"}, {"problem"}),
+    "try": ({"compiler", "over"},),
+    "forward": ({"dtypes", "changed", "shared", "seconds"}, {"problem"}),
+    "gradients": ({"dtypes", "changed", "shared", "seconds"}, {"problem"}),
 }
 
 
@@ -147,9 +148,12 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "notes": texts,
     "capabilities": lambda value: isinstance(value, dict),
     "layout": text,
+    "compiler": lambda value: value in ("", child.TORCH, *child.COMPILERS),
+    "over": lambda value: isinstance(value, bool),
     "refused": text,
     "problem": problem,
     "dtypes": dtypes,
+    "seconds": lambda value: isinstance(value, float),
     "changed": texts,
     "shared": pairs,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -12,8 +13,9 @@ from typing import Any, NamedTuple
 
 from conformance.claims.capabilities import Capabilities, CapabilityError
 
-from .child import LoadError, declared, said
+from .child import LoadError, compiler, declared, said
 from .command import CommandTarget
+from .compiling import named_compiler
 from .forbidden import forbidden_import
 from .local import LocalTarget
 from .process import ChildTarget, Limits
@@ -137,10 +139,24 @@ def open_target(
         if "file" in spec and limits and (said := forbidden_import(Path(spec["file"]), limits.forbid)):
             raise LoadError(said)
         if in_process:
-            return LocalTarget.load(spec, text)
+            return local(spec, text, python)
         return ChildTarget(spec | {"path": list(path)}, text, python=python, limits=limits or Limits())
     except (LoadError, CapabilityError) as error:
         raise TargetError(visible(error)) from None
+
+
+def local(spec: dict[str, Any], text: str, python: str) -> LocalTarget:
+    """A target that is named, in this process; what compiles in its calls, a process of its own shows, if anything may.
+
+    Nothing may where none of what compiles is loaded here; and what is may be loaded for somebody else.
+    """
+    found = LocalTarget.load(spec, text)
+    if found.capabilities.recompiles is None and (compiler() or "torch._dynamo" in sys.modules):
+        with contextlib.suppress(LoadError, CapabilityError):
+            other = ChildTarget(spec, text, python=python, limits=Limits())
+            other.stop()
+            found.notice(other.compiler)
+    return found
 
 
 def open_chain(stages: Sequence[str], limits: Limits) -> Target:
@@ -155,7 +171,9 @@ def of_object(target: Any) -> LocalTarget:
     """A class, a function or an object as a target, whatever it does when it is looked at. Raises LoadError."""
     try:
         if callable(target) or callable(getattr(target, "forward", None)):
-            return LocalTarget(target, name_of(target), Capabilities.of(declared(target, None)))
+            found = LocalTarget(target, name_of(target), Capabilities.of(declared(target, None)))
+            found.notice(named_compiler(target))
+            return found
     except (LoadError, CapabilityError):
         raise
     except Exception as error:

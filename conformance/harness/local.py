@@ -17,6 +17,7 @@ from reference_rnn import Case
 from . import child
 from .answer import Answer, Problem
 from .child import LoadError
+from .compiling import Costs, with_compiler
 from .surroundings import Surroundings, Unsound
 from .text import LINE, Notes, visible
 
@@ -43,7 +44,12 @@ class LocalTarget:
         self.capabilities = capabilities
         self.session = child.Session(target, {})
         self.surroundings = surroundings or Surroundings()
-        self.notes = Notes()
+        self.notes, self.costs = Notes(), Costs()
+
+    def notice(self, compiler: str) -> None:
+        """Takes it that something compiles for each new shape, unless that is empty or the target says what holds."""
+        self.capabilities, notes = with_compiler(self.capabilities, compiler)
+        self.notes.add(notes)
 
     @classmethod
     def load(cls, spec: dict[str, Any], name: str) -> LocalTarget:
@@ -74,12 +80,16 @@ class LocalTarget:
 
     def forward(self, case: Case, in_place: bool = False) -> Answer:
         """The target's answer to a copy of the case, or to its numbers in the arrays of the call before."""
-        return self.asked(self.session.forward, self.laid(case, in_place))
+        answer = self.asked(self.session.forward, self.laid(case, in_place))
+        self.costs.add("forward", case, answer.seconds)
+        return answer
 
     def gradients(self, case: Case, cotangents: Cotangents, in_place: bool = False) -> Answer:
         """The target's gradients, in the same way."""
         given = {name: None if d is None else alike(d) for name, d in cotangents.items()}
-        return self.asked(self.session.gradients, self.laid(case, in_place), given)
+        answer = self.asked(self.session.gradients, self.laid(case, in_place), given)
+        self.costs.add("gradients", case, answer.seconds)
+        return answer
 
     def laid(self, case: Case, in_place: bool) -> Case:
         """A copy of the case, as the target is given it."""
@@ -98,7 +108,7 @@ class LocalTarget:
 
     def told(self) -> list[str]:
         """The notes so far."""
-        return list(self.notes)
+        return [*self.notes, *self.costs.told(self.capabilities)]
 
     def stop(self) -> None:
         """Leaves this process as it was found."""

@@ -17,8 +17,9 @@ from reference_rnn import Case, RecurrenceCase, layouts
 
 from . import frame
 from .answer import Answer, Problem
-from .channel import GIBIBYTE, Channel, Ended, Nonsense, Printed, Stopped
+from .channel import GIBIBYTE, GRACE, Channel, Ended, Nonsense, Printed, Stopped
 from .child import LoadError, packed
+from .compiling import Costs, trials, with_compiler
 from .local import Cotangents, stages_in, unusual
 from .text import LINE, Notes, visible
 
@@ -28,10 +29,11 @@ SHOWN_LINES = 5  # of what a process printed behind our back
 
 @dataclass(frozen=True)
 class Limits:
-    """What one call may take: seconds, those where it may compile, seconds to load, bytes of memory beyond those of
-    the loaded target.
+    """What one call may take: seconds, those where it may compile, seconds to load, bytes of memory beyond those held
+    before it.
 
-    Memory is that of the whole family of processes.
+    Memory is that of the whole family of processes. One that so many calls have taken is given back with the process:
+    the next instance has a new one, and from twice as much on the next call.
     forbid  modules that a Python target may not import
     """
 
@@ -65,8 +67,16 @@ class ProcessTarget:
         self.last = Printed()
         self.slowest = 0.0
         self.hung = False
+        self.calls = 0  # of the process
+        self.grows = ""  # what is said of a process that many calls make larger
+        self.costs = Costs()
+        self.compiler = ""  # what compiles for each new shape, if anything does
         try:
             self.capabilities = Capabilities.of(self.launch())
+            if self.capabilities.recompiles is None:
+                self.compiler = self.noticed()
+                self.capabilities, notes = with_compiler(self.capabilities, self.compiler)
+                self.notes.add(notes)
         except BaseException:  # nobody else will have this target, to stop it
             self.end()
             raise
@@ -99,6 +109,10 @@ class ProcessTarget:
         """The message in these bytes; raises Nonsense if it is none."""
         raise NotImplementedError
 
+    def noticed(self) -> str:
+        """What compiles for each new shape in the process, as far as that can be seen; empty if nothing does."""
+        return ""
+
     def copy_instances(self, wanted: bool = True) -> bool:
         """Whether from now on each instance is a copy of the process as it was when it had loaded the target.
 
@@ -116,16 +130,26 @@ class ProcessTarget:
             raise LoadError(f"cannot start {self.command()[0]!r}: {error}") from None
         declared = self.load()
         self.channel.loaded(1 + self.copying)  # a copy may write to all of it
+        self.calls = 0
         return declared
 
     def start(self) -> Problem | None:
         """Builds a new instance; a Problem if that does not work."""
+        self.shed(self.limits.memory)
         if self.channel is None:
             try:
                 self.launch()
             except LoadError as error:
                 return Problem("load", str(error))
         return self.build()
+
+    def shed(self, most: int) -> None:
+        """Ends a process that has grown by more bytes over its calls, as by caches: a note, and no failure."""
+        if self.channel is not None and self.calls and self.channel.growth > most:
+            each = max(round(self.channel.growth / self.calls / 2**20), 1)
+            if not self.grows:
+                self.grows = f"its memory grows by {each} MiB a call: its process is replaced, which no call sees"
+            self.end()
 
     def forward(self, case: Case, in_place: bool = False) -> Answer:
         """The target's answer; the process is started again first if the last call killed it."""
@@ -137,20 +161,23 @@ class ProcessTarget:
 
     def call(self, do: str, case: Case, cotangents: Cotangents, in_place: bool) -> Answer:
         """The target's answer to a request within its time."""
+        self.shed(2 * self.limits.memory)
         if self.channel is None and (problem := self.start()):
             return Answer(problem=problem)
+        self.calls += 1
         began = time.monotonic()
         answer = self.ask(do, case, cotangents, in_place, self.patience())
         if answer.problem and answer.problem.kind in ("hang", "crash", "exit", "memory"):
             self.hung |= answer.problem.kind == "hang"
         else:
             self.slowest = max(self.slowest, time.monotonic() - began)
+            self.costs.add(do, case, answer.seconds)
         return answer
 
     def patience(self) -> float:
         """Seconds for the next call; fewer once a call has hung, so that one hang is not paid for often."""
         most, least = self.limits.call, self.limits.least
-        if self.capabilities.recompiles:  # in a new process, too
+        if self.capabilities.recompiles or self.compiler:  # in a new process, too
             most, least = self.limits.dear, self.limits.call
         return min(max(50 * self.slowest, least), most) if self.hung else most
 
@@ -195,7 +222,13 @@ class ProcessTarget:
         if self.channel is not None:
             self.channel.hear()
             self.hear(self.channel)
-        return [*self.notes, *(f"ended {counted(n)}: it {how}" for how, n in self.deaths.items())]
+        grown = [self.grows] if self.grows else []
+        return [
+            *self.notes,
+            *self.costs.told(self.capabilities),
+            *grown,
+            *(f"ended {counted(n)}: it {how}" for how, n in self.deaths.items()),
+        ]
 
     def end(self) -> None:
         """Ends the process and its family; what it printed is kept."""
@@ -248,6 +281,7 @@ class ChildTarget(ProcessTarget):
         self.module = spec.get("module", "") if python == sys.executable else ""
         self.number = 0
         self.in_copy = False
+        self.loads = ""  # what compiles for each new shape, and is loaded with the target
         self.asked: tuple[str, list[str] | None] = ("load", None)
         super().__init__(name, limits)
 
@@ -264,8 +298,44 @@ class ChildTarget(ProcessTarget):
         if "refused" in header:
             self.stop()
             raise LoadError(header["refused"])
-        self.layout = header.get("layout", "")
+        self.layout, self.loads = header.get("layout", ""), header["compiler"]
         return header["capabilities"]
+
+    def noticed(self) -> str:
+        """What compiles for each new shape in the process: what is loaded with the target, or in its first calls.
+
+        These are made in a copy of the process, or in one that ends with them: what is judged has its own first calls.
+        """
+        if self.loads:
+            return self.loads
+        found, call = "", self.limits.call
+        problem = self.built("copy", call)
+        copied = self.in_copy = self.channel is not None and not (problem and problem.kind == "refused")
+        if self.channel is not None and not copied:
+            problem = self.built("start", call)
+        if problem is None:
+            found = next((name for trial in trials(self.capabilities) if (name := self.tried(*trial))), "")
+        if self.in_copy:
+            self.exchange(({"do": "leave"}, {}), call)
+        elif not copied:
+            self.end()
+        self.in_copy = False
+        self.deaths.clear()
+        return found
+
+    def tried(self, case: Case, cotangents: Cotangents) -> str:
+        """What compiles after a call of ``forward``, and one of ``gradients`` if there are cotangents."""
+        if self.hung or self.channel is None:
+            return ""
+        header, arrays = sent("try", case, cotangents, False)
+        reply = self.exchange((header | {"seconds": self.limits.call}, arrays), self.limits.call + GRACE)
+        if isinstance(reply, Problem):
+            self.hung = reply.kind == "hang"
+            return ""
+        compiler = reply[0]["compiler"]
+        if reply[0]["over"]:  # with it the process, or its copy
+            self.hung, self.in_copy = not compiler, False
+        return compiler
 
     def copy_instances(self, wanted: bool = True) -> bool:
         """See above; nothing becomes other where no copy can be made."""
@@ -289,9 +359,9 @@ class ChildTarget(ProcessTarget):
         self.in_copy = self.channel is not None
         return problem
 
-    def built(self, do: str) -> Problem | None:
+    def built(self, do: str, seconds: float | None = None) -> Problem | None:
         """A new instance of the target."""
-        reply = self.exchange(({"do": do}, {}), self.limits.load)
+        reply = self.exchange(({"do": do}, {}), seconds or self.limits.load)
         if isinstance(reply, Problem):
             return reply
         return Problem(**reply[0]["problem"]) if "problem" in reply[0] else None
@@ -303,17 +373,10 @@ class ChildTarget(ProcessTarget):
 
     def ask(self, do: str, case: Case, cotangents: Cotangents, in_place: bool, seconds: float) -> Answer:
         """The target's answer to one request."""
-        arrays = dict(case.arrays())
-        header = {
-            "do": do, "cotangents": list(cotangents), "config": case.config.told, "case": case.told,
-            "in_place": in_place,
-        }  # fmt: skip
-        arrays |= dict(case.counts())
-        arrays |= {name: d for name, d in cotangents.items() if d is not None}
-        header["layout"] = {name: layout for name, array in arrays.items() if (layout := unusual(array))}
+        message = sent(do, case, cotangents, in_place)
         chosen = do == "gradients" or isinstance(case, RecurrenceCase)  # by the target, and judged like its numbers
         names = None if chosen else list(case.result_shapes())
-        reply = self.exchange((header, arrays), seconds, names)
+        reply = self.exchange(message, seconds, names)
         if isinstance(reply, Problem):
             return Answer(problem=reply)
         header, results = reply
@@ -340,3 +403,14 @@ class ChildTarget(ProcessTarget):
         header, arrays = frame.reply(data, do, self.number, names)
         self.notes.add(header.pop("notes"))
         return header, arrays
+
+
+def sent(do: str, case: Case, cotangents: Cotangents, in_place: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A request about a case: its header and its arrays."""
+    arrays = dict(case.arrays()) | dict(case.counts())
+    arrays |= {name: d for name, d in cotangents.items() if d is not None}
+    header = {
+        "do": do, "cotangents": list(cotangents), "config": case.config.told, "case": case.told, "in_place": in_place,
+        "layout": {name: layout for name, array in arrays.items() if (layout := unusual(array))},
+    }  # fmt: skip
+    return header, arrays

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from conformance.claims.allowed import drawn, sequences
-from conformance.claims.capabilities import Capabilities, Mode
+from conformance.claims.capabilities import NOTICED, Capabilities, Mode
 from conformance.harness.answer import DEATHS
 from conformance.harness.load import Target, TargetError
 from conformance.judging.coverage import ASKED
@@ -376,7 +376,7 @@ def beyond(claims: Capabilities, shared: Capabilities) -> list[str]:
             told += [
                 f"{d} other than {', '.join(map(str, both[d]))}" for d in both if set(mine.get(d, ())) != set(both[d])
             ]
-        elif mine != both:
+        elif mine != both and both != NOTICED:
             told.append(name if (mine, both) == (True, False) else f"{name} {mine} (both: {both})")
     return told
 

@@ -1,5 +1,7 @@
 """A call that takes too much memory fails; what many calls keep is cached, and a new process takes over."""
 
+import re
+
 import pytest
 
 from conformance import check
@@ -9,7 +11,6 @@ from reference_rnn import case
 MEBIBYTE = 2**20
 CASE = case("RNN_TANH", T=2, N=1, I=1, H=1, weight_hh_l0=1, h_0=1)
 TAKE = """
-import mmap
 KEPT = []
 
 def take(size):
@@ -70,12 +71,12 @@ def test_what_calls_keep_is_no_failure_and_a_new_process_takes_over(made, asked,
     assert target.channel.process.pid != second
     assert not target.deaths
     (note,) = [note for note in target.told() if "grows" in note]
-    assert note.startswith("its memory grows by 20 MiB a call: ")
+    assert re.match("its memory grows by (19|2[0-9]) MiB a call: ", note)
 
 
 def test_caches_conform(made):
     report = check(
-        made("take(20 * 2**20)", TAKE), properties=["shapes.shapes", "equivalence.steps"], memory_limit=64 * MEBIBYTE,
+        made("take(3 * 2**20)", TAKE), properties=["shapes.shapes", "shapes.repeatable"], memory_limit=64 * MEBIBYTE,
         in_process=False, saved=False, workers=1,
     )  # fmt: skip
     assert report.verdict == "conforms"
