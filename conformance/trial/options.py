@@ -166,9 +166,10 @@ class Options:
         seconds, metavar="TIME",
     )  # fmt: skip
     memory_limit: int | None = option(
-        f"Memory for the target beyond what it takes once loaded; {MEMORY_LIMIT // 2**30}G if not given.", memory,
+        f"Memory that one call may take beyond what was held before; {MEMORY_LIMIT // 2**30}G if not given.",
+        memory,
         metavar="SIZE",
-    )  # fmt: skip
+    )
     forbid: tuple[str, ...] = option(
         "A module that the target may not import, with all in it; may be repeated.",
         module,

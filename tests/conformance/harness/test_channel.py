@@ -146,7 +146,7 @@ def test_a_forged_frame_is_a_finding_with_a_verdict(made):
 
 def test_a_body_is_only_built_from_when_it_is_right():
     arrays = {"output": np.ones((2, 1, 1), "f4"), "h_n": np.ones((1, 1, 1), "f4")}
-    header = {"id": 1, "notes": [], "dtypes": dict.fromkeys(arrays), "changed": [], "shared": []}
+    header = {"id": 1, "notes": [], "dtypes": dict.fromkeys(arrays), "changed": [], "shared": [], "seconds": 0.0}
     good = packed(dict(header), arrays)
     assert frame.whole(bytearray(good)) == len(good) and frame.whole(bytearray(good[:-1])) is None
     _, found = frame.reply(good, "forward", 1, list(arrays))
