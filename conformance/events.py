@@ -22,6 +22,9 @@ class PropertyResult:
     case       what the property was judged on, as plain data
     coverage   how many cases exercised what;  void  how many would have, but verify nothing: rounding explains anything
     kind       what sort of failure it is;  error  the traceback of a mistake of the kit's own
+    others     of a failure by which a call had no answer: what else is wrong on further cases, at most three of
+               {kind, message, counterexample}, and until another process has confirmed them {found} as above
+    silent     whether no call returned at all
     """
 
     id: str
@@ -39,6 +42,8 @@ class PropertyResult:
     kind: str = ""
     found: dict[str, Any] | None = None
     error: str = ""
+    others: list[dict[str, Any]] = field(default_factory=list)
+    silent: bool = False
 
 
 @dataclass

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from conformance.judging.judgement import fail
+from conformance.judging.judgement import fail, first, witnesses
 from conformance.judging.properties import applicable, claimed, prop
 from conformance.judging.recurrences import (
     UNIT,
@@ -17,6 +17,7 @@ from conformance.judging.recurrences import (
     carried,
     cotangents,
     generic,
+    largest,
     same_bits,
     spelt_otherwise,
     with_states,
@@ -287,10 +288,11 @@ def test_equations(target, case):
         ):  # whether decays overflow as denominators, nobody knows: that is suspected above
             wrong &= np.isfinite(run.numbers[name])
         if wrong.any():
-            at = tuple(np.argwhere(wrong)[0].tolist())
+            at = first(witnesses(wrong, run.numbers[name] - ball.mid))
             mid, rad = float(ball.mid[at]), float(np.broadcast_to(ball.rad, ball.shape)[at]) + more[name]
             text = f"{name}{list(at)} is {run.numbers[name][at]:.9g}, must be {mid:.9g} +/- {rad:.1e}"
-            fail(f"value:{name}", text, run, name=name, at=at, given=float(run.numbers[name][at]), must=mid, room=rad)
+            given, most = float(run.numbers[name][at]), largest(ball.mid)
+            fail(f"value:{name}", text, run, name=name, at=at, given=given, must=mid, room=rad, largest=most)
 
 
 @state(needs="gradients")

@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from conformance.harness.answer import DEATHS, Answer
+from conformance.harness.answer import Answer
 from conformance.harness.call import Call
-from conformance.harness.frame import KINDS
 from reference_rnn import Case, forward, gradients, result_shapes
 from reference_rnn.expression import cotangents_expression
 from strategies import layout_of
 from strategies.cases import held
 
-from .judgement import OWN, Failure
+from .judgement import OWN, SILENT, Failure
 from .places import Same
 from .recurrences import RecurrentSubject
 from .subject import Subject
@@ -38,7 +37,7 @@ SORTS = {
     "value": "numbers", "disagree": "numbers", "padding": "numbers", "leak": "numbers",
     "mask": "numbers", "gradient": "numbers", "slope": "numbers", "bits": "bits", "shape": "shapes",
     "missing": "shapes", "surplus": "shapes", "dtype": "dtypes", "changed": "unchanged", "shared": "own memory",
-    **dict.fromkeys((*KINDS, "load", *DEATHS), "answer"),
+    **dict.fromkeys(SILENT, "answer"),
 }  # fmt: skip
 # Of one array, and of several.
 MEMORY = {

@@ -17,7 +17,7 @@ from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
-from .judgement import OWN, Failure, Run, applicable, claimed, fail, far, first, index, steps_agree
+from .judgement import OWN, Failure, Run, applicable, claimed, fail, far, first, index, size, steps_agree, witnesses
 from .subject import Subject
 from .words import about, show, show_both
 
@@ -175,11 +175,14 @@ def gradients_within(target: Subject, run: Run, balls: Mapping[str, Any]) -> Non
         if name.startswith("bias_hh"):
             wrong &= own > 0
         if wrong.any():
-            at = first(wrong)
+            at = first(witnesses(wrong, value - getattr(ball, "mid", ball)))
             mid, rad, place = float(ball[at].mid), float(ball[at].rad), index(run, name, at)
             is_, must = show_both(value[at], mid)
             text = f"the gradient of {name}{list(place)} is {is_}, must be {must} {about(rad)}"
-            fail(f"gradient:{name}", text, run, name=name, at=place, given=float(value[at]), must=mid, room=rad)
+            fail(
+                f"gradient:{name}", text, run, name=name, at=place, given=float(value[at]), must=mid, room=rad,
+                largest=size(getattr(ball, "mid", ball)).max(initial=0.0),
+            )  # fmt: skip
 
 
 def gradients_right(target: Subject, case: Case, d: Mapping[str, Any]) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import random
 import time
 import traceback
@@ -12,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
+from math import inf
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 
@@ -26,12 +29,15 @@ from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed
 from .counterexample import Counterexample, counterexample, told
 from .coverage import expected
 from .data import case_to_data, counterexample_to_data
-from .judgement import CannotTell, Failure, Refused
+from .judgement import CannotTell, Failure, Refused, is_silence
 from .properties import NotApplicable, NotRun, Property
 from .recurrences import subject_of
 from .repeat import Repeating, Unrepeatable
 from .subject import Subject
 
+MOST_OTHERS = 3  # failures that are said behind one by which a call had no answer
+# Cases that are judged for them: those that are answered, those that are not, and those of these that cost a process.
+FURTHER, UNANSWERED, LOST = 16, 48, 2
 LEAST_CALLS = 60  # of one instance: what happens at the fiftieth call is seen by every property
 MORE = 3000  # cases looked at, for what neither the covering nor the random ones have exercised
 MORE_NUMBERS = 2**27  # in these cases: where they are large, few are looked at
@@ -56,7 +62,8 @@ def judge(
     count: how many random cases a profile has.  seconds: how long they may be drawn; the covering cases are always run
     first: the counterexample of an earlier run, to begin with
     covers: whether what is claimed must be covered; else the random cases are all there is
-    known: kinds of failures that are passed over, and counted there, so that they hide no others
+    known: kinds of failures that are passed over, and counted there, so that they hide no others; without it, what a
+    failure by which a call had no answer hides is looked for here
     """
     began = time.monotonic()
     result, subject = PropertyResult(prop.id, "inconclusive", prop.statement), None
@@ -74,6 +81,9 @@ def judge(
                 judging.failed(judging.found)
                 yield FailureFound(copy.copy(result))
                 judging.failed(judging.smallest())
+                if known is None:
+                    judging.look_behind(base_seed, began + seconds if seconds is not None else inf)
+                result.silent = not subject.answered
     except CannotTell as refusal:
         result.status, result.message = "inconclusive", str(refusal)
     except NotRun as missing_piece:
@@ -185,6 +195,7 @@ class Judging:
         self.result = result
         self.refused = False
         self.failure: Failure | None = None
+        self.ahead: Iterator[Case] = iter(())  # the covering cases that were not judged yet
         self.seen: tuple[Case, list[tuple[Call, Answer]]] | None = None  # what failed, and the calls that show it
         self.earlier: list[Call] = []  # made by the instance that failed, before the case it failed on
 
@@ -201,10 +212,11 @@ class Judging:
     ) -> None:
         """Judges what was saved, the covering cases, random ones, and what is then still missing; raises Found."""
         number = number_of(self.prop)
+        if covers:
+            self.ahead = iter(covering_cases(self.prop, self.allowed))
         self.restart()
         self.again(first)
-        if covers:
-            self.each(covering_cases(self.prop, self.allowed))
+        self.each(self.ahead)
         before = self.result.examples
         self.random(self.prop.random_cases(count), number ^ base_seed, deadline)
         self.result.random = self.result.examples - before
@@ -290,6 +302,33 @@ class Judging:
                 return
             self.one(self.allowed.from_block(generator.randbytes(BLOCK_SIZE)))
 
+    def further(self, base_seed: int) -> Iterator[Case]:
+        """The cases that come after the one that failed: the covering ones that are left, then random ones."""
+        yield from self.ahead
+        generator = random.Random(~(number_of(self.prop) ^ base_seed))
+        while self.prop.random_cases(FURTHER):
+            yield self.allowed.from_block(generator.randbytes(BLOCK_SIZE))
+
+    def look_behind(self, base_seed: int, deadline: float) -> None:
+        """Notes what fails in other ways on further cases, where the failure is that a call had no answer.
+
+        The verdict remains, whatever comes of it.
+        """
+        if self.seen is None or not is_silence(self.failed_as):
+            return
+        with contextlib.suppress(NotRun):  # no more can be told
+            others = Behind(self, self.failed_as).look(self.further(base_seed), deadline)
+            self.result.others = [judging.as_other() for judging in others]
+
+    def as_other(self) -> dict[str, Any]:
+        """The failure as one that stands behind another."""
+        found = self.smallest()
+        assert found is not None
+        return {
+            "kind": found.kind, "message": found.message, "counterexample": "\n".join(told(found)),
+            "found": counterexample_to_data(found),
+        }  # fmt: skip
+
     def verdict_is(self, status: str, message: str = "") -> None:
         """Notes what became of the property."""
         self.result.status, self.result.message = status, message
@@ -304,11 +343,17 @@ class Judging:
         else:
             self.verdict_is("inconclusive", "no case exercised it; claim more, or restrict sizes less")
 
+    @property
+    def failed_as(self) -> str:
+        """The kind of the failure that was found."""
+        assert self.failure is not None
+        return self.failure.kind
+
     def failed(self, found: Counterexample | None) -> None:
         """The property does not hold; without a counterexample, all that is known is what the failure says."""
         assert self.failure is not None
         self.verdict_is("failed", self.failure.message if found is None else found.message)
-        self.result.kind = self.failure.kind
+        self.result.kind = self.failed_as
         if found is not None:
             self.result.kind = found.kind
             self.result.counterexample, self.result.case = "\n".join(told(found)), case_to_data(found.case)
@@ -324,3 +369,42 @@ class Judging:
         except Unrepeatable:
             unsteady = "not every time: a new instance that was called with this case alone was right"
             return replace(self.found, message=f"{self.found.message}; {unsteady}", repeatable=False)
+
+
+class Behind(Judging):
+    """Judges the cases behind one on which a call had no answer, and passes over whatever fails on them.
+
+    others  of each other kind of failure the first one;  lost: how often it cost a process
+    """
+
+    def __init__(self, first: Judging, kind: str) -> None:
+        result = PropertyResult(first.prop.id, "failed")
+        super().__init__(first.prop, first.subject, result, Counter({kind: 0}))
+        self.others: list[Judging] = []
+        self.lost = 0
+
+    def look(self, cases: Iterable[Case], deadline: float) -> list[Judging]:
+        """What failed, wrong numbers first: on as many cases as are enough, or until too many have no answer."""
+        self.subject.fresh = False
+        with contextlib.suppress(Found):  # it cannot be built any more
+            self.restart()
+            for case in itertools.islice(cases, FURTHER + UNANSWERED):
+                silent = sum(times for kind, times in self.known.items() if is_silence(kind))
+                enough = self.result.examples - silent >= FURTHER
+                if enough or silent >= UNANSWERED or self.lost >= LOST or time.monotonic() > deadline:
+                    break
+                self.one(case)
+        return sorted(self.others, key=lambda other: is_silence(other.failed_as))[:MOST_OTHERS]
+
+    def one(self, case: Case) -> None:
+        """Judges one case; raises Found only where there is no instance any more."""
+        try:
+            super().one(case)
+        except Found:
+            kind = self.failed_as
+            self.lost += kind in DEATHS
+            if kind not in self.known and self.found:  # which is made of the calls of this instance
+                self.others.append(copy.copy(self))
+            self.known[kind] += 1
+            vars(self).pop("found", None)
+            self.restart()

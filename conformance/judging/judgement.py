@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,9 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from conformance.harness.answer import DEATHS
 from conformance.harness.call import Call
+from conformance.harness.frame import KINDS
 from reference_rnn import Arithmetic, Ball, Case, Result, anchored, forward
 from strategies.integers import representable
 
@@ -17,6 +20,10 @@ from .places import Same
 from .words import Side, about, contrast, show_both
 
 T = TypeVar("T")
+KEPT = 8.0  # by which factor an error may become smaller, in radii, while its case is made small
+GROSS = 0.01  # of the largest expected number: what is wrong by more is large in any radii
+HIDDEN = 2.0**-10  # of the largest error: what is smaller may be another mistake, and is not what is shown
+SILENT = {*KINDS, "load", *DEATHS}  # sorts of failures by which a call has no answer
 OWN = "own:"  # before the kind of a failure of results that came beside gradients, of the run recorded for these
 
 
@@ -29,6 +36,7 @@ class Failure(AssertionError):
     name, at           the number that is wrong: its array and index, as the first of those calls gave it
     given, must, room  what it is, what it must be, and how far from that it may be; for two runs that do not
                        agree, must is the number of the other one
+    largest            the largest number of the array that is expected; that number itself if it is not given
     same               which two numbers of the calls that it is about must be the same
     shows              what of the message is the same whenever a mistake is the same, beside the number that is wrong
     """
@@ -36,7 +44,7 @@ class Failure(AssertionError):
     def __init__(
         self, kind: str, message: str, about: tuple[Any, ...] = (), *, name: str = "", at: tuple[int, ...] = (),
         given: float | None = None, must: float | None = None, room: float | None = None, same: Same | None = None,
-        shows: str = "",
+        shows: str = "", largest: float | None = None,
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.kind = kind
@@ -46,18 +54,63 @@ class Failure(AssertionError):
         self.given, self.must, self.room = given, must, room
         self.same = same
         self.shows = shows
+        self.largest = largest
 
     @property
     def sort(self) -> str:
         """What sort of failure it is, whatever it is about."""
-        return self.kind.removeprefix(OWN).partition(":")[0]
+        return sort_of(self.kind)
 
     def told_as(self, kind: str, message: str) -> Failure:
         """The same, of another kind and in other words."""
         return Failure(
             kind, message, self.about, name=self.name, at=self.at, given=self.given, must=self.must, room=self.room,
-            same=self.same, shows=self.shows,
+            same=self.same, shows=self.shows, largest=self.largest,
         )  # fmt: skip
+
+    @property
+    def error(self) -> float | None:
+        """How far the number is from what it must be, infinitely if one of them is none; None if it is about none."""
+        if self.given is None or self.must is None or self.room is None:
+            return None
+        error = abs(self.given - self.must)
+        return math.inf if math.isnan(error) else error
+
+    def as_large_as(self, other: Failure, u: float) -> bool:
+        """Whether it can be the same mistake by its size: not much less wrong than another failure, in radii.
+
+        Two gross errors can, too, whatever their radii. Where one is about no number, nothing tells them apart.
+        u: the unit roundoff, below which no radius is
+        """
+        error, least = self.error, other.error
+        if error is None or least is None:
+            return True
+        return (self.is_gross and other.is_gross) or error / self.radius(u) >= least / other.radius(u) / KEPT
+
+    def radius(self, u: float) -> float:
+        """How far rounding may go, where it may: no less than the last place of what is expected."""
+        return max(self.room or 0.0, u * size_of(self.must), math.ulp(0.0))
+
+    @property
+    def is_gross(self) -> bool:
+        """Whether the number is wrong by more than a share of the largest one that is expected."""
+        largest = size_of(self.must) if self.largest is None else self.largest
+        return self.error is not None and self.error > GROSS * largest
+
+
+def sort_of(kind: str) -> str:
+    """The sort of a kind of failures, whatever they are about."""
+    return kind.removeprefix(OWN).partition(":")[0]
+
+
+def is_silence(kind: str) -> bool:
+    """Whether a call gave nothing that could be judged, or there was no instance to call, by the kind of a failure."""
+    return sort_of(kind) in SILENT
+
+
+def size_of(number: float | None) -> float:
+    """The magnitude of a number; 0 for what is none."""
+    return abs(number) if number is not None and math.isfinite(number) else 0.0
 
 
 class NotApplicable(Exception):
@@ -183,7 +236,7 @@ def agree(one: Run, other: Run) -> None:
             if near.all():
                 break
         else:
-            at = first(~near)
+            at = first(witnesses(~near, a - b))
             disagree(one, other, name, at, float(room[at]))
 
 
@@ -209,6 +262,7 @@ def disagree(one: Run, other: Run, name: str, at: tuple[int, ...], room: float) 
         f"disagree:{name}", contrast(here, there, room), one, other,
         name=found(first[0], name, at)[0] if len(mine.calls) == 1 else "", at=mine.at, given=mine.value / factor,
         must=second[1].value / factor, room=room / abs(factor),
+        largest=size(getattr(second[0].result, name)).max(initial=0.0) / abs(factor),
     )  # fmt: skip
 
 
@@ -272,7 +326,8 @@ def steps_agree(run: Run) -> Result:
         ball = getattr(balls, name)
         wrong = ~ball.contains(value)
         if name not in run.unseen and wrong.any():
-            wrong_value(run, name, first_in_time(case, wrong) if name == "output" else first(wrong), ball)
+            shown = witnesses(wrong, value - ball.mid)
+            wrong_value(run, name, first_in_time(case, shown) if name == "output" else first(shown), ball)
     return balls
 
 
@@ -297,14 +352,17 @@ def within(run: Run, balls: Result, names: tuple[str, ...] = ("output", "h_n", "
         ball = getattr(balls, name)
         wrong = ~ball.contains(value)
         if name in names and name not in run.unseen and wrong.any():
-            wrong_value(run, name, first(wrong), ball)
+            wrong_value(run, name, first(witnesses(wrong, value - ball.mid)), ball)
 
 
 def wrong_value(run: Run, name: str, at: tuple[int, ...], ball: Any) -> NoReturn:
     """Fails: a number lies outside its ball."""
     value, must, given = float(getattr(run.result, name)[at]), ball[at], index(run, name, at)
     text = message(name, given, value, must) + place(run.case, name, at)
-    fail(f"value:{name}", text, run, name=name, at=given, given=value, must=float(must.mid), room=float(must.rad))
+    fail(
+        f"value:{name}", text, run, name=name, at=given, given=value, must=float(must.mid), room=float(must.rad),
+        largest=size(ball.mid).max(initial=0.0),
+    )  # fmt: skip
 
 
 def index(run: Run, name: str, at: tuple[int, ...]) -> tuple[int, ...]:
@@ -321,6 +379,14 @@ def message(name: str, at: tuple, value: Any, ball: Any) -> str:
     """What a number is and what it must be, with as many digits as tell them apart."""
     is_, must = show_both(value, ball.mid)
     return f"{name}{list(at)} is {is_}, must be {must} {about(ball.rad)}"
+
+
+@np.errstate(all="ignore")
+def witnesses(wrong: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Of the wrong elements those that may be shown: none whose error is small beside the largest finite one."""
+    apart = abs(errors)
+    largest = np.max(apart, where=wrong & np.isfinite(apart), initial=0.0)
+    return wrong & ~(apart < HIDDEN * largest)
 
 
 def first(wrong: np.ndarray) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes, rounded
 from reference_rnn.recurrences import USUAL, shapes_of
 
 from .coverage import recurrent
-from .judgement import Refused, fail
+from .judgement import Refused, fail, first, witnesses
 from .places import Lost, Marks, Place, Same, followed
 from .properties import Property
 from .readings import guess
@@ -269,7 +269,7 @@ def agree(
         wrong = [name for name in a if not (apart[name] <= near[name]).all()]
     if wrong:
         name = wrong[0]
-        at = tuple(np.argwhere(~(apart[name] <= near[name]))[0].tolist())
+        at = first(witnesses(~(apart[name] <= near[name]), apart[name]))
         both = f"{a[name][at]:.9g}, {right}" if right else f"{a[name][at]:.9g} and"
         said = f"{opening(told)}{name}{list(at)} is {both} {b[name][at]:.9g}"
         if wide.config.dtype != "float64":
@@ -287,7 +287,7 @@ def agree(
             f"disagree:{name}",
             f"{said}; changing the inputs in their last place moves it by {moved[name]:.1e}",
             asked, name=name, at=at, given=float(a[name][at]), must=float(b[name][at]), room=near[name],
-            same=target.follow(ways, near[name], wide.config.dtype),
+            same=target.follow(ways, near[name], wide.config.dtype), largest=largest(b[name]),
         )  # fmt: skip
     if wide.config.dtype != case.config.dtype:
         for way in (one, other):
@@ -316,7 +316,7 @@ def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking,
         far = ~(apart[name] <= max(near[name], GROSS[coarsest] * u / UNIT[dtype] * moved[name]))
         if not far.any():
             continue
-        at = tuple(np.argwhere(far)[0].tolist())
+        at = first(witnesses(far, apart[name]))
         narrow, double = f"{given[name][at]:.9g}", f"{right[name][at]:.9g}"
         said = f"{opening(told)}in {dtype} {name}{list(at)} is {narrow}, in double precision {double}"
         if np.isfinite(given[name][at]) and np.isfinite(right[name][at]):

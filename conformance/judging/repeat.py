@@ -46,16 +46,16 @@ class Repeating:
     def __init__(self, prop: Property, subject: Subject, failure: Failure, admits: Callable[[Case], bool]) -> None:
         self.prop = prop
         self.subject = subject
-        self.failure = failure
+        self.failure = self.first = failure
         self.admits = admits
-        died = failure.kind in DEATHS
-        self.left, self.seconds = (DEATH_RUNS, DEATH_SECONDS) if died else (SHRINK_RUNS, SHRINK_SECONDS)
+        self.died = failure.kind in DEATHS
+        self.left, self.seconds = (DEATH_RUNS, DEATH_SECONDS) if self.died else (SHRINK_RUNS, SHRINK_SECONDS)
         self.before: Made = []
         self.plain = self.anew = False  # see Record
         self.applied = True  # whether the property had something to say about the last case
 
     def fails(self, case: Case, before: Sequence[Case | Call] = (), left_out: dict[int, Answer] | None = None) -> bool:
-        """Whether a new instance fails on a case in the same way.
+        """Whether a new instance fails on a case in the same way, and not much less.
 
         before    what it is called with first: calls, or cases that the property is judged on, whatever comes of it
         left_out  calls of the property that are not made, see Record
@@ -67,12 +67,21 @@ class Repeating:
             subject.record.left_out = left_out or {}
             self.prop.judge(subject, case)
         except Failure as failure:
-            same = failure.kind == self.failure.kind
-            self.failure = failure if same else self.failure
-            return same
+            if not self.is_same(failure, case):
+                return False
+            self.failure = failure
+            return True
         except Exception:  # nothing is said about the case, or the kit made a mistake: neither is a failure
             return False
         return False
+
+    def is_same(self, failure: Failure, case: Case) -> bool:
+        """Whether it may be the same mistake; if the first failure is about no number, the next one says its size."""
+        if failure.kind != self.first.kind:
+            return False
+        if self.first.error is None:
+            self.first = failure
+        return failure.as_large_as(self.first, self.subject.arithmetic(case).u)
 
     def begin(self, before: Sequence[Case | Call]) -> None:
         """A new instance that has been called with what comes before; raises Failure if it cannot be built."""
@@ -133,6 +142,8 @@ class Repeating:
 
     def with_instances(self, case: Case, earlier: Sequence[Call]) -> Counterexample:
         """The same with new instances in one process, or with a new process for each."""
+        if self.died and self.fails(plainest := self.plainest(case)):  # which saves a process for each step to it
+            return self.found(plainest, ())
         if self.fails(case):
             case = self.shrunk(case)
             return self.found(case, ())
@@ -144,6 +155,11 @@ class Repeating:
         if 0 < len(earlier) <= LONGEST and self.fails(case, earlier):
             return self.found(case, self.fewest(case, earlier))
         raise Unrepeatable
+
+    def plainest(self, case: Case) -> Case:
+        """The smallest case with a step that making this one small could lead to, in the simplest form."""
+        meant, _ = self.taken_apart(case)
+        return shrink(meant, lambda _: True, lambda c: bool(c.num_steps and c.num_rows) and self.admits(c))
 
     def of_more_rows(self, case: Case) -> list[Case]:
         """A case of other sizes that may have come before one: each row twice, where the target takes that."""

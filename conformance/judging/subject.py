@@ -36,6 +36,7 @@ class Subject:
     form    in which it is asked: properties know nothing of it
     suspected  what looks wrong where nobody can tell;  measures: whether calls are made to see how far rounding goes
     anew    whether every call is given new arrays, see Record;  fresh: whether a new instance gets a new process
+    answered  whether any call returned, of any instance
     spare   how many sets of parameters it may be asked that are not shared, see Property;  others: those that it was
     """
 
@@ -56,6 +57,7 @@ class Subject:
         self.others: set[tuple[Any, ...]] = set()
         self.suspected: list[str] = []
         self.measures = False
+        self.answered = False
 
     def restart(self) -> None:
         """A new instance of the target; raises Failure if it cannot be built."""
@@ -137,6 +139,7 @@ class Subject:
         if answer is None:
             answer = call.make(self.target)
         self.record.add(call, answer)
+        self.answered |= answer.problem is None
         return usable(answer)
 
     def __call__(self, case: Case) -> Run:

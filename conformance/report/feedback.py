@@ -12,6 +12,8 @@ from pathlib import Path
 
 from conformance.events import Finding, PropertyResult
 from conformance.harness.load import split_name
+from conformance.judging.counterexample import SORTS
+from conformance.judging.judgement import sort_of
 from conformance.trial.verdict import Report
 
 from . import html, summary
@@ -93,4 +95,8 @@ def without_change(finding: Finding) -> Finding:
 def without_numbers(result: PropertyResult) -> PropertyResult:
     """The result without what its numbers must be; what it says of shapes, exceptions and the like stays."""
     wrong = bool(result.found) and (result.found or {})["demand"] in NUMBERS
-    return replace(result, message=WRONG_NUMBERS if wrong else result.message, found=None)
+    others = [
+        other | {"message": WRONG_NUMBERS} if SORTS.get(sort_of(other["kind"]), "property") in NUMBERS else other
+        for other in result.others
+    ]
+    return replace(result, message=WRONG_NUMBERS if wrong else result.message, found=None, others=others)

@@ -36,7 +36,7 @@ def workflow_commands(report: Report) -> Iterator[str]:
     """
     for failure, *same in alike(report):
         ids = ", ".join(result.id for result in (failure, *same))
-        yield command("error", f"{report.name}: {ids}", described(report, failure), report.place)
+        yield command("error", f"{report.name}: {ids}", described(report, failure, same), report.place)
     for reason in report.reasons:
         yield command("warning", report.name, reason, report.place)
 

@@ -29,7 +29,7 @@ from conformance.trial.verdict import Report
 
 from .feedback import by_student, own_names, without_solution
 from .together import Refused
-from .wording import UNNAMED, VERDICTS, alike, cases, counted, mistakes
+from .wording import UNNAMED, VERDICTS, alike, behind, cases, counted, mistakes
 
 LARGEST = 2**20  # bytes of a rubric
 UNCLAIMED = "nothing of this was claimed"
@@ -218,6 +218,6 @@ def output(entry: Report | Refused) -> Iterator[str]:
     yield f"{VERDICTS[entry.verdict]} ({counted(entry)})"
     yield from (*entry.reasons, *mistakes(entry))
     for failure, *_ in alike(entry)[:1]:
-        yield from ("", f"{failure.id}: {failure.statement}", failure.message, *cases(failure))
+        yield from ("", f"{failure.id}: {failure.statement}", failure.message, *cases(failure), *behind(failure))
         if failure.counterexample:
             yield UNNAMED

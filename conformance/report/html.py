@@ -21,6 +21,7 @@ from .together import Together
 from .wording import (
     VERDICTS,
     alike,
+    behind,
     counting,
     figure,
     folded,
@@ -94,8 +95,8 @@ def page(told: Together) -> str:
         cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=mapped
     )
     environment.globals.update(
-        alike=alike, folded=folded, why_folded=why_folded, counting=counting, kind_of=kind_of, label_of=label_of,
-        of_cases=of_cases, title_of=title_of,
+        alike=alike, behind=behind, folded=folded, why_folded=why_folded, counting=counting, kind_of=kind_of,
+        label_of=label_of, of_cases=of_cases, title_of=title_of,
     )  # fmt: skip
     environment.globals.update(others=others, versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")

@@ -8,6 +8,7 @@ from conformance.events import PropertyResult
 from conformance.trial.verdict import Report
 
 from .together import Together
+from .wording import behind
 
 
 def document(told: Together) -> str:
@@ -38,7 +39,8 @@ def add(suites: ET.Element, report: Report) -> None:
             element.set("time", f"{result.seconds:.3f}")
             if result.status == "failed":
                 failure = ET.SubElement(element, "failure", message=printable(result.message))
-                failure.text = printable(f"{result.message}\n{result.counterexample}")
+                said = [result.message, str(result.counterexample), *behind(result)]
+                failure.text = printable("\n".join(said))
             elif result.status != "passed":
                 ET.SubElement(element, "skipped", message=printable(f"{result.status}: {result.message}"))
 

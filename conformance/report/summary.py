@@ -18,6 +18,7 @@ from .wording import (
     PLACES,
     VERDICTS,
     alike,
+    behind,
     cases,
     chapters,
     counted,
@@ -106,7 +107,7 @@ def square(drawn: Mapping[str, Any], step: int, unit: int) -> str:
 def failed(failure: PropertyResult, same: Sequence[PropertyResult]) -> Iterator[str]:
     """One failure with its smallest case, and the properties that fail alike."""
     yield from (f"### {code(failure.id)}", "", plain(failure.statement), "")
-    yield from (*block([failure.message, *cases(failure)]), "")
+    yield from (*block([failure.message, *cases(failure), *behind(failure, same)]), "")
     if same:
         yield from ("The same in " + ", ".join(code(result.id) for result in same), "")
 

@@ -18,6 +18,7 @@ from .listening import Writer
 from .wording import (
     PLACES,
     alike,
+    behind,
     cases,
     chapters,
     folded,
@@ -100,10 +101,7 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     for failure, *same in alike(report):
         yield "", ""
         yield "bold", f"  {failure.id}: {failure.statement}"
-        yield from (("", line) for line in details(failure))
-        if same:
-            others = ", ".join(result.id for result in same)
-            yield from (("", line) for line in wrapped(f"the same in {others}", "    "))
+        yield from (("", line) for line in details(failure, same))
     if more := folded(report):
         yield "", ""
         told = f"{why_folded(report)} why these fail too: {', '.join(more)}"
@@ -112,9 +110,10 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     yield from (("", line) for line in table(report))
 
 
-def details(failure: PropertyResult) -> Iterator[str]:
-    """What is wrong, and the smallest case that shows it."""
-    for line in (failure.message, *cases(failure)):
+def details(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iterator[str]:
+    """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases."""
+    alike = [f"the same in {', '.join(result.id for result in same)}"] if same else []
+    for line in (failure.message, *cases(failure), *alike, *behind(failure, same)):
         yield from wrapped(line, "    ")
 
 

@@ -77,10 +77,29 @@ def why_folded(report: Report) -> str:
 
 def cases(failure: PropertyResult) -> Iterator[str]:
     """The calls that show a failure, a line each; of a long one, its beginning."""
-    for case in (failure.counterexample or "").splitlines():
-        if len(case) > LONGEST_CASE:
-            case = case[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
-        yield case
+    yield from map(shortened, (failure.counterexample or "").splitlines())
+
+
+def shortened(line: str) -> str:
+    """A line of a case; of a long one, its beginning."""
+    if len(line) <= LONGEST_CASE:
+        return line
+    return line[:LONGEST_CASE].rpartition(",")[0] + ", ... (the whole case is in its file)"
+
+
+def behind(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iterator[str]:
+    """What else is wrong on other cases, where calls have no answer on the first: with its case, each said once.
+
+    same: properties that fail in the same words, what stands behind which is said with their ids
+    """
+    said = set()
+    for result in (failure, *same):
+        for other in result.others:
+            text = f"on other cases: {other['message']}"
+            if other["message"] not in said:
+                yield text if result is failure else f"{result.id}, {text}"
+                yield from map(shortened, (other["counterexample"] or "").splitlines())
+            said.add(other["message"])
 
 
 def of_cases(report: Report) -> list[str]:
@@ -173,9 +192,9 @@ def figure(value: float | None) -> str:
     return "no number" if value is None else f"{value:.4g}"
 
 
-def described(report: Report, failure: PropertyResult) -> str:
-    """One failure as plain lines: what is wrong, the smallest case, and the diagnosis."""
-    return "\n".join([failure.message, *cases(failure), *diagnosed(report)])
+def described(report: Report, failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> str:
+    """One failure as plain lines: what is wrong, the smallest case, what else is wrong, and the diagnosis."""
+    return "\n".join([failure.message, *cases(failure), *behind(failure, same), *diagnosed(report)])
 
 
 def chapters(report: Report) -> dict[str, list[PropertyResult]]:

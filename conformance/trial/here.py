@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.events import Event, FailureFound, Judged, Started
+from conformance.events import Event, FailureFound, Judged, PropertyResult, Started
 from conformance.harness.load import Target, TargetError, open_target
 from conformance.judging.judge import judge
 
@@ -31,7 +31,7 @@ def judged_here(name: str, target: Target, plan: Plan, interrupts: Interrupts) -
 
     name: as it was given, by which its counterexamples are kept
     """
-    options = plan.options
+    options, judged = plan.options, dict[str, PropertyResult]()
     yield Started(name, target.capabilities.as_dict(), list(plan.properties), target.observes_memory)
     for id in plan.strongest_first:
         saved = kept(name, id) if options.saved else None
@@ -42,5 +42,7 @@ def judged_here(name: str, target: Target, plan: Plan, interrupts: Interrupts) -
             if event is None:
                 break
             yield event
-            if isinstance(event, Judged) and plan.stops(event):
-                return
+            if isinstance(event, Judged):
+                judged[event.result.id] = event.result
+                if plan.stops(event) or plan.silent(judged):
+                    return

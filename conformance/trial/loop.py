@@ -147,6 +147,8 @@ def concluded(
                 diagnosis = explain(plan, reopen, results, progress.seconds_left())
     except Interrupted as interruption:
         progress.interruption = interruption
+    for result in results:
+        result.others = [{name: value for name, value in one.items() if name != "found"} for one in result.others]
     progress.note_the_end(results, diagnosis)
     if baseline:
         baseline.apply(results, diagnosis, plan.options.strict)
@@ -172,13 +174,16 @@ def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
 
     They stay as they are where no such process can be had.
     """
-    failed = {result.id: result for result in results if result.status == "failed" and result.found}
-    found = [counterexample_from_data({**(result.found or {}), "target": name}) for result in failed.values()]
+    failed = [result for result in results if result.status == "failed" and result.found]
+    for result in failed:
+        if result.silent and result.kind in DEATHS:  # each call had a process of its own, and may take long
+            result.found = {**(result.found or {}), "repeatable": True}
+    shown = [vars(result) for result in failed] + [other for result in failed for other in result.others]
+    found = [counterexample_from_data({**one["found"], "target": name}) for one in shown]
     with contextlib.suppress(TargetError):
-        for one in confirmed(name, found, plan.properties, plan.limits):
-            result = failed[one.property]
-            result.message, result.counterexample = one.message, "\n".join(told(one))
-            result.found = counterexample_to_data(one)
+        for one, now in zip(shown, confirmed(name, found, plan.properties, plan.limits)):
+            text = "\n".join(told(now))
+            one.update(message=now.message, counterexample=text, found=counterexample_to_data(now))
 
 
 def fails_alone(plan: Plan, name: str, results: Sequence[PropertyResult]) -> list[str]:
@@ -241,6 +246,10 @@ class Progress:
         """The results in the order of reports; what was not judged, or not to be judged, is not_run or not_claimed."""
         judged = dict(self.found)
         message = "not judged before the trial was interrupted"
+        if silent := self.plan.silent(judged):
+            ranked = self.plan.strongest_first
+            judged = {id: judged[id] for id in ranked[: ranked.index(silent[-1]) + 1]}
+            message = f"no call returned in {' and '.join(silent)}"
         if self.plan.options.stop_on_first:
             ranked = self.plan.strongest_first
             stops = [id in judged and self.plan.stops(Judged(judged[id])) for id in ranked]

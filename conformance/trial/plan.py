@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.claims.capabilities import capability_names
-from conformance.events import FailureFound, Judged
+from conformance.events import FailureFound, Judged, PropertyResult
 from conformance.harness.process import Limits
 from conformance.judging.properties import Property
 
@@ -18,6 +18,7 @@ from .names import Names
 from .options import CALL_LIMIT, COMPILING, MEMORY_LIMIT, Options, known
 
 Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
+UNJUDGED = ("not_claimed", "not_run")  # statuses of properties that say nothing
 LOOKS = 2  # of the strongest properties, which come first whatever they take: the first looks
 
 
@@ -90,6 +91,26 @@ class Plan:
         if self.baseline and self.baseline.may_expect(event.result.id, self.options.strict):
             return True
         return bool(mine) if isinstance(event, FailureFound) else any(one.fits(event.result) for one in mine)
+
+    def silent(self, judged: Mapping[str, PropertyResult]) -> list[str]:
+        """The strongest two properties that are judged, if no call returned in either: then no other says more.
+
+        Empty where that is not so, not known yet, or no news.
+        """
+        looks: list[str] = []
+        for id in self.strongest_first:
+            if id not in judged or not (judged[id].silent or judged[id].status in UNJUDGED):
+                return []
+            looks += [id] * judged[id].silent
+            if len(looks) == LOOKS:
+                news = not all(self.expects(Judged(judged[id])) for id in looks)
+                return looks if news or self.left_out_before(looks) else []
+        return []
+
+    def left_out_before(self, looks: Collection[str]) -> bool:
+        """Whether the baseline has nothing but these properties, as where no call returned there either."""
+        before = self.baseline.statuses if self.baseline else {}
+        return bool(before) and all(before.get(id) in UNJUDGED for id in self.properties if id not in looks)
 
     def stops(self, event: FailureFound | Judged) -> bool:
         """Whether a trial that stops at the first failure stops here."""

@@ -9,7 +9,7 @@ import signal
 import sys
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -149,6 +149,7 @@ class Pool:
         self.started = False
         self.lost: Counter[str] = Counter()  # how often a worker died that judged a property, or was LOADING
         self.failures: dict[str, PropertyResult] = {}
+        self.judged: dict[str, PropertyResult] = {}
         if METHOD == "forkserver":
             multiprocessing.set_forkserver_preload([__name__, plan.catalogue.__module__])
 
@@ -186,6 +187,12 @@ class Pool:
             self.failures[message.result.id] = message.result
         if isinstance(message, (FailureFound, Judged)) and self.plan.stops(message):
             self.narrow(message.result.id)
+        if isinstance(message, Judged):
+            self.judged[message.result.id] = message.result
+            if message.result.silent:  # whether others are judged depends on the strongest two
+                self.todo.sort(key=self.plan.strongest_first.index)
+            if self.plan.silent(self.judged):
+                self.only([message.result.id])
         if not isinstance(message, Started):
             yield message
         if not isinstance(message, FailureFound):
@@ -196,13 +203,16 @@ class Pool:
 
     def narrow(self, id: str) -> None:
         """A property has failed: only those that are stronger matter from now on."""
-        stronger = self.plan.strongest_first[: self.plan.strongest_first.index(id)]
-        self.todo = [other for other in self.todo if other in stronger]
+        self.only([*self.plan.strongest_first[: self.plan.strongest_first.index(id)], id])
+        self.hire(self.count)
+
+    def only(self, ids: Sequence[str]) -> None:
+        """Nothing but these properties matters from now on."""
+        self.todo = [id for id in self.todo if id in ids]
         for worker in list(self.workers):
-            if worker.id is not None and worker.id != id and worker.id not in stronger:
+            if worker.id is not None and worker.id not in ids:
                 self.workers.remove(worker)
                 worker.end()
-        self.hire(self.count)
 
     def buried(self, worker: Worker, refusal: TargetError | None) -> Iterator[Event]:
         """What follows from the death of a worker: its property is judged again, unless it had failed already.

@@ -96,7 +96,8 @@ def test_what_answers_in_one_direction_is_judged_in_all(do):
 
 
 def test_what_is_expected_to_fail_does_not_stand_for_the_rest(tmp_path):
-    (tmp_path / "expected.toml").write_text("".join(f'["{id}"]\nreason = "known"\n' for id in LOOKS))
+    known = "".join(f'[[expected]]\nproperty = "{id}"\nreason = "known"\n' for id in LOOKS)
+    (tmp_path / "expected.toml").write_text(known)
     report = judged(Raising(), expected_failures="expected.toml")
     assert report.verdict == "fails" and "not_run" not in {result.status for result in report.results}
 
@@ -108,7 +109,7 @@ NEVER = {
     "dies": "import os\nos.kill(os.getpid(), 11)",
     "raises": "raise ValueError('no')",
 }
-TARGET = '''
+TARGET = """
 from pathlib import Path
 
 def note(word):
@@ -120,15 +121,16 @@ note("loaded")
 def forward(case):
     note("called")
     {body}
-'''
+"""
 
 
 def checked(*words):
     """The status of the command, and the statuses and messages of its report."""
     asked = [word for id in (*ASKED, "batch", "equivalence") for word in ("--property", id)]
-    words = ["check", "never.py", "--no-diagnosis", "--json", "report.json", "--no-saved", *asked, *words]
-    status = cli.main([word for word in words if word != "--no-saved"], standalone_mode=False)
-    return status, [(r["id"], r["status"], r["message"]) for r in json.loads(Path("report.json").read_text())["results"]]
+    words = ["check", "never.py", "--no-diagnosis", "--json", "report.json", *asked, *words]
+    status = cli.main(words, standalone_mode=False)
+    results = json.loads(Path("report.json").read_text())["results"]
+    return status, [(result["id"], result["status"], result["message"]) for result in results]
 
 
 @pytest.mark.parametrize("how", NEVER)
@@ -149,7 +151,8 @@ def test_the_same_is_said_by_any_number_of_workers(how, tmp_path):
 
 def test_what_loads_once_and_never_again_is_said_once(tmp_path):
     body = "import os; os._exit(1)"
-    (tmp_path / "never.py").write_text(TARGET.format(body=body) + "if Path('log').read_text().count('loaded') > 2: raise OSError('gone')\n")
+    gone = "if Path('log').read_text().count('loaded') > 2: raise OSError\n"
+    (tmp_path / "never.py").write_text(TARGET.format(body=body) + gone)
     status, results = checked("-n", "1")
     assert status == 1 and [of for _, of, _ in results].count("failed") == 2
     assert Path("log").read_text().count("loaded") < 16
