@@ -15,12 +15,14 @@ def main() -> None:
         sys.exit(2)
     try:
         from conformance.cli import main as run
+        from conformance.harness.family import leave_nothing
     except KeyboardInterrupt:
         print("rnn-conformance: interrupted; nothing was judged", file=sys.stderr)
         sys.exit(2)
     except Exception as error:  # with python -m, a file in the working directory may hide a library
         print(f"rnn-conformance: cannot be used here: {type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
+    leave_nothing()
     run()
 
 

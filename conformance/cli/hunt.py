@@ -12,7 +12,7 @@ from conformance.hunt.hunting import Hunt
 from conformance.hunt.shards import Shard
 from conformance.report.hunting import Page, Watch
 from conformance.trial.interrupts import noted
-from conformance.trial.options import UsageError, processes
+from conformance.trial.options import UsageError, processes, seconds
 from conformance.trial.pool import cores
 
 from .check import NOTHING, cache_elsewhere
@@ -27,10 +27,12 @@ from .options import trial_options
 @click.option("--shard", metavar="K/N", default="1/1", help="Take the K-th of N shares of the seeds, for a CI matrix.")
 @click.option("--rounds", metavar="N", help="How many seeds of each target; without end if not given.")
 @click.option("--scheduler", metavar="ADDRESS", help="Have the workers of this Dask scheduler do it (extra: hunt).")
+@click.option("--wait", metavar="DURATION", help="How long to wait where the scheduler has no workers; if not given, "
+              "until the budget is over, or ten minutes without one.")  # fmt: skip
 @trial_options(
     "profile", "workers", "seed", "budget", "call-limit", "memory-limit", "forbid", "property", "no-diagnosis", "html",
 )  # fmt: skip
-def hunt(targets, corpus, shard, rounds, scheduler, options):
+def hunt(targets, corpus, shard, rounds, scheduler, wait, options):
     """Judges every TARGET on one seed after the other, and keeps each distinct failure once, made small.
 
     It ends with its --budget, after --rounds, or with Ctrl-C; nothing is lost, and the next hunt goes on from there.
@@ -40,16 +42,17 @@ def hunt(targets, corpus, shard, rounds, scheduler, options):
     2 could not tell.
     """
     cache_elsewhere()
-    share, most = Shard.read(shard), rounds_of(rounds)
-    if scheduler and options.workers:
+    share, most, waiting = Shard.read(shard), rounds_of(rounds), waiting_of(wait)
+    away = scheduler is not None
+    if away and options.workers:
         raise UsageError("--workers are processes of this machine, --scheduler has its own: give one of them")
     kept = Corpus.made(corpus)
     with noted() as interrupts:
         with interrupts.armed():
-            engine: Engine = Cluster(scheduler) if scheduler else Processes(options.workers or cores())
+            engine: Engine = Cluster(scheduler) if away else Processes(options.workers or cores())
         page = Page(options.html)
         try:
-            going = Hunt(targets, options, kept, engine, share, most, away=bool(scheduler))
+            going = Hunt(targets, options, kept, engine, share, most, away, waiting)
         except BaseException:
             engine.end()
             raise
@@ -60,6 +63,14 @@ def hunt(targets, corpus, shard, rounds, scheduler, options):
     for loss in page.losses:
         click.echo(f"rnn-conformance: {loss}", err=True)
     return going.state.status or (NOTHING if page.losses else 0)
+
+
+def waiting_of(text):
+    """How many seconds to wait for workers; None if that was not said."""
+    try:
+        return None if text is None else seconds(text)
+    except UsageError as error:
+        raise UsageError(f"wait: {error}") from None
 
 
 def rounds_of(text):

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
-import multiprocessing
+import os
 import queue
-from collections import Counter
+import re
+import select
+import socket
+import sys
+import tempfile
+import threading
+import time
 from importlib import metadata
-from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from conformance.harness import family
 from conformance.trial.options import UsageError
-from conformance.trial.pool import METHOD, Worker, obey
 from conformance.trial.verdict import kit_version
 
-from .units import HELD, Unit, done
+from .units import Unit
 
-TRIES = 3  # for a unit whose worker dies
 CONNECTING = 15.0  # seconds for a scheduler to answer
-AHEAD = 2  # units for each worker of another machine, so that none waits for the next
+REACHING = 5.0  # seconds for its machine to do so
+LETTING_GO = 10.0  # seconds for all machines to end what they are at
+UNUSED = 60.0  # seconds that a process of another machine is kept with nothing to do
 NAME = "rnn-conformance"
+SCHEMES = ("tcp", "tls", "ws", "wss")
+DIED, OVER = {"died": "its worker process died"}, {"lost": "the hunt is over"}
+PROGRAM = "import sys; sys.path[:] = {path!r}; from conformance.hunt.units import serve; serve({folder!r})"
 
 Answers = list[tuple[Unit, dict[str, Any]]]
 
@@ -31,7 +41,7 @@ class Gone(Exception):
 
 
 class Engine(Protocol):
-    """Does units. What a worker leaves undone that dies is done again, by another one."""
+    """Does units."""
 
     @property
     def busy(self) -> int:
@@ -43,115 +53,197 @@ class Engine(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many workers there are."""
+        """How many workers there are. Raises Gone."""
 
     def give(self, unit: Unit) -> None:
         """Has a unit done."""
 
     def finished(self, seconds: float) -> Answers:
-        """The units that came back, and what came of them, after so long a wait at most; ``{"lost": ...}`` for one
-        that no worker lived to finish. Raises Gone.
+        """The units that came back, and what came of them, after so long a wait at most; ``{"died": ...}`` for one
+        whose process has died, ``{"lost": ...}`` for one that is not to be tried again. Raises Gone.
         """
 
     def end(self) -> None:
-        """Lets go of all workers, whatever they are doing."""
+        """Ends all workers, whatever they are doing, with what they have started."""
 
 
-def serve(connection: Connection) -> None:
-    """What a process of this machine does: one unit after the other, as they come in."""
-    obey()
-    try:
-        while (text := connection.recv()) is not None:
-            connection.send(done(text))
-    except (EOFError, OSError):  # the main process is gone
-        return
-    finally:
-        HELD.stop()
+class Servant:
+    """A process that does one unit after the other, in the care of a keeper: with all that it has started it ends as a
+    family, when it is told to, or when this process is gone.
+    """
+
+    def __init__(self) -> None:
+        self.unit: Unit | None = None
+        self.mark = f"{os.getpid()}.{time.time_ns()}"
+        self.home = tempfile.TemporaryDirectory(prefix="rnn-conformance-", ignore_cleanup_errors=True)
+        program = PROGRAM.format(path=sys.path, folder=self.home.name)
+        self.process = family.kept([sys.executable, "-P", "-c", program], self.mark)
+        self.answers = io.BufferedReader(cast(io.RawIOBase, self.process.stdout))
+
+    def give(self, text: str) -> None:
+        """Has a unit done; if it has died, that shows when its answer is read."""
+        assert self.process.stdin
+        data = memoryview(text.encode() + b"\n")
+        with contextlib.suppress(OSError, ValueError):
+            while data:
+                data = data[os.write(self.process.stdin.fileno(), data) :]
+
+    def answer(self) -> str:
+        """What came of the unit, as soon as that is known."""
+        with contextlib.suppress(OSError, ValueError):  # it was ended meanwhile
+            if (line := self.answers.readline()).endswith(b"\n"):
+                return line.decode()
+        return json.dumps(DIED)
+
+    def end(self) -> None:
+        """Ends it and its family."""
+        family.dismiss(self.process, self.mark)
+        self.home.cleanup()
 
 
 class Processes:
     """Processes of this machine, so many at once."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
-        self.hired: list[Worker] = []
-        self.todo: list[Unit] = []
-        self.doing: dict[int, tuple[Worker, Unit]] = {}  # by the process
-        self.deaths: Counter[str] = Counter()  # by the unit
-        if METHOD == "forkserver":
-            multiprocessing.set_forkserver_preload([__name__])
+        self.workers = count
+        self.hired: list[Servant] = []
+
+    @property
+    def doing(self) -> list[Servant]:
+        """Those that are at something."""
+        return [servant for servant in self.hired if servant.unit]
 
     @property
     def busy(self) -> int:
         """How many units have not come back."""
-        return len(self.todo) + len(self.doing)
+        return len(self.doing)
 
     @property
     def room(self) -> int:
         """How many more units may be given."""
-        return self.count - self.busy
-
-    @property
-    def workers(self) -> int:
-        """How many processes there may be."""
-        return self.count
+        return self.workers - self.busy
 
     def give(self, unit: Unit) -> None:
-        """Has a unit done by the first process that is free, or a new one."""
-        self.todo.append(unit)
-        self.spread()
-
-    def spread(self) -> None:
-        """Gives units to processes that have nothing to do."""
-        while self.todo and len(self.doing) < self.count:
-            idle = [worker for worker in self.hired if worker.id is None]
-            worker = idle[0] if idle else self.hire()
-            unit = self.todo.pop(0)
-            self.doing[id(worker)] = worker, unit
-            worker.give(unit.to_text())
-
-    def hire(self) -> Worker:
-        """One more process."""
-        worker = Worker(serve)
-        worker.loaded = True  # it ends by itself when there is nothing to do
-        self.hired.append(worker)
-        return worker
+        """Has a unit done by a process that is free, or a new one."""
+        servant = next((one for one in self.hired if one.unit is None), None)
+        if servant is None:
+            servant = Servant()
+            self.hired.append(servant)
+        servant.unit = unit
+        servant.give(unit.to_text())
 
     def finished(self, seconds: float) -> Answers:
         """The units that came back."""
-        ready = wait([worker.connection for worker, _ in self.doing.values()], seconds)
+        by_place = {servant.answers.fileno(): servant for servant in self.doing}
         found: Answers = []
-        for worker, unit in list(self.doing.values()):
-            if worker.connection in ready:
-                del self.doing[id(worker)]
-                found += self.heard(worker, unit)
-        self.spread()
+        for place in select.select(list(by_place), [], [], seconds)[0]:
+            servant = by_place[place]
+            unit, servant.unit = cast(Unit, servant.unit), None
+            answer = json.loads(servant.answer())
+            if answer == DIED:
+                self.hired.remove(servant)
+                servant.end()
+            found.append((unit, answer))
         return found
-
-    def heard(self, worker: Worker, unit: Unit) -> Answers:
-        """What one process said of a unit; where it has died, the unit is done again, a few times."""
-        try:
-            answer = json.loads(worker.connection.recv())
-        except (EOFError, OSError):
-            self.hired.remove(worker)
-            worker.end()
-            self.deaths[unit.to_text()] += 1
-            if self.deaths[unit.to_text()] < TRIES:
-                self.todo.insert(0, unit)
-                return []
-            return [(unit, {"lost": "its worker process died every time"})]
-        worker.id = None
-        return [(unit, answer)]
 
     def end(self) -> None:
         """Ends all processes."""
-        for worker in self.hired:
-            if worker.id is None:
-                worker.give(None)
+        for servant in self.hired:
+            servant.process.terminate()
+        for servant in self.hired:
+            servant.end()
+
+
+class Crew:
+    """The processes of another machine: one for each unit that is being done there, kept for the next one."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.hired: dict[str, list[Servant]] = {}  # by the hunt
+        self.idle: dict[Servant, threading.Timer] = {}
+        self.over: set[str] = set()
+
+    def done(self, hunt: str, text: str) -> str:
+        """Has a unit done, and waits for what comes of it."""
+        with self.lock:
+            if hunt in self.over:
+                return json.dumps(OVER)
+            servant = next((one for one in self.hired.get(hunt, ()) if one in self.idle), None)
+            if servant is None:
+                servant = Servant()
+                self.hired.setdefault(hunt, []).append(servant)
             else:
-                worker.process.terminate()
-        for worker in self.hired:
-            worker.end()
+                self.idle.pop(servant).cancel()
+        servant.give(text)
+        answer = servant.answer()
+        with self.lock:
+            if json.loads(answer) == DIED:
+                self.let_go(hunt, servant)
+            elif hunt not in self.over:
+                self.idle[servant] = timer = threading.Timer(UNUSED, self.unused, (hunt, servant))
+                timer.daemon = True
+                timer.start()
+        return answer
+
+    def unused(self, hunt: str, servant: Servant) -> None:
+        """Ends a process that has had nothing to do for long: whoever hunts may be gone."""
+        with self.lock:
+            if self.idle.pop(servant, None):
+                self.let_go(hunt, servant)
+
+    def let_go(self, hunt: str, servant: Servant) -> None:
+        """Ends a process, once."""
+        if servant in self.hired.get(hunt, ()):
+            self.hired[hunt].remove(servant)
+            servant.end()
+
+    def dismiss(self, hunt: str) -> None:
+        """Ends all that is done for a hunt, which is over, and what has come to late for it."""
+        with self.lock:
+            self.over.add(hunt)
+            for servant in list(self.hired.get(hunt, ())):
+                if timer := self.idle.pop(servant, None):
+                    timer.cancel()
+                self.let_go(hunt, servant)
+
+
+CREW = Crew()
+
+
+def done_by_crew(hunt: str, text: str) -> str:
+    """Has a unit done by the processes of this machine."""
+    return CREW.done(hunt, text)
+
+
+def dismissed(hunt: str) -> None:
+    """Ends the processes of this machine that are at a hunt."""
+    CREW.dismiss(hunt)
+
+
+def listening(address: str) -> None:
+    """Raises UsageError at once for what is no address of a scheduler, or is one where nobody listens."""
+    scheme, there, place = address.rpartition("://")
+    name, _, number = place.rpartition(":")
+    named = re.fullmatch(r"[\w.-]+|\[[0-9a-fA-F:.]+\]", name)
+    if (scheme not in SCHEMES if there else scheme) or not named or not re.fullmatch(r"[1-9]\d{0,4}", number):
+        raise no_address(address)
+    if int(number) >= 2**16:
+        raise no_address(address)
+    try:
+        socket.create_connection((name.strip("[]"), int(number)), REACHING).close()
+    except OSError as error:
+        raise unreachable(address, error) from None
+
+
+def no_address(address: str) -> UsageError:
+    """That this is no address."""
+    return UsageError(f"--scheduler {address!r} is no address, must be like tcp://127.0.0.1:8786")
+
+
+def unreachable(address: str, error: Exception) -> UsageError:
+    """That there is no scheduler."""
+    said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    return UsageError(f"--scheduler {address} cannot be reached: {said}")
 
 
 class Cluster:
@@ -162,26 +254,24 @@ class Cluster:
             import distributed
         except ImportError:
             raise UsageError(f"--scheduler needs the extra hunt: pip install '{NAME}[hunt]'") from None
+        listening(address)
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker is lost is for the hunt to say
         try:
             self.client: Any = distributed.Client(address, timeout=CONNECTING, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
-            said = " ".join(str(error).split()) or type(error).__name__
-            raise UsageError(f"--scheduler {address} cannot be reached: {said}") from None
+            raise unreachable(address, error) from None
         self.units: dict[Any, Unit] = {}  # by their futures
         self.came: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.hunts: set[str] = set()
         try:
-            self.check(address)
+            self.check()
         except BaseException:
             self.end()
             raise
 
-    def check(self, address: str) -> None:
-        """Raises UsageError unless there are workers, all with this version of the kit."""
-        found = self.client.run(metadata.version, NAME, on_error="return")
-        if not found:
-            raise UsageError(f"the scheduler {address} has no workers; start some with: dask worker {address}")
-        for worker, version in found.items():
+    def check(self) -> None:
+        """Raises UsageError unless all workers that are there have this version of the kit."""
+        for worker, version in self.client.run(metadata.version, NAME, on_error="return").items():
             if isinstance(version, Exception):
                 raise UsageError(f"the worker {worker} does not have {NAME}; install '{NAME}[hunt]' there")
             if version != kit_version():
@@ -194,24 +284,33 @@ class Cluster:
 
     @property
     def workers(self) -> int:
-        """How many workers there are now."""
-        return len(self.client.nthreads())
+        """How many units can be done at once now."""
+        self.check_scheduler()
+        try:
+            return sum(self.client.sync(self.client.scheduler.ncores, callback_timeout=CONNECTING).values())
+        except OSError:  # a timeout is one, too
+            raise Gone("the scheduler is gone") from None
+
+    def check_scheduler(self) -> None:
+        """Raises Gone where there is none any more."""
+        if self.client.status != "running":
+            raise Gone("the scheduler is gone")
 
     @property
     def room(self) -> int:
-        """How many more units may be given."""
-        return AHEAD * self.workers - self.busy
+        """How many more units may be given: none waits for another, whose seconds would not count."""
+        return self.workers - self.busy
 
     def give(self, unit: Unit) -> None:
         """Has a unit done by any worker."""
-        future = self.client.submit(done, unit.to_text(), pure=False, retries=0)
+        self.hunts.add(unit.hunt)
+        future = self.client.submit(done_by_crew, unit.hunt, unit.to_text(), pure=False, retries=0)
         self.units[future] = unit
         future.add_done_callback(self.came.put)
 
     def finished(self, seconds: float) -> Answers:
         """The units that came back."""
-        if self.client.status != "running":
-            raise Gone("the scheduler is gone")
+        self.check_scheduler()
         found: Answers = []
         with contextlib.suppress(queue.Empty):
             found.append(self.heard(self.came.get(timeout=seconds)))
@@ -230,7 +329,11 @@ class Cluster:
         return unit, {"lost": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
 
     def end(self) -> None:
-        """Lets go of the workers."""
+        """Ends what the workers are at, and lets go of them."""
         with contextlib.suppress(Exception):  # whatever state they are in, nothing depends on it any more
             self.client.cancel(list(self.units), force=True)
+        for hunt in self.hunts:
+            with contextlib.suppress(Exception):
+                self.client.run(dismissed, hunt, on_error="ignore", callback_timeout=LETTING_GO)
+        with contextlib.suppress(Exception):
             self.client.close(timeout=CONNECTING / 5)

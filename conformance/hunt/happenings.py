@@ -39,6 +39,7 @@ class State:
     again     how many rounds of it have shown each
     share     of the time of all workers, what went into telling mutants apart
     lost      what could not be done, in a sentence each;  early  why it ended before its time, empty if it did not
+    unkept    whether the corpus could not be written, and what was found last is not in it
     """
 
     corpus: str
@@ -51,6 +52,7 @@ class State:
     seconds: float = 0.0
     lost: list[str] = field(default_factory=list)
     early: str = ""
+    unkept: bool = False
 
     @property
     def new(self) -> list[Kept]:
@@ -102,10 +104,18 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Idle:
+    """There are no workers, for so many seconds now."""
+
+    state: State
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Over:
     """The hunt is over."""
 
     state: State
 
 
-Happening = Begun | Found | Moved | Over
+Happening = Begun | Found | Moved | Idle | Over

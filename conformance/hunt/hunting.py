@@ -1,7 +1,8 @@
 """The loop of a hunt: gives rounds to whoever does them, keeps what is found, and says what happens.
 
 A round is one seed on one target. It counts as done when all that it found is on the disk; whatever ends a hunt, the
-next one does what is not done, and nothing twice.
+next one does what is not done, and nothing twice. With a budget, rounds end with it, explanations have EXPLAINING
+seconds more, and one call may still be under way; then all workers are ended.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import contextlib
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import inf
 from typing import Any
 
 from conformance.chapters import catalogue
@@ -19,22 +21,29 @@ from conformance.events import PropertyResult
 from conformance.harness.load import TargetError
 from conformance.harness.text import LINE, visible
 from conformance.trial.interrupts import Interrupted, Interrupts
-from conformance.trial.options import Options
-from conformance.trial.plan import Plan
+from conformance.trial.options import Options, UsageError
+from conformance.trial.plan import Plan, limits_of
 from conformance.trial.verdict import kit_version
 
 from .corpus import Corpus, Kept, read
 from .distinct import FAILURE, Shown, defects
 from .engines import Engine, Gone
-from .happenings import Begun, Found, Happening, Moved, Over, State, Target
+from .happenings import Begun, Found, Happening, Idle, Moved, Over, State, Target
 from .shards import Part, Shard
 from .units import NOTHING, Unit, hashed, options_of, sent
 
 POLL = 0.1  # seconds between two looks at whether a signal came
 SHARE = 0.1  # of the time of all workers, at most, for telling mutants apart
 LEAST, LOOK = 1.0, 5.0  # seconds of that share that one look at mutants is begun with, and that it may have
-TRIES = 8  # for the properties of a round to be judged on behind what is known
-DIAGNOSIS = 60.0  # seconds to explain failures, at most, once the budget is over
+BEHIND = 8  # times that the properties of a round are judged on behind what is known
+TRIES = 3  # for a unit whose worker dies
+EXPLAINING = 60.0  # seconds to explain failures, at most, once the budget is over
+WAIT = 600.0  # seconds without workers, at most, where there is no budget
+MINUTE = 60.0  # seconds between two lines that there are none
+DONE = {"open": "loaded", "judge": "judged", "explain": "explained", "tell apart": "looked at"}
+CUT = "the budget is over"  # as it is for every round that was begun: nothing is lost with it
+
+Heard = Callable[[Unit, dict[str, Any]], Iterator[Happening]]
 
 
 @dataclass
@@ -123,17 +132,26 @@ class Hunt:
 
     rounds  how many of each target, None for any number
     away    whether the files of targets are sent
+    wait    seconds without workers, at most; None: until the budget is over, or WAIT without one
+    clock   says the time, in seconds
     """
 
     def __init__(
         self, targets: Sequence[str], options: Options, corpus: Corpus, engine: Engine, shard: Shard,
-        rounds: int | None = None, away: bool = False,
+        rounds: int | None = None, away: bool = False, wait: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.options, self.corpus, self.engine, self.shard = options, corpus, engine, shard
         self.carried = options_of(options)
         self.limit, self.away, self.name = rounds, away, uuid.uuid4().hex
         self.properties = Plan.of(options, catalogue).properties
-        self.began = time.monotonic()
+        self.wait, self.clock, self.began = wait, clock, clock()
+        self.latest = None if options.budget is None else options.budget + EXPLAINING + limits_of(options).call
+        self.idle: tuple[float, float] | None = None  # since when there are no workers, and when that was said
+        self.again: list[Unit] = []  # to be given once more
+        self.out: list[Unit] = []  # have been given, and not come back
+        self.deaths: Counter[str] = Counter()  # by the unit
+        self.unwritable = ""  # why the corpus cannot be written any more
         self.spent = self.looked = 0.0  # seconds of workers, and of these for mutants
         self.before = corpus.findings()
         self.targets, self.quarries = list(dict.fromkeys(targets)), list[Quarry]()
@@ -170,45 +188,85 @@ class Hunt:
                 stack.enter_context(self.corpus.alone(target, self.options.seed, self.shard))
             self.quarries = [self.quarry(target) for target in self.targets]
             self.state.targets = [quarry.told for quarry in self.quarries]
-            self.load(interrupts)
-            yield Begun(self.state)
+            begun = False
             try:
-                yield from self.work(interrupts)
-            except (Interrupted, Gone) as end:
+                self.again = [self.unit("open", quarry) for quarry in self.quarries]
+                yield from self.work(interrupts, lambda: None, self.loaded)
+                begun = True
+                yield Begun(self.state)
+                yield from self.work(interrupts, self.next, self.heard)
+            except (Interrupted, Gone, OSError, UsageError) as end:
+                if isinstance(end, Interrupted) and not begun:
+                    raise
                 self.state.early = f"interrupted by {end}" if isinstance(end, Interrupted) else str(end)
-                yield from self.unexplained()
+            yield from self.unexplained()
             self.measure()
             yield Over(self.state)
 
-    def load(self, interrupts: Interrupts) -> None:
-        """Has every target loaded once. Raises TargetError, naming it, for one that cannot be."""
-        for quarry in self.quarries:
-            self.engine.give(self.unit("open", quarry))
-        while self.engine.busy:
+    def work(self, interrupts: Interrupts, following: Callable[[], Unit | None], heard: Heard) -> Iterator[Happening]:
+        """Gives units and hears of them, until there is nothing left to do, or no time. Raises Gone, Interrupted."""
+        while self.latest is None or self.clock() < self.began + self.latest:
             interrupts.check()
-            for unit, answer in self.engine.finished(POLL):
-                quarry = self.of(unit)
-                if why := answer.get("refused") or answer.get("lost"):
-                    raise TargetError(why if quarry.told.name in why else f"{quarry.told.name}: {why}")
-                quarry.told.areas, quarry.environment = answer["areas"], answer["environment"]
-
-    def work(self, interrupts: Interrupts) -> Iterator[Happening]:
-        """Gives units and hears of them, until there is nothing left to do."""
-        while True:
-            interrupts.check()
-            while self.engine.room > 0 and (unit := self.next()):
+            yield from self.without_workers()
+            while self.engine.room > 0 and (unit := self.again.pop(0) if self.again else following()):
+                self.out.append(unit)
                 self.engine.give(unit)
-            if not self.engine.busy and self.engine.room > 0:
-                return  # there was nothing to give
+            if not self.out and (self.engine.room > 0 or not self.has_more):
+                return
             for unit, answer in self.engine.finished(POLL):
-                yield from self.heard(unit, answer)
+                self.out.remove(unit)
+                if "died" not in answer:
+                    yield from heard(unit, answer)
+                elif why := self.given_up(unit):
+                    yield from heard(unit, {"lost": why})
+            if self.unwritable:
+                raise Gone(self.unwritable)
+        while self.out:
+            unit = self.out.pop(0)
+            yield from heard(unit, {"lost": f"it was not {DONE[unit.do]} when the hunt had to end"})
+
+    def given_up(self, unit: Unit) -> str:
+        """Why a unit whose worker died is not done once more; empty if it is, in what is left of its time."""
+        key = replace(unit, seconds=None).to_text()
+        self.deaths[key] += 1
+        if self.deaths[key] >= TRIES:
+            return "its worker process died every time"
+        if unit.do == "judge" and self.late:
+            return CUT
+        self.again.append(unit if unit.do == "tell apart" else replace(unit, seconds=self.seconds_for(unit.do)))
+        return ""
+
+    def without_workers(self) -> Iterator[Happening]:
+        """Says that there are none, at once and every minute. Raises Gone where that has been so for too long."""
+        if self.engine.workers:
+            self.idle = None
+            return
+        now = self.clock()
+        since, said = self.idle or (now, -inf)
+        most = (WAIT if self.left is None else inf) if self.wait is None else self.wait
+        if now - since >= most:
+            raise Gone(f"there were no workers for {most:.0f} s")
+        if self.late:
+            raise Gone("there are no workers, and the budget is over")
+        self.idle = since, said
+        if now - said >= MINUTE:
+            self.idle = since, now
+            yield Idle(self.state, now - since)
+
+    def loaded(self, unit: Unit, answer: dict[str, Any]) -> Iterator[Happening]:
+        """Notes what is known of a target that was loaded. Raises TargetError, naming it, for one that cannot be."""
+        quarry = self.of(unit)
+        if why := answer.get("refused") or answer.get("lost"):
+            raise TargetError(why if quarry.told.name in why else f"{quarry.told.name}: {why}")
+        quarry.told.areas, quarry.environment = answer["areas"], answer["environment"]
+        yield from ()
 
     # ------------------------------------------------------------ what to do next
 
     @property
     def left(self) -> float | None:
         """The seconds that are left; None for any time."""
-        return None if self.options.budget is None else self.began + self.options.budget - time.monotonic()
+        return None if self.options.budget is None else self.began + self.options.budget - self.clock()
 
     @property
     def late(self) -> bool:
@@ -219,6 +277,21 @@ class Hunt:
     def ended(self) -> bool:
         """Whether no more rounds are to begin."""
         return self.late or all(map(self.has_enough, self.quarries))
+
+    def seconds_for(self, do: str) -> float | None:
+        """How long a unit may take that is given now: explanations have some more."""
+        return None if self.left is None else self.left + EXPLAINING * (do == "explain")
+
+    @property
+    def explains(self) -> bool:
+        """Whether there is still time for explanations."""
+        return self.left is None or self.left > -EXPLAINING
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there is something to give."""
+        due = any(quarry.todo or (self.explains and quarry.due()) for quarry in self.quarries)
+        return bool(self.again) or due or not self.ended
 
     def has_enough(self, quarry: Quarry) -> bool:
         """Whether a target has had all its rounds."""
@@ -231,7 +304,7 @@ class Hunt:
         for quarry in self.quarries:
             if quarry.todo:
                 return quarry.todo.pop(0)
-            if round := quarry.due():
+            if self.explains and (round := quarry.due()):
                 return self.explanation(quarry, round)
         if self.ended:
             return None
@@ -250,7 +323,7 @@ class Hunt:
         seed = quarry.part.skip(quarry.others, quarry.given)
         covers = not quarry.given and quarry.part.covered != quarry.fingerprint(self.carried)
         unit = self.unit(
-            "judge", quarry, seed=seed, covers=covers, seconds=self.left, known=quarry.known(),
+            "judge", quarry, seed=seed, covers=covers, seconds=self.seconds_for("judge"), known=quarry.known(),
             first={} if quarry.given else quarry.first,
         )  # fmt: skip
         quarry.going[seed] = Round(unit)
@@ -262,10 +335,10 @@ class Hunt:
         quarry.explaining = round
         held = [id for id in quarry.part.held or round.held if id in round.held]
         also = [[one.id, one.kind] for one in self.without_name(quarry, round)]
-        seconds = None if self.left is None else max(self.left, DIAGNOSIS)
         return self.unit(
-            "explain", quarry, seed=round.unit.seed, failed=quarry.fresh(round), held=held, also=also, seconds=seconds
-        )
+            "explain", quarry, seed=round.unit.seed, failed=quarry.fresh(round), held=held, also=also,
+            seconds=self.seconds_for("explain"),
+        )  # fmt: skip
 
     def without_name(self, quarry: Quarry, round: Round) -> list[Shown]:
         """How known failures show in a round of which nobody knows the mistake."""
@@ -304,12 +377,21 @@ class Hunt:
         elif unit.do == "explain":
             yield from self.explained(quarry, answer)
         elif "lost" in answer:
-            del quarry.going[unit.seed]
-            self.lose(f"seed {unit.seed} of {quarry.told.name}: {answer['lost']}")
+            yield from self.given_back(quarry, quarry.going[unit.seed], answer["lost"])
         else:
             yield from self.judged(quarry, unit, answer)
         self.measure()
         yield Moved(self.state)
+
+    def given_back(self, quarry: Quarry, round: Round, why: str) -> Iterator[Happening]:
+        """Notes that a round, or the rest of it, was not judged; what failed in it before that counts."""
+        if why != CUT:
+            self.lose(f"seed {round.unit.seed} of {quarry.told.name}: {why}")
+        if round.failed:
+            round.judged = round.cut = True
+            yield from self.closed(quarry, round)
+        else:
+            del quarry.going[round.unit.seed]
 
     def lose(self, sentence: str) -> None:
         """Notes what could not be done, once."""
@@ -329,7 +411,7 @@ class Hunt:
         round.hear(answer)
         for id, message, _ in answer["stumbled"]:
             self.lose(f"{id} at seed {unit.seed} of {quarry.told.name}: {message}")
-        if answer["failed"] and round.tries < TRIES and not self.late:
+        if answer["failed"] and round.tries < BEHIND and not self.late:
             round.tries += 1
             only = [one["id"] for one in answer["failed"]]
             quarry.todo.append(replace(round.unit, known=quarry.known(round), only=only, seconds=self.left))
@@ -374,17 +456,26 @@ class Hunt:
         """Keeps findings, and how they show."""
         for defect in found:
             finding = Kept.of(defect, round.unit.seed, environment)
-            fresh = self.corpus.keep(finding, defect["result"]["found"])
+            there = self.stored(self.corpus.keep, finding, defect["result"]["found"]) is False
             for shown in finding.shown:
                 quarry.seen[shown] = quarry.part.seen[shown] = finding.id
-            yield from self.see(finding.id, fresh)
-        self.corpus.save(quarry.part)
+            yield from self.see(finding.id, None if there else finding)
+        self.stored(self.corpus.save, quarry.part)
 
-    def see(self, id: str, fresh: bool = False) -> Iterator[Happening]:
-        """Notes that this hunt has seen a finding."""
+    def stored(self, store: Callable[..., Any], *arguments: Any) -> Any:
+        """What came of writing something into the corpus; None where that cannot be written, which ends the hunt."""
+        try:
+            return store(*arguments)
+        except OSError as error:
+            self.unwritable = f"{self.corpus.root} cannot be written: {error.strerror or error}"
+            self.state.unkept = True
+            return None
+
+    def see(self, id: str, fresh: Kept | None = None) -> Iterator[Happening]:
+        """Notes that this hunt has seen a finding, perhaps one that the corpus did not have."""
         if id not in self.state.findings:
-            self.state.findings[id] = self.finding(id)
-            yield Found(self.state, self.state.findings[id], fresh)
+            self.state.findings[id] = fresh or self.finding(id)
+            yield Found(self.state, self.state.findings[id], fresh is not None)
 
     def close(self, quarry: Quarry, round: Round) -> None:
         """Keeps that a round is done; what it found is on the disk already."""
@@ -404,10 +495,10 @@ class Hunt:
         told.cases += round.examples
         for area, number in round.coverage.items():
             told.exercised[area] = told.exercised.get(area, 0) + number
-        self.corpus.save(part)
+        self.stored(self.corpus.save, part)
 
     def unexplained(self) -> Iterator[Happening]:
-        """Keeps what has been heard of and not explained when a hunt is interrupted; its rounds are not done."""
+        """Keeps what has been heard of and not explained when a hunt ends; its rounds are not done."""
         for quarry in self.quarries:
             for _, round in sorted(quarry.going.items()):
                 if quarry.fresh(round):
@@ -415,6 +506,7 @@ class Hunt:
 
     def measure(self) -> None:
         """Notes how far the hunt is."""
-        self.state.seconds = time.monotonic() - self.began
+        self.state.seconds = self.clock() - self.began
         self.state.share = self.looked / self.spent if self.spent else 0.0
-        self.state.workers = self.engine.workers
+        with contextlib.suppress(Gone):
+            self.state.workers = self.engine.workers

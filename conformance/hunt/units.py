@@ -5,10 +5,11 @@ A unit says all that is needed: a worker keeps nothing but the targets that it h
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,7 @@ from .mutants import apart
 OPTIONS = ("profile", "call_limit", "memory_limit", "forbid", "properties", "diagnosis")  # those that a unit carries
 LARGEST = 2**24  # bytes of a target's file
 MOST_HELD = 4  # targets that a worker keeps loaded
-ONE_AT_A_TIME = threading.Lock()  # warnings, signals and seeds belong to a whole process
+HOME: list[str] = []  # the folder of this process for targets that were sent
 
 
 NOTHING = Diagnosis([], [])  # what is known without one
@@ -131,14 +132,14 @@ def written(name: str, text: str, sha256: str) -> Path:
     """A folder with a file that was sent. Raises Refused for one that has changed on its way."""
     if hashed(text) != sha256:
         raise Refused(f"{name} is not what was sent: its hash is another one")
-    folder = Path(tempfile.mkdtemp(prefix="rnn-conformance-"))
+    folder = Path(tempfile.mkdtemp(prefix="rnn-conformance-", dir=HOME[0] if HOME else None))
     (folder / name).write_text(text, encoding="utf-8")
     return folder
 
 
 def done(text: str) -> str:
     """Does a unit, and says as JSON what came of it: ``{"refused": ...}`` where it cannot be done at all."""
-    with ONE_AT_A_TIME, np.errstate(all="warn", under="ignore"):
+    with np.errstate(all="warn", under="ignore"):
         began = time.monotonic()
         try:
             unit = Unit(**json.loads(text))
@@ -237,12 +238,13 @@ def noted(result: PropertyResult, known: Counter[str], found: dict[str, Any]) ->
 
 def explained(unit: Unit, target: Target) -> dict[str, Any]:
     """Which distinct defects some failures are: a fresh process confirms them, and the mistake is looked for."""
-    plan, failed = unit.plan, [PropertyResult(**one) for one in unit.failed]
+    plan, failed, began = unit.plan, [PropertyResult(**one) for one in unit.failed], time.monotonic()
     confirm(plan, unit.place, failed)
     diagnosis = None
     if plan.options.diagnosis:
         held = [PropertyResult(id, "passed") for id in unit.held]
-        diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], unit.seconds or inf)
+        left = inf if unit.seconds is None else began + unit.seconds - time.monotonic()
+        diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], left)
     found, also = [], [Shown(*one) for one in unit.also]
     for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target), also):
         data = asdict(defect) | {"id": defect.id, "given": given(defect.result.found, target)}
@@ -276,3 +278,21 @@ WORK: dict[str, Callable[[Unit, Target], dict[str, Any]]] = {
     "explain": explained,
     "tell apart": told_apart,
 }
+
+
+def serve(folder: str) -> None:
+    """What a process does that was started for a hunt: one unit a line comes in, and one answer a line goes out.
+
+    What cells of users print goes nowhere.  folder: for targets that were sent
+    """
+    HOME.append(folder)
+    with contextlib.suppress(OSError), open(f"/proc/{os.getppid()}/oom_score_adj") as keeper:
+        score = keeper.read()
+        with open("/proc/self/oom_score_adj", "w") as own:
+            own.write(score)  # where memory runs out, it is the target that has to go, and not its judge
+    source, sink, nowhere = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w"), os.open(os.devnull, os.O_RDWR)
+    for descriptor in range(3):
+        os.dup2(nowhere, descriptor)
+    for line in source:
+        sink.write(done(line) + "\n")
+        sink.flush()

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from conformance.harness.text import MESSAGE, visible
 from conformance.hunt.corpus import Kept
-from conformance.hunt.happenings import Begun, Found, Happening, Over, State, Target
+from conformance.hunt.happenings import Begun, Found, Happening, Idle, Over, State, Target
 
 from . import files
 from .rendering import templates
@@ -45,6 +45,8 @@ class Watch:
             line(self.console, begun(event.state))
         elif isinstance(event, Found):
             line(self.console, found(event.finding), "red" if event.finding.is_new else "")
+        elif isinstance(event, Idle):
+            line(self.console, idle(event.seconds))
         if isinstance(event, Over):
             self.__exit__()
             for text in summary(event.state):
@@ -80,6 +82,12 @@ def begun(state: State) -> str:
     return f"hunting      {names} (share {state.shard}, corpus {state.corpus}{done})"
 
 
+def idle(seconds: float) -> str:
+    """That nobody does anything, in a line."""
+    since = f" for {seconds:.0f} s" if seconds else ""
+    return f"no workers{since or '  '} waiting for some to join"
+
+
 def found(finding: Kept) -> str:
     """A finding in a line."""
     return f"{finding.status:12} {finding.id[:SHORT]} {visible(finding.target)}: {visible(finding.title, MESSAGE)}"
@@ -88,7 +96,8 @@ def found(finding: Kept) -> str:
 def summary(state: State) -> Iterator[str]:
     """What became of a hunt, in lines."""
     if state.early:
-        yield f"{state.early}; what was found and done is kept, and the next hunt goes on from there"
+        kept = "what was found and done is kept, and the next hunt goes on from there"
+        yield f"{state.early}; {'what was found last is not in it' if state.unkept else kept}"
     seen = f"{len(state.new)} new, {len(state.known)} known"
     yield f"{counted(state.rounds)} in {state.seconds:.0f} s: {seen} (corpus {state.corpus})"
     for target in state.targets:

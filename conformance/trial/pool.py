@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from conformance.events import Event, FailureFound, Judged, PropertyResult, Started
-from conformance.harness.family import die_with_parent
+from conformance.harness.family import become_subreaper, die_with_parent, end_family
 from conformance.harness.load import TargetError
 from conformance.judging.judge import judge
 
@@ -101,7 +101,7 @@ class Worker:
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
         context: Any = multiprocessing.get_context(METHOD)
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, *arguments), daemon=True)
+        self.process = context.Process(target=alone, args=(work, theirs, *arguments), daemon=True)
         with without_main():
             self.process.start()
         theirs.close()
@@ -123,6 +123,15 @@ class Worker:
             self.process.kill()
             self.process.join()
         self.connection.close()
+
+
+def alone(work: Callable[..., None], *arguments: Any) -> None:
+    """Calls a function in a process of its own; what cells of users have started there ends with it."""
+    become_subreaper()
+    try:
+        work(*arguments)
+    finally:
+        end_family()
 
 
 @contextlib.contextmanager

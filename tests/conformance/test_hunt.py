@@ -1,5 +1,6 @@
 """A hunt never repeats a seed, keeps each distinct failure once, and loses nothing, whatever ends it."""
 
+import contextlib
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from itertools import islice
 from pathlib import Path
@@ -322,7 +324,7 @@ def test_a_worker_that_is_killed_costs_nothing(files):
             super().give(unit)
             self.given += 1
             if self.given in (3, 5):
-                next(worker for worker, other in self.doing.values() if other is unit).process.kill()
+                next(servant for servant in self.doing if servant.unit is unit).process.kill()
 
     state, _ = hunted("rare.py", rounds=4, engine=Killing(2))
     assert not state.lost and state.rounds == 4
@@ -334,11 +336,10 @@ def test_a_unit_whose_worker_dies_every_time_is_not_done(files):
     class Killing(Processes):
         """Kills whoever is doing the seed 1."""
 
-        def spread(self):
-            super().spread()
-            for worker, unit in self.doing.values():
-                if unit.do == "judge" and unit.seed == 1:
-                    worker.process.kill()
+        def give(self, unit):
+            super().give(unit)
+            if unit.do == "judge" and unit.seed == 1:
+                next(servant for servant in self.doing if servant.unit is unit).process.kill()
 
     state, _ = hunted("right.py", rounds=3, engine=Killing(2))
     assert state.lost == ["seed 1 of right.py: its worker process died every time"] and state.status == 2
@@ -567,6 +568,33 @@ def test_dask_finds_what_one_process_finds_though_workers_die_and_come(files, cl
     assert told(Corpus.there(Path("corpus")).parts()) == told(before)
 
 
+def test_after_a_hunt_no_target_stays_on_a_worker(files, cluster):
+    from conformance.hunt.engines import Cluster
+
+    (files / "sleeps.py").write_text(
+        f"import os, time\nfile = {str(files / 'calling')!r}\ndef forward(case):\n"
+        "    with open(file + '.new', 'w') as new:\n        new.write(str(os.getpid()))\n"
+        "    os.rename(file + '.new', file)\n    time.sleep(600)\n"
+    )
+    interrupts = Interrupts()
+
+    class Interrupting(Cluster):
+        """A signal comes when the target is being called."""
+
+        def finished(self, seconds):
+            interrupts.came = signal.SIGTERM if Path("calling").exists() else None
+            return super().finished(seconds)
+
+    options = Options(properties=STEPS, call_limit=600.0)
+    engine = Interrupting(cluster.scheduler_address)
+    hunt = Hunt(["sleeps.py"], options, Corpus.made(Path("corpus")), engine, Shard(), away=True)
+    list(hunt.events(interrupts))
+    assert hunt.state.early == "interrupted by SIGTERM"
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(Path("calling").read_text())).wait(5)
+    assert not list(Path(tempfile.gettempdir()).glob("rnn-conformance-*/rnn-conformance-*/sleeps.py"))
+
+
 def test_dask_on_the_command_line(files, cluster):
     process = command(*HUNT[:-2], "--scheduler", cluster.scheduler_address, "--rounds", "2")
     said, complaints = process.communicate(timeout=120)
@@ -575,9 +603,13 @@ def test_dask_on_the_command_line(files, cluster):
 
 
 @pytest.mark.nightly
-def test_a_scheduler_that_is_not_there(files, cluster):
-    said = complaint("hunt", "right.py", "--scheduler", "tcp://127.0.0.1:9")
-    assert said.startswith("--scheduler tcp://127.0.0.1:9 cannot be reached: ")
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("x://", "is no address, must be like tcp://127.0.0.1:8786"), ("tcp://127.0.0.1:9", " cannot be reached: ")],
+)
+def test_a_scheduler_that_is_not_there(files, address, said):
+    pytest.importorskip("distributed", reason="the extra hunt is not installed")
+    assert said in complaint("hunt", "right.py", "--scheduler", address)
 
 
 def test_a_worker_that_has_another_version(files, cluster, monkeypatch):
