@@ -23,7 +23,7 @@ from conformance import check
 from conformance.chapters import catalogue
 from conformance.claims.capabilities import Capabilities
 from conformance.cli import cli
-from conformance.cli.matrix import is_there, made_room, named, not_held, passed_over, spread
+from conformance.cli.matrix import is_there, made_room, named, passed_over, spread
 from conformance.diagnosis import recurrent
 from conformance.diagnosis.alike import finding_of
 from conformance.diagnosis.rewriting import candidates
@@ -36,7 +36,6 @@ from conformance.faults.recurrences import mistakes_of
 from conformance.faults.wiring import wiring
 from conformance.harness.forbidden import forbidden_import
 from conformance.harness.load import TargetError
-from conformance.harness.tree import Tree
 from conformance.report import feedback, grades, html, wording
 from conformance.report.files import write
 from conformance.report.together import Refused, Together
@@ -765,72 +764,3 @@ def test_folders_in_a_folder_are_not_passed_over_in_silence():
         TargetError, match="'old' has no Python files of its own, but its folders have: name those, like old/x"
     ):
         list(spread(["old"], Options(), []))
-
-
-def test_a_folder_is_restored_with_all_that_was_in_it(tmp_path):
-    room = tmp_path / "room"
-    (room / "a" / "b").mkdir(parents=True)
-    (room / "empty").mkdir()
-    for file in (room / "amy.py", room / "a" / "b" / "data.bin"):
-        file.write_bytes(b"\r\n\xff")
-        file.chmod(0o640)
-    (room / "link").symlink_to("nowhere")
-    (tmp_path / "class").symlink_to(room)
-    for path in (room / "a" / "b" / "data.bin", room / "a" / "b", room / "empty", room):
-        os.utime(path, ns=(10**18, 10**18 + 1))
-
-    def seen():
-        return {
-            path: (path.lstat().st_mode, path.is_symlink() or path.stat().st_mtime_ns)
-            for path in [room, *room.rglob("*")]
-        }
-
-    tree, before = Tree.of(tmp_path / "class"), seen()
-    tree.restore()
-    assert seen() == before and not tree.left_out
-    for gone in (room, room / "a", room / "a" / "b" / "data.bin"):
-        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
-        tree.restore()
-        assert seen() == before and (room / "a" / "b" / "data.bin").read_bytes() == b"\r\n\xff"
-    (room / "amy.py").write_text("changed")
-    tree.restore()
-    assert (room / "amy.py").read_text() == "changed"
-
-
-@pytest.mark.parametrize("instead", ["a link", "a file"])
-def test_what_stands_where_a_folder_was_goes_and_nothing_is_written_elsewhere(tmp_path, instead):
-    room, elsewhere = tmp_path / "room", tmp_path / "elsewhere"
-    (room / "a").mkdir(parents=True)
-    elsewhere.mkdir(mode=0o700)
-    (room / "a" / "data").write_text("x")
-    tree = Tree.of(room)
-    shutil.rmtree(room / "a")
-    (room / "a").symlink_to(elsewhere) if instead == "a link" else (room / "a").write_text("y")
-    tree.restore()
-    assert (room / "a" / "data").read_text() == "x" and not (room / "a").is_symlink()
-    assert list(elsewhere.iterdir()) == [] and elsewhere.stat().st_mode & 0o777 == 0o700
-
-
-def test_a_file_is_restored_whole_or_not_at_all(tmp_path, monkeypatch):
-    (tmp_path / "data").write_text("x" * 9)
-    tree = Tree.of(tmp_path)
-    (tmp_path / "data").unlink()
-    with monkeypatch.context() as full:
-        full.setattr("os.replace", lambda *names: (_ for _ in ()).throw(OSError("no space")))
-        tree.restore()
-    assert list(tmp_path.iterdir()) == []
-    tree.restore()
-    assert (tmp_path / "data").read_text() == "x" * 9
-
-
-@pytest.mark.parametrize(
-    ("bound", "value", "left"), [("LARGEST", 9, "big"), ("MOST", 9, "a/big"), ("ENTRIES", 3, "a/big")]
-)
-def test_what_is_too_much_to_be_held_is_said(tmp_path, monkeypatch, bound, value, left):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "amy.py").write_text("x" * 5)
-    (tmp_path / "a" / "big").write_text("x" * 10)
-    monkeypatch.setattr(f"conformance.harness.tree.{bound}", value)
-    tree = Tree.of(tmp_path)
-    assert len(tree.left_out) == 1 and str(tree.left_out[0]).endswith(left) and tmp_path / "amy.py" in tree.entries
-    assert "it is not restored" in not_held(tree)[0]

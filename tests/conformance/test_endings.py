@@ -348,7 +348,7 @@ def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path, number, workers):
     slow = (tmp_path / "slow.py").read_text()
     loading = [f"slower{place}" for place in range(workers)]
     for name in loading:
-        (tmp_path / f"{name}.py").write_text(f"{slow}\nopen('{name}', 'w').close()\ntime.sleep(60)\n")
+        (tmp_path / f"{name}.py").write_text(f"{slow}\nopen({str(tmp_path / name)!r}, 'w').close()\ntime.sleep(60)\n")
     targets = ["right.py", *(f"{name}.py" for name in loading), "slow.py"]
     process = run("matrix", *targets, "--property", "shapes.shapes", "--json", "all.json", "-n", str(workers))
     for name in loading:
@@ -370,7 +370,7 @@ def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path, number, workers):
 def test_a_signal_while_some_of_a_matrix_are_judged(run, tmp_path, whom):
     targets = ["slow0.py", "slow1.py"]
     for name in targets:
-        loaded = f"\nopen('{name}.begun', 'w').close()\n"
+        loaded = f"\nopen({str(tmp_path / name)!r} + '.begun', 'w').close()\n"
         (tmp_path / name).write_text((tmp_path / "slow.py").read_text() + loaded)
     words = ("matrix", *targets, "right.py", "--profile", "thorough", "-n", "2", "--json", "all.json")
     process = run(*words, start_new_session=True)
@@ -388,25 +388,25 @@ def test_a_signal_while_some_of_a_matrix_are_judged(run, tmp_path, whom):
 
 
 @pytest.mark.nightly
-def test_what_an_interrupted_matrix_saw_while_something_was_deleted_says_nothing(run, tmp_path, right):
+def test_an_interrupted_matrix_restores_what_was_deleted(run, tmp_path, right):
     (tmp_path / "students").mkdir()
-    text = "import pathlib, shutil, time\n{}\nopen('{}', 'w').close()\ntime.sleep(60)\n"
-    for name, does in (("amy", "shutil.rmtree(pathlib.Path(__file__).parent)"), ("bob", "")):
-        (tmp_path / "students" / f"{name}.py").write_text(text.format(f"time.sleep(3)\n{does}", name))
+    text = "import shutil, time\n{}\nopen({!r}, 'w').close()\ntime.sleep(60)\n"
+    for name, does in (("amy", f"shutil.rmtree({str(tmp_path / 'students')!r})"), ("bob", "")):
+        (tmp_path / "students" / f"{name}.py").write_text(text.format(f"time.sleep(3)\n{does}", str(tmp_path / name)))
     process = run("matrix", "students", "-n", "2", "--json", "all.json")
     wait_for(tmp_path / "amy")
     wait_for(tmp_path / "bob")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     missing = json.loads((tmp_path / "all.json").read_text())["missing"]
-    assert missing == dict.fromkeys(["students/amy.py", "students/bob.py"], "interrupted before it was judged")
+    assert missing == dict.fromkeys(["students/amy.py", "students/bob.py"], "interrupted by SIGINT while it was loaded")
     assert sorted(file.name for file in (tmp_path / "students").glob("*.py")) == ["amy.py", "bob.py"]
 
 
 @pytest.mark.nightly
 def test_a_signal_while_one_of_a_matrix_is_judged_by_all_workers(run, tmp_path):
     with open(tmp_path / "slow.py", "a") as file:
-        file.write("\nopen('begun', 'w').close()\n")
+        file.write(f"\nopen({str(tmp_path / 'begun')!r}, 'w').close()\n")
     process = run("matrix", "slow.py", "right.py", "--profile", "thorough", "-n", "3", "--json", "all.json")
     wait_for(tmp_path / "begun")
     time.sleep(4)
@@ -420,7 +420,7 @@ def test_a_signal_while_one_of_a_matrix_is_judged_by_all_workers(run, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killed_processes_of_a_matrix_cost_nothing(run, tmp_path, right, number):
     for name in ("amy", "bob"):
-        (tmp_path / f"{name}.py").write_text(f"{right}\nopen('{name}', 'w').close()\n")
+        (tmp_path / f"{name}.py").write_text(f"{right}\nopen({str(tmp_path / name)!r}, 'w').close()\n")
     process = run("matrix", "amy.py", "bob.py", "--property", "shapes", "-n", "2", "--json", "all.json")
     wait_for(tmp_path / "amy")
     wait_for(tmp_path / "bob")
@@ -433,13 +433,20 @@ def test_killed_processes_of_a_matrix_cost_nothing(run, tmp_path, right, number)
 
 def test_a_killed_matrix_leaves_nothing_behind(run, tmp_path):
     for name in ("amy", "bob"):
-        loaded = f"\nopen('{name}', 'w').close()\n"
+        loaded = f"\nopen({str(tmp_path / name)!r}, 'w').close()\n"
         (tmp_path / f"{name}.py").write_text((tmp_path / "slow.py").read_text() + loaded)
-    process = run("matrix", "amy.py", "bob.py", "--profile", "thorough", "-n", "2")
+    (tmp_path / "temp").mkdir()
+    words = ("matrix", "amy.py", "bob.py", "--profile", "thorough", "-n", "2")
+    process = run(*words, env={"TMPDIR": str(tmp_path / "temp")})
     wait_for(tmp_path / "amy")
     wait_for(tmp_path / "bob")
+    assert len(list(tmp_path.glob("temp/rnn-conformance-*"))) == 2
     process.kill()
     process.communicate(timeout=30)
+    deadline = time.monotonic() + 20
+    while left := list(tmp_path.glob("temp/rnn-conformance-*")):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 def test_two_signals(run, tmp_path):

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from conformance.harness import family
+from conformance.harness.family import computed
 from conformance.harness.load import open_target
 from conformance.harness.process import Limits
 from reference_rnn import case
@@ -294,3 +295,14 @@ def test_what_is_printed_is_kept_to_its_ends_whoever_prints(made, asked):
     kept = target.channel.printed
     assert len(kept.first + kept.last) <= 8192 and kept.lines[-2:] == ["last", "native"]
     target.stop()
+
+
+def test_the_time_of_processes_that_have_ended_counts():
+    burns = "import time\nwhile time.process_time() < 0.3: pass"
+    waits = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burns!r}])\nprint()\nsys.stdin.read()"
+    words = [sys.executable, "-c", waits]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert 0.3 <= computed(process.pid) < 5
+        process.stdin.close()
+    assert computed(process.pid) == 0
