@@ -9,7 +9,7 @@ import importlib.util
 import os
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,14 +17,14 @@ import click
 from conformance.chapters import catalogue
 from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
+from conformance.harness.snapshot import listed
 from conformance.harness.text import LINE, visible
-from conformance.harness.tree import Tree, listed
 from conformance.report import grades, wording
 from conformance.report.files import FORMATS, write
 from conformance.report.together import Refused, Together
-from conformance.trial.options import Options, UsageError, seconds
+from conformance.trial.options import UsageError, seconds
 from conformance.trial.plan import Plan
-from conformance.trial.side_by_side import NOT_REACHED, outcomes
+from conformance.trial.side_by_side import NOT_REACHED, Asked, outcomes
 from conformance.trial.source import bound
 from conformance.trial.verdict import STATUS, Report
 
@@ -41,7 +41,10 @@ OURS = ("reference_rnn", "strategies", "conformance")  # what a file in a folder
               show_default=True, help="The page.")  # fmt: skip
 @click.option("--names", metavar="NAME,...", default="",
               help="What to look for in the files of a folder, in this order.  [default: forward]")  # fmt: skip
-@click.option("--total-limit", metavar="TIME", help="Time for all targets together; the others stand there unjudged.")
+@click.option("--cpu-limit", metavar="TIME",
+              help="Processor time for each, with its judge; --time-limit is twice that if not given.")  # fmt: skip
+@click.option("--total-limit", metavar="TIME",
+              help="Time for all targets together, second tries too; the others stand there unjudged.")  # fmt: skip
 @click.option("--feedback", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
               help="Write a page for each target there, as Markdown and as HTML.")  # fmt: skip
 @click.option("--no-solution", is_flag=True,
@@ -56,13 +59,15 @@ OURS = ("reference_rnn", "strategies", "conformance")  # what a file in a folder
     "profile", "workers", "seed", "time-limit", "call-limit", "memory-limit", "forbid", "property", "require",
     "no-diagnosis", "json",
 )  # fmt: skip
-def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric, grades_file, gradescope, options):
+def matrix(
+    targets, html_file, names, cpu_limit, total_limit, feedback, no_solution, rubric, grades_file, gradescope, options
+):
     """Judges every TARGET, as check does, and writes one page and, if asked, JSON, feedback and grades.
 
     A folder stands for the Python files in it, which may not import the kit. Each worker judges one target; where there
-    are fewer targets than workers, all of them judge one target after the other. Targets that write the same file need
-    --workers 1. A package that is missing is not installed, never passed. Ctrl-C ends all of it, and what was judged
-    until then is on the page.
+    are fewer targets than workers, all of them judge one target after the other. Of a file a copy is judged, with all
+    in its folder; who is cut by a limit is judged once more at the end, alone. A package that is missing is not
+    installed, never passed. Ctrl-C ends all of it, and what was judged until then is on the page.
     Exit status: 0 all conform, 1 some do not, 2 some could not be judged.
     """
     if no_solution and not (feedback or gradescope):
@@ -72,12 +77,14 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
     cache_elsewhere()
     criteria = grades.rubric(rubric, catalogue(), Plan.of(options, catalogue).properties)
     deadline = None if total_limit is None else time.monotonic() + seconds(total_limit)
+    limit = None if cpu_limit is None else seconds(cpu_limit)
+    if limit is not None and options.time_limit is None:
+        options = replace(options, time_limit=2 * limit)
     todo = list(spread(targets, options, wanted(names)))
-    folders = [Path(target) for target in targets if Path(target).is_dir()]
-    tree = Tree.of(*folders)
-    for said in (*passed_over(folders), *not_held(tree)):
-        click.echo(f"rnn-conformance: {said}", err=True)
-    told = Together(list(judged(todo, tree, deadline, verbatim())))
+    for said in passed_over([Path(target) for target in targets if Path(target).is_dir()]):
+        complain(said)
+    rows = outcomes(todo, catalogue, cpu_limit=limit, deadline=deadline, say=complain)
+    told = Together(list(judged(todo, rows, verbatim())))
     texts = {html_file: FORMATS["html"](told), options.json: told.all_to_json() if options.json else ""}
     if feedback:
         from conformance.report.feedback import files_of
@@ -89,47 +96,35 @@ def matrix(targets, html_file, names, total_limit, feedback, no_solution, rubric
         texts |= grades.gradescope(told.entries, criteria, gradescope, solution=not no_solution)
     losses = made_room(texts) + write(texts)
     for loss in losses:
-        click.echo(f"rnn-conformance: {loss}", err=True)
+        complain(loss)
     for written in (html_file, feedback, grades_file, gradescope):
         if written and not losses:
             click.echo(f"written: {written}")
     return STATUS[told.verdict] or (NOTHING if losses else 0)
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A target and its options; refusal: why it is not even loaded."""
-
-    target: str
-    options: Options
-    refusal: str = ""
-
-    @property
-    def name(self) -> str:
-        """The target as people read it."""
-        return visible(self.target, LINE)
+def complain(said):
+    """A line on standard error."""
+    click.echo(f"rnn-conformance: {said}", err=True)
 
 
-def judged(todo, tree, deadline, console):
-    """The report on each target, or why there is none, in their order; the verdicts are shown as they come.
-
-    tree: what must be there for each of them, whatever the others delete
-    """
-    loaded = [(asked.target, asked.options) for asked in todo if not asked.refusal]
-    with contextlib.closing(outcomes(loaded, catalogue, tree.restore, deadline)) as found:
-        for asked in todo:
-            outcome = asked.refusal or next(found)
-            entry = outcome if isinstance(outcome, Report) else Refused(asked.name, outcome)
-            for line in shown(entry) if outcome != NOT_REACHED else ():
+def judged(todo, rows, console):
+    """The report on each target, or why there is none, in their order; the verdicts are shown as they come."""
+    with contextlib.closing(rows):
+        for asked, row in zip(todo, rows):
+            more = {"sha256": row.sha256, "remarks": row.remarks}
+            judged = isinstance(row.outcome, Report)
+            entry = replace(row.outcome, **more) if judged else Refused(asked.name, row.outcome, **more)
+            for line in shown(entry) if row.outcome != NOT_REACHED else ():
                 console.print(line, soft_wrap=True)
             yield entry
 
 
 def shown(entry):
-    """The verdict in a line; behind one that could not be given, why."""
+    """The verdict in a line; behind one that could not be given, why; and what happened meanwhile."""
     if isinstance(entry, Refused):
-        return [f"{entry.name} could not be judged: {entry.reason}"]
-    return [wording.headline(entry), *(f"  {reason}" for reason in entry.reasons)]
+        return [f"{entry.name} could not be judged: {entry.reason}", *(f"  {said}" for said in entry.remarks)]
+    return [wording.headline(entry), *(f"  {said}" for said in (*entry.reasons, *entry.remarks))]
 
 
 def spread(targets, options, names):
@@ -197,16 +192,6 @@ def passed_over(folders):
         for inner in with_code(folder)
         if inner.resolve() not in given
     ]
-
-
-def not_held(tree):
-    """In a sentence, what could not be restored."""
-    if not tree.left_out:
-        return []
-    first, *others = tree.left_out
-    more = f" and {len(others)} more" if others else ""
-    why = "too large, too many or not to be read"
-    return [f"{visible(first, LINE)}{more}: {why}; if a file that is judged deletes what is there, it is not restored"]
 
 
 def wanted(names):

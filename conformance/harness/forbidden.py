@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from .child import forbidden_package
-from .files import FileError, read_text
+from .files import FileError, read_bytes
 
 LARGEST = 2**24  # bytes of a file of code
+UNPARSED = (FileError, SyntaxError, ValueError, RecursionError, MemoryError)  # what a text may do to its parser
 ALLOWED = ("conformance", "Capabilities")  # which a target says what it claims by
 
 
@@ -38,8 +39,8 @@ def forbidden_import(file: Path, forbid: Collection[str], seen: frozenset[Path] 
 def parsed(file: Path) -> ast.Module | None:
     """The tree of a regular file; None where it cannot be read, which others say better."""
     try:
-        return ast.parse(read_text(file, LARGEST))
-    except (FileError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.parse(read_bytes(file, LARGEST))
+    except UNPARSED:
         return None
 
 

@@ -110,6 +110,10 @@ class TargetError(Exception):
     """There is no verdict to be had about this target: exit status 2."""
 
 
+class OutOfTime(TargetError):
+    """A limit struck before there was anything to be judged."""
+
+
 Target = LocalTarget | ChildTarget | CommandTarget
 
 

@@ -1,96 +1,175 @@
-"""The files of a folder, held in memory: what is deleted there, by whatever runs in it, can be restored."""
+"""A folder as it was before anything ran: private copies are made from it, and what is deleted there is restored."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from .files import FileError, read_bytes
 
-LARGEST = 2**24  # bytes of a file
-MOST = 2**28  # bytes of all files
+LARGEST = 2**28  # bytes of all files in a folder that is copied
 ENTRIES = 20_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What stood at a place: a folder, a link, or a file with its bytes; and its mode and times."""
+    """What stood at a place, with its mode and times: a folder; or a file, a link, or both where a link led to a file.
+
+    link    where it led;  sha256  of the bytes, which are kept from ``start`` on
+    """
 
     status: os.stat_result
-    content: bytes | str | None = None
+    link: str = ""
+    sha256: str = ""
+    start: int = 0
+    size: int = 0
 
-    def restore(self, path: Path) -> None:
-        """Makes it again where it stood. Raises OSError."""
-        if self.content is None:
-            path.mkdir(parents=True, exist_ok=True)
-        elif isinstance(self.content, str):
-            path.symlink_to(self.content)
-        else:
-            written_whole(path, self.content)
-
-    def date(self, path: Path) -> None:
-        """Gives what was made again its mode and times. Raises OSError."""
-        if path.is_symlink():
-            return
-        path.chmod(stat.S_IMODE(self.status.st_mode))
-        os.utime(path, ns=(self.status.st_atime_ns, self.status.st_mtime_ns))
+    @property
+    def is_folder(self) -> bool:
+        """Whether it was a folder."""
+        return stat.S_ISDIR(self.status.st_mode)
 
 
 @dataclass
-class Tree:
-    """Everything in some folders.
+class Snapshot:
+    """Everything in a folder, by relative path, each folder before what is in it.
 
-    entries  by path, each folder before what is in it;  left_out  what would be lost: too much, or not to be read
-    home     where this process works, which may be one of the folders
+    folder  its path, where any part may be a link;  real  the one where none is
+    kept  a file without a name, which holds the bytes;  seen  the status of each entry when it was last looked at
     """
 
+    folder: Path
+    real: Path
+    kept: BinaryIO
     entries: dict[Path, Entry] = field(default_factory=dict)
-    left_out: list[Path] = field(default_factory=list)
-    home: Path = field(default_factory=Path.cwd)
+    seen: dict[Path, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, *folders: Path) -> Tree:
-        """What is in some folders now; what is near comes first, if not everything can be held."""
-        tree, size = cls(), 0
-        for path in nearest_first(folders):
-            try:
-                entry = read(path, min(LARGEST, MOST - size))
-            except (FileError, OSError):
-                tree.left_out.append(path)
-                continue
-            if len(tree.entries) == ENTRIES:
-                tree.left_out.append(path)
-                break
-            size += len(entry.content or "")
-            tree.entries[path] = entry
-        return tree
+    def of(cls, folder: Path, kept: BinaryIO) -> Snapshot | None:
+        """What is in a folder, whose path is absolute. None if that is too much; what cannot be read is left out."""
+        real = Path(os.path.realpath(folder))
+        found = list(islice(walked(real), ENTRIES + 1))
+        if len(found) > ENTRIES or sum(map(size_of, found)) > LARGEST:
+            return None
+        snapshot = cls(folder, real, kept)
+        for path in found:
+            with contextlib.suppress(FileError, OSError):
+                name = path.relative_to(real)
+                snapshot.entries[name] = snapshot.read(path)
+                snapshot.seen[name] = signature(path.lstat())
+        return snapshot
 
-    def restore(self) -> bool:
-        """Makes those again that are not there any more; whether there were any.
+    def read(self, path: Path) -> Entry:
+        """What stands at a place. Raises FileError or OSError for what is no file, folder or link."""
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode):
+            return Entry(status)
+        link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
+        if link and (not path.is_file() or self.is_inside(path, link)):
+            return Entry(status, link)
+        data = read_bytes(path, LARGEST)
+        self.kept.seek(0, os.SEEK_END)
+        start = self.kept.tell()
+        self.kept.write(data)
+        return Entry(status, link, hashlib.sha256(data).hexdigest(), start, len(data))
 
-        What cannot be is left: the next target may do without.
+    def is_inside(self, path: Path, link: str) -> bool:
+        """Whether a link leads into the folder."""
+        return Path(os.path.normpath(path.parent / link)).is_relative_to(self.real)
+
+    def copy(self, where: Path) -> None:
+        """Makes all of it elsewhere. Raises OSError.
+
+        Links into the folder lead into the copy, those to files elsewhere become files, others lead where they led.
         """
-        made = []
-        for path, entry in self.entries.items():
+        for name, entry in self.entries.items():
+            path, own = where / name, self.real / name
+            if entry.link and not entry.sha256:
+                goal = os.path.normpath(own.parent / entry.link)
+                path.symlink_to(os.path.relpath(goal, own.parent) if self.is_inside(own, entry.link) else goal)
+            else:
+                self.make(entry, path)
+        self.date(where, self.entries)
+
+    def bytes_of(self, entry: Entry) -> bytes:
+        """The bytes of a file."""
+        self.kept.seek(entry.start)
+        return self.kept.read(entry.size)
+
+    def make(self, entry: Entry, path: Path) -> None:
+        """Makes a folder or a file. Raises OSError."""
+        if entry.is_folder:
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            written_whole(path, self.bytes_of(entry))
+
+    def date(self, where: Path, names: dict[Path, Entry]) -> None:
+        """Gives what was made its mode and times, a folder after what is in it."""
+        for name in sorted(names, key=lambda name: -len(name.parts)):
+            path, status = where / name, names[name].status
             with contextlib.suppress(OSError):
-                if entry.content is None and (path.is_symlink() or path.is_file()):
+                if not path.is_symlink() and not stat.S_ISLNK(status.st_mode):
+                    path.chmod(stat.S_IMODE(status.st_mode))
+                    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def news(self) -> dict[Path, str]:
+        """What was changed or deleted in the folder since this was last asked; what was deleted is restored."""
+        found = self.differences(self.real, self.has_moved)
+        self.restore([name for name, how in found.items() if how == "deleted"])
+        return found
+
+    def has_moved(self, name: Path) -> bool:
+        """Whether anything has been done to a place since it was last looked at."""
+        before, self.seen[name] = self.seen[name], ()
+        with contextlib.suppress(OSError):
+            self.seen[name] = signature((self.real / name).lstat())
+        return before != self.seen[name]
+
+    def differences(self, where: Path, suspicious: Callable[[Path], bool] = lambda name: True) -> dict[Path, str]:
+        """What is other than it was in a folder, "changed" or "deleted"; what was added is not looked for."""
+        found = {}
+        for name, entry in self.entries.items():
+            path = where / name
+            if not suspicious(name):
+                continue
+            is_folder = os.path.isdir(path) and not path.is_symlink()
+            if not os.path.lexists(path) or (entry.is_folder and not is_folder):
+                found[name] = "deleted"
+            elif not entry.is_folder and not self.holds(entry, path):
+                found[name] = "changed"
+        return found
+
+    def holds(self, entry: Entry, path: Path) -> bool:
+        """Whether a file has the bytes, or a link the goal, that it had."""
+        try:
+            if entry.sha256:
+                return hashlib.sha256(read_bytes(path, LARGEST)).hexdigest() == entry.sha256
+            return path.is_symlink()
+        except (FileError, OSError):
+            return False
+
+    def restore(self, names: list[Path]) -> None:
+        """Makes again what is gone from the folder; what cannot be is left, and nothing is written elsewhere."""
+        for name in names:
+            path, entry = self.real / name, self.entries[name]
+            with contextlib.suppress(OSError):
+                if entry.is_folder and (path.is_symlink() or path.is_file()):
                     path.unlink()  # it stands where a folder was
-                if not os.path.lexists(path):
-                    entry.restore(path)
-                    made.append(path)
-        touched = dict.fromkeys([*made, *(path.parent for path in made)])
-        for path in sorted(touched, key=lambda path: -len(path.parts)):  # a folder after what was made in it
-            if path in self.entries:
-                with contextlib.suppress(OSError):
-                    self.entries[path].date(path)
-        if made:
-            with contextlib.suppress(OSError):
-                os.chdir(self.home)
-        return bool(made)
+                if entry.link:
+                    path.symlink_to(entry.link)
+                else:
+                    self.make(entry, path)
+        touched = dict.fromkeys([*names, *(name.parent for name in names)])
+        self.date(self.real, {name: self.entries[name] for name in touched if name in self.entries})
+        for name in touched:
+            self.has_moved(name)
 
 
 def written_whole(path: Path, data: bytes) -> None:
@@ -104,12 +183,12 @@ def written_whole(path: Path, data: bytes) -> None:
         raise
 
 
-def nearest_first(folders: tuple[Path, ...]) -> Iterator[Path]:
-    """The folders and all that is in them, level by level; links are not followed, unless a folder itself is one."""
-    level = [folder.resolve() for folder in folders]
-    yield from level
+def walked(folder: Path) -> Iterator[Path]:
+    """A folder and all that is in it, level by level; links in it are not followed."""
+    level = [folder]
+    yield folder
     while level:
-        inner = [path for folder in level for path in listed(folder)]
+        inner = [path for one in level for path in listed(one)]
         yield from inner
         level = [path for path in inner if os.path.isdir(path) and not path.is_symlink()]
 
@@ -122,11 +201,37 @@ def listed(folder: Path) -> list[Path]:
         return []
 
 
-def read(path: Path, largest: int) -> Entry:
-    """What stands at a place. Raises FileError or OSError for what is too large, or no file, folder or link."""
-    if os.path.isdir(path) and not path.is_symlink():
-        return Entry(path.stat())
-    status = path.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        return Entry(status, os.readlink(path))
-    return Entry(status, read_bytes(path, largest))
+def size_of(path: Path) -> int:
+    """The bytes of a file, also of one that a link leads to; 0 for whatever else there is."""
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return 0
+
+
+def signature(status: os.stat_result) -> tuple[int, ...]:
+    """What is another number once a file has been written to, replaced, or given other times."""
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def lay_out(snapshot: Snapshot, root: Path, working: Path) -> Path:
+    """Copies a folder to its own path below a root, as if that were the root of the disk. Raises OSError.
+
+    Around the copy, and in the working directory, links lead to all that is there. Returns the working directory below
+    the root: a path as seen from there, and one that begins at a file in the folder, lead to what they led to.
+    """
+    around = [place for place in (*snapshot.folder.parents, working, *working.parents)
+              if not place.is_relative_to(snapshot.folder)]  # fmt: skip
+    for folder in dict.fromkeys(around):
+        there = below(root, folder)
+        there.mkdir(parents=True, exist_ok=True)
+        for path in listed(folder):
+            if path != snapshot.folder and path not in around:
+                below(root, path).symlink_to(path)
+    snapshot.copy(below(root, snapshot.folder))
+    return below(root, working)
+
+
+def below(root: Path, path: Path) -> Path:
+    """An absolute path as it is below a root."""
+    return root / path.relative_to(path.anchor)

@@ -33,7 +33,9 @@ def files_of(entries: Sequence[Report | Refused], folder: Path, solution: bool) 
     """
     texts: dict[Path | None, str] = {}
     for student, entry in by_student(entries):
-        shown = entry if solution or isinstance(entry, Refused) else without_solution(entry)
+        shown = replace(entry, sha256="", remarks=[])  # which name others
+        if not solution and isinstance(shown, Report):
+            shown = without_solution(shown)
         told = Together([shown])
         texts |= {folder / f"{student}.md": summary.document(told), folder / f"{student}.html": html.page(told)}
     return texts

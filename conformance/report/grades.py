@@ -90,7 +90,7 @@ class Criterion:
 
 def claimed(report: Report, name: str) -> bool:
     """Whether a report's target claims something."""
-    return Capabilities.of(report.capabilities).claims(name)
+    return Capabilities(**report.capabilities).claims(name)  # no cell of the user's is loaded here
 
 
 def rubric(file: Path | None, properties: Collection[str], asked: Collection[str]) -> tuple[Criterion, ...]:
@@ -169,6 +169,7 @@ def as_csv(entries: Sequence[Report | Refused], criteria: Sequence[Criterion]) -
         scores = [one.score(entry) for one in criteria]
         most = sum(one.points for one in criteria)
         verdict, named, reasons = of_entry(entry)
+        reasons += entry.remarks
         reasons += [f"{one.name}: {one.said(entry)}" for one in criteria if not one.is_claimed(entry)]
         row = [student, entry.name, verdict, round(sum(scores), 2), most, *scores, "; ".join(named), "; ".join(reasons)]
         writer.writerow([harmless(value) for value in row])

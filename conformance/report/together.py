@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from conformance.trial.verdict import Report
@@ -14,10 +15,12 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Refused:
-    """A target that could not be judged, by its name, and why."""
+    """A target that could not be judged, by its name, and why; sha256 and remarks as those of a report."""
 
     name: str
     reason: str
+    sha256: str = ""
+    remarks: Sequence[str] = ()
 
 
 @dataclass
@@ -55,4 +58,7 @@ class Together:
     def all_to_json(self) -> str:
         """All of them in one object."""
         reports = [report.as_dict() for report in self.reports]
-        return json.dumps({"schema": SCHEMA, "reports": reports, "missing": dict(self.missing)}, indent=2)
+        refused = [entry for entry in self.entries if isinstance(entry, Refused) and entry.sha256]
+        files = {entry.name: {"sha256": entry.sha256, "remarks": list(entry.remarks)} for entry in refused}
+        told = {"schema": SCHEMA, "reports": reports, "missing": dict(self.missing), "missing_files": files}
+        return json.dumps(told, indent=2)

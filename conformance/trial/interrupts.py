@@ -12,8 +12,9 @@ from typing import Any
 
 from .options import UsageError
 
-# A closed terminal, a scheduler's request and the time limit end a trial like Ctrl-C; not every system has all of them.
-NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM")
+# A closed terminal, a scheduler's request and a limit end a trial like Ctrl-C; not every system has all of them.
+LIMITS = {"SIGALRM": "its time limit", "SIGXCPU": "its CPU limit"}
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", *LIMITS)
 SIGNALS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 ALARM = getattr(signal, "SIGALRM", None)
 SOON = 0.01  # seconds until what nobody could catch is raised again
@@ -24,8 +25,8 @@ class Interrupted(Exception):
 
     def __init__(self, number: int) -> None:
         name = signal.Signals(number).name
-        self.out_of_time = name == "SIGALRM"
-        super().__init__("its time limit" if self.out_of_time else name)
+        self.out_of_time = name in LIMITS
+        super().__init__(LIMITS.get(name, name))
         self.number = number
 
 

@@ -20,7 +20,7 @@ from conformance.diagnosis.recurrent import diagnose_recurrences
 from conformance.events import Diagnosing, Diagnosis, Event, FailureFound, Finished, Judged, PropertyResult, Started
 from conformance.harness.answer import DEATHS
 from conformance.harness.child import said
-from conformance.harness.load import Target, TargetError, open_target
+from conformance.harness.load import OutOfTime, Target, TargetError, open_target
 from conformance.judging.counterexample import told
 from conformance.judging.data import counterexample_from_data, counterexample_to_data
 from conformance.judging.judge import unjudged
@@ -88,13 +88,13 @@ def in_time(doing: str) -> Iterator[None]:
         yield
     except Interrupted as interruption:
         if interruption.out_of_time:
-            raise too_late(doing) from None
+            raise too_late(interruption, doing) from None
         raise
 
 
-def too_late(doing: str) -> TargetError:
-    """That a time limit struck before there was anything to be judged."""
-    return TargetError(f"its time limit was over while {doing}")
+def too_late(limit: Interrupted, doing: str) -> OutOfTime:
+    """That a limit struck before there was anything to be judged."""
+    return OutOfTime(f"{limit} was over while {doing}")
 
 
 @contextlib.contextmanager
@@ -130,7 +130,7 @@ def concluded(
                 yield event
     except Interrupted as interruption:
         if progress.start is None and interruption.out_of_time:
-            raise too_late(LOADED) from None
+            raise too_late(interruption, LOADED) from None
         progress.interruption = interruption
     results, diagnosis, alone = progress.results(), None, list[str]()
     missed = apply(plan.expected, results)
@@ -165,6 +165,7 @@ def concluded(
     report.left, report.alone = [id for id in plan.properties if id not in progress.found], alone
     came = progress.interruption
     report.interrupted, report.place = str(came) if came and not came.out_of_time else "", place
+    report.cut = bool(came and came.out_of_time and progress.has_left(results, diagnosis))
     report.configuration = None if options.configuration is None else str(options.configuration)
     yield Finished(report)
 
@@ -280,11 +281,15 @@ class Progress:
         """Says what was interrupted when everything had been judged, if anything was."""
         if self.interruption is None or self.told(results):
             return
-        if diagnosis is None and self.is_to_be_diagnosed(results):
+        if self.has_left(results, diagnosis):
             ended = f"the search for the mistake was interrupted by {self.interruption}"
             self.reasons.append(f"the verdict is complete, but {ended}")
         else:
             self.notes.append(f"interrupted by {self.interruption} when everything had been judged")
+
+    def has_left(self, results: list[PropertyResult], diagnosis: Diagnosis | None) -> bool:
+        """Whether an interruption left anything to be judged, or to be diagnosed."""
+        return bool(self.told(results)) or (diagnosis is None and self.is_to_be_diagnosed(results))
 
     def is_to_be_diagnosed(self, results: list[PropertyResult]) -> bool:
         """Whether there is something to diagnose."""

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from conformance.harness.child import LoadError
-from conformance.harness.files import FileError, read_text
+from conformance.harness.files import read_bytes
+from conformance.harness.forbidden import LARGEST, UNPARSED
 from conformance.harness.load import SHIPPED, spec_of
 
 from .source import bound
 
 HOME = Path(__file__).parent.parent
-LARGEST = 2**24  # bytes of a file of source
 FORWARD = "forward"  # what a file is asked for that is named without more
 
 
@@ -86,11 +86,9 @@ def file_of_module(name: str) -> Path | None:
 def line_of(file: Path, name: str) -> int:
     """The line where a file defines a name, or where it cannot be read; else the first."""
     try:
-        tree = ast.parse(read_text(file, LARGEST))
-    except SyntaxError as error:
-        return error.lineno or 1
-    except (FileError, ValueError, RecursionError):
-        return 1
+        tree = ast.parse(read_bytes(file, LARGEST))
+    except UNPARSED as error:
+        return getattr(error, "lineno", None) or 1
     return next((statement.lineno for statement in tree.body if name in bound(statement)), 1)
 
 

@@ -96,12 +96,17 @@ class Worker:
     """One worker process, as the main process sees it; it calls a function with its end of a pipe and some arguments.
 
     id  of what it is doing, None for nothing;  loaded  whether it has said anything yet
+    leads  whether it may have workers of its own
     """
 
-    def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
-        context: Any = multiprocessing.get_context(METHOD)
+    def __init__(self, work: Callable[..., None], *arguments: Any, leads: bool = False) -> None:
+        context: Any = multiprocessing.get_context("spawn" if leads else METHOD)
         self.connection, theirs = context.Pipe()
+<<<<<<< HEAD
         self.process = context.Process(target=alone, args=(work, theirs, *arguments), daemon=True)
+=======
+        self.process = context.Process(target=work, args=(theirs, *arguments), daemon=not leads)
+>>>>>>> 9f52bec (Judge each target of a matrix in a private copy of its folder, within a limit of processor time, and once more alone who was cut or disturbed)
         with without_main():
             self.process.start()
         theirs.close()

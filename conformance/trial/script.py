@@ -18,6 +18,7 @@ import numpy as np
 
 from conformance.harness import child, command
 from conformance.harness.call import Call
+from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, spec_of
 from conformance.judging.counterexample import Bounds, Counterexample, not_needed
 from conformance.judging.words import letter
@@ -252,9 +253,8 @@ def chain(stages: list[dict[str, Any]]) -> Iterator[str]:
 
 def in_the_layout_of_the_question(file: str, name: str | None) -> bool:
     """Whether a file defines this function with arguments that the kit calls through an adapter of its own."""
-    try:
-        tree = ast.parse(Path(file).read_bytes())
-    except (SyntaxError, ValueError):  # the script says so when it is run
+    tree = parsed(Path(file))
+    if tree is None:  # the script says so when it is run
         return False
     functions = [s for s in tree.body if isinstance(s, ast.FunctionDef) and s.name == name]
     return any([a.arg for a in f.args.args][:5] == ["xs", "h", "w0", "w", "b"] for f in functions)

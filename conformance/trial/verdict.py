@@ -75,6 +75,8 @@ class Report:
     baseline, mended: what is known from before, and the properties that failed there and hold now
     asked: the properties or chapters that were asked for, empty for all
     configuration: the file that options came from.  place: where the target's text begins, if it is the user's
+    cut: whether a limit of time left something to be judged or diagnosed
+    sha256: of the target's file.  remarks: what happened around the trial, for whoever started it
     """
 
     target: str
@@ -100,6 +102,9 @@ class Report:
     mended: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     place: Place | None = None
+    cut: bool = False
+    sha256: str = ""
+    remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -171,7 +176,7 @@ class Report:
             "explained": self.explained,
             "error_map": self.error_map,
             "arithmetic": self.arithmetic, "coverage": self.coverage, "notes": self.notes,
-            "environment": environment(),
+            "sha256": self.sha256, "remarks": self.remarks, "environment": environment(),
         }  # fmt: skip
 
     def to_json(self) -> str:

@@ -1,5 +1,6 @@
 """Targets side by side: each comes out as if it were alone, in its order, whatever the others do."""
 
+import functools
 import json
 import os
 import subprocess
@@ -72,7 +73,8 @@ def verdict(row):
 def no_copy_is_left(tmp_path, monkeypatch):
     """The private copies lie here, and are gone in the end."""
     (tmp_path / "temp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temp"))
+    made = functools.partial(tempfile.TemporaryDirectory, dir=tmp_path / "temp")
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", made)
     yield
     assert list(tmp_path.glob("temp/rnn-conformance-*")) == []
 
