@@ -38,15 +38,32 @@ def test_python_says_which_file_is_in_the_way(run):
     assert done.stderr.splitlines()[-1].startswith("ImportError: ") and HIDDEN in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "said"), [("strategies.py", HIDDEN), ("random.py", "random.py)"), ("click.py", "'click' ")]
-)
-def test_what_is_in_the_way_is_no_verdict(run, tmp_path, name, said):
-    (tmp_path / name).write_text("mine = True\n")
-    (tmp_path / "strategies.py").unlink() if name != "strategies.py" else None
-    done = run(sys.executable, "-m", "conformance", "check", "my_rnn.py")
+HIDING = ("strategies", "click", "numpy", "hypothesis", "psutil", "random", "typing", "multiprocessing")
+
+
+@pytest.mark.parametrize("name", HIDING)
+@pytest.mark.parametrize("command", [("-m", "conformance"), (str(RNN),)], ids=["python -m", "rnn-conformance"])
+@pytest.mark.sample(every=2)
+def test_files_beside_a_target_hide_nothing_from_a_command(run, tmp_path, right, name, command):
+    (tmp_path / "my_rnn.py").write_text(right)
+    (tmp_path / f"{name}.py").write_text("raise SystemExit(1)\n")
+    if name in ("numpy", "random"):  # which the target itself then finds
+        (tmp_path / "targets").mkdir()
+        (tmp_path / "my_rnn.py").rename(tmp_path / "targets" / "my_rnn.py")
+    target = next(tmp_path.rglob("my_rnn.py")).relative_to(tmp_path)
+    done = run(sys.executable, *command, "check", str(target), "-n", "2", "--property", "shapes")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("does", ["raise SystemExit(0)", "raise RuntimeError('mine')", "mine = True", "import os; os._exit(0)"])
+def test_what_is_in_the_way_is_no_verdict(run, tmp_path, monkeypatch, does):
+    (tmp_path / "click.py").write_text(f"{does}\n")
+    monkeypatch.setenv("PYTHONPATH", ".")
+    done = run(RNN, "check", "my_rnn.py")
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert done.stderr.startswith("rnn-conformance: cannot be used here: ") and said in done.stderr
+    assert done.stderr.startswith("rnn-conformance: ")
+    if "_exit" not in does:
+        assert "cannot be used here: " in done.stderr and "click" in done.stderr
 
 
 def test_what_needs_no_strategies_works_all_the_same(run):
