@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import os
 
-if TYPE_CHECKING:  # what is imported lazily, for those who check types
+TYPE_CHECKING = False  # what checks types takes it for true; with python -m, a file could hide the module typing here
+if TYPE_CHECKING:  # what is imported lazily
+    from typing import Any
+
     from conformance.adapters.cell import from_cell as from_cell
     from conformance.api import assert_conforms as assert_conforms
     from conformance.api import check as check
@@ -48,13 +50,13 @@ __all__ = sorted(HOMES)  # noqa: PLE0605
 
 def require_own(*packages: str) -> None:
     """Raises ImportError if another module stands where one of our packages should be found."""
-    home = Path(__file__).parent.parent
+    home = os.path.dirname(os.path.dirname(__file__))
     for package in packages:
         spec = importlib.util.find_spec(package)
-        found = Path(spec.origin) if spec and spec.origin else None
-        if found is None or found.parent.parent != home:
+        found = spec.origin if spec else None
+        if not found or os.path.dirname(os.path.dirname(found)) != home:
             raise ImportError(
-                f"{str(found)!r} hides the package {package!r} of rnn-conformance; rename it, or run "
+                f"{found!r} hides the package {package!r} of rnn-conformance; rename it, or run "
                 "'rnn-conformance check', which does not look there"
             )
 

@@ -20,8 +20,9 @@ import importlib.util
 import inspect
 import linecache
 import sys
-import traceback
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from functools import cache, cached_property
 from importlib.abc import SourceLoader
@@ -35,6 +36,7 @@ from .arithmetic import arithmetic
 from .ball import Ball, exact
 from .digest import digest
 from .functions import Number, affine, affine_peephole, clip, hard_sigmoid, linear, relu, sigmoid, softsign, tanh
+from .user_code import CellError, described, frames_of, line_at, line_of, running, try_elsewhere
 
 ACTIVATIONS: dict[str, Callable] = {
     "tanh": tanh, "relu": relu, "sigmoid": sigmoid, "hard_sigmoid": hard_sigmoid, "softsign": softsign
@@ -42,11 +44,8 @@ ACTIVATIONS: dict[str, Callable] = {
 STATES = ("h", "c")
 RESERVED = ("arrays", "cell", "projected")
 READS = {"weight_ih": "x", "weight_hh": "h", "bias_ih": "x", "bias_hh": "h", "weight_ch": "c"}  # by their gates
+DEEPEST = 150  # levels of a step's syntax tree; what works on it takes several calls for each
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_ch")
-
-
-class CellError(ValueError):
-    """The equations of a cell cannot be read: the message names the cell, the line and the remedy."""
 
 
 class Gate(NamedTuple):
@@ -148,7 +147,7 @@ class Cell(str):
 
     def __new__(cls, step: Callable, gates: str, **facts: Any) -> Cell:
         """A cell from its step; raises CellError if it cannot be run."""
-        self = super().__new__(cls, step.__name__.upper())
+        self = super().__new__(cls, name_of(step))
         self.step, self.gates = step, gates
         self.states = tuple(facts.pop("states", "h"))
         self.vectors = tuple(facts.pop("vectors", ()))
@@ -237,7 +236,7 @@ class Cell(str):
             )
         return str(Path(file).resolve())
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether it is somebody's own, and none of this package."""
         return not (self.step.__module__ or "").startswith(f"{__package__}.")
@@ -259,8 +258,36 @@ class Cell(str):
 
     def run(self, x: Any, state: tuple, p: Parameters, options: Mapping[str, Any]) -> tuple:
         """The states after one step."""
-        new = self.step(x, *state, p.beside(state[-1]), **options)
+        new = run_step(self, self.step, x, *state, p.beside(state[-1]), **options)
         return new if len(self.states) > 1 else (new,)
+
+
+def name_of(step: Any) -> str:
+    """The name of a cell with this step; raises CellError if that is no function with a name."""
+    if not inspect.isfunction(step):
+        raise CellError(f"the step of a cell is a {type(step).__name__}, must be a function that is written with def")
+    if not step.__name__.isidentifier():
+        place = line_at(step.__code__.co_filename, step.__code__.co_firstlineno)
+        raise CellError(f"{place}: the step of a cell is a lambda, must be a function that is written with def")
+    return step.__name__.upper()
+
+
+def run_step(own: Cell, step: Callable, *arguments: Any, **options: Any) -> Any:
+    """What the step of a cell returns, or one that was made of its text.
+
+    Raises CellError for whatever the code of a user's own cell raises.
+    """
+    if not own.own:
+        return step(*arguments, **options)
+    with running(own.step.__code__.co_filename, lambda error: f"{own}: {failing(own, error)}"):
+        return step(*arguments, **options)
+
+
+def failing(own: Cell, error: BaseException) -> str:
+    """The line of a step in which an error came up, and what the matter is."""
+    code = own.step.__code__
+    line = line_of(error, code.co_filename, code.co_firstlineno)
+    return f"{line}: {elsewhere(own, error) or described(error)}"
 
 
 def cell(gates: str, **facts: Any) -> Callable[[Callable], Cell]:
@@ -329,10 +356,11 @@ def known(sha256: str, name: str) -> Cell:
     return LOADED[sha256, name]
 
 
-def loaded(file: str, name: str, sha256: str = "") -> Cell:
+def loaded(file: str, name: str, sha256: str = "", lost: bool = True) -> Cell:
     """The cell of this name in a file, which is imported, once for each text that it has; raises CellError.
 
     sha256  what the hash of its text must be, if it is known
+    lost    whether this process may end by its code; else another one tries that first
     """
     text = text_of(file)
     now = digest(text, name)
@@ -342,8 +370,10 @@ def loaded(file: str, name: str, sha256: str = "") -> Cell:
     # perhaps a script that is running, and must not be run once more; lines that move are read anew
     if before is not None and before.place == file and before.text == text:
         return before
+    if not lost:
+        try_elsewhere(file, name)
     module = module_of(file, text)
-    found = getattr(module, name, None)
+    found = vars(module).get(name)
     if inspect.isfunction(found):
         raise CellError(
             f"{file} has no cell {name!r}: {name} is a plain function, put @cell(...) or @recurrence(...) above it"
@@ -369,15 +399,19 @@ def module_of(file: str, text: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
     try:
-        # not the bytecode beside it: a file that is edited within a second, and is as long as before, is another cell
-        exec(spec.loader.source_to_code(data, file), vars(module))
-    except CellError:
-        raise
-    except Exception as error:
-        raise CellError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
+        with running(file, lambda error: unimported(file, error)):
+            # not the bytecode beside it: a file that is edited within a second, and is as long as before, is another
+            exec(spec.loader.source_to_code(data, file), vars(module))
     finally:
-        sys.path.remove(str(path.parent))
+        with suppress(ValueError):  # its code may have changed the path
+            sys.path.remove(str(path.parent))
     return module
+
+
+def unimported(file: str, error: BaseException) -> str:
+    """Why a file cannot be imported, and which of its lines raised that, if one did."""
+    line = f" ({line_of(error, file)})" if frames_of(error, file) else ""
+    return f"{file} cannot be imported: {described(error)}{line}"
 
 
 def check(own: Cell) -> None:
@@ -396,6 +430,24 @@ def check(own: Cell) -> None:
     if len(arguments) != 2 + len(own.states):
         wanted = ", ".join(("x", *own.states, "p"))
         raise CellError(f"{own}: its step takes {', '.join(arguments)}, must take {wanted}")
+    if own.own:
+        check_depth(own)
+
+
+def check_depth(own: Cell) -> None:
+    """Raises CellError if a line of a step is nested so deep that its text cannot be worked on."""
+    try:
+        lines, first = inspect.getsourcelines(own.step)
+        level: list[ast.AST] = [ast.parse(textwrap.dedent("".join(lines)))]
+    except (OSError, TypeError, SyntaxError):  # typed into an interpreter, say
+        return
+    depth, number = 0, 1
+    while level:
+        depth, number = depth + 1, getattr(level[0], "lineno", number)
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if depth > DEEPEST:
+        place = line_at(own.step.__code__.co_filename, max(first, 1) + number - 1)
+        raise CellError(f"{own}: {place} is nested {depth} deep, must be at most {DEEPEST}: give parts of it names")
 
 
 class Probe:
@@ -467,10 +519,9 @@ def probe(own: Cell) -> None:
     numbers = [exact(np.full((ROWS, size), 0.5), a) for size in (INPUTS, *[UNITS] * len(own.states))]
     try:
         with np.errstate(all="ignore"):
-            new = own.step(*numbers, p)
-    except Exception as error:
-        why = elsewhere(own, error) or f"{error}; {REMEDY}"
-        raise CellError(f"{own}: {line_of(own, error)}: {why}") from error
+            new = run_step(own, own.step, *numbers, p)
+    except CellError as error:
+        raise CellError(f"{error}; {REMEDY}") from error.__cause__
     states = new if isinstance(new, tuple) else (new,)
     if len(states) != len(own.states):
         raise CellError(f"{own}: its step returns {len(states)} states, must return {' and '.join(own.states)}")
@@ -530,25 +581,13 @@ def alike(one: Iterable, other: Iterable) -> bool:
 REMEDY = "a step is written in the functions of reference_rnn (tanh, sigmoid, mix ...), +, -, * and /"
 
 
-def line_of(own: Cell, error: BaseException) -> str:
-    """The line of a step in which an error came up."""
-    file, frames = own.step.__code__.co_filename, frames_of(own, error)
-    number = (frames[-1].lineno if frames else None) or own.step.__code__.co_firstlineno
-    return f"line {number}, {linecache.getline(file, number).strip()}"
-
-
-def frames_of(own: Cell, error: BaseException) -> list[traceback.FrameSummary]:
-    """Where in the file of a step an error came up, the innermost place last."""
-    file = own.step.__code__.co_filename
-    return [at for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
-
-
 def elsewhere(own: Cell, error: BaseException) -> str:
     """Says that the call that failed is of another package's function, where there is one here; empty if it is not."""
-    places = [(at.lineno, at.colno, at.end_lineno, at.end_colno) for at in frames_of(own, error)]
+    file = own.step.__code__.co_filename
+    places = [(at.lineno, at.colno, at.end_lineno, at.end_colno) for at in frames_of(error, file)]
     try:
-        tree = ast.parse("".join(linecache.getlines(own.step.__code__.co_filename)))
-    except SyntaxError:  # the file has changed meanwhile
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # the file has changed meanwhile
         return ""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):

@@ -30,7 +30,7 @@ def digest(text: str, name: str) -> str:
     lines = io.StringIO(text, newline=None).readlines()  # as Python counts them: a form feed ends none
     try:
         statements = ast.parse(text).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         statements = []
     needed = [line for statement in needed_by(name, statements) for line in lines[first(statement) : last(statement)]]
     return hashlib.sha256("".join(needed or lines).encode(errors="surrogateescape")).hexdigest()

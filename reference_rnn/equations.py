@@ -20,7 +20,7 @@ def written_out(own: Cell, options: bool = False) -> str:
 
     options  whether its activations and coupled gates are arguments, and its gates have peepholes
 
-    Raises CellError if its source cannot be read.
+    Raises CellError if its source cannot be read, or has statements within others.
 
     >>> from reference_rnn.cells import gru
     >>> print(written_out(gru))
@@ -42,6 +42,8 @@ def written_out(own: Cell, options: bool = False) -> str:
         f"    {', '.join(names.values())}{',' * (len(names) == 1)} = by_gate({parameter_of(own)})",
     ]
     for statement in body_of(written):
+        if hasattr(statement, "body"):
+            raise CellError(f"{own}: {ast.unparse(statement).splitlines()[0]!r} is no line like name = expression")
         lines.append(textwrap.indent(ast.unparse(ast.fix_missing_locations(statement)), "    "))
     return "\n".join(lines)
 

@@ -24,7 +24,7 @@ from .arithmetic import Arithmetic, arithmetic
 from .association import holds_state
 from .ball import Ball, exact, settled, summing
 from .case import DTYPES, Shape, ShapeError, check_lengths, check_shape, rounded, storage
-from .cell import Cell, CellError, elsewhere
+from .cell import Cell, CellError, check_depth, name_of, run_step
 from .functions import select
 
 USUAL = (-1.0, 1.0)  # between which the numbers of an array are drawn
@@ -51,7 +51,7 @@ class Recurrence(Cell):
 
     def __new__(cls, step: Callable | None, name: str = "", **shapes: Any) -> Recurrence:
         """A recurrence of its shapes; raises CellError if they are none, or the step does not fit them."""
-        self = str.__new__(cls, (name or (step.__name__ if step else "recurrence")).upper())
+        self = str.__new__(cls, name.upper() or (name_of(step) if step is not None else "RECURRENCE"))
         self.step, self.gates, self.vectors, self.projects = step, "", (), False  # type: ignore[assignment]
         self.reads, self.sums, self.holds, self.passes = {}, "", None, None
         for kind in ("inputs", "states", "outputs", "parameters", "ranges"):
@@ -65,6 +65,7 @@ class Recurrence(Cell):
             raise CellError(f"{self}: a recurrence has no {', '.join(shapes)}; what can be said of it is {known}")
         check_shapes(self)
         if step is not None:
+            check_depth(self)
             try_out(self)
         return self
 
@@ -91,7 +92,7 @@ class Recurrence(Cell):
         """Without equations it crosses to another process as its shapes; else as a cell does."""
         return (of_shapes, (self.shapes,)) if self.step is None else super().__reduce__()
 
-    @property
+    @cached_property
     def own(self) -> bool:
         """Whether its text stands in somebody's file."""
         return self.step is not None and super().own
@@ -445,7 +446,7 @@ def float64(array: Any) -> np.ndarray:
 def stepped(cell: Recurrence, x: list[Any], states: list[Any], p: Arrays) -> tuple:
     """The outputs and the states after one step, which may work in place: what it is given is its own."""
     own = [np.array(value) if isinstance(value, np.ndarray) else value for value in (*x, *states)]
-    new = cell.step(*own, *([p] if cell.parameters else []))
+    new = run_step(cell, cell.step, *own, *([p] if cell.parameters else []))
     return new if isinstance(new, tuple) else (new,)
 
 
@@ -560,10 +561,10 @@ def try_out(own: Recurrence) -> None:
                                                         list(weights.values())))  # fmt: skip
         try:
             found = stepped(own, x, s, dict(zip(weights, p)))
-        except Exception as error:
-            of = "arrays" if lift is float64 else "balls: write it in the functions of reference_rnn"
-            why = elsewhere(own, error) or str(error)
-            raise CellError(f"{own}: its step raised {type(error).__name__} on {of}: {why}") from error
+        except CellError as error:
+            if lift is float64:
+                raise
+            raise CellError(f"{error}; on balls: write it in the functions of reference_rnn") from error.__cause__
         if len(found) != len(must):
             raise CellError(f"{own}: its step returns {len(found)}, must return {', '.join(name for name, _ in must)}")
         for (name, shape), value in zip(must, found):

@@ -21,6 +21,7 @@ from reference_rnn import (
     recurrence,
 )
 from reference_rnn.cell import claimed, loaded
+from reference_rnn.user_code import WATCH
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 BIASES = ("two", "one", "no b_hn")
@@ -391,7 +392,7 @@ def imported(entry: Any) -> Cell:
         path = Path(entry["file"])
         if not path.is_file():
             raise CapabilityError(f"cells has {entry['name']!r} of {entry['file']}, but there is no such file")
-        return loaded(str(path.resolve()), entry["name"], entry.get("sha256", ""))
+        return loaded(str(path.resolve()), entry["name"], entry.get("sha256", ""), lost=WATCH.hear is not None)
     except CellError as error:
         raise CapabilityError(str(error)) from None
 

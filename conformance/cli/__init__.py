@@ -11,12 +11,16 @@ from importlib import import_module
 
 import click
 
+from conformance import supervisor
+from conformance.claims.capabilities import CapabilityError
 from conformance.harness.child import said
+from conformance.harness.family import die_with_parent
 from conformance.harness.load import TargetError
 from conformance.report import github, output
 from conformance.trial.interrupts import SIGNALS, Interrupted
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
+from reference_rnn.user_code import WATCH, CellError, suspicion
 
 NAMES = (
     "check", "trace", "replay", "reproduce", "new", "shapes", "cell", "properties", "protocol", "matrix", "compare",
@@ -48,11 +52,14 @@ def cli() -> None:
 def main() -> None:
     """Runs a command; whatever was asked wrongly is one line on standard error and status 2."""
     output.secure()
+    if supervisor.NOTE:
+        die_with_parent(parent=supervisor.NOTE.supervisor)
+        WATCH.hear = supervisor.NOTE.runs
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
         status = complain(with_choices(error))
-    except (TargetError, UsageError) as error:
+    except (TargetError, UsageError, CapabilityError, CellError) as error:
         status = complain(str(error))
     except OSError as error:
         status = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
@@ -60,11 +67,13 @@ def main() -> None:
         status = complain("interrupted; nothing was judged to the end")
     except Exception as error:
         status = complain(f"a mistake of this kit: {said(error)}; {details(error)}")
+    except BaseException as error:
+        status = complain(f"nothing was judged to the end: {said(error)} was raised{suspicion(WATCH.file)}")
     signals_end_with(status)
     if loss := output.loss():
         complain(f"{loss}; the exit status is {status}")
     sys.stdout.flush()
-    sys.exit(status)
+    supervisor.leave(status)
 
 
 def signals_end_with(status: int) -> None:

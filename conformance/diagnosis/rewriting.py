@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -20,7 +20,7 @@ from conformance.faults.patching import Fault
 from conformance.faults.stored import FORMATS
 from conformance.judging.judgement import Failure, NotApplicable, NotRun
 from reference_rnn import Case, Cell, CellError, functions
-from reference_rnn.cell import by_gate
+from reference_rnn.cell import by_gate, run_step
 from reference_rnn.equations import arguments, parameter_of, written_out
 from reference_rnn.layers import layer_parameters
 
@@ -198,7 +198,7 @@ def residual_of(cell: Cell, candidate: Rewritten, steps: Sequence[Step]) -> Call
     """The residual of all steps as a function of what is to be fitted."""
     space = vars(functions) | {"by_gate": by_gate, "np": np} | cell.step.__globals__
     exec(compile(text_of(cell).replace(candidate.old, candidate.new), "<rewritten>", "exec"), space)
-    step = space[cell.step.__name__]
+    step = partial(run_step, cell, space[cell.step.__name__])
 
     def residual(values: np.ndarray) -> np.ndarray:
         space.update(zip(candidate.unknowns, values))

@@ -18,7 +18,7 @@ from itertools import chain, combinations, permutations, product
 import numpy as np
 
 from reference_rnn import Case, Cell, CellError, Config, functions, parameter_shapes, state_shapes
-from reference_rnn.cell import by_gate
+from reference_rnn.cell import by_gate, run_step
 from reference_rnn.equations import arguments, parameter_of, written_out
 from reference_rnn.layers import layer_parameters
 
@@ -126,7 +126,7 @@ def answers(cell: Cell, text: str) -> bytes:
             ((p,),) = layer_parameters(case)
             state = tuple(s[0] for s in (case.h_0, case.c_0) if s is not None)
             for x in case.x:
-                new = space[cell.step.__name__](x, *state, p)
+                new = run_step(cell, space[cell.step.__name__], x, *state, p)
                 state = new if len(cell.states) > 1 else (new,)
                 parts += [np.round(np.nan_to_num(np.asarray(array, float)), 9) + 0.0 for array in state]
     except Exception as error:  # a change may not work at all, which tells it apart

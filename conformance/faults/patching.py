@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from reference_rnn import CELLS, Cell, Config, layers
-from reference_rnn.cell import Parameters
+from reference_rnn.cell import Parameters, run_step
 from reference_rnn.equations import written_out
 from reference_rnn.functions import linear, select
 from reference_rnn.tape import Traced, Weight
@@ -267,7 +267,7 @@ class Patched:
         step, two = self.steps[cell, config.has_options], config.num_states == 2
 
         def run(x: Any, state: tuple, p: Any) -> tuple:
-            new = step(x, *state, p.beside(state[-1]), **options)
+            new = run_step(cell, step, x, *state, p.beside(state[-1]), **options)
             return new if two else (new,)
 
         return self.by_place(config, run) if self.elsewhere else run

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from reference_rnn import CellError, Handed, Recurrence, RecurrenceCase, equations, recurrences
+from reference_rnn.cell import run_step
 from strategies.recurrences import ARRANGED, Sequences
 
 from .operators import Change, stands, unsaid
@@ -323,7 +324,7 @@ def step_of(cell: Recurrence, text: str) -> Callable[..., tuple]:
             space = dict(cell.step.__globals__)
             exec(code_of(text), space)
             made.append(space[cell.step.__name__])
-        new = made[0](*x, *states, *([p] if own.parameters else []))
+        new = run_step(cell, made[0], *x, *states, *([p] if own.parameters else []))
         return new if isinstance(new, tuple) else (new,)
 
     return stepped

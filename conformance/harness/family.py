@@ -13,7 +13,6 @@ when nobody reads its answer.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
 import errno
@@ -78,18 +77,6 @@ def end_family() -> None:
     else waits for one does not learn its status: call this last of all.
     """
     end(lambda: descendants(os.getpid()))
-
-
-def leave_nothing() -> None:
-    """Has this process end its family at its exit, behind all else that is registered for that from now on."""
-    become_subreaper()
-    atexit.register(end_and_ask_nobody)
-
-
-def end_and_ask_nobody() -> None:
-    """Ends the family; what waits for one of its members only now, as multiprocessing does, says nothing of it."""
-    end_family()
-    sys.unraisablehook = lambda _: None
 
 
 def end(members: Callable[[], list[int]]) -> None:

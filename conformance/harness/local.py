@@ -13,6 +13,7 @@ import numpy as np
 
 from conformance.claims.capabilities import Capabilities
 from reference_rnn import Case
+from reference_rnn.user_code import WATCH
 
 from . import child
 from .answer import Answer, Problem
@@ -33,6 +34,7 @@ class LocalTarget:
     """Calls a function, a class or an object in this process, each time in surroundings of its own."""
 
     observes_memory = True
+    file = ""  # or module, that it stands in, if it was named
     module = ""  # that it is, if it was named
     layout = ""  # of the arrays that it is given, if an adapter changes them
     stages: Sequence[str] = ()  # of a chain
@@ -56,6 +58,8 @@ class LocalTarget:
         """The target of a spec; raises LoadError or CapabilityError."""
         if "file" not in spec and "" not in sys.path:
             sys.path.insert(0, "")
+        file = spec.get("file") or spec["module"]
+        WATCH.runs(file)
         surroundings = Surroundings()
         try:
             with warnings.catch_warnings():
@@ -67,7 +71,7 @@ class LocalTarget:
             surroundings.leave()
             raise
         local = cls(target, name, claims, surroundings)
-        local.module = spec.get("module", "")
+        local.file, local.module = file, spec.get("module", "")
         local.stages = stages_in(spec)
         local.layout = str(getattr(target, "layout", ""))
         local.session.note(printed, [])
@@ -99,6 +103,7 @@ class LocalTarget:
 
     def asked(self, do: Callable[..., dict[str, Any]], *arguments: Any) -> Answer:
         """What came of a request, and what was said along with it among the notes."""
+        WATCH.runs(self.file)
         try:
             reply = self.surroundings.call(do, *arguments)
         except Unsound as unsound:

@@ -26,6 +26,7 @@ from conformance.judging.data import counterexample_from_data, counterexample_to
 from conformance.judging.judge import unjudged
 from conformance.judging.properties import Property
 from conformance.judging.repeat import right_in_new_process
+from reference_rnn import CellError
 
 from .counterexamples import confirmed, wrong_alone
 from .expectations import apply
@@ -323,5 +324,7 @@ def explain(
             if target.stages:
                 return blame(target.stages, failed, plan.limits)
             return diagnose(target, plan.properties, failed, passed, seconds=seconds)
+    except CellError as error:
+        return Diagnosis([], [str(error)])
     except Exception as error:
         return Diagnosis([], [f"the diagnosis itself failed, by a mistake of this kit: {said(error)}"])

@@ -17,6 +17,7 @@ from conformance.events import Event, FailureFound, Judged, PropertyResult, Star
 from conformance.harness.family import become_subreaper, die_with_parent, end_family
 from conformance.harness.load import TargetError
 from conformance.judging.judge import judge
+from reference_rnn.user_code import WATCH, suspicion
 
 from .counterexamples import kept
 from .garbage import collected_seldom
@@ -28,6 +29,8 @@ from .plan import Catalogue, Plan
 TRIES = 3  # for a property whose worker dies
 LOADING = "the target is loaded"
 POLL = 0.1  # seconds between two looks at whether a signal came
+LONGEST_PATH = 4096  # bytes of a file's
+SAFE_PATH = "PYTHONSAFEPATH"
 PATIENCE = 3.0  # seconds for a worker to end by itself
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
@@ -97,21 +100,25 @@ class Worker:
 
     id  of what it is doing, None for nothing;  loaded  whether it has said anything yet
     leads  whether it may have workers of its own
+    last  memory that both see, with the file of the user whose code ran last
     """
 
     def __init__(self, work: Callable[..., None], *arguments: Any, leads: bool = False) -> None:
         context: Any = multiprocessing.get_context("spawn" if leads else METHOD)
         self.connection, theirs = context.Pipe()
-<<<<<<< HEAD
-        self.process = context.Process(target=alone, args=(work, theirs, *arguments), daemon=True)
-=======
-        self.process = context.Process(target=work, args=(theirs, *arguments), daemon=not leads)
->>>>>>> 9f52bec (Judge each target of a matrix in a private copy of its folder, within a limit of processor time, and once more alone who was cut or disturbed)
-        with without_main():
+        self.last = context.RawArray("c", LONGEST_PATH)
+        safe = SAFE_PATH in os.environ
+        arguments = (self.last, safe, work, theirs, *arguments)
+        self.process = context.Process(target=watched, args=arguments, daemon=not leads)
+        with without_main(), safe_path():
             self.process.start()
         theirs.close()
         self.loaded = False
         self.id: str | None = None
+
+    def suspicion(self) -> str:
+        """Says whose code ran last, if any did, of a worker that has died."""
+        return suspicion(os.fsdecode(self.last.value))
 
     def give(self, id: str | None) -> None:
         """Lets it do something; None: nothing is left."""
@@ -130,13 +137,37 @@ class Worker:
         self.connection.close()
 
 
-def alone(work: Callable[..., None], *arguments: Any) -> None:
-    """Calls a function in a process of its own; what cells of users have started there ends with it."""
+def watched(last: Any, safe: bool, work: Callable[..., None], *arguments: Any) -> None:
+    """What a worker process does: it lets its main process know whose code runs, and ends what that code has started.
+
+    last: memory for that.  safe: whether modules are not looked for in the working directory by the user's own wish
+    """
+
+    def hear(file: str) -> None:
+        last.value = os.fsencode(file)[: LONGEST_PATH - 1]
+
+    WATCH.hear = hear
+    if not safe:
+        os.environ.pop(SAFE_PATH, None)
     become_subreaper()
     try:
         work(*arguments)
     finally:
         end_family()
+
+
+@contextlib.contextmanager
+def safe_path() -> Iterator[None]:
+    """What starts workers does not look for modules in the working directory, where files of the user may hide some."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 @contextlib.contextmanager
@@ -244,9 +275,9 @@ class Pool:
         elif worker.id and self.lost[id] < TRIES:
             self.todo.insert(0, id)
         elif worker.id:
-            yield self.undecided(id, "its worker process died every time")
+            yield self.undecided(id, f"its worker process died every time{worker.suspicion()}")
         elif not self.started and self.lost[LOADING] >= TRIES:
-            raise TargetError("the process that loads the target died every time")
+            raise TargetError(f"the process that loads the target died every time{worker.suspicion()}")
         if self.lost[LOADING] < TRIES:
             self.hire(1)
         while self.todo and not self.workers:

@@ -290,7 +290,8 @@ class Judge:
             family.end(lambda: family.marked(f"{process.pid}."))
         self.home.cleanup()
         how = process.exitcode or 0
-        return f"died of {signal_name(-how)}" if how < 0 else f"ended with status {how}"
+        ended = f"died of {signal_name(-how)}" if how < 0 else f"ended with status {how}"
+        return ended + self.worker.suspicion()
 
 
 class Room:

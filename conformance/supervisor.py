@@ -1,0 +1,138 @@
+"""What sets the exit status of a command: a process that runs no code of users. Its child, the judge, runs the command.
+
+A judge says what its status is before it ends, in memory that both processes see and nobody can close. Where it has
+said none, code of users has ended it, or somebody has killed it: no verdict. What is left of its family then is ended. The
+standard library alone is imported, and little of that, since each command waits for it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from conformance.harness import family
+
+SIZE = mmap.PAGESIZE
+NO_VERDICT = 2
+SILENT = 255  # in place of a status
+ENDING = (signal.SIGINT, signal.SIGTERM, *(getattr(signal, n) for n in ("SIGHUP", "SIGALRM") if hasattr(signal, n)))
+CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
+
+
+class Note:
+    """What a judge has said: its status, once it is known, and the file of the user whose code ran last."""
+
+    def __init__(self) -> None:
+        self.supervisor = os.getpid()
+        self.memory = mmap.mmap(-1, SIZE)
+        self.memory[0] = SILENT
+        self.author = 0  # the process that may write; not one that code of users has forked
+
+    @property
+    def status(self) -> int | None:
+        """The exit status that was said; None if none was."""
+        return None if self.memory[0] == SILENT else self.memory[0]
+
+    @property
+    def file(self) -> str:
+        """The file whose code ran last; empty if none did."""
+        return os.fsdecode(bytes(self.memory[1:]).partition(b"\0")[0])
+
+    def end(self, status: int) -> None:
+        """Says what the status is."""
+        if os.getpid() == self.author:
+            self.memory[0] = status
+
+    def runs(self, file: str) -> None:
+        """Says whose code is about to run."""
+        if os.getpid() == self.author:
+            self.memory[1:] = os.fsencode(file)[: SIZE - 2].ljust(SIZE - 1, b"\0")
+
+
+NOTE: Note | None = None  # of this process, if it is a judge
+
+
+def fork() -> None:
+    """Goes on in a child of this process, the judge; this process itself ends with what the judge says.
+
+    Nothing is forked on systems that cannot.
+    """
+    global NOTE
+    if not hasattr(os, "fork"):
+        return
+    note, watched = Note(), {*ENDING, signal.SIGTSTP, signal.SIGCONT, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    family.become_subreaper()  # what code of users leaves behind, however the judge ends, is found here
+    judge = os.fork()
+    if judge:
+        ended = waited_for(judge, watched)
+        family.end_family()
+        end(note, *ended)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    note.author, NOTE = os.getpid(), note
+
+
+def leave(status: int) -> NoReturn:
+    """Ends this process with a status, of which its supervisor knows."""
+    if NOTE is not None:
+        NOTE.end(status)
+    sys.exit(status)
+
+
+def waited_for(judge: int, watched: set[signal.Signals]) -> tuple[int, set[int]]:
+    """How a judge has ended, and the signals that came meanwhile, which it gets, too.
+
+    A terminal sends its signals to both processes: these are not sent on, where the system says who sent them.
+    """
+    came: set[int] = set()
+    while True:
+        number, sent = next_signal(watched)
+        if number == signal.SIGCHLD:
+            ended, status = os.waitpid(judge, os.WNOHANG)
+            if ended:
+                return status, came
+            continue
+        came.add(number)
+        if sent:
+            os.kill(judge, number)
+        if number == signal.SIGTSTP:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+            signal.raise_signal(number)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+
+
+def next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
+    """The next signal that comes, and whether a process has sent it, or may have."""
+    if not hasattr(signal, "sigwaitinfo"):
+        return signal.sigwait(watched), True
+    info = signal.sigwaitinfo(watched)
+    return info.si_signo, info.si_code <= 0  # those of the kernel are above
+
+
+def end(note: Note, how: int, came: set[int]) -> NoReturn:
+    """Ends this process as its judge has said; where that has said nothing, with one line that tells why."""
+    if note.status is None and os.WIFSIGNALED(how) and os.WTERMSIG(how) in came:
+        signal.signal(os.WTERMSIG(how), signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.kill(os.getpid(), os.WTERMSIG(how))
+    if note.status is None:
+        from conformance.cli import complain  # now that nobody else runs here
+        from conformance.report import output
+        from reference_rnn.user_code import suspicion
+
+        output.secure()
+        complain(f"nothing was judged to the end: the process that judges {ending(how)}{suspicion(note.file)}")
+        sys.stdout.flush()
+    os._exit(NO_VERDICT if note.status is None else note.status)
+
+
+def ending(how: int) -> str:
+    """How a process has ended, in words, from what ``wait`` says."""
+    if not os.WIFSIGNALED(how):
+        return f"ended with status {os.WEXITSTATUS(how)}"
+    number = os.WTERMSIG(how)
+    name = {known.value: known.name for known in signal.Signals}.get(number, f"signal {number}")
+    return f"died of {name}" if name in CRASHES else f"was ended by {name}, a signal from outside"
