@@ -347,13 +347,6 @@ def test_gradients_through_the_state(target, case):
     agree(target, case, lambda c: target.slopes(c, cotangents(c)), parts, f"gradients as a whole and split at {cut}")
 
 
-def beginning(target, case):
-    """The first steps of a case, as few as a call may have, without lengths."""
-    plain = padded(case)
-    fixed = "steps" in target.capabilities.sizes
-    return replace(plain if fixed else steps(plain, 0, multiple_of(target, case)), lengths=None)
-
-
 def moving(case, arrays):
     """The names of arrays whose numbers may be others."""
     ranges = case.config.cell.ranges
@@ -384,71 +377,9 @@ def other_numbers(case):
     return case.map(lambda name, array: np.flip(array, -1) if array.ndim else array)
 
 
-def whole(target, case):
-    """The numbers of a case."""
-    return target(case).numbers
-
-
-def in_parts(target, case, cuts):
-    """The numbers of a case that is asked in parts, each from the states of the one before."""
-    ends = (*cuts, case.num_steps)
-    states, outputs = case.states, []
-    for start, end in zip((0, *cuts), ends):
-        part = with_states(steps(case, start, end), states)
-        run = target(part)
-        states = carried(part, run.handed.states, target.capabilities)
-        outputs.append(padded_outputs(part, run.handed.outputs))
-    joined = {name: np.concatenate([part[name] for part in outputs]) for name in case.config.cell.outputs}
-    return {**as_arranged(case, joined), **{name: np.asarray(a, np.float64) for name, a in run.handed.states.items()}}
-
-
-def steps(case, start, end):
-    """Some steps of each row, arranged as in the case."""
-    cut = steps_kept(padded(case) if case.offsets is not None else case, slice(start, end))
-    return replace(packed(cut), states=case.states) if case.offsets is not None else cut
-
-
-def padded_outputs(case, outputs):
-    """Outputs with steps and rows as axes of their own."""
-    if case.offsets is None:
-        return outputs
-    beside = {name: np.zeros((case.num_steps, case.num_rows, *a.shape[1:])) for name, a in outputs.items()}
-    for name, array in outputs.items():
-        beside[name][case.valid] = array
-    return beside
-
-
-def as_arranged(case, outputs):
-    """Outputs whose steps and rows are axes of their own, as the case has them."""
-    if case.offsets is None:
-        return outputs
-    return {name: array[case.valid] for name, array in outputs.items()}
-
-
-def multiple_of(target, case):
-    """Of how many steps a call in the mode of a case must be a multiple."""
-    modes = target.capabilities.modes
-    return modes[case.mode].multiple.get("T", 1) if case.mode else 1
-
-
-def takes_parts(target, case):
-    """Whether rows may end before the last part begins: a part of them has no steps then."""
-    even = bool((case.row_lengths == case.num_steps).all())
-    return (
-        case.num_rows > 0
-        and (even or "length" in target.capabilities.empty)
-        and "steps" not in target.capabilities.sizes
-    )
-
-
 def first_input(case):
     """The array of the first input."""
     return next(iter(case.inputs.values()))
-
-
-def by_row(case, name):
-    """The axis of rows of a padded case's array or result."""
-    return 0 if name in case.states else 1
 
 
 def by_head(case, name):

@@ -325,41 +325,6 @@ def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking,
         target.suspect(said)
 
 
-@np.errstate(all="ignore")
-def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How far apart two arrays are, elementwise; infinitely where one has a number and the other none."""
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    apart = np.where(same, 0.0, abs(a - b))
-    return np.where(np.isnan(apart), np.inf, apart)
-
-
-def largest(*arrays: np.ndarray) -> float:
-    """The largest finite magnitude."""
-    return max(float(np.max(abs(a), where=np.isfinite(a), initial=0.0)) for a in arrays)
-
-
-def sensitivity(target: RecurrentSubject, one: Asking, case: RecurrenceCase, a: Numbers) -> dict[str, float]:
-    """How far changes in the last place of whatever is given move each result at most."""
-    draw, moved = np.random.default_rng(0), dict.fromkeys(a, 0.0)
-    dtype = case.config.dtype
-    toward = {name: draw.choice([-1.0, 1.0], (TRIES, *array.shape)) for name, array in case.arrays()}
-    for number in range(TRIES):
-        changed = case.map(lambda name, array, n=number: beside(array, toward[name][n], dtype))  # type: ignore[misc]
-        with target.measuring():
-            found = one(changed)
-        for name in a:
-            apart = distance(a[name], found[name])
-            moved[name] = max(moved[name], float(np.max(apart, where=np.isfinite(apart), initial=0.0)))
-    return moved
-
-
-def beside(array: np.ndarray, way: np.ndarray, dtype: str) -> np.ndarray:
-    """The next numbers of a dtype, upwards where the way is 1 and downwards where it is -1."""
-    if dtype == "bfloat16":  # which NumPy does not know
-        return rounded(array * (1 + way * 2 * UNIT[dtype]), dtype)
-    return np.nextafter(array, (way * np.inf).astype(array.dtype))
-
-
 def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) -> dict[str, float]:
     """How much further from the equations' numbers those may be that are computed by other equations for the same.
 
@@ -371,31 +336,3 @@ def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) 
     return {name: SPELT[dtype] * max(moved[name] * u / UNIT[dtype], u * largest(a)) for name, a in run.numbers.items()}
 
 
-def carried(case: RecurrenceCase, states: Mapping[str, np.ndarray], claims: Capabilities) -> dict[str, np.ndarray]:
-    """Final states as they are handed to the next call."""
-    dtype = claims.state_dtype or case.config.dtype
-    return {name: rounded(states[name], dtype) for name in case.config.cell.states}
-
-
-def with_states(case: RecurrenceCase, states: Mapping[str, np.ndarray | None]) -> RecurrenceCase:
-    """The same case with other states."""
-    return replace(case, states={name: states[name] for name in case.config.cell.states})
-
-
-def generic(case: RecurrenceCase, seed: int = 3, part: Any = (0.3, 0.7)) -> RecurrenceCase:
-    """The same case with numbers of which none is special; part: between which shares of a range, or that by name."""
-    draw = np.random.default_rng(seed)
-
-    def inner(name: str, array: np.ndarray) -> np.ndarray:
-        low, high = case.config.cell.ranges.get(name, USUAL)
-        start, end = part[name] if isinstance(part, dict) else part
-        return rounded(low + (high - low) * (start + (end - start) * draw.random(array.shape)), case.config.dtype)
-
-    return case.map(inner)
-
-
-def cotangents(case: RecurrenceCase) -> dict[str, np.ndarray]:
-    """Numbers to begin the way back with, the same for every case of these shapes."""
-    draw = np.random.default_rng(7)
-    shapes = handed_shapes(case)
-    return {n: draw.choice([-1.0, 0.5, 0.25, 1.0], s.sizes).astype(case.config.numpy_dtype) for n, s in shapes.items()}
