@@ -8,24 +8,29 @@ from functools import partial
 
 import numpy as np
 
+from conformance.judging.evidence import UNIT, largest
 from conformance.judging.judgement import fail, first, witnesses
 from conformance.judging.properties import applicable, claimed, prop
-from conformance.judging.recurrences import (
-    UNIT,
-    StateProperty,
-    agree,
+from conformance.judging.recurrences import StateProperty, agree, same_bits, spelt_otherwise
+from conformance.judging.ways import (
+    beginning,
+    by_row,
     carried,
     cotangents,
     generic,
-    largest,
-    same_bits,
-    spelt_otherwise,
+    in_parts,
+    multiple_of,
+    other_modes,
+    rows_turned,
+    steps,
+    takes_parts,
+    whole,
     with_states,
 )
 from reference_rnn import handed
 from reference_rnn.case import storage
 from reference_rnn.recurrences import USUAL, padded
-from strategies.recurrences import heads_kept, packed, rows_kept, steps_kept
+from strategies.recurrences import heads_kept, packed, rows_kept
 
 state = partial(prop, kind=StateProperty)
 
@@ -78,9 +83,8 @@ def test_split(target, case):
     places = case.num_steps // multiple
     applicable(places > 1 and takes_parts(target, case))
     cut = multiple * (1 + int(abs(first_input(case)).sum(dtype=np.float64) * 8) % (places - 1))
-    agree(
-        target, case, partial(whole, target), partial(in_parts, target, cuts=(cut,)), f"as a whole and split at {cut}"
-    )
+    agree(target, case, partial(whole, target), partial(in_parts, target, cuts=(cut,)),
+          f"as a whole and split at {cut}", relation="split")  # fmt: skip
 
 
 @state(min_steps=2)
@@ -89,7 +93,8 @@ def test_step_by_step(target, case):
     multiple = multiple_of(target, case)
     cuts = tuple(range(multiple, case.num_steps, multiple))
     applicable(0 < len(cuts) < 10 and takes_parts(target, case))
-    agree(target, case, partial(whole, target), partial(in_parts, target, cuts=cuts), "as a whole and step by step")
+    agree(target, case, partial(whole, target), partial(in_parts, target, cuts=cuts), "as a whole and step by step",
+          relation="split")  # fmt: skip
 
 
 @state(about_history=True, min_steps=2)
@@ -157,9 +162,8 @@ def test_none_is_zero(target, case):
 @state(arranged=("padded",), min_rows=2)
 def test_rows_permute(target, case):
     """Rows in another order give the results in that order."""
-    turn = lambda c: c.map(lambda name, a: a if name in c.parameters else np.flip(a, by_row(c, name)))  # noqa: E731
-    back = lambda c: {n: np.flip(a, by_row(c, n)) for n, a in target(turn(c)).numbers.items()}  # noqa: E731
-    agree(target, case, partial(whole, target), back, "with rows in order and in reverse order")
+    agree(target, case, partial(whole, target), partial(rows_turned, target),
+          "with rows in order and in reverse order", relation="rows")  # fmt: skip
 
 
 @state(needs="heads", min_heads=2)
@@ -187,7 +191,7 @@ def test_row_is_row_alone(target, case):
     whole_row = case.row_lengths[row] == case.num_steps or "steps" not in target.capabilities.sizes
     applicable(case.row_lengths[row] > 0 and whole_row)
     agree(target, case, lambda c: row_of(c, target(c).numbers, row), lambda c: target(alone(c, row)).numbers,
-          f"row {row} of {case.num_rows} and the same alone")  # fmt: skip
+          f"row {row} of {case.num_rows} and the same alone", relation="rows")  # fmt: skip
 
 
 @state(needs=("lengths", "packed"), arranged=("lengths", "packed"))
@@ -252,17 +256,9 @@ def test_nan_stays_in_its_row(target, case):
 @state(needs="modes")
 def test_modes_agree(target, case):
     """All modes compute the same."""
-    modes = target.capabilities.modes
-    for mode in modes:
-        multiple = modes[mode].multiple
-        fits = all(length % multiple.get("T", 1) == 0 for length in [case.num_steps, *case.row_lengths.tolist()])
-        if (
-            mode != case.mode
-            and fits
-            and all(case.config.sizes.get(n, 0) % m == 0 for n, m in multiple.items() if n != "T")
-        ):
-            agree(target, case, partial(whole, target), lambda c, mode=mode: target(replace(c, mode=mode)).numbers,
-                  f"in mode {case.mode} and in mode {mode}")  # fmt: skip
+    for mode in other_modes(target.capabilities, case):
+        agree(target, case, partial(whole, target), lambda c, mode=mode: target(replace(c, mode=mode)).numbers,
+              f"in mode {case.mode} and in mode {mode}", relation="modes")  # fmt: skip
 
 
 @state(needs="equations")
@@ -283,9 +279,7 @@ def test_equations(target, case):
     for name, ball in balls.items():
         near = abs(run.numbers[name] - ball.mid) <= ball.rad + more[name]
         wrong = ~(ball.contains(run.numbers[name]) | near)
-        if (
-            target.order(case) != "steps"
-        ):  # whether decays overflow as denominators, nobody knows: that is suspected above
+        if target.order(case) != "steps":  # decays may overflow as denominators: whether they may, is asked of each call
             wrong &= np.isfinite(run.numbers[name])
         if wrong.any():
             at = first(witnesses(wrong, run.numbers[name] - ball.mid))
@@ -344,7 +338,8 @@ def test_gradients_through_the_state(target, case):
         joined = {n: np.concatenate([earlier[n], later[n]]) for n in c.inputs}
         return joined | {n: earlier[n] for n in c.states} | {n: earlier[n] + later[n] for n in c.parameters}
 
-    agree(target, case, lambda c: target.slopes(c, cotangents(c)), parts, f"gradients as a whole and split at {cut}")
+    agree(target, case, lambda c: target.slopes(c, cotangents(c)), parts, f"gradients as a whole and split at {cut}",
+          relation="gradients")  # fmt: skip
 
 
 def moving(case, arrays):

@@ -94,7 +94,7 @@ def judge(
     except Exception as error:
         stumbled(result, error)
     result.seconds = time.monotonic() - began
-    result.notes = [*target.told(), *(subject.suspected if subject else ())]
+    result.notes = [*target.told(), *(subject.suspected.values() if subject else ())]
     yield Judged(result)
 
 

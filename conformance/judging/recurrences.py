@@ -3,8 +3,8 @@
 How near is near enough then. No bound can be derived, so the verdict is taken in double precision, on numbers that
 single precision has too. Two results disagree if they differ by more than 2**10 times what changes of one unit in the
 last place of whatever is given cause, and if that difference is not smaller by 2**16 than it is in single precision:
-rounding is by 2**29, and a mistake is not. A target without double precision fails on exact statements only; what else
-looks wrong is a suspicion, which the report mentions and which counts as nothing.
+rounding is by 2**29, and a mistake is not. Without double precision what the target shows of itself decides, see
+evidence; in 16 bits that is too little, and what looks wrong is a note, which counts as nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -21,28 +21,22 @@ from conformance.claims.capabilities import Capabilities
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.harness.load import Target
-from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes, rounded
-from reference_rnn.recurrences import USUAL, shapes_of
+from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes
+from reference_rnn.recurrences import shapes_of
 
 from .coverage import recurrent
+from .evidence import GROSS, ULPS, UNIT, Asked, Asking, distance, far_off, finite, largest, sensitivity
 from .judgement import Refused, fail, first, witnesses
 from .places import Lost, Marks, Place, Same, followed
 from .properties import Property
 from .readings import guess
 from .subject import Subject
+from .ways import Numbers
 
 SHRINKS = 2.0**-16  # what rounding does at least, from single to double precision
-ULPS = 2.0**10  # times what changes in the last place do
-TRIES = 3  # of such changes
-# The same for what equations allow, where they are spelt in another way; of few digits, fewer are rounded away.
+# Times what changes in the last place do, where equations are spelt in another way; of few digits, fewer are rounded
+# away.
 SPELT = {"float64": ULPS, "float32": ULPS, "float16": 2.0**4, "bfloat16": 2.0**4}
-UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
-
-# The same between a dtype and double precision: each step may lose as much again.
-GROSS = {"float32": 2.0**12, "float16": 2.0**6, "bfloat16": 2.0**6}
-
-Numbers = Mapping[str, np.ndarray]
-Asking = Callable[[RecurrenceCase], Numbers]
 
 
 @dataclass(frozen=True)
@@ -61,10 +55,11 @@ class StateProperty(Property):
         return sequences(capabilities, **self.draws)
 
     def judge(self, subject: Subject, case: Any) -> None:
-        """Judges a case, if the target claims to run such."""
-        if not subject.takes(case):
+        """Judges a case, if the target claims to run such; then whether all that it was asked for may be as it is."""
+        if not isinstance(subject, RecurrentSubject) or not subject.takes(case):
             raise Refused
         super().judge(subject, case)
+        finite(subject)
 
     def random_cases(self, count: int) -> int:
         """How many random cases it is judged on, of so many of a profile."""
@@ -98,13 +93,6 @@ class Given:
         """The numbers as outputs and states."""
         cell = self.case.config.cell
         return Handed(*({name: self.numbers[name] for name in names} for names in (cell.outputs, cell.states)))
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The calls that a failure is about."""
-
-    calls: tuple[Call, ...]
 
 
 class RecurrentSubject(Subject):
@@ -214,10 +202,9 @@ class RecurrentSubject(Subject):
         finally:
             self.measures = False
 
-    def suspect(self, sentence: str) -> None:
-        """Notes what looks wrong, once."""
-        if sentence not in self.suspected:
-            self.suspected.append(sentence)
+    def suspect(self, about: str, sentence: str) -> None:
+        """Notes what looks wrong and nobody can tell, the first time of all that is about the same."""
+        self.suspected.setdefault(about, sentence)
 
 
 def subject_of(target: Target) -> Subject:
@@ -245,11 +232,13 @@ def index(run: Given, name: str, kept: Callable[[str, np.ndarray], np.ndarray], 
 
 
 def agree(
-    target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: Asking, told: str = "", right: str = ""
-) -> None:
+    target: RecurrentSubject, case: RecurrenceCase, one: Asking, other: Asking, told: str = "", right: str = "",
+    relation: str = "",
+) -> None:  # fmt: skip
     """Two ways to the same numbers lead to the same, but for rounding.
 
-    told   what they are, for the message;  right: instead, who gives the second numbers, as in "the equations give"
+    told      what they are, for the message;  right: instead, who gives the second numbers, as in "the equations give"
+    relation  between them, see far_off
 
     Both are asked in double precision, where that is claimed, and then in the dtype of the case; again, with other
     numbers and in single precision, only where they differ.
@@ -258,11 +247,28 @@ def agree(
     begun = len(target.record.made)
     a, b = one(wide), other(wide)
     asked = Asked(tuple(call for call, _ in list(target.record.made)[begun:]))
-    coarsest = max(UNIT[wide.config.dtype], UNIT[target.capabilities.state_dtype or wide.config.dtype])
-    more = coarsest / UNIT[wide.config.dtype]  # of states that are handed on in a narrower dtype
+    dtype = wide.config.dtype
+    coarsest = max(UNIT[dtype], UNIT[target.capabilities.state_dtype or dtype])
+    more = coarsest / UNIT[dtype]  # of states that are handed on in a narrower dtype
     apart = {name: distance(a[name], b[name]) for name in a}
     near = {name: ULPS * coarsest * largest(a[name], b[name]) for name in a}
+
+    def differ(name: str, at: tuple[int, ...], room: float, how: str) -> NoReturn:
+        ways = [lambda way=way: way(wide)[name][at] for way in (one, other)]
+        fail(
+            f"disagree:{name}", f"{sentence(name, at)}; {how}", asked, name=name, at=at, given=float(a[name][at]),
+            must=float(b[name][at]), room=room, same=target.follow(ways, room, dtype), largest=largest(b[name]),
+        )  # fmt: skip
+
+    def sentence(name: str, at: tuple[int, ...]) -> str:
+        both = f"{a[name][at]:.9g}, {right}" if right else f"{a[name][at]:.9g} and"
+        return f"{opening(told)}{name}{list(at)} is {both} {b[name][at]:.9g}"
+
     wrong = [name for name in a if not (apart[name] <= near[name]).all()]
+    if wrong and dtype == "float32" and max(coarsest, target.arithmetic(wide).coarsest) == UNIT[dtype]:
+        if far := far_off(target, wide, (one, other), (a, b), relation):
+            differ(far.name, far.at, far.room, str(far))
+        return
     if wrong:
         moved = sensitivity(target, one, wide, a)
         near = {name: max(near[name], ULPS * more * moved[name]) for name in a}
@@ -270,11 +276,9 @@ def agree(
     if wrong:
         name = wrong[0]
         at = first(witnesses(~(apart[name] <= near[name]), apart[name]))
-        both = f"{a[name][at]:.9g}, {right}" if right else f"{a[name][at]:.9g} and"
-        said = f"{opening(told)}{name}{list(at)} is {both} {b[name][at]:.9g}"
-        if wide.config.dtype != "float64":
-            who = f"in {wide.config.dtype} nobody can tell whether that is rounding: claim float64 as well"
-            target.suspect(f"{said}; {who}")
+        if dtype != "float64":
+            who = f"in {dtype} nobody can tell whether that is rounding: claim float64 as well"
+            target.suspect(name, f"{sentence(name, at)}; {who}")
             return
         if "float32" in target.capabilities.dtypes and more == 1:
             narrow = case.in_dtype("float32")
@@ -282,14 +286,8 @@ def agree(
                 coarse = distance(one(narrow)[name], other(narrow)[name])
             if apart[name][at] <= SHRINKS * np.nanmax(coarse, initial=0.0):
                 return
-        ways = [lambda way=way: way(wide)[name][at] for way in (one, other)]
-        fail(
-            f"disagree:{name}",
-            f"{said}; changing the inputs in their last place moves it by {moved[name]:.1e}",
-            asked, name=name, at=at, given=float(a[name][at]), must=float(b[name][at]), room=near[name],
-            same=target.follow(ways, near[name], wide.config.dtype), largest=largest(b[name]),
-        )  # fmt: skip
-    if wide.config.dtype != case.config.dtype:
+        differ(name, at, near[name], f"changing the inputs in their last place moves it by {moved[name]:.1e}")
+    if dtype != case.config.dtype:
         for way in (one, other):
             alike_in_double(target, case, way, a, told)
 
@@ -313,16 +311,14 @@ def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking,
         return
     moved = sensitivity(target, way, case, given)
     for name in right:
-        far = ~(apart[name] <= max(near[name], GROSS[coarsest] * u / UNIT[dtype] * moved[name]))
-        if not far.any():
-            continue
-        at = first(witnesses(far, apart[name]))
-        narrow, double = f"{given[name][at]:.9g}", f"{right[name][at]:.9g}"
-        said = f"{opening(told)}in {dtype} {name}{list(at)} is {narrow}, in double precision {double}"
-        if np.isfinite(given[name][at]) and np.isfinite(right[name][at]):
+        far = np.isfinite(apart[name])  # else one is no number: whether it may be so, is asked of each call
+        far &= apart[name] > max(near[name], GROSS[coarsest] * u / UNIT[dtype] * moved[name])
+        if far.any():
+            at = first(witnesses(far, apart[name]))
+            narrow, double = f"{given[name][at]:.9g}", f"{right[name][at]:.9g}"
+            said = f"{opening(told)}in {dtype} {name}{list(at)} is {narrow}, in double precision {double}"
             how = f"changing the inputs in their last place moves it by {moved[name]:.1e}"
             fail(f"narrow:{name}", f"{said}; {how}", asked)
-        target.suspect(said)
 
 
 def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) -> dict[str, float]:

@@ -34,7 +34,8 @@ class Subject:
     claims  of the target's, those that count; all of them if not given
     record  what this instance was given, and what it answered;  by: its name, where there are several
     form    in which it is asked: properties know nothing of it
-    suspected  what looks wrong where nobody can tell;  measures: whether calls are made to see how far rounding goes
+    suspected  what looks wrong where nobody can tell, a sentence each, by what it is about
+    measures  whether calls are made to see how far rounding goes
     anew    whether every call is given new arrays, see Record;  fresh: whether a new instance gets a new process
     answered  whether any call returned, of any instance
     spare   how many sets of parameters it may be asked that are not shared, see Property;  others: those that it was
@@ -55,7 +56,7 @@ class Subject:
         self.form = PLAIN
         self.spare: float = 0 if self.capabilities.recompiles == "model" else math.inf
         self.others: set[tuple[Any, ...]] = set()
-        self.suspected: list[str] = []
+        self.suspected: dict[str, str] = {}
         self.measures = False
         self.answered = False
 

@@ -255,7 +255,7 @@ def compare(old: Target, new: Target, properties: Mapping[str, Property], count:
     for case in allowed.covering(0) if isinstance(allowed, Sequences) else covering(allowed, every_cell=True):
         comparing.each(case, allowed)
     each_block(count, seed, lambda block: comparing.each(allowed.from_block(block), allowed))
-    comparing.found.suspected = [*comparing.old.suspected, *comparing.new.suspected]
+    comparing.found.suspected = [*comparing.old.suspected.values(), *comparing.new.suspected.values()]
     comparing.found.areas = comparing.where()
     if comparing.found.differences:
         comparing.smallest(allowed)

@@ -10,10 +10,11 @@ from conformance.claims.capabilities import Capabilities
 from conformance.harness.answer import Answer
 from conformance.harness.load import Target
 from conformance.harness.local import Cotangents
-from conformance.judging import recurrences
+from conformance.judging import recurrences, ways
 from conformance.judging.gradients import cotangents, gradient_run
 from conformance.judging.judgement import Failure, Run, agree
-from conformance.judging.recurrences import UNIT, RecurrentSubject, generic
+from conformance.judging.evidence import UNIT
+from conformance.judging.recurrences import RecurrentSubject
 from conformance.judging.subject import Subject
 from reference_rnn import Case
 
@@ -61,10 +62,10 @@ class Version(Subject):
 class RecurrentVersion(Version, RecurrentSubject):
     """The same of a target of recurrences."""
 
-    def suspect(self, sentence: str) -> None:
+    def suspect(self, about: str, sentence: str) -> None:
         """What looks wrong where nobody can tell makes a case void."""
         self.void = True
-        super().suspect(sentence)
+        super().suspect(about, sentence)
 
     def follow(self, *_: Any) -> None:
         """No number is followed: the two ways may be those of two targets."""
@@ -121,7 +122,7 @@ def slopes_apart(old: Version, new: Version, case: Any) -> Failure | None:
         return None
     if not old.capabilities.gradients:
         return None
-    return apart(old, new, generic(case), slopes_of, "gradients by OLD and by NEW")
+    return apart(old, new, ways.generic(case), slopes_of, "gradients by OLD and by NEW")
 
 
 def apart(
@@ -147,4 +148,4 @@ def numbers_of(version: RecurrentVersion, case: Any) -> Any:
 
 def slopes_of(version: RecurrentVersion, case: Any) -> Any:
     """Its gradients."""
-    return version.slopes(case, recurrences.cotangents(case))
+    return version.slopes(case, ways.cotangents(case))
