@@ -1,0 +1,447 @@
+"""Whatever stands in a file of the kit: reading it runs nothing, opens no target, and writes nowhere else."""
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from conformance.chapters import catalogue
+from conformance.cli import cli
+from conformance.events import PropertyResult
+from conformance.harness.call import Call
+from conformance.harness.load import TargetError, open_target
+from conformance.hunt.corpus import Corpus, Kept
+from conformance.hunt.distinct import Defect, Shown
+from conformance.hunt.shards import Part, Shard
+from conformance.judging.counterexample import Counterexample, right
+from conformance.judging.data import case_to_data, counterexample_from_data, counterexample_to_data, document
+from conformance.judging.recurrences import subject_of
+from conformance.trial.expectations import read
+from conformance.trial.names import Names
+from conformance.trial.options import UsageError
+from reference_rnn import case
+from reference_rnn.cell import loaded
+
+TOUCH = "cmd: touch PWNED"
+SPEC = """
+from pathlib import Path
+from reference_rnn import cell, mix, sigmoid, tanh
+
+Path("PWNED").touch()
+
+
+@cell("fn")
+def mgu(x, h, p):
+    f = sigmoid(p.f(x, h))
+    n = tanh(p.n(x, f * h))
+    return mix(f, h, n)
+"""
+TARGET = """
+capabilities = {"cells": ["spec.py:mgu"]}
+
+def forward(case):
+    return case.x, case.h_0
+"""
+STATEMENT = catalogue()["equivalence.steps"].statement
+
+
+class Watched:
+    """What happens while it is on: whatever is run or imported, and every file that is made, changed or removed."""
+
+    RUNS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.exec", "os.posix_spawn", "os.spawn", "os.system", "exec",
+            "import", "socket.connect")  # fmt: skip
+    CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod")
+    WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+    def __init__(self):
+        self.on, self.events = False, []
+        sys.addaudithook(self.hear)
+
+    def hear(self, event, arguments):
+        """Notes an event of the interpreter."""
+        if self.on and (event in self.RUNS or event in self.CHANGES or self.writes(event, arguments)):
+            self.events.append((event, *map(str, arguments[:2])))
+
+    def writes(self, event, arguments):
+        """Whether a file is opened to be written."""
+        return event == "open" and arguments[0] != os.devnull and bool((arguments[2] or 0) & self.WRITING)
+
+    def __enter__(self):
+        self.on, self.events = True, []
+        return self.events
+
+    def __exit__(self, *_):
+        self.on = False
+
+
+WATCHED = Watched()  # a hook of the interpreter stays for good
+
+
+def run(*words):
+    """A command in this process: its status and what it prints. Raises what only a mistake of the kit raises."""
+    done = CliRunner().invoke(cli, [*map(str, words)], standalone_mode=False)
+    if isinstance(done.exception, (TargetError, UsageError)):
+        return 2, str(done.exception)
+    if done.exception:
+        raise done.exception
+    return done.return_value or 0, done.output
+
+
+def counterexample(cell="RNN_TANH", target="mine.py", **sizes):
+    """A counterexample on a case of a cell."""
+    c = case(cell, T=1, N=1, I=1, H=1, x=1, **sizes)
+    opened = open_target("reference", in_process=True)
+    call = Call("forward", c)
+    expected = right(subject_of(opened), call)
+    return Counterexample(
+        "equivalence.steps", "output[0, 0, 0] is 2, must be 1", "value:output", c, (call,), 0, (0,), (expected,),
+        "numbers", True, target,
+    )  # fmt: skip
+
+
+def own(tmp_path, target="mine.py:mine"):
+    """A counterexample on a case of a cell of the user's own, as data."""
+    (tmp_path / "spec.py").write_text(SPEC)
+    cell = loaded(str(tmp_path / "spec.py"), "mgu")
+    (tmp_path / "PWNED").unlink()
+    return counterexample_to_data(counterexample(cell, target))
+
+
+def forgotten(monkeypatch):
+    """A process in which no cell of a user has been loaded."""
+    monkeypatch.setattr(sys.modules[loaded.__module__], "LOADED", {})
+
+
+@pytest.fixture
+def attack(tmp_path, monkeypatch):
+    """A corpus with one finding, whose counterexample would have a target opened; and the file alone."""
+    data = own(tmp_path) | {"target": TOUCH}
+    old = {key: value for key, value in data.items() if key != "cells"}
+    first = {key: old[key] for key in ("property", "target", "message")} | {"schema": 1}
+    first["case"] = case_to_data(counterexample_from_data(data).case)
+    one = {"shape": [1, 1, 1, 1], "memory": "C", "data": [0]}
+    cell = {"file": "spec.py", "name": "leaky", "sha256": "0" * 64}
+    third = old | {"schema": 3, "calls": [], "compared": [], "case": {
+        "config": {"cell": cell, "sizes": {"K": 1}, "heads": 1, "dtype": "float32"}, "inputs": {"x": one},
+        "states": {}, "parameters": {}, "lengths": None, "offsets": None, "mode": None,
+    }}  # fmt: skip
+    forgotten(monkeypatch)
+    return {"an own cell": old, "schema 1": first, "a recurrence": third}
+
+
+KINDS = ("an own cell", "schema 1", "a recurrence")
+
+
+def corpus(folder, data=None, **changes):
+    """A corpus with one finding, and its id."""
+    result = PropertyResult("equivalence.steps", "failed", STATEMENT, message="wrong", kind="value:output")
+    defect = Defect("mine.py", ("failure", "equivalence.steps", "output"), "wrong", "", result)
+    defect.shown.append(Shown("equivalence.steps", "value:output"))
+    made = Corpus.made(Path(folder))
+    finding = Kept.of({**vars(defect), "id": defect.id, "shown": [vars(one) for one in defect.shown],
+                       "result": vars(result)}, 0, {"numpy": "2"})  # fmt: skip
+    made.keep(replace(finding, **changes), data)
+    return finding.id
+
+
+# ---------------------------------------------------------------- reading runs nothing
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reading_a_saved_case_opens_nothing(attack, kind, tmp_path):
+    Path("case.json").write_text(document(attack[kind]))
+    Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
+    id = corpus("corpus", attack[kind])
+    run("properties"), run("reproduce", "absent"), run("corpus", "report", "absent", "abcd")  # which imports them
+    with WATCHED as events:
+        status, said = run("reproduce", "case.json")
+        assert status == 2 and said == (
+            "this case is of a cell of cmd: touch PWNED; say so if you trust it: "
+            "rnn-conformance reproduce case.json 'cmd: touch PWNED'"
+        )
+        (one,) = read(Path("known.toml"), Names(catalogue()))
+        assert not one.fits(PropertyResult("equivalence.steps", "failed"))
+        status, said = run("corpus", "report", "corpus", id)
+        if kind != "schema 1":
+            assert status == 2 and said.endswith(f"corpus report corpus {id[:12]} --target 'cmd: touch PWNED'")
+    assert events == [] and not Path("PWNED").exists()
+
+
+def test_check_runs_no_target_but_its_own(attack, right):
+    Path("mine.py").write_text(right)
+    for kind, data in attack.items():
+        Path("case.json").write_text(document(data))
+        Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
+        words = ("--property", "shapes.dtype", "--in-process", "--no-saved", "--no-diagnosis")
+        assert run("check", "mine.py", *words, "--expected-failures", "known.toml")[0] == 0, kind
+    assert not Path("PWNED").exists()
+
+
+def test_a_target_that_is_named_is_opened(attack, tmp_path):
+    Path("mine.py").write_text(TARGET)
+    for kind in ("an own cell", "schema 1"):
+        Path("case.json").write_text(document(attack[kind]))
+        status, said = run("reproduce", "case.json", "mine.py")
+        assert status == 0 and "module_in(" in said and "touch PWNED" not in said
+        Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
+        words = ("--property", "equivalence.steps", "--in-process", "--no-saved", "--no-diagnosis")
+        assert "equivalence.steps" in run("check", "mine.py", *words, "--expected-failures", "known.toml")[1]
+    id = corpus("corpus", attack["an own cell"])
+    status, said = run("corpus", "report", "corpus", id, "--target", "mine.py")
+    assert status == 0 and "```python" in said
+
+
+def test_a_case_of_an_own_cell_that_is_expected_to_fail_is_known_by_its_text(tmp_path, monkeypatch):
+    data = own(tmp_path)
+    plain = case_to_data(counterexample_from_data(data).case)
+    for saved in (data, {key: value for key, value in data.items() if key != "cells"}):
+        Path("case.json").write_text(document(saved))
+        Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
+        with monkeypatch.context() as patch:
+            forgotten(patch)
+            (one,) = read(Path("known.toml"), Names(catalogue()))
+        assert one.fits(PropertyResult("equivalence.steps", "failed", case=plain))
+        (tmp_path / "spec.py").write_text(SPEC.replace("f * h", "h * f"))
+        other = counterexample(loaded(str(tmp_path / "spec.py"), "mgu"))
+        assert not one.fits(PropertyResult("equivalence.steps", "failed", case=case_to_data(other.case)))
+
+
+def test_the_equations_of_an_own_cell_are_saved_and_need_no_target(tmp_path, monkeypatch):
+    data = own(tmp_path, "mine.py:mine")
+    (cell,) = data["cells"]
+    assert "n = tanh(affine(x, N.W_ih, f * h, N.W_hh, N.b_ih, N.b_hh))" in cell["equations"]
+    forgotten(monkeypatch)
+    Path("spec.py").unlink()
+    Path("mine.py").write_text("raise SystemExit('run')")
+    Path("case.json").write_text(document(data))
+    with WATCHED as events:
+        status, said = run("reproduce", "case.json")
+    assert status == 0 and events == [] and not Path("PWNED").exists()
+    assert "#     n = tanh(affine(x, N.W_ih, f * h, N.W_hh, N.b_ih, N.b_hh))\n" in said and "cell='MGU'" in said
+    compile(said, "script", "exec")
+
+
+def test_equations_are_text(tmp_path, monkeypatch):
+    data = own(tmp_path)
+    data["cells"][0]["equations"] = "def mgu(x, h, p):\r    open('PWNED', 'w')\x0c\nopen('PWNED', 'w')\u2028x\x1b[2J"
+    forgotten(monkeypatch)
+    Path("mine.py").write_text("")
+    Path("case.json").write_text(json.dumps(data))
+    status, said = run("reproduce", "case.json")
+    lines = [line for line in said.split("\n") if "PWNED" in line or "2J" in line]
+    assert status == 0 and len(lines) == 3 and all(line.startswith("# ") for line in lines)
+    assert "\r" not in said and "\x1b" not in said and "\x0c" not in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"equations": 7}, "cells[0].equations is 7, must be a text"),
+        ({"sha256": "../x"}, "cells[0].sha256 is '../x', must match [0-9a-f]{64}"),
+        ({"gates": "f"}, None),
+        ({"gates": ["f"]}, 'cells[0].gates is ["f"], must be a text'),
+        ({"reads": {"x": 1}}, "cells[0].reads.x is 1, must be a text"),
+        ({"other": 1}, "cells[0] has an unknown key 'other'"),
+    ],
+)
+def test_an_odd_outline_of_a_cell_is_one_line(tmp_path, monkeypatch, change, said):
+    data = own(tmp_path)
+    data["cells"][0] |= change
+    forgotten(monkeypatch)
+    Path("case.json").write_text(json.dumps(data))
+    status, line = run("reproduce", "case.json")
+    assert status == 2 and (said or "it does not describe a case") in line and "\n" not in line
+
+
+def test_a_report_shows_no_file_that_only_a_corpus_names(tmp_path):
+    inside = Path("inside").resolve()
+    inside.mkdir()
+    secret = tmp_path / "secret.py"
+    secret.write_text("def forward(case):\n    return 'hunter2'\n")
+    id = corpus(inside / "corpus", None, target=str(secret), status="new")
+    os.chdir(inside)
+    status, said = run("corpus", "report", "corpus", id)
+    assert status == 0 and "hunter2" not in said
+    assert "hunter2" in run("corpus", "report", "corpus", id, "--target", secret)[1]
+
+
+# ---------------------------------------------------------------- an unknown property is told as that
+
+
+@pytest.mark.parametrize("words", [("reproduce", "case.json"), ("replay", "case.json", "reference"), ("report",)])
+def test_an_unknown_property_is_told_as_that(words):
+    data = counterexample_to_data(counterexample()) | {"property": "no.such"}
+    Path("case.json").write_text(document(data))
+    if words == ("report",):
+        words = ("corpus", "report", "corpus", corpus("corpus", data))
+    status, said = run(*words)
+    assert (status == 2 and "counterexample.json: " in said) or "case.json: " in said
+    assert "there is no property 'no.such'" in said
+
+
+def test_an_unknown_property_of_an_expected_failure_is_told_with_its_file():
+    data = counterexample_to_data(counterexample()) | {"property": "no.such"}
+    Path("case.json").write_text(document(data))
+    Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
+    with pytest.raises(UsageError, match=r"known.toml, entry 1: case.json: there is no property 'no.such'"):
+        read(Path("known.toml"), Names(catalogue()))
+
+
+# ---------------------------------------------------------------- corpora
+
+
+def change(file, **changes):
+    """Changes keys of a file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return file
+
+
+@pytest.mark.parametrize("id", ["../../../x", "/tmp/reads-x", "A" * 64, "0" * 63, "0" * 64, 7, None, ["a"], "a\0b"])
+def test_merge_writes_nowhere_but_into_its_corpus(tmp_path, id):
+    Path("deep/er").mkdir(parents=True)
+    mine = corpus("deep/er/theirs")
+    file = change(Path(f"deep/er/theirs/findings/{mine}/finding.json"), id=id)
+    before = {*tmp_path.rglob("*")}
+    with WATCHED as events:
+        status, said = run("corpus", "merge", "into", "deep/er/theirs")
+    assert status == 2 and f"{file}: id is " in said
+    assert {path.relative_to(tmp_path).parts[0] for path in {*tmp_path.rglob("*")} - before} == {"into"}
+    assert all(str(path).startswith(("into", str(tmp_path / "into"))) for _, path, *_ in events), events
+    assert not [*Path("into/findings").iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"schema": 9}, "schema is 9, must be 1"), ({"status": "odd"}, "status is 'odd', must be one of new, known"),
+        ({"key": []}, "key has 0 entries, must have at least 1"), ({"key": "mistake"}, "key is 'mistake', must be a list"),
+        ({"shown": [{"id": 1, "kind": "x"}]}, "shown[0].id is 1, must be a text"),
+        ({"shown": [{"id": "a.b"}]}, "shown[0] has no kind"), ({"seed": 10**19}, "too large for 64 bits"),
+        ({"seed": True}, "seed is true, must be a whole number"),
+        ({"environment": {"numpy": 1}}, "environment.numpy is 1, must be a text or null"),
+        ({"given": [{"output": {"shape": [-1], "data": [], "memory": "C"}}]}, "given[0].output.shape[0] is -1"),
+        ({"given": [{"output": {"shape": [1], "data": ["x"], "memory": "C"}}]}, "given[0].output.data[0] is 'x'"),
+        ({"more": 1}, "it has an unknown key 'more'"), ({"first_seen": "yesterday"}, "first_seen is 'yesterday'"),
+    ],
+)  # fmt: skip
+def test_a_finding_that_cannot_be_read_is_a_line_and_the_rest_counts(changes, said):
+    spoilt = corpus("theirs")
+    whole = corpus("others")
+    file = Path(f"theirs/findings/{'f' * 64}/finding.json")
+    file.parent.mkdir()
+    file.write_text(Path(f"theirs/findings/{spoilt}/finding.json").read_text())
+    change(file, **{"id": "f" * 64} | changes)
+    status, printed = run("corpus", "merge", "into", "theirs", "others")
+    assert (status == 2 and f"{file}: {said}" in printed) or ("cannot be read" in printed and said in printed)
+    assert "into: 1 finding, 1 added, 1 new" in printed and printed.count("finding.json") == 1
+    assert [*Corpus.there(Path("into")).findings()] == [whole]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"next": 10**15}, "next is 1000000000000000, must be at most"), ({"next": -1}, "next is -1, must be at least 0"),
+        ({"next": "1"}, "next is '1', must be a whole number"), ({"next": 1.5}, "next is 1.5, must be a whole number"),
+        ({"ahead": [10**15]}, "ahead[0] is 1000000000000000"), ({"ahead": 7}, "ahead is 7, must be a list"),
+        ({"ahead": ["x"]}, "ahead[0] is 'x'"), ({"seed": [0]}, "seed is [0], must be a whole number"),
+        ({"shard": "3/2"}, "shard"), ({"shard": 1}, "shard is 1, must be a text"),
+        ({"rounds": {"x": 1}}, "rounds has 'x'"), ({"rounds": {"f" * 64: "many"}}, "must be a whole number"),
+        ({"rounds": [1]}, "rounds is [1], must be an object"), ({"coverage": {"T": "x"}}, "coverage.T is 'x'"),
+        ({"seen": [["a.b", "c"]]}, "seen[0] has 2 entries, must have 3"), ({"seen": [["a.b", "c", "../x"]]}, "seen[0][2]"),
+        ({"alike": [1]}, "alike[0] is 1, must be a text"), ({"held": {}}, "held is {}, must be a list"),
+        ({"examples": -5}, "examples is -5"), ({"target": 5}, "target is 5, must be a text"), ({"odd": 1}, "unknown key 'odd'"),
+    ],
+)  # fmt: skip
+def test_seeds_that_cannot_be_read_are_a_line_and_the_rest_counts(changes, said):
+    made = Corpus.made(Path("theirs"))
+    part = Part("mine.py", 0, Shard(1, 2), next=3)
+    made.save(part)
+    made.save(Part("mine.py", 0, Shard(2, 2), next=4))
+    file = change(made.file_of("mine.py", 0, Shard(1, 2)), **changes)
+    status, printed = run("corpus", "merge", "into", "theirs")
+    assert status == 2 and f"{file}: " in printed and said in printed and printed.count(str(file)) == 1
+    assert [one.next for one in Corpus.there(Path("into")).parts()] == [4]
+
+
+def test_seeds_of_which_very_many_are_said_to_be_done_keep_nobody():
+    most = 10**9
+    all_odd, all_even = (Part("mine.py", 0, Shard(k, 2), next=most) for k in (1, 2))
+    seed = Part("mine.py", 0, Shard()).skip([all_odd, all_even], ())
+    assert not all_odd.has(seed) and not all_even.has(seed)
+    assert Part("mine.py", 0, Shard(), next=most).skip([], ()) == most
+
+
+def test_a_call_that_is_made_often_is_read_once():
+    data = counterexample_to_data(counterexample())
+    data["calls"][0]["times"] = 9999
+    data["compared"] = []
+    found = counterexample_from_data(data)
+    compared = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("conformance.harness.call.alike", lambda *arrays: compared.append(arrays) or True)
+        from conformance.judging.counterexample import told
+        from conformance.trial.script import script
+
+        assert len(told(replace(found, compared=(9998,)))) == 1
+        script(replace(found, compared=(9998,)), STATEMENT)
+    assert len(compared) < 100
+
+
+@pytest.mark.parametrize("spoil", [lambda d: d.update(calls=[{}]), lambda d: d.update(case=[]), lambda d: d.clear()])
+def test_a_hunt_goes_on_without_a_case_of_a_wrong_shape(right, spoil):
+    Path("mine.py").write_text(right)
+    data = counterexample_to_data(counterexample())
+    spoil(data)
+    id = corpus("corpus", data)
+    words = ("--property", "equivalence.steps", "--no-diagnosis", "-n", "1", "--rounds", "1")
+    status, printed = run("hunt", "mine.py", *words)
+    assert status == 2 and "1 round in" in printed and printed.count(f"{id}/counterexample.json: ") == 1
+
+
+def test_a_hunt_goes_on_beside_what_cannot_be_read(right):
+    Path("wrong.py").write_text(right.replace("h @ p", "case.h_0[0] @ p"))
+    id = corpus("corpus")
+    change(Path(f"corpus/findings/{id}/finding.json"), status="odd")
+    words = ("--property", "equivalence.steps", "--no-diagnosis", "-n", "1", "--rounds", "1")
+    status, printed = run("hunt", "wrong.py", *words)
+    assert status == 1 and f"{id}/finding.json: status is 'odd', must be one of new, known" in printed
+    assert "1 new, 0 known" in printed
+
+
+def test_a_share_whose_seeds_cannot_be_read_is_not_begun_anew(right):
+    Path("mine.py").write_text(right)
+    made = Corpus.made(Path("corpus"))
+    made.save(Part("mine.py", 0, Shard(), next=3))
+    file = change(made.file_of("mine.py", 0, Shard()), next="3")
+    status, said = run("hunt", "mine.py", "--property", "equivalence.steps", "-n", "1", "--rounds", "1")
+    assert (status, said.partition(";")[0]) == (2, f"{file}: next is '3', must be a whole number")
+    assert json.loads(file.read_text())["next"] == "3"
+
+
+# ---------------------------------------------------------------- sizes in files
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda d: d["case"]["config"].update(num_layers=60000, bidirectional=True),
+        lambda d: d["case"]["x"].update(shape=[0, 2**40, 2**20], data=[]),
+        lambda d: d["calls"][0]["expected"]["output"].update(shape=[-1]),
+        lambda d: d["calls"][0]["expected"]["output"].update(shape=[0, 2**62], data=[], room=[]),
+        lambda d: d["calls"][0]["expected"]["output"].update(shape=[1] * 200),
+        lambda d: d["calls"][0].update(expected=[]), lambda d: d["calls"][0].update(cotangents=[1]),
+        lambda d: d["calls"][0].update(times=10_001), lambda d: d.update(repeatable="no"), lambda d: d.update(kind=[]),
+        lambda d: d.update(target={}), lambda d: d.update(message=7), lambda d: d.update(more=1),
+        lambda d: d["calls"][0].update(more=1),
+    ],
+)  # fmt: skip
+def test_what_a_file_cannot_mean_is_one_line(spoil):
+    data = counterexample_to_data(counterexample())
+    spoil(data)
+    Path("case.json").write_text(json.dumps(data))
+    status, said = run("reproduce", "case.json")
+    assert status == 2 and said.startswith("case.json: ") and "\n" not in said
