@@ -127,7 +127,7 @@ class Cell(str):
     """A cell: a string, its name in ``Config.cell``, with its equations.
 
     gates     a letter for each, in the order in which they are packed;  states: of STATES
-    step      the function;  vectors: names of further parameters, each (H,)
+    step      the function; None of an outline;  vectors: names of further parameters, each (H,)
     holds     for each gate what it is the activation of, so that the cell keeps most of its state
     passes    the same, so that the cell gives what its candidate reads, through an activation that is linear around 0;
               of the gates that it does not name the last one is the candidate
@@ -145,6 +145,10 @@ class Cell(str):
     sums: str
     projects: bool
 
+    # Of an outline, which cannot be run: where its text was when it was saved, and its equations, to be printed.
+    origin: Mapping[str, str] | None = None
+    equations = ""
+
     def __new__(cls, step: Callable, gates: str, **facts: Any) -> Cell:
         """A cell from its step; raises CellError if it cannot be run."""
         self = super().__new__(cls, name_of(step))
@@ -160,7 +164,7 @@ class Cell(str):
         return self
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Cell) and self.step.__code__ != other.step.__code__:
+        if isinstance(other, Cell) and (code_of(self), self.origin) != (code_of(other), other.origin):
             return False
         return str.__eq__(self, other)
 
@@ -171,6 +175,8 @@ class Cell(str):
 
     def __reduce__(self) -> tuple:
         """A cell crosses to another process by name, or as file, name and hash of the text: never as code."""
+        if self.origin is not None:
+            return outline, (self.origin, self.outline, self.equations)
         if self.own:
             return loaded, tuple(self.crossing.values())
         return of_module, (self.step.__module__, self.step.__name__)
@@ -239,11 +245,22 @@ class Cell(str):
     @cached_property
     def own(self) -> bool:
         """Whether it is somebody's own, and none of this package."""
-        return not (self.step.__module__ or "").startswith(f"{__package__}.")
+        return self.origin is not None or not (self.step.__module__ or "").startswith(f"{__package__}.")
+
+    @property
+    def outline(self) -> dict[str, Any]:
+        """What is known of it besides its equations, as plain data: of which shapes its parameters and states are."""
+        return {
+            "gates": self.gates, "states": "".join(self.states), "vectors": list(self.vectors),
+            "reads": dict(self.reads), "projects": self.projects, "activations": list(self.activations),
+            "couples": self.couples,
+        }  # fmt: skip
 
     @property
     def crossing(self) -> Any:
         """What stands for it outside this process: its name, or of one's own cell file, name and hash, never code."""
+        if self.origin is not None:
+            return dict(self.origin)
         return {"file": self.place, "name": self.step.__name__, "sha256": self.digest} if self.own else str(self)
 
     @cached_property
@@ -288,6 +305,30 @@ def failing(own: Cell, error: BaseException) -> str:
     code = own.step.__code__
     line = line_of(error, code.co_filename, code.co_firstlineno)
     return f"{line}: {elsewhere(own, error) or described(error)}"
+
+
+def outline(origin: Mapping[str, str], facts: Mapping[str, Any], equations: str) -> Cell:
+    """A cell of which there is no step: a case of it can be read, and its equations printed; nothing is imported.
+
+    origin  file, name and hash, as its ``crossing`` was;  facts  its ``outline``
+
+    Raises CellError for facts that do not fit each other.
+    """
+    found = str.__new__(Cell, origin["name"].upper())
+    found.step, found.origin, found.equations = None, dict(origin), equations  # type: ignore[assignment]
+    found.gates, found.states, found.vectors = facts["gates"], tuple(facts["states"]), tuple(facts["vectors"])
+    found.reads, found.sums, found.projects = dict(facts["reads"]), "", facts["projects"]
+    found.holds = found.passes = None
+    found.activations, found.couples = tuple(facts["activations"]), facts["couples"]
+    check_names(found)
+    if set(found.reads) != {"x", "h", "c"} or not set("".join(found.reads.values())) <= set(found.gates):
+        raise CellError(f"{found}: reads is {found.reads!r}, must name gates of {found.gates}")
+    return found
+
+
+def code_of(own: Cell) -> Any:
+    """The code of a step; None where there is none."""
+    return getattr(own.step, "__code__", None)
 
 
 def cell(gates: str, **facts: Any) -> Callable[[Callable], Cell]:
@@ -416,15 +457,7 @@ def unimported(file: str, error: BaseException) -> str:
 
 def check(own: Cell) -> None:
     """Raises CellError unless gates, states, vectors and the function's arguments fit each other."""
-    if not own.gates or not all(gate.isalpha() and gate.islower() for gate in own.gates):
-        raise CellError(f"{own}: gates is {own.gates!r}, must be a lower-case letter for each gate")
-    if len(set(own.gates)) < len(own.gates):
-        raise CellError(f"{own}: gates is {own.gates!r}, each letter must be another one")
-    if not own.states or len(own.states) > len(STATES):
-        raise CellError(f"{own}: states is {own.states!r}, must be one or two: there is room for h_0 and c_0")
-    for name in own.vectors:
-        if not name.isidentifier() or name in (*RESERVED, *KINDS, *own.gates):
-            raise CellError(f"{own}: a vector cannot be called {name!r}: that is taken, or no name")
+    check_names(own)
     signature = inspect.signature(own.step).parameters.values()
     arguments = [p.name for p in signature if p.default is inspect.Parameter.empty]
     if len(arguments) != 2 + len(own.states):
@@ -448,6 +481,19 @@ def check_depth(own: Cell) -> None:
     if depth > DEEPEST:
         place = line_at(own.step.__code__.co_filename, max(first, 1) + number - 1)
         raise CellError(f"{own}: {place} is nested {depth} deep, must be at most {DEEPEST}: give parts of it names")
+
+
+def check_names(own: Cell) -> None:
+    """Raises CellError unless gates, states and vectors fit each other."""
+    if not own.gates or not all(gate.isalpha() and gate.islower() for gate in own.gates):
+        raise CellError(f"{own}: gates is {own.gates!r}, must be a lower-case letter for each gate")
+    if len(set(own.gates)) < len(own.gates):
+        raise CellError(f"{own}: gates is {own.gates!r}, each letter must be another one")
+    if not own.states or len(own.states) > len(STATES):
+        raise CellError(f"{own}: states is {own.states!r}, must be one or two: there is room for h_0 and c_0")
+    for name in own.vectors:
+        if not name.isidentifier() or name in (*RESERVED, *KINDS, *own.gates):
+            raise CellError(f"{own}: a vector cannot be called {name!r}: that is taken, or no name")
 
 
 class Probe:

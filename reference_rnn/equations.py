@@ -48,6 +48,20 @@ def written_out(own: Cell, options: bool = False) -> str:
     return "\n".join(lines)
 
 
+def equations_of(own: Cell) -> str:
+    """The text of a cell's or a recurrence's step, for people; empty where it is not known."""
+    if own.step is None:
+        return own.equations
+    try:
+        if own.gates:
+            return written_out(own)
+        function = parsed(own)
+    except CellError:
+        return ""
+    function.decorator_list, function.body = [], list(body_of(function))
+    return ast.unparse(function)
+
+
 def parsed(own: Cell) -> ast.FunctionDef:
     """The syntax tree of a step; raises CellError."""
     try:

@@ -95,12 +95,17 @@ class Recurrence(Cell):
     @cached_property
     def own(self) -> bool:
         """Whether its text stands in somebody's file."""
-        return self.step is not None and super().own
+        return (self.step is not None or self.origin is not None) and super().own
+
+    @property
+    def outline(self) -> dict[str, Any]:
+        """What is known of it besides its equations: its shapes."""
+        return self.shapes
 
     @property
     def crossing(self) -> Any:
         """What stands for it outside this process: file, name and hash; its shapes where that is all there is."""
-        return self.shapes if self.step is None else super().crossing
+        return self.shapes if self.step is None and self.origin is None else super().crossing
 
     @cached_property
     def linear(self) -> bool:
@@ -162,6 +167,13 @@ def recurrence(step: Callable | None = None, /, **shapes: Any) -> Recurrence:
 def of_shapes(shapes: Mapping[str, Any]) -> Recurrence:
     """The recurrence of these shapes alone."""
     return Recurrence(None, **shapes)
+
+
+def outline_of_recurrence(origin: Mapping[str, str], shapes: Mapping[str, Any], equations: str) -> Recurrence:
+    """The same of a recurrence as ``cell.outline`` of a cell: its equations are text to be printed."""
+    found = of_shapes(shapes)
+    found.origin, found.equations = dict(origin), equations
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
 from conformance.harness.load import TargetError
+from conformance.harness.text import visible
 from conformance.hunt.corpus import KNOWN, NEW, Corpus
+from conformance.judging.data import Unclaimed
 from conformance.report.defect import document
 from conformance.report.hunting import SHORT
+from conformance.trial.counterexamples import claimed_by
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -25,15 +29,27 @@ def merge(folders):
     """Adds to the first DIR, which may be new, what the others have.
 
     It is a union: a finding is there once, what is known in one of them is known, and seeds that are done in one of
-    them are done.
+    them are done. What cannot be read is left out and told; then the exit status is 2.
     """
     into, *others = folders
     there = [Corpus.there(folder) for folder in others]
     made = Corpus.made(into)
-    added = sum(made.add(other) for other in there)
-    findings = made.findings().values()
+    with telling(made, *there):
+        added = sum(made.add(other) for other in there)
+        findings = made.findings().values()
     many = "1 finding" if len(findings) == 1 else f"{len(findings):,} findings"
     click.echo(f"{into}: {many}, {added} added, {sum(finding.is_new for finding in findings)} new")
+    return 2 if any(one.unread for one in (made, *there)) else 0
+
+
+@contextlib.contextmanager
+def telling(*corpora):
+    """A block in which corpora are read; what of them cannot be read is told at its end, in a line each."""
+    try:
+        yield
+    finally:
+        for line in dict.fromkeys(line for one in corpora for line in one.unread):
+            click.echo(f"rnn-conformance: {visible(line)}", err=True)
 
 
 @corpus.command()
@@ -46,23 +62,34 @@ def known(folder, id, again):
     The beginning of an ID will do.
     """
     kept = Corpus.there(folder)
-    finding = kept.called(id)
+    with telling(kept):
+        finding = kept.called(id)
     kept.mark(finding, NEW if again else KNOWN)
     click.echo(f"{NEW if again else KNOWN}        {finding.id[:SHORT]} {finding.title}")
 
 
 @corpus.command()
 @click.argument("folder", metavar="DIR", type=FOLDER)
-@click.argument("id")
-def report(folder, id):
-    """Prints a report on the finding ID of the corpus in DIR, in Markdown, for those who maintain the target.
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--target", help="The target, where the case is of a cell that only it knows; it is loaded.")
+def report(folder, ids, target):
+    """Prints a report on each finding ID of the corpus in DIR, in Markdown, for those who maintain the target.
 
     It holds versions, a script that shows the defect without this kit, what was expected and what came, why that is
-    not rounding, and the lines of the source where they are known. The beginning of an ID will do.
+    not rounding, and the lines of the source where they are known: of a target below the working directory, or of
+    --target. The beginning of an ID will do. The target that a finding names is not loaded.
     """
     kept = Corpus.there(folder)
-    finding = kept.called(id)
+    if target:
+        claimed_by(target)
+    with telling(kept):
+        findings = [kept.called(id) for id in ids]
+        rounds = kept.rounds()
     try:
-        click.echo(document(finding, kept.counterexample(finding.id), kept.rounds()[finding.id]), nl=False)
+        for finding in findings:
+            click.echo(document(finding, kept.counterexample(finding.id), rounds[finding.id], target), nl=False)
+    except Unclaimed as error:
+        command = f"corpus report {folder} {finding.id[:SHORT]} --target"
+        raise TargetError(error.remedy(command)) from None
     except ValueError as error:
         raise TargetError(str(error)) from None

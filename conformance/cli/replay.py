@@ -12,7 +12,7 @@ from conformance.harness.load import TargetError, open_target
 from conformance.judging.counterexample import told
 from conformance.judging.data import CounterexampleError
 from conformance.judging.judgement import Failure, NotRun
-from conformance.trial.counterexamples import file_in, load, replayed
+from conformance.trial.counterexamples import BY_NUMBERS, current_name, file_in, load, replayed
 from conformance.trial.names import Names
 
 SKIP = 125  # what git bisect understands as: this version cannot be tested
@@ -47,7 +47,12 @@ def again(file, target):
         if found.repeatable is False:
             raise NotRun(UNREPEATABLE)
         names = Names(catalogue())
-        found = replace(found, property=names.current(found.property))
+        try:
+            found = replace(found, property=current_name(file, found.property, names))
+        except CounterexampleError as error:
+            if found.demand not in BY_NUMBERS:
+                raise
+            click.echo(f"{error}; the saved calls and numbers tell")
         for line in names.said:
             click.echo(line)
         now = replayed(found, opened, catalogue())

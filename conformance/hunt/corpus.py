@@ -6,6 +6,8 @@
 
 ID is a hash of what makes the failure distinct, NAME one of target, seed and shard. So several hunts agree on names;
 a finding appears whole or not at all, and belongs to whoever was first; each file of seeds has one writer.
+
+Others may have written it. What cannot be read is left out, and told in a line; what it names is not opened.
 """
 
 from __future__ import annotations
@@ -18,19 +20,20 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
-from conformance.harness.files import FileError, read_json
-from conformance.judging.data import document
+from conformance.harness.files import FileError, Folder
+from conformance.harness.records import Meta, RecordError, record
+from conformance.judging.data import CounterexampleError, Numbers, Unclaimed, counterexample_from_data, document
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
 
-from .distinct import Shown
-from .shards import Part, Shard
+from .distinct import FAILURE, MISTAKE, SENTENCE, Hash, Shown
+from .shards import Part, Seed, Shard
 
 SCHEMA = 1
 LARGEST = 2**26  # bytes of a file
@@ -38,6 +41,9 @@ NEW, KNOWN = "new", "known"
 FINDING, COUNTEREXAMPLE = "finding.json", "counterexample.json"
 WRITING = 3600.0  # seconds that nobody takes to write a file
 SHORTEST = 4  # characters of the beginning of an id
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -50,21 +56,22 @@ class Kept:
     given      what the target answered to the calls of the counterexample
     """
 
-    id: str
+    id: Hash
     target: str
-    key: list[str]
+    key: Annotated[list[str], Meta(min_length=2)]
     title: str
     patch: str
-    status: str
+    status: Annotated[str, Meta(pattern=f"{NEW}|{KNOWN}")]
     failing: str
     statement: str
     message: str
     shown: list[Shown]
-    seed: int
-    first_seen: str
+    seed: Seed
+    first_seen: Annotated[str, Meta(pattern=r"\d{4}-\d\d-\d\dT[0-9:.+-]{1,32}Z?")]
     kit_version: str
     environment: dict[str, str | None]
-    given: list[dict[str, Any]] = field(default_factory=list)
+    given: list[dict[str, Numbers]] = field(default_factory=list)
+    schema: Literal[1] = 1
 
     @classmethod
     def of(cls, defect: Mapping[str, Any], seed: int, environment: dict[str, str | None]) -> Kept:
@@ -74,19 +81,20 @@ class Kept:
         return cls(
             defect["id"], defect["target"], list(defect["key"]), defect["title"], defect["patch"], NEW, result["id"],
             result["statement"], result["message"], shown, seed, now, kit_version(), environment,
-            defect.get("given", []),
+            record(list[dict[str, Numbers]], defect.get("given", [])),
         )  # fmt: skip
 
     def to_data(self) -> dict[str, Any]:
         """The finding as plain data."""
-        return {"schema": SCHEMA} | asdict(self)
+        return {"schema": self.schema} | asdict(self)
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> Kept:
-        """The finding that ``to_data`` described; raises KeyError, TypeError or ValueError for what is none."""
-        if data.pop("schema") != SCHEMA or data["status"] not in (NEW, KNOWN):
-            raise ValueError(f"it is no finding of schema {SCHEMA}")
-        return cls(**data | {"shown": [Shown(**one) for one in data["shown"]]})
+    def from_data(cls, data: Any) -> Kept:
+        """The finding that ``to_data`` described. Raises RecordError."""
+        found: Kept = record(cls, data)
+        if found.key[0] not in (MISTAKE, SENTENCE, FAILURE):
+            raise RecordError(f"is {found.key[0]!r}, must be one of {MISTAKE}, {SENTENCE}, {FAILURE}", "key[0]")
+        return found
 
     @property
     def is_new(self) -> bool:
@@ -95,16 +103,21 @@ class Kept:
 
 
 class Corpus:
-    """A corpus in a folder. Raises OSError where that cannot be read or written, UsageError for what is no corpus."""
+    """A corpus in a folder. Raises OSError where that cannot be written, UsageError for what is no corpus.
+
+    unread  what could not be read so far, in a line each, which names the file and the key
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.unread: dict[str, None] = {}
 
     @classmethod
     def made(cls, root: Path) -> Corpus:
         """The corpus in a folder, which is made, and can be written."""
         for name in ("findings", "seeds"):
             (root / name).mkdir(parents=True, exist_ok=True)
+            own(root / name)
             with tempfile.TemporaryFile(dir=root / name):
                 pass
             for left in (root / name).glob(".new-*"):
@@ -118,21 +131,50 @@ class Corpus:
             raise UsageError(f"{root} is no corpus: it has no folder findings; rnn-conformance hunt TARGET makes one")
         return cls(root)
 
+    def understood(self, file: Path, of: Callable[[Any], Value]) -> Value:
+        """What a file of the corpus describes. Raises UsageError, naming it and the key."""
+        try:
+            return of(Folder(self.root.resolve()).read_json(file.relative_to(self.root).parts, LARGEST))
+        except FileError as error:
+            raise UsageError(f"{file} cannot be read: {error}") from None
+        except (RecordError, CounterexampleError) as error:
+            raise UsageError(f"{file}: {error}") from None
+
+    def attempt(self, file: Path, of: Callable[[Any], Value]) -> Value | None:
+        """What a file of the corpus describes; None where that cannot be read, which is noted."""
+        try:
+            return self.understood(file, of)
+        except UsageError as error:
+            self.unread[str(error)] = None
+            return None
+
     # ------------------------------------------------------------ findings
 
     def findings(self) -> dict[str, Kept]:
-        """All findings by id, those first that were seen first. Raises UsageError, naming the file."""
+        """All findings that can be read, by id, those first that were seen first."""
         places = [place for place in (self.root / "findings").iterdir() if not place.name.startswith(".")]
-        found = [self.finding(place.name) for place in places if place.is_dir()]
+        found = [one for place in sorted(places) if place.is_dir() and (one := self.finding(place.name))]
         return {one.id: one for one in sorted(found, key=lambda one: (one.first_seen, one.id))}
 
-    def finding(self, id: str) -> Kept:
-        """One finding. Raises UsageError, naming its file."""
-        return understood(self.root / "findings" / id / FINDING, Kept.from_data)
+    def finding(self, id: str) -> Kept | None:
+        """One finding; None where it cannot be read."""
+
+        def here(data: Any) -> Kept:
+            found = Kept.from_data(data)
+            if found.id != id:
+                raise RecordError(f"is {found.id!r}, must be {id!r}, the name of its folder", "id")
+            return found
+
+        return self.attempt(self.root / "findings" / id / FINDING, here)
 
     def counterexample(self, id: str) -> Path:
         """The file of what shows a finding; some have none, since the target could not even be built."""
         return self.root / "findings" / id / COUNTEREXAMPLE
+
+    def shown_by(self, id: str) -> Any | None:
+        """What shows a finding, as data; None where there is nothing, or it cannot be read."""
+        file = self.counterexample(id)
+        return self.attempt(file, checked) if os.path.lexists(file) else None
 
     def called(self, beginning: str) -> Kept:
         """The finding whose id begins so. Raises UsageError where there is none or more than one."""
@@ -166,14 +208,26 @@ class Corpus:
 
     def mark(self, finding: Kept, status: str) -> None:
         """Says that a finding is known, or new."""
+        own(self.root / "findings" / finding.id)
         replaced(self.root / "findings" / finding.id / FINDING, document(finding.to_data() | {"status": status}))
 
     # ------------------------------------------------------------ seeds
 
     def parts(self) -> list[Part]:
-        """What all shards have done. Raises UsageError, naming the file."""
+        """What all shards have done, as far as it can be read."""
         files = sorted((self.root / "seeds").glob("[!.]*.json"))
-        return [understood(file, Part.from_data) for file in files]
+        return [part for file in files if (part := self.attempt(file, self.of_its_name(file)))]
+
+    def of_its_name(self, file: Path) -> Callable[[Any], Part]:
+        """The reader of a file of seeds, which must have the name that its shard has."""
+
+        def read(data: Any) -> Part:
+            part = Part.from_data(data)
+            if self.file_of(part.target, part.seed, part.shard).name != file.name:
+                raise RecordError("has another name than its target, seed and shard give")
+            return part
+
+        return read
 
     def file_of(self, target: str, seed: int, shard: Shard) -> Path:
         """The file of a part."""
@@ -181,9 +235,12 @@ class Corpus:
         return self.root / "seeds" / f"{name}.json"
 
     def part(self, target: str, seed: int, shard: Shard) -> Part:
-        """What a shard has done on a target."""
+        """What a shard has done on a target. Raises UsageError where that cannot be read."""
         file = self.file_of(target, seed, shard)
-        return understood(file, Part.from_data) if file.exists() else Part(target, seed, shard)
+        try:
+            return self.understood(file, self.of_its_name(file)) if os.path.lexists(file) else Part(target, seed, shard)
+        except UsageError as error:
+            raise UsageError(f"{error}; move it away to begin this share anew") from None
 
     def save(self, part: Part) -> None:
         """Keeps what a shard has done."""
@@ -193,7 +250,7 @@ class Corpus:
     def alone(self, target: str, seed: int, shard: Shard) -> Iterator[None]:
         """A block in which no other process works on a part. Raises UsageError where one does."""
         file = self.file_of(target, seed, shard).with_suffix(".lock")
-        with open(file, "a") as lock:
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o666), "r+b", buffering=0) as lock:
             if not locked(lock.fileno()):
                 raise UsageError(
                     f"another hunt is at work on share {shard} of {target} in {self.root}; give each its own, as with "
@@ -209,36 +266,39 @@ class Corpus:
         return total
 
     def add(self, other: Corpus) -> int:
-        """Adds what another corpus has; how many findings are new here. What is known in one of them is known."""
+        """Adds what another corpus has and can be read; how many findings are new here. What is known in one of them is
+        known.
+        """
         added, here = 0, self.findings()
         for id, finding in other.findings().items():
             if id not in here:
-                file = other.counterexample(id)
-                added += self.keep(finding, read(file) if file.exists() else None)
+                data = other.shown_by(id)
+                if data is not None or not os.path.lexists(other.counterexample(id)):
+                    added += self.keep(finding, data)
             elif here[id].is_new and not finding.is_new:
                 self.mark(here[id], KNOWN)
         for part in other.parts():
             with self.alone(part.target, part.seed, part.shard):
-                self.save(self.part(part.target, part.seed, part.shard).with_(part))
+                try:
+                    mine = self.part(part.target, part.seed, part.shard)
+                except UsageError as error:
+                    self.unread[str(error)] = None
+                else:
+                    self.save(mine.with_(part))
         return added
 
 
-def read(file: Path) -> Any:
-    """The data in a file of a corpus. Raises UsageError, naming it."""
-    try:
-        return read_json(file, LARGEST)
-    except FileError as error:
-        raise UsageError(f"{file} cannot be read: {error}") from None
+def checked(data: Any) -> Any:
+    """The data of a counterexample. Raises CounterexampleError for what is none; its target's cells are not needed."""
+    with contextlib.suppress(Unclaimed):
+        counterexample_from_data(data, described=True)
+    return data
 
 
-def understood(file: Path, of: Any) -> Any:
-    """What a file of a corpus describes. Raises UsageError, naming it."""
-    try:
-        return of(read(file))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{file} is no file of a corpus: {type(error).__name__}: {error}") from None
+def own(folder: Path) -> None:
+    """Raises UsageError for a link in the place of a folder of a corpus."""
+    if folder.is_symlink():
+        raise UsageError(f"{folder} is a link, must be a folder of the corpus")
 
 
 def replaced(file: Path, text: str) -> None:

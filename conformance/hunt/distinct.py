@@ -8,15 +8,18 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from conformance.events import MEASURED, Diagnosis, PropertyResult
 from conformance.faults.patching import Fault
+from conformance.harness.records import Meta
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.data import case_from_data, counterexample_from_data
 from conformance.judging.properties import Property
 
 Follows = Callable[[Counterexample, Sequence[Fault]], bool]  # whether a failure follows from some mistakes
 Name = tuple[tuple[str, ...], str, str]  # what makes a failure distinct, what is wrong, and the patch of a mistake
+Hash = Annotated[str, Meta(pattern="[0-9a-f]{64}")]  # the id of a defect, in files
 MISTAKE, SENTENCE, FAILURE = "mistake", "sentence", "failure"
 
 

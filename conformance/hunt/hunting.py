@@ -25,7 +25,7 @@ from conformance.trial.options import Options, UsageError
 from conformance.trial.plan import Plan, limits_of
 from conformance.trial.verdict import kit_version
 
-from .corpus import Corpus, Kept, read
+from .corpus import Corpus, Kept
 from .distinct import FAILURE, Shown, defects
 from .engines import Engine, Gone
 from .happenings import Begun, Found, Happening, Idle, Moved, Over, State, Target
@@ -153,7 +153,7 @@ class Hunt:
         self.deaths: Counter[str] = Counter()  # by the unit
         self.unwritable = ""  # why the corpus cannot be written any more
         self.spent = self.looked = 0.0  # seconds of workers, and of these for mutants
-        self.before = corpus.findings()
+        self.before, self.kept = corpus.findings(), dict[str, Kept]()
         self.targets, self.quarries = list(dict.fromkeys(targets)), list[Quarry]()
         self.state = State(str(corpus.root), str(shard), engine.workers, [])
 
@@ -167,8 +167,8 @@ class Hunt:
         seen |= {shown: one.id for one in mine for shown in one.shown}
         first: dict[str, list[Any]] = {}
         for one in mine:
-            if one.failing in self.properties and (file := self.corpus.counterexample(one.id)).exists():
-                first.setdefault(one.failing, []).append(read(file))
+            if one.failing in self.properties and (data := self.corpus.shown_by(one.id)):
+                first.setdefault(one.failing, []).append(data)
         alike = [one.alike for one in parts if one.alike is not None]
         told = Target(
             visible(target, LINE), exercised=dict(sum((one.coverage for one in parts), Counter())),
@@ -188,6 +188,8 @@ class Hunt:
                 stack.enter_context(self.corpus.alone(target, self.options.seed, self.shard))
             self.quarries = [self.quarry(target) for target in self.targets]
             self.state.targets = [quarry.told for quarry in self.quarries]
+            for line in self.corpus.unread:
+                self.lose(f"reading {line}")
             begun = False
             try:
                 self.again = [self.unit("open", quarry) for quarry in self.quarries]
@@ -347,7 +349,7 @@ class Hunt:
 
     def finding(self, id: str) -> Kept:
         """A finding, with the status that it had when the hunt began."""
-        return self.state.findings.get(id) or self.before.get(id) or self.corpus.finding(id)
+        return self.state.findings.get(id) or self.before.get(id) or self.corpus.finding(id) or self.kept[id]
 
     def look(self, quarry: Quarry) -> Unit | None:
         """A look at mutants, if there are any left and their share of the time allows it."""
@@ -456,6 +458,7 @@ class Hunt:
         """Keeps findings, and how they show."""
         for defect in found:
             finding = Kept.of(defect, round.unit.seed, environment)
+            self.kept[finding.id] = finding
             there = self.stored(self.corpus.keep, finding, defect["result"]["found"]) is False
             for shown in finding.shown:
                 quarry.seen[shown] = quarry.part.seen[shown] = finding.id

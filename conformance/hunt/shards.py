@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any
+from itertools import count, islice
+from typing import Annotated, Any, Literal
 
+from conformance.harness.records import Meta, RecordError, record
 from conformance.trial.options import UsageError
 
-from .distinct import Shown
+from .distinct import Hash, Shown
 
 SCHEMA = 1
+MOST = 10**9  # rounds of a share: each takes milliseconds at least
+LOOKS = 100_000  # at seeds of this share, one after the other, that others have had
+Count = Annotated[int, Meta(ge=0)]
+Place = Annotated[int, Meta(ge=0, le=MOST)]  # of a seed among those of its share
+Seed = Annotated[int, Meta(ge=-(10**18), le=10**18)]  # the first one, as an option says it
+
+
+@dataclass(frozen=True)
+class SeedsFile:
+    """What a file says that one shard has done; see Part."""
+
+    schema: Literal[1]
+    target: str
+    seed: Seed
+    shard: str
+    next: Place
+    ahead: set[Place]
+    covered: str
+    examples: Count
+    coverage: dict[str, Count]
+    mutants: Count
+    alike: list[str] | None
+    held: list[str]
+    seen: list[tuple[str, str, Hash]]
+    rounds: dict[Hash, Count]
 
 
 @dataclass(frozen=True)
@@ -34,9 +60,9 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
 
-    def seeds(self, base: int) -> Iterator[int]:
-        """The seeds of this share, without end: no two shards of so many have one in common."""
-        return count(base + self.number - 1, self.of)
+    def seeds(self, base: int, place: int = 0) -> Iterator[int]:
+        """The seeds of this share from a place on, without end: no two shards of so many have one in common."""
+        return count(base + self.number - 1 + place * self.of, self.of)
 
 
 @dataclass
@@ -70,6 +96,11 @@ class Part:
         """How many seeds are done."""
         return self.next + len(self.ahead)
 
+    @property
+    def end(self) -> int:
+        """A seed behind all that are done."""
+        return self.seed + self.shard.of * (1 + max(self.next, *self.ahead, 0))
+
     def has(self, seed: int) -> bool:
         """Whether a seed is done."""
         place, other = divmod(seed - self.seed - self.shard.number + 1, self.shard.of)
@@ -83,10 +114,15 @@ class Part:
             self.next += 1
 
     def skip(self, others: Collection[Part], taken: Container[int]) -> int:
-        """The first seed of this shard that is neither done by any part nor taken."""
+        """A seed of this shard that is neither done by any part nor taken: the first, or one behind all that are."""
         parts = (self, *others)
-        seeds = self.shard.seeds(self.seed)
-        return next(seed for seed in seeds if seed not in taken and not any(part.has(seed) for part in parts))
+        seeds = self.shard.seeds(self.seed, self.next)
+        for seed in islice(seeds, LOOKS):
+            if seed not in taken and not any(part.has(seed) for part in parts):
+                return seed
+        end = max(part.end for part in parts)
+        behind = max(self.next, (end - self.seed) // self.shard.of + 1)
+        return next(seed for seed in self.shard.seeds(self.seed, behind) if seed not in taken)
 
     def with_(self, other: Part) -> Part:
         """What both have done, where they are the same share: nothing counts twice."""
@@ -116,14 +152,15 @@ class Part:
         }  # fmt: skip
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Part:
-        """The part that ``to_data`` described; raises ValueError, KeyError or TypeError for what is none."""
-        if data["schema"] != SCHEMA:
-            raise ValueError(f"it has schema {data['schema']!r}, must be {SCHEMA}")
-        seen = {Shown(str(property), str(kind)): str(id) for property, kind, id in data["seen"]}
-        alike, held = data["alike"], list(map(str, data["held"]))
+    def from_data(cls, data: Any) -> Part:
+        """The part that ``to_data`` described. Raises RecordError for what is none."""
+        file: SeedsFile = record(SeedsFile, data)
+        try:
+            shard = Shard.read(file.shard)
+        except UsageError as error:
+            raise RecordError(str(error).partition(": ")[2], "shard") from None
+        seen = {Shown(property, kind): id for property, kind, id in file.seen}
         return cls(
-            str(data["target"]), int(data["seed"]), Shard.read(data["shard"]), int(data["next"]),
-            set(map(int, data["ahead"])), str(data["covered"]), int(data["examples"]), Counter(data["coverage"]),
-            int(data["mutants"]), None if alike is None else list(map(str, alike)), held, seen, Counter(data["rounds"]),
+            file.target, file.seed, shard, file.next, file.ahead, file.covered, file.examples, Counter(file.coverage),
+            file.mutants, file.alike, file.held, seen, Counter(file.rounds),
         )  # fmt: skip

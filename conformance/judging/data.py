@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
-from typing import Any
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from conformance.harness.call import FORMS, Call
 from conformance.harness.command import WORDS, tensor, word
+from conformance.harness.records import Meta, RecordError, record
 from conformance.harness.text import short, visible
 from reference_rnn import Case, Cell, Config, Recurrence, RecurrenceCase, RecurrenceConfig, cell_of, recurrence
-from reference_rnn.cell import known
+from reference_rnn.cell import CellError, known, outline
+from reference_rnn.equations import equations_of
+from reference_rnn.recurrences import outline_of_recurrence
 from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, kind_of_lengths, of_kind
 from strategies.memory import LAYOUTS
 
-from .counterexample import DEMANDS, Bounds, Counterexample
+from .counterexample import Bounds, Counterexample
 from .places import Place, Same
 
 SCHEMA = 2  # of counterexamples of layers; 1 is still read
@@ -26,13 +31,186 @@ RECURRENT = 3  # of counterexamples of recurrences
 MOST_CALLS = 10_000
 LONGEST_MESSAGE = 10_000  # characters
 LARGEST_SIZE = 2**16
+LARGEST_ARRAY = 2**26  # numbers that an array would have, were none of its axes of length 0
 MOST_AXES = 8
 FLAGS = ("measures", "in_place")  # of calls, which a file has where they are true
 TYPES: dict[Any, type] = {"str": str, "Any": Cell, "int": int, "bool": bool, "float": float, "tuple[str, ...]": list}
 
 
+Size = Annotated[int, Meta(ge=0, le=2**32)]
+Number = float | Literal["NaN", "Infinity", "-Infinity"]
+Find = Callable[[str, str], Cell]  # the cell of a user's own with this hash and name; raises CellError
+
+
 class CounterexampleError(ValueError):
     """A file is not a counterexample; the message says why."""
+
+
+class Unclaimed(CounterexampleError):
+    """Only a target can say what a case means: it is of a cell of its own, or the file does not say what was called."""
+
+    def __init__(self, target: str) -> None:
+        self.target = visible(target)
+        super().__init__(f"this case is of a cell of {self.target}")
+
+    def remedy(self, command: str) -> str:
+        """What to do: a command that the target is to be added to."""
+        return f"{self}; say so if you trust it: {command} {shlex.quote(self.target)}"
+
+
+# ------------------------------------------------------------ what files hold
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """An array as it is saved: its numbers in C order."""
+
+    shape: Annotated[list[Size], Meta(max_length=MOST_AXES)]
+    data: list[Number]
+    memory: Literal["C", "F", "strided", "negative", "wide", "columns", "tall", "read-only"] = "C"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a cell of a user's own was, when a case of it was saved, and its equations as text."""
+
+    file: str
+    name: str
+    sha256: Annotated[str, Meta(pattern="[0-9a-f]{64}")]
+    equations: str
+
+
+@dataclass(frozen=True)
+class LayerCell(Origin):
+    """Such a cell; see ``Cell.outline``."""
+
+    gates: str
+    states: Literal["h", "hc"]
+    vectors: list[str]
+    reads: dict[str, str]
+    projects: bool
+    activations: list[str]
+    couples: bool
+
+    @property
+    def cell(self) -> Cell:
+        """Its outline. Raises CellError."""
+        return outline(*parts_of(self))
+
+
+@dataclass(frozen=True)
+class RecurrentCell(Origin):
+    """The same of a recurrence; see ``Recurrence.shapes``."""
+
+    inputs: dict[str, str]
+    states: dict[str, str]
+    outputs: dict[str, str]
+    parameters: dict[str, str]
+    heads: bool
+    ranges: dict[str, tuple[float, float]]
+
+    @property
+    def cell(self) -> Cell:
+        """Its outline. Raises CellError."""
+        origin, shapes, equations = parts_of(self)
+        return outline_of_recurrence(origin, shapes | {"name": self.name}, equations)
+
+
+def parts_of(saved: Origin) -> tuple[dict[str, str], dict[str, Any], str]:
+    """Origin, facts and equations of a cell."""
+    facts = asdict(saved)
+    return {name: facts.pop(name) for name in ("file", "name", "sha256")}, facts, facts.pop("equations")
+
+
+@dataclass(frozen=True)
+class CallFile:
+    """One call, made so many times in a row."""
+
+    do: Literal["forward", "gradients"]
+    form: Literal["time-major", "batch-first", "unbatched"]
+    times: Annotated[int, Meta(ge=1, le=MOST_CALLS)]
+    case: dict[str, Any]
+    cotangents: dict[str, Any] | None
+    expected: dict[str, dict[str, Any]]
+    measures: bool = False
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class PlaceFile:
+    """Where a number stands: in the result of which call."""
+
+    call: int
+    array: str
+    at: list[int]
+
+
+@dataclass(frozen=True)
+class HandedFile:
+    """A state that an earlier call returned and a later one is given."""
+
+    call: int
+    state: str
+    by: int
+
+
+@dataclass(frozen=True)
+class SameFile:
+    """Which two numbers must be the same, but for some room."""
+
+    places: tuple[PlaceFile, PlaceFile]
+    room: Number
+    handed: list[HandedFile]
+
+
+@dataclass(frozen=True)
+class FirstFile:
+    """A counterexample of schema 1, which does not say what the target was given."""
+
+    schema: Literal[1]
+    property: str
+    case: dict[str, Any]
+    target: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class LayersFile:
+    """A counterexample of layers: see Counterexample."""
+
+    schema: Literal[2]
+    property: str
+    kind: str
+    demand: Literal["numbers", "bits", "shapes", "dtypes", "unchanged", "own memory", "answer", "same", "property"]
+    repeatable: bool | None
+    case: dict[str, Any]
+    before: int
+    compared: list[int]
+    calls: list[CallFile]
+    target: str = ""
+    message: str = ""
+    same: SameFile | None = None
+    cells: list[LayerCell] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RecurrentFile(LayersFile):
+    """The same of a recurrence."""
+
+    schema: Literal[3]  # type: ignore[assignment]
+    cells: list[RecurrentCell] = field(default_factory=list)  # type: ignore[assignment]
+
+
+FILES: dict[int, Any] = {1: FirstFile, SCHEMA: LayersFile, RECURRENT: RecurrentFile}
+
+
+def own_cell_to_data(own: Cell) -> dict[str, Any]:
+    """A cell of a user's own as a file holds it, beside the cases of it."""
+    facts = {name: value for name, value in own.outline.items() if name != "name"}
+    return own.crossing | {"equations": equations_of(own)} | facts
+
+
+# ------------------------------------------------------------ cases
 
 
 def case_to_data(case: Case) -> dict[str, Any]:
@@ -47,18 +225,25 @@ def case_to_data(case: Case) -> dict[str, Any]:
     }
 
 
-def case_from_data(data: Any) -> Case:
-    """The case that ``case_to_data`` described. Raises CounterexampleError."""
+def case_from_data(data: Any, find: Find = known) -> Case:
+    """The case that ``case_to_data`` described. Raises CounterexampleError.
+
+    find: finds cells of a user's own, by default among those that have been loaded
+    """
     if isinstance(data, dict) and "inputs" in data:
-        return recurrence_from_data(data)  # type: ignore[return-value]
+        return recurrence_from_data(data, find)  # type: ignore[return-value]
     try:
-        config = config_from_data(data["config"])
+        config = config_from_data(data["config"], find)
+        if config.num_layers > len(data["arrays"]):
+            raise ValueError(f"num_layers is {config.num_layers}, but it has {len(data['arrays'])} arrays")
         arrays = {name: array_from_data(name, entry, config) for name, entry in data["arrays"].items()}
         top: dict[str, Any] = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
         training = exact("training", data["training"], bool)
         return Case(config, arrays, lengths=lengths_from_data(data["lengths"]), training=training, **top).check()
+    except Unclaimed:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, MemoryError) as error:
-        raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+        raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {visible(error)}") from None
 
 
 def recurrence_to_data(case: RecurrenceCase) -> dict[str, Any]:
@@ -70,11 +255,11 @@ def recurrence_to_data(case: RecurrenceCase) -> dict[str, Any]:
     return {"config": case.config.as_dict() | {"cell": case.config.cell.crossing}} | named | rest
 
 
-def recurrence_from_data(data: dict[str, Any]) -> RecurrenceCase:
+def recurrence_from_data(data: dict[str, Any], find: Find = known) -> RecurrenceCase:
     """The case that ``recurrence_to_data`` described. Raises CounterexampleError."""
     try:
         fields = exact("config", data["config"], dict)
-        cell = cell_from_data(fields["cell"])
+        cell = cell_from_data(fields["cell"], find)
         if not isinstance(cell, Recurrence):
             raise ValueError(f"{cell} is no recurrence")
         sizes = {name: exact(name, size, int) for name, size in exact("sizes", fields["sizes"], dict).items()}
@@ -95,16 +280,18 @@ def recurrence_from_data(data: dict[str, Any]) -> RecurrenceCase:
         return RecurrenceCase(
             config, inputs, whole, parameters, lengths_from_data(data["lengths"]), counts[0], mode
         ).check()
+    except Unclaimed:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, MemoryError) as error:
-        raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+        raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {visible(error)}") from None
 
 
-def config_from_data(data: dict[str, Any]) -> Config:
+def config_from_data(data: dict[str, Any], find: Find = known) -> Config:
     """A configuration whose values have the types and sizes that they must have."""
-    data = data | {"cell": cell_from_data(data["cell"])}
-    for field in fields(Config):
-        if field.name in data:
-            exact(field.name, data[field.name], TYPES[field.type])
+    data = data | {"cell": cell_from_data(data["cell"], find)}
+    for one in fields(Config):
+        if one.name in data:
+            exact(one.name, data[one.name], TYPES[one.type])
     for name in ("input_size", "hidden_size", "num_layers", "proj_size"):
         if data.get(name, 0) > LARGEST_SIZE:
             raise ValueError(f"{name} is {data[name]}, must be at most {LARGEST_SIZE}")
@@ -113,12 +300,12 @@ def config_from_data(data: dict[str, Any]) -> Config:
     return Config(**data)
 
 
-def cell_from_data(data: Any) -> Cell:
-    """A cell by its name; or one's own that a target claims by the hash of its file, which is not read here."""
+def cell_from_data(data: Any, find: Find = known) -> Cell:
+    """A cell by its name; or one's own by the hash of its text, which is not read here."""
     if isinstance(data, dict) and "inputs" in data:
         return recurrence(**data)
     if isinstance(data, dict):
-        return known(exact("sha256", data["sha256"], str), exact("name", data["name"], str))
+        return find(exact("sha256", data["sha256"], str), exact("name", data["name"], str))
     return cell_of(exact("cell", data, str))
 
 
@@ -149,14 +336,22 @@ def array_from_data(name: str, entry: dict[str, Any], config: Config | Recurrenc
     if entry["memory"] not in LAYOUTS:
         raise ValueError(f"memory is {entry['memory']!r}, must be one of {', '.join(LAYOUTS)}")
     numbers = [number_from_data(name, number) for number in exact(name, data_of(entry), list)]
-    shape = [exact(f"shape of {name}", size, int) for size in exact(f"shape of {name}", entry["shape"], list)]
-    if len(shape) > MOST_AXES or any(size < 0 for size in shape) or math.prod(shape) != len(numbers):
-        raise ValueError(f"{name} has {len(numbers)} numbers, which do not fit its shape {shape}")
+    shape = shape_from_data(name, entry["shape"], len(numbers))
     with np.errstate(over="ignore"):
         array = np.array(numbers, dtype=np.float64).astype(config.numpy_dtype)
     if np.isinf(array).sum() > sum(map(math.isinf, numbers)):
         raise ValueError(f"{name} has a number that is too large for {config.dtype}")
     return relaid(array.reshape(shape), entry["memory"])
+
+
+def shape_from_data(name: str, data: Any, count: int) -> list[int]:
+    """The shape of an array of so many numbers; what has none has no axis that is longer than that of a file's."""
+    shape = [exact(f"shape of {name}", size, int) for size in exact(f"shape of {name}", data, list)]
+    if len(shape) > MOST_AXES or any(size < 0 for size in shape) or math.prod(shape) != count:
+        raise ValueError(f"{name} has {count} numbers, which do not fit its shape {short(shape)}")
+    if math.prod(max(size, 1) for size in shape) > LARGEST_ARRAY:
+        raise ValueError(f"shape of {name} is {short(shape)}, must be at most {LARGEST_ARRAY} numbers")
+    return shape
 
 
 def data_of(entry: dict[str, Any]) -> Any:
@@ -206,16 +401,16 @@ def case_to_data_2(case: Case) -> dict[str, Any]:
     }
 
 
-def case_from_data_2(data: Any) -> Case:
+def case_from_data_2(data: Any, find: Find = known) -> Case:
     """The case that ``case_to_data_2`` described. Raises CounterexampleError."""
     if isinstance(data, dict) and "inputs" in data:
-        return recurrence_from_data(data)  # type: ignore[return-value]
+        return recurrence_from_data(data, find)  # type: ignore[return-value]
     try:
         arrays = data["parameters"] | data["states"] | {"x": data["x"]}
         plain = {"config": data["config"] | {"cell": data["cell"]}, "arrays": arrays}
-        return case_from_data(plain | {"training": data["training"], "lengths": data["lengths"]})
+        return case_from_data(plain | {"training": data["training"], "lengths": data["lengths"]}, find)
     except (KeyError, TypeError) as error:
-        raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+        raise CounterexampleError(f"it does not describe a case: {type(error).__name__}: {visible(error)}") from None
 
 
 def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
@@ -237,13 +432,20 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
         at.append(len(entries) - 1)
         before += number < found.before
         compared += [] if plain else [len(entries) - 1]
+    own = {repr(cell.crossing): own_cell_to_data(cell) for cell in cells_of(found) if cell.own}
     return {
         "schema": RECURRENT if isinstance(found.case, RecurrenceCase) else SCHEMA,
         "target": found.target, "property": found.property, "message": found.message,
         "kind": found.kind, "demand": found.demand, "repeatable": found.repeatable,
         "case": case_to_data_2(found.case), "before": before, "compared": compared,
         "calls": entries,
-    } | ({"same": same_to_data(found.same.among(at))} if found.same else {})  # fmt: skip
+    } | ({"same": same_to_data(found.same.among(at))} if found.same else {}) \
+      | ({"cells": [*own.values()]} if own else {})  # fmt: skip
+
+
+def cells_of(found: Counterexample) -> list[Cell]:
+    """The cells of its cases, each as often as there are any."""
+    return [case.config.cell for case in (found.case, *(call.case for call in found.calls))]
 
 
 def same_to_data(same: Same) -> dict[str, Any]:
@@ -255,25 +457,20 @@ def same_to_data(same: Same) -> dict[str, Any]:
     }
 
 
-def same_from_data(data: Any, calls: list[Call], at: list[int]) -> Same:
+def same_from_data(data: SameFile, calls: list[Call], at: list[int]) -> Same:
     """Which numbers must be the same. Raises ValueError for what no call gives."""
     places = []
-    for entry in exact("places", data["places"], list):
-        call = calls[place(at, "call", entry["call"])]
-        shapes = call.case.result_shapes()
-        name, index = exact("array", entry["array"], str), exact("at", entry["at"], list)
-        sizes = shapes[name].sizes
-        if len(index) != len(sizes) or not all(0 <= exact("at", n, int) < size for n, size in zip(index, sizes)):
-            raise ValueError(f"at is {short(index)}, but {name} has shape {sizes}")
-        places.append(Place(place(at, "call", entry["call"]), name, tuple(index)))
-    handed = [
-        (place(at, "call", one["call"]), exact("state", one["state"], str), place(at, "by", one["by"]))
-        for one in exact("handed", data["handed"], list)
-    ]
+    for entry in data.places:
+        number = place(at, "call", entry.call)
+        sizes = calls[number].case.result_shapes()[entry.array].sizes
+        if len(entry.at) != len(sizes) or not all(0 <= n < size for n, size in zip(entry.at, sizes)):
+            raise ValueError(f"at is {short(entry.at)}, but {entry.array} has shape {sizes}")
+        places.append(Place(number, entry.array, tuple(entry.at)))
+    handed = [(place(at, "call", one.call), one.state, place(at, "by", one.by)) for one in data.handed]
     one, other = places
     if not all(by < to and name in calls[to].case.states for to, name, by in handed):
         raise ValueError("handed has a state that no earlier call returned")
-    return Same((one, other), number_from_data("room", data["room"]), tuple(handed))
+    return Same((one, other), number_from_data("room", data.room), tuple(handed))
 
 
 def call_to_data(call: Call, expected: Any) -> dict[str, Any]:
@@ -292,42 +489,61 @@ def bounds_to_data(mid: np.ndarray, room: np.ndarray) -> dict[str, Any]:
             "room": [word(v) for v in room.ravel().tolist()]}  # fmt: skip
 
 
-def counterexample_from_data(data: Any) -> Counterexample:
-    """The counterexample that a file describes, in either schema. Raises CounterexampleError."""
-    if (
-        not isinstance(data, dict)
-        or data.get("schema") not in (1, SCHEMA, RECURRENT)
-        or not isinstance(data.get("property"), str)
-    ):
+def counterexample_from_data(data: Any, described: bool = False) -> Counterexample:
+    """The counterexample that a file describes, in any schema. Raises CounterexampleError.
+
+    described: whether a cell of a user's own that has not been loaded is an outline, as the file describes it; then
+    Unclaimed is raised where it does not.
+    """
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if type(schema) is not int or schema not in FILES:
         raise CounterexampleError(f"it is not a counterexample of schema 1, {SCHEMA} or {RECURRENT}")
     try:
-        id, message = (visible(data.get(name, ""), LONGEST_MESSAGE) for name in ("property", "message"))
-        target = str(data.get("target", ""))
-        if data["schema"] == 1:
-            return Counterexample(id, message, "", case_from_data(data["case"]), repeatable=True, target=target)
+        file = record(FILES[schema], data)
+        id, message = (visible(text, LONGEST_MESSAGE) for text in (file.property, file.message))
+        find = outlines(file) if described else known
+        if isinstance(file, FirstFile):
+            case = case_from_data(file.case, find)
+            return Counterexample(id, message, "", case, repeatable=True, target=file.target)
         calls: list[Call] = []
         expected: list[dict[str, Bounds]] = []
         places = [0]
-        for entry in data["calls"]:
-            call, bounds = call_from_data(entry, len(calls))
-            if not 1 <= exact("times", entry["times"], int) <= MOST_CALLS - len(calls):
-                raise ValueError(f"it makes a call {entry['times']} times; there may be {MOST_CALLS:,} calls")
-            calls += [call] * entry["times"]
-            expected += [bounds] * entry["times"]
+        for entry in file.calls:
+            call, bounds = call_from_data(entry, len(calls), find)
+            if entry.times > MOST_CALLS - len(calls):
+                raise ValueError(f"it makes a call {entry.times} times; there may be {MOST_CALLS:,} calls")
+            calls += [call] * entry.times
+            expected += [bounds] * entry.times
             places.append(len(calls))
-        if data["demand"] not in DEMANDS:
-            raise ValueError(f"demand is {short(data['demand'])}, must be one of {', '.join(DEMANDS)}")
-        compared = tuple(place(places[:-1], "compared", number) for number in exact("compared", data["compared"], list))
-        before = place(places, "before", data["before"])
+        compared = tuple(place(places[:-1], "compared", number) for number in file.compared)
+        before = place(places, "before", file.before)
+        if file.demand == "same" and file.same is None:
+            raise ValueError("it has no same")
         return Counterexample(
-            id, message, str(data["kind"]), case_from_data_2(data["case"]), tuple(calls), before,
-            compared, tuple(expected), data["demand"], data["repeatable"], target,
-            same_from_data(data["same"], calls, places[:-1]) if data["demand"] == "same" else None,
+            id, message, file.kind, case_from_data_2(file.case, find), tuple(calls), before, compared, tuple(expected),
+            file.demand, file.repeatable, file.target,
+            same_from_data(file.same, calls, places[:-1]) if file.same and file.demand == "same" else None,
         )  # fmt: skip
+    except CounterexampleError:
+        raise
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, MemoryError) as error:
-        if isinstance(error, CounterexampleError):
-            raise
-        raise CounterexampleError(f"it is no counterexample: {type(error).__name__}: {error}") from None
+        kind = "" if isinstance(error, RecordError) else f"{type(error).__name__}: "
+        raise CounterexampleError(f"it is no counterexample: {kind}{visible(error)}") from None
+
+
+def outlines(file: Any) -> Find:
+    """Finds the cells of a file: as they have been loaded, or as it describes them. Raises Unclaimed."""
+    own = {(one.sha256, one.name): one for one in getattr(file, "cells", ())}
+
+    def find(sha256: str, name: str) -> Cell:
+        try:
+            return known(sha256, name)
+        except CellError:
+            if (sha256, name) in own:
+                return own[sha256, name].cell
+            raise Unclaimed(file.target) from None
+
+    return find
 
 
 def place(places: list[int], name: str, number: Any) -> int:
@@ -337,28 +553,24 @@ def place(places: list[int], name: str, number: Any) -> int:
     return places[number]
 
 
-def call_from_data(data: dict[str, Any], number: int) -> tuple[Call, dict[str, Bounds]]:
+def call_from_data(data: CallFile, number: int, find: Find = known) -> tuple[Call, dict[str, Bounds]]:
     """One call, and what is expected of it."""
-    case = case_from_data_2(data["case"])
-    if data["do"] not in ("forward", "gradients"):
-        raise ValueError(f"do is {short(data['do'])}, must be forward or gradients")
-    given = data["cotangents"] or {}
+    case = case_from_data_2(data.case, find)
+    given = data.cotangents or {}
     cotangents = {name: None if d is None else array_from_data(name, d, case.config) for name, d in given.items()}
-    flags = {name: exact(name, data.get(name, False), bool) for name in FLAGS}
-    call = Call(data["do"], case, cotangents, number, **flags)
-    if data["form"] != call.form:
-        raise ValueError(f"form is {short(data['form'])}, but the case is {call.form}; forms are {', '.join(FORMS)}")
-    return call, {name: bounds_from_data(entry) for name, entry in data["expected"].items()}
+    call = Call(data.do, case, cotangents, number, data.measures, data.in_place)
+    if data.form != call.form:
+        raise ValueError(f"form is {short(data.form)}, but the case is {call.form}; forms are {', '.join(FORMS)}")
+    return call, {name: bounds_from_data(entry) for name, entry in data.expected.items()}
 
 
 def bounds_from_data(data: dict[str, Any]) -> Bounds:
     """What the numbers of one result must be, and how far from that each may be."""
-    shape = [exact("shape", size, int) for size in exact("shape", data["shape"], list)]
     mid, room = (
-        np.array([number_from_data("expected", v) for v in exact("expected", numbers, list)]).reshape(shape)
+        np.array([number_from_data("expected", v) for v in exact("expected", numbers, list)])
         for numbers in (data_of(data), data["room"])
     )
-    return mid, room
+    return tuple(part.reshape(shape_from_data("expected", data["shape"], part.size)) for part in (mid, room))  # type: ignore[return-value]
 
 
 def document(data: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from conformance.harness.text import MESSAGE, visible
 from conformance.hunt.corpus import Kept
 from conformance.hunt.distinct import FAILURE, MISTAKE
 from conformance.judging.counterexample import DEMANDS, Counterexample
-from conformance.judging.data import number_from_data
-from conformance.trial.counterexamples import claimed_by, load
+from conformance.judging.data import Unclaimed, number_from_data
+from conformance.trial.counterexamples import current_name, load, witnessed
+from conformance.trial.names import Names
 from conformance.trial.place import LARGEST, place_of
 from conformance.trial.script import script
 from conformance.trial.source import NotAlone
@@ -27,20 +30,33 @@ MOST_NUMBERS = 12  # in the table of what was expected and what came
 MOST_LINES = 60  # of their source
 
 
-def document(finding: Kept, file: Path, rounds: int) -> str:
-    """The report in Markdown. Raises CounterexampleError for a file that is no counterexample.
+def document(finding: Kept, file: Path, rounds: int, target: str | None = None) -> str:
+    """The report in Markdown. Raises CounterexampleError for a file that is no counterexample, Unclaimed where only
+    the target can say what it means.
 
-    file: of the counterexample;  rounds: how many have shown the finding
+    file: of the counterexample;  rounds: how many have shown the finding;  target: the one that the user has named,
+    which is the only one that is ever loaded
     """
-    found = None
-    if file.exists():
-        claimed_by(file)
-        found = load(file)
+    found = counterexample(file, target) if os.path.lexists(file) else None
     parts = [
         *title(finding), *versions(finding, rounds), *named(finding), *shown(finding, found), *not_rounding(found),
-        *alone(found), *source(finding),
+        *alone(found), *source(target or finding.target, not target),
     ]  # fmt: skip
     return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def counterexample(file: Path, target: str | None) -> Counterexample | None:
+    """The counterexample in a file, of the target that the user has named; None where that does not fail on it now.
+
+    Raises CounterexampleError, or Unclaimed.
+    """
+    found = load(file, described=True)
+    id = current_name(file, found.property, Names(catalogue()))
+    if found.calls:
+        return replace(found, property=id, target=target or found.target)
+    if not target:
+        raise Unclaimed(found.target)
+    return witnessed(target, id, found.case, catalogue())
 
 
 def title(finding: Kept) -> Iterator[str]:
@@ -85,9 +101,10 @@ def wrong_numbers(finding: Kept, found: Counterexample) -> Iterator[str]:
     """A row for each number of the compared calls that is further off than it may be."""
     for number in found.compared if len(finding.given) == len(found.calls) else ():
         for name, (must, room) in found.expected[number].items():
-            if (entry := finding.given[number].get(name)) is None or list(entry["shape"]) != list(must.shape):
+            entry = finding.given[number].get(name)
+            if entry is None or entry.shape != list(must.shape) or len(entry.data) != must.size:
                 continue
-            given = np.array([number_from_data(name, one) for one in entry["data"]]).reshape(must.shape)
+            given = np.array([number_from_data(name, one) for one in entry.data]).reshape(must.shape)
             with np.errstate(all="ignore"):
                 off = abs(given - must)
                 near = (given == must) | (off <= room) | np.isinf(room) | (np.isnan(given) & np.isnan(must))
@@ -139,10 +156,10 @@ def alone(found: Counterexample | None) -> Iterator[str]:
     yield from (*block(text.splitlines(), "python"), "")
 
 
-def source(finding: Kept) -> Iterator[str]:
-    """The lines of the target's source, where they are known."""
-    place = place_of(finding.target)
-    if place is None:
+def source(target: str, inside: bool) -> Iterator[str]:
+    """The lines of the target's source, where they are known; inside: only of a file below the working directory."""
+    place = place_of(target)
+    if place is None or (inside and not place.file.is_relative_to(Path.cwd().resolve())):
         return
     try:
         lines = read_text(place.file, LARGEST).splitlines()

@@ -14,16 +14,25 @@ from pathlib import Path
 
 from conformance.harness.answer import Answer
 from conformance.harness.files import FileError, Folder, read_json
-from conformance.harness.load import Target, TargetError, open_target
+from conformance.harness.load import Target, open_target
 from conformance.harness.process import Limits
 from conformance.judging.counterexample import Counterexample, far, not_needed
-from conformance.judging.data import CounterexampleError, counterexample_from_data, counterexample_to_data, document
+from conformance.judging.data import (
+    CounterexampleError,
+    Unclaimed,
+    counterexample_from_data,
+    counterexample_to_data,
+    document,
+)
 from conformance.judging.judgement import Failure, NotRun
 from conformance.judging.properties import Property
 from conformance.judging.recurrences import subject_of
 from conformance.judging.repeat import Repeating, Unrepeatable, right_in_new_process
 from conformance.judging.subject import Subject
 from reference_rnn import Case
+
+from .names import Names
+from .options import UsageError, known
 
 Properties = Mapping[str, Property]  # by id
 
@@ -59,20 +68,33 @@ def file_in(place: Path) -> Path:
     raise CounterexampleError(f"{place} is a folder; counterexamples in it are {', '.join(found) or 'none'}")
 
 
-def load(file: Path) -> Counterexample:
-    """The counterexample in a file, of either schema. Raises CounterexampleError, naming the file."""
+def load(file: Path, described: bool = False) -> Counterexample:
+    """The counterexample in a file, of any schema. Raises CounterexampleError, naming the file.
+
+    described: whether cells that have not been loaded are as the file describes them; raises Unclaimed where it does
+    not. No target is loaded, whatever the file names.
+    """
     try:
-        return counterexample_from_data(read_json(file, LARGEST))
+        return counterexample_from_data(read_json(file, LARGEST), described)
+    except Unclaimed:
+        raise
     except (FileError, CounterexampleError) as error:
         raise CounterexampleError(f"{file}: {error}") from None
 
 
-def claimed_by(file: Path) -> None:
-    """Loads the target of the counterexample in a file, if it is about a cell that only the target claims."""
-    with contextlib.suppress(FileError, TargetError, KeyError, TypeError):
-        data = read_json(file, LARGEST)
-        if isinstance(data["case"].get("cell") or data["case"]["config"]["cell"], dict):
-            open_target(data["target"]).stop()
+def current_name(file: Path, property: str, names: Names) -> str:
+    """Today's name of the property that a file names. Raises CounterexampleError, naming the file."""
+    now = names.current(property)
+    try:
+        known("property", now, names.properties)
+    except UsageError as error:
+        raise CounterexampleError(f"{file}: {error}") from None
+    return now
+
+
+def claimed_by(target: str) -> None:
+    """Loads a target that the user has named, so that the cells that it claims are known. Raises TargetError."""
+    open_target(target).stop()
 
 
 def kept(target: str, property_id: str) -> Counterexample | None:

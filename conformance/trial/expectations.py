@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from conformance.events import PropertyResult
-from conformance.harness.files import FileError, read_toml
-from conformance.judging.data import CounterexampleError, case_from_data
+from conformance.harness.files import FileError, read_json, read_toml
+from conformance.judging.data import CounterexampleError, Unclaimed, case_from_data, counterexample_from_data
 from conformance.trial.options import UsageError
+from reference_rnn import Case
 
-from .counterexamples import LARGEST, claimed_by, load
+from .counterexamples import LARGEST, current_name, load
 from .names import Names
 
 KEYS = ("property", "counterexample", "reason")
@@ -30,13 +32,15 @@ KEYS = ("property", "counterexample", "reason")
 class Expectation:
     """One known failure: of a property, of some in a chapter, or (case) of a property on just this case.
 
-    name  as it stands in the file;  among  the properties that it stands for, of which one must fail
+    name   as it stands in the file;  among  the properties that it stands for, of which one must fail
+    saved  the counterexample as data, where only the target that is judged can say what its case means
     """
 
     name: str
     among: tuple[str, ...]
     reason: str
-    case: str | None = None
+    case: tuple[str, str] | None = None
+    saved: Any = None
 
     def is_about(self, ids: Collection[str]) -> bool:
         """Whether one of these properties may fail by it."""
@@ -44,8 +48,24 @@ class Expectation:
 
     def fits(self, result: PropertyResult) -> bool:
         """Whether this is a failure that was expected."""
-        failed = result.status == "failed" and result.id in self.among
-        return failed and (self.case is None or (bool(result.case) and self.case == repr(case_from_data(result.case))))
+        if result.status != "failed" or result.id not in self.among:
+            return False
+        if self.case is None and self.saved is None:
+            return True
+        return bool(result.case) and identity(case_from_data(result.case)) == self.expected_case()
+
+    def expected_case(self) -> tuple[str, str] | None:
+        """What tells the case from others; None where it is of no cell that has been loaded by now."""
+        try:
+            return self.case or identity(counterexample_from_data(self.saved).case)
+        except CounterexampleError:
+            return None
+
+
+def identity(case: Case) -> tuple[str, str]:
+    """What tells a case from others: its numbers, and which cell it is of."""
+    cell = case.config.cell.crossing
+    return repr(case), repr(cell.get("sha256", cell) if isinstance(cell, dict) else cell)
 
 
 def read(file: Path, names: Names) -> list[Expectation]:
@@ -79,12 +99,16 @@ def expectation(file: Path, number: int, entry: object, names: Names) -> Expecta
         if "property" in entry:
             return Expectation(entry["property"], names.among(entry["property"]), entry["reason"])
         saved = file.parent / entry["counterexample"]
-        claimed_by(saved)
-        found = load(saved)
-    except (CounterexampleError, UsageError) as error:
+        try:
+            found = load(saved, described=True)
+            property, case, data = found.property, identity(found.case), None
+        except Unclaimed:
+            data = read_json(saved, LARGEST)
+            property, case = data["property"], None
+        current = current_name(saved, property, names)
+    except (CounterexampleError, FileError, UsageError) as error:
         raise UsageError(f"{where}: {error}") from None
-    current = names.current(found.property)
-    return Expectation(current, (current,), entry["reason"], repr(found.case))
+    return Expectation(current, (current,), entry["reason"], case, data)
 
 
 def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) -> list[str]:

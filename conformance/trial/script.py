@@ -20,9 +20,11 @@ from conformance.harness import child, command
 from conformance.harness.call import Call
 from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, spec_of
+from conformance.harness.text import visible
 from conformance.judging.counterexample import Bounds, Counterexample, not_needed
 from conformance.judging.words import letter
 from reference_rnn import RecurrenceCase
+from reference_rnn.equations import equations_of
 from reference_rnn.expression import number
 from strategies import layout_of, relaid
 
@@ -30,6 +32,7 @@ from .source import NotAlone, alone
 
 WIDTH = 110
 LIMIT = 60  # seconds for all calls
+LARGEST = 2**24  # bytes of a target's file
 
 HEAD = """\
 from __future__ import annotations
@@ -181,6 +184,7 @@ def script(found: Counterexample, statement: str) -> str:
         f'"""{title(found, statement, python)}"""\n',
         HEAD.format(limit=LIMIT),
         *target_part(spec, sorted({call.do for call in found.calls})),
+        *equations(found),
         *layouts(found),
         *writing(found),
         (RECURRENT_CALLS if isinstance(found.case, RecurrenceCase) else CALLS) + ARRAY,
@@ -197,7 +201,7 @@ def title(found: Counterexample, statement: str, python: str) -> str:
     """What the script is about."""
     with_python = f" Run it with {python}." if found.target.startswith("python=") else ""
     how = (
-        f"The target is {found.target}.{with_python} This needs NumPy and the target's own packages alone. "
+        f"The target is {visible(found.target)}.{with_python} This needs NumPy and the target's own packages alone. "
         "Exit status: 0 it holds now, 1 it fails."
     )
     filled = "\n\n".join(map(fill, (found.message, f"{found.property}: {statement}", how)))
@@ -267,6 +271,22 @@ def instance_of(name: str) -> str:
     return 'getattr(target, "gradients", None) or module.gradients'
 
 
+def equations(found: Counterexample) -> Iterator[str]:
+    """The equations of users' own cells, as comments: text of a file, of which no line is anything else."""
+    own = [call.case.config.cell for call in found.calls if call.case.config.cell.own]
+    for cell in dict.fromkeys(own):
+        lines = equations_of(cell).splitlines()
+        if lines:
+            title = f"# The equations of {visible(cell)}, by which the expected numbers were computed:"
+            yield "\n".join([title, "#", *map(comment, lines)])
+
+
+def comment(line: str) -> str:
+    """A line of text as a comment, which keeps its indentation."""
+    indent = min(len(line) - len(line.lstrip(" ")), WIDTH)
+    return f"#     {' ' * indent}{visible(line)}".rstrip()
+
+
 def layouts(found: Counterexample) -> Iterator[str]:
     """The function that lays arrays out in memory, if any of them lies there in another way than usual."""
     given = [array for call in found.calls for _, array in (*call.arrays(), *call.case.counts())]
@@ -284,12 +304,17 @@ def distinct(found: Counterexample) -> list[int]:
     """For each call, the number of the first one that is given the same."""
     if any(call.in_place for call in found.calls):
         return [*range(len(found.calls))]  # arrays that are written into are nobody else's
-    return [next(n for n, other in enumerate(found.calls) if other.same(call)) for call in found.calls]
+    first: dict[int, int] = {}  # by the call itself: one that is made many times is there many times
+    for at, call in enumerate(found.calls):
+        if id(call) not in first:
+            first[id(call)] = next((n for n in dict.fromkeys(first.values()) if found.calls[n].same(call)), at)
+    return [first[id(call)] for call in found.calls]
 
 
 def cases(found: Counterexample) -> Iterator[str]:
     """What the calls are given, each case once."""
-    for name, call in {case_name(found, n): found.calls[n] for n in distinct(found)}.items():
+    first = distinct(found)
+    for name, call in {case_name(first, n): found.calls[n] for n in dict.fromkeys(first)}.items():
         if isinstance(call.case, RecurrenceCase):
             yield from recurrence(name, call.case)
             yield from recurrent_cotangents(name, call)
@@ -346,16 +371,16 @@ def recurrent_cotangents(name: str, call: Call) -> Iterator[str]:
     yield ")"
 
 
-def case_name(found: Counterexample, at: int) -> str:
-    """What a case is called in the script."""
-    return "case" if len(set(distinct(found))) == 1 else f"case_{at + 1}"
+def case_name(first: list[int], at: int) -> str:
+    """What a case is called in the script; first: for each call, the number of the first one that is given the same."""
+    return f"case_{at + 1}" if any(first) else "case"
 
 
 def calls(found: Counterexample) -> Iterator[str]:
     """The calls, in turn, and their results."""
     first = distinct(found)
     for at, call in enumerate(found.calls):
-        name = case_name(found, first[at])
+        name = case_name(first, first[at])
         arguments = f"{name}, *{name}_cotangents" if call.do == "gradients" else name
         made = f"{call.do}({arguments})"
         for to, state, by in found.same.handed if found.same else ():
@@ -363,7 +388,7 @@ def calls(found: Counterexample) -> Iterator[str]:
                 handed = f"result_{by + 1}[{state!r}].astype({str(call.case.config.numpy_dtype)!r})"
                 yield f"{name}.states[{state!r}] = {handed}  # handed on"
         if call.in_place and at:
-            before = case_name(found, first[at - 1])
+            before = case_name(first, first[at - 1])
             yield f"write_into(by_place({before}), {name})  # the same arrays with other numbers"
         if found.demand == "unchanged" and at in found.compared:
             yield f"before = {{name: np.array(array) for name, array in {given(found, name)}}}"
@@ -387,7 +412,7 @@ def comparison(found: Counterexample) -> Iterator[str]:
     yield_calls = [(at, f"result_{at + 1}") for at in found.compared]
     last_at, last = yield_calls[-1]
     first = distinct(found)
-    name = case_name(found, first[last_at])
+    name = case_name(first, first[last_at])
     if found.demand == "numbers":
         rows = []
         for n, (at, result) in enumerate(yield_calls):
@@ -509,7 +534,7 @@ if abs(y - data) <= rad, in double precision."""
 
 def lines_to_send(found: Counterexample, statement: str) -> str:
     """For a command: the lines to send, and what is expected of their answers, as comments."""
-    how = SENT.format(command=found.target.removeprefix("cmd:").strip())
+    how = SENT.format(command=visible(found.target.removeprefix("cmd:")))
     about = "\n\n".join([fill(found.message), fill(f"{found.property}: {statement}"), how])
     text = [*(f"# {line}".rstrip() for line in about.splitlines()), '{"do":"start"}']
     handed = found.same.handed if found.same else ()

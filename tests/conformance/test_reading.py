@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.chapters import catalogue
-from conformance.cli import cli
+from conformance.cli import NAMES, cli
 from conformance.events import PropertyResult
 from conformance.harness.call import Call
 from conformance.harness.load import TargetError, open_target
@@ -63,8 +63,16 @@ class Watched:
 
     def hear(self, event, arguments):
         """Notes an event of the interpreter."""
-        if self.on and (event in self.RUNS or event in self.CHANGES or self.writes(event, arguments)):
+        if self.on and (self.runs(event, arguments) or event in self.CHANGES or self.writes(event, arguments)):
             self.events.append((event, *map(str, arguments[:2])))
+
+    def runs(self, event, arguments):
+        """Whether something is run or imported, other than an annotation of ours, or a part of the standard library."""
+        if event == "exec":
+            return not getattr(arguments[0], "co_filename", "").startswith(("<string>", os.path.dirname(os.__file__)))
+        if event == "import":
+            return arguments[0].partition(".")[0] not in sys.stdlib_module_names
+        return event in self.RUNS
 
     def writes(self, event, arguments):
         """Whether a file is opened to be written."""
@@ -79,6 +87,8 @@ class Watched:
 
 
 WATCHED = Watched()  # a hook of the interpreter stays for good
+for name in NAMES:
+    cli.get_command(None, name)  # which imports it
 
 
 def run(*words):
@@ -107,12 +117,18 @@ def own(tmp_path, target="mine.py:mine"):
     """A counterexample on a case of a cell of the user's own, as data."""
     (tmp_path / "spec.py").write_text(SPEC)
     cell = loaded(str(tmp_path / "spec.py"), "mgu")
-    (tmp_path / "PWNED").unlink()
+    (tmp_path / "PWNED").unlink(missing_ok=True)
     return counterexample_to_data(counterexample(cell, target))
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_loaded(monkeypatch):
+    """No test knows the cells of another one."""
+    forgotten(monkeypatch)
+
+
 def forgotten(monkeypatch):
-    """A process in which no cell of a user has been loaded."""
+    """From now on no cell of a user has been loaded."""
     monkeypatch.setattr(sys.modules[loaded.__module__], "LOADED", {})
 
 
@@ -156,18 +172,15 @@ def test_reading_a_saved_case_opens_nothing(attack, kind, tmp_path):
     Path("case.json").write_text(document(attack[kind]))
     Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
     id = corpus("corpus", attack[kind])
-    run("properties"), run("reproduce", "absent"), run("corpus", "report", "absent", "abcd")  # which imports them
     with WATCHED as events:
         status, said = run("reproduce", "case.json")
         assert status == 2 and said == (
-            "this case is of a cell of cmd: touch PWNED; say so if you trust it: "
-            "rnn-conformance reproduce case.json 'cmd: touch PWNED'"
+            "this case is of a cell of cmd: touch PWNED; say so if you trust it: reproduce case.json 'cmd: touch PWNED'"
         )
         (one,) = read(Path("known.toml"), Names(catalogue()))
         assert not one.fits(PropertyResult("equivalence.steps", "failed"))
         status, said = run("corpus", "report", "corpus", id)
-        if kind != "schema 1":
-            assert status == 2 and said.endswith(f"corpus report corpus {id[:12]} --target 'cmd: touch PWNED'")
+        assert status == 2 and said.endswith(f"corpus report corpus {id[:12]} --target 'cmd: touch PWNED'")
     assert events == [] and not Path("PWNED").exists()
 
 
@@ -221,7 +234,7 @@ def test_the_equations_of_an_own_cell_are_saved_and_need_no_target(tmp_path, mon
     with WATCHED as events:
         status, said = run("reproduce", "case.json")
     assert status == 0 and events == [] and not Path("PWNED").exists()
-    assert "#     n = tanh(affine(x, N.W_ih, f * h, N.W_hh, N.b_ih, N.b_hh))\n" in said and "cell='MGU'" in said
+    assert "#         n = tanh(affine(x, N.W_ih, f * h, N.W_hh, N.b_ih, N.b_hh))\n" in said and "cell='MGU'" in said
     compile(said, "script", "exec")
 
 
@@ -244,7 +257,7 @@ def test_equations_are_text(tmp_path, monkeypatch):
         ({"sha256": "../x"}, "cells[0].sha256 is '../x', must match [0-9a-f]{64}"),
         ({"gates": "f"}, None),
         ({"gates": ["f"]}, 'cells[0].gates is ["f"], must be a text'),
-        ({"reads": {"x": 1}}, "cells[0].reads.x is 1, must be a text"),
+        ({"reads": {"x": 1}}, "cells[0].reads['x'] is 1, must be a text"),
         ({"other": 1}, "cells[0] has an unknown key 'other'"),
     ],
 )
@@ -274,7 +287,7 @@ def test_a_report_shows_no_file_that_only_a_corpus_names(tmp_path):
 
 @pytest.mark.parametrize("words", [("reproduce", "case.json"), ("replay", "case.json", "reference"), ("report",)])
 def test_an_unknown_property_is_told_as_that(words):
-    data = counterexample_to_data(counterexample()) | {"property": "no.such"}
+    data = counterexample_to_data(counterexample()) | {"property": "no.such", "demand": "shapes"}
     Path("case.json").write_text(document(data))
     if words == ("report",):
         words = ("corpus", "report", "corpus", corpus("corpus", data))
@@ -318,13 +331,13 @@ def test_merge_writes_nowhere_but_into_its_corpus(tmp_path, id):
     ("changes", "said"),
     [
         ({"schema": 9}, "schema is 9, must be 1"), ({"status": "odd"}, "status is 'odd', must be one of new, known"),
-        ({"key": []}, "key has 0 entries, must have at least 1"), ({"key": "mistake"}, "key is 'mistake', must be a list"),
+        ({"key": []}, "key has 0 entries, must have at least 2"), ({"key": "x"}, "key is 'x', must be a list"),
         ({"shown": [{"id": 1, "kind": "x"}]}, "shown[0].id is 1, must be a text"),
         ({"shown": [{"id": "a.b"}]}, "shown[0] has no kind"), ({"seed": 10**19}, "too large for 64 bits"),
         ({"seed": True}, "seed is true, must be a whole number"),
-        ({"environment": {"numpy": 1}}, "environment.numpy is 1, must be a text or null"),
-        ({"given": [{"output": {"shape": [-1], "data": [], "memory": "C"}}]}, "given[0].output.shape[0] is -1"),
-        ({"given": [{"output": {"shape": [1], "data": ["x"], "memory": "C"}}]}, "given[0].output.data[0] is 'x'"),
+        ({"environment": {"numpy": 1}}, "environment['numpy'] is 1, must be a text or null"),
+        ({"given": [{"output": {"shape": [-1], "data": [], "memory": "C"}}]}, "given[0]['output'].shape[0] is -1"),
+        ({"given": [{"output": {"shape": [1], "data": ["x"], "memory": "C"}}]}, "given[0]['output'].data[0] is 'x'"),
         ({"more": 1}, "it has an unknown key 'more'"), ({"first_seen": "yesterday"}, "first_seen is 'yesterday'"),
     ],
 )  # fmt: skip
@@ -344,16 +357,20 @@ def test_a_finding_that_cannot_be_read_is_a_line_and_the_rest_counts(changes, sa
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"next": 10**15}, "next is 1000000000000000, must be at most"), ({"next": -1}, "next is -1, must be at least 0"),
+        ({"next": 10**15}, "next is 1000000000000000, must be at most"),
+        ({"next": -1}, "next is -1, must be at least 0"),
         ({"next": "1"}, "next is '1', must be a whole number"), ({"next": 1.5}, "next is 1.5, must be a whole number"),
         ({"ahead": [10**15]}, "ahead[0] is 1000000000000000"), ({"ahead": 7}, "ahead is 7, must be a list"),
         ({"ahead": ["x"]}, "ahead[0] is 'x'"), ({"seed": [0]}, "seed is [0], must be a whole number"),
         ({"shard": "3/2"}, "shard"), ({"shard": 1}, "shard is 1, must be a text"),
-        ({"rounds": {"x": 1}}, "rounds has 'x'"), ({"rounds": {"f" * 64: "many"}}, "must be a whole number"),
-        ({"rounds": [1]}, "rounds is [1], must be an object"), ({"coverage": {"T": "x"}}, "coverage.T is 'x'"),
-        ({"seen": [["a.b", "c"]]}, "seen[0] has 2 entries, must have 3"), ({"seen": [["a.b", "c", "../x"]]}, "seen[0][2]"),
+        ({"rounds": {"x": 1}}, "rounds['x'] is 'x', must match"),
+        ({"rounds": {"f" * 64: "many"}}, "must be a whole number"),
+        ({"rounds": [1]}, "rounds is [1], must be an object"), ({"coverage": {"T": "x"}}, "coverage['T'] is 'x'"),
+        ({"seen": [["a.b", "c"]]}, "seen[0] has 2 entries, must have 3"),
+        ({"seen": [["a.b", "c", "../x"]]}, "seen[0][2]"),
         ({"alike": [1]}, "alike[0] is 1, must be a text"), ({"held": {}}, "held is {}, must be a list"),
-        ({"examples": -5}, "examples is -5"), ({"target": 5}, "target is 5, must be a text"), ({"odd": 1}, "unknown key 'odd'"),
+        ({"examples": -5}, "examples is -5"), ({"target": 5}, "target is 5, must be a text"),
+        ({"odd": 1}, "unknown key 'odd'"),
     ],
 )  # fmt: skip
 def test_seeds_that_cannot_be_read_are_a_line_and_the_rest_counts(changes, said):
@@ -376,6 +393,7 @@ def test_seeds_of_which_very_many_are_said_to_be_done_keep_nobody():
 
 
 def test_a_call_that_is_made_often_is_read_once():
+    Path("mine.py").touch()
     data = counterexample_to_data(counterexample())
     data["calls"][0]["times"] = 9999
     data["compared"] = []
