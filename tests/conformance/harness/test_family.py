@@ -1,5 +1,6 @@
 """A target's processes end with it, whatever they do; and why it ended is its own doing."""
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,10 @@ import pytest
 from conformance.harness import family
 from conformance.harness.family import computed
 from conformance.harness.load import open_target
+from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits
+from conformance.hunt.units import HELD, Unit, done, options_of
+from conformance.trial.options import Options
 from reference_rnn import case
 
 linux = pytest.mark.skipif(not family.LINUX, reason="what has detached itself is found on Linux only")
@@ -306,3 +310,47 @@ def test_the_time_of_processes_that_have_ended_counts():
         assert 0.3 <= computed(process.pid) < 5
         process.stdin.close()
     assert computed(process.pid) == 0
+# ---------------------------------------------------------------- the environment
+
+RUNNER = (
+    "GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY", "GITHUB_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_CACHE_URL",
+)  # fmt: skip
+LEFT = ("GITHUB_ACTIONS", "GITHUB_SHA", "GITHUB_WORKSPACE", "ACTION", "MY_ACTIONS_TOKEN", "TOKEN")
+NOTES_DOWN = """
+import json, os
+with open({seen!r}, "w") as file:
+    json.dump(dict(os.environ), file)
+
+def stage(before):
+    return before
+"""
+
+
+def opened_as(kind, file):
+    """Loads a target of some kind from a file, whether or not it is one."""
+    words = {
+        "file": f"{file}",
+        "interpreter": f"python={sys.executable} {file}",
+        "chain": f"{file}:stage > {file}:stage",
+        "command": f"cmd: {sys.executable} {file}",
+        "worker of a hunt": f"{file}",
+        "this process": f"{file}",
+    }[kind]
+    if kind == "worker of a hunt":  # of Dask as of this machine
+        done(Unit("open", words, options_of(Options())).to_text())
+        return HELD.stop()
+    with contextlib.suppress(TargetError):
+        return open_target(words, in_process=kind == "this process").stop()
+
+
+@pytest.mark.parametrize("kind", ["file", "interpreter", "chain", "command", "worker of a hunt", "this process"])
+def test_what_steps_of_a_workflow_are_told_by_is_kept_from_targets(tmp_path, monkeypatch, right, kind):
+    for name in (*RUNNER, *LEFT):
+        monkeypatch.setenv(name, "value")
+    (tmp_path / "mine.py").write_text(NOTES_DOWN.format(seen=str(tmp_path / "seen")) + right)
+    opened_as(kind, tmp_path / "mine.py")
+    there = json.loads((tmp_path / "seen").read_text())
+    assert all(there.get(name) == "value" for name in LEFT)
+    assert [name for name in RUNNER if name in there] == (list(RUNNER) if kind == "this process" else [])
+    assert not set(os.environ) - set(there) - set(RUNNER)
