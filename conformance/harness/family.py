@@ -32,6 +32,9 @@ MARK = "RNN_CONFORMANCE_FAMILY"
 POLL = 0.25  # seconds between two looks at whether the parent still lives
 PATIENCE = 5.0  # seconds for processes to end that have been killed
 RESTORED = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")  # which Python ignores, and programs do not expect ignored
+# By these a step of a workflow speaks to its runner, and holds what it may do there: that is the judge's alone.
+WITHHELD = ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY", "GITHUB_TOKEN")
+WITHHELD_PREFIX = "ACTIONS_"
 
 
 def prctl(option: int, value: int) -> bool:
@@ -193,11 +196,16 @@ def proportional(process: int) -> int:
 # ---------------------------------------------------------------- the keeper
 
 
+def environment() -> dict[str, str]:
+    """The environment of this process, without what a workflow's runner meant for the judge."""
+    return {k: v for k, v in os.environ.items() if k not in WITHHELD and not k.startswith(WITHHELD_PREFIX)}
+
+
 def kept(words: list[str], mark: str = "") -> subprocess.Popen:
     """A command in the care of a keeper, with pipes to the command. Raises OSError if it cannot be started.
 
     The status of what is returned is that of the command; SIGTERM ends the family. Its members have the mark in their
-    environment, by which ``dismiss`` finds them when there is no keeper any more.
+    environment, by which ``dismiss`` finds them when there is no keeper any more, and nothing of a workflow's runner.
     """
     failed, told = os.pipe()
     options = ["-I", "-S"] if LINUX else ["-I"]
@@ -206,7 +214,7 @@ def kept(words: list[str], mark: str = "") -> subprocess.Popen:
             process = subprocess.Popen(
                 [sys.executable, *options, __file__, str(os.getpid()), str(told), *words], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0, start_new_session=True, pass_fds=[told],
-                env={**os.environ, MARK: mark},
+                env={**environment(), MARK: mark},
             )  # fmt: skip
         finally:
             os.close(told)
