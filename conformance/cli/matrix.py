@@ -15,14 +15,15 @@ from pathlib import Path
 import click
 
 from conformance.chapters import catalogue
+from conformance.harness.files import Folder
 from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
 from conformance.harness.snapshot import listed
 from conformance.harness.text import LINE, visible
 from conformance.report import grades, wording
-from conformance.report.files import FORMATS, write
+from conformance.report.files import FORMATS, write, write_inside
 from conformance.report.together import Refused, Together
-from conformance.trial.options import UsageError, seconds
+from conformance.trial.options import UsageError, refuse_shared, seconds
 from conformance.trial.plan import Plan
 from conformance.trial.side_by_side import NOT_REACHED, Asked, outcomes
 from conformance.trial.source import bound
@@ -32,13 +33,14 @@ from .check import NOTHING, cache_elsewhere
 from .console import verbatim
 from .options import trial_options
 
+PAGE = "matrix.html"  # where no other is named: a name of our own in the working directory
 OURS = ("reference_rnn", "strategies", "conformance")  # what a file in a folder may never import
 
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True)
-@click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), default="matrix.html",
-              show_default=True, help="The page.")  # fmt: skip
+@click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), show_default=PAGE,
+              help="The page.")  # fmt: skip
 @click.option("--names", metavar="NAME,...", default="",
               help="What to look for in the files of a folder, in this order.  [default: forward]")  # fmt: skip
 @click.option("--cpu-limit", metavar="TIME",
@@ -74,6 +76,7 @@ def matrix(
         raise UsageError("--no-solution is about what students see: give --feedback DIR or --gradescope DIR too")
     if rubric and not (grades_file or gradescope):
         raise UsageError("--rubric is about points: give --grades FILE or --gradescope DIR too")
+    refuse_shared([("html", html_file or Path(PAGE)), ("json", options.json), ("grades", grades_file)])
     cache_elsewhere()
     criteria = grades.rubric(rubric, catalogue(), Plan.of(options, catalogue).properties)
     deadline = None if total_limit is None else time.monotonic() + seconds(total_limit)
@@ -85,19 +88,22 @@ def matrix(
         complain(said)
     rows = outcomes(todo, catalogue, cpu_limit=limit, deadline=deadline, say=complain)
     told = Together(list(judged(todo, rows, verbatim())))
-    texts = {html_file: FORMATS["html"](told), options.json: told.all_to_json() if options.json else ""}
+    page = FORMATS["html"](told)
+    named = {html_file: page, options.json: told.all_to_json() if options.json else ""}
+    if grades_file:
+        named[grades_file] = grades.as_csv(told.entries, criteria)
+    losses = made_room(named) + write(named)
+    if not html_file:
+        losses += write_inside(Path(), {(PAGE,): page})
     if feedback:
         from conformance.report.feedback import files_of
 
-        texts |= files_of(told.entries, feedback, solution=not no_solution)
-    if grades_file:
-        texts[grades_file] = grades.as_csv(told.entries, criteria)
+        losses += write_inside(feedback, files_of(told.entries, solution=not no_solution))
     if gradescope:
-        texts |= grades.gradescope(told.entries, criteria, gradescope, solution=not no_solution)
-    losses = made_room(texts) + write(texts)
+        losses += write_inside(gradescope, grades.gradescope(told.entries, criteria, solution=not no_solution))
     for loss in losses:
         complain(loss)
-    for written in (html_file, feedback, grades_file, gradescope):
+    for written in (html_file or PAGE, feedback, grades_file, gradescope):
         if written and not losses:
             click.echo(f"written: {written}")
     return STATUS[told.verdict] or (NOTHING if losses else 0)
@@ -233,9 +239,9 @@ def run_on_import(tree):
 def made_room(texts):
     """Makes the folders of some files; in a sentence each, those that could not be made."""
     losses = []
-    for folder in dict.fromkeys(file.parent for file in texts if file is not None):
+    for folder in dict.fromkeys(file.parent for file in texts if file is not None and not file.parent.exists()):
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            Folder(folder).make()
         except OSError as error:
             losses.append(f"{folder} cannot be made: {error.strerror}")
     return losses

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from conformance.harness.files import write_named
+
 TEMPLATE = '''"""My RNN, as a target of rnn-conformance: rnn-conformance check {name}"""
 
 import numpy as np
@@ -48,7 +50,7 @@ def new(file):
     if file.exists():
         raise click.UsageError(f"{str(file)!r} is there already; name another file")
     try:
-        file.write_text(TEMPLATE.format(name=file.name))
+        write_named(file, TEMPLATE.format(name=file.name), new=True)
     except OSError as error:
         raise click.UsageError(f"{str(file)!r} cannot be written: {error.strerror}") from None
     click.echo(f"{file} is written; it conforms as it stands: rnn-conformance check {file}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
 from conformance.claims.capabilities import BIASES, DIMENSIONS, Capabilities, CapabilityError
+from conformance.harness.files import Folder
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.judgement import Failure
 from conformance.judging.recurrences import subject_of
@@ -82,7 +82,7 @@ def write(folder, count, format, **said):
     result is right if abs(y - data) <= rad, in double precision. A folder with other test vectors is refused.
     """
     claims = claims_of(**said)
-    folder.mkdir(parents=True, exist_ok=True)
+    Folder(folder).make()
     chosen = {(cell, dtype): choose(claims, cell, dtype, count) for cell in claims.cells for dtype in claims.dtypes}
     names = [name for found in chosen.values() for name in found.vectors]
     if stale := engine.left_over(folder, names, format):
@@ -94,8 +94,7 @@ def write(folder, count, format, **said):
         for name, vector in found.vectors.items():
             engine.write(folder, name, vector, format)
     index = [entry for key, found in chosen.items() for entry in told(*key, found)]
-    data = {"schema": 1, "claims": plain(claims), "mistakes": index}
-    (folder / engine.INDEX).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    engine.write_index(folder, {"schema": 1, "claims": plain(claims), "mistakes": index})
     written = sum(len(found.vectors) for found in chosen.values())
     click.echo(f"{written} test vectors are in {folder}{''.join(left_out(chosen.values()))}")
     detected = sum(entry["told_by"] is not None for entry in index)

@@ -1,4 +1,9 @@
-"""Files that others wrote, read within bounds; and a folder of our own, kept where others may have been before."""
+"""Files that others wrote, read within bounds; and files that we write: as somebody named them, or in a folder where
+others may have been before.
+
+All that writes uses one of two: ``write_named`` follows the path that a person typed, wherever it leads; a ``Folder``
+holds names that the kit makes itself, and follows nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,26 @@ import errno
 import json
 import math
 import os
+import re
+import secrets
+import select
+import shutil
 import stat
+import time
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 LARGEST_INTEGER = 2**63
-DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+PATIENCE = 5.0  # seconds for somebody to read from a pipe
+POLL = 0.02  # seconds between two looks at whether somebody does
+UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | UNFOLLOWED
+UNFINISHED = ".new-"  # how the names begin of what is being written
+# The streams of this process, whatever they lead to: opened anew, a file would be written to from its beginning.
+STREAM = re.compile(r"/dev/(?:fd/(?P<fd>\d+)|(?P<out>stdout)|stderr)|/proc/self/fd/(?P<proc>\d+)")
 # Neither a FIFO without a writer nor a terminal keeps us waiting or changes anything.
 QUIETLY = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC"))
 
@@ -127,65 +143,255 @@ def reason(error: Exception) -> FileError:
         return error
     if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR):
         return FileError("there is a link or a file in its way")
+    if isinstance(error, OSError) and error.errno == errno.ENXIO:  # a pipe that nobody reads, a socket
+        return FileError("it is no regular file")
     return FileError(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
-class Folder:
-    """A folder of our own, such as ``.rnn-conformance``: plain files in plain folders, never followed through links.
+# ---------------------------------------------------------------- what is written
 
-    A file is named by the folders that it is in and its own name. Version control leaves the folder out.
+
+@contextlib.contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """A block that writes to a place; whatever goes wrong in it is an OSError that names the place and the reason."""
+    try:
+        yield
+    except (OSError, ValueError) as error:  # a ValueError for a name with a NUL
+        number = getattr(error, "errno", None) or errno.EINVAL
+        raise OSError(number, str(reason(error)), str(place)) from None
+
+
+def write_named(file: Path, data: str | bytes, new: bool = False) -> None:
+    """Writes a file that a person named, in one step: whoever reads it finds what was there before, or all of this.
+
+    Links are followed. What is no regular file (a pipe, a terminal, standard output) is written to; a pipe is given up
+    that nobody reads within PATIENCE seconds.  new: nothing may be there.  Raises OSError, naming the file.
+    """
+    with writing(file):
+        if stream := STREAM.fullmatch(str(file)):
+            descriptor = os.dup(int(stream["fd"] or stream["proc"] or (1 if stream["out"] else 2)))
+        elif new and file.exists():
+            raise FileError("it is there already")
+        elif is_regular(file):
+            place = Path(os.path.realpath(file))
+            with Folder(place.parent).opened([]) as folder:
+                return replace(folder, place.name, encoded(data), new=new)
+        else:
+            descriptor = opened_to_write(file)
+        try:
+            pour(descriptor, memoryview(encoded(data)))
+        finally:
+            os.close(descriptor)
+
+
+def is_regular(file: Path) -> bool:
+    """Whether a path leads to a regular file, or to where there is nothing yet."""
+    try:
+        return stat.S_ISREG(os.stat(file).st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def opened_to_write(file: Path) -> int:
+    """A descriptor of what is no regular file. Raises FileError for a pipe that nobody reads, and OSError."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            descriptor = os.open(file, os.O_WRONLY | QUIETLY)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(file).st_mode):
+                raise
+        if time.monotonic() > until:
+            raise FileError(f"nobody has opened this pipe to read from it within {PATIENCE:g} s")
+        time.sleep(POLL)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def pour(descriptor: int, data: memoryview) -> None:
+    """Writes all of it, however little is taken at a time."""
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            select.select([], [descriptor], [], 1.0)
+
+
+def encoded(data: str | bytes) -> bytes:
+    """What a text is in UTF-8; lone surrogates are written as Python writes them in a string."""
+    return data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+
+
+def replace(folder: int, name: str, data: bytes, new: bool = False, durable: bool = False) -> None:
+    """Puts a regular file in the place of what had its name in a folder; a link there is replaced, and not followed.
+
+    folder: its descriptor.  new: there may be nothing of that name.  durable: when this returns, it is on the disk.
+    """
+    unfinished = name if new else UNFINISHED + secrets.token_hex(8)
+    descriptor = os.open(unfinished, NEW, 0o666, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                before = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+                if stat.S_ISREG(before):
+                    os.fchmod(descriptor, stat.S_IMODE(before))
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(descriptor)
+        if not new:
+            os.replace(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(unfinished, dir_fd=folder)
+        raise
+    if durable:
+        settle(folder)
+
+
+def settle(folder: int) -> None:
+    """Has the names in a folder on the disk, where the system can do that."""
+    with contextlib.suppress(OSError):
+        os.fsync(folder)
+
+
+class Folder:
+    """A folder in which the kit makes names of its own: plain files in plain folders, never followed through links.
+
+    A file is named by the folders that it is in and its own name. What writes raises OSError, naming the file.
+
+    root     a path that a person named, which is followed; or a name of our own
+    own      whether it is that, such as ``.rnn-conformance``: then version control leaves the folder out
+    durable  whether what is written is on the disk when that returns
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, own: bool = False, durable: bool = False) -> None:
+        self.root, self.own, self.durable = root, own, durable
 
     def read_json(self, parts: Sequence[str], largest: int) -> Any:
         """The data in a file of at most so many bytes. Raises FileError, also if there is none."""
         try:
-            with self.opened(parts[:-1]) as folder:
-                flags = os.O_RDONLY | QUIETLY | getattr(os, "O_NOFOLLOW", 0)
-                return json_of(decoded(bytes_of(os.open(parts[-1], flags, dir_fd=folder), largest)))
+            return json_of(decoded(bytes_of(self.descriptor(parts, os.O_RDONLY), largest)))
         except (OSError, ValueError) as error:
             raise reason(error) from None
 
-    def write(self, parts: Sequence[str], text: str) -> Path:
-        """Writes a file as a whole or not at all, and the folders that it is in. Raises FileError."""
-        try:
-            with self.opened([], create=True) as folder:
-                self.replace(folder, ".gitignore", "*\n")
+    def make(self, *parts: str) -> None:
+        """Makes the folder, or one within, as one that can be written to."""
+        with writing(self.root.joinpath(*parts)), self.opened(parts, create=True) as folder:
+            probe = UNFINISHED + secrets.token_hex(8)
+            os.close(os.open(probe, NEW, 0o666, dir_fd=folder))
+            os.unlink(probe, dir_fd=folder)
+
+    def write(self, parts: Sequence[str], data: str | bytes) -> Path:
+        """Writes a file as a whole or not at all, and the folders that it is in."""
+        place = self.root.joinpath(*parts)
+        with writing(place):
+            if self.own:
+                with self.opened([], create=True) as folder:
+                    replace(folder, ".gitignore", b"*\n")
             with self.opened(parts[:-1], create=True) as folder:
-                self.replace(folder, parts[-1], text)
-        except (OSError, ValueError) as error:
-            raise reason(error) from None
-        return self.root.joinpath(*parts)
+                replace(folder, checked(parts)[-1], encoded(data), durable=self.durable)
+        return place
 
-    def replace(self, folder: int, name: str, text: str) -> None:
-        """Puts a file in the place of the one that had its name; a link there is replaced, and not followed."""
-        new = f"{name}.{os.getpid()}.new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(new, dir_fd=folder)
+    def append(self, parts: Sequence[str], text: str) -> None:
+        """Adds to the end of a regular file, or of a new one."""
+        with writing(self.root.joinpath(*parts)):
+            descriptor = self.descriptor(parts, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            try:
+                pour(descriptor, memoryview(encoded(text)))
+            finally:
+                os.close(descriptor)
+
+    def add(self, parts: Sequence[str], texts: Mapping[str, str]) -> bool:
+        """Makes a folder of files, all of it in one step; False if there is one of that name already."""
+        name = checked(parts)[-1]
+        with writing(self.root.joinpath(*parts)), self.opened(parts[:-1], create=True) as folder:
+            if has_folder(folder, name):
+                return False
+            unfinished = UNFINISHED + secrets.token_hex(8)
+            os.mkdir(unfinished, dir_fd=folder)
+            try:
+                inner = os.open(unfinished, DIRECTORY | UNFOLLOWED, dir_fd=folder)
+                try:
+                    for own, text in texts.items():
+                        replace(inner, own, encoded(text), durable=self.durable)
+                finally:
+                    os.close(inner)
+                os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except OSError:
+                shutil.rmtree(unfinished, ignore_errors=True, dir_fd=folder)
+                if has_folder(folder, name):  # somebody else was first
+                    return False
+                raise
+            settle(folder)
+        return True
+
+    @contextlib.contextmanager
+    def locked(self, parts: Sequence[str]) -> Iterator[bool]:
+        """A block in which a file of this name is locked; False where another process has it locked."""
+        with writing(self.root.joinpath(*parts)):
+            descriptor = self.descriptor(parts, os.O_RDWR | os.O_CREAT)
         try:
-            with os.fdopen(os.open(new, NEW, 0o666, dir_fd=folder), "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(new, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(new, dir_fd=folder)
-            raise
+            yield lock(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def descriptor(self, parts: Sequence[str], flags: int) -> int:
+        """A descriptor of a regular file. Raises FileError or OSError for anything else in its place."""
+        with self.opened(parts[:-1]) as folder:
+            found = os.open(checked(parts)[-1], flags | QUIETLY | UNFOLLOWED, 0o666, dir_fd=folder)
+        if stat.S_ISREG(os.fstat(found).st_mode):
+            return found
+        os.close(found)
+        raise FileError("it is no regular file")
 
     @contextlib.contextmanager
     def opened(self, inner: Sequence[str], create: bool = False) -> Iterator[int]:
         """A descriptor of the folder, or of one within; raises OSError where something else is in its place."""
-        if any(name in ("", ".", "..") or "/" in name for name in inner):
-            raise FileError(f"{list(inner)} does not lie in it")
-        descriptor = os.open(self.root.parent, DIRECTORY & ~getattr(os, "O_NOFOLLOW", 0))
+        start, names = (self.root.parent, [self.root.name, *inner]) if self.own else (self.root, inner)
+        checked(inner)
+        if create and not self.own:
+            Path(os.path.realpath(start)).mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(start, DIRECTORY)
         try:
-            for name in (self.root.name, *inner):
+            for name in names:
                 if create:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(name, dir_fd=descriptor)
-                outer, descriptor = descriptor, os.open(name, DIRECTORY, dir_fd=descriptor)
+                outer, descriptor = descriptor, os.open(name, DIRECTORY | UNFOLLOWED, dir_fd=descriptor)
                 os.close(outer)
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def checked(parts: Sequence[str]) -> Sequence[str]:
+    """Names that lead nowhere but into a folder; raises FileError if one does."""
+    if any(name in ("", ".", "..") or "/" in name for name in parts):
+        raise FileError(f"{'/'.join(parts)!r} does not lie in it")
+    return parts
+
+
+def has_folder(folder: int, name: str) -> bool:
+    """Whether a folder is in another one, by its descriptor. Raises FileError where something else has its name."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(found.st_mode):
+        raise FileError("there is a link or a file in its way")
+    return True
+
+
+def lock(descriptor: int) -> bool:
+    """Whether this process alone holds a file from now on; where the system has no such locks, it is not asked."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

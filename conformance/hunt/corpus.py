@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from conformance.harness.files import FileError, Folder
+from conformance.harness.files import UNFINISHED, FileError, Folder
 from conformance.harness.records import Meta, RecordError, record
 from conformance.judging.data import CounterexampleError, Numbers, Unclaimed, counterexample_from_data, document
 from conformance.trial.options import UsageError
@@ -41,7 +40,6 @@ NEW, KNOWN = "new", "known"
 FINDING, COUNTEREXAMPLE = "finding.json", "counterexample.json"
 WRITING = 3600.0  # seconds that nobody takes to write a file
 SHORTEST = 4  # characters of the beginning of an id
-NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 Value = TypeVar("Value")
 
@@ -109,20 +107,18 @@ class Corpus:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root, self.folder = root, Folder(root, durable=True)
         self.unread: dict[str, None] = {}
 
     @classmethod
     def made(cls, root: Path) -> Corpus:
         """The corpus in a folder, which is made, and can be written."""
+        made = cls(root)
         for name in ("findings", "seeds"):
-            (root / name).mkdir(parents=True, exist_ok=True)
-            own(root / name)
-            with tempfile.TemporaryFile(dir=root / name):
-                pass
-            for left in (root / name).glob(".new-*"):
+            made.folder.make(name)
+            for left in (root / name).glob(f"{UNFINISHED}*"):
                 cleared(left)
-        return cls(root)
+        return made
 
     @classmethod
     def there(cls, root: Path) -> Corpus:
@@ -134,7 +130,7 @@ class Corpus:
     def understood(self, file: Path, of: Callable[[Any], Value]) -> Value:
         """What a file of the corpus describes. Raises UsageError, naming it and the key."""
         try:
-            return of(Folder(self.root.resolve()).read_json(file.relative_to(self.root).parts, LARGEST))
+            return of(self.folder.read_json(file.relative_to(self.root).parts, LARGEST))
         except FileError as error:
             raise UsageError(f"{file} cannot be read: {error}") from None
         except (RecordError, CounterexampleError) as error:
@@ -187,29 +183,14 @@ class Corpus:
 
     def keep(self, finding: Kept, counterexample: Any | None) -> bool:
         """Keeps a finding, all of it in one step; False if it was there already."""
-        home = self.root / "findings"
-        if (home / finding.id).exists():
-            return False
-        new = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
-        try:
-            written(new / FINDING, document(finding.to_data()))
-            if counterexample is not None:
-                written(new / COUNTEREXAMPLE, document(counterexample))
-            synced(new)
-            os.chmod(new, 0o755)
-            os.rename(new, home / finding.id)
-        except OSError:
-            shutil.rmtree(new, ignore_errors=True)
-            if (home / finding.id).exists():  # another hunt was first
-                return False
-            raise
-        synced(home)
-        return True
+        texts = {FINDING: document(finding.to_data())}
+        if counterexample is not None:
+            texts[COUNTEREXAMPLE] = document(counterexample)
+        return self.folder.add(("findings", finding.id), texts)
 
     def mark(self, finding: Kept, status: str) -> None:
         """Says that a finding is known, or new."""
-        own(self.root / "findings" / finding.id)
-        replaced(self.root / "findings" / finding.id / FINDING, document(finding.to_data() | {"status": status}))
+        self.folder.write(("findings", finding.id, FINDING), document(finding.to_data() | {"status": status}))
 
     # ------------------------------------------------------------ seeds
 
@@ -244,14 +225,15 @@ class Corpus:
 
     def save(self, part: Part) -> None:
         """Keeps what a shard has done."""
-        replaced(self.file_of(part.target, part.seed, part.shard), json.dumps(part.to_data()) + "\n")
+        file = self.file_of(part.target, part.seed, part.shard)
+        self.folder.write(("seeds", file.name), json.dumps(part.to_data()) + "\n")
 
     @contextlib.contextmanager
     def alone(self, target: str, seed: int, shard: Shard) -> Iterator[None]:
         """A block in which no other process works on a part. Raises UsageError where one does."""
         file = self.file_of(target, seed, shard).with_suffix(".lock")
-        with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o666), "r+b", buffering=0) as lock:
-            if not locked(lock.fileno()):
+        with self.folder.locked(("seeds", file.name)) as alone:
+            if not alone:
                 raise UsageError(
                     f"another hunt is at work on share {shard} of {target} in {self.root}; give each its own, as with "
                     "--shard 1/2 and --shard 2/2"
@@ -295,64 +277,8 @@ def checked(data: Any) -> Any:
     return data
 
 
-def own(folder: Path) -> None:
-    """Raises UsageError for a link in the place of a folder of a corpus."""
-    if folder.is_symlink():
-        raise UsageError(f"{folder} is a link, must be a folder of the corpus")
-
-
-def replaced(file: Path, text: str) -> None:
-    """Puts a file in the place of the one that had its name: whoever reads finds the old text or the new one, and what
-    was written is on the disk.
-    """
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=file.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
-    synced(file.parent)
-
-
 def cleared(left: Path) -> None:
     """Removes what a process left that was killed while it wrote, if nobody can be writing it any more."""
     with contextlib.suppress(OSError):
         if time.time() - left.stat().st_mtime > WRITING:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-def written(file: Path, text: str) -> None:
-    """Writes a new file to the disk."""
-    with open(file, "x", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def synced(folder: Path) -> None:
-    """Has the names in a folder on the disk, where the system can do that."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def locked(descriptor: int) -> bool:
-    """Whether this process alone holds a file from now on; where the system has no such locks, it is not asked."""
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

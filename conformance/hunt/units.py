@@ -25,7 +25,7 @@ from conformance.chapters import catalogue
 from conformance.diagnosis.consequence import consequences
 from conformance.events import Diagnosis, FailureFound, Judged, PropertyResult
 from conformance.harness.child import LoadError
-from conformance.harness.files import FileError, read_text
+from conformance.harness.files import FileError, Folder, read_text
 from conformance.harness.load import Target, TargetError, moved, rebased, spec_of
 from conformance.judging.coverage import expected
 from conformance.judging.data import CounterexampleError, array_to_data, counterexample_from_data
@@ -133,7 +133,7 @@ def written(name: str, text: str, sha256: str) -> Path:
     if hashed(text) != sha256:
         raise Refused(f"{name} is not what was sent: its hash is another one")
     folder = Path(tempfile.mkdtemp(prefix="rnn-conformance-", dir=HOME[0] if HOME else None))
-    (folder / name).write_text(text, encoding="utf-8")
+    Folder(folder).write((name,), text)
     return folder
 
 

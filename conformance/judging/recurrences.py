@@ -330,5 +330,3 @@ def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) 
     moved = sensitivity(target, lambda c: target(c).numbers, case, run.numbers)
     u = max(UNIT[dtype], UNIT[target.capabilities.state_dtype or dtype])  # states may be handed on in a narrower one
     return {name: SPELT[dtype] * max(moved[name] * u / UNIT[dtype], u * largest(a)) for name, a in run.numbers.items()}
-
-

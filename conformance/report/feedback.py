@@ -26,18 +26,18 @@ LONGEST_NAME = 200  # bytes; with an ending, and a number, it is still one of a 
 WRONG_NUMBERS = "The numbers are wrong on this case."
 
 
-def files_of(entries: Sequence[Report | Refused], folder: Path, solution: bool) -> dict[Path | None, str]:
-    """The texts of all pages, Markdown and HTML, by their files in a folder.
+def files_of(entries: Sequence[Report | Refused], solution: bool) -> dict[tuple[str, ...], str]:
+    """The texts of all pages, Markdown and HTML, by the names of their files.
 
     solution: whether they show the reference's text and the numbers that are right
     """
-    texts: dict[Path | None, str] = {}
+    texts: dict[tuple[str, ...], str] = {}
     for student, entry in by_student(entries):
         shown = replace(entry, sha256="", remarks=[])  # which name others
         if not solution and isinstance(shown, Report):
             shown = without_solution(shown)
         told = Together([shown])
-        texts |= {folder / f"{student}.md": summary.document(told), folder / f"{student}.html": html.page(told)}
+        texts |= {(f"{student}.md",): summary.document(told), (f"{student}.html",): html.page(told)}
     return texts
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from conformance.events import Event, Finished
+from conformance.harness.files import Folder, write_named
 from conformance.trial.options import Options
 
 from . import badge, junit, sarif, summary
+from .github import SUMMARY
 from .together import Refused, Together
 
 
@@ -30,7 +30,7 @@ FORMATS: dict[str, Callable[[Together], str]] = {
     "sarif": sarif.document,
     "badge": badge.document,
 }
-Shelf = dict[tuple[str, Path], Together]  # what each file is about, by its format and its path
+Shelf = dict[tuple[str, str], Together]  # what each file is about, by its format and where its path leads
 
 
 class Files:
@@ -59,11 +59,18 @@ class Files:
 
     def mine(self) -> list[Together]:
         """What each of the files is about."""
-        return [self.shelf.setdefault(key, Together()) for key in self.wanted]
+        return [self.about(*key) for key in self.wanted]
+
+    def about(self, name: str, file: Path) -> Together:
+        """What one file is about."""
+        return self.shelf.setdefault((name, os.path.realpath(file)), Together())
 
     def write(self) -> None:
-        """Writes all files; what cannot be written is among the losses."""
-        self.losses = write({file: FORMATS[name](self.shelf[name, file]) for name, file in self.wanted})
+        """Writes all files; what cannot be written is among the losses. A pipe may be named for several reports."""
+        texts: dict[Path | None, str] = {}
+        for name, file in self.wanted:
+            texts[file] = texts.get(file, "") + whole(FORMATS[name](self.about(name, file)))
+        self.losses = write(texts)
 
     def said(self) -> list[str]:
         """What could not be written."""
@@ -71,48 +78,35 @@ class Files:
 
 
 def write(texts: Mapping[Path | None, str]) -> list[str]:
-    """Writes some files; in a sentence each, those that could not be written. None is no file."""
+    """Writes files that somebody named; in a sentence each, those that could not be written. None is no file.
+
+    The summary of a job is the one that its runner named: a name that leads elsewhere by now is not followed.
+    """
     losses = []
     for file, text in texts.items():
+        if file is None:
+            continue
         try:
-            if file is not None:
-                replace(file, text.rstrip("\n") + "\n")
-        except (OSError, ValueError) as error:
-            losses.append(f"{file} cannot be written: {getattr(error, 'strerror', None) or error}")
+            if str(file) == os.environ.get(SUMMARY):
+                Folder(file.parent).write((file.name,), whole(text))
+            else:
+                write_named(file, whole(text))
+        except OSError as error:
+            losses.append(f"{file} cannot be written: {error.strerror}")
     return losses
 
 
-def replace(file: Path, text: str) -> None:
-    """Writes a file in one step: whoever reads it finds the old text or the new one.
-
-    What is no regular file (a pipe, a terminal) is written to. Lone surrogates become question marks. Raises OSError.
-    """
-    data = text.encode("utf-8", errors="replace")
-    if file.exists() and not file.is_file():
-        with open(file, "wb", buffering=0) as stream:
-            write_all(stream.fileno(), data)
-        return
-    place = Path(os.path.realpath(file))
-    descriptor, name = tempfile.mkstemp(prefix=f".{place.name[:40]}.", dir=place.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-        os.chmod(name, stat.S_IMODE(place.stat().st_mode) if place.exists() else 0o666 & ~umask())
-        os.replace(name, place)
-    except BaseException:
-        os.unlink(name)
-        raise
+def write_inside(folder: Path, texts: Mapping[tuple[str, ...], str]) -> list[str]:
+    """Writes files into a folder that somebody named, under names of our own; what could not be written, like above."""
+    losses = []
+    for parts, text in texts.items():
+        try:
+            Folder(folder).write(parts, whole(text))
+        except OSError as error:
+            losses.append(f"{error.filename} cannot be written: {error.strerror}")
+    return losses
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Writes all of it, however little is taken at a time."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def umask() -> int:
-    """The bits that new files do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def whole(text: str) -> str:
+    """A text with one end of a line at its end."""
+    return text.rstrip("\n") + "\n"

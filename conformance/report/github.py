@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from conformance.events import Event, Finished
+from conformance.harness.files import Folder
 from conformance.trial.place import Place
 from conformance.trial.verdict import Report
 
@@ -13,7 +15,7 @@ from .together import Together
 from .wording import alike, described
 
 RUNS = "GITHUB_ACTIONS"  # what the runner sets in the environment
-OUTPUT = "GITHUB_OUTPUT"
+OUTPUT, SUMMARY = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"  # that name the files which the runner reads
 
 
 class Annotations:
@@ -63,8 +65,7 @@ def tell_step(told: Together) -> str | None:
     if not file:
         return None
     try:
-        with open(file, "a", encoding="utf-8") as stream:
-            stream.write(f"verdict={told.verdict}\n")
-    except (OSError, ValueError) as error:
-        return f"{OUTPUT} cannot be written: {getattr(error, 'strerror', None) or error}"
+        Folder(Path(file).parent).append((Path(file).name,), f"verdict={told.verdict}\n")
+    except OSError as error:
+        return f"{OUTPUT} cannot be written: {error.strerror}"
     return None

@@ -189,13 +189,13 @@ def harmless(value: Any) -> Any:
 
 
 def gradescope(
-    entries: Sequence[Report | Refused], criteria: Sequence[Criterion], folder: Path, solution: bool
-) -> dict[Path | None, str]:
-    """The text of each student's results.json, by its file.
+    entries: Sequence[Report | Refused], criteria: Sequence[Criterion], solution: bool
+) -> dict[tuple[str, ...], str]:
+    """The text of each student's results.json, by the names of its folder and its file.
 
     solution: whether it shows the numbers that are right
     """
-    texts: dict[Path | None, str] = {}
+    texts: dict[tuple[str, ...], str] = {}
     for student, entry in by_student(entries):
         tests = [
             {"name": one.name, "score": one.score(entry), "max_score": one.points, "output": one.said(entry)}
@@ -207,7 +207,7 @@ def gradescope(
             "output": "\n".join(output(shown)),
             "tests": tests,
         }
-        texts[folder / student / "results.json"] = json.dumps(data, indent=1)
+        texts[student, "results.json"] = json.dumps(data, indent=1)
     return texts
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from conformance.claims.allowed import taken
 from conformance.claims.capabilities import Capabilities
-from conformance.judging.judgement import Failure, fail, first, message, within
 from conformance.judging.evidence import UNIT
+from conformance.judging.judgement import Failure, fail, first, message, within
 from conformance.judging.recurrences import RecurrentSubject, agree
 from conformance.judging.subject import Subject
 from reference_rnn import RecurrenceCase

@@ -23,7 +23,7 @@ from conformance.harness.files import FileError, read_toml
 from conformance.harness.load import SHIPPED, moved
 
 from . import options
-from .options import Options, UsageError, declared, known, spelled, switch
+from .options import Options, UsageError, declared, known, refuse_shared, spelled, switch
 
 TOOL = "rnn-conformance"
 OWN, SHARED = "rnn-conformance.toml", "pyproject.toml"  # in a folder that has both, the first is read
@@ -64,7 +64,9 @@ class Configuration:
                 f"no TARGET is given, and {place} names none: rnn-conformance check my_rnn.py, or a table "
                 f"[tool.{TOOL}.{TARGETS}.NAME] with {TARGET} = 'my_rnn.py' in {SHARED}"
             )
-        return [self.asked(name, given) for name in self.targets]
+        trials = [self.asked(name, given) for name in self.targets]
+        refuse_shared(report for one in trials for report in one.options.reports())
+        return trials
 
 
 def found(folder: Path) -> Configuration:

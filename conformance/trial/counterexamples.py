@@ -53,8 +53,8 @@ def save(found: Counterexample) -> Path | None:
     text = document(counterexample_to_data(found))
     if len(text) > LARGEST:
         return None
-    with contextlib.suppress(FileError):
-        return Folder(FOLDER).write(place_of(found.target, f"{found.property}.json"), text)
+    with contextlib.suppress(OSError):
+        return Folder(FOLDER, own=True).write(place_of(found.target, f"{found.property}.json"), text)
     return None
 
 
@@ -100,7 +100,9 @@ def claimed_by(target: str) -> None:
 def kept(target: str, property_id: str) -> Counterexample | None:
     """The counterexample that an earlier run left, if it can be read."""
     try:
-        return counterexample_from_data(Folder(FOLDER).read_json(place_of(target, f"{property_id}.json"), LARGEST))
+        return counterexample_from_data(
+            Folder(FOLDER, own=True).read_json(place_of(target, f"{property_id}.json"), LARGEST)
+        )
     except (FileError, CounterexampleError):
         return None
 

@@ -7,7 +7,9 @@ any package of ours.
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 # Random cases for each property, after the covering set.
 PROFILES = {"quick": 100, "standard": 500, "thorough": 5000}
 CALL_LIMIT = 10.0
+REPORTS = ("json", "junitxml", "html", "summary", "sarif", "badge")  # the options that name files to be written
 COMPILING = 12  # times as long may a call take that compiles
 MEMORY_LIMIT = 2 * 2**30
 
@@ -100,6 +103,27 @@ def file(text: str) -> Path:
     if not text or "\0" in text or Path(text).is_dir():
         raise UsageError(f"{text!r} is not the path of a file")
     return Path(text)
+
+
+def refuse_shared(files: Iterable[tuple[str, Path | None]]) -> None:
+    """Raises UsageError where reports of two kinds, by their names, are to be written to one regular file."""
+    names: dict[object, str] = {}
+    for name, path in files:
+        if path is not None and (other := names.setdefault(identity(path), name)) != name:
+            raise UsageError(f"{other} and {name} are both to be written to {str(path)!r}: name two files")
+
+
+def identity(path: Path) -> object:
+    """What two paths share that lead to one regular file, or to one that is not there yet; nothing else does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return os.path.realpath(path)
+    regular = stat.S_ISREG(found.st_mode) and str(path.parent) not in STREAMS
+    return (found.st_dev, found.st_ino) if regular else object()
+
+
+STREAMS = ("/dev", "/dev/fd", "/proc/self/fd")  # standard output may be a regular file, and be named more than once
 
 
 @dataclass(frozen=True)
@@ -215,8 +239,13 @@ class Options:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0):
                 raise UsageError(f"{name} is {value!r}, must be a positive number")
+        refuse_shared(self.reports())
         if self.in_process:
             self.check_in_process()
+
+    def reports(self) -> Iterator[tuple[str, Path | None]]:
+        """The files to be written, each with the name of its format."""
+        yield from ((name, getattr(self, name)) for name in REPORTS)
 
     def check_in_process(self) -> None:
         """Raises UsageError for what only another process can give."""

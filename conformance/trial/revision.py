@@ -19,6 +19,7 @@ from typing import Any
 from conformance.events import Event, Finished
 from conformance.harness.child import LoadError
 from conformance.harness.family import die_with_parent
+from conformance.harness.files import Folder
 from conformance.harness.load import SHIPPED, Target, TargetError, open_target, rebased, spec_of
 from conformance.harness.process import Limits
 from conformance.harness.text import visible
@@ -52,7 +53,6 @@ def judged_at(
     root, commit = commit_of(revision, target)
     with worktree(root, commit) as there:
         inside = same_place(root, there)
-        inside.mkdir(parents=True, exist_ok=True)
         asked = replace(
             options, baseline=None, expected_failures=None, strict=False, saved=False, in_process=False,
             stop_on_first=False, require=(), json=None, junitxml=None, html=None, summary=None, sarif=None, badge=None,
@@ -70,7 +70,6 @@ def opened_at(revision: Revision, target: Any, limits: Limits) -> Iterator[Targe
     root, commit = commit_of(revision, target)
     with worktree(root, commit) as there:
         inside = same_place(root, there)
-        inside.mkdir(parents=True, exist_ok=True)
         path = [str(inside), *paths(root, there)]
         try:
             opened = open_target(rebased(target, root, there), limits=limits, path=path)
@@ -132,9 +131,11 @@ def worktree(root: Path, commit: str) -> Iterator[Path]:
 
 
 def same_place(root: Path, there: Path) -> Path:
-    """The working directory, as it is in the worktree; all of that where it is no part of the repository."""
+    """The working directory, as it is in the worktree, or made there; all of that where it is not of the repository."""
     here = Path.cwd()
-    return there / here.relative_to(root) if here.is_relative_to(root) else there
+    inner = here.relative_to(root).parts if here.is_relative_to(root) else ()
+    Folder(there).make(*inner)
+    return there.joinpath(*inner)
 
 
 def paths(root: Path, there: Path) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from conformance.harness.command import RECURRENT as REQUESTED
 from conformance.harness.command import request, tensor
-from conformance.harness.files import read_json
+from conformance.harness.files import Folder, read_json
 from conformance.harness.text import short
 from conformance.judging.data import case_from_data
 from conformance.judging.gradients import EXACT
@@ -236,9 +236,12 @@ ENDINGS = {"json": ".json", "text": ".txt"}
 
 def write(folder: Path, name: str, vector: Vector, format: str = "json") -> Path:
     """Writes a vector; the same vector is the same bytes."""
-    file = folder / (name + ENDINGS[format])
-    file.write_text(FORMATS[format](vector), encoding="utf-8")
-    return file
+    return Folder(folder).write((name + ENDINGS[format],), FORMATS[format](vector))
+
+
+def write_index(folder: Path, index: Mapping[str, Any]) -> None:
+    """Writes what is said of all vectors of a folder."""
+    Folder(folder).write((INDEX,), json.dumps(index, indent=1) + "\n")
 
 
 def left_over(folder: Path, names: Iterable[str], format: str) -> list[str]:

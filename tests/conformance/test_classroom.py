@@ -23,7 +23,7 @@ from conformance import check
 from conformance.chapters import catalogue
 from conformance.claims.capabilities import Capabilities
 from conformance.cli import cli
-from conformance.cli.matrix import is_there, made_room, named, passed_over, spread
+from conformance.cli.matrix import is_there, named, passed_over, spread
 from conformance.diagnosis import recurrent
 from conformance.diagnosis.alike import finding_of
 from conformance.diagnosis.rewriting import candidates
@@ -37,7 +37,7 @@ from conformance.faults.wiring import wiring
 from conformance.harness.forbidden import forbidden_import
 from conformance.harness.load import TargetError
 from conformance.report import feedback, grades, html, wording
-from conformance.report.files import write
+from conformance.report.files import write_inside
 from conformance.report.together import Refused, Together
 from conformance.trial.interrupts import Interrupted, Interrupts
 from conformance.trial.loop import concluded
@@ -269,8 +269,8 @@ def unwritten(patch):
 def told_of(*findings):
     """What a student reads of a report with these findings, in each file."""
     report, criteria = told(diagnosis=list(findings)), grades.rubric(None, SHAPES, SHAPES)
-    pages = feedback.files_of([report], Path("pages"), solution=False)
-    (scope,) = grades.gradescope([report], criteria, Path("scopes"), solution=False).values()
+    pages = feedback.files_of([report], solution=False)
+    (scope,) = grades.gradescope([report], criteria, solution=False).values()
     return [*map(markup.unescape, pages.values()), "\n".join(json.loads(scope)["output"].splitlines())]
 
 
@@ -341,9 +341,9 @@ def test_with_the_solution_the_page_has_it(right):
     report = check(
         str(TARGETS / "wrong" / "reads_forward_twice.py"), properties=("equivalence.steps",), in_process=True
     )
-    texts = list(feedback.files_of([report], Path("pages"), solution=True).values())
+    texts = list(feedback.files_of([report], solution=True).values())
     assert all("for t in steps:" in text for text in texts)
-    assert not any("for t in steps:" in text for text in feedback.files_of([report], Path(), solution=False).values())
+    assert not any("for t in steps:" in text for text in feedback.files_of([report], solution=False).values())
 
 
 @pytest.mark.parametrize(
@@ -366,10 +366,10 @@ def test_each_entry_has_a_name_of_its_own_that_a_file_can_have(tmp_path, targets
     assert [entry for _, entry in pairs] == entries
     assert [name for name, _ in pairs] == names or names[0].startswith("\u00fc")
     assert len({feedback.on_disk(name) for name, _ in pairs}) == len(targets)
-    texts = feedback.files_of(entries, tmp_path, solution=True)
-    texts |= grades.gradescope(entries, grades.rubric(None, SHAPES, SHAPES), tmp_path, solution=True)
-    assert len(texts) == 3 * len(targets) and made_room(texts) + write(texts) == []
-    assert all(tmp_path in file.resolve().parents and file.is_file() for file in texts)
+    texts = feedback.files_of(entries, solution=True)
+    texts |= grades.gradescope(entries, grades.rubric(None, SHAPES, SHAPES), solution=True)
+    assert len(texts) == 3 * len(targets) and write_inside(tmp_path, texts) == []
+    assert all(tmp_path.joinpath(*parts).is_file() for parts in texts)
     rows = list(csv.DictReader(io.StringIO(grades.as_csv(entries, grades.rubric(None, SHAPES, SHAPES)))))
     assert len({row["student"] for row in rows}) == len(targets)
 
@@ -603,8 +603,8 @@ def test_what_is_interrupted_when_all_was_judged_is_said():
     said = "the verdict is complete, but the search for the mistake was interrupted by its time limit"
     assert report.verdict == "fails" and report.reasons[-1] == said and not report.notes
     criteria = grades.rubric(None, catalogue(), catalogue())
-    (scope,) = grades.gradescope([report], criteria, Path("s"), solution=True).values()
-    texts = [grades.as_csv([report], criteria), scope, *feedback.files_of([report], Path("p"), solution=False).values()]
+    (scope,) = grades.gradescope([report], criteria, solution=True).values()
+    texts = [grades.as_csv([report], criteria), scope, *feedback.files_of([report], solution=False).values()]
     assert all(said in text for text in texts)
 
 
@@ -631,7 +631,7 @@ def told(**others):
 
 def test_the_page_has_the_order_and_the_folds_of_the_markdown():
     ids = [result.id for result in told().results if result.status == "failed"]
-    markdown, page = (text.replace("<wbr>", "") for text in feedback.files_of([told()], Path(), True).values())
+    markdown, page = (text.replace("<wbr>", "") for text in feedback.files_of([told()], True).values())
     page = page[page.index("<h3>Properties</h3>") :]
     assert sorted(ids, key=markdown.index) == sorted(ids, key=page.index)
     assert page.count("equivalence.first_look") == markdown.count("equivalence.first_look") == 1
@@ -644,7 +644,7 @@ def test_a_guess_is_no_mistake():
     report = told(diagnosis=[guess, Finding("y", "W is transposed", "-a\n+b", 9, 9)])
     criteria = grades.rubric(None, SHAPES, SHAPES)
     assert ",perhaps: b is added twice; W is transposed," in grades.as_csv([report], criteria)
-    (scope,) = grades.gradescope([report], criteria, Path(), solution=True).values()
+    (scope,) = grades.gradescope([report], criteria, solution=True).values()
     assert "\nperhaps: b is added twice\nW is transposed\n" in json.loads(scope)["output"]
 
 
@@ -652,7 +652,7 @@ def test_a_guess_is_no_mistake():
 def test_gradescope_says_what_failed_first(solution):
     report = told(reasons=["bidirectional is required, but not claimed"])
     report.results = report.results[2:]
-    (text,) = grades.gradescope([report], grades.rubric(None, SHAPES, SHAPES), Path(), solution).values()
+    (text,) = grades.gradescope([report], grades.rubric(None, SHAPES, SHAPES), solution).values()
     assert json.loads(text)["output"].splitlines() == [
         "does not conform (2 of 3 properties failed, 4 cases, quick, seed 0)",
         "bidirectional is required, but not claimed",
@@ -668,8 +668,8 @@ def test_gradescope_says_what_failed_first(solution):
 def test_what_a_case_does_not_name_is_said_where_cases_are_shown_and_nowhere_else(solution):
     right = replace(told(), results=told().results[3:4], explained=[])
     for report, times in ((told(), 1), (right, 0)):
-        pages = list(feedback.files_of([report], Path(), solution).values())
-        (scope,) = grades.gradescope([report], grades.rubric(None, SHAPES, SHAPES), Path(), solution).values()
+        pages = list(feedback.files_of([report], solution).values())
+        (scope,) = grades.gradescope([report], grades.rubric(None, SHAPES, SHAPES), solution).values()
         assert [text.count(wording.UNNAMED) for text in (*pages, scope)] == [times] * 3
     reading = (Path(__file__).parents[2] / "docs" / "reading-a-report.md").read_text()
     assert wording.UNNAMED in " ".join(reading.split())
@@ -686,7 +686,7 @@ def test_what_a_case_does_not_name_is_said_where_cases_are_shown_and_nowhere_els
 )
 def test_a_change_that_is_not_shown_leaves_no_box(explains, exact, said):
     report = told(diagnosis=[Finding("y", "W is transposed", "-a\n+b", explains, 49, exact=exact)])
-    markdown, page = feedback.files_of([report], Path(), solution=False).values()
+    markdown, page = feedback.files_of([report], solution=False).values()
     label = "Diagnosis" if explains else "A place to look"
     assert f"**{label}**: {said}\n\n`W is transposed`" in markdown and "```diff" not in markdown
     assert f'<p class="soft">{label}: {said}.</p>\n</div>' in page and "with this change" not in markdown + page
@@ -701,7 +701,7 @@ def test_a_criterion_that_is_not_asked_is_refused_and_one_that_is_not_claimed_sa
     criteria = grades.rubric(file, catalogue(), catalogue())
     (row,) = csv.DictReader(io.StringIO(grades.as_csv([told()], criteria)))
     assert float(row["score"]) == 0 and row["reason"] == "Gates: nothing of this was claimed"
-    (scope,) = grades.gradescope([told()], criteria, Path(), solution=True).values()
+    (scope,) = grades.gradescope([told()], criteria, solution=True).values()
     assert json.loads(scope)["tests"][0]["output"] == "nothing of this was claimed"
 
 

@@ -310,6 +310,8 @@ def test_the_time_of_processes_that_have_ended_counts():
         assert 0.3 <= computed(process.pid) < 5
         process.stdin.close()
     assert computed(process.pid) == 0
+
+
 # ---------------------------------------------------------------- the environment
 
 RUNNER = (

@@ -160,7 +160,7 @@ NAME = ("target", "chapter.property.json")
 
 @pytest.fixture
 def folder(tmp_path):
-    return Folder(tmp_path / ".rnn-conformance")
+    return Folder(tmp_path / ".rnn-conformance", own=True)
 
 
 def test_what_is_written_is_read_and_left_out_by_version_control(folder, tmp_path):
@@ -207,7 +207,7 @@ def test_links_are_not_followed(folder, tmp_path, link):
         folder.write(NAME, "[7]")  # in the place of the link
         assert folder.read_json(NAME, 100) == [7]
     else:
-        with pytest.raises(FileError, match="there is a link or a file in its way"):
+        with pytest.raises(OSError, match="there is a link or a file in its way"):
             folder.write(NAME, "[7]")
     assert {file: file.read_bytes() for file in elsewhere.rglob("*") if file.is_file()} == before
 
@@ -224,10 +224,10 @@ def test_a_pipe_in_its_place_keeps_nobody_waiting(folder):
 def test_a_file_in_its_place_and_names_that_lead_out(folder):
     folder.root.write_text("in the way")
     for act in (lambda: folder.read_json(NAME, 100), lambda: folder.write(NAME, "[]")):
-        with pytest.raises(FileError, match="in its way"):
+        with pytest.raises((FileError, OSError), match="in its way"):
             act()
-    for parts in (("..", "x"), ("a/b", "x"), ("", "x")):
-        with pytest.raises(FileError):
+    for parts in (("..", "x"), ("a/b", "x"), ("", "x"), ("x", ".."), ("x", "a/b"), ("x", "a\0")):
+        with pytest.raises(OSError):
             folder.write(parts, "[]")
 
 
@@ -240,8 +240,8 @@ def test_where_there_is_no_room_the_old_file_stays(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(FileError, match="No space left on device"):
+    with pytest.raises(OSError, match="No space left on device"):
         folder.write(NAME, "[2]")
     monkeypatch.setattr(os, "replace", real)
     assert folder.read_json(NAME, 100) == [1]
-    assert not list(folder.root.rglob("*.new"))
+    assert not list(folder.root.rglob(".new-*"))

@@ -120,7 +120,7 @@ def test_two_reports_for_one_regular_file_are_refused():
     Path("link").symlink_to("sub/../r.json")
     Path("sub").mkdir()
     for other in ("r.json", "./r.json", "sub/../r.json", "link", Path("r.json").absolute()):
-        with pytest.raises(UsageError, match="json and html are both to be written to '.*': name two files"):
+        with pytest.raises(UsageError, match=r"json and html are both to be written to '.*': name two files"):
             Options(json="r.json", html=str(other))
     Path("r.json").write_text("there")
     os.link("r.json", "hard")
@@ -170,8 +170,8 @@ def write_grades(root):
 
 def write_corpus(root):
     made = Corpus.made(root)
-    assert made.keep(FINDING, {"a": 1})
-    made.mark(FINDING, KNOWN)
+    if made.keep(FINDING, {"a": 1}):
+        made.mark(FINDING, KNOWN)
 
 
 def write_seeds(root):
@@ -261,11 +261,11 @@ def test_names_of_the_kit_lead_nowhere_else(tmp_path, monkeypatch, maker, place,
     before = everything(out)
     try:
         MAKERS[maker][0](root)
-    except (OSError, AssertionError) as error:  # an assertion: the finding is there already
+    except OSError as error:
         assert "\n" not in str(error)
     else:
         kind = os.lstat(root / place).st_mode if os.path.lexists(root / place) else stat.S_IFREG
-        assert stat.S_ISREG(kind) or stat.S_ISDIR(kind)
+        assert stat.S_ISREG(kind) or stat.S_ISDIR(kind) or maker == "restored"  # which takes another name
     assert everything(out) == before
     assert not [path for path in root.rglob(".new-*")]
 
