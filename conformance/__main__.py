@@ -39,7 +39,8 @@ def hidden(error: BaseException) -> str:
     code = place.tb_frame.f_code.co_filename if place else ""
     file = getattr(error, "path", None) or getattr(getattr(error, "obj", None), "__file__", None) or code
     said = " ".join(f"{type(error).__name__}: {error}".split())
-    return said if file in said else f"{said} ({file})"
+    plain = said if file in said else f"{said} ({file})"
+    return "".join(c if c.isprintable() else "?" for c in plain)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 from conformance.chapters import catalogue
 from conformance.events import Event, Judged, PropertyResult
 from conformance.harness.load import TargetError
-from conformance.harness.text import LINE, visible
+from conformance.harness.text import visible_line, visible_lines
 from conformance.report import terminal
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
@@ -66,15 +66,15 @@ def check(
     try:
         report = listen(trial(name, chosen, catalogue), [heard, *writers])
     except TargetError as error:
-        files.refused(Refused(visible(name, LINE), str(error)))
+        files.refused(Refused(name, str(error)))
         raise
     except Interrupted as interruption:
         why = f"interrupted by {interruption} while it was loaded"
-        files.refused(Refused(visible(name, LINE), why))
+        files.refused(Refused(name, why))
         raise KeyboardInterrupt(why) from None
     for writer in writers:
         for loss in writer.losses:
-            warnings.warn(loss, stacklevel=2)
+            warnings.warn(visible_line(loss), stacklevel=2)
     if report.interrupted:
         raise KeyboardInterrupt(report.interrupted)
     return report
@@ -84,4 +84,4 @@ def assert_conforms(target: Any, profile: str = "quick", seed: int = 0, **option
     """Raises AssertionError with the report, unless the target conforms; for tests. Options are those of ``check``."""
     report = check(target, profile, seed, **options)
     if report.verdict != "conforms":
-        raise AssertionError("\n".join(line for _, line in terminal.styled(report)))
+        raise AssertionError(visible_lines("\n".join(line for _, line in terminal.styled(report))))

@@ -20,7 +20,7 @@ import pytest
 from conformance.chapters import catalogue
 from conformance.events import Event, FailureFound, Judged, PropertyResult, Started, from_data, to_data
 from conformance.harness.load import Target, TargetError, name_of, open_target
-from conformance.harness.text import LINE, visible
+from conformance.harness.text import visible_line, visible_lines
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Writer, listen
@@ -41,6 +41,9 @@ SOON = 0.001  # seconds: what is left where a time limit is over
 
 class PropertyFailed(AssertionError):
     """A property does not hold; the message is what a report says of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible_lines(message))
 
 
 class ExpectedFailure(PropertyFailed):
@@ -217,11 +220,11 @@ def tell(plan: Plan, result: PropertyResult) -> None:
     if any(one.fits(result) for one in plan.expected):
         raise ExpectedFailure(said)
     if result.status == "failed" and plan.expects(Judged(result)):
-        pytest.xfail(f"expected: {result.message}")
+        pytest.xfail(visible_line(f"expected: {result.message}"))
     if result.status == "failed":
         raise PropertyFailed(said)
     if result.status != "passed":
-        pytest.skip(f"{result.status.replace('_', ' ')}: {result.message}")
+        pytest.skip(visible_line(f"{result.status.replace('_', ' ')}: {result.message}"))
 
 
 # ---------------------------------------------------------------- called by the plugin
@@ -263,7 +266,7 @@ class Gathered:
         files = Files(plan.options)
         if not any(isinstance(event, Started) for event in everything):
             reason = next(event.result.message for event in everything if isinstance(event, Judged))
-            refused = Refused(visible(trial.called, LINE), reason)
+            refused = Refused(trial.called, reason)
             files.refused(refused)
             return refused, [files]
         writers: list[Writer] = [Keeper(plan.options), files]

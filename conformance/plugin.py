@@ -20,7 +20,7 @@ import pytest
 from conformance.chapters import catalogue
 from conformance.events import Event, Judged, from_data, to_data
 from conformance.harness.load import Target, TargetError
-from conformance.harness.text import LINE, visible
+from conformance.harness.text import visible_line, visible_lines
 from conformance.judging.properties import Property
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
@@ -49,6 +49,9 @@ HOME = Path(__file__).parent
 
 class PropertyFailed(Exception):
     """A property does not hold; pytest shows its result, not a traceback."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible_lines(message))
 
 
 class Plugin:
@@ -223,7 +226,7 @@ class Plugin:
         if not self.refusal and self.collected and (self.events or self.interruption):
             self.sum_up()
         if self.refusal:
-            self.files.refused(Refused(visible(self.name, LINE), self.refusal))
+            self.files.refused(Refused(self.name, self.refusal))
         if self.report is None:
             return 2
         if self.others_failed:
@@ -250,7 +253,7 @@ class Plugin:
         terminalreporter.section("rnn-conformance")
         if self.report is None:
             advice = self.refusal or "no property was judged: name them with --pyargs conformance"
-            terminalreporter.write_line(advice)
+            terminalreporter.write_line(visible_line(advice))
         else:
             show(self.report, console(file=terminalreporter._tw._file), self.writers)
 
@@ -285,11 +288,11 @@ class PropertyItem(pytest.Item):
             raise PropertyFailed(str(error)) from None
         result = next(event.result for event in self.events if isinstance(event, Judged))
         if result.status == "failed" and plugin.plan.expects(Judged(result)):
-            pytest.xfail(f"expected: {result.message}")
+            pytest.xfail(visible_line(f"expected: {result.message}"))
         if result.status == "failed":
             raise PropertyFailed("\n".join([self.prop.statement, *details(result)]))
         if result.status != "passed":
-            pytest.skip(f"{result.status.replace('_', ' ')}: {result.message}")
+            pytest.skip(visible_line(f"{result.status.replace('_', ' ')}: {result.message}"))
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """What is wrong with the target, and no traceback of ours."""

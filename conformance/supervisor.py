@@ -1,8 +1,8 @@
 """What sets the exit status of a command: a process that runs no code of users. Its child, the judge, runs the command.
 
 A judge says what its status is before it ends, in memory that both processes see and nobody can close. Where it has
-said none, code of users has ended it, or somebody has killed it: no verdict. What it leaves behind is ended. The standard
-library alone is imported, and little of that, since each command waits for it.
+said none, code of users has ended it, or somebody has killed it: no verdict. What it leaves behind is ended. Of the
+standard library little is imported, and of ours less, since each command waits for it.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from conformance.claims.capabilities import CapabilityError
 from conformance.harness.child import said
 from conformance.harness.family import die_with_parent
 from conformance.harness.load import TargetError
+from conformance.harness.text import visible_lines
 from conformance.report import github, output
 from conformance.trial.interrupts import SIGNALS, Interrupted
 from conformance.trial.options import UsageError
@@ -87,7 +88,7 @@ def details(error: Exception) -> str:
     """Where the traceback of a mistake of the kit is."""
     try:
         with tempfile.NamedTemporaryFile("w", prefix="rnn-conformance-", suffix=".txt", delete=False) as file:
-            file.writelines(traceback.format_exception(error))
+            file.writelines(map(visible_lines, traceback.format_exception(error)))
     except OSError:
         return "there is no place for its traceback"
     return f"its traceback is in {file.name}"
@@ -96,9 +97,9 @@ def details(error: Exception) -> str:
 def complain(message: str) -> int:
     """One line on standard error, an annotation where GitHub runs us, and the status of not being able to tell."""
     line = " ".join(message.split())
-    click.echo(f"rnn-conformance: {line}", err=True)
+    output.say(f"rnn-conformance: {line}", err=True)
     if github.RUNS in os.environ:
-        click.echo(github.command("error", "rnn-conformance", line))
+        output.put(github.command("error", "rnn-conformance", line))
     return 2
 
 

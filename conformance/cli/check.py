@@ -11,11 +11,11 @@ import click
 
 from conformance.chapters import catalogue
 from conformance.harness.load import SHIPPED, TargetError
-from conformance.harness.text import LINE, visible
 from conformance.report import github
 from conformance.report.files import Files
 from conformance.report.keeping import Keeper
 from conformance.report.listening import Listener, Writer, listen
+from conformance.report.output import put, say
 from conformance.report.terminal import Terminal, console
 from conformance.report.together import Refused, Together
 from conformance.report.wording import headline
@@ -68,7 +68,7 @@ class Judging:
         """Judges one of them; its exit status. Raises TargetError or Interrupted where that cannot be done."""
         files = Files(asked.options, self.shelf)
         writers: list[Writer] = [Keeper(asked.options), files]
-        annotations: list[Listener] = [github.Annotations(click.echo)] if github.RUNS in os.environ else []
+        annotations: list[Listener] = [github.Annotations(put)] if github.RUNS in os.environ else []
         try:
             with Terminal(console(), writers) as terminal:
                 events = trial(asked.target, asked.options, catalogue)
@@ -86,7 +86,7 @@ class Judging:
 
     def refused(self, asked, reason):
         """Notes that a target could not be judged, also in the files that were asked for."""
-        refused = Refused(visible(asked.target, LINE), reason)
+        refused = Refused(asked.target, reason)
         self.told.entries.append(refused)
         files = Files(asked.options, self.shelf)
         files.refused(refused)
@@ -101,26 +101,26 @@ class Judging:
             try:
                 self.one(asked)
             except TargetError as error:
-                click.echo(f"{self.told.missing[-1][0]} could not be judged: {error}")
+                say(f"{self.told.missing[-1][0]} could not be judged: {error}")
             except Interrupted:
                 break
             if self.told.reports and self.told.reports[-1].interrupted:
                 break
-            click.echo()
+            say()
         for report in self.told.reports:
-            click.echo(headline(report))
+            say(headline(report))
         for name, _ in self.told.missing:
-            click.echo(f"{name} could not be judged")
+            say(f"{name} could not be judged")
         if left := todo[len(self.told.entries) :]:
             for asked in left:
                 self.refused(asked, "interrupted before it was judged")
-            click.echo(f"not judged: {', '.join(visible(asked.target, LINE) for asked in left)}")
+            say(f"not judged: {', '.join(asked.target for asked in left)}")
         return STATUS[self.told.verdict] or (NOTHING if self.losses else 0)
 
     def tell_step(self):
         """Gives the verdict to the steps of a workflow that follow."""
         if self.told.entries and (loss := github.tell_step(self.told)):
-            click.echo(f"rnn-conformance: {loss}", err=True)
+            say(f"rnn-conformance: {loss}", err=True)
 
 
 def cache_elsewhere():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError, open_target
+from conformance.harness.text import json_text
 from conformance.judging.data import case_to_data
 from conformance.report.files import write
+from conformance.report.output import say
 from conformance.report.terminal import wrapped
 from conformance.report.wording import counting
 from conformance.trial.compare import compare as compare_targets
@@ -54,9 +54,9 @@ def compare(old, new, options):
     lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
     for line in lines:
         console.print(line, soft_wrap=True)
-    losses = write({options.json: json.dumps(as_data(found, old, new, profile, seed), indent=1)})
+    losses = write({options.json: json_text(as_data(found, old, new, profile, seed), indent=1)})
     for loss in losses:
-        click.echo(f"rnn-conformance: {loss}", err=True)
+        say(f"rnn-conformance: {loss}", err=True)
     return found.status or (NOTHING if losses else 0)
 
 

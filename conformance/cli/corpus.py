@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from conformance.harness.load import TargetError
-from conformance.harness.text import visible
 from conformance.hunt.corpus import KNOWN, NEW, Corpus
 from conformance.judging.data import Unclaimed
 from conformance.report.defect import document
 from conformance.report.hunting import SHORT
+from conformance.report.output import say, show
 from conformance.trial.counterexamples import claimed_by
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -38,7 +38,7 @@ def merge(folders):
         added = sum(made.add(other) for other in there)
         findings = made.findings().values()
     many = "1 finding" if len(findings) == 1 else f"{len(findings):,} findings"
-    click.echo(f"{into}: {many}, {added} added, {sum(finding.is_new for finding in findings)} new")
+    say(f"{into}: {many}, {added} added, {sum(finding.is_new for finding in findings)} new")
     return 2 if any(one.unread for one in (made, *there)) else 0
 
 
@@ -49,7 +49,7 @@ def telling(*corpora):
         yield
     finally:
         for line in dict.fromkeys(line for one in corpora for line in one.unread):
-            click.echo(f"rnn-conformance: {visible(line)}", err=True)
+            say(f"rnn-conformance: {line}", err=True)
 
 
 @corpus.command()
@@ -65,7 +65,7 @@ def known(folder, id, again):
     with telling(kept):
         finding = kept.called(id)
     kept.mark(finding, NEW if again else KNOWN)
-    click.echo(f"{NEW if again else KNOWN}        {finding.id[:SHORT]} {finding.title}")
+    say(f"{NEW if again else KNOWN}        {finding.id[:SHORT]} {finding.title}")
 
 
 @corpus.command()
@@ -87,7 +87,7 @@ def report(folder, ids, target):
         rounds = kept.rounds()
     try:
         for finding in findings:
-            click.echo(document(finding, kept.counterexample(finding.id), rounds[finding.id], target), nl=False)
+            show(document(finding, kept.counterexample(finding.id), rounds[finding.id], target))
     except Unclaimed as error:
         command = f"corpus report {folder} {finding.id[:SHORT]} --target"
         raise TargetError(error.remedy(command)) from None

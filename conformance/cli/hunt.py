@@ -11,6 +11,7 @@ from conformance.hunt.engines import Cluster, Engine, Processes
 from conformance.hunt.hunting import Hunt
 from conformance.hunt.shards import Shard
 from conformance.report.hunting import Page, Watch
+from conformance.report.output import say
 from conformance.trial.interrupts import noted
 from conformance.trial.options import UsageError, processes, seconds
 from conformance.trial.pool import cores
@@ -61,7 +62,7 @@ def hunt(targets, corpus, shard, rounds, scheduler, wait, options):
                 page(event)
                 watch(event)
     for loss in page.losses:
-        click.echo(f"rnn-conformance: {loss}", err=True)
+        say(f"rnn-conformance: {loss}", err=True)
     return going.state.status or (NOTHING if page.losses else 0)
 
 

@@ -19,9 +19,9 @@ from conformance.harness.files import Folder
 from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
 from conformance.harness.snapshot import listed
-from conformance.harness.text import LINE, visible
 from conformance.report import grades, wording
 from conformance.report.files import FORMATS, write, write_inside
+from conformance.report.output import say
 from conformance.report.together import Refused, Together
 from conformance.trial.options import UsageError, refuse_shared, seconds
 from conformance.trial.plan import Plan
@@ -105,13 +105,13 @@ def matrix(
         complain(loss)
     for written in (html_file or PAGE, feedback, grades_file, gradescope):
         if written and not losses:
-            click.echo(f"written: {written}")
+            say(f"written: {written}")
     return STATUS[told.verdict] or (NOTHING if losses else 0)
 
 
 def complain(said):
     """A line on standard error."""
-    click.echo(f"rnn-conformance: {said}", err=True)
+    say(f"rnn-conformance: {said}", err=True)
 
 
 def judged(todo, rows, console):
@@ -120,7 +120,7 @@ def judged(todo, rows, console):
         for asked, row in zip(todo, rows):
             more = {"sha256": row.sha256, "remarks": row.remarks}
             judged = isinstance(row.outcome, Report)
-            entry = replace(row.outcome, **more) if judged else Refused(asked.name, row.outcome, **more)
+            entry = replace(row.outcome, **more) if judged else Refused(asked.target, row.outcome, **more)
             for line in shown(entry) if row.outcome != NOT_REACHED else ():
                 console.print(line, soft_wrap=True)
             yield entry
@@ -186,14 +186,14 @@ def with_code(folder):
 def in_folders(folder):
     """That the folders in a folder have some, for messages."""
     inner = with_code(folder)
-    return f" of its own, but its folders have: name those, like {visible(inner[0], LINE)}" if inner else ""
+    return f" of its own, but its folders have: name those, like {inner[0]}" if inner else ""
 
 
 def passed_over(folders):
     """In a sentence each, the folders in a folder that are not judged, unless they were named too."""
     given = {folder.resolve() for folder in folders}
     return [
-        f"{visible(inner, LINE)}: a folder, not judged: name it, or move its file up"
+        f"{inner}: a folder, not judged: name it, or move its file up"
         for folder in folders
         for inner in with_code(folder)
         if inner.resolve() not in given
@@ -222,7 +222,7 @@ def named(file, names, options):
         return Asked(text if name == "forward" else f"{text}:{name}", options)
     own = [one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
     said = ", ".join(dict.fromkeys(own)) or "nothing to call"
-    return Asked(text, options, visible(f"{file.name} defines none of {', '.join(names)}; it defines {said}", LINE))
+    return Asked(text, options, f"{file.name} defines none of {', '.join(names)}; it defines {said}")
 
 
 def run_on_import(tree):

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from conformance.harness.files import write_named
+from conformance.report.output import say
 
 TEMPLATE = '''"""My RNN, as a target of rnn-conformance: rnn-conformance check {name}"""
 
@@ -53,5 +54,5 @@ def new(file):
         write_named(file, TEMPLATE.format(name=file.name), new=True)
     except OSError as error:
         raise click.UsageError(f"{str(file)!r} cannot be written: {error.strerror}") from None
-    click.echo(f"{file} is written; it conforms as it stands: rnn-conformance check {file}")
+    say(f"{file} is written; it conforms as it stands: rnn-conformance check {file}")
     return 0

@@ -6,6 +6,7 @@ import click
 
 from conformance.chapters import catalogue
 from conformance.faults import FAULTS
+from conformance.report.output import say, show
 
 
 @click.command()
@@ -15,10 +16,10 @@ def properties():
     for prop in catalogue().values():
         if prop.id.partition(".")[0] != chapter:
             chapter = prop.id.partition(".")[0]
-            click.echo(("" if chapter == "shapes" else "\n") + chapter)
+            show(("" if chapter == "shapes" else "\n") + chapter)
         needs = f"  [needs {', '.join(prop.requirements())}]" if prop.requirements() else ""
-        click.echo(f"  {prop.id}: {prop.statement}{needs}")
+        say(f"  {prop.id}: {prop.statement}{needs}")
         found = [fault.title for fault in FAULTS.values() if prop.id in fault.killed_by]
         if found:
-            click.echo(f"      finds, for instance: {found[0]}")
+            say(f"      finds, for instance: {found[0]}")
     return 0

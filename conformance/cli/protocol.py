@@ -16,6 +16,7 @@ from conformance.harness.answer import Problem
 from conformance.harness.load import open_target
 from conformance.harness.text import short
 from conformance.judging.gradients import cotangents
+from conformance.report.output import say, show
 from conformance.trial.options import UsageError
 from conformance.trial.plan import limits_of
 from reference_rnn import Case, Config, parameter_shapes, result_shapes, rounded, state_shapes
@@ -34,7 +35,7 @@ def protocol():
 @protocol.command("schema")
 def schema():
     """Prints the JSON Schema of requests and replies."""
-    click.echo(SCHEMA.read_text(), nl=False)
+    show(SCHEMA.read_text())
     return 0
 
 
@@ -170,8 +171,3 @@ def report(step, wrong):
     """Says how one step went."""
     say(f"{step}: {wrong or 'fine'}")
     return wrong
-
-
-def say(line):
-    """One line for people."""
-    click.echo(line)

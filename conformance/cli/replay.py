@@ -12,6 +12,7 @@ from conformance.harness.load import TargetError, open_target
 from conformance.judging.counterexample import told
 from conformance.judging.data import CounterexampleError
 from conformance.judging.judgement import Failure, NotRun
+from conformance.report.output import say
 from conformance.trial.counterexamples import BY_NUMBERS, current_name, file_in, load, replayed
 from conformance.trial.names import Names
 
@@ -35,7 +36,7 @@ def replay(file, target, bisect):
     except (CounterexampleError, TargetError, NotRun, Failure, ValueError) as error:
         if not bisect:
             raise TargetError(str(error)) from None
-        click.echo(f"rnn-conformance: {error}", err=True)
+        say(f"rnn-conformance: {error}", err=True)
         return SKIP
 
 
@@ -52,13 +53,13 @@ def again(file, target):
         except CounterexampleError as error:
             if found.demand not in BY_NUMBERS:
                 raise
-            click.echo(f"{error}; the saved calls and numbers tell")
+            say(f"{error}; the saved calls and numbers tell")
         for line in names.said:
-            click.echo(line)
+            say(line)
         now = replayed(found, opened, catalogue())
     finally:
         opened.stop()
-    click.echo(f"{found.property}: {now.message if now else 'holds'}")
+    say(f"{found.property}: {now.message if now else 'holds'}")
     for line in told(now or found):
-        click.echo(line)
+        say(line)
     return 1 if now else 0

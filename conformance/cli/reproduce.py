@@ -11,6 +11,7 @@ from conformance.chapters import catalogue
 from conformance.harness.child import LoadError
 from conformance.harness.load import TargetError
 from conformance.judging.data import CounterexampleError, Unclaimed
+from conformance.report.output import show
 from conformance.trial.counterexamples import claimed_by, current_name, file_in, load, witnessed
 from conformance.trial.names import Names
 from conformance.trial.script import script
@@ -44,7 +45,7 @@ def reproduce(file, target):
                 raise NotAlone("it does not fail now, and the file does not say what the target was given")
             found = seen
         found = replace(found, property=property, target=target or found.target)
-        click.echo(script(found, catalogue()[property].statement), nl=False)
+        show(script(found, catalogue()[property].statement))
     except Unclaimed as error:
         raise TargetError(error.remedy(f"reproduce {file}")) from None
     except (CounterexampleError, LoadError, NotAlone) as error:

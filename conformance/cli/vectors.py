@@ -12,6 +12,7 @@ from conformance.harness.files import Folder
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.judgement import Failure
 from conformance.judging.recurrences import subject_of
+from conformance.report.output import say
 from conformance.trial import vectors as engine
 from conformance.trial.checking import judge
 from conformance.trial.chosen import LARGEST, MOST, choose
@@ -96,9 +97,9 @@ def write(folder, count, format, **said):
     index = [entry for key, found in chosen.items() for entry in told(*key, found)]
     engine.write_index(folder, {"schema": 1, "claims": plain(claims), "mistakes": index})
     written = sum(len(found.vectors) for found in chosen.values())
-    click.echo(f"{written} test vectors are in {folder}{''.join(left_out(chosen.values()))}")
+    say(f"{written} test vectors are in {folder}{''.join(left_out(chosen.values()))}")
     detected = sum(entry["told_by"] is not None for entry in index)
-    click.echo(f"they detect {detected} of {len(index)} known mistakes, see {engine.INDEX}")
+    say(f"they detect {detected} of {len(index)} known mistakes, see {engine.INDEX}")
     return 0 if written else NOTHING
 
 
@@ -202,7 +203,7 @@ def check(folder, target, options):
     held, wrong = len(outcome.held), len(outcome.wrong)
     missing = dict.fromkeys(name for lacks in outcome.unclaimed.values() for name in lacks)
     beyond = f"; {len(outcome.unclaimed)} need what is not claimed: {', '.join(missing)}" if missing else ""
-    click.echo(f"{target}: {held} of {held + wrong} test vectors hold{beyond}")
+    say(f"{target}: {held} of {held + wrong} test vectors hold{beyond}")
     for name, message in outcome.wrong.items():
-        click.echo(f"  {name}: {message}")
+        say(f"  {name}: {message}")
     return 1 if wrong else 0 if held else NOTHING

@@ -107,7 +107,10 @@ STAGES = {
 
 
 class TargetError(Exception):
-    """There is no verdict to be had about this target: exit status 2."""
+    """There is no verdict to be had about this target: exit status 2. The message is one line that is seen."""
+
+    def __init__(self, message: object) -> None:
+        super().__init__(visible(message))
 
 
 class OutOfTime(TargetError):
@@ -146,7 +149,7 @@ def open_target(
             return local(spec, text, python)
         return ChildTarget(spec | {"path": list(path)}, text, python=python, limits=limits or Limits())
     except (LoadError, CapabilityError) as error:
-        raise TargetError(visible(error)) from None
+        raise TargetError(error) from None
 
 
 def local(spec: dict[str, Any], text: str, python: str) -> LocalTarget:
@@ -168,7 +171,7 @@ def open_chain(stages: Sequence[str], limits: Limits) -> Target:
     try:
         return ChildTarget(chain_spec(stages), " > ".join(stages), python=sys.executable, limits=limits)
     except (LoadError, CapabilityError) as error:
-        raise TargetError(visible(error)) from None
+        raise TargetError(error) from None
 
 
 def of_object(target: Any) -> LocalTarget:

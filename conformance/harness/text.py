@@ -1,11 +1,15 @@
-"""Text that targets, files and people bring in: made visible once, where it enters, and plain from there on."""
+"""Text that targets, files and people bring in: whoever lets it leave makes it visible, so that it does nothing more.
+
+A terminal, a page, XML, Markdown, a runner: each has one place where all that it is given passes ``visible_lines`` or
+``visible_line``. What a target says is bounded where it comes in, by ``visible``, and plain from there on.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 MESSAGE = 1000  # characters of a message about a target
@@ -18,16 +22,59 @@ BREAK = re.compile(r" *[\t\n\v\f\r][ \t\n\v\f\r]*")
 COMMAND = re.compile(r"(?<!\S)::|(?<=\S{40})::|##(?=\[)")
 
 
-def visible(text: object, limit: int = MESSAGE) -> str:
-    """The text as one line of at most so many characters, of which none does anything but be seen.
+LINE_COMMAND = re.compile(r"(?m)^([^\S\n]*):(?=:)|#(?=#\[)")  # the same in a text of lines that nobody folds
+# Printable for Python, and no ink: joiners and fillers.
+BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
 
-    Line breaks and tabs become a space. Whatever is not printable (controls, escapes, marks of direction, lone
-    surrogates) and the beginning of a workflow command is written as Python writes it in a string: ``\\x1b``.
-    What is visible already stays as it is.
+
+class Escapes(dict[int, str]):
+    """What stands for each character, by its number: itself, or its escape where it is not there to be seen."""
+
+    def __missing__(self, number: int) -> str:
+        character = chr(number)
+        plain = character in "\n\t" or (character.isprintable() and character not in BLANK)
+        self[number] = character if plain else character.encode("unicode_escape").decode()
+        return self[number]
+
+
+ESCAPES = Escapes()
+
+
+def visible_lines(text: object) -> str:
+    """The text in its lines, in which nothing does anything but be seen.
+
+    Whatever is not printable (controls, escapes, marks of direction, what has no width, lone surrogates) and the
+    beginning of a workflow command is written as Python writes it in a string: ``\\x1b``. What is visible already
+    stays as it is.
     """
-    line = BREAK.sub(" ", str(text)[: 4 * limit]).strip(" ")
-    if not line.isprintable():
-        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    shown = str(text).replace("\r\n", "\n").translate(ESCAPES)
+    return LINE_COMMAND.sub(lambda match: f"{match[1] or ''}\\x{ord(match[0][-1]):02x}", shown)
+
+
+def visible_line(text: object) -> str:
+    """The same as one line: breaks and tabs become a space."""
+    return visible_lines(BREAK.sub(" ", str(text)))
+
+
+def visible_data(data: Any, change: Callable[[str], str] = visible_lines) -> Any:
+    """Plain data in which every text is visible, and changed in no other way unless that is said."""
+    if isinstance(data, dict):
+        return {change(key): visible_data(value, change) for key, value in data.items()}
+    if isinstance(data, list):
+        return [visible_data(value, change) for value in data]
+    return change(data) if isinstance(data, str) else data
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Data as JSON, in ASCII: its texts are what they are, and act no more than others do."""
+    return json.dumps(data, indent=indent).replace("##[", "#\\u0023[")
+
+
+def visible(text: object, limit: int = MESSAGE) -> str:
+    """The text as one visible line of at most so many characters, which a command does not begin in wherever it is
+    folded.
+    """
+    line = visible_line(str(text)[: 4 * limit]).strip(" ")
     line = COMMAND.sub(lambda match: f"\\x{ord(match[0][0]):02x}{match[0][1:]}", line)
     return line if len(line) <= limit else line[: limit - 4] + " ..."
 

@@ -12,7 +12,7 @@ import numpy as np
 from conformance.chapters import catalogue
 from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, read_text
-from conformance.harness.text import MESSAGE, visible
+from conformance.harness.text import visible_lines
 from conformance.hunt.corpus import Kept
 from conformance.hunt.distinct import FAILURE, MISTAKE
 from conformance.judging.counterexample import DEMANDS, Counterexample
@@ -24,7 +24,7 @@ from conformance.trial.script import script
 from conformance.trial.source import NotAlone
 from reference_rnn import RecurrenceCase
 
-from .summary import block, code
+from .summary import block, code, plain
 
 MOST_NUMBERS = 12  # in the table of what was expected and what came
 MOST_LINES = 60  # of their source
@@ -42,7 +42,7 @@ def document(finding: Kept, file: Path, rounds: int, target: str | None = None) 
         *title(finding), *versions(finding, rounds), *named(finding), *shown(finding, found), *not_rounding(found),
         *alone(found), *source(target or finding.target, not target),
     ]  # fmt: skip
-    return "\n".join(parts).rstrip("\n") + "\n"
+    return visible_lines("\n".join(parts)).rstrip("\n") + "\n"
 
 
 def counterexample(file: Path, target: str | None) -> Counterexample | None:
@@ -61,18 +61,18 @@ def counterexample(file: Path, target: str | None) -> Counterexample | None:
 
 def title(finding: Kept) -> Iterator[str]:
     """What is wrong, in a line, and what should hold."""
-    yield from (f"# {code(visible(finding.target))}: {code(visible(finding.title, MESSAGE))}", "")
+    yield from (f"# {code(finding.target)}: {code(finding.title)}", "")
     if finding.statement:
-        yield from (f"This should hold and does not: {finding.statement}", "")
+        yield from (f"This should hold and does not: {plain(finding.statement)}", "")
     if finding.key[0] != FAILURE:
-        yield from (code(visible(finding.message, MESSAGE)), "")
+        yield from (code(finding.message), "")
 
 
 def versions(finding: Kept, rounds: int) -> Iterator[str]:
     """With what it was seen, and how often."""
     yield from ("## Versions", "")
-    yield from (f"- {name} {version}" for name, version in finding.environment.items() if version)
-    yield f"- found by rnn-conformance {finding.kit_version}, {finding.first_seen}, seed {finding.seed}"
+    yield from (f"- {plain(name)} {plain(version)}" for name, version in finding.environment.items() if version)
+    yield f"- found by rnn-conformance {plain(finding.kit_version)}, {plain(finding.first_seen)}, seed {finding.seed}"
     yield from (f"- seen with {rounds} seeds" if rounds > 1 else "- seen with one seed", "")
 
 
@@ -147,7 +147,7 @@ def alone(found: Counterexample | None) -> Iterator[str]:
     try:
         text = script(found, catalogue()[found.property].statement)
     except (NotAlone, LoadError, KeyError, OSError, ValueError) as error:
-        yield from (f"There is no script that stands alone: {code(visible(error))}", "")
+        yield from (f"There is no script that stands alone: {code(str(error))}", "")
         return
     if found.target.startswith("cmd:"):
         yield from ("Send these lines to the command:", "", *block(text.splitlines()), "")

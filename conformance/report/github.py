@@ -8,6 +8,7 @@ from pathlib import Path
 
 from conformance.events import Event, Finished
 from conformance.harness.files import Folder
+from conformance.harness.text import visible_lines
 from conformance.trial.place import Place
 from conformance.trial.verdict import Report
 
@@ -51,7 +52,7 @@ def command(kind: str, title: str, text: str, place: Place | None = None) -> str
 
 def escaped(text: str) -> str:
     """The text as a workflow command takes it."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible_lines(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def of_property(text: str) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from conformance.claims.capabilities import Capabilities, capability_names
 from conformance.events import PropertyResult
 from conformance.harness.files import FileError, read_toml
+from conformance.harness.text import visible_data, visible_line
 from conformance.trial.options import UsageError, known
 from conformance.trial.verdict import Report
 
@@ -34,7 +35,7 @@ from .wording import UNNAMED, VERDICTS, alike, behind, cases, counted, mistakes
 LARGEST = 2**20  # bytes of a rubric
 UNCLAIMED = "nothing of this was claimed"
 SAYS_NOTHING = "the call that fails is wrong in a fresh process, too"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet may take for one
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # what a spreadsheet may take for one, also in full width
 
 
 @dataclass(frozen=True)
@@ -164,15 +165,16 @@ def as_csv(entries: Sequence[Report | Refused], criteria: Sequence[Criterion]) -
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [one.name for one in criteria]
-    writer.writerow(["student", "file", "verdict", "score", "max_score", *names, "mistakes", "reason"])
+    rows: list[list[Any]] = [["student", "file", "verdict", "score", "max_score", *names, "mistakes", "reason"]]
     for student, entry in zip(own_names(entries, lambda stem: stem), entries):
         scores = [one.score(entry) for one in criteria]
         most = sum(one.points for one in criteria)
         verdict, named, reasons = of_entry(entry)
         reasons += entry.remarks
         reasons += [f"{one.name}: {one.said(entry)}" for one in criteria if not one.is_claimed(entry)]
-        row = [student, entry.name, verdict, round(sum(scores), 2), most, *scores, "; ".join(named), "; ".join(reasons)]
-        writer.writerow([harmless(value) for value in row])
+        points = [round(sum(scores), 2), most, *scores]
+        rows.append([student, entry.name, verdict, *points, "; ".join(named), "; ".join(reasons)])
+    writer.writerows([harmless(value) for value in row] for row in rows)
     return text.getvalue()
 
 
@@ -184,8 +186,11 @@ def of_entry(entry: Report | Refused) -> tuple[str, list[str], list[str]]:
 
 
 def harmless(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula."""
-    return "'" + value if isinstance(value, str) and value.startswith(FORMULA) else value
+    """A value as one line that no spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    line = visible_line(value)
+    return "'" + line if line.lstrip().startswith(FORMULA) else line
 
 
 def gradescope(
@@ -207,7 +212,7 @@ def gradescope(
             "output": "\n".join(output(shown)),
             "tests": tests,
         }
-        texts[student, "results.json"] = json.dumps(data, indent=1)
+        texts[student, "results.json"] = json.dumps(visible_data(data), indent=1)
     return texts
 
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from conformance.harness.text import MESSAGE, visible
+from conformance.harness.text import LINE, visible
 from conformance.hunt.corpus import Kept
 from conformance.hunt.happenings import Begun, Found, Happening, Idle, Over, State, Target
 
@@ -90,7 +90,7 @@ def idle(seconds: float) -> str:
 
 def found(finding: Kept) -> str:
     """A finding in a line."""
-    return f"{finding.status:12} {finding.id[:SHORT]} {visible(finding.target)}: {visible(finding.title, MESSAGE)}"
+    return f"{finding.status:12} {finding.id[:SHORT]} {finding.target}: {finding.title}"
 
 
 def summary(state: State) -> Iterator[str]:
@@ -128,7 +128,8 @@ def table(state: State) -> Table:
     for name in ("target", "rounds", "cases", "claims covered", "mutants told apart", "new", "known"):
         made.add_column(name, justify="left" if name == "target" else "right")
     for target in state.targets:
-        new, known = (sum(visible(one.target, 300) == target.name for one in some) for some in (state.new, state.known))
+        both = state.new, state.known
+        new, known = (sum(visible(one.target, LINE) == target.name for one in some) for some in both)
         told = "" if target.alike is None else f"{target.mutants - len(target.alike):,}/{target.mutants:,}"
         made.add_row(
             Text(target.name), f"{target.rounds:,}", f"{target.cases:,}", f"{len(target.covered)}/{len(target.areas)}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from conformance.events import PropertyResult
+from conformance.harness.text import visible_lines
 from conformance.trial.verdict import Report
 
 from .together import Together
@@ -14,13 +15,16 @@ from .wording import behind
 def document(told: Together) -> str:
     """All of it as a whole document."""
     names = [report.name for report in told.reports] + [name for name, _ in told.missing]
-    suites = ET.Element("testsuites", name=printable(f"rnn-conformance {', '.join(names)}"))
+    suites = ET.Element("testsuites", name=f"rnn-conformance {', '.join(names)}")
     for report in told.reports:
         add(suites, report)
     for name, reason in told.missing:
-        suite = ET.SubElement(suites, "testsuite", name=printable(name), tests="1", errors="1")
-        element = ET.SubElement(suite, "testcase", classname=printable(name), name="judged")
-        ET.SubElement(element, "error", message=printable(reason))
+        suite = ET.SubElement(suites, "testsuite", name=name, tests="1", errors="1")
+        element = ET.SubElement(suite, "testcase", classname=name, name="judged")
+        ET.SubElement(element, "error", message=reason)
+    for element in suites.iter():
+        element.attrib.update({key: visible_lines(value) for key, value in element.attrib.items()})
+        element.text = element.text and visible_lines(element.text)
     ET.indent(suites)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
 
@@ -38,13 +42,7 @@ def add(suites: ET.Element, report: Report) -> None:
             element = ET.SubElement(suite, "testcase", classname=f"{report.name}.{chapter}", name=result.id)
             element.set("time", f"{result.seconds:.3f}")
             if result.status == "failed":
-                failure = ET.SubElement(element, "failure", message=printable(result.message))
-                said = [result.message, str(result.counterexample), *behind(result)]
-                failure.text = printable("\n".join(said))
+                failure = ET.SubElement(element, "failure", message=result.message)
+                failure.text = "\n".join([result.message, str(result.counterexample), *behind(result)])
             elif result.status != "passed":
-                ET.SubElement(element, "skipped", message=printable(f"{result.status}: {result.message}"))
-
-
-def printable(text: str) -> str:
-    """The text without what XML cannot hold."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
+                ET.SubElement(element, "skipped", message=f"{result.status}: {result.message}")

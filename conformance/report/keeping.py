@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conformance.events import Event, Finished, PropertyResult
 from conformance.harness.files import Folder
+from conformance.harness.text import visible_lines
 from conformance.judging.data import counterexample_from_data
 from conformance.trial.counterexamples import FOLDER, place_of, save
 from conformance.trial.options import Options
@@ -54,6 +55,6 @@ class Keeper:
         """Saves where the kit itself made a mistake, for whoever is to mend it."""
         try:
             parts = place_of(target, f"{result.id}.traceback.txt")
-            self.tracebacks.append(Folder(FOLDER, own=True).write(parts, result.error))
+            self.tracebacks.append(Folder(FOLDER, own=True).write(parts, visible_lines(result.error)))
         except OSError:
             self.losses.append(f"the traceback of {result.id} cannot be kept in {FOLDER}")

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from conformance.events import Event, Finished
 from conformance.harness.child import said
+from conformance.harness.text import visible_lines
 from conformance.trial.verdict import Report
 
 Listener = Callable[[Event], None]
@@ -52,6 +53,6 @@ def listen(events: Iterable[Event], listeners: Sequence[Listener]) -> Report:
 def complain(text: str) -> None:
     """Says on standard error what went wrong with the kit itself."""
     try:
-        sys.stderr.write("rnn-conformance: a mistake of this kit; the verdict stands\n" + text)
+        sys.stderr.write("rnn-conformance: a mistake of this kit; the verdict stands\n" + visible_lines(text))
     except (AttributeError, OSError, ValueError):
         return  # there is nobody to hear it

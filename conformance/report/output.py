@@ -9,6 +9,7 @@ import sys
 from typing import Any, TextIO
 
 from conformance.harness.files import pour
+from conformance.harness.text import visible_line, visible_lines
 
 
 class Forgiving(io.RawIOBase):
@@ -65,6 +66,21 @@ def secure() -> None:
         continue
     os.close(descriptor)
     sys.stdout, sys.stderr = forgiving(sys.stdout), forgiving(sys.stderr)
+
+
+def say(text: str = "", err: bool = False) -> None:
+    """Prints one line, whatever stands in the text, to standard output or to standard error."""
+    put(visible_line(text), err)
+
+
+def show(text: str) -> None:
+    """Prints a text of several lines, in which nothing does anything but be seen."""
+    put(visible_lines(text).rstrip("\n"))
+
+
+def put(text: str, err: bool = False) -> None:
+    """Prints a text as it is, which must be ours: a command for a runner."""
+    print(text, file=sys.stderr if err else sys.stdout)
 
 
 def loss() -> str | None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+import os
 from typing import Any
 from urllib.parse import quote
 
 from conformance.events import PropertyResult
+from conformance.harness.text import visible_data, visible_lines
 from conformance.trial.place import Place
 from conformance.trial.verdict import Report, kit_version
 
@@ -33,7 +34,12 @@ def document(told: Together) -> str:
         if failure.status == "failed"
     ]
     run = {"tool": {"driver": driver}, "invocations": [invocation(told)], "results": results}
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1)
+    return json.dumps(visible_data({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, unlinked), indent=1)
+
+
+def unlinked(text: str) -> str:
+    """A text that is seen, and of which no viewer makes a link."""
+    return visible_lines(text).replace("](", "] (")
 
 
 def rule(result: PropertyResult) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def result(report: Report, failure: PropertyResult, rule_index: int) -> dict[str
         "ruleId": failure.id,
         "ruleIndex": rule_index,
         "level": "error",
-        "message": {"text": described(report, failure).replace("](", "] (")},  # which would be a link
+        "message": {"text": described(report, failure)},
         "locations": [location],
         "partialFingerprints": {"targetAndProperty/v1": same},
     }
@@ -59,7 +65,7 @@ def result(report: Report, failure: PropertyResult, rule_index: int) -> dict[str
 def physical(place: Place) -> dict[str, Any]:
     """A file and a line; the file as seen from the root of its repository."""
     shown = place.from_root
-    uri = Path(shown).as_uri() if Path(shown).is_absolute() else quote(shown)
+    uri = ("file://" if os.path.isabs(shown) else "") + quote(os.fsencode(shown))
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": place.line}}}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.events import PropertyResult
+from conformance.harness.text import visible_lines
 from conformance.judging.coverage import KINDS, MEETINGS
 from conformance.trial.verdict import Report
 
@@ -35,11 +36,14 @@ from .wording import (
 
 FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
 NOTES = 20
+REFERS = re.compile(r"@|:/|www\.|mailto:")  # what is a mention or a link without any markup
+LIST = re.compile(r"^[-+=](?=[\s=-]|$)|(?<=^\d)[.)](?=\s|$)")  # what begins a list, or makes a heading of a line
+ADDRESS = re.compile(r"https?://[\w./?#=&%~+:,;@!$-]+")
 
 
 def document(told: Together) -> str:
     """All reports, one after the other."""
-    return "\n".join(line for entry in told.entries for line in of_entry(entry))
+    return visible_lines("\n".join(line for entry in told.entries for line in of_entry(entry)))
 
 
 def of_entry(entry: Report | Refused) -> Iterator[str]:
@@ -79,7 +83,7 @@ def diagnosis(report: Report) -> Iterator[str]:
         )
         if finding.patch:
             yield from (*block(finding.patch.splitlines(), "diff"), "")
-        yield from listed(f"made by others: <{url}>" for url in finding.seen[:PLACES])
+        yield from listed(f"made by others: {link(url)}" for url in finding.seen[:PLACES])
     if report.known:
         yield from ("What is known about it:", "")
         yield from listed(map(code, report.known))
@@ -120,7 +124,7 @@ def exercised(report: Report) -> Iterator[str]:
         for chapter, results in held.items():
             passed = sum(result.status == "passed" for result in results)
             count = sum(result.examples for result in results)
-            yield f"| {chapter} | {passed} | {len(results)} | {count:,} |"
+            yield f"| {plain(chapter)} | {passed} | {len(results)} | {count:,} |"
         yield ""
     areas = [(area, count) for area, count in report.coverage.items() if area not in MEETINGS | KINDS]
     if areas:
@@ -151,8 +155,16 @@ def listed(items: Iterator[str] | map[str]) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Text of our own, of which nothing is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", " ".join(text.split()))
+    """A text, of which nothing is markup; where it has mentions or links, it is code."""
+    text = " ".join(text.split())
+    if REFERS.search(text):
+        return code(text).replace("|", "\\|")
+    return LIST.sub(r"\\\g<0>", re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", text))
+
+
+def link(url: str) -> str:
+    """An address as a link; what is none as code."""
+    return f"<{url}>" if ADDRESS.fullmatch(url) else code(url)
 
 
 def code(text: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.text import Text
 
 from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.harness.text import visible_line, visible_lines
 from conformance.judging.coverage import KINDS, MEETINGS, met
 from conformance.trial.verdict import Report
 
@@ -35,9 +37,22 @@ WIDTH = 100
 NOTES = 6
 
 
+class Screen(Console):
+    """A console on which nothing acts but its own styles: all text that it is given becomes visible."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string as text, before a console takes away what it takes for controls."""
+        return super().render_str(visible_lines(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The pieces of whatever is shown; only the console itself moves its cursor."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible_lines(segment.text), segment.style)
+
+
 def console(**options: Any) -> Console:
     """A console; one that is said to have no columns, as by COLUMNS=0, would show nothing at all."""
-    made = Console(highlight=False, **options)
+    made = Screen(highlight=False, **options)
     made.width = made.width or WIDTH
     return made
 
@@ -46,7 +61,7 @@ class Terminal:
     """Shows failures as they are found, a bar on a terminal, and the report at the end."""
 
     def __init__(self, console: Console, writers: Sequence[Writer] = ()) -> None:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         self.console = console
         self.writers = writers
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -89,7 +104,7 @@ def show(report: Report, console: Console, writers: Sequence[Writer] = ()) -> No
 
 def line(console: Console, text: str, style: str = "") -> None:
     """One line, whatever stands in it; colours only where the console has them."""
-    console.print(Text(text, style=style), soft_wrap=True)
+    console.print(Text(visible_line(text), style=style), soft_wrap=True)
 
 
 def styled(report: Report) -> Iterator[tuple[str, str]]:

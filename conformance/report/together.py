@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from conformance.harness.text import LINE, MESSAGE, json_text, visible
 from conformance.trial.verdict import Report
 
 from .wording import worst
@@ -15,12 +15,18 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Refused:
-    """A target that could not be judged, by its name, and why; sha256 and remarks as those of a report."""
+    """A target that could not be judged, by its name, and why, both as people read them; sha256 and remarks as those of
+    a report.
+    """
 
     name: str
     reason: str
     sha256: str = ""
     remarks: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", visible(self.name, LINE))
+        object.__setattr__(self, "reason", visible(self.reason, MESSAGE))
 
 
 @dataclass
@@ -61,4 +67,4 @@ class Together:
         refused = [entry for entry in self.entries if isinstance(entry, Refused) and entry.sha256]
         files = {entry.name: {"sha256": entry.sha256, "remarks": list(entry.remarks)} for entry in refused}
         told = {"schema": SCHEMA, "reports": reports, "missing": dict(self.missing), "missing_files": files}
-        return json.dumps(told, indent=2)
+        return json_text(told, indent=2)

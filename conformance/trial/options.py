@@ -24,7 +24,11 @@ MEMORY_LIMIT = 2 * 2**30
 
 
 class UsageError(ValueError):
-    """Something was asked for that does not exist; the message says what does."""
+    """Something was asked for that does not exist; the message says what does, in one line that is seen."""
+
+    def __init__(self, message: str) -> None:
+        line = " ".join(message.split())
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
 
 
 def known(kind: str, name: str, names: Collection[str]) -> None:

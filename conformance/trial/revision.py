@@ -95,7 +95,7 @@ def folder_of(target: Any) -> Path:
             raise UsageError(f"git: needs a target that is a file or a module, not {visible(target, 60)}")
         spec = spec_of(target)[1]
     except LoadError as error:
-        raise TargetError(visible(error)) from None
+        raise TargetError(error) from None
     own = any("file" in stage for stage in spec.get("stages", (spec,)))
     if not own and ("stages" in spec or spec["module"] in SHIPPED.values()):
         raise UsageError(f"git: {target} comes with this kit, and has no revisions; give a stored report")

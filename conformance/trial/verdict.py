@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from conformance.claims.capabilities import Capabilities
 from conformance.events import Diagnosis, Finding, PropertyResult
-from conformance.harness.text import LINE, visible
+from conformance.harness.text import LINE, json_text, visible
 from conformance.judging.coverage import expected
 from conformance.judging.data import cell_from_data
 from reference_rnn import described, fixed_point
@@ -181,7 +180,7 @@ class Report:
 
     def to_json(self) -> str:
         """The report as JSON."""
-        return json.dumps(self.as_dict(), indent=2)
+        return json_text(self.as_dict(), indent=2)
 
 
 def too_large(capabilities: Capabilities, coverage: Counter[str], void: Counter[str]) -> list[str]:

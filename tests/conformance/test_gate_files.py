@@ -128,7 +128,7 @@ def test_what_a_target_says_is_code_in_a_summary():
 def test_what_a_target_says_is_no_command_and_no_link():
     report = told(failure("a\n::error::b%\r")).reports[0]
     (line,) = github.workflow_commands(report)
-    assert line == "::error title=a.py%3A equivalence.steps::a%0A::error::b%25%0D%0Acase()"
+    assert line == "::error title=a.py%3A equivalence.steps::a%0A\\x3a:error::b%25%0Acase()"
     report.place = Place(Path("/r/a,b:\n.py"), 3)
     (line,) = github.workflow_commands(report)
     assert line.startswith("::error file=/r/a%2Cb%3A%0A.py,line=3,title=")
