@@ -76,26 +76,32 @@ class Failure(AssertionError):
         error = abs(self.given - self.must)
         return math.inf if math.isnan(error) else error
 
+    @property
+    def scale(self) -> float:
+        """The largest number that is expected."""
+        return size_of(self.must) if self.largest is None else self.largest
+
     def as_large_as(self, other: Failure, u: float) -> bool:
         """Whether it can be the same mistake by its size: not much less wrong than another failure, in radii.
 
         Two gross errors can, too, whatever their radii. Where one is about no number, nothing tells them apart.
-        u: the unit roundoff, below which no radius is
+        u: the unit roundoff of the dtype. Zeros do not round: an error beside nothing else is measured as if it stood
+        beside numbers like those of the other failure.
         """
         error, least = self.error, other.error
         if error is None or least is None:
             return True
-        return (self.is_gross and other.is_gross) or error / self.radius(u) >= least / other.radius(u) / KEPT
+        scale = min(1.0, other.scale)
+        if error > GROSS * max(self.scale, scale) and least > GROSS * other.scale:
+            return True
+        radius = self.radius(u)
+        if self.scale < HIDDEN * scale:
+            radius = max(radius, other.radius(u) * scale / other.scale)
+        return error / radius >= least / other.radius(u) / KEPT
 
     def radius(self, u: float) -> float:
-        """How far rounding may go, where it may: no less than the last place of what is expected."""
+        """How far rounding may go: no less than the last place of what is expected."""
         return max(self.room or 0.0, u * size_of(self.must), math.ulp(0.0))
-
-    @property
-    def is_gross(self) -> bool:
-        """Whether the number is wrong by more than a share of the largest one that is expected."""
-        largest = size_of(self.must) if self.largest is None else self.largest
-        return self.error is not None and self.error > GROSS * largest
 
 
 def sort_of(kind: str) -> str:
