@@ -22,9 +22,10 @@ CASE = case("RNN_TANH", T=2, N=1, I=1, H=1, weight_hh_l0=1, h_0=1)
 JAX = {"jax.py": ""}
 DYNAMO = {
     "torch/__init__.py": "", "torch/_dynamo/__init__.py": "",
-    "torch/_dynamo/utils.py": "counters = {'frames': {'total': 0}}",
+    "torch/_dynamo/utils.py": "counters = {'frames': {'total': 0}, 'stats': {}}",
 }  # fmt: skip
 COMPILE = "import torch._dynamo.utils as utils; utils.counters['frames']['total'] += 1"
+GRAPH = "import torch._dynamo.utils as utils; utils.counters['stats']['calls_captured'] = 9"  # without a graph break
 BACK = "\ndef gradients(case, d_output, d_h_n, d_c_n):\n    import jax\n    raise NotImplementedError\n"
 
 # Files beside the target, what it does in each call, at its end, what is noticed.
@@ -38,6 +39,7 @@ TARGETS = {
         "jax",
     ),
     "a frame compiled": (DYNAMO, COMPILE, "", "torch.compile"),
+    "a full graph": (DYNAMO, GRAPH, "", "torch.compile"),
     "a frame that takes long": (DYNAMO, COMPILE + "; time.sleep(30)", "", "torch.compile"),
     "loaded, not used": (DYNAMO, "import torch._dynamo.utils", "", ""),
     "nothing": (JAX, "pass", "", ""),
