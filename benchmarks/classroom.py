@@ -97,7 +97,7 @@ def main() -> int:
         for number, (verdict, text) in enumerate(class_of_students()):
             (students / f"student{number:02}.py").write_text(text)
             must[f"student{number:02}"] = {"right": "conforms"}.get(verdict, verdict)
-        words = ["students", "--time-limit", "60s", "--call-limit", "2s", "--feedback", "pages", "--no-solution"]
+        words = ["students", "--cpu-limit", "60s", "--call-limit", "2s", "--feedback", "pages", "--no-solution"]
         load, began = os.getloadavg()[0], time.perf_counter()
         subprocess.run([rnn, "matrix", *words, "--grades", "grades.csv", *sys.argv[1:]], cwd=home)
         seconds = time.perf_counter() - began

@@ -12,6 +12,7 @@ import numpy as np
 from conformance.chapters import catalogue
 from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, read_text
+from conformance.harness.forbidden import LARGEST
 from conformance.harness.text import visible_lines
 from conformance.hunt.corpus import Kept
 from conformance.hunt.distinct import FAILURE, MISTAKE
@@ -19,7 +20,7 @@ from conformance.judging.counterexample import DEMANDS, Counterexample
 from conformance.judging.data import Unclaimed, number_from_data
 from conformance.trial.counterexamples import current_name, load, witnessed
 from conformance.trial.names import Names
-from conformance.trial.place import LARGEST, place_of
+from conformance.trial.place import place_of
 from conformance.trial.script import script
 from conformance.trial.source import NotAlone
 from reference_rnn import RecurrenceCase

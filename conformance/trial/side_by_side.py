@@ -484,7 +484,7 @@ def leaders(asked: Sequence[Asked], places: Sequence[Place | None]) -> dict[int,
         if place and place.snapshot and often[place.sha256] > 1 and not one.refusal:
             kind = place.sha256, one.target.replace(one.file, ""), one.options, surroundings(place)
         alike.setdefault(kind, []).append(number)
-    found = {}
+    found: dict[int, int] = {}
     for same in alike.values():
         one_for_all = len(same) > 1 and are_nameless([place for number in same if (place := places[number])])
         found |= {number: same[0] if one_for_all else number for number in same}

@@ -353,6 +353,7 @@ def test_what_is_too_large_to_be_copied_is_judged_where_it_is_and_that_is_said(t
 # ---------------------------------------------------------------- the copy
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("target", ["s/amy.py", "{}/s/amy.py", "desk/../s/amy.py", "link/amy.py", "./s/amy.py"])
 def test_what_a_file_reads_is_where_it_was(tmp_path, right, target):
     reads = [
