@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from conformance.claims.capabilities import Capabilities, CapabilityError
 from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
 from conformance.harness.files import FileError, read_json
 from conformance.harness.load import TargetError
+from conformance.harness.records import Excerpt, RecordError, inner, reader, record
 from conformance.harness.text import short
 from conformance.judging.data import case_from_data
 
@@ -138,58 +139,70 @@ def stored(file: Path, target: Any, names: Names) -> Baseline:
 
 def of_report(data: Any, name: str, names: Names, **others: Any) -> Baseline:
     """The baseline that a report as plain data is. Raises UsageError, saying what is wrong with it, if it is none."""
-    report = Part("it", data)
+    schema = data.get("schema", SCHEMA) if isinstance(data, dict) else SCHEMA
+    if schema != SCHEMA:
+        raise UsageError(f"baseline: {name} is a report of schema {short(schema)}, must be {SCHEMA}")
     try:
-        if (schema := report["schema"].data) != SCHEMA:
-            raise UsageError(f"baseline: {name} is a report of schema {short(schema)}, must be {SCHEMA}")
-        statuses = {one["id"].of(str): one["status"].of(str) for one in report["results"]}
-        findings = [finding(one) for one in report["diagnosis"]]
-        asked = [one.of(str) for one in report["asked"]] if "asked" in data else []
-        kit, claims = report["kit_version"].of(str), report["capabilities"].of(dict)
-        for cell in report["capabilities"]["cells"] if "cells" in claims else ():
-            (cell["name"] if isinstance(cell.data, dict) else cell).of(str)
-    except Malformed as error:
+        report = record(ReportExcerpt, data)
+        inner(reader(ClaimsExcerpt), report.capabilities, ".capabilities")
+    except RecordError as error:
         raise UsageError(
             f"baseline: {name} is no report: {error}; write one with rnn-conformance check TARGET --json FILE"
         ) from None
-    return Baseline(name, names.keyed(statuses), mistakes(findings), claims, kit, asked, **others)
-
-
-def finding(part: Part) -> Finding:
-    """What a report says of a mistake, as far as it matters here. Raises Malformed."""
-    together = [one.of(str) for one in part["together"]]
-    fault, patch, exact = part["fault"].of(str), part["patch"].of(str), part["exact"].of(bool)
-    fault_class = part["fault_class"].of(str) if "fault_class" in part.data else ""
-    explains = part["explains"].of(int) if "explains" in part.data else 1  # nothing: a shape that was recognised
-    return Finding(fault, "", patch, explains, explains, fault_class, exact, together)
-
-
-class Malformed(ValueError):
-    """Something is no report; the message says what is missing, or of the wrong kind."""
+    statuses = {one.id: one.status for one in report.results}
+    findings = [one.finding for one in report.diagnosis]
+    claims, asked = report.capabilities, report.asked
+    return Baseline(name, names.keyed(statuses), mistakes(findings), claims, report.kit_version, asked, **others)
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of a report that somebody may have edited, and where it stands there."""
+class ResultExcerpt(Excerpt):
+    """What a report says of a property, as far as it matters here."""
 
-    where: str
-    data: Any
-
-    def of(self, kind: type) -> Any:
-        """The data. Raises Malformed if it is of another kind."""
-        if type(self.data) is not kind:
-            raise Malformed(f"{self.where} is {short(self.data)}, must be {KINDS[kind]}")
-        return self.data
-
-    def __getitem__(self, key: str) -> Part:
-        """What stands under a key. Raises Malformed if nothing does."""
-        if key not in self.of(dict):
-            raise Malformed(f"{self.where} has no {key}")
-        return Part(key if self.where == "it" else f"{self.where}.{key}", self.data[key])
-
-    def __iter__(self) -> Iterator[Part]:
-        """The parts of a list. Raises Malformed if it is none."""
-        return iter([Part(f"{self.where}[{number}]", one) for number, one in enumerate(self.of(list))])
+    id: str
+    status: str
 
 
-KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+@dataclass(frozen=True)
+class FindingExcerpt(Excerpt):
+    """What it says of a mistake."""
+
+    together: list[str]
+    fault: str
+    patch: str
+    exact: bool
+    fault_class: str = ""
+    explains: int = 1  # nothing: a shape that was recognised
+
+    @property
+    def finding(self) -> Finding:
+        """The finding without its title."""
+        return Finding(
+            self.fault, "", self.patch, self.explains, self.explains, self.fault_class, self.exact, self.together
+        )
+
+
+@dataclass(frozen=True)
+class CellExcerpt(Excerpt):
+    """A cell of a user's own that was claimed, or a recurrence of shapes."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class ClaimsExcerpt(Excerpt):
+    """What was claimed, as far as it is read before the claims of today are known."""
+
+    cells: list[str | CellExcerpt] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ReportExcerpt(Excerpt):
+    """A report that somebody may have edited, and what matters of it here."""
+
+    schema: int
+    kit_version: str
+    capabilities: dict[str, Any]
+    results: list[ResultExcerpt]
+    diagnosis: list[FindingExcerpt]
+    asked: list[str] = field(default_factory=list)

@@ -2,14 +2,18 @@
 
 import json
 import os
+import random
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from conformance.chapters import catalogue
+from conformance.claims.capabilities import Capabilities
 from conformance.cli import NAMES, cli
 from conformance.events import PropertyResult
 from conformance.harness.call import Call
@@ -18,12 +22,23 @@ from conformance.hunt.corpus import Corpus, Kept
 from conformance.hunt.distinct import Defect, Shown
 from conformance.hunt.shards import Part, Shard
 from conformance.judging.counterexample import Counterexample, right
-from conformance.judging.data import case_to_data, counterexample_from_data, counterexample_to_data, document
+from conformance.judging.data import (
+    CounterexampleError,
+    case_to_data,
+    counterexample_from_data,
+    counterexample_to_data,
+    document,
+)
 from conformance.judging.recurrences import subject_of
+from conformance.report.grades import rubric
+from conformance.trial import expectations, vectors
+from conformance.trial.baseline import stored
 from conformance.trial.expectations import read
 from conformance.trial.names import Names
 from conformance.trial.options import UsageError
-from reference_rnn import case
+from conformance.trial.verdict import Report
+from reference_rnn import Result, case, forward, recurrence
+from reference_rnn.ball import Ball
 from reference_rnn.cell import loaded
 
 TOUCH = "cmd: touch PWNED"
@@ -76,7 +91,8 @@ class Watched:
 
     def writes(self, event, arguments):
         """Whether a file is opened to be written."""
-        return event == "open" and arguments[0] != os.devnull and bool((arguments[2] or 0) & self.WRITING)
+        named = event == "open" and isinstance(arguments[0], str | bytes) and arguments[0] != os.devnull
+        return named and bool((arguments[2] or 0) & self.WRITING)
 
     def __enter__(self):
         self.on, self.events = True, []
@@ -463,3 +479,226 @@ def test_what_a_file_cannot_mean_is_one_line(spoil):
     Path("case.json").write_text(json.dumps(data))
     status, said = run("reproduce", "case.json")
     assert status == 2 and said.startswith("case.json: ") and "\n" not in said
+
+
+# ---------------------------------------------------------------- files that are changed at random
+
+FEW, MANY = 300, 10_000  # mutations of each kind, in every run and at night
+TOLD = (CounterexampleError, UsageError, TargetError, vectors.VectorError)  # one line each; all else is a mistake
+NAMES = Names(catalogue())
+IDS = list(catalogue())
+HOSTILE = [
+    None, True, False, 0, -1, 1, 2**31, 10**15, 2**63 - 1, -(2**63), 1e308, 0.5, "", "x", "NaN", "-Infinity", [], {},
+    [[]], [None], [1, 2], {"a": 1}, {"inputs": {}}, "../../../x", "/etc/passwd", "cmd: touch PWNED", "PWNED.py", "a\0b",
+    "\ud800", "\x1b[2J", "x" * 5000, "LSTM", "float16", [0] * 3000,
+    {"file": "PWNED.py", "name": "a", "sha256": "0" * 64},
+]  # fmt: skip
+TOKENS = (
+    b"NaN",
+    b"1e999",
+    b"[" * 3000,
+    b'{"a":' * 3000,
+    b"9" * 5000,
+    b"\x00",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b'"',
+    b"}",
+    b",",
+)
+
+
+def paths(data, path=()):
+    """The place of everything in some data."""
+    yield path
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        yield from paths(value, (*path, key))
+
+
+def of_data(data, generator):
+    """The data with one part changed."""
+    data = json.loads(json.dumps(data))
+    *before, last = generator.choice([path for path in paths(data) if path])
+    inside = data
+    for key in before:
+        inside = inside[key]
+    how = generator.randrange(5)
+    if how == 0:
+        del inside[last]
+    elif how == 1 and isinstance(inside, dict):
+        inside[generator.choice(["x", "schema", "__class__", "cell", "case", "\x1b"])] = inside.pop(last)
+    elif how == 2 and isinstance(inside, list):
+        inside.extend([inside[last]] * generator.choice([1, 7, 500]))
+    elif how == 3 and isinstance(inside[last], (int, float)) and not isinstance(inside[last], bool):
+        inside[last] = generator.choice([inside[last] + 1, -inside[last] - 1, 1000 * inside[last], 1.5, 2**16, 9999])
+    else:
+        inside[last] = generator.choice(HOSTILE)
+    return data
+
+
+def of_text(text, generator):
+    """The bytes with some of them changed."""
+    at = generator.randrange(len(text))
+    to = min(len(text), at + generator.choice([1, 1, 2, 20, 200]))
+    how = generator.randrange(4)
+    if how == 0:
+        return text[:at] + text[to:]
+    if how == 1:
+        return text[:to] + text[at:]
+    if how == 2:
+        return text[:at] + generator.choice(TOKENS) + text[to if generator.random() < 0.5 else at :]
+    return text[:at] + bytes(generator.randrange(256) for _ in range(to - at)) + text[to:]
+
+
+# ---------------------------------------------------------------- what is read, and how
+
+
+def saved(tmp_path, monkeypatch):
+    """Cases of schema 1, 2 and 3, with cells of one's own and without, read by reproduce and as expected failures."""
+    plain = counterexample_to_data(counterexample(lengths=[1], h_0=0.5))
+    first = {key: plain[key] for key in ("property", "target", "message")} | {"schema": 1}
+    first["case"] = case_to_data(case("LSTM", T=2, N=1, I=1, H=2, L=2, D=2, P=1, x=1))
+    data = own(tmp_path)
+    shapes = recurrence(name="leaky", inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"})
+    told = ("state.shapes", "y is missing", "missing")
+    c = shapes.case({"x": np.ones((1, 1, 1, 1))})
+    one = Counterexample(*told, c, (Call("forward", c),), 0, (0,), ({},), "shapes", True, "mine.py:mine")
+    by_shapes = counterexample_to_data(one)
+    third = json.loads(json.dumps(by_shapes))
+    cell = {"file": "spec.py", "name": "leaky", "sha256": "0" * 64}
+    for part in (third, *third["calls"]):
+        part["case"]["config"]["cell"] = cell
+    facts = {key: value for key, value in shapes.shapes.items() if key != "name"}
+    third["cells"] = [cell | {"equations": "def leaky(x, s):\n    return s, s"} | facts]
+    (tmp_path / "mine.py").write_text("def mine(case):\n    raise SystemExit")
+    (tmp_path / "known.toml").write_text('[[expected]]\ncounterexample = "file"\nreason = "known"\n')
+    forgotten(monkeypatch)
+
+    def read():
+        status, said = run("reproduce", "file")
+        assert status == 0 or (status == 2 and "\n" not in said)
+        expectations.read(Path("known.toml"), NAMES)
+
+    return [plain, first, data, third, by_shapes], read
+
+
+def kept(tmp_path, monkeypatch):
+    """What a corpus has of a finding, and what shows it, read by merge and report."""
+    data = counterexample_to_data(counterexample())
+    (tmp_path / "mine.py").write_text("def forward(case):\n    raise SystemExit")
+    id = corpus("theirs", data, given=[{"output": {"shape": [1, 1, 1], "memory": "C", "data": [2]}}])
+    file = Path(f"theirs/findings/{id}/finding.json")
+
+    def read():
+        text = Path("file").read_bytes()
+        file.write_bytes(text)
+        there = Corpus.there(Path("theirs"))
+        for one in there.findings():
+            run("corpus", "report", "theirs", one)
+        assert there.findings() or len(there.unread) == 1
+        Corpus.there(Path("into")).add(there)
+
+    Corpus.made(Path("into"))
+    return [json.loads(file.read_text())], read
+
+
+def seeds(tmp_path, monkeypatch):
+    """What a share of the seeds has done, read by merge and by the next hunt."""
+    part = Part("mine.py", 0, Shard(2, 3), 4, {6, 9}, "a", 400, mutants=7, alike=["x"], held=["time.split"])
+    part.seen[Shown("time.split", "value:h_n")] = "f" * 64
+    part.rounds["f" * 64] = 3
+    part.coverage["T=1"] = 4
+    made = Corpus.made(Path("theirs"))
+    made.save(part)
+    (file,) = Path("theirs/seeds").glob("*.json")
+
+    def read():
+        file.write_bytes(Path("file").read_bytes())
+        there = Corpus.there(Path("theirs"))
+        parts = there.parts()
+        assert len(parts) + len(there.unread) == 1
+        for one in parts:
+            one.skip(parts, ())
+        Corpus.there(Path("into")).add(there)
+
+    Corpus.made(Path("into"))
+    return [part.to_data()], read
+
+
+def expected(tmp_path, monkeypatch):
+    """Expected failures in TOML."""
+    entries = [f'[[expected]]\nproperty = "{id}"\nreason = "because"\n' for id in (*IDS[:2], "time")]
+    return ["\n".join(entries).encode()], lambda: expectations.read(Path("file"), NAMES)
+
+
+def graded(tmp_path, monkeypatch):
+    """A rubric in TOML."""
+    text = '[[criterion]]\nname = "Shapes"\nproperties = ["shapes", "time.split"]\npoints = 10\npartial = true\n'
+    text += 'require = ["bidirectional"]\n'
+    return [text.encode()], lambda: rubric(Path("file"), IDS, IDS)
+
+
+def baseline(tmp_path, monkeypatch):
+    """A stored report, as a baseline."""
+    results = [PropertyResult("time.split", "failed", "All is right.", 3, message="wrong", counterexample="case()")]
+    report = Report("mine.py", "fails", Capabilities().as_dict(), "quick", 0, results, {})
+    data = json.loads(report.to_json())
+    data["diagnosis"] = [{"fault": "x", "title": "y", "patch": "-a\n+b", "explains": 1, "exact": True, "together": []}]
+    claims = Capabilities(cells=("GRU",))
+
+    def read():
+        found = stored(Path("file"), "mine.py", NAMES)
+        found.narrower(claims)
+        found.apply([PropertyResult("time.split", "failed")], None, False)
+
+    return [data, {"reports": [data]}], read
+
+
+def vector(tmp_path, monkeypatch):
+    """Test vectors of layers and of a recurrence."""
+    c = case("GRU", T=2, N=1, I=1, H=1, x=1, lengths=[1])
+    exact = vectors.EXACT
+    balls = Result(**{name: Ball(array, 0 * array, exact) for name, array in forward(c).items()})
+    data = vectors.to_data(vectors.Vector(c, balls, "strict"))
+    return [data], lambda: vectors.read(Path("file"))
+
+
+READERS = (saved, kept, seeds, expected, graded, baseline, vector)
+
+
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("kind", READERS, ids=lambda kind: kind.__name__)
+def test_files_that_are_changed_at_random(kind, count, tmp_path, monkeypatch):
+    originals, read = kind(tmp_path, monkeypatch)
+    generator, accepted = random.Random(count), 0
+    before = {path for path in tmp_path.rglob("*") if "into" not in path.parts}
+    for number in range(-len(originals), count):
+        original = originals[number % len(originals)]
+        changed = original
+        if number >= 0 and not isinstance(original, bytes) and generator.random() < 0.7:
+            changed = of_data(original, generator)
+        text = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
+        if number >= 0 and changed is original:
+            text = of_text(text, generator)
+        Path("file").write_bytes(text)
+        with WATCHED as events:
+            try:
+                read()
+                accepted += 1
+            except TOLD as error:
+                assert "\n" not in str(error) and len(str(error)) < 10_000, text
+            except Exception as error:
+                raise AssertionError(f"mutation {number}: {error!r}: {text[:3000]!r}") from error
+        strange = [event for event in events if not ours(event, tmp_path)]
+        assert not strange and not Path("PWNED").exists(), (strange, text)
+        assert number >= 0 or accepted == number + len(originals) + 1, f"{kind.__name__} does not read its own"
+    after = {path for path in tmp_path.rglob("*") if "into" not in path.relative_to(tmp_path).parts}
+    assert after - before <= {tmp_path / "file"}
+
+
+def ours(event, tmp_path):
+    """Whether an event is of a corpus that is being read and merged, here."""
+    name, path, *_ = event
+    path = re.sub(rf"^{re.escape(str(tmp_path))}/", "", path)
+    here = path.partition("/")[0] in ("into", "theirs", "file") and ".." not in path
+    return here and (name == "open" or name.startswith(("os.mkdir", "os.rename", "os.remove", "os.chmod", "os.rmdir")))
