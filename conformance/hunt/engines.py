@@ -198,7 +198,7 @@ class Crew:
             servant.end()
 
     def dismiss(self, hunt: str) -> None:
-        """Ends all that is done for a hunt, which is over, and what has come to late for it."""
+        """Ends all that is done for a hunt, which is over, and what comes too late for it."""
         with self.lock:
             self.over.add(hunt)
             for servant in list(self.hired.get(hunt, ())):
@@ -220,24 +220,23 @@ def dismissed(hunt: str) -> None:
     CREW.dismiss(hunt)
 
 
-def listening(address: str) -> None:
-    """Raises UsageError at once for what is no address of a scheduler, or is one where nobody listens."""
+def place_of(address: str) -> tuple[str, int]:
+    """The host and the port of a scheduler. Raises UsageError for what is no address of one."""
     scheme, there, place = address.rpartition("://")
     name, _, number = place.rpartition(":")
     named = re.fullmatch(r"[\w.-]+|\[[0-9a-fA-F:.]+\]", name)
-    if (scheme not in SCHEMES if there else scheme) or not named or not re.fullmatch(r"[1-9]\d{0,4}", number):
-        raise no_address(address)
-    if int(number) >= 2**16:
-        raise no_address(address)
+    known = scheme in SCHEMES if there else not scheme
+    if not (known and named and re.fullmatch(r"[1-9]\d{0,4}", number) and int(number) < 2**16):
+        raise UsageError(f"--scheduler {address!r} is no address, must be like tcp://127.0.0.1:8786")
+    return name.strip("[]"), int(number)
+
+
+def reach(address: str) -> None:
+    """Raises UsageError at once for an address where nobody listens."""
     try:
-        socket.create_connection((name.strip("[]"), int(number)), REACHING).close()
+        socket.create_connection(place_of(address), REACHING).close()
     except OSError as error:
         raise unreachable(address, error) from None
-
-
-def no_address(address: str) -> UsageError:
-    """That this is no address."""
-    return UsageError(f"--scheduler {address!r} is no address, must be like tcp://127.0.0.1:8786")
 
 
 def unreachable(address: str, error: Exception) -> UsageError:
@@ -250,11 +249,12 @@ class Cluster:
     """The workers of a Dask scheduler. Raises UsageError where they cannot be used."""
 
     def __init__(self, address: str) -> None:
+        place_of(address)  # before what takes a while
         try:
             import distributed
         except ImportError:
             raise UsageError(f"--scheduler needs the extra hunt: pip install '{NAME}[hunt]'") from None
-        listening(address)
+        reach(address)
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker is lost is for the hunt to say
         try:
             self.client: Any = distributed.Client(address, timeout=CONNECTING, set_as_default=False)

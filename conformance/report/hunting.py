@@ -84,8 +84,7 @@ def begun(state: State) -> str:
 
 def idle(seconds: float) -> str:
     """That nobody does anything, in a line."""
-    since = f" for {seconds:.0f} s" if seconds else ""
-    return f"no workers{since or '  '} waiting for some to join"
+    return f"no workers   {f'for {seconds:.0f} s, ' if seconds else ''}waiting for some to join"
 
 
 def found(finding: Kept) -> str:

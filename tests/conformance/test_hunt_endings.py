@@ -18,7 +18,7 @@ from conformance.harness import family
 from conformance.harness.load import TargetError
 from conformance.hunt import corpus as corpora
 from conformance.hunt.corpus import Corpus
-from conformance.hunt.engines import Crew, Servant, listening
+from conformance.hunt.engines import Crew, Servant, place_of, reach
 from conformance.hunt.happenings import Found, Idle, Over
 from conformance.hunt.hunting import EXPLAINING, TRIES, WAIT, Hunt
 from conformance.hunt.shards import Shard
@@ -219,8 +219,11 @@ def test_without_workers_from_the_beginning_nothing_is_judged(folder, capsys):
     assert isinstance(events[0], Idle) and state.status == 2 and not state.rounds
     from conformance.cli.console import verbatim
 
-    Watch(verbatim())(events[0])
-    assert capsys.readouterr().out == "no workers   waiting for some to join\n"
+    for event in (events[0], Idle(state, 60.0)):
+        Watch(verbatim())(event)
+    assert capsys.readouterr().out.splitlines() == [
+        "no workers   waiting for some to join", "no workers   for 60 s, waiting for some to join",
+    ]  # fmt: skip
 
 
 def test_workers_that_come_back_go_on(folder):
@@ -255,14 +258,14 @@ def test_workers_that_come_back_go_on(folder):
 )  # fmt: skip
 def test_what_is_no_address_is_one_line_at_once(address):
     with pytest.raises(UsageError) as error:
-        listening(address)
+        place_of(address)
     assert str(error.value) == f"--scheduler {address!r} is no address, must be like tcp://127.0.0.1:8786"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
 def test_where_nobody_listens_is_one_line_at_once(host):
     with pytest.raises(UsageError, match=rf"^--scheduler tcp://{host}:9 cannot be reached: [^\n]+$"):
-        listening(f"tcp://{host}:9")
+        reach(f"tcp://{host}:9")
 
 
 # ---------------------------------------------------------------- the corpus
