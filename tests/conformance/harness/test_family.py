@@ -14,7 +14,6 @@ import pytest
 
 from conformance.harness import family
 from conformance.harness.family import computed
-from conformance.harness.load import open_target
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits
 from conformance.hunt.units import HELD, Unit, done, options_of
