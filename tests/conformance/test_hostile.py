@@ -99,7 +99,7 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path, right):
 
 def kill_a_worker(pid):
     """Kills one process that judges properties; whether there was one."""
-    for child in psutil.Process(pid).children():
+    for child in psutil.Process(pid).children(recursive=True):
         if "forkserver" in " ".join(child.cmdline()):
             for worker in child.children():
                 os.kill(worker.pid, signal.SIGKILL)

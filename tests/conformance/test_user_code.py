@@ -229,6 +229,7 @@ def test_a_recurrence_too(folder):
     assert status == 2 and len(lines) == 1 and "spec.py" in lines[0]
 
 
+@pytest.mark.nightly
 def test_a_stage_that_ends_its_process_is_a_finding(tmp_path):
     (tmp_path / "stage.py").write_text("import os\n\n\ndef mine(program):\n    os._exit(0)\n")
     words = ("check", "torch > stage.py:mine", "-n", "1", "--property", "shapes.shapes", "--no-diagnosis")
