@@ -12,7 +12,7 @@ if __name__ == "__main__" and not sys.flags.safe_path and sys.path[0] != HOME:
 
 def main() -> None:
     """Runs a command; what keeps it from being imported is one line, and status 2 like all that is no verdict."""
-    from conformance import supervisor
+    from conformance.harness import supervisor
 
     try:
         os.getcwd()  # or libraries stumble over it

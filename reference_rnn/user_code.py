@@ -54,11 +54,6 @@ class Watch:
 WATCH = Watch()
 
 
-def suspicion(file: str) -> str:
-    """Says whose code ran last in a process that ended without a word; empty if no user's did."""
-    return f"; the code that ran last is that of {file}" if file else ""
-
-
 @contextmanager
 def running(file: str, describe: Callable[[BaseException], str]) -> Iterator[None]:
     """A block that runs code of a file; raises CellError, with its description, in place of whatever that raises."""

@@ -11,8 +11,8 @@ from importlib import import_module
 
 import click
 
-from conformance import supervisor
 from conformance.claims.capabilities import CapabilityError
+from conformance.harness import supervisor
 from conformance.harness.child import said
 from conformance.harness.family import die_with_parent
 from conformance.harness.load import TargetError
@@ -21,7 +21,7 @@ from conformance.report import github, output
 from conformance.trial.interrupts import SIGNALS, Interrupted
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
-from reference_rnn.user_code import WATCH, CellError, suspicion
+from reference_rnn.user_code import WATCH, CellError
 
 NAMES = (
     "check", "trace", "replay", "reproduce", "new", "shapes", "cell", "properties", "protocol", "matrix", "compare",
@@ -69,7 +69,7 @@ def main() -> None:
     except Exception as error:
         status = complain(f"a mistake of this kit: {said(error)}; {details(error)}")
     except BaseException as error:
-        status = complain(f"nothing was judged to the end: {said(error)} was raised{suspicion(WATCH.file)}")
+        status = complain(f"nothing was judged to the end: {said(error)} was raised{supervisor.suspicion(WATCH.file)}")
     signals_end_with(status)
     if loss := output.loss():
         complain(f"{loss}; the exit status is {status}")

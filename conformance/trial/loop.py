@@ -21,6 +21,7 @@ from conformance.events import Diagnosing, Diagnosis, Event, FailureFound, Finis
 from conformance.harness.answer import DEATHS
 from conformance.harness.child import said
 from conformance.harness.load import OutOfTime, Target, TargetError, open_target
+from conformance.harness.process import ProcessTarget
 from conformance.judging.counterexample import told
 from conformance.judging.data import counterexample_from_data, counterexample_to_data
 from conformance.judging.judge import unjudged
@@ -62,7 +63,7 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
         if options.in_process or workers == 1:
             with in_time(LOADED), interrupts.armed():
                 held = opened(target, plan)
-            reopen = (lambda: held) if options.in_process else partial(again, target, plan)
+            reopen = partial(again, target, plan, held if options.in_process else None)
             name = target if isinstance(target, str) else held.name
             with stopping(held):
                 events = judged_here(name, held, plan, interrupts)
@@ -107,10 +108,19 @@ def stopping(target: Target) -> Iterator[Target]:
         target.stop()
 
 
-def again(target: str, plan: Plan) -> Target:
-    """The target once more, for the diagnosis."""
+def again(target: Any, plan: Plan, held: Target | None = None) -> Target:
+    """The target once more, for the diagnosis: by its name in a child process, where instances share nothing.
+
+    held: the one of this process, which an object remains, and a name that stands for nothing in a child.
+    Raises TargetError if there is none.
+    """
     limits = replace(plan.limits, call=min(plan.limits.call, DIAGNOSIS_CALL))
-    return open_target(target, in_process=plan.options.in_process, limits=limits)
+    try:
+        return held if held and not isinstance(target, str) else open_target(target, limits=limits)
+    except TargetError:
+        if held is None:
+            raise
+        return held
 
 
 def concluded(
@@ -145,7 +155,7 @@ def concluded(
         if progress.may_be_diagnosed(results):
             yield Diagnosing("the target is asked once more")
             with interrupts.armed():
-                diagnosis = explain(plan, reopen, results, progress.seconds_left())
+                diagnosis = explain(plan, reopen, results, progress.seconds_left(), progress.notes)
     except Interrupted as interruption:
         progress.interruption = interruption
     for result in results:
@@ -312,13 +322,23 @@ class Progress:
 
 
 def explain(
-    plan: Plan, reopen: Callable[[], Target], results: list[PropertyResult], seconds: float
-) -> Diagnosis | None:
-    """Why a target fails, or which stage of a chain does; whatever goes wrong here, the verdict stands."""
+    plan: Plan, reopen: Callable[[], Target], results: list[PropertyResult], seconds: float, notes: list[str]
+) -> Diagnosis | None:  # fmt: skip
+    """Why a target fails, or which stage of a chain does; whatever goes wrong here, the verdict stands.
+
+    notes: gets what is to be said of a target of this process
+    """
     failed = [result for result in results if result.status == "failed"]
     passed = [result.id for result in results if result.status == "passed"]
     try:
         with stopping(reopen()) as target:
+            if plan.options.in_process and isinstance(target, ProcessTarget):
+                notes.append("the diagnosis asked the target in a child process, where instances share nothing")
+            elif plan.options.in_process and any(plan.properties[result.id].about_history for result in failed):
+                notes.append(
+                    "whether instances of an object share something cannot be asked; put it into a file: "
+                    "rnn-conformance check FILE.py:NAME"
+                )
             if target.capabilities.recurrences:
                 return diagnose_recurrences(target)
             if target.stages:

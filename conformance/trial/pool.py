@@ -16,8 +16,9 @@ from typing import Any
 from conformance.events import Event, FailureFound, Judged, PropertyResult, Started
 from conformance.harness.family import become_subreaper, die_with_parent, end_family
 from conformance.harness.load import TargetError
+from conformance.harness.supervisor import suspicion
 from conformance.judging.judge import judge
-from reference_rnn.user_code import WATCH, suspicion
+from reference_rnn.user_code import WATCH
 
 from .counterexamples import kept
 from .garbage import collected_seldom

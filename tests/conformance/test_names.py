@@ -59,6 +59,7 @@ def test_files_beside_a_target_hide_nothing_from_a_command(run, tmp_path, right,
     "does", ["raise SystemExit(0)", "raise RuntimeError('mine')", "mine = True", "import os; os._exit(0)"]
 )
 def test_what_is_in_the_way_is_no_verdict(run, tmp_path, monkeypatch, does):
+    (tmp_path / "strategies.py").unlink()
     (tmp_path / "click.py").write_text(f"{does}\n")
     monkeypatch.setenv("PYTHONPATH", ".")
     done = run(RNN, "check", "my_rnn.py")

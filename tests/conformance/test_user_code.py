@@ -150,7 +150,7 @@ def test_equations_that_are_nested_too_deep_are_refused(folder):
     with pytest.raises(CellError, match=r"MGU: spec.py, line \d+, .* is nested .* deep, must be at most"):
         loaded(str(terms / "spec.py"), "mgu")
     signs = folder(top=f"a = {'-' * 100_000}1")
-    with pytest.raises(CellError, match="spec.py cannot be imported: "):
+    with pytest.raises(CellError, match=r"spec\.py cannot be imported: "):
         loaded(str(signs / "spec.py"), "mgu")
 
 
@@ -164,7 +164,8 @@ def test_a_condition_in_a_step_is_no_mistake_of_this_kit(folder):
 EXIT = "os._exit(0)"
 COMMANDS = [
     ("check", "t.py:mine", "-n", "1"), ("check", "t.py:mine", "-n", "2"), ("check", "t.py:mine", "--in-process"),
-    ("cell", "spec.py:mgu"), ("cell", "spec.py"), ("trace", "t.py:mine"), ("vectors", "write", "v", "--cell", "spec.py:mgu"),
+    ("cell", "spec.py:mgu"), ("cell", "spec.py"), ("trace", "t.py:mine"),
+    ("vectors", "write", "v", "--cell", "spec.py:mgu"),
     ("replay", "saved.json", "t.py:mine"), ("reproduce", "saved.json"), ("compare", "t.py:mine", "t.py:mine"),
     ("hunt", "t.py:mine", "-n", "1", "--rounds", "1"), ("matrix", "t.py:mine"), ("shapes", "--cell", "spec.py:mgu"),
 ]  # fmt: skip
@@ -247,7 +248,8 @@ def judge_of(process):
 def slow(tmp_path):
     """A command that has loaded a target which takes long."""
     (tmp_path / "slow.py").write_text("open('begun', 'w').close()\nimport time\ntime.sleep(60)\n")
-    process = subprocess.Popen([RNN, "check", "slow.py"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen([RNN, "check", "slow.py", "-n", "1"], **pipes, text=True, process_group=0)
     while not (tmp_path / "begun").exists():
         time.sleep(0.05)
     yield process
@@ -257,7 +259,7 @@ def slow(tmp_path):
 
 def test_a_judge_that_is_killed_is_no_verdict(slow):
     judge_of(slow).kill()
-    _, said = slow.communicate(timeout=20)
+    said, _ = slow.communicate(timeout=60)
     assert slow.returncode == 2
     assert "the process that judges was ended by SIGKILL, a signal from outside" in said
 
@@ -265,8 +267,8 @@ def test_a_judge_that_is_killed_is_no_verdict(slow):
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["one process", "both"])
 def test_an_interruption_counts_once(slow, send):
     send(slow.pid, signal.SIGINT)
-    _, said = slow.communicate(timeout=20)
-    assert slow.returncode == 2 and said.count("\n") == 1 and "interrupted" in said
+    said, _ = slow.communicate(timeout=60)
+    assert slow.returncode == 2 and said.count("\n") == said.count("interrupted") == 1
 
 
 def test_the_judge_ends_with_the_command(slow):
@@ -287,7 +289,7 @@ def test_a_command_stops_and_goes_on_with_its_judge(slow):
             time.sleep(0.02)
 
 
-def test_a_command_without_fork_judges_in_its_own_process(tmp_path, monkeypatch):
-    code = "import os; del os.fork; import sys; sys.argv[1:] = ['properties']; from conformance.__main__ import main; main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+def test_a_command_without_fork_judges_in_its_own_process():
+    code = "import os; del os.fork; from conformance.__main__ import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "properties"], capture_output=True, text=True)
     assert done.returncode == 0 and "equivalence.steps" in done.stdout
