@@ -36,7 +36,8 @@ from .arithmetic import arithmetic
 from .ball import Ball, exact
 from .digest import digest
 from .functions import Number, affine, affine_peephole, clip, hard_sigmoid, linear, relu, sigmoid, softsign, tanh
-from .user_code import CellError, described, frames_of, line_at, line_of, running, try_elsewhere
+from .user_code import CellError as CellError
+from .user_code import described, frames_of, line_at, line_of, running, try_elsewhere
 
 ACTIVATIONS: dict[str, Callable] = {
     "tanh": tanh, "relu": relu, "sigmoid": sigmoid, "hard_sigmoid": hard_sigmoid, "softsign": softsign

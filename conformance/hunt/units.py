@@ -247,7 +247,7 @@ def explained(unit: Unit, target: Target) -> dict[str, Any]:
     if plan.options.diagnosis:
         held = [PropertyResult(id, "passed") for id in unit.held]
         left = inf if unit.seconds is None else began + unit.seconds - time.monotonic()
-        diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], left)
+        diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], left, [])
     found, also = [], [Shown(*one) for one in unit.also]
     for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target), also):
         data = asdict(defect) | {"id": defect.id, "given": given(defect.result.found, target)}
