@@ -279,9 +279,7 @@ def test_equations(target, case):
     for name, ball in balls.items():
         near = abs(run.numbers[name] - ball.mid) <= ball.rad + more[name]
         wrong = ~(ball.contains(run.numbers[name]) | near)
-        if (
-            target.order(case) != "steps"
-        ):  # decays may overflow as denominators: whether they may, is asked of each call
+        if target.order(case) != "steps":  # decays may overflow as denominators; whether they may, finite decides
             wrong &= np.isfinite(run.numbers[name])
         if wrong.any():
             at = first(witnesses(wrong, run.numbers[name] - ball.mid))

@@ -8,7 +8,7 @@ a mistake; and what is not finite is one where the same question has a finite an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -97,9 +97,9 @@ def far_off(
     found     what the ways gave;  relation  how they are related, "modes", "rows", "split" or "gradients": what is
               judged does not excuse itself
     """
-    room = {name: least(target, case, a, found[1][name]) for name, a in found[0].items()}
+    room = {name: least(case, a, found[1][name]) for name, a in found[0].items()}
     apart = {name: distance(a, found[1][name]) for name, a in found[0].items()}
-    far = {name: apart[name] > BEYOND * room[name] for name in apart}
+    far = {name: apart[name] > max(ULPS, BEYOND) * room[name] for name in apart}
     if not any(is_calm(numbers, target, case.config.dtype) for numbers in found):
         return None  # what has overflowed is added to others, or not, in some order
     shown, by = dict(room), dict.fromkeys(room, "one ulp in the inputs does")
@@ -125,7 +125,7 @@ def differences(
 ) -> Iterator[tuple[dict[str, np.ndarray], str]]:  # fmt: skip
     """How far apart other answers are, by name, and what they are answers to; nothing for inputs an ulp away."""
     for number in range(DRAWS):
-        changed = beside(case, number)
+        changed = beside(case, number, zeros=True)
         for way, numbers in zip(ways, found):
             yield apart_from(numbers, target, partial(way, changed)), ""
     for mode in other_modes(target.capabilities, case) if relation != "modes" else ():
@@ -150,8 +150,8 @@ def apart_from(numbers: Numbers, target: RecurrentSubject, ask: Callable[[], Num
     return {name: distance(a, others[name]) for name, a in numbers.items()}
 
 
-def least(target: RecurrentSubject, case: RecurrenceCase, *arrays: np.ndarray) -> float:
-    """How far rounding moves the largest of some numbers at least; where all are tiny, what flushing to zero does."""
+def least(case: RecurrenceCase, *arrays: np.ndarray) -> float:
+    """How far rounding moves the largest of some numbers at least; of tiny ones, how far flushing to zero does."""
     return max(UNIT[case.config.dtype] * largest(*arrays), SMALLEST_NORMAL[case.config.dtype])
 
 
@@ -164,8 +164,12 @@ def sensitivity(target: RecurrentSubject, one: Asking, case: RecurrenceCase, a: 
     return moved
 
 
-def beside(case: RecurrenceCase, number: int) -> RecurrenceCase:
-    """The case with every number that is given replaced by one next to it, within its range if it lies there."""
+def beside(case: RecurrenceCase, number: int, zeros: bool = False) -> RecurrenceCase:
+    """The case with every number that is given replaced by one next to it, within its range if it lies there.
+
+    zeros: whether those are replaced by a unit in the last place of what ends their range: what is next to them is too
+    small to change the roundings of sums
+    """
     draw, dtype = np.random.default_rng(number), case.config.dtype
 
     def moved(name: str, array: np.ndarray) -> np.ndarray:
@@ -175,6 +179,8 @@ def beside(case: RecurrenceCase, number: int) -> RecurrenceCase:
             near = rounded(array * (1 + way * 2 * UNIT[dtype]), dtype)
         else:
             near = np.nextafter(array, (way * np.inf).astype(array.dtype))
+        if zeros:
+            near = np.where(array == 0, (way * 2 * UNIT[dtype] * max(abs(low), abs(high))).astype(array.dtype), near)
         return np.where((array >= low) & (array <= high), np.clip(near, low, high).astype(array.dtype), near)
 
     return case.map(moved)
@@ -226,11 +232,11 @@ def decide(target: RecurrentSubject, call: Call, numbers: dict[str, np.ndarray])
             found = steady(target, case, ask, name, at)
         if found is not None:
             beyond = [own for own, _ in target.record.made if own.number >= begun][:1]
-            room = GROSS.get(case.config.dtype, ULPS) * least(target, case, found[name])
+            room = GROSS.get(case.config.dtype, ULPS) * least(case, found[name])
             places = Place(0, name, at), Place(1, name, at)
             fail(
                 f"nonfinite:{name}", f"{sentence}, {where} {found[name][at]:.9g}", Asked((call, *beyond)),
-                same=Same(places, room) if beyond else None,
+                same=Same(places, room) if beyond and call.do == "forward" else None,
             )  # fmt: skip
     for own, array in numbers.items():
         if array.size and not np.isfinite(array).any() and is_never_finite(target, call, own):
@@ -259,23 +265,25 @@ def numbers_of(answer: Answer) -> dict[str, np.ndarray]:
 
 
 def elsewhere(target: RecurrentSubject, call: Call) -> Iterator[tuple[str, Asking]]:
-    """Who else has an answer to the question of a call, and how it is asked: other modes, double precision, equations."""
+    """Who else answers the question of a call, and how it is asked: other modes, double precision, the equations."""
     case: Any = call.case
     for mode in other_modes(target.capabilities, case):
-        yield f"in mode {mode}", lambda c, mode=mode: asked(target, call, replace(c, mode=mode))
+        yield f"in mode {mode}", partial(asked, target, call, mode=mode)
     if case.config.dtype != "float64" and "float64" in target.capabilities.dtypes:
-        yield "in double precision", lambda c: asked(target, call, c.in_dtype("float64"))
+        yield "in double precision", partial(asked, target, call, dtype="float64")
     if call.do == "forward" and case.config.cell.step is not None:
         yield "by the equations", lambda c: {name: np.asarray(a) for name, a in handed(c).items()}
 
 
-def asked(target: RecurrentSubject, call: Call, case: RecurrenceCase) -> Numbers:
-    """The numbers of a call like another one, for a case that has other numbers."""
+def asked(
+    target: RecurrentSubject, call: Call, case: RecurrenceCase, mode: str | None = None, dtype: str = ""
+) -> Numbers:
+    """The numbers of a call like another one, for a case that has other numbers, or is in another mode or dtype."""
+    case = replace(case, mode=mode or case.mode).in_dtype(dtype or case.config.dtype)
     if not target.takes(case):
         raise NotApplicable
-    dtype = case.config.numpy_dtype
-    given: Mapping[str, Any] = call.cotangents
-    return numbers_of(target.make(call.do, case, {n: None if d is None else d.astype(dtype) for n, d in given.items()}))
+    stored, given = case.config.numpy_dtype, call.cotangents.items()
+    return numbers_of(target.make(call.do, case, {n: None if d is None else d.astype(stored) for n, d in given}))
 
 
 def steady(
@@ -288,7 +296,7 @@ def steady(
     try:
         found = ask(case)
         for numbers in (found, *(ask(beside(case, number)) for number in range(TRIES))):
-            room = abs(found[name][at]) / 2 + ULPS * least(target, case, found[name])
+            room = abs(found[name][at]) / 2 + ULPS * least(case, found[name])
             if not is_calm(numbers, target, case.config.dtype) or abs(numbers[name][at] - found[name][at]) > room:
                 return None
     except (Failure, NotApplicable):

@@ -265,7 +265,7 @@ def agree(
         return f"{opening(told)}{name}{list(at)} is {both} {b[name][at]:.9g}"
 
     wrong = [name for name in a if not (apart[name] <= near[name]).all()]
-    if wrong and dtype == "float32" and max(coarsest, target.arithmetic(wide).coarsest) == UNIT[dtype]:
+    if wrong and dtype == "float32" and more == 1 and target.capabilities.arithmetic == "strict":
         if far := far_off(target, wide, (one, other), (a, b), relation):
             differ(far.name, far.at, far.room, str(far))
         return

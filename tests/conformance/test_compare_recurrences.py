@@ -236,9 +236,8 @@ def test_a_command_without_equations_saves_nothing(run, tmp_path):
     data = json.loads((tmp_path / "found.json").read_text())
     jsonschema.validate(data, json.loads((SCHEMAS / "comparison.json").read_text()))
     single = [text.replace('["float64", "float32"]', '["float32"]') for text in (old, new)]
-    doubtful = run(*single)  # the other mode is the same, and decides
-    assert doubtful.returncode == 0 and "too uncertain to tell" in doubtful.stdout
-    assert "claim float64 as well" in " ".join(doubtful.stdout.split())
+    narrow = run(*single)
+    assert narrow.returncode == 1 and "times what one ulp in the inputs does" in " ".join(narrow.stdout.split())
 
 
 def test_layers_and_a_recurrence_are_one_clear_line(run):

@@ -22,7 +22,7 @@ CLAIMS = {
 
 
 class Plain:
-    """s_t = tanh(W s_(t-1) + x_t) / 2 row by row, y_t = s_t, and a gradient by hand; what is wrong with it stands below.
+    """s_t = tanh(W s_(t-1) + x_t) / 2 row by row, y_t = s_t, and a gradient by hand; other targets change a piece.
 
     changed  what becomes of the results by name, and gradient of those of the gradients, for a case
     """
@@ -251,13 +251,13 @@ class OtherOrder(Chaotic):
 
 
 class Approximate(Plain):
-    """In one mode a tanh that is 8 units in the last place off."""
+    """In one mode a tanh that is as far off as it may be, 12 units of roundoff."""
 
     capabilities = CLAIMS["in two modes"]
 
     def after(self, case, s, x):
         u = np.finfo(x.dtype).eps / 2
-        return np.tanh(4 * (s @ case.parameters["W"].T) + x) * x.dtype.type(1 + 8 * u * (case.mode == "chunk"))
+        return np.tanh(4 * (s @ case.parameters["W"].T) + x) * x.dtype.type(1 + 12 * u * (case.mode == "chunk"))
 
 
 class Logarithm(Plain):

@@ -65,6 +65,9 @@ WRONG = {
     "modes": (("* S[row] + ", "* S[row] + 1e-3 * (case.mode == 'chunk') + "), "state.modes_agree", False, "same"),
     "what is handed on": (('{"S": S}', '{"S": S * 1.5}'), "state.split", False, "same"),
     "what is handed on step by step": (('{"S": S}', '{"S": S * 1.5}'), "state.step_by_step", False, "same"),
+    "what is no number": (
+        ('{"o": o}', '{"o": o * (np.nan if case.mode == "chunk" else 1)}'), "state.shapes", False, "same",
+    ),
     "packed rows": (("case.offsets[row + 1])", "case.offsets[row + 1] - 1)"), "state.arranged", False, "same"),
     "rows": (("o[at] = ", "o[at] = row * 1e-3 + "), "state.rows_permute", False, "same"),
     "heads": (("o[at] = ", "o[at] = np.arange(heads)[:, None] * 1e-3 + "), "state.heads_permute", False, "same"),

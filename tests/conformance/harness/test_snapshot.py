@@ -69,7 +69,7 @@ def test_a_file_is_restored_whole_or_not_at_all(tmp_path, taken, monkeypatch):
     snapshot = taken(tmp_path)
     (tmp_path / "data").unlink()
     with monkeypatch.context() as full:
-        full.setattr("os.replace", lambda *names: (_ for _ in ()).throw(OSError("no space")))
+        full.setattr("os.replace", lambda *names, **more: (_ for _ in ()).throw(OSError("no space")))
         assert snapshot.news() == {Path("data"): "deleted"}
     assert list(tmp_path.iterdir()) == []
     snapshot.restore([Path("data")])
