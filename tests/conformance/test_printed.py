@@ -249,7 +249,7 @@ def test_gradients_are_shown_with_their_cotangents():
     ("change", "said"),
     [
         (lambda d: d.update(schema=4), "schema 1, 2 or 3"),
-        (lambda d: d.update(demand="luck"), "demand is"),
+        (lambda d: d.update(demand="luck"), "demand is 'luck', must be one of numbers"),
         (lambda d: d["calls"][0].update(times=10**9), "times"),
         (lambda d: d["calls"][0].update(times=0), "times"),
         (lambda d: d["calls"][0].update(do="stop"), "do is"),
@@ -263,7 +263,7 @@ def test_gradients_are_shown_with_their_cotangents():
         (lambda d: d.update(before=-1), "before has -1, must be the number of a call"),
         (lambda d: d.update(compared=[7]), "compared has 7, must be the number of a call"),
         (lambda d: d.update(compared=[-1]), "compared has -1, must be the number of a call"),
-        (lambda d: d.update(compared={}), "compared has {}, must be of type list"),
+        (lambda d: d.update(compared={}), "compared is {}, must be a list"),
         (lambda d: d.pop("calls"), "calls"),
         (lambda d: d["calls"][0]["expected"]["output"].update(data=["x"]), "must be of type float"),
     ],
