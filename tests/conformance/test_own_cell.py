@@ -141,7 +141,7 @@ def test_a_saved_case_of_a_cell_that_nobody_claims_is_not_read(folder):
         ("('nowhere.py:mgu',)", "cells has 'mgu' of .*nowhere.py, but there is no such file"),
         ("('spec.py:gru',)", "spec.py has no cell 'gru'; it has mgu"),
         ("('broken.py:mgu',)", r"broken.py cannot be imported: ZeroDivisionError: division by zero"),
-        ("('unknown.py:mgu',)", r"MGU: line 8, .*: there is no p.q; there are p.f, p.n"),
+        ("('unknown.py:mgu',)", r"MGU: unknown.py, line 8, .*: there is no p.q; there are p.f, p.n"),
         ("('spec.py:mgu', 'spec.py:mgu')", "cells has two of the name"),
         ("('MGU',)", "cells has 'MGU', must be of RNN_TANH, .*, or a cell of your own"),
         ("(5,)", "cells has 5, must be of RNN_TANH"),
