@@ -212,8 +212,16 @@ def test_a_target_in_this_process_that_ends_it_is_named(tmp_path, right):
     assert status == 2 and "t.py" in line and "ended with status 0" in line
 
 
-def test_what_comes_after_the_verdict_changes_no_status(folder):
-    where = folder("import atexit; atexit.register(os._exit, 0)", target=TARGET.replace("f * n", "n"))
+@pytest.mark.parametrize(
+    "later",
+    [
+        "atexit; atexit.register(os._exit, 0)",
+        "threading, time; threading.Thread(target=time.sleep, args=(90,)).start()",
+    ],
+    ids=["an end", "a thread that never ends"],
+)
+def test_what_comes_after_the_verdict_changes_no_status(folder, later):
+    where = folder(f"import {later}", target=TARGET.replace("f * n", "n"))
     status, _ = run("check", "t.py:mine", "-n", "1", "--property", "equivalence.steps", "--no-diagnosis", folder=where)
     assert status == 1
 
@@ -267,6 +275,13 @@ def test_a_judge_that_is_killed_is_no_verdict(slow):
 @pytest.mark.parametrize("send", [os.kill, os.killpg], ids=["one process", "both"])
 def test_an_interruption_counts_once(slow, send):
     send(slow.pid, signal.SIGINT)
+    said, _ = slow.communicate(timeout=60)
+    assert slow.returncode == 2 and said.count("\n") == said.count("interrupted") == 1
+
+
+def test_a_judge_that_is_stopped_can_be_interrupted(slow):
+    judge_of(slow).suspend()
+    slow.send_signal(signal.SIGINT)
     said, _ = slow.communicate(timeout=60)
     assert slow.returncode == 2 and said.count("\n") == said.count("interrupted") == 1
 
