@@ -19,6 +19,7 @@ from conformance.harness import family
 SIZE = mmap.PAGESIZE
 NO_VERDICT = 2
 SILENT = 255  # in place of a status
+PATIENCE = 5  # seconds for a judge to end that has said its status; a thread of a user's may never do so
 ENDING = (signal.SIGINT, signal.SIGTERM, *(getattr(signal, n) for n in ("SIGHUP", "SIGALRM") if hasattr(signal, n)))
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS")
 
@@ -43,9 +44,10 @@ class Note:
         return os.fsdecode(bytes(self.memory[1:]).partition(b"\0")[0])
 
     def end(self, status: int) -> None:
-        """Says what the status is."""
+        """Says what the status is, and has the supervisor look at it."""
         if os.getpid() == self.author:
             self.memory[0] = status
+            os.kill(self.supervisor, signal.SIGCHLD)
 
     def runs(self, file: str) -> None:
         """Says whose code is about to run."""
@@ -69,7 +71,7 @@ def fork() -> None:
     family.become_subreaper()  # what code of users leaves behind, however the judge ends, is found here
     judge = os.fork()
     if judge:
-        ended = waited_for(judge, watched)
+        ended = waited_for(judge, note, watched)
         family.end_family()
         end(note, *ended)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -83,10 +85,11 @@ def leave(status: int) -> NoReturn:
     sys.exit(status)
 
 
-def waited_for(judge: int, watched: set[signal.Signals]) -> tuple[int, set[int]]:
+def waited_for(judge: int, note: Note, watched: set[signal.Signals]) -> tuple[int, set[int]]:
     """How a judge has ended, and the signals that came meanwhile, which it gets, too.
 
     A terminal sends its signals to both processes: these are not sent on, where the system says who sent them.
+    A judge that somebody has stopped goes on to hear them, and one that has said its status has not long to end.
     """
     came: set[int] = set()
     while True:
@@ -95,10 +98,17 @@ def waited_for(judge: int, watched: set[signal.Signals]) -> tuple[int, set[int]]
             ended, status = os.waitpid(judge, os.WNOHANG)
             if ended:
                 return status, came
+            if note.status is not None:
+                signal.alarm(PATIENCE)
+            continue
+        if number == signal.SIGALRM and note.status is not None:
+            os.kill(judge, signal.SIGKILL)
             continue
         came.add(number)
         if sent:
             os.kill(judge, number)
+        if number in ENDING:
+            os.kill(judge, signal.SIGCONT)
         if number == signal.SIGTSTP:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
             signal.raise_signal(number)
