@@ -321,6 +321,10 @@ def test_the_same_file_is_judged_once_and_both_are_told_by_their_own_names(tmp_p
         ("import inspect", False),
         ("import os; os.listdir('.')", False),
         ("x = 'rearview'", True),
+        ("x = len(__name__)", False),
+        ("if __name__ == '__main__': pass", True),
+        ("x = kinds.__module__", False),
+        ("import sys; x = sys.path[0] + '/../data'", False),
     ],
 )
 def test_who_could_tell_its_name_is_judged_for_itself(tmp_path, line, once):
@@ -339,6 +343,14 @@ def test_files_of_other_folders_are_the_same_where_the_folders_are(tmp_path, fil
         (tmp_path / file).write_text("x")
     assert kinds("a/rnn.py", "b/rnn.py") == ([0, 0] if once else [0, 1])
     assert kinds("a/rnn.py", "b/rnn.py:rnn") == kinds("torch", "torch") == [0, 1]
+
+
+def test_what_lies_beside_a_file_must_not_tell_folders_apart(tmp_path):
+    for folder in "ab":
+        written(tmp_path / folder, rnn="import helper\ndef rnn(case): ...", helper="data = open(__file__ + '/../../x')")
+        written(tmp_path / "s", **{f"rnn_{folder}": "import helper", "helper": "x = __file__"})
+    assert kinds("a/rnn.py", "b/rnn.py") == [0, 1]
+    assert kinds("s/rnn_a.py", "s/rnn_b.py") == [0, 0]  # which have the same one beside them
 
 
 def test_what_is_too_large_to_be_copied_is_judged_where_it_is_and_that_is_said(tmp_path, right, monkeypatch):
