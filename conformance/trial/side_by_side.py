@@ -50,7 +50,8 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 DISTURBED = re.compile(r"did not return in time|died of SIG(KILL|TERM|HUP|INT)\b")
 # By these a text could behave otherwise under another name.
 OWN_NAME = re.compile(
-    r"__(file|spec|loader|path|cached)__|co_filename|getsource|inspect|traceback|argv|dir\b|\b(glob|walk)\b"
+    r"__(file|spec|loader|path|cached|module|name__(?!\s*==\s*['\"]__main__))|\bsys\b|co_filename|getsource|inspect|"
+    r"traceback|dir\b|\b(glob|globals|walk)\b"
 )
 SHOWN = 5  # files that a remark names
 
@@ -499,10 +500,16 @@ def surroundings(place: Place) -> frozenset[tuple[str, str, bool]]:
 
 
 def are_nameless(places: Sequence[Place]) -> bool:
-    """Whether files of the same bytes do the same under each of their names, as far as their text tells."""
+    """Whether files of the same bytes do the same under each of their names, as far as their text tells.
+
+    In several folders the texts beside them count, too, where each could look for what is around its own.
+    """
     first, names = places[0], {place.path.stem for place in places}
     assert first.snapshot is not None
-    text = first.snapshot.bytes_of(first.snapshot.entries[Path(first.path.name)]).decode(errors="replace")
+    apart = len({place.path.parent for place in places}) > 1
+    read = [entry for name, entry in first.snapshot.entries.items()
+            if str(name) == first.path.name or (apart and entry.sha256 and name.suffix == ".py")]  # fmt: skip
+    text = "\n".join(first.snapshot.bytes_of(entry).decode(errors="replace") for entry in read)
     return not OWN_NAME.search(text) and (len(names) == 1 or not names & set(re.findall(r"\w+", text)))
 
 
