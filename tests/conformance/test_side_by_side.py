@@ -204,6 +204,21 @@ def test_who_kills_the_judge_is_judged_once_more_and_no_further(tmp_path, right)
     assert verdict(amy) == "the process that judges it died of SIGKILL, twice" and verdict(bob) == "conforms"
 
 
+def test_a_spec_that_kills_its_group_ends_nobody_else_and_is_named(tmp_path, right):
+    written(tmp_path / "a", amy="capabilities = {'cells': ('spec.py:own',)}\ndef forward(case): ...",
+            spec="import os\nos.killpg(0, 9)")  # fmt: skip
+    written(tmp_path, bob=right)
+    words = [RNN, "matrix", "a/amy.py", "bob.py", "--property", "shapes.shapes", "-n", "2"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, process_group=0)
+    amy, bob, _ = done.stdout.splitlines()
+    spec = tmp_path / "a" / "spec.py"
+    assert amy == (
+        f"a/amy.py could not be judged: the process that judges it died of SIGKILL; the code that ran last is that of "
+        f"{spec}, twice"
+    )
+    assert bob.startswith("bob.py conforms") and done.returncode == 2
+
+
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGKILL"])
 def test_a_signal_of_ones_own_is_a_finding(tmp_path, right, name):
     kills = right.replace("    p, h,", f"    import os, signal; os.kill(os.getpid(), signal.{name})\n    p, h,")
