@@ -161,6 +161,7 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # before there is a trial to end, it ends this without a word
+    os.setpgid(0, 0)  # what code of users sends to its group reaches no other; the main process sends on what it gets
     family.become_subreaper()  # what has lost its keeper still counts, and ends
     threading.Thread(target=watch, args=(connection,), daemon=True).start()
     os.environ.update(ONE_THREAD)
@@ -292,7 +293,7 @@ class Judge:
         self.home.cleanup()
         how = process.exitcode or 0
         ended = f"died of {signal_name(-how)}" if how < 0 else f"ended with status {how}"
-        return ended + self.worker.suspicion()
+        return (ended + self.worker.suspicion()).replace(self.root, "")
 
 
 class Room:
