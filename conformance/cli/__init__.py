@@ -57,7 +57,7 @@ def main() -> None:
         die_with_parent(parent=supervisor.NOTE.supervisor)
         WATCH.hear = supervisor.NOTE.runs
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(standalone_mode=False) or 0  # None of a command that has done what was asked
     except click.ClickException as error:
         status = complain(with_choices(error))
     except (TargetError, UsageError, CapabilityError, CellError) as error:

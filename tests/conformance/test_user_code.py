@@ -308,3 +308,10 @@ def test_a_command_without_fork_judges_in_its_own_process():
     code = "import os; del os.fork; from conformance.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", code, "properties"], capture_output=True, text=True)
     assert done.returncode == 0 and "equivalence.steps" in done.stdout
+
+
+def test_a_command_that_has_nothing_to_judge_ends_with_0():
+    docs, saved = Path(__file__).parents[2] / "docs", "findings/torch/lengths.length_zero.json"
+    command = [sys.executable, "-m", "conformance", "reproduce", saved]
+    done = subprocess.run(command, cwd=docs, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and "forward(case)" in done.stdout
