@@ -4,14 +4,17 @@ import json
 import subprocess
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import pytest
 
 import conformance
 from conformance import Capabilities, from_cell
+from conformance.adapters import reference
 from conformance.claims.capabilities import CapabilityError
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults import FAULTS
+from conformance.faults.operators import derived
 from conformance.harness.load import TargetError, open_target
 from conformance.report.html import page
 from conformance.report.together import Together
@@ -131,6 +134,51 @@ def test_a_saved_case_of_a_cell_that_nobody_claims_is_not_read(folder):
     assert status == 2 and "its text has changed, or is another" in printed
 
 
+# What a step never reads
+
+UNREAD = '''
+from reference_rnn import cell, mix, sigmoid, tanh
+
+
+@cell("fz", states="hc")
+def no_h(x, h, c, p):
+    c = sigmoid(p.f.input(x)) * c + p.z.input(x)
+    return c, c
+
+
+@cell("zn")
+def no_x(x, h, p):
+    return mix(sigmoid(p.z.recurrent(h)), tanh(p.n.recurrent(h)), h)
+
+
+@cell("un", states="hc")
+def no_c(x, h, c, p):
+    p.u(x, h)  # nor what this gate says
+    n = tanh(p.n(x, h))
+    return n, n
+'''
+
+
+@pytest.mark.parametrize(("name", "order"), [("no_h", "steps"), ("no_h", "scan"), ("no_x", "steps"), ("no_c", "steps")])
+def test_a_step_need_not_read_everything(folder, name, order):
+    (folder / "unread.py").write_text(UNREAD)
+    claims = Capabilities(
+        cells=(loaded(str(folder / "unread.py"), name),), gradients=True, bidirectional=True, max_layers=2, order=order
+    )
+    target = SimpleNamespace(capabilities=claims, forward=reference.forward, gradients=reference.gradients)
+    report = conformance.check(target, properties=["gradients"], diagnosis=False, budget=1e-6)
+    assert report.verdict == "conforms", report.reasons
+
+
+@pytest.mark.parametrize("id", ["no-h.activation.28", "no-h.exchange.22"])
+def test_a_mistake_is_named_where_a_step_does_not_read_everything(folder, id):
+    (folder / "unread.py").write_text(UNREAD)
+    own = loaded(str(folder / "unread.py"), "no_h")
+    target = FaultyTarget(derived(own)[id], cells=(own,))
+    report = conformance.check(target, properties=["equivalence.steps", "gradients.back_propagation"])
+    assert report.verdict == "fails" and report.diagnosis[0].fault == id, report.diagnosis
+
+
 # Bad input
 
 
@@ -203,6 +251,7 @@ import numpy as np
 
 import conformance
 from conformance import Capabilities, from_cell
+from conformance.adapters import reference
 from reference_rnn import cell, tanh
 
 
