@@ -1,6 +1,7 @@
 """The contract of gradients: how they are called for, what they must look like, and which mistakes are found."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -544,3 +545,13 @@ def test_gradients_are_judged_from_the_states_of_their_own_run(judged, text):
     apart = apart.replace("h = np.tanh(", "h = case.x.dtype.type(1 - off) * np.tanh(")
     assert apart.count("off") == 2 and "finfo" in apart
     assert judged(apart, "back_propagation")["back_propagation"].status == "passed"
+
+
+# One pass for each result
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_gradients_of_one_pass_for_each_result_are_right_when_they_are_added_up(seed):
+    target = Path(__file__).parent.parent / "targets" / "right" / "two_passes.py"
+    report = check(target, properties=["gradients.back_propagation"], seed=seed, diagnosis=False, in_process=True)
+    assert report.verdict == "conforms", report.results[0].message

@@ -7,13 +7,18 @@ from hypothesis import strategies as st
 
 from reference_rnn import (
     CELLS,
+    Arithmetic,
     ShapeError,
     arithmetic,
     case,
+    cell,
     forward,
     gradients,
+    mix,
     result_shapes,
+    sigmoid,
     state_shapes,
+    tanh,
 )
 from strategies import cases
 
@@ -26,9 +31,10 @@ KINDS = [*CELLS, "LSTM with projections"]
 def random_case(kind, seed, *, states=True, **sizes):
     """A float64 case of a kind with Gaussian numbers in all arrays; weights are scaled down a little."""
     rng = np.random.default_rng(seed)
-    cell, projected = kind.removesuffix(" with projections"), kind.endswith(" with projections")
+    projected = kind.endswith(" with projections")
+    own = kind.removesuffix(" with projections") if projected else kind
     sizes = {"T": 4, "N": 3, "I": 2, "H": 3, "dtype": "float64", "P": 2 * projected} | sizes
-    c = case(cell, **sizes)
+    c = case(own, **sizes)
     if states:
         shapes = {name: shape.sizes for name, shape in state_shapes(c).items() if name != "x"}
         c = c.replace(**{name: np.zeros(shape) for name, shape in shapes.items()})
@@ -290,6 +296,102 @@ def test_gradients_leave_what_they_were_given_alone():
     gradients(c, **d)
 
     assert all(np.array_equal(a, b) for a, b in zip((*dict(c.arrays()).values(), *d.values()), before, strict=True))
+
+
+# What a step never reads
+
+
+@cell("fz", states="hc")
+def no_h(x, h, c, p):
+    """The f-pooling of a QRNN: what it reads is c alone."""
+    c = sigmoid(p.f.input(x)) * c + p.z.input(x)
+    return c, c
+
+
+@cell("n")
+def no_x(x, h, p):
+    """A network that runs by itself."""
+    return 0.5 * h + p.n.recurrent(h)
+
+
+@cell("zn", states="hc")
+def no_c(x, h, c, p):
+    """A cell that hands on its candidate, and never looks at what it was."""
+    n = tanh(p.n(x, h))
+    return mix(sigmoid(p.z(x, h)), n, h), n
+
+
+@cell("un")
+def no_u(x, h, p):
+    """A cell whose first gate nothing reads, and it alone what reads h."""
+    p.u(x, h)
+    return h + p.n.input(x)
+
+
+@cell("n", states="hc", vectors=("v",))
+def no_state(x, h, c, p):
+    """No recurrent network at all."""
+    n = p.n.input(x)
+    return n, n
+
+
+UNREAD = [no_h, no_x, no_c, no_u, no_state]
+ENDS = {name: OPTIONS[name] for name in ("two directions", "three layers", "one step")} | {"no steps": {"T": 0}}
+
+
+@pytest.mark.parametrize("options", ENDS)
+@pytest.mark.parametrize("own", UNREAD, ids=str)
+def test_what_a_step_never_reads_has_zeros_for_its_gradient(own, options):
+    c = random_case(own, 7, **ENDS[options])
+
+    assert_slopes(c)
+    exact = gradients(c, **random_cotangents(c))
+    for order in ("steps", "scan", "log") if own.linear else ("steps",):
+        balls = gradients(c, **random_cotangents(c), arithmetic=arithmetic("float64", order=order))
+        assert {name: ball.shape for name, ball in balls.items()} == {name: a.shape for name, a in c.arrays()}
+        assert all(ball.contains(exact[name]).all() for name, ball in balls.items())
+        if order != "log":  # which has no logarithms of numbers below zero
+            assert all(np.isfinite(ball.rad).all() for ball in balls.values())
+
+
+# One pass for each result
+
+
+def one_number(d_output, d_h_n):
+    """A GRU of one unit and one step, whose two results are one number, with a cotangent for each."""
+    c = case("GRU", T=1, N=1, I=1, H=1, weight_ih_l0={(1, 0): 3.57221293}, x=1, h_0=0)
+    return c, {"d_output": np.full((1, 1, 1), d_output), "d_h_n": np.full((1, 1, 1), d_h_n)}
+
+
+def test_a_ball_has_room_for_one_pass_for_each_result():
+    c, d = one_number(0.516792774, -0.51703012)
+    ball = gradients(c, **d, arithmetic=FLOAT32)["weight_ih_l0"]
+
+    assert ball.contains(np.full((3, 1), -6.43730164e-06))[2]
+    assert np.array_equal(ball.mid, gradients(c, **d)["weight_ih_l0"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_radius_is_that_of_one_pass_for_each_result_and_of_adding_them_up(kind):
+    c = random_case(kind, 4, L=2, D=2, lengths=[2, 0, 4]).map(lambda name, array: array.astype(np.float32))
+    d = random_cotangents(c)
+    balls = gradients(c, **d, arithmetic=FLOAT32)
+    alone = [gradients(c, **{name: array}, arithmetic=FLOAT32) for name, array in d.items()]
+
+    for name, ball in balls.items():
+        each = [balls[name] for balls in alone]
+        added = (len(d) - 1) * FLOAT32.u * sum(abs(one.mid) + one.rad for one in each)
+        assert (ball.rad >= sum(one.rad for one in each)).all()
+        assert (ball.rad <= (sum(one.rad for one in each) + added) * (1 + 1e-9) + 1e-37).all()
+
+
+def test_where_nothing_rounds_one_pass_for_each_result_is_one_pass():
+    exact = Arithmetic(u=0.0, ua=0.0, eta=0.0, largest=np.inf)
+    c = case("RNN_RELU", x=1, weight_ih_l0=0, h_0=0)  # at the kink, where every slope is right
+
+    balls = gradients(c, d_output=np.full((1, 1, 1), 3.0), d_h_n=np.full((1, 1, 1), -2.0), arithmetic=exact)
+
+    assert balls["bias_ih_l0"].rad.item() == 1
 
 
 # What is wrong
