@@ -65,7 +65,7 @@ class Traced(Number):
     partial   what was handed to it of some rows only: (alive, gradient); nothing is added to the others
     products  what was handed to each product with a weight that it is in: (gate, gradient) by weight and bias
     read      the number that stands for it where a step reads it, if there is one
-    gradient  the sum of all that was handed to it, once the tape has been read back so far; None if nothing was
+    gradient  the sum of all that was handed to it, once the tape has been read back so far; zeros if nothing was
     """
 
     __slots__ = ("back", "gradient", "partial", "parts", "products", "read", "tape", "value")
@@ -168,9 +168,10 @@ def backward(tape: Tape) -> None:
     """Hands every gradient back to where its number came from, from the last number to the first; clears the tape."""
     while tape:
         number = tape.pop()
-        number.gradient = number.summed()
-        if number.back and number.gradient is not None:
-            number.back(number.gradient)
+        d = number.summed()
+        if number.back and d is not None:
+            number.back(d)
+        number.gradient = given(np.zeros(number.shape), number.value) if d is None else d  # nothing reads it
         number.back = number.read = None  # they go round in circles
 
 
