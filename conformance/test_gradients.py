@@ -37,7 +37,7 @@ from conformance.judging.masks import (
 )
 from conformance.judging.properties import Failure, Run, agree, applicable, claimed, fail, prop, right_at_first
 from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
-from reference_rnn import Result, gradients
+from reference_rnn import Result
 from strategies.covering import PAST, RICH, SOME
 from strategies.forms import BATCH_FIRST, UNBATCHED
 
@@ -110,8 +110,7 @@ def test_back_propagation(target, case):
     run, own = recorded_run(target, case, d)
     if own:
         own_steps_agree(own)
-    balls = gradients(case, **d, arithmetic=run.arithmetic, output=own.result.output if own else None)
-    gradients_within(target, run, balls)
+    gradients_within(target, run, case, d, output=own.result.output if own else None)
 
 
 @prop(needs="gradients", every_cell=True, sketches=PAST, empty=(), memory=False)
@@ -132,9 +131,7 @@ def propagated_back(target, case):
     d = taken(target, cotangents(case))
     run, own = recorded_run(target, case, d)
     try:
-        gradients_within(
-            target, run, gradients(case, **d, arithmetic=run.arithmetic, output=own.result.output if own else None)
-        )
+        gradients_within(target, run, case, d, output=own.result.output if own else None)
     except Failure:
         if own:  # no gradient is to blame for an output that is wrong itself
             own_steps_agree(own)
@@ -146,15 +143,14 @@ def test_one_step(target, case):
     """The gradients of a single step are those of the equations: nothing has piled up yet."""
     first = steps(case, 0, 1)
     d = taken(target, cotangents(first))
-    balls = gradients(first, **d, arithmetic=target.arithmetic(first))
-    gradients_within(target, gradient_run(target, first, d), balls)
+    gradients_within(target, gradient_run(target, first, d), first, d)
 
 
 @prop(needs="gradients", cells=["RNN_RELU"], network="integer", bias=True, models=1)
 def test_integer_networks(target, case):
     """The gradients of a ReLU network of integers are exact."""
     d = exact_cotangents(target, case)
-    gradients_within(target, gradient_run(target, case, d), gradients(case, **d, arithmetic=EXACT))
+    gradients_within(target, gradient_run(target, case, d), case, d, arithmetic=EXACT)
 
 
 @prop(needs="gradients")
@@ -278,7 +274,7 @@ def test_dropout(target, case):
     if target.capabilities.dropout is True:  # p = 1 is claimed too
         dropped = case.replace(dropout=1.0, training=True)
         target.answer(dropped.replace(training=False))  # nor outside it
-        gradients_within(target, gradient_run(target, dropped, d), gradients(dropped, **d, arithmetic=run.arithmetic))
+        gradients_within(target, gradient_run(target, dropped, d), dropped, d)
 
 
 @prop(

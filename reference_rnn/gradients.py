@@ -16,7 +16,7 @@ from .arithmetic import Arithmetic
 from .ball import Ball, exact, settled, summing
 from .case import Case, check_shape, result_shapes
 from .cell import Parameters
-from .functions import select
+from .functions import select, total
 from .layers import (
     Step,
     as_float64,
@@ -45,6 +45,7 @@ def gradients(
     arithmetic: Arithmetic | None = None,
     masks: list | None = None,
     output: np.ndarray | None = None,
+    one_pass: bool = False,
 ) -> dict[str, Any]:
     """The gradients of a loss with respect to x, h_0, c_0 and every parameter, by name and in their shapes.
 
@@ -52,6 +53,7 @@ def gradients(
     arithmetic              float64 arrays without, balls with it
     masks                   of dropout, as ``forward`` takes them
     output                  what an implementation returned: the top layer's steps start from it; nothing is dropped
+    one_pass                whether all results go back together; else balls have room for a pass for each of them, too
 
     Raises ShapeError if an array does not fit, ValueError without masks.
     """
@@ -77,7 +79,23 @@ def gradients(
     if arithmetic is None:
         return found
     # where there are no steps, nothing was computed that could be a ball
-    return {name: g if isinstance(g, Ball) else exact(g, arithmetic) for name, g in found.items()}
+    balls = {name: g if isinstance(g, Ball) else exact(g, arithmetic) for name, g in found.items()}
+    given = {"d_output": d_output, "d_h_n": d_h_n, "d_c_n": d_c_n}
+    alone = [{name: d} for name, d in given.items() if d is not None and np.any(d)]
+    if one_pass or len(alone) < 2 or not (arithmetic.u or arithmetic.eta):  # where nothing rounds, all passes are one
+        return balls
+    return added_up(balls, [gradients(case, **d, arithmetic=arithmetic, masks=masks, output=output) for d in alone])
+
+
+def added_up(balls: dict[str, Any], passes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The balls of one pass, as wide as the sum of several, one for each result.
+
+    Where cotangents cancel, one pass adds them up first, and what it rounds is as small as their sum. Several passes
+    round what each of them contributes. A pass for some of the results lies between these: radii are sublinear.
+    """
+    summed = {name: total(*(found[name] for found in passes)) for name in balls}
+    # and no narrower, where the sum of the cotangents alone may be larger than the format has
+    return {n: Ball(b.mid, np.maximum(b.rad, summed[n].rad), b.arithmetic) for n, b in balls.items()}
 
 
 def reading(step: Step) -> Step:

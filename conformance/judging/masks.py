@@ -307,7 +307,7 @@ def gradients_through_zeros(target: Subject, case: Case) -> None:
 def right_with(masks: list[np.ndarray], target: Subject, case: Case, d: Mapping[str, Any], run: Run) -> None:
     """Fails where the gradients of a run are not those with these masks."""
     try:
-        gradients_within(target, run, gradients(case, **d, arithmetic=run.arithmetic, masks=masks))
+        gradients_within(target, run, case, d, masks=masks)
     except Failure as failure:
         fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
 

@@ -20,6 +20,7 @@ from reference_rnn import (
     state_shapes,
     tanh,
 )
+from reference_rnn.functions import total
 from strategies import cases
 
 FLOAT32 = arithmetic("float32")
@@ -383,6 +384,23 @@ def test_the_radius_is_that_of_one_pass_for_each_result_and_of_adding_them_up(ki
         added = (len(d) - 1) * FLOAT32.u * sum(abs(one.mid) + one.rad for one in each)
         assert (ball.rad >= sum(one.rad for one in each)).all()
         assert (ball.rad <= (sum(one.rad for one in each) + added) * (1 + 1e-9) + 1e-37).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_grouping_of_the_results_has_its_room(kind):
+    c = random_case(kind, 6, L=2, lengths=[2, 0, 4])
+    d = random_cotangents(c)
+    d["d_output"][-1] = 1e-3 - d["d_h_n"][-1]  # what one pass adds up first
+    whole = gradients(c, **d, arithmetic=FLOAT32)
+    together = gradients(c, **d, arithmetic=FLOAT32, one_pass=True)
+
+    for last in d:
+        rest = {name: None if name == last else array for name, array in d.items()}
+        some = gradients(c, **rest, arithmetic=FLOAT32, one_pass=True)
+        one = gradients(c, **{last: d[last]}, arithmetic=FLOAT32)
+        for name, ball in whole.items():
+            added = total(some[name], one[name])
+            assert (ball.rad * (1 + 1e-9) >= np.maximum(added.rad, together[name].rad)).all(), (last, name)
 
 
 def test_where_nothing_rounds_one_pass_for_each_result_is_one_pass():
