@@ -140,6 +140,35 @@ def test_without_double_precision_exact_statements_still_fail(id):
     assert judged(FaultyRecurrence(gated, MISTAKES[id], claims)).verdict == "fails"
 
 
+@pytest.mark.parametrize(
+    ("given_out", "reads", "said"),
+    [
+        (("n",), False, None),
+        ((), False, "n of row 0 changes nothing in the first step"),
+        (("n",), True, "n of row 0 is only given out, and changes the results of the first step"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_state_that_is_only_given_out_is_judged_as_an_output(known, given_out, reads, said):
+    cell = recurrence(**GIVEN_OUT | {"given_out": given_out}, name="shapes")
+    claims = Capabilities(cells=(with_a_state_given_out if known and given_out else cell,), sizes={"batch": (1,)})
+
+    class Target:
+        capabilities = claims
+
+        def forward(self, case):
+            x, s, n = case.inputs["x"], case.states["s"], case.states["n"]
+            out = []
+            for x_t in x:
+                s = np.tanh(s * x.dtype.type(0.5) + x_t)
+                n = 1 + s * x_t + (n if reads else 0)
+                out.append(s)
+            return {"y": np.array(out).reshape(x.shape)}, {"s": s, "n": n}
+
+    (result,) = judged(Target(), properties=["state.is_used"]).results
+    assert (result.status, result.message) == (("failed", said) if said else ("passed", "")), result.message
+
+
 class Answering:
     capabilities = CLAIMS
 
@@ -332,9 +361,19 @@ def in_place(x, s):
     return s, s
 
 
+GIVEN_OUT = {"inputs": {"x": "K"}, "states": {"s": "K", "n": "K"}, "outputs": {"y": "K"}, "given_out": ("n",)}
+
+
+@recurrence(**GIVEN_OUT)
+def with_a_state_given_out(x, s, n):
+    s = tanh(s * 0.5 + x)
+    return s, s, 1 + s * x
+
+
 @pytest.mark.parametrize(
-    "cell", [largest_so_far, forgets_soon, bounded_below, with_a_fixed_state, in_place], ids=lambda cell: str(cell)
-)
+    "cell", [largest_so_far, forgets_soon, bounded_below, with_a_fixed_state, in_place, with_a_state_given_out],
+    ids=lambda cell: str(cell),
+)  # fmt: skip
 def test_odd_recurrences_conform(cell):
     report = judged(of_step(cell))
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]

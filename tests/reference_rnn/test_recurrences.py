@@ -16,7 +16,7 @@ from reference_rnn import (
     vecmat,
 )
 from reference_rnn.ball import exact
-from reference_rnn.recurrences import padded
+from reference_rnn.recurrences import of_shapes, padded
 
 
 @recurrence(
@@ -145,6 +145,8 @@ def test_a_case_prints_as_what_rebuilds_it():
         ({"ranges": {"x": (-np.inf, 0)}}, "must be two finite numbers"),
         ({"ranges": {"x": 3}}, "must be two finite numbers"),
         ({"inputs": ["x"]}, "inputs is ['x'], must be a dict by name"),
+        ({"given_out": ("y",)}, "given_out is ('y',), must be a tuple of names of states: s"),
+        ({"given_out": "s"}, "given_out is 's', must be a tuple of names of states: s"),
         ({"heads": "yes"}, "heads is 'yes', must be True or False"),
         ({"axes": 2}, "a recurrence has no axes; what can be said of it is inputs, states, outputs"),
     ],
@@ -153,6 +155,14 @@ def test_what_is_no_shape_is_refused(changes, said):
     with pytest.raises(CellError) as error:
         recurrence(**({"inputs": {"x": "K"}, "states": {"s": "K"}, "outputs": {"y": "K"}} | changes))
     assert said in str(error.value)
+
+
+def test_a_step_does_not_read_what_it_only_gives_out():
+    shapes = {"inputs": {"x": "K"}, "states": {"s": "K", "n": "K"}, "outputs": {"y": "K"}, "given_out": ("n",)}
+    known = recurrence(lambda x, s, n: (s, s + x, x), **shapes)
+    assert known.given_out == of_shapes(known.shapes).given_out == ("n",)
+    with pytest.raises(CellError, match="its step reads n, which is only given out"):
+        recurrence(lambda x, s, n: (s, s + x, n + x), **shapes)
 
 
 def wrong_arguments(s, x):
