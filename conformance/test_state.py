@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -112,7 +113,8 @@ def test_handed_on_is_all(target, case):
 
 @state(stateless=False)
 def test_is_used(target, case):
-    """Each state that is given changes the results of its own row from the first step on, and those of no other row."""
+    """Each state that is given changes the results of its own row from the first step on, and those of no other row; a
+    state that is only given out changes none."""
     applicable(case.num_rows > 0 and case.num_steps > 0)
     first = beginning(target, case)
     row = first.num_rows - 1
@@ -126,8 +128,14 @@ def test_is_used(target, case):
             same_bits(after, before, lambda own, a: np.delete(a, row, by_row(first, own)))
             return differ(before, after, before.numbers)
 
-        if not any(changed(*both) for both in pairs_of(first)):
-            steps_ = "step" if first.num_steps == 1 else f"{first.num_steps} steps"
+        steps_ = "step" if first.num_steps == 1 else f"{first.num_steps} steps"
+        if name in first.config.cell.given_out:
+            if any(changed(*both) for both in islice(pairs_of(first), 1 + len(PARTS))):
+                fail(
+                    f"read:{name}",
+                    f"{name} of row {row} is only given out, and changes the results of the first {steps_}",
+                )
+        elif not any(changed(*both) for both in pairs_of(first)):
             fail(f"unused:{name}", f"{name} of row {row} changes nothing in the first {steps_}")
 
 

@@ -37,6 +37,7 @@ class Recurrence(Cell):
 
     inputs, states, outputs, parameters  the letters of each array, by its name
     heads    whether arrays have an axis of heads
+    given_out  states that no step reads: each is judged as an output, at the end of a row
     ranges   between which the numbers of an array are drawn, where that is not from -1 to 1: a log-decay is below 0
     step     ``step(*inputs, *states)``, and the mapping of parameters as last argument where there are any; None where
              only the shapes are known
@@ -47,6 +48,7 @@ class Recurrence(Cell):
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     heads: bool
+    given_out: tuple[str, ...]
     ranges: Mapping[str, tuple[float, float]]
 
     def __new__(cls, step: Callable | None, name: str = "", **shapes: Any) -> Recurrence:
@@ -59,10 +61,15 @@ class Recurrence(Cell):
             if not isinstance(given, Mapping):
                 raise CellError(f"{self}: {kind} is {given!r}, must be a dict by name")
             setattr(self, kind, dict(given))
-        self.heads = shapes.pop("heads", True)
+        self.heads, given_out = shapes.pop("heads", True), shapes.pop("given_out", ())
         if shapes:
-            known = "inputs, states, outputs, parameters, heads, ranges, name"
+            known = "inputs, states, outputs, parameters, heads, given_out, ranges, name"
             raise CellError(f"{self}: a recurrence has no {', '.join(shapes)}; what can be said of it is {known}")
+        if not isinstance(given_out, tuple | list) or not all(name in self.states for name in given_out):
+            raise CellError(
+                f"{self}: given_out is {given_out!r}, must be a tuple of names of states: {', '.join(self.states)}"
+            )
+        self.given_out = tuple(given_out)
         check_shapes(self)
         if step is not None:
             check_depth(self)
@@ -78,7 +85,10 @@ class Recurrence(Cell):
         """All that is said of it besides its equations, as plain data."""
         ranges = {name: list(bounds) for name, bounds in self.ranges.items()}
         named = {kind: dict(getattr(self, kind)) for kind in ("inputs", "states", "outputs", "parameters")}
-        return named | {"heads": self.heads, "ranges": ranges, "name": str(self)}
+        unread = (
+            {"given_out": list(self.given_out)} if self.given_out else {}
+        )  # as files had it before it could be said
+        return named | {"heads": self.heads, **unread, "ranges": ranges, "name": str(self)}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Recurrence):
@@ -149,7 +159,8 @@ class Recurrence(Cell):
 def recurrence(step: Callable | None = None, /, **shapes: Any) -> Recurrence:
     """Shapes of a recurrence: as a decorator those of the step below it; alone, all that is known.
 
-    inputs, states, outputs, parameters: letters by name;  heads, ranges: see ``Recurrence``;  name: of one without step
+    inputs, states, outputs, parameters: letters by name;  heads, given_out, ranges: see ``Recurrence``
+    name: of one without step
 
     Raises CellError for what is no shape, or a step that does not fit.
 
@@ -582,6 +593,18 @@ def try_out(own: Recurrence) -> None:
         for (name, shape), value in zip(must, found):
             if getattr(value, "shape", None) != shape.sizes:
                 raise CellError(f"{own}: its step returns {name} of shape {np.shape(value)}, must be {shape}")
+    check_given_out(own)
+
+
+@np.errstate(all="ignore")
+def check_given_out(own: Recurrence) -> None:
+    """Raises CellError if the step reads a state that is said to be only given out."""
+    x, states, p = some_numbers(own)
+    for name in own.given_out:
+        unknown = [np.full_like(s, np.nan) if own_name == name else s for own_name, s in zip(own.states, states)]
+        results = zip(stepped(own, x, states, p), stepped(own, x, unknown, p))
+        if not all(np.array_equal(one, other, equal_nan=True) for one, other in results):
+            raise CellError(f"{own}: its step reads {name}, which is only given out; leave it out of given_out")
 
 
 def middle(own: Recurrence, name: str) -> float:

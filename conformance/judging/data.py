@@ -108,6 +108,7 @@ class RecurrentCell(Origin):
     parameters: dict[str, str]
     heads: bool
     ranges: dict[str, tuple[float, float]]
+    given_out: list[str] = field(default_factory=list)
 
     @property
     def cell(self) -> Cell:
