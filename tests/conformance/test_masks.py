@@ -18,7 +18,9 @@ from conformance.judging.chance import (
     agreements,
     divergence,
     drawn_apart,
+    evenest,
     often,
+    varied,
 )
 from conformance.judging.judgement import Failure
 from conformance.judging.masks import STATEMENTS
@@ -264,6 +266,56 @@ def test_agreements_are_binomial_along_each_axis():
     assert np.var(shares) == pytest.approx(must * (1 - must) / first.size, rel=0.15)
 
 
+def shared_out(uniform, axes):
+    """Numbers of which, along some axes together, each equal part has one: a share p is below p to within one."""
+    last = range(-len(axes), 0)
+    moved = np.moveaxis(uniform, axes, last)
+    flat = moved.reshape(*moved.shape[: -len(axes)], -1)
+    ranks = flat.argsort(-1).argsort(-1) + np.random.default_rng(flat.size).random(flat.shape)
+    return np.moveaxis((ranks / flat.shape[-1]).reshape(moved.shape), last, axes)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.3125, 0.75])
+@pytest.mark.parametrize(
+    "shape, axes, where",
+    [
+        ((300, 3, 1, 4), (1, 2, 3), "call"),
+        ((2, 41, 13, 8), (2, 3), "step of a call"),
+        ((2, 12, 40, 17), (3,), "row of a step of a call"),
+        ((2, 12, 40, 5), (1, 3), "row of a call"),
+        ((2, 12, 40, 2), (1,), "unit of a row of a call"),
+        ((2, 12, 40, 34), (1, 2), "unit of a call"),
+        ((72, 3, 1, 6), (0,), "unit of a row of a step"),
+    ],
+    ids=str,
+)
+def test_shares_are_found_in_whatever_they_are_drawn(shape, axes, where, p):
+    kept = shared_out(np.random.default_rng(1).random(shape), axes) >= p
+    with pytest.raises(Failure, match="varies less than by chance") as raised:
+        varied(kept, p)
+    assert raised.value.shows == where
+
+
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9375])
+@pytest.mark.parametrize("shape", [(2, 40, 12, 4), (10, 3, 2, 2), (72, 1, 3, 2), (72, 1, 1, 1), (1, 1, 1, 1)], ids=str)
+def test_masks_that_are_drawn_are_never_too_even(p, shape):
+    assert max(evenest(drawn(p, shape, seed), p).surprise for seed in range(40)) < 15
+
+
+def test_how_even_shares_are_is_judged_by_a_bound_on_chance():
+    """The bound is above the chance itself, and not by much: that each of some calls drops the nearest number."""
+    for size, p, calls in ((4, 0.5, 40), (7, 0.25, 40), (60, 0.3125, 20), (1000, 0.1, 12)):
+        drop = round(size * p)
+        kept = np.tile(np.arange(size) >= drop, (calls, 1))[:, None, None]
+        chance = calls * math.log(math.comb(size, drop) * p**drop * (1 - p) ** (size - drop))
+        found = evenest(kept, p)
+        assert found.where == "call" and -chance - 5 < found.surprise < -chance
+
+
+def test_a_mask_of_one_number_is_never_too_even():
+    varied(np.arange(72).reshape(72, 1, 1, 1) % 2 > 0, 0.5)
+
+
 def in_fours(uniform):
     """Numbers that are drawn four at a time: a rest is left out."""
     rest = uniform.copy()
@@ -314,6 +366,21 @@ def test_a_mask_that_is_not_drawn_for_every_number_fails(way, found, seed):
     [result] = conformance.check(Target, properties=["dropout.mask"], seed=seed, diagnosis=False).results
     assert result.status == ("failed" if found else "passed"), result.message
     assert found is None or found in result.message
+
+
+@pytest.mark.parametrize(
+    "axes, where", [(None, None), ((0, 1, 2), "call"), ((1, 2), "step of a call"), ((2,), "row of a step of a call")]
+)
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.sample(every=8)
+def test_a_share_that_is_drawn_fails(axes, where, seed):
+    class Target(Drawing):
+        capabilities = CLAIMS
+
+    Target.way = staticmethod(lambda uniform: np.stack([shared_out(u, axes) if axes else u for u in uniform]))
+    [result] = conformance.check(Target, properties=["dropout.independent"], seed=seed, diagnosis=False).results
+    assert result.status == ("failed" if where else "passed"), result.message
+    assert where is None or f"of each {where}" in result.message
 
 
 class WrongInTraining:
