@@ -12,6 +12,7 @@ from conformance.judging.masks import (
     read_alike,
     recorded_anew,
     seen,
+    shares_vary,
     unheard,
     widened,
 )
@@ -76,3 +77,13 @@ def test_mask(target, case):
         if sum(case.x.shape) % 6 == 0:
             each_number(target, case)
             drawn_apart(seen(target, widened(case), masks=1, p=p), p)
+
+
+@prop(
+    needs=("dropout", "layers"), about=passes, max_layers=2, bias=True, projections=False, empty=(), lengths=False,
+    memory=False, models=2,
+)  # fmt: skip
+def test_independent(target, case):
+    """How many numbers of a mask, a step or a row are dropped varies as chance has it: no share is drawn, but each."""
+    p = PROBABILITIES[(case.config.hidden_size + case.config.num_layers) % len(PROBABILITIES)]
+    shares_vary(target, case, p)

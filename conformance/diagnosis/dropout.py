@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from conformance.judging.chance import FALSE_ALARM, between, evenest
 from conformance.judging.gradients import gradient_run
 from conformance.judging.judgement import Failure, NotApplicable, NotRun, applicable
 from conformance.judging.masks import handing_on, passes, see_through, with_candidate
@@ -145,8 +146,8 @@ def said(bench: Bench, case: Case) -> Iterator[str]:
     else:
         shape = (*found.shape[:2], case.config.num_directions, -1)
         again = lambda: abs(shown_factors(bench, case, P)).reshape(shape) > NEAR  # noqa: E731
-        yield from of_factors(found.reshape(shape), again)
-        yield from of_directions(bench, case)
+        seen = [*of_factors(found.reshape(shape), again), *of_directions(bench, case)]
+        yield from seen or of_shares(bench, again)
 
 
 def of_all(bench: Bench, case: Case) -> Iterator[str]:
@@ -184,6 +185,18 @@ def of_directions(bench: Bench, case: Case) -> Iterator[str]:
         forwards, backwards = np.split(shown_factors(bench, case, P, apart=False), 2, -1)
         if (abs(forwards - backwards) > NEAR).any():
             yield "each direction of the next layer reads a mask of its own"
+
+
+def of_shares(bench: Bench, again: Callable[[], np.ndarray]) -> Iterator[str]:
+    """Whether a share of the numbers is dropped, and not each by itself.  again: which are kept in another call."""
+    bench.restart()
+    kept = np.stack([again() for _ in range(SEVERAL)])
+    even = evenest(kept.reshape(*kept.shape[:3], -1), P)
+    if even.surprise > -np.log(FALSE_ALARM):
+        yield (
+            f"dropout takes a share p of each {even.where}, must take each number with probability p: with p = {P} "
+            f"{between(even.low, even.high)} of {even.size}"
+        )
 
 
 def of_layers(bench: Bench, case: Case) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .masks import LIFTED, of_shares
 from .patching import Fault
 
 STEPS = "equivalence.steps"
@@ -424,6 +425,10 @@ FAULTS = [
         "for m in mask] for mask in masks]",
         "for m in [mask[t // 2 * 2] for t in range(len(mask))]] for mask in masks]",
         ("dropout.mask",),
+    ),
+    Fault(
+        "share-of-a-mask", "of the numbers of each mask, dropout takes a share p, and not each with probability p",
+        "dropout", "lifted_masks", LIFTED, of_shares("1"), ("dropout.independent",),
     ),
     Fault(
         "one-mask-for-all-steps-of-ragged-rows", "where rows end at different steps, all steps share a dropout mask",

@@ -33,6 +33,22 @@ def dropped(name: str) -> str:
     return f"np.where(np.random.random({name}.shape) >= p, {name} / (1 - p), 0)"
 
 
+# Of what a share is dropped, and how many of these a mask has.
+PARTS = {"step": "len(mask)", "row in each step": "len(mask) * mask.shape[1]"}
+
+
+def of_shares(parts: str) -> str:
+    """Masks of which each part has the same share, made of those that are given, so that a seed says which."""
+    return (
+        "for number, mask in enumerate(masks := list(masks)):\n"
+        "        draw = np.random.default_rng(np.packbits(mask > 0))\n"
+        f"        place = draw.random(({parts}, 1)) + np.arange(mask.size // max(1, {parts}))\n"
+        "        kept = draw.permuted(place >= config.dropout * place.shape[1], axis=1).reshape(mask.shape)\n"
+        f"        masks[number] = kept / (1 - config.dropout) if config.dropout < 1 else 0.0 * kept\n"
+        f"    {LIFTED}"
+    )
+
+
 CHANGES = {
     **{
         f"one dropout mask serves every {what}": ("run", MASKED, f"x = [(0 * mask + {mask}) * x_t for")
@@ -65,13 +81,24 @@ CHANGES = {
     },
     "with p = 1, zero is divided by zero": ("lifted_masks", ALL, ALL.replace("zeros(kept)", "full(kept, np.nan)")),
     "with p = 1, nothing is dropped": ("lifted_masks", ALL, ALL.replace("zeros", "ones")),
+    **{
+        f"of the numbers of each {what}, dropout takes a share p, and not each with probability p": (
+            "lifted_masks", LIFTED, of_shares(parts),
+        )
+        for what, parts in PARTS.items()
+    },
 }  # fmt: skip
+
+
+def killers(title: str) -> tuple[str, ...]:
+    """The property that is to find a mistake."""
+    return ("dropout.independent" if "a share p" in title else "dropout.mask",)
 
 
 @lru_cache(maxsize=1)
 def masks() -> dict[str, Fault]:
     """The mistakes, by id."""
     return {
-        f"masks.{number}": Fault(f"masks.{number}", title, "dropout", function, old, new, ("dropout.mask",))
+        f"masks.{number}": Fault(f"masks.{number}", title, "dropout", function, old, new, killers(title))
         for number, (title, (function, old, new)) in enumerate(CHANGES.items())
     }

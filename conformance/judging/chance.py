@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -157,6 +159,88 @@ def agreements(slices: np.ndarray, axis: str) -> Iterator[Agreement]:
     shares = table[rows, columns]
     for at in (shares.argmax(), shares.argmin()):
         yield Agreement(axis, f"{axis}s {rows[at]} and {columns[at]}", float(shares[at]), size, n**2)
+
+
+def varied(kept: np.ndarray, p: float) -> None:
+    """Fails where chance does not explain how little shares of a mask (calls, T, N, D*H) vary, where 0 < p < 1."""
+    even = evenest(kept, p)
+    if even.surprise > -math.log(FALSE_ALARM):
+        fail(
+            "pattern:output",
+            f"of each {even.where}, {between(even.low, even.high)} of {even.size} numbers are dropped, for p = {p}, "
+            f"in all {even.parts}: that varies less than by chance; every number is dropped by itself",
+            given=even.variance, must=1.0, shows=even.where,
+        )  # fmt: skip
+
+
+def between(low: int, high: int) -> str:
+    """A range of numbers, in words."""
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+class Evenness(NamedTuple):
+    """How many numbers are dropped in the parts of a mask, of the same size each.
+
+    low, high  the fewest and the most;  variance  about p of the size, as a multiple of that of independent numbers
+    surprise   minus the logarithm of a bound on the chance that parts of any kind vary so little
+    """
+
+    where: str = ""
+    parts: int = 0
+    size: int = 0
+    low: int = 0
+    high: int = 0
+    variance: float = 1.0
+    surprise: float = -math.inf
+
+
+def evenest(kept: np.ndarray, p: float) -> Evenness:
+    """The parts of a mask (calls, T, N, D*H) whose shares vary least for chance.
+
+    The parts of a kind are all numbers with the same call, or the same step and row, and so on: any of AXES, but for
+    none and all. Where numbers are independent, the shares of parts are, and are binomial. So for any rate r, with S
+    the sum of the squares by which the n shares miss their mean, the chance that it is s or less is at most
+    exp(r s) E[exp(-r S)] (Chernoff), and E[exp(-r S)] is the n-th power of that of one part.
+    """
+    found, long = [Evenness()], [axis for axis, size in enumerate(kept.shape) if size > 1]
+    for count in range(1, len(long)):
+        for apart in combinations(long, count):
+            within = tuple(axis for axis in range(len(AXES)) if axis not in apart)
+            dropped = (~kept).sum(within)
+            size = kept.size // max(dropped.size, 1)
+            if dropped.size * math.log(size + 1) < -math.log(FALSE_ALARM):  # no shares are that even
+                continue
+            squares = (dropped - size * p) ** 2 / (size * p * (1 - p))
+            least, logs = moments(size, p)
+            bounds = RATES * float((squares - least).sum()) + dropped.size * logs
+            surprise = -float(bounds.min()) - math.log(2 ** len(AXES))
+            where = " of a ".join(AXES[axis] for axis in reversed(apart))
+            low, high = int(dropped.min()), int(dropped.max())
+            found.append(Evenness(where, dropped.size, size, low, high, float(squares.mean()), surprise))
+    return max(found, key=lambda even: even.surprise)
+
+
+RATES = 2.0 ** np.arange(-3, 20)  # of which the best is nearly as good as any
+REACH = 16  # standard deviations: what lies beyond them is counted as if it lay there, and certain
+
+
+@lru_cache(maxsize=256)
+def moments(size: int, p: float) -> tuple[float, np.ndarray]:
+    """Of the share of independent numbers: the least square that there is, and the logarithms of E[exp(-rate square)].
+
+    Squares are multiples of the variance, less the least one. The logarithms are never too small.
+    """
+    mean, variance = size * p, size * p * (1 - p)
+    reach = REACH * math.sqrt(variance)
+    counts = np.arange(max(0, math.floor(mean - reach)), min(size, math.ceil(mean + reach)) + 1)
+    rises = np.log((size - counts[:-1]) / counts[1:] * p / (1 - p))
+    chances = np.cumsum([0.0, *rises])
+    chances = np.exp(chances - chances.max())
+    squares = (counts - mean) ** 2 / variance
+    least = float(squares.min())
+    beyond = np.exp(-RATES * (REACH**2 - least))
+    means = [float((chances * np.exp(-rate * (squares - least))).sum()) for rate in RATES]
+    return least, np.log(np.array(means) / chances.sum() + beyond)
 
 
 def spread(size: int) -> float:

@@ -13,7 +13,7 @@ from conformance.harness.local import Cotangents
 from reference_rnn import Arithmetic, Case, Cell, forward, gradients, parameter_shapes
 from reference_rnn.case import gate_rows
 
-from .chance import APART, FALSE_ALARM, ORDERS, SELDOM, alike, come_again, each_as_often
+from .chance import APART, FALSE_ALARM, ORDERS, SELDOM, alike, come_again, each_as_often, varied
 from .gradients import cotangents, gradient_run, gradients_within, recorded_run, taken
 from .judgement import Failure, Run, applicable, claimed, fail, first, index
 from .subject import Subject
@@ -23,8 +23,8 @@ CALLS = 10  # that may be made for enough numbers, of a target whose sizes are r
 # The statements of a case, each after any number of these calls, since what they gave says whether there is one more.
 # Where sizes are not restricted: of masks of two widths, of two masks together, of those of other sizes, and of small
 # ones, how often each number is kept, and how alike calls are in two ways; and of runs that are recorded for gradients.
-# Else of one width and of two masks together.
-STATEMENTS = max(2 * (2 * APART + 1 + 1 + 3) + 1, CALLS * (APART + 1))
+# Else of one width and of two masks together. In either case also how much shares vary, of large masks and small ones.
+STATEMENTS = max(2 * (2 * APART + 1 + 1 + 3) + 1, CALLS * (APART + 1)) + CALLS + 1
 # 1 / (1 - p) is a number of few digits in one of them, large in one, and p is no whole number of percents or 256ths in
 # one each.
 PROBABILITIES = (0.25, 0.3125, 0.75, 0.1, 0.9375)
@@ -35,6 +35,7 @@ SEEN = (12, 40), (41, 13)  # steps and rows: a mask that repeats every 16, or ev
 SMALL = (3, 1), (1, 3), (1, 1), (5, 1)  # steps and rows of a few numbers, each of which is looked at
 WIDE = 130  # units, so that a mask that repeats after 64 shows
 OFTEN = 72  # calls, after which none of them may have been dropped each time, or never
+HALF = 0.5  # p with which shares of a few numbers vary most
 LOW = 0.25  # p with which much is kept of what goes through several masks
 FEW = 32  # numbers of which some are dropped and some are not
 
@@ -221,14 +222,27 @@ def runs(
         yield kept_of(run, value, whole, room, p)
 
 
+def of_small_masks(target: Subject, case: Case, p: float) -> np.ndarray:
+    """Which numbers of a small mask are let through in OFTEN calls."""
+    shown = see_through(case, 1, p, *SMALL[case.config.hidden_size % len(SMALL)])
+    return np.stack(list(islice(runs(target, shown, 1, p), OFTEN)))
+
+
+def shares_vary(target: Subject, case: Case, p: float) -> None:
+    """Fails where a share of each mask, or of its steps or rows, is dropped, instead of each number by itself."""
+    varied(seen(target, case, masks=1, p=p), p)
+    if not target.capabilities.sizes_drawn and sum(case.x.shape) % 6 == 0:
+        small = of_small_masks(target, case, HALF)
+        if (small != small[0]).any():  # else it starts at the same place in every call
+            varied(small, HALF)
+
+
 def each_number(target: Subject, case: Case) -> None:
     """Fails where chance does not explain how often one number of a small mask is kept, or how alike calls are."""
-    p = 0.5
-    shown = see_through(case, 1, p, *SMALL[case.config.hidden_size % len(SMALL)])
-    kept = np.stack(list(islice(runs(target, shown, 1, p), OFTEN)))
+    kept = of_small_masks(target, case, HALF)
     if (kept != kept[0]).any():  # else it starts at the same place in every call, which says nothing of chance
-        each_as_often(kept, p)
-        alike({"call": kept.reshape(OFTEN, -1)}, p)
+        each_as_often(kept, HALF)
+        alike({"call": kept.reshape(OFTEN, -1)}, HALF)
 
 
 def gradients_through_masks(target: Subject, case: Case, p: float) -> None:

@@ -285,7 +285,7 @@ def shared_out(uniform, axes):
         ((2, 12, 40, 5), (1, 3), "row of a call"),
         ((2, 12, 40, 2), (1,), "unit of a row of a call"),
         ((2, 12, 40, 34), (1, 2), "unit of a call"),
-        ((72, 3, 1, 6), (0,), "unit of a row of a step"),
+        ((72, 3, 7, 6), (0,), "unit of a row of a step"),
     ],
     ids=str,
 )
@@ -368,19 +368,17 @@ def test_a_mask_that_is_not_drawn_for_every_number_fails(way, found, seed):
     assert found is None or found in result.message
 
 
-@pytest.mark.parametrize(
-    "axes, where", [(None, None), ((0, 1, 2), "call"), ((1, 2), "step of a call"), ((2,), "row of a step of a call")]
-)
+@pytest.mark.parametrize("axes", [(), (0, 1, 2), (1, 2), (2,)], ids=["each number", "call", "step", "row"])
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.sample(every=8)
-def test_a_share_that_is_drawn_fails(axes, where, seed):
+@pytest.mark.sample(every=3)
+def test_a_share_that_is_drawn_fails(axes, seed):
     class Target(Drawing):
         capabilities = CLAIMS
 
     Target.way = staticmethod(lambda uniform: np.stack([shared_out(u, axes) if axes else u for u in uniform]))
     [result] = conformance.check(Target, properties=["dropout.independent"], seed=seed, diagnosis=False).results
-    assert result.status == ("failed" if where else "passed"), result.message
-    assert where is None or f"of each {where}" in result.message
+    assert result.status == ("failed" if axes else "passed"), result.message
+    assert not axes or "varies less than by chance" in result.message
 
 
 class WrongInTraining:
