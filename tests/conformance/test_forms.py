@@ -7,8 +7,11 @@ import pytest
 
 import conformance
 from conformance.adapters import reference
-from conformance.judging.coverage import ASKED, KINDS, MEETINGS, NAMES
+from conformance.chapters import catalogue
+from conformance.harness.load import open_target
+from conformance.judging.coverage import ASKED, KINDS, MEETINGS, NAMES, expected
 from conformance.judging.data import case_from_data
+from conformance.judging.judge import judge
 from strategies.cases import Allowed
 from strategies.covering import covering
 from strategies.forms import LENGTHS, WORDS, form_of
@@ -232,3 +235,26 @@ def test_restricted_sizes_are_asked_in_every_form_too(sizes):
         report = conformance.check(Target, seed=seed, properties=["equivalence.steps"], diagnosis=False)
         assert report.verdict == "conforms", report.reasons
         assert {"batch first, no initial state", "batch first, D = 2"} <= set(report.coverage)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{}, {"cells": ("RNN_TANH",)}, {"cells": ("GRU",), "max_layers": 1}, {"cells": ("LSTM",), "no_bias": "only"}],
+    ids=str,
+)
+@pytest.mark.sample(every=2)
+def test_what_is_claimed_of_16_bits_alone_is_met_by_covering_cases_that_are_not_void(claims):
+    class Target:
+        capabilities = replace(
+            reference.capabilities, dtypes=("bfloat16",), options=(), gradients=False, dropout=False, **claims
+        )
+
+        def forward(self, case):
+            return reference.forward(case)
+
+    target = open_target(Target, in_process=True)
+    first, second = (
+        [*judge(catalogue()["equivalence.steps"], target, count=0, base_seed=seed)][-1].result for seed in range(2)
+    )
+    assert first.status == "passed" and first.coverage == second.coverage
+    assert not [area for area in expected(Target.capabilities) if not first.coverage.get(area)]
