@@ -61,8 +61,6 @@ class Sequences:
         """The case that a block of bytes stands for; of any two blocks they have nothing to do with each other."""
         return self.filled(random.Random(block), {})
 
-    calm_from_block = from_block  # no case is void in its middle: a step is anchored or short
-
     def covering(self, number: int) -> Iterator[RecurrenceCase]:
         """Cases in which whatever is claimed meets in pairs; number: of the property, so that each has its own."""
         for at, row in enumerate(rows_of(self.factors, COVERING)):

@@ -39,7 +39,7 @@ MOST_OTHERS = 3  # failures that are said behind one by which a call had no answ
 # Cases that are judged for them: those that are answered, those that are not, and those of these that cost a process.
 FURTHER, UNANSWERED, LOST = 16, 48, 2
 LEAST_CALLS = 60  # of one instance: what happens at the fiftieth call is seen by every property
-MORE = 3000  # cases looked at, for what neither the covering nor the random ones have exercised
+MORE = 6000  # cases looked at, for what neither the covering nor the random ones have exercised
 MORE_NUMBERS = 2**27  # in these cases: where they are large, few are looked at
 MORE_JUDGED = 400  # of them, since a target may be slow
 
@@ -284,14 +284,13 @@ class Judging:
 
     def complete(self, number: int) -> None:
         """Judges cases of what is claimed and has not been exercised yet, if the property counts that."""
-        generator, coverage = random.Random(number), self.subject.coverage
+        coverage = self.subject.coverage
         areas = expected(self.subject.capabilities) if coverage else []
         most, numbers = self.result.examples + MORE_JUDGED, 0
-        for _ in range(MORE):
+        for case in itertools.islice(self.prop.completion(self.allowed, number), MORE):
             missing = {area for area in areas if not coverage[area]}
             if not missing or self.result.examples >= most or numbers > MORE_NUMBERS:
                 return
-            case = self.allowed.calm_from_block(generator.randbytes(BLOCK_SIZE))
             numbers += sum(array.size for _, array in case.arrays())
             if not missing.isdisjoint(self.subject.covered(case)):
                 self.one(case)

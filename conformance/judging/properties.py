@@ -13,7 +13,7 @@ from conformance.claims.allowed import drawn, forms, taken
 from conformance.claims.capabilities import MODELS, Capabilities
 from reference_rnn import CELLS, PRECISION, Case, Cell
 from strategies.cases import Allowed, Sketch
-from strategies.covering import COVERING, covering
+from strategies.covering import COVERING, calmer, covering
 
 from .judgement import (
     Failure,
@@ -158,6 +158,10 @@ class Property:
     def covering(self, allowed: Allowed, number: int) -> Iterable[Case]:
         """The covering cases, whatever the seed; number: of the property."""
         return covering(allowed, number, self.every_cell, self.sketches)
+
+    def completion(self, allowed: Allowed, number: int) -> Iterable[Case]:
+        """Cases without end, for what neither the covering nor the random ones exercise; number: follows the seed."""
+        return calmer(allowed)
 
     def judge(self, subject: Subject, case: Case) -> None:
         """Judges a case: the property sees it plain, and whatever it asks is asked in the form that the case has."""

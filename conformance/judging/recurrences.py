@@ -10,6 +10,8 @@ evidence; in 16 bits that is too little, and what looks wrong is a note, which c
 from __future__ import annotations
 
 import contextlib
+import itertools
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
@@ -23,6 +25,7 @@ from conformance.harness.call import Call
 from conformance.harness.load import Target
 from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes
 from reference_rnn.recurrences import shapes_of
+from strategies.cases import BLOCK_SIZE
 
 from .coverage import recurrent
 from .evidence import GROSS, ULPS, UNIT, Asked, Asking, distance, far_off, finite, largest, sensitivity
@@ -68,6 +71,11 @@ class StateProperty(Property):
     def covering(self, allowed: Any, number: int) -> Any:
         """The covering cases, whatever the seed."""
         return allowed.covering(number)
+
+    def completion(self, allowed: Any, number: int) -> Any:
+        """Random cases: none is void in its middle, since a step is anchored or short."""
+        generator = random.Random(number)
+        return (allowed.from_block(generator.randbytes(BLOCK_SIZE)) for _ in itertools.count())
 
 
 # What a property may need besides the names of claims.
