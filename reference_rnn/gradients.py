@@ -80,11 +80,11 @@ def gradients(
         return found
     # where there are no steps, nothing was computed that could be a ball
     balls = {name: g if isinstance(g, Ball) else exact(g, arithmetic) for name, g in found.items()}
-    given = {"d_output": d_output, "d_h_n": d_h_n, "d_c_n": d_c_n}
-    alone = [{name: d} for name, d in given.items() if d is not None and np.any(d)]
+    given = (d_output, d_h_n, d_c_n)
+    alone = [[d if n == own else None for n, d in enumerate(given)] for own in range(3) if np.any(given[own])]
     if one_pass or len(alone) < 2 or not (arithmetic.u or arithmetic.eta):  # where nothing rounds, all passes are one
         return balls
-    return added_up(balls, [gradients(case, **d, arithmetic=arithmetic, masks=masks, output=output) for d in alone])
+    return added_up(balls, [gradients(case, y, h, c, arithmetic, masks, output) for y, h, c in alone])
 
 
 def added_up(balls: dict[str, Any], passes: list[dict[str, Any]]) -> dict[str, Any]:
