@@ -157,12 +157,20 @@ def test_what_is_no_shape_is_refused(changes, said):
     assert said in str(error.value)
 
 
+def gives_out(x, s, n):
+    return s, s + x, x
+
+
+def reads_what_it_gives_out(x, s, n):
+    return s, s + x, n + x
+
+
 def test_a_step_does_not_read_what_it_only_gives_out():
     shapes = {"inputs": {"x": "K"}, "states": {"s": "K", "n": "K"}, "outputs": {"y": "K"}, "given_out": ("n",)}
-    known = recurrence(lambda x, s, n: (s, s + x, x), **shapes)
+    known = recurrence(gives_out, **shapes)
     assert known.given_out == of_shapes(known.shapes).given_out == ("n",)
     with pytest.raises(CellError, match="its step reads n, which is only given out"):
-        recurrence(lambda x, s, n: (s, s + x, n + x), **shapes)
+        recurrence(reads_what_it_gives_out, **shapes)
 
 
 def wrong_arguments(s, x):
