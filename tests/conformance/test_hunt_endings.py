@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 from dataclasses import asdict
@@ -268,6 +269,17 @@ def test_where_nobody_listens_is_one_line_at_once(host):
         reach(f"tcp://{host}:9")
 
 
+def test_who_listens_and_is_no_scheduler_is_given_up(monkeypatch):
+    from conformance.hunt import engines
+
+    pytest.importorskip("distributed", reason="the extra hunt is not installed")
+    monkeypatch.setattr(engines, "CONNECTING", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(UsageError, match=rf"^--scheduler {address} cannot be reached: [^\n]+$"):
+            engines.Cluster(address)
+
+
 # ---------------------------------------------------------------- the corpus
 
 
@@ -295,16 +307,17 @@ def replaced(monkeypatch):
 
 
 ATTACKS = {
-    "deleted": (deleted, errno.ENOENT), "full": (full(errno.ENOSPC), errno.ENOSPC),
-    "read-only": (full(errno.EROFS), errno.EROFS), "quota": (full(errno.EDQUOT), errno.EDQUOT),
-    "a file": (replaced, errno.ENOTDIR),
+    "deleted": (deleted, os.strerror(errno.ENOENT)), "full": (full(errno.ENOSPC), os.strerror(errno.ENOSPC)),
+    "read-only": (full(errno.EROFS), os.strerror(errno.EROFS)),
+    "quota": (full(errno.EDQUOT), os.strerror(errno.EDQUOT)),
+    "a file": (replaced, "there is a link or a file in its way"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("moment", ["judge", "explain"])
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_corpus_that_cannot_be_written_is_told_with_its_path(folder, monkeypatch, name, moment):
-    attack, number = ATTACKS[name]
+    attack, said = ATTACKS[name]
 
     def script(engine, unit):
         if unit.do == moment and len(engine.given) > 2:
@@ -314,7 +327,7 @@ def test_a_corpus_that_cannot_be_written_is_told_with_its_path(folder, monkeypat
         return usual(unit, [FAILED] if moment == "explain" and unit.do == "judge" else ())
 
     state, events = hunted(Scripted(script))
-    assert state.early == f"corpus cannot be written: {os.strerror(number)}"
+    assert state.early == f"corpus cannot be written: {said}"
     assert state.status == (1 if moment == "explain" else 2)
     assert bool(state.new) == (moment == "explain") == any(isinstance(event, Found) for event in events)
     assert "what was found and done is kept" not in "".join(summary(state))

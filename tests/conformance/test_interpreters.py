@@ -94,8 +94,8 @@ def test_what_is_no_interpreter_is_one_clear_line(run, python, message):
 
 
 def test_an_interpreter_needs_one_target(run, other):
-    for words in ("", " my_rnn.py your_rnn.py"):
-        refused(run("check", f"python={other}/bin/python{words}"), "must name an interpreter and one target")
+    for words in (f"{other}/bin/python", f"{other}/bin/python my_rnn.py your_rnn.py", ""):
+        refused(run("check", f"python={words}"), "must name an interpreter and one target")
 
 
 def test_an_interpreter_needs_numpy(run, bare):

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +199,19 @@ def test_reading_a_saved_case_opens_nothing(attack, kind, tmp_path):
         status, said = run("corpus", "report", "corpus", id)
         assert status == 2 and said.endswith(f"corpus report corpus {id[:12]} --target 'cmd: touch PWNED'")
     assert events == [] and not Path("PWNED").exists()
+
+
+def test_a_command_to_be_copied_has_names_that_a_shell_only_reads(attack):
+    Path("saved").mkdir()
+    Path("saved/$(touch PWNED) x.json").write_text(document(attack["schema 1"]))
+    corpus("a corpus; touch PWNED", attack["schema 1"])
+    (id,) = (place.name for place in Path("a corpus; touch PWNED/findings").iterdir())
+    for words, file in (
+        (("reproduce", "saved"), "saved/$(touch PWNED) x.json"),
+        (("corpus", "report", "a corpus; touch PWNED", id), "a corpus; touch PWNED"),
+    ):
+        command = run(*words)[1].partition("trust it: ")[2]
+        assert file in shlex.split(command) and ";" not in command.replace(f"'{file}'", "")
 
 
 def test_check_runs_no_target_but_its_own(attack, right):
@@ -425,6 +439,21 @@ def test_a_call_that_is_made_often_is_read_once():
     assert len(compared) < 100
 
 
+def test_many_calls_of_other_numbers_are_each_compared_with_few(monkeypatch):
+    Path("mine.py").touch()
+    data = counterexample_to_data(counterexample())
+    (entry,) = data["calls"]
+    data["calls"] = [json.loads(json.dumps(entry)) for _ in range(300)]
+    for number, one in enumerate(data["calls"]):
+        one["case"]["x"]["data"] = [number // 2]
+    compared = []
+    monkeypatch.setattr("conformance.harness.call.alike", lambda *arrays: compared.append(arrays) or True)
+    from conformance.trial.script import script
+
+    said = script(counterexample_from_data(data), STATEMENT)
+    assert "case_299 = " in said and "case_300 = " not in said and len(compared) < 3000
+
+
 @pytest.mark.parametrize("spoil", [lambda d: d.update(calls=[{}]), lambda d: d.update(case=[]), lambda d: d.clear()])
 def test_a_hunt_goes_on_without_a_case_of_a_wrong_shape(right, spoil):
     Path("mine.py").write_text(right)
@@ -459,6 +488,22 @@ def test_a_share_whose_seeds_cannot_be_read_is_not_begun_anew(right):
 # ---------------------------------------------------------------- sizes in files
 
 
+@pytest.mark.parametrize("change", [{"order": "x" * 10**6}, {"arithmetic": "x" * 10**6}, {"shape": [1] * 10**5}])
+def test_what_is_said_of_a_vector_is_short(tmp_path, monkeypatch, change):
+    ((data,), read) = vector(tmp_path, monkeypatch)
+    data["expected"]["output"] |= {name: value for name, value in change.items() if name == "shape"}
+    Path("file").write_text(json.dumps(data | {name: value for name, value in change.items() if name != "shape"}))
+    with pytest.raises(vectors.VectorError) as error:
+        read()
+    assert len(str(error.value)) < 1100
+
+
+def test_what_is_said_of_an_unknown_name_is_short():
+    with pytest.raises(UsageError) as error:
+        Names(catalogue()).among("x" * 10**6)
+    assert len(str(error.value)) < 1100
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -470,7 +515,7 @@ def test_a_share_whose_seeds_cannot_be_read_is_not_begun_anew(right):
         lambda d: d["calls"][0].update(expected=[]), lambda d: d["calls"][0].update(cotangents=[1]),
         lambda d: d["calls"][0].update(times=10_001), lambda d: d.update(repeatable="no"), lambda d: d.update(kind=[]),
         lambda d: d.update(target={}), lambda d: d.update(message=7), lambda d: d.update(more=1),
-        lambda d: d["calls"][0].update(more=1),
+        lambda d: d["calls"][0].update(more=1), lambda d: d.update(compared=[0] * 10_001),
     ],
 )  # fmt: skip
 def test_what_a_file_cannot_mean_is_one_line(spoil):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -56,6 +57,18 @@ def test_what_is_no_file_of_text_is_said_at_once(tmp_path, monkeypatch, name):
     assert time.monotonic() - began < 2
 
 
+def test_what_is_no_file_leaves_nothing_open(tmp_path):
+    folder = Folder(tmp_path)
+    for reader in (lambda: read_json(tmp_path, MOST), lambda: folder.read_json((tmp_path.name,), MOST)):
+        before = os.dup(0)
+        with pytest.raises(FileError):
+            reader()
+        after = os.dup(0)
+        os.close(before)
+        os.close(after)
+        assert after == before + 1
+
+
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000])
 def test_names_that_no_file_has(tmp_path, name):
     with pytest.raises(FileError):
@@ -72,6 +85,8 @@ JSON = {
     "[NaN]": 'NaN must be the string "NaN"',
     "[-Infinity]": '-Infinity must be the string "-Infinity"',
     '{"a": 1, "a": 2}': "it has 'a' twice",
+    "{" + "".join(f'"{n}": 0, ' for n in range(20_000)) + '"19999": 0}': "it has '19999' twice",
+    '{"a":' * 200 + "[" * 200 + "]" * 200 + "}" * 200: "it is nested too deeply",
     "{'a': 1}": "it is no JSON",
     "": "it is no JSON",
     "{} {}": "it is no JSON: Extra data",
@@ -91,6 +106,10 @@ TOML = {
     "a = " + "[" * 100000: "it is nested too deeply",
     "a = 1e999": "cannot be held",
     "a = 1\na = 2": "it is no TOML",
+    "a" + ".a" * 200 + " = 1": "it is nested too deeply",
+    "a = [" + "[" * 200 + "]" * 200 + "]": "it is nested too deeply",
+    "a = 0x" + "f" * 5000: "it has a number that is too large for 64 bits",
+    "a = [{b = -9223372036854775809}]": "it has a number that is too large for 64 bits",
 }
 
 
@@ -210,6 +229,17 @@ def test_links_are_not_followed(folder, tmp_path, link):
         with pytest.raises(OSError, match="there is a link or a file in its way"):
             folder.write(NAME, "[7]")
     assert {file: file.read_bytes() for file in elsewhere.rglob("*") if file.is_file()} == before
+
+
+def test_a_folder_that_was_made_and_has_gone_is_not_made_again(tmp_path):
+    folder = Folder(tmp_path / "mine")
+    folder.make("inner")
+    folder.write(("inner", "name"), "text")
+    shutil.rmtree(folder.root)
+    for write in (lambda: folder.write(("inner", "name"), "text"), lambda: folder.add(("inner", "name"), {})):
+        with pytest.raises(FileNotFoundError):
+            write()
+    assert not folder.root.exists()
 
 
 def test_a_pipe_in_its_place_keeps_nobody_waiting(folder):

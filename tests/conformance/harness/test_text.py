@@ -8,7 +8,7 @@ import pytest
 
 from conformance.harness.answer import Answer, Problem
 from conformance.harness.load import open_target
-from conformance.harness.text import MOST_NOTES, Notes, short, visible
+from conformance.harness.text import MOST_NOTES, Notes, short, visible, visible_line
 
 SEEN = {
     "plain ä ≤ 日本": "plain ä ≤ 日本",
@@ -53,6 +53,12 @@ def test_a_word_that_would_be_folded_hides_no_command():
 def test_text_is_bounded():
     assert visible("x" * 10**7, 20) == "x" * 16 + " ..."
     assert len(visible("\x1b" * 10**6)) == 1000
+
+
+def test_spaces_are_read_once():
+    text = f"a{' ' * 200_000}b"
+    assert visible_line(text) == text
+    assert visible_line(f"{text} \n {text}") == f"{text} {text}"
 
 
 def test_notes_are_bounded_and_say_everything_once():

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import stat
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 import conformance
 from conformance.cli import cli
 from conformance.events import PropertyResult
-from conformance.harness import files, tree
+from conformance.harness import files
 from conformance.harness.files import Folder, write_named
+from conformance.harness.snapshot import Snapshot
 from conformance.hunt.corpus import KNOWN, Corpus, Kept
 from conformance.hunt.shards import Part, Shard
 from conformance.hunt.units import hashed, written
@@ -191,9 +193,10 @@ def write_saved(root):
 
 def restore(root):
     (root / "mine.py").write_text("x = 1\n")
-    held = tree.Tree.of(root)
-    (root / "mine.py").unlink()
-    held.restore()
+    with tempfile.TemporaryFile() as kept:
+        held = Snapshot.of(root, kept)
+        (root / "mine.py").unlink()
+        assert held.news()[Path("mine.py")] == "deleted"
     assert (root / "mine.py").read_text() == "x = 1\n"
 
 
@@ -303,6 +306,15 @@ def test_a_step_reads_only_what_is_a_file(monkeypatch):
     os.mkfifo("output")
     assert github.tell_step(Together([STUDENT])) == "GITHUB_OUTPUT cannot be written: it is no regular file"
     assert Path("victim").read_text() == "theirs"
+
+
+@pytest.mark.parametrize("place", ["summary", ".//summary"])
+def test_the_summary_of_a_step_follows_no_link_however_it_is_spelled(monkeypatch, place):
+    Path("victim").write_text("theirs")
+    Path("summary").symlink_to("victim")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", place)
+    assert write({Path(place): "ours"}) == []
+    assert Path("victim").read_text() == "theirs" and Path("summary").read_text() == "ours\n"
 
 
 def test_what_is_sent_stays_in_the_folder_of_the_worker(tmp_path):
