@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from .files import FileError, read_bytes
+from .files import FileError, Folder, read_bytes
 
 LARGEST = 2**28  # bytes of all files in a folder that is copied
 ENTRIES = 20_000
@@ -108,7 +108,7 @@ class Snapshot:
         if entry.is_folder:
             path.mkdir(parents=True, exist_ok=True)
         else:
-            written_whole(path, self.bytes_of(entry))
+            Folder(path.parent).write((path.name,), self.bytes_of(entry))
 
     def date(self, where: Path, names: dict[Path, Entry]) -> None:
         """Gives what was made its mode and times, a folder after what is in it."""
@@ -170,17 +170,6 @@ class Snapshot:
         self.date(self.real, {name: self.entries[name] for name in touched if name in self.entries})
         for name in touched:
             self.has_moved(name)
-
-
-def written_whole(path: Path, data: bytes) -> None:
-    """Writes a file that appears whole or not at all. Raises OSError."""
-    part = path.with_name(f".{path.name[:40]}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def walked(folder: Path) -> Iterator[Path]:
