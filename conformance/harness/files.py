@@ -20,10 +20,12 @@ import stat
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 LARGEST_INTEGER = 2**63
+DEEPEST = 100  # levels of data in files; those of the kit have a dozen
 PATIENCE = 5.0  # seconds for somebody to read from a pipe
 POLL = 0.02  # seconds between two looks at whether somebody does
 UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -65,10 +67,13 @@ def read_bytes(file: Path, largest: int) -> bytes:
 
 def bytes_of(descriptor: int, largest: int) -> bytes:
     """The bytes of what has just been opened, which is closed again. Raises FileError or OSError."""
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileError("it is no regular file")
-        data = file.read(largest + 1)
+    try:
+        with open(descriptor, "rb", closefd=False) as file:  # which does not close what it refuses, such as a folder
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileError("it is no regular file")
+            data = file.read(largest + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > largest:
         raise FileError(f"it is too large: more than {largest:,} bytes")
     return data
@@ -85,8 +90,10 @@ def decoded(data: bytes) -> str:
 def json_of(text: str) -> Any:
     """The data in JSON, of numbers that 64 bits can hold, and of objects that say everything once. Raises FileError."""
     try:
-        return json.loads(
-            text, parse_constant=refuse_constant, object_pairs_hook=unique, parse_int=integer, parse_float=finite
+        return bounded(
+            json.loads(
+                text, parse_constant=refuse_constant, object_pairs_hook=unique, parse_int=integer, parse_float=finite
+            )
         )
     except RecursionError:
         raise FileError("it is nested too deeply") from None
@@ -97,15 +104,28 @@ def json_of(text: str) -> Any:
 
 
 def toml_of(text: str) -> dict[str, Any]:
-    """The data in TOML. Raises FileError."""
+    """The data in TOML, of numbers that 64 bits can hold. Raises FileError."""
     try:
-        return tomllib.loads(text, parse_float=finite)
+        return bounded(tomllib.loads(text, parse_float=finite))
     except RecursionError:
         raise FileError("it is nested too deeply") from None
     except FileError:
         raise
     except ValueError as error:
         raise FileError(f"it is no TOML: {error}") from None
+
+
+def bounded(data: Any) -> Any:
+    """The data, if it has no more levels than DEEPEST, and no integer that 64 bits cannot hold. Raises FileError."""
+    level = [data]
+    for _ in range(DEEPEST):
+        if any(type(one) is int and not -LARGEST_INTEGER <= one < LARGEST_INTEGER for one in level):
+            raise FileError("it has a number that is too large for 64 bits")
+        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
+        if not inner:
+            return data
+        level = list(chain.from_iterable(inner))
+    raise FileError("it is nested too deeply")
 
 
 def refuse_constant(constant: str) -> float:
@@ -115,10 +135,11 @@ def refuse_constant(constant: str) -> float:
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON, if it says nothing twice."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        twice = next(name for number, (name, _) in enumerate(pairs) if name in dict(pairs[:number]))
-        raise FileError(f"it has {twice[:40]!r} twice")
+    made: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in made:
+            raise FileError(f"it has {name[:40]!r} twice")
+        made[name] = value
     return made
 
 
@@ -268,6 +289,7 @@ class Folder:
 
     def __init__(self, root: Path, own: bool = False, durable: bool = False) -> None:
         self.root, self.own, self.durable = root, own, durable
+        self.made = False
 
     def read_json(self, parts: Sequence[str], largest: int) -> Any:
         """The data in a file of at most so many bytes. Raises FileError, also if there is none."""
@@ -277,11 +299,12 @@ class Folder:
             raise reason(error) from None
 
     def make(self, *parts: str) -> None:
-        """Makes the folder, or one within, as one that can be written to."""
+        """Makes the folder, or one within, as one that can be written to; from then on it is there, or that is told."""
         with writing(self.root.joinpath(*parts)), self.opened(parts, create=True) as folder:
             probe = UNFINISHED + secrets.token_hex(8)
             os.close(os.open(probe, NEW, 0o666, dir_fd=folder))
             os.unlink(probe, dir_fd=folder)
+        self.made = True
 
     def write(self, parts: Sequence[str], data: str | bytes) -> Path:
         """Writes a file as a whole or not at all, and the folders that it is in."""
@@ -351,7 +374,7 @@ class Folder:
         """A descriptor of the folder, or of one within; raises OSError where something else is in its place."""
         start, names = (self.root.parent, [self.root.name, *inner]) if self.own else (self.root, inner)
         checked(inner)
-        if create and not self.own:
+        if create and not self.own and not self.made:
             Path(os.path.realpath(start)).mkdir(parents=True, exist_ok=True)
         descriptor = os.open(start, DIRECTORY)
         try:
