@@ -17,11 +17,9 @@ LINE = 300  # characters of a line that it printed, of a name, of a place in its
 MOST_NOTES = 60
 SHOWN = 60  # characters of a value that is not what it must be
 
-BREAK = re.compile(r" *[\t\n\v\f\r][ \t\n\v\f\r]*")
+BREAK = re.compile(r"(?<! ) *[\t\n\v\f\r][ \t\n\v\f\r]*")  # looks at no space twice
 # What GitHub would take for a command: "::" where a line may begin or be folded, and "##[" anywhere.
 COMMAND = re.compile(r"(?<!\S)::|(?<=\S{40})::|##(?=\[)")
-
-
 LINE_COMMAND = re.compile(r"(?m)^([^\S\n]*):(?=:)|#(?=#\[)")  # the same in a text of lines that nobody folds
 # Printable for Python, and no ink: joiners and fillers.
 BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
