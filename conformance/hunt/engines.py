@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from importlib import metadata
 from typing import Any, Protocol, cast
 
@@ -245,6 +246,24 @@ def unreachable(address: str, error: Exception) -> UsageError:
     return UsageError(f"--scheduler {address} cannot be reached: {said}")
 
 
+def in_time(connect: Callable[[], Any]) -> Any:
+    """What comes of connecting, or the exception that does; Dask waits for ever for who listens and is silent."""
+    came: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def attempt() -> None:
+        """Connects, for whoever waits."""
+        try:
+            came.put(connect())
+        except Exception as error:
+            came.put(error)
+
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        return came.get(timeout=2 * CONNECTING)
+    except queue.Empty:
+        return TimeoutError("who listens there does not answer as a scheduler of Dask does")
+
+
 class Cluster:
     """The workers of a Dask scheduler. Raises UsageError where they cannot be used."""
 
@@ -256,10 +275,10 @@ class Cluster:
             raise UsageError(f"--scheduler needs the extra hunt: pip install '{NAME}[hunt]'") from None
         reach(address)
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker is lost is for the hunt to say
-        try:
-            self.client: Any = distributed.Client(address, timeout=CONNECTING, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
-            raise unreachable(address, error) from None
+        client = in_time(lambda: distributed.Client(address, timeout=CONNECTING, set_as_default=False))
+        if isinstance(client, Exception):
+            raise unreachable(address, client)
+        self.client: Any = client
         self.units: dict[Any, Unit] = {}  # by their futures
         self.came: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.hunts: set[str] = set()
