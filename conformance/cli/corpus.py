@@ -89,7 +89,7 @@ def report(folder, ids, target):
         for finding in findings:
             show(document(finding, kept.counterexample(finding.id), rounds[finding.id], target))
     except Unclaimed as error:
-        command = f"corpus report {folder} {finding.id[:SHORT]} --target"
-        raise TargetError(error.remedy(command)) from None
+        remedy = error.remedy("corpus", "report", str(folder), finding.id[:SHORT], "--target")
+        raise TargetError(remedy) from None
     except ValueError as error:
         raise TargetError(str(error)) from None

@@ -47,6 +47,6 @@ def reproduce(file, target):
         found = replace(found, property=property, target=target or found.target)
         show(script(found, catalogue()[property].statement))
     except Unclaimed as error:
-        raise TargetError(error.remedy(f"reproduce {file}")) from None
+        raise TargetError(error.remedy("reproduce", str(file))) from None
     except (CounterexampleError, LoadError, NotAlone) as error:
         raise TargetError(str(error)) from None

@@ -53,9 +53,9 @@ class Unclaimed(CounterexampleError):
         self.target = visible(target)
         super().__init__(f"this case is of a cell of {self.target}")
 
-    def remedy(self, command: str) -> str:
-        """What to do: a command that the target is to be added to."""
-        return f"{self}; say so if you trust it: {command} {shlex.quote(self.target)}"
+    def remedy(self, *command: str) -> str:
+        """What to do: the words of a command that the target is to be added to."""
+        return f"{self}; say so if you trust it: {shlex.join([*command, self.target])}"
 
 
 # ------------------------------------------------------------ what files hold
@@ -186,7 +186,7 @@ class LayersFile:
     repeatable: bool | None
     case: dict[str, Any]
     before: int
-    compared: list[int]
+    compared: Annotated[list[int], Meta(max_length=MOST_CALLS)]
     calls: list[CallFile]
     target: str = ""
     message: str = ""
