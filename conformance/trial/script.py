@@ -305,9 +305,13 @@ def distinct(found: Counterexample) -> list[int]:
     if any(call.in_place for call in found.calls):
         return [*range(len(found.calls))]  # arrays that are written into are nobody else's
     first: dict[int, int] = {}  # by the call itself: one that is made many times is there many times
+    alike: dict[bytes, list[int]] = {}  # by the numbers that are given
     for at, call in enumerate(found.calls):
         if id(call) not in first:
-            first[id(call)] = next((n for n in dict.fromkeys(first.values()) if found.calls[n].same(call)), at)
+            others = alike.setdefault(b"".join(array.tobytes() for _, array in call.arrays()), [])
+            first[id(call)] = next((n for n in others if found.calls[n].same(call)), at)
+            if first[id(call)] == at:
+                others.append(at)
     return [first[id(call)] for call in found.calls]
 
 
