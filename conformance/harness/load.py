@@ -193,12 +193,9 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
     python = sys.executable
     if text.startswith("python="):
         try:
-            python, *rest = shlex.split(text.removeprefix("python="))
+            python, text = interpreter_of(text)
         except ValueError as error:
             raise LoadError(f"{text!r} cannot be read: {error}") from None
-        if len(rest) != 1:
-            raise LoadError(f"{text!r} must name an interpreter and one target: python=OTHER/bin/python my_rnn.py")
-        (text,) = rest
     if stages := stages_of(text):
         return python, chain_spec(stages)
     text, name = split_name(text)
@@ -212,6 +209,14 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
     if not all(part.isidentifier() for part in text.split(".")):
         raise LoadError(f"{text!r} is neither a Python file nor a module; shipped targets: {', '.join(SHIPPED)}")
     return python, {"module": text, "name": name}
+
+
+def interpreter_of(text: str) -> tuple[str, str]:
+    """The interpreter and the target that ``python=INTERPRETER TARGET`` names. Raises ValueError."""
+    words = shlex.split(text.removeprefix("python="))
+    if len(words) != 2:
+        raise ValueError("it must name an interpreter and one target: python=OTHER/bin/python my_rnn.py")
+    return words[0], words[1]
 
 
 def stages_of(text: str) -> list[str]:
@@ -257,9 +262,9 @@ def moved(text: str, folder: Path) -> str:
         words = shlex.split(text.removeprefix("cmd:"))
         return "cmd: " + shlex.join(seen(word, folder) if (folder / word).is_file() else word for word in words)
     if text.startswith("python="):
-        python, *rest = shlex.split(text.removeprefix("python="))
+        python, target = interpreter_of(text)
         python = seen(python, folder) if os.sep in python else python
-        return "python=" + shlex.join([python, *(moved(word, folder) for word in rest)])
+        return "python=" + shlex.join([python, moved(target, folder)])
     if stages := stages_of(text):
         return " > ".join(moved(stage, folder) for stage in stages)
     file, name = split_name(text)
@@ -271,9 +276,9 @@ def moved(text: str, folder: Path) -> str:
 def rebased(text: str, old: Path, new: Path) -> str:
     """A target whose file lies in one folder, as the file at the same place in another one; a module stays as it is."""
     if text.startswith("python="):
-        python, *rest = shlex.split(text.removeprefix("python="))
+        python, target = interpreter_of(text)
         python = os.path.abspath(python) if os.sep in python else python
-        return "python=" + shlex.join([python, *(rebased(word, old, new) for word in rest)])
+        return "python=" + shlex.join([python, rebased(target, old, new)])
     if stages := stages_of(text):
         return " > ".join(rebased(stage, old, new) for stage in stages)
     file, name = split_name(text)

@@ -87,7 +87,7 @@ def write(texts: Mapping[Path | None, str]) -> list[str]:
         if file is None:
             continue
         try:
-            if str(file) == os.environ.get(SUMMARY):
+            if file == Path(os.environ.get(SUMMARY, "")):
                 Folder(file.parent).write((file.name,), whole(text))
             else:
                 write_named(file, whole(text))

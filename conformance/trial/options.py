@@ -15,6 +15,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from conformance.harness.text import short
+
 # Random cases for each property, after the covering set.
 PROFILES = {"quick": 100, "standard": 500, "thorough": 5000}
 CALL_LIMIT = 10.0
@@ -37,9 +39,9 @@ def known(kind: str, name: str, names: Collection[str]) -> None:
         return
     likely = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     if likely and len(names) > SHORT_LIST:
-        raise UsageError(f"there is no {kind} {name!r}; did you mean {' or '.join(likely)}?")
+        raise UsageError(f"there is no {kind} {short(name)}; did you mean {' or '.join(likely)}?")
     listed = ", ".join(list(names)[:SHORT_LIST]) + (", ..." if len(names) > SHORT_LIST else "")
-    raise UsageError(f"there is no {kind} {name!r}; there are {listed}")
+    raise UsageError(f"there is no {kind} {short(name)}; there are {listed}")
 
 
 SHORT_LIST = 16

@@ -17,7 +17,7 @@ import numpy as np
 from conformance.harness.command import RECURRENT as REQUESTED
 from conformance.harness.command import request, tensor
 from conformance.harness.files import Folder, read_json
-from conformance.harness.text import short
+from conformance.harness.text import short, visible
 from conformance.judging.data import case_from_data
 from conformance.judging.gradients import EXACT
 from reference_rnn import (
@@ -262,7 +262,7 @@ def read(file: Path) -> Vector:
     try:
         return from_data(read_json(file, LARGEST))
     except ValueError as error:
-        raise VectorError(f"{file}: {error}") from None
+        raise VectorError(f"{file}: {visible(error)}") from None
 
 
 def read_all(folder: Path) -> dict[str, Vector]:
