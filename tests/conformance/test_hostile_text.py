@@ -30,6 +30,7 @@ from conformance.report.together import Refused, Together
 from conformance.trial.compare import Comparison, Difference
 from conformance.trial.options import UsageError
 from conformance.trial.place import Place
+from conformance.trial.side_by_side import Row
 from conformance.trial.verdict import Report
 from reference_rnn import case
 
@@ -88,8 +89,9 @@ def report(verdict="fails"):
 def kept(status="new"):
     """A finding of a corpus that is hostile throughout."""
     return filled(
-        Kept, id="f" * 64, key=["mistake", HOSTILE], status=status, shown=[], seed=0, environment={HOSTILE: HOSTILE}
-    )
+        Kept, id="f" * 64, key=["mistake", HOSTILE], status=status, shown=[], seed=0, environment={HOSTILE: HOSTILE},
+        first_seen="2026-01-01T00:00:00+00:00",
+    )  # fmt: skip
 
 
 REFUSED = Refused(HOSTILE, HOSTILE)
@@ -365,8 +367,8 @@ def test_compare_shows_and_writes_it(capsys, monkeypatch):
 
 
 def test_matrix_shows_and_writes_it(capsys, monkeypatch):
-    judged = [report(), HOSTILE]
-    monkeypatch.setattr(matrix, "outcomes", lambda *_: (one for one in judged))
+    judged = [Row(report(), HOSTILE, [HOSTILE]), Row(HOSTILE, HOSTILE, [HOSTILE])]
+    monkeypatch.setattr(matrix, "outcomes", lambda *_, **__: (one for one in judged))
     monkeypatch.setattr(grades, "rubric", lambda *_: CRITERIA)
     words = "--html", "m.html", "--json", "m.json", "--feedback", "f", "--grades", "g.csv", "--gradescope", "s"
     status, said = invoked(capsys, "matrix", "reference", f"reference:{HOSTILE}", *words)
