@@ -15,8 +15,6 @@ from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from conformance.harness.text import short
-
 # Random cases for each property, after the covering set.
 PROFILES = {"quick": 100, "standard": 500, "thorough": 5000}
 CALL_LIMIT = 10.0
@@ -37,14 +35,16 @@ def known(kind: str, name: str, names: Collection[str]) -> None:
     """Raises UsageError unless the name is one of the known ones; what is meant is guessed where there are many."""
     if name in names:
         return
+    text = repr(name) if len(repr(name)) <= LONGEST else repr(name)[:LONGEST] + " ..."
     likely = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     if likely and len(names) > SHORT_LIST:
-        raise UsageError(f"there is no {kind} {short(name)}; did you mean {' or '.join(likely)}?")
+        raise UsageError(f"there is no {kind} {text}; did you mean {' or '.join(likely)}?")
     listed = ", ".join(list(names)[:SHORT_LIST]) + (", ..." if len(names) > SHORT_LIST else "")
-    raise UsageError(f"there is no {kind} {short(name)}; there are {listed}")
+    raise UsageError(f"there is no {kind} {text}; there are {listed}")
 
 
 SHORT_LIST = 16
+LONGEST = 60  # characters of a name that is shown
 
 
 # ---------------------------------------------------------------- what options are read from: texts
@@ -196,10 +196,9 @@ class Options:
         seconds, metavar="TIME",
     )  # fmt: skip
     memory_limit: int | None = option(
-        f"Memory that one call may take beyond what was held before; {MEMORY_LIMIT // 2**30}G if not given.",
-        memory,
+        f"Memory that one call may take beyond what was held before; {MEMORY_LIMIT // 2**30}G if not given.", memory,
         metavar="SIZE",
-    )
+    )  # fmt: skip
     forbid: tuple[str, ...] = option(
         "A module that the target may not import, with all in it; may be repeated.",
         module,
