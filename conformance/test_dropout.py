@@ -81,7 +81,7 @@ def test_mask(target, case):
 
 @prop(
     needs=("dropout", "layers"), about=passes, max_layers=2, bias=True, projections=False, empty=(), lengths=False,
-    memory=False, models=2,
+    memory=False, models=1,
 )  # fmt: skip
 def test_independent(target, case):
     """How many numbers of a mask, a step or a row are dropped varies as chance has it: no share is drawn, but each."""
