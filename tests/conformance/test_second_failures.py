@@ -227,7 +227,7 @@ def test_others_are_shown_by_every_face_and_their_numbers_kept_from_students():
     for face in (html.page, junit.document, sarif.document, summary.document):
         assert beginning in face(together), face
     assert beginning in " ".join("\n".join(details(failure)).split())
-    for text in feedback.files_of([report], __import__("pathlib").Path(), solution=False).values():
+    for text in feedback.files_of([report], solution=False).values():
         assert "must be" not in text and feedback.WRONG_NUMBERS in text
 
 

@@ -431,7 +431,7 @@ def test_the_hash_and_the_remarks_are_on_each_face_and_not_on_those_of_students(
     for text in (page, grades.as_csv(entries, criteria)):
         assert "like bob" in text and "like amy" in text
     assert "a" * 64 in page and "b" * 64 in page
-    texts = feedback.files_of(entries, Path(), True) | grades.gradescope(entries, criteria, Path(), True)
+    texts = feedback.files_of(entries, True) | grades.gradescope(entries, criteria, True)
     assert not [text for text in texts.values() if "like" in text]
 
 
