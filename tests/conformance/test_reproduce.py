@@ -339,7 +339,7 @@ def test_two_processes_are_enough_where_nothing_is_kept(wrong, tmp_path, monkeyp
     Path("mine.py").write_text(RIGHT.replace("np.tanh(", wrong))
     report = check("mine.py", properties=["equivalence", "symmetries"], diagnosis=False, saved=False)
     ones = [counterexample_from_data(r.found | {"target": "mine.py"}) for r in report.results if r.found]
-    assert len(ones) > 3 and all(one.repeatable for one in ones)  # what is not saved is confirmed, too
+    assert len(ones) > 1 and all(one.repeatable for one in ones)  # what is not saved is confirmed, too
     ones = [replace(one, repeatable=None) for one in ones]
     opened = []
     monkeypatch.setattr(counterexamples, "open_target", lambda *a, **k: opened.append(1) or open_target(*a, **k))
