@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -436,18 +437,18 @@ def test_a_killed_matrix_leaves_nothing_behind(run, tmp_path):
     for name in ("amy", "bob"):
         loaded = f"\nopen({str(tmp_path / name)!r}, 'w').close()\n"
         (tmp_path / f"{name}.py").write_text((tmp_path / "slow.py").read_text() + loaded)
-    (tmp_path / "temp").mkdir()
     words = ("matrix", "amy.py", "bob.py", "--profile", "thorough", "-n", "2")
-    process = run(*words, env={"TMPDIR": str(tmp_path / "temp")})
-    wait_for(tmp_path / "amy")
-    wait_for(tmp_path / "bob")
-    assert len(list(tmp_path.glob("temp/rnn-conformance-*"))) == 2
-    process.kill()
-    process.communicate(timeout=30)
-    deadline = time.monotonic() + 20
-    while left := list(tmp_path.glob("temp/rnn-conformance-*")):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    with tempfile.TemporaryDirectory() as temp:  # a short name: sockets in it have a path of at most 107 bytes
+        process = run(*words, env={"TMPDIR": temp})
+        wait_for(tmp_path / "amy")
+        wait_for(tmp_path / "bob")
+        assert len(list(Path(temp).glob("rnn-conformance-*"))) == 2
+        process.kill()
+        process.communicate(timeout=30)
+        deadline = time.monotonic() + 20
+        while left := list(Path(temp).glob("rnn-conformance-*")):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
 
 
 def test_two_signals(run, tmp_path):

@@ -71,7 +71,7 @@ def test_all_files_of_a_wrong_target(capsys):
 def test_the_files_are_the_same_for_all_faces(wrong):
     ids = ["equivalence.steps", "shapes.dtype"]
     names = {"summary": "s.md", "sarif": "s.sarif", "badge": "b.json"}
-    report = conformance.check(wrong, properties=ids, saved=False, **names)
+    report = conformance.check(wrong, properties=ids, saved=False, in_process=False, **names)
     by_python = {name: Path(file).read_text() for name, file in names.items()}
     words = [f"--rnn-{name}={file}" for name, file in names.items()]
     words += ["--rnn", wrong, "--rnn-no-saved", *(f"--rnn-property={id}" for id in ids)]

@@ -564,7 +564,9 @@ def test_after_a_hunt_no_target_stays_on_a_worker(files, cluster):
     from conformance.hunt.engines import Cluster
 
     (files / "sleeps.py").write_text(
-        f"import os, time\nfile = {str(files / 'calling')!r}\ndef forward(case):\n"
+        f"import os, time\nfile = {str(files / 'calling')!r}\n"
+        "capabilities = {'recompiles': False}  # so that it is not called before the hunt has begun\n"
+        "def forward(case):\n"
         "    with open(file + '.new', 'w') as new:\n        new.write(str(os.getpid()))\n"
         "    os.rename(file + '.new', file)\n    time.sleep(600)\n"
     )
