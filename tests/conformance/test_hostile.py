@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -100,8 +101,9 @@ def test_a_worker_that_is_killed_costs_nothing(tmp_path, right):
 def kill_a_worker(pid):
     """Kills one process that judges properties; whether there was one."""
     for child in psutil.Process(pid).children(recursive=True):
-        if "forkserver" in " ".join(child.cmdline()):
-            for worker in child.children():
-                os.kill(worker.pid, signal.SIGKILL)
-                return True
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if "forkserver" in " ".join(child.cmdline()):
+                for worker in child.children():
+                    os.kill(worker.pid, signal.SIGKILL)
+                    return True
     return False
