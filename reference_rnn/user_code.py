@@ -24,7 +24,7 @@ try:
     loaded(file, name).linear
 except CellError:
     pass
-os.write(done, b"done")
+os.write(done, b"%d is done" % os.getpid())
 """
 
 
@@ -112,6 +112,10 @@ def try_elsewhere(file: str, name: str) -> None:
     What it raises there it raises here, too, and that is not said twice.
     """
     words: list[Any] = [sys.executable, "-c", TRIAL, file, name, *sys.path]
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    if done.stdout != b"done":
-        raise CellError(f"{file} ended the process that tried it, with status {done.returncode}; leave that out of it")
+    null, pipe = subprocess.DEVNULL, subprocess.PIPE
+    with subprocess.Popen(words, stdin=null, stdout=pipe, stderr=null) as trial:
+        status = trial.wait()
+        assert trial.stdout is not None
+        os.set_blocking(trial.stdout.fileno(), False)  # a process that it has left behind may hold the other end
+        if b"%d is done" % trial.pid not in (trial.stdout.read() or b""):
+            raise CellError(f"{file} ended the process that tried it, with status {status}; leave that out of it")
