@@ -75,7 +75,7 @@ def runner(tmp_path):
     return step
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("text", "status", "verdict"),
     [(RIGHT, 0, "conforms"), (WRONG, 1, "fails"), ("import absent", 2, "inconclusive")],
@@ -107,7 +107,7 @@ def test_the_step_that_checks(runner, text, status, verdict):
     assert ("::error file=sub/my rnn.py,line=" in done.stdout) == (status == 1)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_step_takes_a_baseline(runner):
     (runner.workspace / "mine.py").write_text(WRONG)
     (runner.workspace / "pyproject.toml").write_text("[tool.rnn-conformance]\nproperty = 'equivalence.steps'\n")
@@ -158,7 +158,7 @@ def test_reports_are_kept_of_failures_too_and_forks_write_nowhere():
     assert "!cancelled()" in condition and "head.repo.full_name == github.repository" in condition
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("file", SCHEMAS)
 def test_ci_files_follow_their_schemas(file):
     command = [BIN / "check-jsonschema", "--builtin-schema", SCHEMAS[file], ROOT / file]
@@ -175,7 +175,7 @@ def test_the_hook_and_its_example_fit():
     assert [one["id"] for one in repo["hooks"]] == [hook["id"]]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_example_for_a_shell(tmp_path):
     (tmp_path / "my_rnn.py").write_text(WRONG)
     env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}

@@ -87,7 +87,7 @@ def test_a_cell_is_short_and_has_its_paper(cell):
     assert any(known in cell.step.__doc__ for known in ("arXiv:", "https://"))
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", TARGETS)
 def test_an_independent_implementation_conforms(name):
     needed(name)
@@ -97,7 +97,7 @@ def test_an_independent_implementation_conforms(name):
     assert report.verdict == "conforms", report.reasons
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", TARGETS)
 def test_one_exchanged_term_fails(name, tmp_path):
     needed(name)

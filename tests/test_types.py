@@ -88,7 +88,7 @@ def checked(python, tmp_path):
     return mypy
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_users_file_is_typed(checked):
     said, status = checked(USER.read_text())
     assert status == 0, said

@@ -1,6 +1,7 @@
 """The text of a small target that is right; a test that wants a wrong one replaces a few words of it."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -8,11 +9,21 @@ import pytest
 
 from reference_rnn.cell import loaded
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     """Every test has a working directory of its own: what a trial keeps there is not judged first in another one."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def signals():
+    """A test leaves the signals of its process as they were: one that comes later would end it, and all that waits."""
+    before = [signal.getsignal(number) for number in SIGNALS]
+    yield
+    assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def test_a_cell_claims_only_what_exists():
         from_cell(cell, "RNN_TAN")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_asker_writes_no_adapter(tmp_path):
     (tmp_path / "mine.py").write_text("from reference_rnn import rnn\n")
     report = check(f"{tmp_path / 'mine.py'}:rnn")
@@ -38,7 +38,7 @@ def test_the_asker_writes_no_adapter(tmp_path):
     assert report.capabilities["bidirectional"] and report.capabilities["max_layers"] is None
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_adapter_hides_no_mistake():
     def forgetful(xs, h, w0, w, b, *rest):
         return reference_rnn.rnn(xs, 0 * h, w0, w, b, *rest)
@@ -47,7 +47,7 @@ def test_the_adapter_hides_no_mistake():
     assert report.verdict == "fails" and "first step" in report.results[0].message
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_dear_shape_is_not_asked_for_often():
     shapes = set()
 
@@ -63,7 +63,7 @@ def test_a_dear_shape_is_not_asked_for_often():
     assert len(shapes) <= 24
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_judged(dtype):
     claims = Capabilities(cells=("RNN_TANH", "RNN_RELU"), dtypes=(dtype,), max_layers=2)

@@ -28,7 +28,7 @@ WRONG = f'gradients = FaultyTarget(FAULTS["{MISSING.id}"], cells=("GRU",)).gradi
 RIGHT = "gradients = reference.gradients"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("gradients", [RIGHT, WRONG])
 def test_a_mistake_is_told_beside_what_is_kept(tmp_path, gradients):
     file = tmp_path / "keeps.py"
@@ -101,7 +101,7 @@ class Target:
 """
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_one_cell_keeps_makes_no_second_mistake_of_what_is_wrong_with_another(tmp_path):
     file = tmp_path / "two.py"
     file.write_text(TWO_CELLS)

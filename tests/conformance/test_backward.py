@@ -9,7 +9,6 @@ from conformance.adapters.reference import as_case
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults.backward import answer, backward, drawn
 from conformance.faults.patching import FaultyReference
-from conformance.kills import kill
 from reference_rnn import CELLS, cell_of
 
 TITLES = {
@@ -36,7 +35,7 @@ def test_the_gradients_of_a_cell_have_their_mistakes():
     assert {fault.title for fault in backward(cell_of("LSTM")).values()} >= TITLES
 
 
-@pytest.mark.sample(every=5)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", CELLS)
 def test_only_gradients_show_them_and_each_is_told_apart(cell):
     cell = cell_of(cell)
@@ -47,22 +46,15 @@ def test_only_gradients_show_them_and_each_is_told_apart(cell):
     assert len(numbers) == len(mistakes) and answer(FaultyReference(), case) not in numbers
 
 
-@pytest.mark.sample(every=3)
-@pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
-def test_one_of_every_kind_is_found(cell):
-    sample = {fault.id.split(".")[2]: fault for fault in backward(cell_of(cell)).values()}  # the last of each
-    assert not [fault.title for fault in sample.values() if not kill(fault).property]
-
-
 @pytest.mark.parametrize("title", sorted(TITLES)[::2])
-@pytest.mark.sample(every=9)
+@pytest.mark.sample
 def test_it_is_named_where_nobody_has_written_it_down(title):
     (fault,) = (fault for fault in backward(cell_of("LSTM")).values() if fault.title == title)
     report = check(FaultyTarget(fault, cells=("LSTM",)), properties=["gradients.back_propagation"])
     assert report.diagnosis[0].exact and report.diagnosis[0].title == title
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_parameter_that_gets_the_gradient_of_another_one_is_named():
     class Same:
         """Both biases get the gradient of bias_ih, which is right where no gate stands before bias_hh."""
@@ -106,7 +98,7 @@ def test_it_is_named_in_code_that_is_not_the_reference():
     assert [finding.title for finding in report.diagnosis] == ["the slope of tanh in the result is 1 - y (RNN_TANH)"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_projection_whose_gradient_is_that_of_one_step_is_said():
     class First:
         """The gradient of weight_hr is that of the step that is gone through last, not the sum of all."""
@@ -168,7 +160,7 @@ def test_a_mistake_is_what_it_says(title):
     np.testing.assert_allclose(np.split(found, 4)["ifg".index(gate)], wanted, rtol=1e-12)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_magnifies_rounding_is_named_all_the_same():
     """The slope at r h is taken where it must be that at r, which may be large: in float32 all of it is rounding."""
     (overwritten,) = (one for one in backward(cell_of("GRU_RESET_BEFORE")).values() if ".overwritten." in one.id)

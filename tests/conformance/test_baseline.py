@@ -59,7 +59,7 @@ def store(report, **changes):
     return "base.json"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_failed_before_is_known_and_what_is_mended_is_said(target):
     base = store(check(target(NO_MEMORY)))
     report = check(target(NO_MEMORY), baseline=base)
@@ -243,7 +243,7 @@ def test_what_is_no_baseline_is_one_clear_line(target, text, message):
         check(target(), baseline="base.json")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_pytest_takes_a_stored_one(target):
     base = store(check(target(NO_MEMORY)))
     command = [
@@ -298,7 +298,7 @@ def repository(target):
     git("commit", "-qm", "first")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_revision_is_judged_in_a_worktree(target, repository):
     target(NO_MEMORY, WIDE)
     report = check("mine.py", baseline="git:HEAD")
@@ -314,7 +314,7 @@ def test_a_revision_is_judged_in_a_worktree(target, repository):
     assert check("mine.py", baseline="git:HEAD").mended == ["equivalence.steps", "time.split"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_a_target_imports_is_that_of_the_revision_too(target, repository, monkeypatch):
     Path("src/package").mkdir(parents=True)
     target(NO_MEMORY)

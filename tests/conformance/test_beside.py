@@ -39,7 +39,7 @@ def titles(target, *properties):
     return [finding.title for finding in check(target, properties=list(properties), workers=1).diagnosis]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():
     target = one_layer_right(INVERTED, "GRU")
     target.gradients = FaultyTarget(MISSING, cells=("GRU",)).gradients
@@ -51,7 +51,7 @@ def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():
     assert "gradients were not compared where the results that they belong to are wrong" in report.known
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_when_gradients_are_wrong_is_told_beside_wrong_results():
     target = one_layer_right(FAULTS["gates-igfo"], "LSTM")
     right = target.gradients
@@ -68,7 +68,7 @@ def test_when_gradients_are_wrong_is_told_beside_wrong_results():
     assert found[1] == f"LSTM: gradients are right up to T = 16, wrong from T = 17 on{THERE}"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_dropout_is_told_beside_wrong_results():
     def forward(case):
         case = reference.as_case(case)
@@ -82,7 +82,7 @@ def test_dropout_is_told_beside_wrong_results():
     assert any("T = 0" in title or "zero" in title for title in found) and len(found) == 2
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_done_to_memory_is_told_beside_a_name():
     target = FaultyTarget(INVERTED, cells=("GRU",))
     wrong = target.forward
@@ -98,7 +98,7 @@ def test_what_is_done_to_memory_is_told_beside_a_name():
     assert found[0] == INVERTED.title and found[1].startswith("GRU: x is changed by the call") and len(found) == 2
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(
     "fault",
     ["gates-igfo", "reset-missing-in-gradient", "lengths-off-by-one", "initial-state-by-direction", "update-unused"],
@@ -167,7 +167,7 @@ def test_what_gradients_read_is_measured_beside_a_mistake_that_has_a_name():
     )
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     "id",
     ["initial-state-of-first-entry", "reset-missing-in-gradient", "reset-bias-dropped-after", "reset-unused-after"],
@@ -178,13 +178,13 @@ def test_beside_a_mistake_that_is_all_nothing_is_read_wrongly(id):
     assert read_beside(FaultyTarget(cells=("GRU",)), fault) != []
 
 
-@pytest.mark.sample(every=60)
+@pytest.mark.sample
 @pytest.mark.parametrize("id", [id for id in OF_RESULTS if "GRU" in FAULTS[id].cells])
 def test_it_is_so_of_each_mistake_whatever_it_computes_on(id):
     assert read_beside(FaultyTarget(FAULTS[id], cells=("GRU",)), FAULTS[id], RUNGS) == []
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_mistake_without_a_name_is_told_beside_one_that_has_one():
     [first, *_] = titles(with_halves_exchanged(OUTSIDE), FORWARD)
     told = f"GRU: {OUTSIDE.title}; where there are two directions, it is wrong in another way: output of the forward"

@@ -170,7 +170,7 @@ SOME = {
 }  # fmt: skip
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("name", SOME)
 def test_it_is_named(name):
     fault, share = SOME[name]
@@ -179,7 +179,7 @@ def test_it_is_named(name):
     assert report.diagnosis[0].patch == fault.patch()
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_made_there_up_to_a_number_of_steps_alone_is_said_to_be_made_in_some_calls():
     wrong = FaultyTarget(of(UNUSED, SOME["units"][1]), cells=("GRU",))
 
@@ -191,7 +191,7 @@ def test_what_is_made_there_up_to_a_number_of_steps_alone_is_said_to_be_made_in_
     assert found.fault == "measured.partly" and ", in some calls: wrong where H is 5 or more" in found.title
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_when_it_is_made_there_is_said():
     fault, share = SOME["units"]
     wrong = FaultyTarget(of(fault, share), cells=("GRU",))

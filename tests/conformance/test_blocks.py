@@ -171,7 +171,7 @@ NAMED = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("target", NAMED)
 def test_it_is_named_where_nobody_has_written_it_down(target):
     prop, title = NAMED[target]
@@ -179,7 +179,7 @@ def test_it_is_named_where_nobody_has_written_it_down(target):
     assert finding.exact and finding.title == title and finding.patch
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("whole", [lambda n: n // 12 * 12 or n, lambda n: n // 16 * 16 if n > 16 else min(n, 8)])
 def test_no_rule_is_named_that_others_contradict(whole):
     findings = check(cutting(whole), properties=["equivalence.sizes"]).diagnosis
@@ -209,7 +209,7 @@ def elevenths(array):
     return np.where(np.isfinite(array), short, array).astype(array.dtype)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(("dtypes", "alone"), [(("float32",), ""), (("float32", "float64"), " in float32")])
 def test_bits_that_are_lost_at_some_sizes_are_named(dtypes, alone):
     class Tensors(Tensor):
@@ -221,7 +221,7 @@ def test_bits_that_are_lost_at_some_sizes_are_named(dtypes, alone):
     assert "state[0].shape[-1] % 8 == 0" in findings[0].patch
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_bits_that_are_lost_are_not_taken_for_others():
     """float16 keeps eleven bits, and fewer of small numbers: no other number of bits is named."""
 
@@ -263,14 +263,14 @@ def eighths(array):
     return np.where(np.isfinite(array), even, array)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_bits_that_are_lost_are_named():
     (finding,) = check(Narrow, properties=["equivalence.steps"]).diagnosis
     assert finding.exact and finding.title == "x and W_ih are rounded to 8 significant bits (ties to even) in float32"
     assert "weight_ih=short(p.arrays['weight_ih'])" in finding.patch
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_cut_off_in_some_calls_is_not_named_by_a_rule_that_others_contradict():
     """One answer of many is wrong, by little: it is not that of a mistake that gives what is right there."""
 

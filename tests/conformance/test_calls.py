@@ -50,7 +50,7 @@ def test_every_property_has_some_random_cases():
     assert catalogue()["shapes.dtype"].random_cases(3) == 3  # a profile of fewer has no more
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_an_instance_lives_for_sixty_calls():
     lives = []
 
@@ -78,7 +78,7 @@ def test_memory_layouts_take_turns_over_arrays():
     assert all(one["a"] != one["b"] and one["c"] != one["d"] for one in laid_out(arrays, 1))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("id", ["shapes.memory_layout", "gradients.memory_layout"])
 def test_each_array_is_given_in_each_memory_layout_some_for_each_case(id):
     cases, seen = [], {}

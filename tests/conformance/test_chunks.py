@@ -8,10 +8,8 @@ from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.faults import FaultyReference
 from conformance.faults.blocks import from_each_step
-from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.operators import faults_of
 from conformance.judging.transforms import steps
-from conformance.kills import kill
 from reference_rnn import case
 
 LONG = 16
@@ -153,7 +151,7 @@ NAMED = {
 }
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("target", NAMED)
 def test_it_is_named(target):
     prop, title = NAMED[target]
@@ -170,7 +168,7 @@ SOMETIMES = {
 }
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("said", SOMETIMES)
 def test_what_is_made_in_some_calls_alone_has_no_name(said):
     class Sometimes(Restarted):
@@ -203,7 +201,7 @@ def test_what_steps_hand_back_to_parameters_is_told_apart_in_both_directions(at)
         assert np.allclose(of_it[name] + of_others[name], right[name]) and of_it[name].any() and of_others[name].any()
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_chunks_that_the_reverse_direction_goes_through_in_time_are_named():
     class InTime:
         capabilities = Capabilities(bidirectional="only")
@@ -224,7 +222,7 @@ def test_chunks_that_the_reverse_direction_goes_through_in_time_are_named():
     assert [finding.title for finding in report.diagnosis] == [title]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_weight_that_has_the_gradient_of_one_chunk_is_named():
     class LastChunk:
         capabilities = Capabilities(gradients=True)
@@ -245,9 +243,3 @@ def test_a_weight_that_has_the_gradient_of_one_chunk_is_named():
     report = check(LastChunk, properties=["gradients.back_propagation"], workers=1, in_process=True)
     title = "weight_ih has a gradient from the last chunk of 4 steps alone"
     assert [finding.title for finding in report.diagnosis] == [title]
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("id", [*chunks(), *chunks_back()][::17])
-def test_it_is_found(id):
-    assert kill((chunks() | chunks_back())[id]).property

@@ -55,7 +55,7 @@ def one_row(case):
     assert case.h_0 is None or case.h_0.ndim == 2 or case.h_0.shape[1] <= 1
 
 
-@pytest.mark.sample(every=28)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("claims", "seen"),
     [
@@ -113,7 +113,7 @@ def test_what_is_shown_is_judged(claims, wrong):
     assert report.verdict == "fails" and report.results[0].counterexample
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_not_shown_is_not_judged():
     wrong = target(wrong=off("c_n", 0), outputs=("output",))
     ids = ["equivalence", "layers", "time", "gradients.back_propagation"]
@@ -132,8 +132,7 @@ def test_a_result_that_is_claimed_must_be_there():
 RETURNED = {("output",): "output + late, None", ("h_n",): "None, h_n + late"}
 
 
-@pytest.mark.nightly
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("outputs", RETURNED)
 def test_a_counterexample_of_some_results_can_be_replayed(outputs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -227,7 +226,7 @@ def test_trace_asks_what_is_claimed(tmp_path):
     assert done.returncode == 0 and "every number agrees" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_no_more_layers_are_asked_than_are_claimed():
     def seen(case):
         assert case.config.num_layers <= 2, "asked for more layers than are claimed"
@@ -236,7 +235,7 @@ def test_no_more_layers_are_asked_than_are_claimed():
     assert conformance.check(target(seen, max_layers=2), properties=ids, diagnosis=False).verdict == "conforms"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("unbatched", [False, True])
 def test_where_a_shape_is_dear_forms_are_not_drawn(unbatched):
     """But who claims calls without an axis of rows is asked for them, in a few shapes."""

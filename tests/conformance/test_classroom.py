@@ -102,7 +102,7 @@ def matrix(folder, *words):
     return subprocess.run([RNN, "matrix", *words], cwd=folder, capture_output=True, text=True, timeout=300)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_everybody_stands_in_the_order_with_a_verdict_or_a_reason(room):
     folder, done = room
     assert done.returncode == 1, done.stdout + done.stderr
@@ -121,7 +121,7 @@ def test_everybody_stands_in_the_order_with_a_verdict_or_a_reason(room):
     assert places == sorted(places)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_imported_on_the_way_is_forbidden_too(tmp_path, right):
     (tmp_path / "dan.py").write_text(right.replace(*STUDENTS["dan"]))
     (tmp_path / "helper.py").write_text("import torch\n")
@@ -156,7 +156,7 @@ def test_what_is_forbidden_is_a_module_with_all_in_it(tmp_path, right, line, for
     assert told == (said and f"amy.py imports {said}, which is forbidden here")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_forbidden_is_refused_as_it_runs_too(tmp_path, right):
     for name in ("pack", "packs"):
         (tmp_path / name / "deep").mkdir(parents=True)
@@ -173,7 +173,7 @@ def test_what_is_forbidden_is_refused_as_it_runs_too(tmp_path, right):
     assert [status(name, "--forbid", "pack.deep") for name in ("amy", "bob", "cat")] == [0, 1, 0]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_cannot_be_forbidden_is_one_line(tmp_path, right):
     (tmp_path / "amy.py").write_text(right)
     for words, said in (
@@ -289,13 +289,13 @@ def some(mistakes):
     return [*mistakes[:SAMPLE], *mistakes[-SAMPLE:]]
 
 
-@pytest.mark.sample(every=5)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", CELLS)
 def test_no_page_says_what_should_stand_in_the_place_of_a_derived_mistake(cell):
     gives_away_nothing_of(cell_of(cell))
 
 
-@pytest.mark.sample(every=16)
+@pytest.mark.sample
 @pytest.mark.parametrize("file", sorted((EXAMPLES / "cells").glob("*.py")), ids=lambda file: file.stem)
 def test_no_page_says_what_should_stand_in_the_place_of_one_in_an_own_cell(file):
     gives_away_nothing_of(loaded(str(file), file.stem))
@@ -318,7 +318,7 @@ def test_no_page_says_what_should_stand_in_a_loop_or_in_the_place_of_a_known_mis
     assert not [fault for fault in mistakes if re.search("stands where .* should", fault.title) and not fault.hint]
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", ["gated_delta_rule", "minlstm", "selective_scan"])
 def test_no_page_says_what_should_stand_in_a_recurrence(name):
     mistakes = mistakes_of(loaded(str(EXAMPLES / "recurrences" / f"{name}.py"), name)).values()
@@ -410,7 +410,7 @@ def test_no_spreadsheet_computes_what_a_student_says():
     assert all(not value.startswith("=") for row in csv.reader(text.splitlines()) for value in row)
 
 
-@pytest.mark.sample(every=9)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -464,7 +464,7 @@ def test_what_cannot_be_judged_here_costs_no_points():
     assert everything.score(replace(report, results=[*report.results, missing], left=[missing.id])) < 10.0
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("target", "points", "said"),
     [
@@ -484,7 +484,7 @@ def test_a_call_that_is_wrong_by_itself_costs_no_points_for_history(target, poin
     assert row["reason"] == (f"History: {alone.said(report)}" if report.alone else "")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_time_for_all_ends_all(tmp_path, right):
     shutil.copytree(TARGETS / "right", tmp_path / "students", ignore=lambda *_: {"__pycache__"})
     done = matrix(tmp_path, "students", "--total-limit", "3s", "--json", "all.json")
@@ -494,7 +494,7 @@ def test_the_time_for_all_ends_all(tmp_path, right):
     assert len(data["missing"]) + len(data["reports"]) == len(list((tmp_path / "students").glob("*.py")))
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -508,7 +508,7 @@ def test_what_cannot_be_is_one_line(tmp_path, words, said):
     assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_name_of_a_file_is_neither_a_command_nor_an_interpreter(tmp_path, right):
     names = ["cmd: touch owned #.py", "python=false x.py", "a b\n:é.py", "-x.py"]
     for name in names:
@@ -527,7 +527,7 @@ def test_a_folder_without_files_is_one_line(tmp_path):
     assert done.returncode == 2 and done.stderr == "rnn-conformance: 'students' has no Python files\n"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_one_deletes_is_there_for_the_next(tmp_path, right):
     (tmp_path / "students").mkdir()
     (tmp_path / "students" / "amy.py").write_text(right.replace(*STUDENTS["ida"]))
@@ -538,7 +538,7 @@ def test_what_one_deletes_is_there_for_the_next(tmp_path, right):
     assert (tmp_path / "students" / "weights.py").read_bytes() == b"\xef\xbb\xbfWEIGHTS = 1\r\n"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_was_saved_of_one_is_not_asked_of_it_alone(tmp_path, right):
     (tmp_path / "students").mkdir()
     (tmp_path / "students" / "amy.py").write_text(right.replace(*STUDENTS["bob"]))

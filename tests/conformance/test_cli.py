@@ -49,7 +49,7 @@ def test_it_runs_without_a_terminal_and_without_colours(run):
     assert "\x1b" not in run("check", "right.py", "--property", "shapes").stdout
 
 
-@pytest.mark.sample(every=22)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("words", "files", "message"),
     [
@@ -126,7 +126,7 @@ def test_the_budget_leaves_the_covering_cases(run, tmp_path):
     assert 24 <= steps["examples"] < 200
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_workers_do_not_change_the_verdict(run, tmp_path, right):
     wrong = (
         right.replace("h @ p", "h.copy() @ 1.0001 * p").replace("@ 1.0001 * p", "@ p")

@@ -149,7 +149,7 @@ def test_a_right_harness_conforms_and_what_cannot_be_observed_is_listed(harness)
     assert {"shapes.dtype", "shapes.inputs_untouched", "shapes.memory_layout"} <= unseen
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -174,7 +174,7 @@ def test_a_wrong_harness_does_not_conform(harness):
     assert done.returncode == 1 and "it is the final state of layer 0" in done.stdout
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("target", "words"),
     [
@@ -228,7 +228,7 @@ def test_whatever_interrupts_the_search_for_what_was_held_back_leaves_no_process
     target.stop()
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("end", ["time.sleep(60)", "sys.stdin.read(); print('bye', flush=True)"])
 def test_a_command_that_hangs_is_not_told_that_it_held_something_back(harness, end):
     with pytest.raises(TargetError, match="to start within 1 s; does it flush standard output after each line"):
@@ -294,7 +294,7 @@ def test_tensorflow_js_keeps_to_the_protocol():
 
 
 @TENSORFLOW_JS
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_tensorflow_js_masks_by_multiplication():
     done = run("check", f"cmd: node {TFJS}", "--property", "lengths.padding_is_not_read")
     assert done.returncode == 1 and "padding is masked by multiplication, which NaN survives" in done.stdout

@@ -82,7 +82,7 @@ def test_shapes_are_those_of_a_cell_that_the_target_claims(run, tmp_path):
     assert "(8, 4)      (4H, I)" in run("shapes", "mine.py", "--cell", "LSTM").stdout
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_shapes_and_trace_speak_the_names_of_the_question(run):
     text = run("shapes", OWN, "--bidirectional").stdout
     assert "w        (1, 2, 2, 6)   (L-1, D, H, D*H+H)" in text and "weight_ih" not in text
@@ -109,7 +109,7 @@ def test_a_counterexample_is_saved_judged_first_and_replayed(run, tmp_path):
     assert run("replay", str(file), "absent.py").returncode == 2
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -207,7 +207,7 @@ def test_a_counterexample_of_the_first_schema_is_still_read(tmp_path):
     assert (one.property, one.message, one.target, repr(one.case)) == ("shapes.shapes", "odd", "my_rnn.py", repr(held))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -333,7 +333,7 @@ def test_trace_shows_any_cell(run):
     assert unknown.returncode == 2 and "there is no cell 'RNN'; there are RNN_TANH" in unknown.stderr
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_annotations_appear_on_github_only(run):
     words = ("check", QUESTION, "--property", "equivalence.steps")
     assert "::error" not in run(*words).stdout

@@ -78,7 +78,7 @@ def test_the_same_twice_is_the_same_bit_for_bit(both):
     assert found.status == 0 and found.counts["same"] == found.counts["identical"] == found.cases > 100
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("other", ["reversed_sums", "fused_product", "rational_tanh", "float64_inside"])
 def test_rounding_is_no_difference(other):
     opened = [open_target(TARGETS / "right" / f"{name}.py", in_process=True) for name in ("plain", other)]
@@ -130,7 +130,7 @@ def test_what_is_wrong_each_in_its_own_way_differs(both, right):
     assert " by OLD and " in apart[0].new and " by NEW;" in apart[0].new and apart[0].kind.startswith("disagree:")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_an_exception_or_a_crash_differs(run, right):
     raises = run(right, right.replace("    return", "    if len(case.x) > 2: raise ValueError('too long')\n    return"))
     assert raises.returncode == 1 and "NEW: the target raised ValueError: too long" in raises.stdout
@@ -143,7 +143,7 @@ def test_an_exception_or_a_crash_differs(run, right):
     assert alike.returncode == 2 and "new.py could not be compared with old.py" in alike.stdout
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("change", "property"),
     [
@@ -164,7 +164,7 @@ def test_other_forms_are_compared_where_both_claim_them(both, right):
     assert found.areas[found.differences[0].sort] == ["no initial state"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_gradients_are_compared_where_both_claim_them(both, right):
     found = both(right + GRADIENTS, right + GRADIENTS)
     assert found.status == 0, found.differences
@@ -195,7 +195,7 @@ def test_the_seed_decides_what_is_found(both, right):
     assert repr(one.smallest.case) == repr(same.smallest.case)
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("words", "message"),
     [

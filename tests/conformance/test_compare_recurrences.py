@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -67,7 +68,11 @@ CLAIMS = Capabilities(
     modes={"step": Mode(), "chunk": Mode(order="chunks")},
 )  # fmt: skip
 UNKNOWN = replace(CLAIMS, cells=(recurrence(**SHAPES, name="gated"),))
-MISTAKES = mistakes_of(gated)
+
+
+@cache
+def mistakes():
+    return mistakes_of(gated)
 
 
 class Otherwise(FaultyRecurrence):
@@ -84,7 +89,7 @@ def both(new, old=None, claims=CLAIMS, count=20):
     """Compares two targets; the mistake of each by its id, in all modes."""
     made = [
         target if not isinstance(target, str | None)
-        else FaultyRecurrence(gated, MISTAKES[target] if target else None, claims)
+        else FaultyRecurrence(gated, mistakes()[target] if target else None, claims)
         for target in (old, new)
     ]  # fmt: skip
     return compare(*map(open_target, made), catalogue(), count)
@@ -103,7 +108,7 @@ def run(tmp_path):
     return command
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN, replace(UNKNOWN, dtypes=("float32",), modes={})])
 def test_the_same_twice_is_the_same_bit_for_bit(claims):
     found = both(None, claims=claims)
@@ -111,7 +116,7 @@ def test_the_same_twice_is_the_same_bit_for_bit(claims):
     assert found.cases > 20 * max(len(claims.modes), 1) and not found.suspected
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN])
 def test_rounding_is_no_difference(claims):
     found = both(Otherwise(gated, None, claims), claims=claims)
@@ -119,26 +124,24 @@ def test_rounding_is_no_difference(claims):
     assert found.counts["identical"] < found.counts["same"] == found.cases
 
 
-@pytest.mark.nightly
-@pytest.mark.parametrize("id", [id for id in MISTAKES if id.startswith("handed.")])
-@pytest.mark.sample(every=36)
-def test_with_equations_it_is_said_who_leaves(id):
-    worse, mended = both(id), both(None, old=id)
-    assert {d.leaves for d in worse.differences} == {"NEW"} and {d.leaves for d in mended.differences} == {"OLD"}
-    assert "state.equations" in {d.failing for d in worse.differences}
-    assert worse.status == mended.status == 1 and worse.always
+def test_with_equations_it_is_said_who_leaves(moving):
+    for id in moving({id: mistake for id, mistake in mistakes().items() if id.startswith("handed.")}):
+        worse, mended = both(id), both(None, old=id)
+        assert {d.leaves for d in worse.differences} == {"NEW"} and {d.leaves for d in mended.differences} == {"OLD"}
+        assert "state.equations" in {d.failing for d in worse.differences}
+        assert worse.status == mended.status == 1 and worse.always
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_every_case_is_asked_in_each_mode():
-    wrong = FaultyRecurrence(gated, MISTAKES["handed.final-doubled"], CLAIMS, ("chunk",))
+    wrong = FaultyRecurrence(gated, mistakes()["handed.final-doubled"], CLAIMS, ("chunk",))
     found = both(wrong)
     assert {d.case.mode for d in found.differences} == {"chunk"}
     assert len(found.differences) == found.counts["same"] == found.cases / 2
     assert found.areas[found.differences[0].sort] == ["mode chunk"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_wrong_alike_is_no_difference():
     found = both("handed.final-doubled", old="handed.final-doubled")
     assert found.status == 0 and found.counts["wrong alike"] > 20 and not found.differences
@@ -196,7 +199,7 @@ def test_what_has_nothing_in_common_is_refused(claims, message):
     assert message in str(refused.value)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_states_of_another_dtype_are_handed_on_as_each_claims():
     narrow = replace(CLAIMS, dtypes=("bfloat16", "float64"))
     wide = replace(narrow, state_dtype="float64")
@@ -211,7 +214,7 @@ def test_states_of_another_dtype_are_handed_on_as_each_claims():
     assert not found.differences and found.lost and found.counts["same"] > 20
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_command_says_and_saves_it(run, tmp_path):
     done = run(TARGET, IN_CHUNKS, "--json", "found.json")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -226,7 +229,7 @@ def test_a_command_says_and_saves_it(run, tmp_path):
         assert told.returncode == status, told.stdout + told.stderr
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_command_without_equations_saves_nothing(run, tmp_path):
     shapes = f"[dict({', '.join(f'{key}={value!r}' for key, value in SHAPES.items())}, name='gated')]"
     old, new = (text.replace('["spec.py:gated"]', shapes) for text in (TARGET, IN_CHUNKS))
@@ -277,9 +280,8 @@ class Leaky:
         return {"x": d_x, "s": d, "a": d_a.astype(a.dtype)}
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("known", [True, False])
-@pytest.mark.sample(every=2)
 def test_of_gradients_that_differ_those_that_are_no_slopes_are_wrong(known):
     claims = Leaky.capabilities if known else replace(Leaky.capabilities, cells=(recurrence(**leaky.shapes),))
 

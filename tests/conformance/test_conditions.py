@@ -70,18 +70,17 @@ def said(condition, *properties, **claims):
     return [(finding.fault, finding.title) for finding in report.diagnosis]
 
 
-@pytest.mark.sample(every=28)
+@pytest.mark.sample
 @pytest.mark.parametrize("words", CONDITIONS)
 def test_the_condition_is_said(words):
     assert ("measured.conditions", f"RNN_TANH: wrong only {words}") in said(CONDITIONS[words])
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(("one", "other"), [
     ("without an axis of rows", "where x lies backwards in memory"), ("without biases", "with lengths of uint8"),
     ("with batch_first and without an initial state", "in training with dropout"),
 ])  # fmt: skip
-@pytest.mark.sample(every=3)
 def test_of_two_mistakes_both_conditions_are_said(one, other):
     found = said(lambda case: CONDITIONS[one](case) or CONDITIONS[other](case))
     assert {title.removeprefix("RNN_TANH: wrong only ") for _, title in found} & {
@@ -90,7 +89,7 @@ def test_of_two_mistakes_both_conditions_are_said(one, other):
 
 
 @pytest.mark.parametrize(("axis", "words"), [
-    pytest.param("num_steps", "wrong from T = 7 on", marks=pytest.mark.nightly), ("num_rows", "wrong from N = 7 on"),
+    pytest.param("num_steps", "wrong from T = 7 on", marks=pytest.mark.sample), ("num_rows", "wrong from N = 7 on"),
 ])  # fmt: skip
 def test_what_large_calls_need_not_have_is_no_condition(axis, words):
     found = said(lambda case: (case.lengths is not None and {*case.row_lengths} == {1}) or getattr(case, axis) > 6)
@@ -98,7 +97,7 @@ def test_what_large_calls_need_not_have_is_no_condition(axis, words):
     assert not any("only" in title for _, title in found)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_raises_without_rows_is_asked_about_too():
     def raises(case):
         if case.lengths is not None and not case.x.flags.writeable:
@@ -109,7 +108,7 @@ def test_what_raises_without_rows_is_asked_about_too():
     assert title == "RNN_TANH: wrong only with lengths and where x is read-only"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_where_a_shape_is_dear_rows_are_not_taken_for_steps():
     sizes = {"steps": (2,), "batch": (3,), "input_size": (2,), "hidden_size": (3,)}
     claims = {"recompiles": True, "sizes": sizes, "empty": False, "unbatched": False}
@@ -117,7 +116,7 @@ def test_where_a_shape_is_dear_rows_are_not_taken_for_steps():
     assert not any("row" in title for _, title in words)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_memory_layout_is_not_taken_for_a_direction():
     words = said(lambda case: layout_of(case.h_0) == "strided", "shapes.memory_layout", default_state=False)
     assert words == [("measured.conditions", "RNN_TANH: wrong only where h_0 is strided, with gaps in memory")]
@@ -129,8 +128,7 @@ KINDS = {
 }
 
 
-@pytest.mark.nightly
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("words", KINDS)
 def test_arrays_of_one_kind_are_looked_at_together(words):
     kind, layout = KINDS[words]
@@ -142,12 +140,11 @@ def test_arrays_of_one_kind_are_looked_at_together(words):
     assert found == [("measured.conditions", f"RNN_TANH: wrong only where {words}")]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(("lost", "title"), [
     (lambda d: None, "a loss on c_n is ignored where none on h_n is given"),
     (lambda d: None if d is None else d * np.tanh(d), "LSTM: gradients are wrong only where d_h_n is not given"),
 ], ids=["ignored", "bent"])  # fmt: skip
-@pytest.mark.sample(every=2)
 def test_a_cotangent_that_is_not_given_is_a_condition(lost, title):
     class Target:
         capabilities = replace(reference.capabilities, cells=("LSTM",), max_layers=2)
@@ -161,7 +158,7 @@ def test_a_cotangent_that_is_not_given_is_a_condition(lost, title):
     assert [finding.title for finding in report.diagnosis] == [title]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_condition_holds_for_failures_that_are_not_looked_at():
     """Rows of an x in Fortran order are exchanged, where there are several; gradients of biases are always means."""
 
@@ -191,7 +188,7 @@ def test_a_condition_holds_for_failures_that_are_not_looked_at():
     assert "RNN_TANH: wrong only with more than one row" not in said
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("option", ["peepholes", "coupled_gates"])
 def test_an_option_is_a_condition(option):
     def target(case):
@@ -211,7 +208,7 @@ def test_nothing_is_said_of_what_is_wrong_by_chance():
     assert not [kind for kind, _ in said(lambda case: chance.random() < 0.5) if kind == "measured.conditions"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_cell_on_which_no_property_failed_is_asked_about_as_well():
     cells = ("RNN_TANH", "RNN_RELU")
     report = check(
@@ -224,7 +221,7 @@ def test_a_cell_on_which_no_property_failed_is_asked_about_as_well():
     assert not any("wrong where" in line or "all of them" in line for line in report.known)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_dtype_that_only_ends_sooner_is_no_condition():
     """As exp does, which overflows in each of them, in one sooner."""
 

@@ -46,7 +46,7 @@ TWO = CHECK + (
 )
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_all_named_targets_are_judged(project, capsys):
     write(TWO)
     checked(status=1)
@@ -75,7 +75,7 @@ def test_a_name_and_the_command_line_go_first(project, capsys, monkeypatch):
     assert "configured   by ../pyproject.toml" in capsys.readouterr().out
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_one_that_does_not_load_stops_no_other(project, capsys):
     write(TWO + '[tool.rnn-conformance.targets.gone]\ntarget = "src/gone.py"\n')
     checked(status=1)

@@ -61,7 +61,7 @@ def named(*faults):
     return {finding.fault for finding in found if finding.exact}
 
 
-@pytest.mark.sample(every=19)
+@pytest.mark.sample
 @pytest.mark.parametrize("id", SINGLE)
 def test_a_single_mistake_is_named(id):
     fault = FAULTS[id]
@@ -69,7 +69,7 @@ def test_a_single_mistake_is_named(id):
 
 
 @pytest.mark.parametrize("ids", PAIRS, ids="+".join)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 def test_two_mistakes_are_named_together(ids):
     assert named(*(FAULTS[id] for id in ids)) == set(ids)
 
@@ -103,7 +103,7 @@ def test_a_mistake_that_somebody_else_made_is_named_in_the_report():
     assert finding.patch.splitlines()[1].startswith("+f = sigmoid(")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_curve_that_was_measured_is_a_change_of_the_text():
     hard = from_cell(lambda x, s, p: lstm(x, s, p, gate=hard_sigmoid), "LSTM")
     (finding,) = check(hard, properties=["equivalence.steps"]).diagnosis
@@ -246,7 +246,7 @@ def has_two_directions(case):
     return case.config.bidirectional
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_mistake_that_is_made_in_some_calls_alone_is_said_with_its_diff_and_with_when():
     report = check(sometimes([is_one_row], OUTSIDE), workers=1)
     [finding] = report.diagnosis
@@ -261,7 +261,7 @@ def has_states(case):
     return case.h_0 is not None
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_mistake_that_is_made_in_two_forms_at_once_has_no_name():
     """What is always made would show without an initial state, too, which not every way to ask for it has."""
     fault = FAULTS["batch-first-ignored"]
@@ -334,7 +334,7 @@ def test_of_two_mistakes_that_are_made_in_some_calls_one_is_said_and_where_the_o
     assert finding.title == f"{OUTSIDE.title}, in some calls; where N > 1, it is right, or wrong in another way"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_no_one_mistake_gives_in_some_calls_has_no_sentence():
     other = FAULTS["update-inverted-after"]
     assert in_some_calls(searched(sometimes([is_one_row, has_two_directions], OUTSIDE, other))) is None
@@ -387,7 +387,7 @@ def test_what_is_alike_is_wrong_in_the_same_places_and_in_no_other():
     assert searched(rows).alike() == []
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_each_cell_that_is_not_explained_has_its_places_to_look():
     """Half of a known mistake in each of two cells, and no answer where experiments begin."""
     alike = {"RNN_TANH": "input-bias-dropped-tanh", "LSTM": "output-bias-dropped"}
@@ -450,7 +450,7 @@ def test_fresh_answers_that_time_cut_short_name_nothing():
     assert search.found() == () and search.ask_fresh.deadline.met
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_an_unknown_mistake_is_located():
     def wrong(case):
         output, (h_n, c_n) = reference.forward(case)
@@ -466,7 +466,7 @@ def test_an_unknown_mistake_is_located():
     assert "only output is wrong" in text
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_cells_that_are_right_are_told_from_those_that_are_not():
     def wrong(case):
         output, final = reference.forward(case)
@@ -477,7 +477,7 @@ def test_cells_that_are_right_are_told_from_those_that_are_not():
     assert "RNN_TANH, LSTM are right in every probe" in report.known
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_hidden_layers_are_reached_by_running_the_lower_ones():
     def odd(name, array):
         upper = name.startswith("bias_ih_l2") or name.startswith("bias_ih_l3")
@@ -492,7 +492,7 @@ def test_hidden_layers_are_reached_by_running_the_lower_ones():
     assert "GRU: layers below layer 2 are right when they run alone (counted from 0)" in report.known
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_wrong_for_one_reason_or_another():
     def wrong(case):
         output, h_n = reference.forward(case)
@@ -540,7 +540,7 @@ def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
 
 
 @pytest.mark.parametrize("id", ["dropout-in-evaluation", "dropout-not-scaled", "dropout-locked"])
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_random_is_recognised_by_what_fails(id):
     np.random.seed(0)  # what the target draws is the same each time
     report = check(FaultyTarget(FAULTS[id], cells=("RNN_TANH",)), properties=["dropout"])
@@ -566,7 +566,7 @@ class Dropping:
         return tuple(array.astype(case.x.dtype) for _, array in result.items())
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(
     "masks, sentence",
     [
@@ -578,7 +578,6 @@ class Dropping:
     ],
     ids=["scaled by 1 / p", "scaled twice", "every 4 steps", "every 5 rows", "ignored, but for p = 1"],
 )
-@pytest.mark.sample(every=5)
 def test_what_fails_with_other_numbers_is_no_name(masks, sentence):
     report = check(Dropping(masks), properties=["dropout.mask"])
     assert report.verdict == "fails" and len(report.diagnosis) == (sentence is not None)
@@ -586,7 +585,7 @@ def test_what_fails_with_other_numbers_is_no_name(masks, sentence):
         assert finding.fault == "measured.dropout" and finding.title.startswith(f"RNN_TANH: {sentence}")
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     "masks, id",
     [
@@ -616,7 +615,7 @@ class KeepsWeights:
         return reference.forward(replace(given, parameters=arrays))
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_kept_between_calls_is_given_no_name_of_what_is_not():
     np.random.seed(0)  # what the target draws is the same each time
     report = check(KeepsWeights, properties=["dropout.mask", "shapes.calls_are_independent"])
@@ -651,7 +650,7 @@ def test_a_time_that_was_enough_is_not_spoken_of():
     assert not any("ended with its time" in fact for fact in known)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_it_goes_by_work_and_not_by_the_clock(monkeypatch):
     """On a machine that is a thousand times slower the same is found, as long as there is no limit of time."""
     report = diagnose(open_target(FaultyTarget(FAULTS["gates-ifog"], cells=("LSTM",))), catalogue(), seconds=1e9)
@@ -670,7 +669,7 @@ def test_a_deadline_is_met_where_something_is_left_out_for_it():
     assert not Work(10).over
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_it_can_be_left_out_and_never_changes_the_verdict():
     target = FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",))
     with_it = check(target, properties=["equivalence", "gates"])
@@ -700,7 +699,7 @@ def test_a_diagnosis_that_fails_leaves_the_verdict(monkeypatch):
     ]
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("target", ["skips_zeros", "multiplies"])
 def test_nan_times_zero_is_no_wrong_answer(target):
     opened = open_target(str(RIGHT / f"{target}.py"))
@@ -827,7 +826,7 @@ class ReadsForwardTwiceAndForgets(ReadsForwardTwice):
     forgets = True
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("target", "others"), [(ReadsForwardTwice, set()), (ReadsForwardTwiceAndForgets, {"shapes.inputs_untouched"})]
 )
@@ -870,7 +869,7 @@ def test_what_rounding_breaks_in_a_network_that_is_wrong_is_folded():
     assert "symmetries.permuted_units" in failed and set(report.explained) == failed
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_call_that_is_wrong_with_no_call_before_it_is_folded_too():
     """Its message says so behind the words of the property."""
     ids = ("shapes.calls_are_independent", "equivalence.steps")

@@ -129,7 +129,7 @@ def test_what_else_is_zero_outside_training_is_not_taken_for_what_dropout_drops(
     assert drops(bench_of(target).subject, cell_of("RNN_TANH")) is None  # nothing goes through, as it must
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_drops_numbers_outside_training_is_shown():
     target = always_in_training(cells=("RNN_TANH",))
     found, *_ = check(target, workers=1, in_process=True).diagnosis
@@ -381,9 +381,8 @@ def test_it_is_in_the_report():
     assert finding.title == "RNN_TANH: in training nothing of the reverse direction is dropped between layers"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", ["RNN_TANH", "LSTM"])
-@pytest.mark.sample(every=2)
 def test_with_p_of_one_nothing_else_is_said_of_what_is_dropped(cell):
     """Where all of x is dropped, a mistake gives the same by which no gate reads its weights."""
     plain, generator = with_masks(right, cells=(cell,)), np.random.default_rng(1)

@@ -69,7 +69,7 @@ def report(tmp_path):
 CHECK = ("check", "wrong.py", "--json", "r.json", "--no-diagnosis", "--property", "equivalence")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_reader_that_wants_one_line(run, tmp_path):
     process = run(*CHECK)
     assert process.stdout.readline().startswith("found        equivalence.first_look: output[")
@@ -82,7 +82,7 @@ def test_a_reader_that_wants_one_line(run, tmp_path):
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("ends", [[0], [1], [2], [1, 2], [0, 1, 2]], ids=str)
-@pytest.mark.sample(every=10)
+@pytest.mark.sample
 def test_streams_that_are_not_there(run, tmp_path, ends, workers):
     process = run(*CHECK, "-n", workers, preexec_fn=lambda: [os.close(end) for end in ends])
     process.communicate(timeout=60)
@@ -90,7 +90,7 @@ def test_streams_that_are_not_there(run, tmp_path, ends, workers):
     assert report(tmp_path)["verdict"] == "fails"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_full_disk_under_standard_output(run, tmp_path):
     with open("/dev/full", "w") as full:
         process = run(*CHECK, stdout=full)
@@ -100,7 +100,7 @@ def test_a_full_disk_under_standard_output(run, tmp_path):
     assert report(tmp_path)["verdict"] == "fails"
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_an_encoding_that_cannot_hold_the_text(run, tmp_path, encoding, right):
     (tmp_path / "wrong.py").write_text(right.replace("p, h,", "raise ValueError('λ → \\udc80')\n    p, h,"))
@@ -111,7 +111,7 @@ def test_an_encoding_that_cannot_hold_the_text(run, tmp_path, encoding, right):
     assert "raised ValueError: λ → " in report(tmp_path)["results"][0]["message"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_terminal_without_columns(run):
     process = run(*CHECK, env={"COLUMNS": "0"})
     said, _ = process.communicate(timeout=60)
@@ -119,7 +119,7 @@ def test_a_terminal_without_columns(run):
     assert said.startswith("found        equivalence.first_look: ") and "wrong.py does not conform" in said
 
 
-@pytest.mark.sample(every=9)
+@pytest.mark.sample
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("words", [("-n", "2"), ("-n", "1"), ("--in-process",)], ids=["two", "one", "in process"])
 def test_a_signal_after_the_first_failure(run, tmp_path, number, words):
@@ -138,7 +138,7 @@ def test_a_signal_after_the_first_failure(run, tmp_path, number, words):
     assert list((tmp_path / ".rnn-conformance").rglob("equivalence.first_look.json"))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("words", [("-n", "2"), ("--in-process",)], ids=["two", "in process"])
 def test_a_signal_before_anything_failed(run, tmp_path, right, words):
     (tmp_path / "right.py").write_text(right + "\nprint(open('begun', 'w').close())\n")
@@ -182,7 +182,7 @@ def test_a_signal_while_one_of_several_is_loaded_is_told_in_their_files(run, tmp
     assert all(f"`{name}.py`" in (tmp_path / "all.md").read_text() for name in ("right", "slow", "wrong"))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_time_limit_that_strikes_while_one_is_loaded_is_over_for_that_one(run, tmp_path, right, workers):
     (tmp_path / "endless.py").write_text("while True: pass\n")
@@ -273,7 +273,7 @@ def test_a_signal_in_the_diagnosis(run, tmp_path):
     assert report(tmp_path)["verdict"] == "fails"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_after_the_verdict(run, tmp_path, right, number):
     late = f"import atexit, os\natexit.register(os.kill, os.getpid(), {int(number)})\n"
@@ -344,7 +344,7 @@ def test_what_else_nobody_can_catch_is_printed_as_ever(monkeypatch):
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path, number, workers):
     slow = (tmp_path / "slow.py").read_text()
     loading = [f"slower{place}" for place in range(workers)]
@@ -366,7 +366,7 @@ def test_a_signal_to_a_matrix_ends_all_of_it(run, tmp_path, number, workers):
     assert "right.py" in (tmp_path / "matrix.html").read_text()
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("whom", ["the main process", "all processes"])
 def test_a_signal_while_some_of_a_matrix_are_judged(run, tmp_path, whom):
     targets = ["slow0.py", "slow1.py"]
@@ -388,7 +388,7 @@ def test_a_signal_while_some_of_a_matrix_are_judged(run, tmp_path, whom):
     assert found["missing"] == {"right.py": "interrupted before it was judged"}
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_an_interrupted_matrix_restores_what_was_deleted(run, tmp_path, right):
     (tmp_path / "students").mkdir()
     text = "import shutil, time\n{}\nopen({!r}, 'w').close()\ntime.sleep(60)\n"
@@ -404,7 +404,7 @@ def test_an_interrupted_matrix_restores_what_was_deleted(run, tmp_path, right):
     assert sorted(file.name for file in (tmp_path / "students").glob("*.py")) == ["amy.py", "bob.py"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_signal_while_one_of_a_matrix_is_judged_by_all_workers(run, tmp_path):
     with open(tmp_path / "slow.py", "a") as file:
         file.write(f"\nopen({str(tmp_path / 'begun')!r}, 'w').close()\n")
@@ -417,7 +417,7 @@ def test_a_signal_while_one_of_a_matrix_is_judged_by_all_workers(run, tmp_path):
     assert [one["target"] for one in json.loads((tmp_path / "all.json").read_text())["reports"]] == ["slow.py"]
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killed_processes_of_a_matrix_cost_nothing(run, tmp_path, right, number):
     for name in ("amy", "bob"):
@@ -468,7 +468,7 @@ def test_a_killed_main_process_leaves_nothing_behind(run, tmp_path):
     process.communicate(timeout=30)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_killed_workers_cost_nothing(run, tmp_path):
     process = run("check", "slow.py", "--json", "r.json", "--property", "equivalence", "--no-diagnosis", "-n", "2")
     process.stdout.readline()
@@ -482,7 +482,7 @@ def test_killed_workers_cost_nothing(run, tmp_path):
     assert not [r for r in report(tmp_path)["results"] if r["status"] == "inconclusive"]
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("place", ["absent/r.json", "/dev/full", "/proc/r.json"])
 def test_a_file_that_cannot_be_written_is_said(run, place):
     process = run("check", "right.py", "--property", "shapes", "--json", place)
@@ -559,7 +559,7 @@ def wait_for_line(process, words):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("workers", ["0", "2"])
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 def test_a_signal_to_pytest(run, tmp_path, number, workers):
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--pyargs", "conformance.test_equivalence"]
     words += ["--rnn", "slow.py", "--rnn-profile", "thorough", "--rnn-json", "r.json", "-n", workers]
@@ -574,7 +574,7 @@ def test_a_signal_to_pytest(run, tmp_path, number, workers):
     assert found["reasons"][0].startswith(f"interrupted by {signal.Signals(number).name}: ")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_more_workers_than_properties(run, tmp_path):
     process = run("check", "wrong.py", "--json", "r.json", "--no-diagnosis", "--property", "equivalence", "-n", "8")
     process.communicate(timeout=120)
@@ -582,7 +582,7 @@ def test_more_workers_than_properties(run, tmp_path):
     assert {result["status"] for result in report(tmp_path)["results"]} == {"failed", "passed", "not_claimed"}
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_target_that_loads_only_once_loses_nothing(run, tmp_path, right):
     once = "if os.path.exists('loaded'):\n    raise ImportError('once is enough')\nopen('loaded', 'w').close()\n"
     (tmp_path / "once.py").write_text(f"import os\n{once}{right.replace(*WRONG)}")
@@ -593,7 +593,7 @@ def test_a_target_that_loads_only_once_loses_nothing(run, tmp_path, right):
     assert "failed" in statuses and "inconclusive" not in statuses
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_time_limit_ends_a_trial_with_what_was_found(run, tmp_path, workers):
     process = run("check", "slow.py", "--time-limit", "9s", "--json", "r.json", "-n", workers, "--profile", "thorough")
@@ -601,7 +601,7 @@ def test_the_time_limit_ends_a_trial_with_what_was_found(run, tmp_path, workers)
     assert "interrupted by its time limit" in process.stdout.read() and report(tmp_path)["verdict"] == "fails"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_time_limit_ends_a_session_of_pytest(run, tmp_path):
     words = ["-m", "pytest", "--pyargs", "conformance", "--rnn", "slow.py", "--rnn-time-limit", "15s", "-q"]
     process = run(

@@ -279,7 +279,7 @@ ODD = [Plain, Unstable, Thresholded, Chaotic, Saturated, OtherOrder, Approximate
 
 @pytest.mark.parametrize("claims", CLAIMS)
 @pytest.mark.parametrize("target", ODD)
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 def test_what_is_odd_and_right_conforms(target, claims):
     report = judged(target, replace(CLAIMS[claims], gradients=target is Plain))
     assert report.verdict == "conforms", failed(report) or report.reasons

@@ -93,7 +93,7 @@ def test_nothing_is_said_of_a_chapter_that_was_judged_in_part(tmp_path, status):
     assert apply(read(known, Names(catalogue())), results) == []
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_chapter_can_be_expected(run, tmp_path):
     (tmp_path / "known.toml").write_text(KNOWN.replace(".steps", ""))
     words = ("--property", "equivalence", "--expected-failures", "known.toml", "--strict", "--no-diagnosis")
@@ -112,7 +112,7 @@ def test_one_counterexample_can_be_expected(run, tmp_path):
     assert "cannot" in run("check", "wrong.py", *FEW, "--expected-failures", "gone.toml").stderr
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -157,7 +157,7 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_matrix_is_one_page_that_needs_nothing_else(run, tmp_path):
     (tmp_path / "students").mkdir()
     for name in ("right.py", "wrong.py"):
@@ -192,7 +192,7 @@ def test_an_empty_folder_is_said(run, tmp_path):
     assert done.returncode == 2 and "'empty' has no Python files" in done.stderr
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_check_writes_the_same_page_with_a_map_of_the_errors(run, tmp_path):
     run("check", "wrong.py", *FEW, "--html", "one.html")
     text = (tmp_path / "one.html").read_text()

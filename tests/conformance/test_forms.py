@@ -49,7 +49,7 @@ def forms_in(name):
 
 
 @pytest.mark.parametrize("name", MEETINGS)
-@pytest.mark.sample(every=10)
+@pytest.mark.sample
 def test_a_mistake_where_things_meet_is_found_and_its_form_is_said(name):
     [result] = conformance.check(wrong_where(MEETINGS[name]), properties=["equivalence.steps"], diagnosis=False).results
 
@@ -67,7 +67,7 @@ def test_a_mistake_of_gradients_in_one_form_is_found(name):
     assert result.message.endswith(tuple("; only " + " and ".join(forms) for forms in forms_in(name)))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", LENGTHS)
 def test_a_mistake_with_one_kind_of_lengths_is_found_by_properties_of_lengths_too(kind):
     ids = ["equivalence.steps", "lengths.padded_row_is_row_alone"]
@@ -105,7 +105,7 @@ def forward""",
 )
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("in_process", [True, False])
 @pytest.mark.parametrize("text, kinds", [(UNSIGNED, ("uint",)), (BYTES, ("strided", "backwards"))])
 def test_mistakes_with_lengths_as_people_make_them(tmp_path, text, kinds, in_process):
@@ -222,7 +222,7 @@ RESTRICTED = [
 
 
 @pytest.mark.parametrize("sizes", RESTRICTED, ids=str)
-@pytest.mark.sample(every=11)
+@pytest.mark.sample
 def test_restricted_sizes_are_asked_in_every_form_too(sizes):
     """And whoever is right conforms: each pair that these sizes leave is met."""
 
@@ -242,7 +242,7 @@ def test_restricted_sizes_are_asked_in_every_form_too(sizes):
     [{}, {"cells": ("RNN_TANH",)}, {"cells": ("GRU",), "max_layers": 1}, {"cells": ("LSTM",), "no_bias": "only"}],
     ids=str,
 )
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 def test_what_is_claimed_of_16_bits_alone_is_met_by_covering_cases_that_are_not_void(claims):
     class Target:
         capabilities = replace(

@@ -65,7 +65,7 @@ def by_pytest(target, ids, *words):
 
 
 @pytest.mark.parametrize("path", [*RIGHT, *(TARGETS / "wrong" / f"{name}.py" for name in WRONG)], ids=lambda p: p.stem)
-@pytest.mark.sample(every=93)
+@pytest.mark.sample
 def test_all_faces_say_the_same(path, capsys):
     ids = dict.fromkeys([*ASKED, WRONG[path.stem][0]] if path.stem in WRONG else ASKED)
     here = by_python(path, ids, saved=False)
@@ -79,7 +79,7 @@ def test_all_faces_say_the_same(path, capsys):
     capsys.readouterr()
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", ["crashes", "exits_at_once"])
 def test_all_faces_survive_the_same(name, capsys):
     path = TARGETS / "wrong" / f"{name}.py"
@@ -96,7 +96,7 @@ def test_an_option_that_there_is_not_is_one_line(right):
 
 
 @pytest.mark.parametrize("name", UNUSABLE)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 def test_all_faces_refuse_the_same(name):
     path = TARGETS / "wrong" / f"{name}.py"
     with pytest.raises(conformance.TargetError, match=UNUSABLE[name]) as here:
@@ -111,7 +111,7 @@ def test_all_faces_refuse_the_same(name):
 
 
 @pytest.mark.parametrize("face", ["python", "in process", "one", "two", "pytest", "pytest, two"])
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 def test_the_first_failure_is_the_strongest_whatever_the_number_of_processes(face, capsys):
     path = TARGETS / "wrong" / "halves_apart.py"
     reference = by_python(path, (), stop_on_first=True, saved=False)
@@ -129,7 +129,7 @@ def test_the_first_failure_is_the_strongest_whatever_the_number_of_processes(fac
     capsys.readouterr()
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_saved_counterexample_is_judged_first_by_all(right, capsys):
     Path("mine.py").write_text(right.replace("h @ p", "case.h_0[0] @ p"))
     id = "batch.rows_are_independent"

@@ -39,7 +39,7 @@ def wrong(right):
     return "mine.py"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_all_files_of_a_wrong_target(capsys):
     Path("twice.py").write_text(TWICE.read_text())
     words = ["--summary", "s.md", "--sarif", "s.sarif", "--badge", "b.json", "--html", "p.html", "--json", "r.json"]

@@ -83,7 +83,7 @@ def changed(old, new):
 FORMS = {"a module": (RIGHT, ""), "a class": (CLASS, ":Network"), "a bare function": (RIGHT, ":forward")}
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @BOTH
 @pytest.mark.parametrize("form", FORMS)
 def test_gradients_are_found_in_every_form_of_a_target(judged, form, in_process):
@@ -113,7 +113,7 @@ def test_an_object_and_a_function_with_gradients_are_targets_too():
         assert result.status == "passed", result.message
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @BOTH
 def test_a_right_target_has_all_properties(judged, in_process):
     statuses = {id: result.status for id, result in judged(RIGHT, in_process=in_process, budget=2.0).items()}
@@ -125,7 +125,7 @@ def test_a_right_target_has_all_properties(judged, in_process):
     assert set(statuses) - claimed == unclaimed | {"batch_first", "unbatched", "default_state", "dropout", "training"}
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @BOTH
 @pytest.mark.parametrize("form", FORMS)
 def test_who_claims_gradients_and_has_none_is_told_so(judged, form, in_process):
@@ -234,7 +234,7 @@ ODD = {
 
 @BOTH
 @pytest.mark.parametrize("mistake", ODD)
-@pytest.mark.sample(every=9)
+@pytest.mark.sample
 def test_what_does_not_look_like_gradients_is_named(judged, mistake, in_process):
     old, new, message = ODD[mistake]
 
@@ -245,7 +245,7 @@ def test_what_does_not_look_like_gradients_is_named(judged, mistake, in_process)
     assert result.counterexample.startswith("smallest case: case('RNN_TANH', ")
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @BOTH
 def test_more_names_lists_and_no_values_for_them_do_no_harm(judged, in_process):
     """What is not an array of the case is not looked at; a list has no dtype, and an empty one no wrong shape."""
@@ -265,7 +265,7 @@ def test_a_target_that_changes_only_what_it_was_not_given_is_right(judged):
     assert judged(text, "shapes")["shapes"].status == "passed"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @BOTH
 def test_a_shape_that_is_wrong_is_wrong_for_every_property(judged, in_process):
     results = judged(changed('"h_0": d_h[None]', '"h_0": d_h'), "one_step", "linear", in_process=in_process)
@@ -294,7 +294,7 @@ FAR = [
 ]
 
 
-@pytest.mark.sample(every=13)
+@pytest.mark.sample
 @pytest.mark.parametrize(("property", "old", "new"), FAR, ids=[f"{id}-{i}" for i, (id, *_) in enumerate(FAR)])
 def test_a_wrong_gradient_is_rejected_by_the_property_that_is_about_it(judged, property, old, new):
     result = judged(changed(old, new), property)[property]
@@ -302,7 +302,7 @@ def test_a_wrong_gradient_is_rejected_by_the_property_that_is_about_it(judged, p
     assert result.status == "failed" and result.message
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("old, new", [
     ("output[t - 1] if t else case.h_0[0]", "output[t]"), ("range(len(output))", "range(1, len(output))"),
@@ -387,7 +387,7 @@ def deep(property):
     return check(target, properties=[f"gradients.{property}"], diagnosis=False).results[0]
 
 
-@pytest.mark.sample(every=15)
+@pytest.mark.sample
 @pytest.mark.parametrize("property", DEEP)
 def test_a_mistake_of_the_way_back_is_rejected(property):
     result = deep(property)
@@ -408,7 +408,7 @@ def test_padding_with_a_gradient_is_named_by_step_and_row():
     assert "must be zero: row " in message and message.endswith(" has ended")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_nan_in_the_padding_hides_no_finite_mistake():
     """Of a mistake in numbers and NaN out of the padding each is found, and only one property is about the NaN."""
     nan = Fault("nan", "", "", "gradients", *DEEP["padding_is_not_read"][1:], ())
@@ -442,7 +442,7 @@ def forward(case):
 """ + RIGHT[RIGHT.index("def gradients(") :]
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("slope", [0, 0.5, 1])
 def test_any_slope_from_0_to_1_is_right_at_the_kink_of_relu(judged, slope):
     """Integer networks meet the kink all the time."""
@@ -477,7 +477,7 @@ def test_one_bias_may_have_all_the_gradient_there_is(judged):
         assert {result.status for result in results.values()} == {"passed"}
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @BOTH
 def test_rounding_is_allowed_and_more_is_not(judged, in_process):
     order = changed("d_z.T @ before", "(before.T @ d_z).T")
@@ -511,7 +511,7 @@ BESIDE = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @BOTH
 def test_results_may_come_beside_the_gradients(judged, in_process):
     assert {r.status for r in judged(OWN, "shapes", "back_propagation", "linear", in_process=in_process).values()} == {
@@ -519,7 +519,7 @@ def test_results_may_come_beside_the_gradients(judged, in_process):
     }
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize("odd", BESIDE)
 def test_what_comes_beside_the_gradients_is_judged_too(judged, odd):
     old, new, id, message = BESIDE[odd]
@@ -536,7 +536,7 @@ def test_no_gradient_is_blamed_for_an_output_that_is_wrong_beside_it(judged):
         assert "beside the gradients, output[" in result.message
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("text", [RIGHT, OWN], ids=["kept", "returned"])
 def test_gradients_are_judged_from_the_states_of_their_own_run(judged, text):
     """A recorded pass may round otherwise than inference does."""

@@ -42,7 +42,7 @@ def judged(name, **limits):
     return result
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_death_on_the_hundredth_call_is_shown_with_the_calls_before_it():
     result = judged("dies_late")
     assert (result.message, result.examples) == ("the target died of SIGABRT", 100)
@@ -51,7 +51,7 @@ def test_death_on_the_hundredth_call_is_shown_with_the_calls_before_it():
     )
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_copy_that_answers_in_its_place_is_not_heard():
     result = judged("forks", call_limit=1.5)
     assert result.message == "the target did not return in time"
@@ -63,7 +63,7 @@ def test_a_gigabyte_is_no_answer():
     assert result.message == "output has shape (1, 16384, 8192): 0.5 GB"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_report_that_cannot_be_written_costs_no_verdict(run):
     for option in ("--json", "--junitxml", "--html"):
         right, wrong = run("check", "right.py", *STEPS, option, FULL), run("check", "wrong.py", *STEPS, option, FULL)

@@ -152,7 +152,7 @@ def test_what_is_no_share(text):
 # ---------------------------------------------------------------- rounds
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_covering_cases_are_judged_once_and_seeds_go_on_where_they_ended(files):
     _, first = hunted("right.py", rounds=2)
     _, then = hunted("right.py", rounds=2)
@@ -172,7 +172,7 @@ def test_a_round_is_more_random_cases_and_nothing_else(files):
     assert both["examples"] > random["examples"] >= 100
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_each_distinct_failure_is_kept_once_and_small(files):
     state, engine = hunted("wrong.py", "right.py", rounds=3, properties=("equivalence",), diagnosis=True)
     (finding,) = state.new
@@ -184,7 +184,7 @@ def test_each_distinct_failure_is_kept_once_and_small(files):
     assert findings() == {("mistake", "every-step-from-the-start")}
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_sentence_that_was_measured_makes_a_failure_distinct(files):
     rough = Path(__file__).parent.parent / "targets" / "wrong" / "rough_tanh.py"
     (finding,) = hunted(str(rough), rounds=1, properties=("equivalence",), diagnosis=True)[0].new
@@ -201,9 +201,8 @@ def test_what_is_known_hides_nothing_behind_it(files, right):
     }  # fmt: skip
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("change", [WRONG, RARE], ids=["always", "rarely"])
-@pytest.mark.sample(every=2)
 def test_what_is_found_does_not_depend_on_how_many_look_for_it(files, change):
     name = "wrong.py" if change is WRONG else "rare.py"
     hunted(name, rounds=4, properties=("equivalence", "time"))
@@ -288,7 +287,7 @@ def command(*words, **options):
 HUNT = ("hunt", "wrong.py", "rare.py", "--property", "equivalence.steps", "--no-diagnosis", "-n", "2")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_twenty_kills_lose_nothing(files):
     hunted("wrong.py", "rare.py", rounds=8)
     calm = findings()
@@ -347,7 +346,7 @@ def test_a_unit_whose_worker_dies_every_time_is_not_done(files):
     assert (part.next, part.ahead) == (1, {2})
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_everything_and_says_so(files, number):
     process = command(*HUNT)
@@ -410,7 +409,7 @@ def complaint(*words):
     return run.stderr.removeprefix("rnn-conformance: ").strip()
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -453,7 +452,7 @@ def test_a_share_that_another_hunt_is_at_work_on(files):
 # ---------------------------------------------------------------- corpora
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_merge_is_a_union(files):
     for share in (1, 2):
         hunted("wrong.py", "rare.py", shard=Shard(share, 2), rounds=2)
@@ -490,7 +489,7 @@ def test_a_report_that_maintainers_can_use(files):
     assert shown.returncode == 1 and "must be" in shown.stdout
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("id", ["abc", "zzzz", ""])
 def test_an_id_that_names_nothing(files, id):
     hunted("rare.py", rounds=1)
@@ -530,7 +529,7 @@ def cluster():
         yield local
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_dask_finds_what_one_process_finds_though_workers_die_and_come(files, cluster):
     from conformance.hunt.engines import Cluster
 
@@ -596,7 +595,7 @@ def test_dask_on_the_command_line(files, cluster):
     assert "4 rounds" in said
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("address", "said"),
     [("x://", "is no address, must be like tcp://127.0.0.1:8786"), ("tcp://127.0.0.1:9", " cannot be reached: ")],

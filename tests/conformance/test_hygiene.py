@@ -70,7 +70,7 @@ SAID = {
 ASKED = ["shapes.dtype", "shapes.inputs_untouched", "shapes.results_own_their_memory", "gradients.shapes"]
 
 
-@pytest.mark.sample(every=5)
+@pytest.mark.sample
 @pytest.mark.parametrize(("target", "sentence"), SAID.items(), ids=[target.__name__ for target in SAID])
 def test_what_a_call_does_beside_giving_numbers_is_said(target, sentence):
     report = check(target, properties=ASKED, workers=1, in_process=True)
@@ -84,7 +84,7 @@ class ChangesBesideAMistake(Target):
         return output if right else output + np.float32(0.25), h_n
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_it_hides_no_condition():
     asked = ["shapes.inputs_untouched", "shapes.memory_layout", "equivalence.steps"]
     report = check(ChangesBesideAMistake, properties=asked, workers=1, in_process=True)

@@ -80,7 +80,7 @@ def test_the_same_target_does_not_load_here(run):
     assert f"my_rnn.py does not import: AssertionError: {sys.prefix}" in done.stderr
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("python", "message"),
     [
@@ -115,7 +115,7 @@ def forward(case):
 """
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("installed", [None, "raise SystemError('an older one')", "to_keras = None"])
 def test_the_layouts_go_with_the_target(installed, tmp_path, other):
     """Whatever version of them is installed there."""

@@ -55,7 +55,7 @@ def copied(language, folder, old="", new=""):
     return folder
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("language", [pytest.param(name, marks=needs[name]) for name in LANGUAGES])
 def test_a_reader_tells_right_from_wrong(language, tmp_path):
     cell, command, _, *mistake = LANGUAGES[language]
@@ -86,7 +86,7 @@ def test_the_reader_in_node_tells_right_from_wrong(tmp_path):
     assert done.returncode == 1 and " must be " in done.stdout
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("language", "command"),
     [

@@ -35,7 +35,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=65)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_what_goes_wrong_beyond_the_usual_sizes_is_found(mistake, cell):
@@ -49,7 +49,7 @@ def test_what_goes_wrong_beyond_the_usual_sizes_is_found(mistake, cell):
     assert result.status == "failed" and result.message
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
 def test_most_of_these_cases_verify_something(dtype):
     allowed = Allowed(CELLS, (dtype,))

@@ -46,7 +46,7 @@ RANDOM = {
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("id", RANDOM)
-@pytest.mark.sample(every=35)
+@pytest.mark.sample
 def test_each_is_found_whatever_is_drawn(id, cell, seed):
     target = FaultyTarget(FAULTS[id], cells=(cell,))
     [result] = conformance.check(target, properties=[RANDOM[id]], seed=seed, diagnosis=False).results
@@ -89,7 +89,7 @@ class Unscaled(KeepsToItself):
         return {name: array.astype(case.x.dtype) for name, array in found.items()}
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("target, status", [(KeepsToItself, "passed"), (Unmasked, "failed"), (Unscaled, "failed")])
 def test_a_mask_that_is_not_shown_is_read_from_the_gradient_of_x(target, status):
     [result] = conformance.check(target, properties=["gradients.training"], diagnosis=False).results
@@ -126,7 +126,7 @@ class RecordsTheSame:
             np.random.set_state(state)
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(2))
 def test_runs_that_are_recorded_for_gradients_draw_anew_too(seed):
     [result] = conformance.check(RecordsTheSame, properties=["dropout.mask"], seed=seed, diagnosis=False).results
@@ -154,7 +154,7 @@ def test_a_run_that_is_kept_from_evaluation_is_none_of_training():
 
 @pytest.mark.parametrize("sizes", [{}, {"batch": (2,), "steps": (3,)}, {"batch": (1,), "num_layers": (3,)}], ids=str)
 @pytest.mark.parametrize("target", [KeepsToItself, SameSeed])
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 def test_whoever_is_right_is_never_rejected(target, sizes):
     class Target(target):
         capabilities = replace(CLAIMS, sizes=sizes)
@@ -357,7 +357,7 @@ class Drawing(KeepsToItself):
     ],
 )
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.sample(every=16)
+@pytest.mark.sample
 def test_a_mask_that_is_not_drawn_for_every_number_fails(way, found, seed):
     class Target(Drawing):
         capabilities = replace(CLAIMS, projections=False)
@@ -370,7 +370,7 @@ def test_a_mask_that_is_not_drawn_for_every_number_fails(way, found, seed):
 
 @pytest.mark.parametrize("axes", [(), (0, 1, 2), (1, 2), (2,)], ids=["each number", "call", "step", "row"])
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 def test_a_share_that_is_drawn_fails(axes, seed):
     class Target(Drawing):
         capabilities = CLAIMS

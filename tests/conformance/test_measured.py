@@ -186,7 +186,7 @@ WIRING = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample
 @pytest.mark.parametrize("mistake", WIRING)
 def test_what_reads_what(mistake):
     target, sentence = WIRING[mistake]
@@ -258,7 +258,7 @@ LATER = {
 
 
 @pytest.mark.parametrize("mistake", LATER)
-@pytest.mark.sample(every=5)
+@pytest.mark.sample
 def test_what_shows_on_a_later_rung_only(mistake):
     cell, target, sentence = LATER[mistake]
     assert said(target, cell) == ({"influence"}, [sentence])
@@ -400,9 +400,8 @@ GATES = {
 }  # fmt: skip
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("bound", [6, 8])
-@pytest.mark.sample(every=2)
 def test_a_clip_that_shuts_no_gate_is_named(bound):
     target = lstm(lambda z: sigmoid(np.clip(z, -bound, bound)))
     (found,) = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
@@ -419,7 +418,7 @@ OVERFLOWING = {
 }
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("title", OVERFLOWING)
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 def test_an_exponential_that_overflows_is_named_in_both_dtypes(title):
@@ -427,7 +426,7 @@ def test_an_exponential_that_overflows_is_named_in_both_dtypes(title):
     assert found.title == title and found.exact
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_an_exponential_that_overflows_in_one_dtype_alone_is_not_named():
     def gate(z):
         with np.errstate(all="ignore"):
@@ -452,7 +451,7 @@ def test_a_curve_of_one_gate_is_tried_in_all_that_cannot_be_held():
     assert "the activation of r and z is sigmoid of what is clipped at 15 (GRU)" in {one.title for one in bench.leads}
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_loses_digits_in_a_difference_is_named():
     """2 sigmoid(z) - 1 is tanh(z / 2), with no more digits than 1 has: as many as its equations have on balls."""
     target = lstm(tanh=lambda z: 2 * sigmoid(z) - 1, hidden=np.tanh)
@@ -461,14 +460,14 @@ def test_what_loses_digits_in_a_difference_is_named():
     assert "2 * sigmoid(z) - 1" in found.patch
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_gates_that_are_not_held_have_no_sentence():
     target = lstm(lambda z: 0.99 * sigmoid(np.clip(z, -8, 8)))
     found = check(target, properties=["equivalence.steps"], in_process=True).diagnosis
     assert not any("clipped at" in one.title for one in found)
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("mistake", CURVES)
 def test_curves_of_a_plain_rnn(mistake):
     target, sentence = CURVES[mistake]
@@ -481,7 +480,7 @@ def test_a_table_that_is_off_by_a_millionth():
     assert kinds == {"curve"} and found.startswith("h_n is another curve, off by up to 5e-07: it gives ")
 
 
-@pytest.mark.sample(every=8)
+@pytest.mark.sample
 @pytest.mark.parametrize("mistake", GATES)
 def test_curves_of_gates(mistake):
     target, sentence = GATES[mistake]
@@ -489,7 +488,7 @@ def test_curves_of_gates(mistake):
     assert kinds == {"curve"} and found.startswith(sentence)
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", ["RNN_TANH", "GRU", "LSTM"])
 def test_small_results_that_are_zero(cell):
     told = lambda _, result: result.map(lambda _, a: np.where(abs(a) < 1e-6, 0, a))  # noqa: E731
@@ -550,7 +549,7 @@ def test_a_gate_that_another_one_hides_is_not_called_unread():
     assert kinds == {"curve"} and found[0].startswith("the activation of gate g is relu(z), must be tanh(z)")
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("target", "sentence"),
     [
@@ -626,7 +625,7 @@ def test_sums_in_halves_are_told_to_who_does_not_claim_them(arithmetic, kinds):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 def test_nothing_is_said_about_the_reference(cell, dtype):
     target = planted(cells=CELLS, dtypes=DTYPES)
     if dtype == "bfloat16":  # which travels in float32
@@ -635,7 +634,7 @@ def test_nothing_is_said_about_the_reference(cell, dtype):
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample
 def test_nothing_is_said_about_what_is_right(path):
     claims = open_target(path, in_process=True).capabilities
     calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
@@ -701,7 +700,7 @@ BACK = {
 
 
 @pytest.mark.parametrize("mistake", BACK)
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 def test_what_gradients_read(mistake):
     cell, target, sentence = BACK[mistake]
     assert said(target, cell, series=BACKWARD) == ({"backward"}, [sentence])
@@ -806,27 +805,27 @@ def test_what_is_wrong_with_any_cotangents_is_no_matter_of_their_size(value):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.sample(every=7)
+@pytest.mark.sample
 def test_nothing_is_said_about_gradients_of_the_reference(cell, dtype):
     assert said(reference, cell, dtype, series=BACKWARD) == (set(), [])
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample
 def test_nothing_is_said_about_gradients_that_are_right(path):
     claims = open_target(path, in_process=True).capabilities
     calls = DEAR_EXPERIMENTS if claims.recompiles else EXPERIMENTS
     assert said(path, claims.cells[-1], claims.dtypes[0], calls, BACKWARD) == (set(), [])
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_gradients_read_is_in_the_report():
     _, target, sentence = BACK["a block ends"]  # which shows in no probe
     report = check(target, properties=["gradients.sizes"], in_process=True)
     assert any(sentence.partition(";")[0] in finding.title for finding in report.diagnosis), report.diagnosis
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_cotangent_that_is_left_out_is_named_in_each_cell():
     """Few answers are wrong, and late ones: what depends on the calls before them takes all work, if it comes first."""
     _, target, _ = BACK["a cotangent is left out"]
@@ -895,7 +894,7 @@ def test_nothing_is_said_of_digits_that_are_enough(target):
 
 
 @pytest.mark.parametrize("path", RIGHT, ids=lambda path: path.stem)
-@pytest.mark.sample(every=30)
+@pytest.mark.sample
 def test_nothing_is_said_of_the_digits_of_what_is_right(path):
     assert digits_said(path) == set()
 
@@ -912,7 +911,7 @@ def digits_said(target):
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-@pytest.mark.sample(every=8)
+@pytest.mark.sample
 def test_nothing_is_said_about_cells_of_ones_own(path):
     cell = loaded(str(path), path.stem)
     assert said(FaultyTarget(cells=(cell,)), cell) == (set(), [])
@@ -985,7 +984,7 @@ def test_it_ends_when_no_calls_are_left():
     assert len(calls) == 50
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_each_cell_has_calls_of_its_own():
     """Four cells are wrong in a way that is none of those measured, and spend all that they have."""
 
@@ -1001,7 +1000,7 @@ def test_each_cell_has_calls_of_its_own():
     assert any(finding.title.startswith(f"{CELLS[-1]}: bias_ih of layer 1 is not read") for finding in found)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_sentence_stands_before_what_is_only_alike_and_a_name_alone():
     report = check(planted(told=leaking, cells=("RNN_TANH", "RNN_RELU")), properties=["equivalence.steps"])
     first, *others = report.diagnosis
@@ -1022,7 +1021,7 @@ def test_a_shape_is_still_recognised():
     assert report.diagnosis[0].fault == "shape-of-output"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_report_says_that_it_was_measured():
     def first_twice(name, array):
         """Weights of x whose last column is the first one, in one direction."""
@@ -1140,7 +1139,7 @@ KEEPING_NOTHING = {
 }
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("target", KEEPING_NOTHING.values(), ids=KEEPING_NOTHING)
 def test_nothing_is_said_of_what_keeps_nothing(target):
     bench = Bench(Subject(open_target(target)), cell_of("RNN_TANH"), "float32", Work(600))

@@ -43,7 +43,7 @@ HIDING = ("strategies", "click", "numpy", "hypothesis", "psutil", "random", "typ
 
 @pytest.mark.parametrize("name", HIDING)
 @pytest.mark.parametrize("command", [("-m", "conformance"), (str(RNN),)], ids=["python -m", "rnn-conformance"])
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 def test_files_beside_a_target_hide_nothing_from_a_command(run, tmp_path, right, name, command):
     (tmp_path / "my_rnn.py").write_text(right)
     (tmp_path / f"{name}.py").write_text("raise SystemExit(1)\n")

@@ -6,8 +6,6 @@ import pytest
 from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
-from conformance.faults.other_calls import other_calls, other_calls_back
-from conformance.kills import kill
 
 
 def exchanged(case):
@@ -106,14 +104,8 @@ NAMED = {
 }
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("target", NAMED)
 def test_it_is_named(target):
     *_, finding = check(target, workers=1, in_process=True).diagnosis
     assert finding.exact and finding.title == NAMED[target] and finding.patch
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("id", [*other_calls(), *other_calls_back()][::5])
-def test_it_is_found(id):
-    assert kill((other_calls() | other_calls_back())[id]).property

@@ -68,7 +68,7 @@ def run(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("how", [{"in_process": True}, {"in_process": False, "workers": 2}])
 def test_a_right_implementation_conforms_and_a_wrong_one_does_not(folder, how):
     right = conformance.check("mine.py:mine", properties=SOME, diagnosis=False, **how)
@@ -92,7 +92,7 @@ def test_the_object_itself_can_be_claimed(folder):
     assert conformance.check(target, properties=["equivalence.steps"], diagnosis=False).verdict == "fails"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_every_command(folder):
     assert run("check", "mine.py:mine", "--property", "equivalence.steps", "-n", "1")[0] == 0
     assert run("check", "wrong.py:mine", "--property", "equivalence.steps", "--no-diagnosis", "-n", "1")[0] == 1
@@ -182,7 +182,7 @@ def test_a_mistake_is_named_where_a_step_does_not_read_everything(folder):
 # Bad input
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("claims", "message"),
     [
@@ -207,7 +207,7 @@ def test_a_claim_that_cannot_be_is_one_line(folder, claims, message, in_process)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -279,7 +279,7 @@ def test_a_script_that_defines_its_cell_and_checks_it_is_not_run_once_more(folde
     assert (done.returncode, done.stdout) == (0, "conforms\n"), done.stderr
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_pytest_says_the_same(folder, workers):
     arguments = ["-q", "-p", "no:cacheprovider", "--pyargs", "conformance", "--rnn-property", "equivalence.steps"]
@@ -302,7 +302,7 @@ def test_a_saved_failure_of_ones_own_cell_can_be_expected(folder):
     assert status == 0, printed
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_options_that_are_claimed_beside_ones_own_cell_are_asked_of_the_others(folder):
     target = FaultyTarget(FAULTS["update-inverted-after"], cells=(loaded(str(folder / "spec.py"), "mgu"), "GRU"))
     report = conformance.check(target, properties=["equivalence.steps", "options.clip"])

@@ -68,7 +68,7 @@ def test_a_right_class(run):
     done.stdout.fnmatch_lines(["test_mine.py::test_my_rnn[[]equivalence.steps[]] PASSED*", "MyRNN conforms (*"])
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["here", "two"])
 def test_it_says_what_check_says(run, pytester, words):
     done = run(*words, change=WRONG)
@@ -88,7 +88,7 @@ def test_it_says_what_check_says(run, pytester, words):
     assert own()["target"] == "MyRNN" and own()["verdict"] == "fails"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_named_target_in_a_process_of_its_own(run, right):
     Path("mine.py").write_text(right.replace(*WRONG))
     done = run("-n", "2", change=("MyRNN, ", "'mine.py', in_process=False, seed=4, "))
@@ -173,7 +173,7 @@ def test_a_baseline(run):
     assert done.ret == 0 and own()["verdict"] == "conforms"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_property_that_the_older_kit_did_not_have(run):
     run(change=WRONG, diagnosis=False)
     base = own()
@@ -209,7 +209,7 @@ def test_an_object_that_is_no_target(run):
     done.stdout.fnmatch_lines(["list could not be judged: [[]1[]] is a list: neither a name nor something to call"])
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["here", "two"])
 def test_a_time_limit_is_for_all_items(run, words):
     slow = ("for x in case.x:", "import time; time.sleep(60)\n        for x in case.x:")

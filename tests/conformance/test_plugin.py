@@ -33,7 +33,7 @@ def test_a_wrong_target(run):
     assert "Traceback" not in done.stdout.str()
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_three_skins_agree(run, pytester):
     run("--pyargs", "conformance", "--rnn", "wrong.py", "--rnn-json", "report.json", "--rnn-seed", "3", "-n", "2")
     by_pytest = json.loads((pytester.path / "report.json").read_text())
@@ -45,7 +45,7 @@ def test_the_three_skins_agree(run, pytester):
     assert by_pytest["verdict"] == here["verdict"] == "fails"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_foreign_settings_change_nothing(run, pytester):
     pytester.makeini("[pytest]\npython_files = check_*.py\nfilterwarnings = error\nxfail_strict = true\nrnn = right.py")
     pytester.makeconftest(
@@ -95,7 +95,7 @@ def test_help_needs_no_target(run):
     assert run("--pyargs", "conformance", "--help").ret == 0
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("words", [("conformance",), ("--pyargs", "conformance"), ("--pyargs", "conformance.test_own")])
 def test_a_folder_of_that_name_is_its_owners(run, pytester, words):
     folder = pytester.mkpydir("conformance")
@@ -133,7 +133,7 @@ AT_THE_FIRST_FAILURE = {
 FEW = ("--rnn-property", "shapes.shapes", "--rnn-property", "equivalence.steps", "--rnn-property", "time.split")
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize("number", ["SIGALRM", "SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("when", [IN_THE_DIAGNOSIS, AT_THE_FIRST_FAILURE], ids=["diagnosis", "failure"])
 def test_what_interrupts_late_takes_no_verdict_away(run, pytester, number, when):
@@ -168,7 +168,7 @@ def test_mine(check): check()
 """
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_else_fails_in_the_session_is_no_success(run, pytester):
     right = ("--pyargs", "conformance", "--rnn", "right.py", *FEW)
     pytester.makepyfile(test_broken="import nothing_there")

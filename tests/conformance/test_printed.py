@@ -127,7 +127,7 @@ def test_the_heading_is_true_of_the_case_beneath_it():
 
 
 @pytest.mark.parametrize("id", [id for id, prop in catalogue().items() if not isinstance(prop, StateProperty)])
-@pytest.mark.sample(every=11)
+@pytest.mark.sample
 def test_every_call_of_every_property_is_rebuilt_from_its_expression_and_its_data(id):
     prop, subject = catalogue()[id], Subject(open_target(reference))
     allowed = prop.allowed(subject.capabilities)
@@ -186,7 +186,7 @@ forward = Mine
 """
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("calls", [2, 5, 23])
 def test_calls_that_matter_are_part_of_the_counterexample(tmp_path, calls):
     (tmp_path / "mine.py").write_text(STATEFUL.format(calls))
@@ -244,7 +244,7 @@ def test_gradients_are_shown_with_their_cotangents():
     assert Call("gradients", shown, given).same(one.calls[0])
 
 
-@pytest.mark.sample(every=8)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -12,7 +12,7 @@ from reference_rnn.case import kind_of
 KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", KINDS)
 def test_parameters_of_one_kind_that_are_kept_are_found(kind):
     class Target:
@@ -33,7 +33,7 @@ def test_parameters_of_one_kind_that_are_kept_are_found(kind):
     assert result.status == "failed"
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("left_out", ["lengths", "x", "h_0", "c_0"])
 def test_answers_that_are_kept_under_too_short_a_key_are_found(left_out):
     class Target:
@@ -59,7 +59,7 @@ def key_without(left_out, case):
     return (case.config, case.x.shape, case.h_0 is None, *arrays, *(case.row_lengths if left_out != "lengths" else ()))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", ["weight_ih", "weight_hh", "weight_hr"])
 def test_memory_order_is_found_in_parameters_that_are_kept(kind):
     class Target:
@@ -78,7 +78,7 @@ def test_memory_order_is_found_in_parameters_that_are_kept(kind):
     assert result.status == "failed"
 
 
-@pytest.mark.sample(every=5)
+@pytest.mark.sample
 @pytest.mark.parametrize("left_out", [*KINDS, "x", "h_0", "c_0", "lengths"])
 def test_the_last_answer_given_again_under_too_short_a_key_is_found(left_out):
     class Target:
@@ -95,7 +95,7 @@ def test_the_last_answer_given_again_under_too_short_a_key_is_found(left_out):
     assert result.status == "failed"
 
 
-@pytest.mark.sample(every=9)
+@pytest.mark.sample
 @pytest.mark.parametrize("left_out", [*KINDS, "x", "h_0", "c_0", "lengths"])
 def test_gradients_of_the_last_forward_run_under_too_short_a_key_are_found(left_out):
     class Target:
@@ -117,7 +117,7 @@ def test_gradients_of_the_last_forward_run_under_too_short_a_key_are_found(left_
     assert result.status == "failed"
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("grows", [True, False])
 def test_parameters_whose_gradients_are_summed_over_the_rows_of_another_call_are_found(grows, seed):
@@ -148,7 +148,7 @@ def test_parameters_whose_gradients_are_summed_over_the_rows_of_another_call_are
     assert result.status == "failed"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("axis", ["steps", "batch"])
 def test_answers_that_are_kept_by_the_beginning_of_x_are_found(axis):
     class Target:
@@ -259,7 +259,7 @@ def test_a_bias_that_stays_where_the_next_network_has_none_is_found():
     assert result.status == "failed"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", ["weight_hr", "weight_ih"])
 def test_a_view_of_the_caller_s_weights_that_is_kept_is_found(kind):
     class Target:
@@ -365,7 +365,7 @@ def test_what_is_wrong_without_any_call_before_is_told_so():
     assert "; it is wrong without any call before, too" in result.message and result.counterexample.count("case(") == 1
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("sticks", [False, True])
 def test_a_mode_that_sticks_is_found(sticks):
     """Whoever has once been told to train, or not to, stays there."""
@@ -422,7 +422,7 @@ def test_what_is_wrong_with_finite_numbers_is_not_laid_to_infinities():
     assert result.status == "passed"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("kept", ["x", "h_0"])
 def test_arrays_that_are_kept_and_not_copied_are_found_by_gradients(kept):
     class Target:
@@ -446,7 +446,7 @@ def test_arrays_that_are_kept_and_not_copied_are_found_by_gradients(kept):
 
 @pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("value", [7.0, np.nan])
-@pytest.mark.sample(every=7)
+@pytest.mark.sample
 def test_whatever_is_wrong_in_one_form_is_no_mistake_of_the_kit(name, value):
     class Target:
         capabilities = conformance.Capabilities(**(CLAIMS | {"cells": CELLS[:1] + CELLS[-1:]}))

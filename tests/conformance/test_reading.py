@@ -712,7 +712,7 @@ def vector(tmp_path, monkeypatch):
 READERS = (saved, kept, seeds, expected, graded, baseline, vector)
 
 
-@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.sample)])
 @pytest.mark.parametrize("kind", READERS, ids=lambda kind: kind.__name__)
 def test_files_that_are_changed_at_random(kind, count, tmp_path, monkeypatch):
     originals, read = kind(tmp_path, monkeypatch)

@@ -122,7 +122,7 @@ def command(tmp_path):
 
 
 @pytest.mark.parametrize("mistake", WRONG)
-@pytest.mark.sample(every=12)
+@pytest.mark.sample
 def test_a_counterexample_fails_again_with_the_kit_and_without_it(mistake, tmp_path, monkeypatch, command, run_script):
     (old, new), id, calls, compared = WRONG[mistake]
     monkeypatch.chdir(tmp_path)
@@ -182,8 +182,7 @@ def gradient_calls(subject):
     return tuple(Call("gradients", c, d, number) for number, (c, d) in enumerate(zip(claimed, given)))
 
 
-@pytest.mark.nightly
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("name", "make"), [("torch", forward_calls), ("torch", gradient_calls), ("onnxruntime", forward_calls)]
 )
@@ -290,7 +289,7 @@ def test_what_is_not_saved_shows_what_a_new_process_needs_too(tmp_path, monkeypa
     assert one.calls[0].case.num_rows == 2 * one.calls[1].case.num_rows
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_cannot_be_repeated_is_said(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     here = RIGHT.replace("np.tanh(", "float(os.getpid() == PID) + np.tanh(")

@@ -110,7 +110,7 @@ def command(*words):
 
 
 @pytest.mark.parametrize("mistake", WRONG)
-@pytest.mark.sample(every=17)
+@pytest.mark.sample
 def test_a_counterexample_of_a_recurrence_fails_with_the_kit_and_without_it(mistake, run_script):
     one = found(mistake)
     assert one.demand == WRONG[mistake][3], one.message

@@ -72,20 +72,20 @@ SELDOM = {
 }
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("said", SELDOM)
 def test_what_is_wrong_in_some_calls_is_told_with_its_change(said):
     (finding,) = check(SELDOM[said], properties=["equivalence.sizes", "equivalence.steps"]).diagnosis
     assert finding.fault == "measured.partly" and finding.title.endswith(said) and finding.patch
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_where_numbers_are_cut_off_is_read_off_from_them():
     (finding,) = check(Limited, properties=["equivalence.steps", "gates.cell_state_counts"]).diagnosis
     assert finding.exact and finding.title == "c is cut off at 12 (LSTM)"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_mistake_that_needs_many_layers_has_its_name():
     (finding,) = check(
         FaultyTarget(FAULTS["layers-sorted-as-text"], cells=("RNN_TANH",)), properties=["equivalence.sizes"]
@@ -93,7 +93,7 @@ def test_a_mistake_that_needs_many_layers_has_its_name():
     assert finding.exact and finding.fault == "layers-sorted-as-text"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_named_of_one_cell_leaves_the_others_to_be_looked_into():
     fault = FAULTS["layers-sorted-as-text"]
     named, other = (

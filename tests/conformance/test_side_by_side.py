@@ -79,7 +79,7 @@ def no_copy_is_left(tmp_path, monkeypatch):
     assert list(tmp_path.glob("temp/rnn-conformance-*")) == []
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_report_is_the_same_for_any_number_of_workers(tmp_path, right):
     written(
         tmp_path / "students", **{name: right.replace(*change) if change else right for name, change in CLASS.items()}
@@ -380,7 +380,7 @@ def test_what_is_too_large_to_be_copied_is_judged_where_it_is_and_that_is_said(t
 # ---------------------------------------------------------------- the copy
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("target", ["s/amy.py", "{}/s/amy.py", "desk/../s/amy.py", "link/amy.py", "./s/amy.py"])
 def test_what_a_file_reads_is_where_it_was(tmp_path, right, target):
     reads = [

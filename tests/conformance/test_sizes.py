@@ -73,7 +73,7 @@ def test_layers_that_would_fill_the_memory_are_not_expected(H, areas):
     ],
     ids=str,
 )
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 def test_large_sizes_are_judged(cell, sizes):
     claims = replace(
         reference.capabilities, cells=(cell,), dtypes=("float32",), sizes={"steps": (1, 2, 5), "batch": (2,)} | sizes,

@@ -138,9 +138,8 @@ def sentences(target, *properties):
     return [(finding.fault, finding.title) for finding in report.diagnosis]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(("target", "sentence"), MISTAKES.values(), ids=MISTAKES)
-@pytest.mark.sample(every=6)
 def test_the_sizes_at_which_it_is_wrong(target, sentence):
     said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
     assert [("measured.sizes", f"{target.capabilities.cells[0]}: {sentence}")] == [
@@ -193,7 +192,7 @@ def test_sizes_are_not_asked_about_where_smaller_cotangents_give_what_is_right(c
     assert not is_right_if_small(bench, results(call))
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_two_sizes_that_are_the_same_must_be_wrong_where_they_are_larger_too():
     target = planted(answered=lambda case, result: off(result) if case.num_steps == case.num_rows <= 4 else result)
     found = sentences(target, "equivalence.steps", "equivalence.sizes")
@@ -207,7 +206,7 @@ def test_a_product_of_three_sizes_is_not_taken_for_one_of_two():
     assert not any("multiple" in title for _, title in said)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_kept_of_numbers_is_said_where_it_takes_many_units():
     said = sentences(planted(lambda case: case.map(few_bits)), "equivalence.steps", "equivalence.sizes")
     assert ("measured.precision", f"RNN_TANH: {BITS}") in said
@@ -233,7 +232,7 @@ def odd_with_projection(config):
     return config.proj_size > 0 and config.hidden_size % 2 == 1
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
     def tall(case):
         return case.map(lambda name, array: array[:, ::-1] if name == "weight_hr_l0" else array)
@@ -262,7 +261,7 @@ def test_sizes_beside_a_projection_and_without_an_axis_of_rows():
     assert title == f"RNN_TANH: x in z is left out (RNN_TANH), in some calls: {where_it_is}"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_order_in_which_rows_end_is_not_taken_for_their_number():
     def taken_for_sorted(case):
         ends = case.row_lengths
@@ -401,9 +400,8 @@ def test_what_is_asked_about_has_no_more_layers_than_are_claimed():
     assert found == ("measured.conditions", "RNN_TANH: wrong only in float64")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("target", HISTORY)
-@pytest.mark.sample(every=3)
 def test_which_earlier_call_changes_an_answer(target):
     found = sentences(
         target, "equivalence.steps", "shapes.calls_are_independent", "shapes.repeatable", "gradients.split"
@@ -487,7 +485,7 @@ def forward(case):
 """
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_a_module_keeps_is_found_in_new_processes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rnn.py").write_text(MODULE)
@@ -516,7 +514,7 @@ def forward(case):
 """
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_a_module_keeps_that_a_new_process_does_not_is_found_in_copies(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rnn.py").write_text(UNSIGNED)
@@ -548,7 +546,7 @@ def forward(case):
 """
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_failure_that_shows_nothing_alone_is_asked_about_with_other_numbers(tmp_path, monkeypatch):
     """Its numbers are zeros, which others before it had moved."""
     monkeypatch.chdir(tmp_path)
@@ -602,7 +600,7 @@ RIGHT = "from conformance import Capabilities\nfrom conformance.adapters.referen
 CLAIMED = "capabilities = Capabilities(lengths=True, default_state=True)\n"
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("text", "apart"), [(UNSIGNED, True), (RIGHT + CLAIMED, False)], ids=["keeps", "keeps nothing"]
 )
@@ -641,7 +639,7 @@ def gradients(case, *d):
 """
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_failure_that_moves_when_calls_are_left_out_is_shown_with_all_of_them(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rnn.py").write_text(BIASES)

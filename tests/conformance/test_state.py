@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -46,8 +47,16 @@ CLAIMS = Capabilities(
     modes={"step": Mode(), "chunk": Mode(order="chunks")},
 )  # fmt: skip
 UNKNOWN = replace(CLAIMS, cells=(recurrence(**SHAPES, name="gated"),))
-MISTAKES = mistakes_of(gated)
-HANDED = [id for id in MISTAKES if id.startswith("handed.")]
+
+
+@cache
+def mistakes():
+    return mistakes_of(gated)
+
+
+def handed():
+    """Those that are made with any equations: in what is handed from step to step, and over."""
+    return {id: mistake for id, mistake in mistakes().items() if id.startswith("handed.")}
 
 
 def judged(target, **options):
@@ -63,37 +72,33 @@ def test_what_is_right_conforms(claims, seed):
 
 
 def test_there_are_mistakes_of_both_kinds():
-    assert len(HANDED) >= 30 and len(MISTAKES) - len(HANDED) >= 30
+    assert len(handed()) >= 30 and len(mistakes()) - len(handed()) >= 30
 
 
 @pytest.mark.parametrize("modes", [(), ("chunk",)])
-@pytest.mark.parametrize("id", MISTAKES)
-@pytest.mark.sample(every=212)
-def test_each_mistake_is_found_with_equations(id, modes):
-    report = judged(FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes), stop_on_first=True)
-    assert report.verdict == "fails"
+def test_a_mistake_is_found_with_equations(modes, moving):
+    wrong = [FaultyRecurrence(gated, mistake, CLAIMS, modes) for mistake in moving(mistakes()).values()]
+    assert {judged(one, stop_on_first=True).verdict for one in wrong} == {"fails"}
 
 
-@pytest.mark.parametrize("id", HANDED)
-@pytest.mark.sample(every=71)
-def test_each_mistake_in_one_mode_is_found_without_equations(id):
-    report = judged(FaultyRecurrence(gated, MISTAKES[id], UNKNOWN, ("chunk",)), stop_on_first=True)
-    assert report.verdict == "fails"
+def test_a_mistake_in_one_mode_is_found_without_equations(moving):
+    wrong = [FaultyRecurrence(gated, mistake, UNKNOWN, ("chunk",)) for mistake in moving(handed()).values()]
+    assert {judged(one, stop_on_first=True).verdict for one in wrong} == {"fails"}
 
 
 @pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.stepped-once-more", "handed.lost-every-16"])
 @pytest.mark.parametrize("modes", [(), ("chunk",)])
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 def test_a_mistake_is_named_with_its_mode(id, modes):
-    target = FaultyRecurrence(gated, MISTAKES[id], CLAIMS, modes)
+    target = FaultyRecurrence(gated, mistakes()[id], CLAIMS, modes)
     report = judged(target, diagnosis=True, properties=["state.split", "state.equations"])
     (finding,) = report.diagnosis
-    assert finding.fault == id and finding.patch == MISTAKES[id].patch
+    assert finding.fault == id and finding.patch == mistakes()[id].patch
     assert finding.title.endswith(", in mode chunk only") == bool(modes)
 
 
 def test_what_has_no_name_is_measured():
-    right = MISTAKES["handed.state-ignored"]
+    right = mistakes()["handed.state-ignored"]
     odd = replace(right, handed=lambda case: gated_with(case, lambda t: 1.25 if t == 12 else 1.0))
     report = judged(FaultyRecurrence(gated, odd, CLAIMS, ("chunk",)), diagnosis=True, properties=["state.equations"])
     assert not report.diagnosis
@@ -113,14 +118,14 @@ def gated_with(case, factor):
         recurrences.stepped = original
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_state_that_nothing_enters_is_found_without_equations():
-    target = FaultyRecurrence(gated, MISTAKES["handed.every-step-from-start"], UNKNOWN)
+    target = FaultyRecurrence(gated, mistakes()["handed.every-step-from-start"], UNKNOWN)
     assert {r.id for r in judged(target).results if r.status == "failed"} == {"state.takes_in"}
 
 
 def test_only_shapes_are_known_and_said():
-    target = FaultyRecurrence(gated, MISTAKES["handed.final-is-given"], UNKNOWN)
+    target = FaultyRecurrence(gated, mistakes()["handed.final-is-given"], UNKNOWN)
     report = judged(target, diagnosis=True, properties=["state.split"])
     assert report.verdict == "fails"
     assert report.known == ["Only the shapes of GATED are known. Give its equations, and a mistake can be named."]
@@ -128,16 +133,16 @@ def test_only_shapes_are_known_and_said():
 
 def test_without_double_precision_what_is_far_off_is_wrong():
     claims = replace(UNKNOWN, dtypes=("float32",))
-    report = judged(FaultyRecurrence(gated, MISTAKES["handed.final-is-given"], claims), properties=["state.split"])
+    report = judged(FaultyRecurrence(gated, mistakes()["handed.final-is-given"], claims), properties=["state.split"])
     (result,) = report.results
     assert result.status == "failed" and "times what one ulp in the inputs does" in result.message
 
 
 @pytest.mark.parametrize("id", ["handed.state-of-row-0", "handed.state-ignored", "handed.output-past-the-end"])
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 def test_without_double_precision_exact_statements_still_fail(id):
     claims = replace(UNKNOWN, dtypes=("bfloat16",))
-    assert judged(FaultyRecurrence(gated, MISTAKES[id], claims)).verdict == "fails"
+    assert judged(FaultyRecurrence(gated, mistakes()[id], claims)).verdict == "fails"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,7 @@ def test_what_is_changed_is_named():
     assert result.status == "failed" and result.message == "the call changed S"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_is_kept_between_calls_is_found():
     class Keeping(Answering):
         def __init__(self):
@@ -266,7 +271,7 @@ class Matrices:
         return {"o": np.array(outputs)}, {"S": S}
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(4))
 def test_equations_may_be_spelt_in_another_way(seed):
     report = judged(Matrices(), seed=seed)
@@ -298,15 +303,15 @@ class OneForNone(FaultyRecurrence):
         return super().forward(replace(case, states=ones))
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_every_property_can_fail():
     """Those of gradients, of junk and of memory do elsewhere."""
     slips = (
         "final-is-given", "state-ignored", "every-step-from-start", "state-of-row-0", "state-of-head-0",
         "packed-row-continued", "output-past-the-end", "input-of-next-step", "final-of-row-0", "row-ends-late",
     )  # fmt: skip
-    targets = [FaultyRecurrence(gated, MISTAKES[f"handed.{id}"], CLAIMS) for id in slips]
-    targets += [FaultyRecurrence(gated, MISTAKES["handed.state-ignored"], CLAIMS, ("chunk",))]
+    targets = [FaultyRecurrence(gated, mistakes()[f"handed.{id}"], CLAIMS) for id in slips]
+    targets += [FaultyRecurrence(gated, mistakes()["handed.state-ignored"], CLAIMS, ("chunk",))]
     targets += [Mixing(gated, None, CLAIMS), OneForNone(gated, None, CLAIMS)]
     elsewhere = {"shapes", "dtype", "nothing_is_changed", "repeatable", "handed_on_is_all"}
     gradients = {"gradient_shapes", "gradients_are_slopes", "gradients_through_the_state"}
@@ -379,7 +384,7 @@ def test_odd_recurrences_conform(cell):
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_at_all_conforms_where_it_is_claimed(seed):
     report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, empty=True)), seed=seed)
@@ -394,7 +399,7 @@ def test_nothing_at_all_conforms_where_it_is_claimed(seed):
         ("length", lambda case: case.num_steps > 0 and 0 in case.row_lengths),
     ],
 )  # fmt: skip
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 def test_nothing_at_all_is_asked_where_it_is_claimed(empty, has):
     class Full(FaultyRecurrence):
         def forward(self, case):
@@ -407,8 +412,7 @@ def test_nothing_at_all_is_asked_where_it_is_claimed(empty, has):
     assert judged(Full(gated, None, replace(CLAIMS, empty=others))).verdict == "conforms"
 
 
-@pytest.mark.nightly
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("claim", ["lengths", "packed"])
 def test_one_arrangement_is_enough(claim):
     claims = replace(CLAIMS, lengths=claim == "lengths", packed=claim == "packed")
@@ -416,8 +420,7 @@ def test_one_arrangement_is_enough(claim):
     assert report.verdict == "conforms", report.reasons
 
 
-@pytest.mark.nightly
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("sizes", [{"steps": (64,)}, {"batch": (1, 4), "heads": (1, 4), "steps": (1, 64)}])
 def test_no_other_sizes_are_asked(sizes):
     class Sized(FaultyRecurrence):
@@ -432,13 +435,13 @@ def test_no_other_sizes_are_asked(sizes):
 
 @pytest.mark.parametrize("sizes", [{"K": (777,), "V": (1,)}, {"K": (37, 100), "V": (257,)}, {"batch": (53,)}])
 @pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float16", "float64"), ("bfloat16",)])
-@pytest.mark.sample(every=9)
+@pytest.mark.sample
 def test_large_sizes_conform(sizes, dtypes):
     report = judged(FaultyRecurrence(gated, None, replace(CLAIMS, sizes=sizes, dtypes=dtypes)))
     assert report.verdict == "conforms", report.reasons
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_arrays_come_in_plain_memory():
     class Plain(FaultyRecurrence):
         def forward(self, case):
@@ -448,9 +451,8 @@ def test_arrays_come_in_plain_memory():
     assert judged(Plain(gated, None, CLAIMS)).verdict == "conforms"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.sample(every=2)
 def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
     class Narrow(FaultyRecurrence):
         def forward(self, case):
@@ -463,8 +465,7 @@ def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
     assert failed and all(f"in {dtype}" in r.message for r in failed)
 
 
-@pytest.mark.nightly
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize(("cell", "bounded"), [(gated, True), (curved, False)], ids=["linear", "another"])
 def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, bounded):
     class Wrong(FaultyRecurrence):
@@ -481,7 +482,7 @@ def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, boun
     assert judged(FaultyRecurrence(cell, None, claims)).verdict == "conforms"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_decays_that_overflow_as_denominators_are_wrong_in_single_precision():
     class Dividing(FaultyRecurrence):
         def forward(self, case):
@@ -493,7 +494,7 @@ def test_decays_that_overflow_as_denominators_are_wrong_in_single_precision():
     assert "is nan, in mode step " in {r.id: r.message for r in report.results}["state.shapes"]
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("state_dtype", ["float32", "bfloat16"])
 def test_states_may_be_narrower(state_dtype):
     class Narrow(FaultyRecurrence):
@@ -506,7 +507,7 @@ def test_states_may_be_narrower(state_dtype):
     assert report.verdict == "conforms", [(r.id, r.message) for r in report.results if r.status == "failed"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_buffer_that_is_used_again_is_found():
     class Buffer(FaultyRecurrence):
         kept: dict = {}
@@ -622,7 +623,7 @@ def test_right_gradients_conform():
     }
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("target", [CutAtChunk, StateNotAsked, NothingToTheState])
 def test_wrong_gradients_are_found(target):
     failed = {r.id for r in judged(target()).results if r.status == "failed"}
@@ -655,7 +656,7 @@ def test_claims_that_cannot_be_are_one_line(claims, said):
     assert said in str(error.value)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_states_may_be_wider():
     class Wide(FaultyRecurrence):
         def forward(self, case):
@@ -670,7 +671,7 @@ def test_states_may_be_wider():
     assert result.message == "S has dtype float16, must be float32"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_chunks_have_whole_lengths():
     class Whole(FaultyRecurrence):
         def forward(self, case):
@@ -762,7 +763,7 @@ def test_sizes_by_letter_cross_to_another_process(spec):
     assert told.returncode == 2 and "sizes has 'H', must be of heads, batch, steps, K, V" in told.stderr
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_broken_file_is_one_line(spec):
     run("check", "wrong.py", "-n", "1", "--property", "state.split")
     (file,) = Path(".rnn-conformance").rglob("*.json")
@@ -773,7 +774,7 @@ def test_a_broken_file_is_one_line(spec):
         assert told.returncode == 2 and "it does not describe a case" in told.stderr, told.stderr
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_commands_speak_of_recurrences(spec):
     shown = run("trace", "wrong.py")
     assert shown.returncode == 1 and "<-- first" in shown.stdout
@@ -783,7 +784,7 @@ def test_commands_speak_of_recurrences(spec):
     assert "GATED" in told and "in what is handed on" in told
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("sizes", ['{"steps": [6]}', '{"K": [16], "heads": [4], "batch": [3]}'])
 def test_what_is_shown_has_the_sizes_that_are_claimed(spec, sizes):
     claims = '"dtypes": ["float64", "float32"]'
@@ -845,7 +846,7 @@ for line in sys.stdin:
 """
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_recurrence_in_another_language(spec):
     Path("command.py").write_text(COMMAND)
     command = f"cmd: {sys.executable} command.py"
@@ -855,7 +856,7 @@ def test_a_recurrence_in_another_language(spec):
     assert run("check", command, "-n", "1", "--property", "state.equations").returncode == 1
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_requests_keep_to_the_schema(spec):
     from conformance.harness.command import request
     from strategies.recurrences import Sequences
@@ -874,7 +875,7 @@ def test_another_interpreter_needs_nothing_of_the_kit(spec):
     assert run("check", f"python={sys.executable} right.py", "-n", "1", "--property", "state.split").returncode == 0
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("in_process", [True, False])
 def test_layers_have_the_names_of_recurrences_too(in_process):
     text = """

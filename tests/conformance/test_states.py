@@ -55,7 +55,7 @@ BEFORE = {
 }
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", BEFORE)
 def test_a_mistake_with_initial_states_is_found(name, seed):

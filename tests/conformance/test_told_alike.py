@@ -17,19 +17,11 @@ from conformance.faults.masks import IN_ONE, masks
 from conformance.faults.shapes import shapes
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
-from conformance.kills import kill
 from reference_rnn import cell_of
 from strategies.cases import Allowed
 from strategies.covering import covering
 
 MASKS = masks() | {id: fault for id, fault in FAULTS.items() if fault.fault_class == "dropout"}
-
-
-@pytest.mark.sample(every=16)
-@pytest.mark.parametrize("id", [*masks(), *shapes()])
-def test_it_is_found(id):
-    fault = (masks() | shapes())[id]
-    assert kill(fault).property
 
 
 def test_an_experiment_tells_masks_apart():
@@ -200,7 +192,7 @@ SHOWN = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("target", SHOWN)
 def test_its_change_is_shown_with_what_was_measured(target):
     prop, sentence, family, title = SHOWN[target]
@@ -209,14 +201,14 @@ def test_its_change_is_shown_with_what_was_measured(target):
     assert [finding.patch for finding in findings if finding.title.endswith(sentence)] == [fault.patch()]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(("target", "shown"), [(ByLengths, "sorted(a.tolist())"), (ByOthers, "not in ('weight_hr',)")])
 def test_its_change_is_shown_with_what_keys_leave_out(target, shown):
     (finding,) = check(target, properties=["shapes.calls_are_independent"]).diagnosis
     assert shown in finding.patch
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(("target", "shown"), [(DropsInputs, True), (DropsInputsInOne, False)])
 def test_a_change_is_shown_where_what_fails_tells_it_from_others(target, shown):
     """In a network of one layer both mistakes are the same; what is right in others is no failure."""
@@ -227,7 +219,7 @@ def test_a_change_is_shown_where_what_fails_tells_it_from_others(target, shown):
     assert finding.title.endswith("in training numbers of x are dropped, as a network of one layer shows")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_its_change_is_shown_with_what_is_kept():
     findings = check(KeptByPlace, properties=["shapes.calls_are_independent", "shapes.memory_layout"]).diagnosis
     (finding,) = findings
@@ -253,7 +245,7 @@ class RoundedAtLast(InSinglePrecision):
         return tuple(a.astype(np.float32).astype(case.config.dtype) for a in reference.forward(case))
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_results_that_are_rounded_once_are_not_computed_in_single_precision():
     report = check(
         RoundedAtLast, properties=["equivalence.steps", "equivalence.first_look"], workers=1, in_process=True
@@ -261,7 +253,7 @@ def test_results_that_are_rounded_once_are_not_computed_in_single_precision():
     assert [one.title for one in report.diagnosis] == ["GRU: h_n is rounded to 24 significant bits, as in float32"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_single_precision_in_double_is_said_with_its_change():
     asked = ["equivalence.steps", "equivalence.first_look"]
     report = check(InSinglePrecision, properties=asked, workers=1, in_process=True)

@@ -166,7 +166,8 @@ COMMANDS = [
     ("check", "t.py:mine", "-n", "1"), ("check", "t.py:mine", "-n", "2"), ("check", "t.py:mine", "--in-process"),
     ("cell", "spec.py:mgu"), ("cell", "spec.py"), ("trace", "t.py:mine"),
     ("vectors", "write", "v", "--cell", "spec.py:mgu"),
-    ("replay", "saved.json", "t.py:mine"), ("reproduce", "saved.json"), ("compare", "t.py:mine", "t.py:mine"),
+    ("replay", "saved.json", "t.py:mine"), ("reproduce", "saved.json", "t.py:mine"),
+    ("compare", "t.py:mine", "t.py:mine"),
     ("hunt", "t.py:mine", "-n", "1", "--rounds", "1"), ("matrix", "t.py:mine"), ("shapes", "--cell", "spec.py:mgu"),
 ]  # fmt: skip
 
@@ -184,7 +185,7 @@ def saved(tmp_path_factory):
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("place", ["top", "step"])
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 def test_no_command_ends_well_where_a_spec_ends_its_process(folder, saved, words, place):
     where = folder(**{place: EXIT})
     (where / "saved.json").write_text(saved.replace("FOLDER", str(where)))
@@ -238,7 +239,7 @@ def test_a_recurrence_too(folder):
     assert status == 2 and len(lines) == 1 and "spec.py" in lines[0]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_stage_that_ends_its_process_is_a_finding(tmp_path):
     (tmp_path / "stage.py").write_text("import os\n\n\ndef mine(program):\n    os._exit(0)\n")
     words = ("check", "torch > stage.py:mine", "-n", "1", "--property", "shapes.shapes", "--no-diagnosis")
@@ -259,6 +260,7 @@ def slow(tmp_path):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen([RNN, "check", "slow.py", "-n", "1"], **pipes, text=True, process_group=0)
     while not (tmp_path / "begun").exists():
+        assert process.poll() is None
         time.sleep(0.05)
     yield process
     process.kill()

@@ -62,7 +62,7 @@ def judged(target, folder):
     return judge(Subject(open_target(target, in_process=True)), vectors.read_all(folder))
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
     done = run("write", "made", "--cell", "RNN_TANH", "--cell", "LSTM", "--count", "6")
     assert done.returncode == 0 and "12 test vectors are in made" in done.stdout
@@ -72,7 +72,7 @@ def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
     assert re.match(r"right.py: (\d+) of \1 test vectors hold; \d+ need what is not claimed: LSTM,", done.stdout)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_same_vectors_are_the_same_bytes(run, tmp_path):
     words = ("--cell", "GRU", "--dtype", "float16", "--count", "5")
     assert run("write", "one", *words).returncode == run("write", "other", *words).returncode == 0
@@ -80,7 +80,7 @@ def test_the_same_vectors_are_the_same_bytes(run, tmp_path):
         assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes()
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_folder_with_other_vectors_is_refused(run, tmp_path):
     old = tmp_path / "made" / "rnn_tanh-float32-001.json"
     old.parent.mkdir()
@@ -100,7 +100,7 @@ def test_others_are_vectors_that_are_not_written_anew(tmp_path):
     assert vectors.left_over(tmp_path, ["a-1"], "text") == ["a-0.json", "a-1.json"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_wrong_target_is_told_where(run, right, folder, tmp_path):
     (tmp_path / "wrong.py").write_text(right.replace('p["bias_hh_l0"])', '0 * p["bias_hh_l0"])'))
     done = run("check", str(folder), "wrong.py")
@@ -109,7 +109,7 @@ def test_a_wrong_target_is_told_where(run, right, folder, tmp_path):
     assert ", must be " in done.stdout and " +/- " in done.stdout and "; it is the first step" in done.stdout
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", ["plain", "reversed_sums", "float64_inside", "split_products"])
 def test_every_right_target_gives_them(name, folder):
     outcome = judged(TARGETS / "right" / f"{name}.py", folder)
@@ -157,7 +157,7 @@ def test_the_schema_knows_what_the_code_knows():
     assert mine["arithmetic"]["pattern"] == rf"^(fixed<\d+,\d+>|{names}(\+{names})*)$"
 
 
-@pytest.mark.sample(every=20)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_there_are_as_many_as_were_asked_for_and_none_is_void(cell, dtype):
@@ -170,7 +170,7 @@ def test_there_are_as_many_as_were_asked_for_and_none_is_void(cell, dtype):
 ONE = ("--layers", "1", "--directions", "1", "--count", "40", "--without", "lengths,empty,no_bias,projections")
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_whoever_claims_little_gets_as_many(run, tmp_path):
     done = run("write", "made", "--cell", "LSTM", *ONE, "--size", "hidden_size=4,8")
     assert done.returncode == 0 and done.stdout.startswith("40 test vectors are in made"), done.stderr
@@ -186,7 +186,7 @@ def test_whoever_claims_little_gets_as_many(run, tmp_path):
     assert not later  # those that tell come first
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_every_known_mistake_is_told():
     """Those in the equations by each cell; those in the loops by some cell, since not every one has two states."""
     untold = []
@@ -222,7 +222,7 @@ def shows_where_the_batch_comes_first(fault):
         return True
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_text_has_what_json_has(run, tmp_path):
     words = ("--cell", "LSTM", "--count", "24")
     assert run("write", "made", *words).returncode == run("write", "text", *words, "--format", "text").returncode == 0
@@ -273,7 +273,7 @@ def test_a_vector_survives_being_data(folder):
         assert vectors.to_data(vectors.from_data(copy.deepcopy(data))) == data
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_vectors_of_another_order_are_for_those_who_claim_it(run):
     examples = Path(__file__).parents[2] / "examples" / "cells"
     words = ("write", "made", "--cell", f"{examples / 'mingru.py'}:mingru", "--count", "6")
@@ -306,7 +306,7 @@ def test_what_is_not_claimed_is_not_run(folder):
         assert unclaimed(found[name], Capabilities(**claims)) == missing
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_lenient_targets_have_vectors_of_their_own(run, tmp_path):
     run("write", "strict", "--cell", "RNN_TANH", "--count", "20")
     run("write", "lenient", "--cell", "RNN_TANH", "--count", "20", "--arithmetic", "lenient")
@@ -316,7 +316,7 @@ def test_lenient_targets_have_vectors_of_their_own(run, tmp_path):
     assert done.returncode == 2 and "0 of 0 test vectors hold; 20 need what is not claimed: strict" in done.stdout
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -345,7 +345,7 @@ def test_a_target_that_is_missing_is_one_clear_line(run, folder):
     assert done.returncode == 2 and "there is no file 'absent.py'; '.' has right.py" in done.stderr
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -367,7 +367,7 @@ def test_a_file_that_is_no_vector_is_one_clear_line(run, tmp_path, text, message
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

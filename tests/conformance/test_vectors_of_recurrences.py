@@ -105,7 +105,7 @@ def judged(claims, folder, mistake=None, modes=()):
     return judge(RecurrentSubject(target), vectors.read_all(folder))
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
     done = run("write", "made", "--cell", "spec.py:gated", *FEW)
     assert done.returncode == 0 and done.stdout.startswith("12 test vectors are in made"), done.stderr
@@ -117,7 +117,7 @@ def test_vectors_are_written_and_a_right_target_gives_them(run, tmp_path):
     assert "gated-float32-000.json: S[0, 0, 0, 0] is " in done.stdout and ", must be " in done.stdout
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_same_vectors_are_the_same_bytes(run, tmp_path):
     words = ("--cell", "spec.py:gated", "--dtype", "bfloat16", "--count", "5")
     assert run("write", "one", *words).returncode == run("write", "other", *words).returncode == 0
@@ -302,7 +302,7 @@ def test_what_is_not_claimed_is_not_run(chosen, claims, gated):
     assert {name for vector in found for name in unclaimed(vector, Capabilities(cells=("LSTM",)))} == {"GATED"}
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_layers_are_not_for_recurrences_and_neither_way(run):
     assert run("write", "layers", "--cell", "GRU", "--count", "2").returncode == 0
     done = run("check", "layers", "right.py")
@@ -315,7 +315,7 @@ def test_what_has_too_many_numbers_is_left_out_and_there_is_an_end(run):
     assert f"cases were left out: they have more than {LARGEST:,} numbers" in done.stdout
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -338,7 +338,7 @@ def test_what_is_asked_wrongly_is_one_clear_line(run, words, message):
     assert len(done.stderr.splitlines()) == 1 and not Path("made").exists()
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

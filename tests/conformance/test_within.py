@@ -147,7 +147,7 @@ def test_a_mistake_of_one_part_has_a_name_with_its_diff(part):
     assert finding.title == f"{INVERTED.title}, in {part} alone"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_mistake_of_the_way_back_in_one_direction_has_a_name():
     fault = FAULTS["reset-missing-in-gradient"]
     target = FaultyTarget(*in_reverse([fault]), cells=("GRU",))
@@ -155,7 +155,7 @@ def test_a_mistake_of_the_way_back_in_one_direction_has_a_name():
     assert finding.exact and finding.title == f"{fault.title}, in the reverse direction alone"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
@@ -200,7 +200,7 @@ def test_each_direction_of_two_gives_what_a_network_of_one_does(cell, reverse):
         assert np.array_equal(array, dict(right.items())[name])
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_both_of_two_directions_do_is_no_matter_of_the_reverse_one_alone():
     """A path for two directions may have another activation than that for one."""
     hard, right = FaultyTarget(HARD, cells=("GRU",)), FaultyTarget(cells=("GRU",))
@@ -211,7 +211,7 @@ def test_what_both_of_two_directions_do_is_no_matter_of_the_reverse_one_alone():
     assert "alone" not in finding.title
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_what_the_equations_could_say_in_layer_0_alone_has_a_name():
     bounded = Fault("bounded", "", "", "gru", "return mix(z, n, h)", "return np.clip(mix(z, n, h), -0.5, 0.5)", ())
     target = FaultyTarget(of(bounded, "layer 0"), cells=("GRU",))

@@ -51,7 +51,7 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize(("target", "sentence"), WRONG.values(), ids=WRONG)
 def test_a_wrong_shape_is_said_in_symbols(target, sentence):
     report = check(target, properties=["shapes.shapes", "equivalence.steps"], workers=1, in_process=True)
@@ -60,7 +60,7 @@ def test_a_wrong_shape_is_said_in_symbols(target, sentence):
     assert [finding.title for finding in said] == [f"{cell}: {sentence}"]
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_more_units_than_a_projection_leaves():
     target = shown(
         lambda case, output, states: (output[None], states) if case.config.proj_size > 20 else (output, states),
@@ -70,7 +70,7 @@ def test_more_units_than_a_projection_leaves():
     assert report.verdict == "fails" and not any("mistake of the kit" in line for line in report.known)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_sizes_that_are_always_alike_are_not_told_apart():
     claims = {"sizes": {"batch": (8,), "steps": (8,)}}
     target = shown(lambda case, output, h_n: (output, h_n.swapaxes(0, 1)[:, :, None]), **claims)
@@ -101,7 +101,7 @@ def test_the_shape_of_a_gradient_is_said():
     assert finding.title == "RNN_TANH: the gradient of h_0 has shape (1, 1, H), must be (1, H)"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_shape_of_a_projection_s_gradient_is_said():
     """A size is said as P, although that of the smallest case that fails is 1."""
 
@@ -119,7 +119,7 @@ def test_the_shape_of_a_projection_s_gradient_is_said():
     assert finding.title == "LSTM: the gradient of weight_hr_l0 has shape (H, P), must be (P, H)"
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_the_shape_of_the_gradient_of_a_bias_is_said_as_python_writes_it():
     class OfOneGate:
         capabilities = Capabilities(cells=("LSTM",), gradients=True)
@@ -141,7 +141,7 @@ def test_a_shape_that_is_wrong_with_many_rows_alone_is_not_said_of_all():
     assert not any(finding.fault == "measured.shapes" for finding in findings)
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_a_wrong_shape_is_said_beside_another_mistake():
     six = lambda case, *results: cut(case, *(np.minimum(array, 6) for array in results))  # noqa: E731
     both = shown(six, cells=("RNN_RELU",), lengths=True)

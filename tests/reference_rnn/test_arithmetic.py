@@ -47,7 +47,7 @@ def test_only_16_bits_are_stored_narrower_than_they_are_summed(dtype):
     assert arithmetic(dtype).narrow == dtype.endswith("16")
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("profile", [*PROFILES, "+".join(PROFILES)])
 def test_no_profile_is_narrower_than_strict(profile, dtype):
@@ -88,7 +88,7 @@ def test_names_of_profiles_may_be_joined_in_any_order():
     assert arithmetic("float32", "lenient+half-sums").ks == 10
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", ["fast", "", "lenient+", "lenient+lenient", "half-sums + lenient", None, []])
 def test_a_profile_that_does_not_exist_is_one_line(name):
     with pytest.raises(
@@ -220,7 +220,7 @@ def in_splits(terms, dtype):
     return in_sequence(np.stack([rounded(part.sum(-1), dtype).astype(float) for part in splits], axis=-1), dtype)
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("add", [in_sequence, in_pairs, in_splits])
 @pytest.mark.parametrize("terms", [4, 16, 64])

@@ -124,7 +124,7 @@ def outputs(case, algorithm):
     return np.stack([a * h_0 + b for a, b in done]).astype(float)
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda algorithm: algorithm.__name__)
 @pytest.mark.parametrize("name", ["diagonal", "mingru"])
 @pytest.mark.parametrize("dtype", TYPES)
@@ -259,7 +259,7 @@ def coefficients(case):
     return list(zip(of(1) - z, z * n))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("own", [delta, opened], ids=str)
 @pytest.mark.parametrize("dtype", TYPES)
 @np.errstate(all="ignore")
@@ -301,7 +301,7 @@ def test_balls_grow_with_the_steps_alone():
     assert all(1 < later / earlier < 2.2 for earlier, later in pairwise(radii))
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", [*CELLS, *(path.stem for path in sorted(EXAMPLES.glob("*.py")))], ids=str)
 def test_which_cells_are_linear_recurrences(name):
     own = cell_of(name) if name in CELLS else example(name)

@@ -52,7 +52,7 @@ def grid(*operands):
     return [np.array(column) for column in zip(*itertools.product(*operands))]
 
 
-@pytest.mark.sample(every=16)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", ELEMENTWISE)
 @pytest.mark.parametrize("rad", [0.0, 2.0**-30, 2.0**-7, 0.5, 3.0])
 def test_the_result_of_any_operands_is_in_the_ball(name, rad):
@@ -64,7 +64,7 @@ def test_the_result_of_any_operands_is_in_the_ball(name, rad):
         assert result.contains(function(*(mid + shift * rad for mid, shift in zip(mids, shifts)))).all()
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_the_ball_is_no_wider_than_the_results_reach(name):
     function, *operands = ELEMENTWISE[name]
@@ -78,7 +78,7 @@ def test_the_ball_is_no_wider_than_the_results_reach(name):
     assert (np.max(ends, axis=0) >= 0.95 * result.rad - 1e-13).all()
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(20))
 def test_affine_contains_every_operand_and_every_order_of_the_sum(seed):
     rng = np.random.default_rng(seed)
@@ -139,7 +139,7 @@ def test_float32_activations_are_in_the_ball(name):
     assert result.rad.max() < 1e-6
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("function", "formula"),
     [
@@ -222,7 +222,7 @@ def test_a_long_sum_may_be_added_to_a_number_term_by_term(dtype, profile):
         assert not result.contains(np.array(1 + 4 * n * unit + 16 * a.u)).any()
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(10))
 def test_a_product_of_matrices_contains_every_operand_and_every_order_of_the_sum(seed):
     rng = np.random.default_rng(seed)
@@ -273,7 +273,7 @@ def test_a_wave_of_a_wide_ball_reaches_from_end_to_end_and_that_of_anything_is_a
     assert np.isinf(function(ball(mids, np.inf)).rad).all()
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("z", [-2.0, -0.25, 0.0, 0.25, 2.0])
 @pytest.mark.parametrize("rad", [0.0, 0.25, 1.0])
 def test_the_slope_of_relu_is_open_within_reach_of_the_kink_and_nowhere_else(z, rad):
@@ -285,7 +285,7 @@ def test_the_slope_of_relu_is_open_within_reach_of_the_kink_and_nowhere_else(z, 
     )
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample
 @pytest.mark.parametrize(("slope", "most"), [(f.hard_sigmoid_slope, 0.2), (lambda z: f.clip_slope(z, 2.5), 1.0)])
 @pytest.mark.parametrize("z", [-4.0, -2.5, -2.25, 0.0, 2.25, 2.5, 4.0])
 @pytest.mark.parametrize("rad", [0.0, 0.25, 1.0])
@@ -351,7 +351,7 @@ FUNCTIONS = [
 ]
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", [*FUNCTIONS, "outer", "total"])
 def test_each_function_takes_its_midpoint_from_the_array_function(name):
     numbers = np.random.default_rng(0).standard_normal
@@ -487,7 +487,7 @@ GATED = {
 }
 
 
-@pytest.mark.sample(every=8)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", GATED)
 @settings(max_examples=100, deadline=None)
@@ -517,7 +517,7 @@ def usual(kind, rng, **sizes):
     return c.map(drawn)
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", GATED)
 @pytest.mark.parametrize(("sizes", "widest"), [({}, 1e-5), ({"L": 2, "D": 2}, 1e-4)])
 def test_balls_of_gated_cells_are_narrow_for_usual_weights(kind, sizes, widest):
@@ -528,7 +528,7 @@ def test_balls_of_gated_cells_are_narrow_for_usual_weights(kind, sizes, widest):
         assert 2.0**-24 < np.median(np.concatenate([ball.rad.ravel() for ball in part])) < widest
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", GATED)
 @pytest.mark.parametrize("seed", range(8))
 def test_one_wrong_number_of_a_gated_cell_is_rejected(looped, kind, seed):
@@ -546,7 +546,7 @@ def test_one_wrong_number_of_a_gated_cell_is_rejected(looped, kind, seed):
         assert not ball.contains(final + 1e-3).any(), name
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("size", [1, 2, 7, 64])
 @pytest.mark.parametrize("shift", [0.0, 30.0])
 def test_float32_normalisation_is_in_the_ball_and_a_little_more_is_not(size, shift):

@@ -20,7 +20,7 @@ from reference_rnn.case import gate_rows
 from strategies import cases
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("options", [{}, {"num_layers": 3, "bidirectional": True}, {"bias": False, "num_layers": 2}])
 def test_parameters_have_the_names_shapes_and_order_of_torch(cell, options):

@@ -320,7 +320,7 @@ def cut(number, least, most):
     return min(max(number, Fraction(least)), Fraction(most))
 
 
-@pytest.mark.sample(every=10)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", RULES)
 @settings(max_examples=150, deadline=None)
@@ -451,7 +451,7 @@ SUMS = (
 )  # fmt: skip
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", SUMS)
 @settings(max_examples=100, deadline=None)

@@ -105,7 +105,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_gradients_are_the_slopes_that_complex_steps_find(kind, options):
@@ -570,7 +570,7 @@ def test_autograd_finds_the_same(torch, kind, options):
         assert theirs[name] == pytest.approx(gradient, rel=1e-11, abs=1e-11), name
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @no_onednn
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @settings(max_examples=150, deadline=None)

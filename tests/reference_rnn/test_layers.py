@@ -255,7 +255,7 @@ def in_random_order(seed):
     return step
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), seed=SEEDS)

@@ -163,7 +163,7 @@ def test_options_that_do_not_fit_are_named(options, message):
         Config(**options)
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_the_gradients_of_options_are_the_slopes_of_finite_differences(cell, options):

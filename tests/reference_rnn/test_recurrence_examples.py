@@ -258,7 +258,7 @@ f.vecmat.register(Rounding)(lambda x, A: x.summed(x.value[..., :, None] * A.valu
 f.matvec.register(Rounding)(lambda A, x: x.summed(A.value * x.value[..., None, :], -1))
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("seed", range(4))
 def test_what_any_machine_computes_is_in_the_balls(cell, dtype, seed):
@@ -313,7 +313,7 @@ EXCHANGED = {
 }
 
 
-@pytest.mark.sample(every=27)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("name", "number"), [(name, at) for name, pairs in EXCHANGED.items() for at in range(len(pairs))]
 )

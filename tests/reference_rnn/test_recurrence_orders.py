@@ -159,7 +159,7 @@ def divided_chunks(*given):
     return by_chunks(*given, divide=True)
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("way", [by_scan, by_chunks, divided_chunks])
 def test_another_order_is_in_the_balls(way, dtype):

@@ -90,7 +90,7 @@ RELATIONS = {
 }
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_what_hides_a_mistake_about_axes_occurs_often_enough(drawn, relation):
     assert share(drawn, lambda c: RELATIONS[relation](*sizes(c))) >= 0.04
@@ -290,7 +290,7 @@ def test_most_gates_differ_from_one_another(gated, kind):
     assert share([c for c in gated if c.config.bias], different) > 0.65
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("cell", GATED)
 def test_gates_are_neither_all_open_nor_all_closed(gated, cell):
     """In most cases some output of a gated cell is well inside of -1 and 1, and not zero."""
@@ -302,7 +302,7 @@ def test_gates_are_neither_all_open_nor_all_closed(gated, cell):
     assert share([c for c in gated[:600] if c.config.cell == cell and c.row_lengths.any()], steep) > 0.6
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_few_cases_of_gated_cells_are_void(gated):
     assert share(gated[:1400], void) <= 0.05
 
@@ -391,7 +391,7 @@ RESTRICTIONS = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=5)
+@pytest.mark.sample
 @pytest.mark.parametrize("restriction", RESTRICTIONS)
 def test_every_case_keeps_to_what_is_allowed(restriction):
     options, holds = RESTRICTIONS[restriction]
@@ -512,7 +512,7 @@ def test_sizes_come_in_any_collection(chosen):
     assert all(c.num_rows == 7 for c in (from_block(block, allowed) for block in blocks(20)))
 
 
-@pytest.mark.nightly
+@pytest.mark.sample
 def test_as_many_layers_are_drawn_as_sizes_say():
     for count in (5, 64):
         c = find(cases(sizes={"num_layers": (count,)}), lambda c: True, settings=settings(database=None, deadline=None))
@@ -534,7 +534,7 @@ def large(dimension, size, **options):
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("dimension", "size"), [*LARGE, *(("hidden_size", size) for size in (33, 67, 68, 129, 257))])
-@pytest.mark.sample(every=30)
+@pytest.mark.sample
 def test_one_dimension_may_be_large(dimension, size, cell, network):
     for dtype in DTYPES:
         allowed = large(dimension, size, cells=(cell,), dtypes=(dtype,), network=network, projections=True)
@@ -543,7 +543,7 @@ def test_one_dimension_may_be_large(dimension, size, cell, network):
             assert all(np.array_equal(a, rounded(a, dtype), equal_nan=True) for _, a in c.arrays())
 
 
-@pytest.mark.sample(every=8)
+@pytest.mark.sample
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -558,7 +558,7 @@ def test_four_thousand_units_are_no_obstacle(dtype, network):
     ("cell", "size"),
     [*product(CELLS, (33, 64, 128, 192, 193, 256, 257)), ("RNN_RELU", 512), ("LSTM", 512), ("RNN_TANH", 1024)],
 )
-@pytest.mark.sample(every=9)
+@pytest.mark.sample
 def test_no_two_gates_rows_or_columns_of_a_dense_weight_are_alike(cell, size, mode):
     for dtype in DTYPES:
         for contract in (True, False):
@@ -585,7 +585,7 @@ def test_gates_differ_at_every_level_of_large_sizes(size, mode, network):
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("dimension", "size"), [("hidden_size", 129), ("hidden_size", 512), ("input_size", 512)])
-@pytest.mark.sample(every=30)
+@pytest.mark.sample
 def test_half_of_the_large_cases_are_not_void(dimension, size, cell, dtype):
     sizes = {dimension: (size,), "steps": (1, 2, 5), "batch": (2,)}
     allowed = Allowed(cells=(cell,), dtypes=(dtype,), sizes=sizes, max_layers=2)

@@ -75,7 +75,7 @@ def test_what_is_not_allowed_is_not_drawn_and_stays_part_of_the_case():
     assert usual.taken_apart(case) == (case, PLAIN)
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("rows, lengths", [(1, None), (3, None), (3, (1, 0, 2)), (0, None)])
 def test_the_problem_stays_the_same(form, rows, lengths):

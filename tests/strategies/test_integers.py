@@ -131,7 +131,7 @@ def test_the_state_has_a_say_in_most_automata(cell):
 # Large sizes
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     "sizes", [{"hidden_size": (512,)}, {"input_size": (4096,)}, {"steps": (4096,)}, {"num_layers": (64,)}], ids=str

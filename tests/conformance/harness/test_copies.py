@@ -72,7 +72,7 @@ ENDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("end", ENDS)
 def test_a_copy_ends_as_the_process_would(opened, end):
     target = opened(f"\n\ndef forward(case):\n    {end}\n")

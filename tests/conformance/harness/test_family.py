@@ -87,7 +87,7 @@ ENDS = {
 }  # fmt: skip
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @linux
 @pytest.mark.parametrize("name", ENDS)
 def test_a_family_ends_and_the_cause_is_its_own(made, asked, pids, left, name):
@@ -168,7 +168,7 @@ target.forward(case("RNN_TANH", T=2, N=1, I=1, H=1, h_0=1))
 """
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_when_the_judge_ends_nothing_stays(made, pids, left, number):

@@ -73,7 +73,7 @@ CHANGES = {
 }
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("where", ["before an answer", "on import"])
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_a_target_changes_is_its_own(here, name, where):
@@ -190,7 +190,7 @@ class NoShape:
 """
 
 
-@pytest.mark.sample(every=10)
+@pytest.mark.sample
 @pytest.mark.parametrize("in_process", [True, False])
 @pytest.mark.parametrize("name", RAISES)
 def test_nothing_escapes(made, name, in_process, monkeypatch):
@@ -209,7 +209,7 @@ def test_nothing_escapes(made, name, in_process, monkeypatch):
     assert problem is None or (problem.message.isprintable() and len(problem.message) <= 1000)
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize(
     ("attack", "name"),
     [
@@ -235,7 +235,7 @@ BUILDS = {
 }
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample
 @pytest.mark.parametrize("name", BUILDS)
 def test_a_constructor_that_raises_is_a_finding(made, name):
     file = made()
@@ -258,7 +258,7 @@ LOADS = {
 }
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample
 @pytest.mark.parametrize("line", LOADS)
 def test_what_cannot_be_loaded_is_one_line(made, line):
     file = made()
@@ -360,7 +360,7 @@ def test_an_interrupt_just_when_a_call_ends_leaves_the_surroundings_to_the_judge
     target.stop()
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_check_ends(made, number):
     script = f"""
@@ -379,7 +379,7 @@ except (KeyboardInterrupt, Ended) as error:
     assert done.stdout.startswith("ended by"), done.stdout + done.stderr
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample
 @pytest.mark.parametrize("in_process", [True, False])
 def test_a_file_that_is_edited_within_a_second_is_another_target(tmp_path, monkeypatch, in_process):
     """Its bytecode knows a file by its second and its length."""

@@ -94,7 +94,7 @@ def test_names_in_an_answer_are_plain_text():
 HOSTILE = "\\x1b[2J\\n::error::it passed\\u202e\\ud800"
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample
 @pytest.mark.parametrize("in_process", [True, False])
 @pytest.mark.parametrize(
     "attack",
