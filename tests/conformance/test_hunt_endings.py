@@ -32,7 +32,7 @@ STEPS = "equivalence.steps"
 BUDGET, CALL, STEP = 100.0, 7.0, 3.0  # seconds of a hunt, of one call, and between two looks at the workers
 LATEST = BUDGET + EXPLAINING + CALL
 FAILED = asdict(PropertyResult(STEPS, "failed", "It is right.", message="output is wrong", kind="value:output"))
-DIES = {"died": "its worker process died"}
+DIES = {"died": ""}  # in no code of users
 HANGS = None
 
 
@@ -133,6 +133,13 @@ def test_a_target_that_no_worker_can_load(folder, what, said):
     with pytest.raises(TargetError, match=f"right.py: .*{said}"):
         hunted(engine)
     assert engine.ended and engine.now <= LATEST + STEP
+
+
+def test_whose_code_ran_last_is_said_where_a_worker_died_every_time(folder):
+    state, _ = hunted(Scripted(only({"died": "; the code that ran last is that of spec.py"}, "judge")))
+    assert state.lost[0] == (
+        "seed 0 of right.py: its worker process died every time; the code that ran last is that of spec.py"
+    )
 
 
 def test_what_is_explained_has_the_seconds_that_are_left(folder):
@@ -397,6 +404,16 @@ def test_a_servant_ends_with_all_that_it_has_started(folder):
     target = waiting_for("calling")
     servant.end()
     assert gone(target) and json.loads(servant.answer()) == DIES
+
+
+def test_a_servant_that_has_died_leaves_whose_code_ran_last(folder):
+    Path("spec.py").write_text("import os\n\nos._exit(0)\n")
+    Path("claims.py").write_text("capabilities = {'cells': ('spec.py:mgu',)}\n\n\ndef forward(case):\n    pass\n")
+    servant = Servant()
+    servant.give(unit_of("claims.py"))
+    answer = json.loads(servant.answer())
+    servant.end()
+    assert answer == {"died": f"; the code that ran last is that of {Path('spec.py').resolve()}"}
 
 
 def test_a_machine_lets_go_of_a_hunt_that_is_over(folder):
