@@ -15,6 +15,7 @@ from conformance.claims.capabilities import CapabilityError
 from conformance.harness import supervisor
 from conformance.harness.child import said
 from conformance.harness.family import die_with_parent
+from conformance.harness.last_file import suspicion
 from conformance.harness.load import TargetError
 from conformance.harness.text import visible_lines
 from conformance.report import github, output
@@ -55,7 +56,7 @@ def main() -> None:
     output.secure()
     if supervisor.NOTE:
         die_with_parent(parent=supervisor.NOTE.supervisor)
-        WATCH.hear = supervisor.NOTE.runs
+        WATCH.hear = supervisor.NOTE.last.runs
     try:
         status = cli.main(standalone_mode=False) or 0  # None of a command that has done what was asked
     except click.ClickException as error:
@@ -69,7 +70,7 @@ def main() -> None:
     except Exception as error:
         status = complain(f"a mistake of this kit: {said(error)}; {details(error)}")
     except BaseException as error:
-        status = complain(f"nothing was judged to the end: {said(error)} was raised{supervisor.suspicion(WATCH.file)}")
+        status = complain(f"nothing was judged to the end: {said(error)} was raised{suspicion(WATCH.file)}")
     signals_end_with(status)
     if loss := output.loss():
         complain(f"{loss}; the exit status is {status}")

@@ -15,6 +15,7 @@ import sys
 from typing import NoReturn
 
 from conformance.harness import family
+from conformance.harness.last_file import LastFile
 
 SIZE = mmap.PAGESIZE
 NO_VERDICT = 2
@@ -29,30 +30,19 @@ class Note:
 
     def __init__(self) -> None:
         self.supervisor = os.getpid()
-        self.memory = mmap.mmap(-1, SIZE)
+        self.memory, self.last = mmap.mmap(-1, SIZE), LastFile(mmap.mmap(-1, SIZE))
         self.memory[0] = SILENT
-        self.author = 0  # the process that may write; not one that code of users has forked
 
     @property
     def status(self) -> int | None:
         """The exit status that was said; None if none was."""
         return None if self.memory[0] == SILENT else self.memory[0]
 
-    @property
-    def file(self) -> str:
-        """The file whose code ran last; empty if none did."""
-        return os.fsdecode(bytes(self.memory[1:]).partition(b"\0")[0])
-
     def end(self, status: int) -> None:
         """Says what the status is, and has the supervisor look at it."""
-        if os.getpid() == self.author:
+        if os.getpid() == self.last.author:
             self.memory[0] = status
             os.kill(self.supervisor, signal.SIGCHLD)
-
-    def runs(self, file: str) -> None:
-        """Says whose code is about to run."""
-        if os.getpid() == self.author:
-            self.memory[1:] = os.fsencode(file)[: SIZE - 2].ljust(SIZE - 1, b"\0")
 
 
 NOTE: Note | None = None  # of this process, if it is a judge
@@ -75,7 +65,7 @@ def fork() -> None:
         family.end_family()
         end(note, *ended)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    note.author, NOTE = os.getpid(), note
+    note.last.author, NOTE = os.getpid(), note
 
 
 def leave(status: int) -> NoReturn:
@@ -130,7 +120,7 @@ def end(note: Note, how: int, came: set[int]) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.kill(os.getpid(), os.WTERMSIG(how))
     if note.status is None:
-        complain(f"nothing was judged to the end: the process that judges {ending(how)}{suspicion(note.file)}")
+        complain(f"nothing was judged to the end: the process that judges {ending(how)}{note.last.suspicion}")
     os._exit(NO_VERDICT if note.status is None else note.status)
 
 
@@ -141,11 +131,6 @@ def ending(how: int) -> str:
     number = os.WTERMSIG(how)
     name = {known.value: known.name for known in signal.Signals}.get(number, f"signal {number}")
     return f"died of {name}" if name in CRASHES else f"was ended by {name}, a signal from outside"
-
-
-def suspicion(file: str) -> str:
-    """Says whose code ran last in a process that has ended without a word; empty if no user's did."""
-    return f"; the code that ran last is that of {file}" if file else ""
 
 
 def complain(line: str) -> None:

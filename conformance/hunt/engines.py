@@ -20,10 +20,11 @@ from importlib import metadata
 from typing import Any, Protocol, cast
 
 from conformance.harness import family
+from conformance.harness.last_file import LastFile
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
 
-from .units import Unit
+from .units import Unit, page
 
 CONNECTING = 15.0  # seconds for a scheduler to answer
 REACHING = 5.0  # seconds for its machine to do so
@@ -31,7 +32,7 @@ LETTING_GO = 10.0  # seconds for all machines to end what they are at
 UNUSED = 60.0  # seconds that a process of another machine is kept with nothing to do
 NAME = "rnn-conformance"
 SCHEMES = ("tcp", "tls", "ws", "wss")
-DIED, OVER = {"died": "its worker process died"}, {"lost": "the hunt is over"}
+OVER = {"lost": "the hunt is over"}
 PROGRAM = "import sys; sys.path[:] = {path!r}; from conformance.hunt.units import serve; serve({folder!r})"
 
 Answers = list[tuple[Unit, dict[str, Any]]]
@@ -60,8 +61,8 @@ class Engine(Protocol):
         """Has a unit done."""
 
     def finished(self, seconds: float) -> Answers:
-        """The units that came back, and what came of them, after so long a wait at most; ``{"died": ...}`` for one
-        whose process has died, ``{"lost": ...}`` for one that is not to be tried again. Raises Gone.
+        """The units that came back, and what came of them, after so long a wait at most; ``{"died": ...}``, with a
+        suspicion, for one whose process has died, ``{"lost": ...}`` for one that is not to be tried again. Raises Gone.
         """
 
     def end(self) -> None:
@@ -77,6 +78,7 @@ class Servant:
         self.unit: Unit | None = None
         self.mark = f"{os.getpid()}.{time.time_ns()}"
         self.home = tempfile.TemporaryDirectory(prefix="rnn-conformance-", ignore_cleanup_errors=True)
+        self.last = LastFile(page(self.home.name))
         program = PROGRAM.format(path=sys.path, folder=self.home.name)
         self.process = family.kept([sys.executable, "-P", "-c", program], self.mark)
         self.answers = io.BufferedReader(cast(io.RawIOBase, self.process.stdout))
@@ -94,7 +96,7 @@ class Servant:
         with contextlib.suppress(OSError, ValueError):  # it was ended meanwhile
             if (line := self.answers.readline()).endswith(b"\n"):
                 return line.decode()
-        return json.dumps(DIED)
+        return json.dumps({"died": self.last.suspicion})
 
     def end(self) -> None:
         """Ends it and its family."""
@@ -141,7 +143,7 @@ class Processes:
             servant = by_place[place]
             unit, servant.unit = cast(Unit, servant.unit), None
             answer = json.loads(servant.answer())
-            if answer == DIED:
+            if "died" in answer:
                 self.hired.remove(servant)
                 servant.end()
             found.append((unit, answer))
@@ -178,7 +180,7 @@ class Crew:
         servant.give(text)
         answer = servant.answer()
         with self.lock:
-            if json.loads(answer) == DIED:
+            if "died" in json.loads(answer):
                 self.let_go(hunt, servant)
             elif hunt not in self.over:
                 self.idle[servant] = timer = threading.Timer(UNUSED, self.unused, (hunt, servant))

@@ -219,7 +219,7 @@ class Hunt:
                 self.out.remove(unit)
                 if "died" not in answer:
                     yield from heard(unit, answer)
-                elif why := self.given_up(unit):
+                elif why := self.given_up(unit, answer["died"]):
                     yield from heard(unit, {"lost": why})
             if self.unwritable:
                 raise Gone(self.unwritable)
@@ -227,12 +227,12 @@ class Hunt:
             unit = self.out.pop(0)
             yield from heard(unit, {"lost": f"it was not {DONE[unit.do]} when the hunt had to end"})
 
-    def given_up(self, unit: Unit) -> str:
+    def given_up(self, unit: Unit, suspicion: str) -> str:
         """Why a unit whose worker died is not done once more; empty if it is, in what is left of its time."""
         key = replace(unit, seconds=None).to_text()
         self.deaths[key] += 1
         if self.deaths[key] >= TRIES:
-            return "its worker process died every time"
+            return f"its worker process died every time{suspicion}"
         if unit.do == "judge" and self.late:
             return CUT
         self.again.append(unit if unit.do == "tell apart" else replace(unit, seconds=self.seconds_for(unit.do)))

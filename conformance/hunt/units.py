@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
 import tempfile
 import time
@@ -26,6 +27,7 @@ from conformance.diagnosis.consequence import consequences
 from conformance.events import Diagnosis, FailureFound, Judged, PropertyResult
 from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, Folder, read_text
+from conformance.harness.last_file import LastFile
 from conformance.harness.load import Target, TargetError, moved, rebased, spec_of
 from conformance.judging.coverage import expected
 from conformance.judging.data import CounterexampleError, array_to_data, counterexample_from_data
@@ -35,6 +37,7 @@ from conformance.trial.loop import again, confirm, explain
 from conformance.trial.options import Options
 from conformance.trial.plan import Plan
 from conformance.trial.verdict import environment, kit_version
+from reference_rnn.user_code import WATCH
 
 from .distinct import Shown, defects
 from .mutants import apart
@@ -283,12 +286,20 @@ WORK: dict[str, Callable[[Unit, Target], dict[str, Any]]] = {
 }
 
 
+def page(folder: str) -> mmap.mmap:
+    """Memory that all processes share which ask for that of this folder."""
+    with open(Path(folder, "page"), "a+b") as file:
+        file.truncate(mmap.PAGESIZE)
+        return mmap.mmap(file.fileno(), mmap.PAGESIZE)
+
+
 def serve(folder: str) -> None:
     """What a process does that was started for a hunt: one unit a line comes in, and one answer a line goes out.
 
     What cells of users print goes nowhere.  folder: for targets that were sent
     """
     HOME.append(folder)
+    WATCH.hear = LastFile(page(folder)).runs
     with contextlib.suppress(OSError), open(f"/proc/{os.getppid()}/oom_score_adj") as keeper:
         score = keeper.read()
         with open("/proc/self/oom_score_adj", "w") as own:

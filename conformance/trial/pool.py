@@ -15,8 +15,8 @@ from typing import Any
 
 from conformance.events import Event, FailureFound, Judged, PropertyResult, Started
 from conformance.harness.family import become_subreaper, die_with_parent, end_family
+from conformance.harness.last_file import LastFile
 from conformance.harness.load import TargetError
-from conformance.harness.supervisor import suspicion
 from conformance.judging.judge import judge
 from reference_rnn.user_code import WATCH
 
@@ -101,25 +101,22 @@ class Worker:
 
     id  of what it is doing, None for nothing;  loaded  whether it has said anything yet
     leads  whether it may have workers of its own
-    last  memory that both see, with the file of the user whose code ran last
+    last  whose code ran last there
     """
 
     def __init__(self, work: Callable[..., None], *arguments: Any, leads: bool = False) -> None:
         context: Any = multiprocessing.get_context("spawn" if leads else METHOD)
         self.connection, theirs = context.Pipe()
-        self.last = context.RawArray("c", LONGEST_PATH)
+        memory = context.RawArray("c", LONGEST_PATH)
+        self.last = LastFile(memory)
         safe = SAFE_PATH in os.environ
-        arguments = (self.last, safe, work, theirs, *arguments)
+        arguments = (memory, safe, work, theirs, *arguments)
         self.process = context.Process(target=watched, args=arguments, daemon=not leads)
         with without_main(), safe_path():
             self.process.start()
         theirs.close()
         self.loaded = False
         self.id: str | None = None
-
-    def suspicion(self) -> str:
-        """Says whose code ran last, if any did, of a worker that has died."""
-        return suspicion(os.fsdecode(self.last.value))
 
     def give(self, id: str | None) -> None:
         """Lets it do something; None: nothing is left."""
@@ -138,16 +135,12 @@ class Worker:
         self.connection.close()
 
 
-def watched(last: Any, safe: bool, work: Callable[..., None], *arguments: Any) -> None:
+def watched(memory: Any, safe: bool, work: Callable[..., None], *arguments: Any) -> None:
     """What a worker process does: it lets its main process know whose code runs, and ends what that code has started.
 
-    last: memory for that.  safe: whether modules are not looked for in the working directory by the user's own wish
+    memory: for that.  safe: whether modules are not looked for in the working directory by the user's own wish
     """
-
-    def hear(file: str) -> None:
-        last.value = os.fsencode(file)[: LONGEST_PATH - 1]
-
-    WATCH.hear = hear
+    WATCH.hear = LastFile(memory).runs
     if not safe:
         os.environ.pop(SAFE_PATH, None)
     become_subreaper()
@@ -276,9 +269,9 @@ class Pool:
         elif worker.id and self.lost[id] < TRIES:
             self.todo.insert(0, id)
         elif worker.id:
-            yield self.undecided(id, f"its worker process died every time{worker.suspicion()}")
+            yield self.undecided(id, f"its worker process died every time{worker.last.suspicion}")
         elif not self.started and self.lost[LOADING] >= TRIES:
-            raise TargetError(f"the process that loads the target died every time{worker.suspicion()}")
+            raise TargetError(f"the process that loads the target died every time{worker.last.suspicion}")
         if self.lost[LOADING] < TRIES:
             self.hire(1)
         while self.todo and not self.workers:

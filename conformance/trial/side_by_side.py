@@ -293,7 +293,7 @@ class Judge:
         self.home.cleanup()
         how = process.exitcode or 0
         ended = f"died of {signal_name(-how)}" if how < 0 else f"ended with status {how}"
-        return (ended + self.worker.suspicion()).replace(self.root, "")
+        return (ended + self.worker.last.suspicion).replace(self.root, "")
 
 
 class Room:
