@@ -207,6 +207,12 @@ def test_a_spec_that_ends_its_process_late_is_named(folder, ending):
     assert lines[0].startswith("::error title=rnn-conformance::") or lines[1].startswith("::error")
 
 
+@pytest.mark.parametrize("words", [("check", "t.py:mine", "-n", "1"), ("cell", "spec.py:mgu")], ids=" ".join)
+def test_a_spec_that_closes_all_descriptors_silences_no_command(folder, words):
+    _, lines = run(*words, folder=folder("os.closerange(0, 256)"))
+    assert len(lines) == 1 and lines[0].startswith("rnn-conformance: ") and "Bad file descriptor" in lines[0]
+
+
 def test_a_target_in_this_process_that_ends_it_is_named(tmp_path, right):
     (tmp_path / "t.py").write_text(right.replace("p, h,", "__import__('os')._exit(0)\n    p, h,"))
     status, (line,) = run("check", "t.py", "--in-process")
