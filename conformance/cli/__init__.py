@@ -17,7 +17,7 @@ from conformance.harness.child import said
 from conformance.harness.family import die_with_parent
 from conformance.harness.last_file import suspicion
 from conformance.harness.load import TargetError
-from conformance.harness.text import visible_lines
+from conformance.harness.text import visible_line, visible_lines
 from conformance.report import github, output
 from conformance.trial.interrupts import SIGNALS, Interrupted
 from conformance.trial.options import UsageError
@@ -64,7 +64,9 @@ def main() -> None:
     except (TargetError, UsageError, CapabilityError, CellError) as error:
         status = complain(str(error))
     except OSError as error:
-        status = complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        status = complain(
+            f"{error.filename}: {error.strerror}" if error.filename else f"{error}{suspicion(WATCH.file)}"
+        )
     except (click.Abort, KeyboardInterrupt, Interrupted):
         status = complain("interrupted; nothing was judged to the end")
     except Exception as error:
@@ -72,8 +74,8 @@ def main() -> None:
     except BaseException as error:
         status = complain(f"nothing was judged to the end: {said(error)} was raised{suspicion(WATCH.file)}")
     signals_end_with(status)
-    if loss := output.loss():
-        complain(f"{loss}; the exit status is {status}")
+    if loss := output.loss(sys.stdout):
+        complain(f"standard output: {loss}; the exit status is {status}")
     sys.stdout.flush()
     supervisor.leave(status)
 
@@ -96,10 +98,15 @@ def details(error: Exception) -> str:
 
 
 def complain(message: str) -> int:
-    """One line on standard error, an annotation where GitHub runs us, and the status of not being able to tell."""
+    """One line on standard error, an annotation where GitHub runs us, and the status of not being able to tell.
+
+    Where this process has no standard error any more, the supervisor says it.
+    """
     line = " ".join(message.split())
     output.say(f"rnn-conformance: {line}", err=True)
-    if github.RUNS in os.environ:
+    if supervisor.NOTE and output.loss(sys.stderr):
+        supervisor.NOTE.leave(visible_line(line))
+    elif github.RUNS in os.environ:
         output.put(github.command("error", "rnn-conformance", line))
     return 2
 

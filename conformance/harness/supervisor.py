@@ -26,7 +26,9 @@ CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSY
 
 
 class Note:
-    """What a judge has said: its status, once it is known, and the file of the user whose code ran last."""
+    """What a judge has said: its status, once it is known, the file of the user whose code ran last, and a line that
+    it could not print.
+    """
 
     def __init__(self) -> None:
         self.supervisor = os.getpid()
@@ -37,6 +39,16 @@ class Note:
     def status(self) -> int | None:
         """The exit status that was said; None if none was."""
         return None if self.memory[0] == SILENT else self.memory[0]
+
+    @property
+    def line(self) -> str:
+        """The line that could not be printed; empty if all could."""
+        return bytes(self.memory[1:]).partition(b"\0")[0].decode(errors="replace")
+
+    def leave(self, line: str) -> None:
+        """Leaves a line for the supervisor to print: code of users can close descriptors, but not this memory."""
+        if os.getpid() == self.last.author:
+            self.memory[1:] = line.encode(errors="replace")[: SIZE - 2].ljust(SIZE - 1, b"\0")
 
     def end(self, status: int) -> None:
         """Says what the status is, and has the supervisor look at it."""
@@ -121,6 +133,8 @@ def end(note: Note, how: int, came: set[int]) -> NoReturn:
         os.kill(os.getpid(), os.WTERMSIG(how))
     if note.status is None:
         complain(f"nothing was judged to the end: the process that judges {ending(how)}{note.last.suspicion}")
+    if note.line:
+        complain(note.line)
     os._exit(NO_VERDICT if note.status is None else note.status)
 
 
@@ -135,9 +149,10 @@ def ending(how: int) -> str:
 
 def complain(line: str) -> None:
     """One line on standard error, and an annotation where GitHub runs us. Nothing is imported: it could be a user's."""
+    line = "".join(c if c.isprintable() else "?" for c in line)
     said = {2: f"rnn-conformance: {line}\n"}
     if "GITHUB_ACTIONS" in os.environ:
         said[1] = f"::error title=rnn-conformance::{line.replace('%', '%25')}\n"
     for descriptor, text in said.items():
         with contextlib.suppress(OSError):  # it is closed
-            os.write(descriptor, text.encode(errors="surrogateescape"))
+            os.write(descriptor, text.encode())

@@ -83,8 +83,8 @@ def put(text: str, err: bool = False) -> None:
     print(text, file=sys.stderr if err else sys.stdout)
 
 
-def loss() -> str | None:
-    """Why standard output was not written to its end; None where it was, or where its reader wanted no more."""
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    lost = getattr(raw, "loss", None)
-    return None if lost is None or lost.errno == errno.EPIPE else f"standard output: {lost.strerror}"
+def loss(stream: TextIO) -> str | None:
+    """Why a stream was not written to its end; None where it was, or where its reader wanted no more."""
+    stream.flush()
+    lost = getattr(getattr(getattr(stream, "buffer", None), "raw", None), "loss", None)
+    return None if lost is None or lost.errno == errno.EPIPE else lost.strerror

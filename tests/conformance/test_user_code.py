@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 import conformance
+from conformance.harness import supervisor
 from reference_rnn import CellError
 from reference_rnn.cell import loaded
 
@@ -211,6 +212,12 @@ def test_a_spec_that_ends_its_process_late_is_named(folder, ending):
 def test_a_spec_that_closes_all_descriptors_silences_no_command(folder, words):
     _, lines = run(*words, folder=folder("os.closerange(0, 256)"))
     assert len(lines) == 1 and lines[0].startswith("rnn-conformance: ") and "Bad file descriptor" in lines[0]
+    assert words[0] == "cell" or "spec.py" in lines[0]
+
+
+def test_what_the_supervisor_says_of_a_file_does_nothing(capfd):
+    supervisor.complain("spec\x1b[2J\u202e\udc80.py")
+    assert capfd.readouterr().err == "rnn-conformance: spec?[2J??.py\n"
 
 
 def test_a_target_in_this_process_that_ends_it_is_named(tmp_path, right):
