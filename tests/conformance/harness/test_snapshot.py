@@ -105,6 +105,25 @@ def test_links_lead_where_they_led_and_those_to_files_elsewhere_become_files(tmp
     assert os.readlink(room / "amy.py") == str(elsewhere / "amy.py")
 
 
+def test_a_link_that_leads_elsewhere_now_is_changed(tmp_path, taken):
+    room, other = tmp_path / "room", tmp_path / "other"
+    (room / "a").mkdir(parents=True)
+    (tmp_path / "amy.py").write_text("right")
+    other.write_text("right")
+    (room / "data").write_text("own")
+    goals = {"amy.py": tmp_path / "amy.py", "up": Path("../other.d"), "own": Path("data"), "a/own": Path("../data")}
+    for name, goal in goals.items():
+        (room / name).symlink_to(goal)
+    snapshot = taken(room)
+    snapshot.copy(tmp_path / "copy")
+    for folder in (room, tmp_path / "copy"):
+        assert snapshot.differences(folder) == {}
+        for name in [*goals, "data"]:
+            (folder / name).unlink()
+            (folder / name).symlink_to(other)
+        assert snapshot.differences(folder) == dict.fromkeys(map(Path, [*goals, "data"]), "changed")
+
+
 def test_what_lies_around_a_copy_is_what_lies_around_the_folder(tmp_path, taken):
     (tmp_path / "class" / "students").mkdir(parents=True)
     (tmp_path / "class" / "shared").mkdir()
