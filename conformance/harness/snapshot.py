@@ -72,7 +72,7 @@ class Snapshot:
         if stat.S_ISDIR(status.st_mode):
             return Entry(status)
         link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
-        if link and (not path.is_file() or self.is_inside(path, link)):
+        if link and (not path.is_file() or led(path, link).is_relative_to(self.real)):
             return Entry(status, link)
         data = read_bytes(path, LARGEST)
         self.kept.seek(0, os.SEEK_END)
@@ -80,9 +80,10 @@ class Snapshot:
         self.kept.write(data)
         return Entry(status, link, hashlib.sha256(data).hexdigest(), start, len(data))
 
-    def is_inside(self, path: Path, link: str) -> bool:
-        """Whether a link leads into the folder."""
-        return Path(os.path.normpath(path.parent / link)).is_relative_to(self.real)
+    def goal(self, name: Path, where: Path) -> Path:
+        """Where a link leads in the folder, or in a copy of it."""
+        goal = led(self.real / name, self.entries[name].link)
+        return where / goal.relative_to(self.real) if goal.is_relative_to(self.real) else goal
 
     def copy(self, where: Path) -> None:
         """Makes all of it elsewhere. Raises OSError.
@@ -90,10 +91,10 @@ class Snapshot:
         Links into the folder lead into the copy, those to files elsewhere become files, others lead where they led.
         """
         for name, entry in self.entries.items():
-            path, own = where / name, self.real / name
+            path = where / name
             if entry.link and not entry.sha256:
-                goal = os.path.normpath(own.parent / entry.link)
-                path.symlink_to(os.path.relpath(goal, own.parent) if self.is_inside(own, entry.link) else goal)
+                goal = self.goal(name, where)
+                path.symlink_to(os.path.relpath(goal, path.parent) if goal.is_relative_to(where) else goal)
             else:
                 self.make(entry, path)
         self.date(where, self.entries)
@@ -142,16 +143,20 @@ class Snapshot:
             is_folder = os.path.isdir(path) and not path.is_symlink()
             if not os.path.lexists(path) or (entry.is_folder and not is_folder):
                 found[name] = "deleted"
-            elif not entry.is_folder and not self.holds(entry, path):
+            elif not entry.is_folder and not self.holds(name, where):
                 found[name] = "changed"
         return found
 
-    def holds(self, entry: Entry, path: Path) -> bool:
-        """Whether a file has the bytes, or a link the goal, that it had."""
+    def holds(self, name: Path, where: Path) -> bool:
+        """Whether a file has the bytes, and a link the goal, that it had."""
+        entry, path = self.entries[name], where / name
         try:
-            if entry.sha256:
-                return hashlib.sha256(read_bytes(path, LARGEST)).hexdigest() == entry.sha256
-            return path.is_symlink()
+            if path.is_symlink():
+                if not entry.link or led(path, os.readlink(path)) != self.goal(name, where):
+                    return False
+            elif not entry.sha256:  # in a copy there are files where links to files were
+                return False
+            return not entry.sha256 or hashlib.sha256(read_bytes(path, LARGEST)).hexdigest() == entry.sha256
         except (FileError, OSError):
             return False
 
@@ -188,6 +193,11 @@ def listed(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:
         return []
+
+
+def led(path: Path, link: str) -> Path:
+    """Where a link leads that stands at a place."""
+    return Path(os.path.normpath(path.parent / link))
 
 
 def size_of(path: Path) -> int:
