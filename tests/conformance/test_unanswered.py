@@ -149,6 +149,16 @@ def test_the_same_is_said_by_any_number_of_workers(how, tmp_path):
     assert [said.partition(" in ")[0] for _, of, said in results if of == "not_run"].count("no call returned") >= 5
 
 
+@pytest.mark.parametrize("workers", "12")
+def test_how_often_its_process_ended_is_said_once(tmp_path, workers):
+    (tmp_path / "never.py").write_text(TARGET.format(body=NEVER["dies"].replace("\n", "\n    ")))
+    checked("-n", workers)
+    report = json.loads(Path("report.json").read_text())
+    deaths = [result["deaths"].get("died of SIGSEGV", 0) for result in report["results"]]
+    assert report["notes"] == [f"ended {sum(deaths)} times: it died of SIGSEGV"]
+    assert [number > 0 for number in deaths].count(True) == 2
+
+
 def test_what_loads_once_and_never_again_is_said_once(tmp_path):
     body = "import os; os._exit(1)"
     gone = "if Path('log').read_text().count('loaded') > 2: raise OSError\n"
