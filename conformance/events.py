@@ -24,7 +24,7 @@ class PropertyResult:
     kind       what sort of failure it is;  error  the traceback of a mistake of the kit's own
     others     of a failure by which a call had no answer: what else is wrong on further cases, at most three of
                {kind, message, counterexample}, and until another process has confirmed them {found} as above
-    silent     whether no call returned at all
+    silent     whether no call returned at all;  deaths  how often the target's process ended in which way
     """
 
     id: str
@@ -44,6 +44,7 @@ class PropertyResult:
     error: str = ""
     others: list[dict[str, Any]] = field(default_factory=list)
     silent: bool = False
+    deaths: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass

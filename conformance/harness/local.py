@@ -38,6 +38,7 @@ class LocalTarget:
     module = ""  # that it is, if it was named
     layout = ""  # of the arrays that it is given, if an adapter changes them
     stages: Sequence[str] = ()  # of a chain
+    deaths: Mapping[str, int] = {}  # of a process that is not its own
 
     def __init__(
         self, target: Any, name: str, capabilities: Capabilities, surroundings: Surroundings | None = None

@@ -218,17 +218,12 @@ class ProcessTarget:
         self.notes.add("printed: " + line for line in itertools.islice(channel.printed.lines, SHOWN_LINES))
 
     def told(self) -> list[str]:
-        """The notes so far, and how the process has ended, if it has."""
+        """The notes so far."""
         if self.channel is not None:
             self.channel.hear()
             self.hear(self.channel)
         grown = [self.grows] if self.grows else []
-        return [
-            *self.notes,
-            *self.costs.told(self.capabilities),
-            *grown,
-            *(f"ended {counted(n)}: it {how}" for how, n in self.deaths.items()),
-        ]
+        return [*self.notes, *self.costs.told(self.capabilities), *grown]
 
     def end(self) -> None:
         """Ends the process and its family; what it printed is kept."""
@@ -249,11 +244,6 @@ class ProcessTarget:
     def stop(self) -> None:
         """Ends the process."""
         self.end()
-
-
-def counted(number: int) -> str:
-    """How often."""
-    return "once" if number == 1 else f"{number} times"
 
 
 def cause_of_death(channel: Channel) -> Problem:

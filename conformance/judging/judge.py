@@ -67,6 +67,7 @@ def judge(
     """
     began = time.monotonic()
     result, subject = PropertyResult(prop.id, "inconclusive", prop.statement), None
+    before = dict(target.deaths)
     try:
         if silent := unjudged(prop, target.capabilities, target.observes_memory):
             result.status, result.message = silent
@@ -94,6 +95,7 @@ def judge(
     except Exception as error:
         stumbled(result, error)
     result.seconds = time.monotonic() - began
+    result.deaths = {how: n - before.get(how, 0) for how, n in target.deaths.items() if n > before.get(how, 0)}
     result.notes = [*target.told(), *(subject.suspected.values() if subject else ())]
     yield Judged(result)
 

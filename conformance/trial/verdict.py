@@ -120,10 +120,12 @@ class Report:
         """
         coverage: Counter[str] = Counter()
         void: Counter[str] = Counter()
+        deaths: Counter[str] = Counter()
         noted: dict[str, None] = {}
         for result in results:
             coverage.update(result.coverage)
             void.update(result.void)
+            deaths.update(result.deaths)
             noted.update(dict.fromkeys(result.notes))
         unclaimed = [f"{name} is required, but not claimed" for name in required if not capabilities.claims(name)]
         unverified = too_large(capabilities, coverage, void)
@@ -135,6 +137,7 @@ class Report:
             *said_of_sizes(capabilities, coverage, unverified),
             *notes,
             *noted,
+            *(f"ended {'once' if n == 1 else f'{n} times'}: it {how}" for how, n in deaths.items()),
             *([] if strict else missed),
         ]
         verdict = "fails" if failed or wrong else "inconclusive" if doubts else "conforms"
