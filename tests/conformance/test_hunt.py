@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from conformance.hunt.happenings import Found, Over
 from conformance.hunt.hunting import SHARE, Hunt
 from conformance.hunt.shards import Part, Shard
 from conformance.hunt.units import Unit, done, options_of, sent
+from conformance.report.defect import document
 from conformance.report.hunting import Page, page
 from conformance.trial.interrupts import Interrupts
 from conformance.trial.options import Options, UsageError
@@ -475,7 +477,8 @@ def test_merge_is_a_union(files):
 
 def test_a_report_that_maintainers_can_use(files):
     (finding,) = hunted("wrong.py", rounds=1, diagnosis=True)[0].new
-    done = CliRunner().invoke(cli, ["corpus", "report", "corpus", finding.id[:8]], standalone_mode=False)
+    words = ["corpus", "report", "corpus", finding.id[:8], "--target", "wrong.py"]
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert done.exception is None, done.output
     text = done.output
     assert text.startswith("# `wrong.py`: `every step starts from the initial state`")
@@ -487,6 +490,14 @@ def test_a_report_that_maintainers_can_use(files):
     Path("shows.py").write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1])
     shown = subprocess.run([sys.executable, "-I", "shows.py"], capture_output=True, text=True, timeout=60)
     assert shown.returncode == 1 and "must be" in shown.stdout
+
+
+def test_a_report_shows_no_file_that_only_a_finding_names(files):
+    (finding,) = hunted("wrong.py", rounds=1, diagnosis=True)[0].new
+    Path("settings.py").write_text("KEY = 'swordfish'\n")
+    kept = Corpus.there(Path("corpus"))
+    shown = document(replace(finding, target="settings.py:KEY"), kept.counterexample(finding.id), 1)
+    assert "settings.py" in shown and "swordfish" not in shown and "## The source" not in shown
 
 
 @pytest.mark.sample
