@@ -71,13 +71,13 @@ def known(folder, id, again):
 @corpus.command()
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--target", help="The target, where the case is of a cell that only it knows; it is loaded.")
+@click.option("--target", help="The target, whose source is shown; it is loaded, for cells that only it knows.")
 def report(folder, ids, target):
     """Prints a report on each finding ID of the corpus in DIR, in Markdown, for those who maintain the target.
 
     It holds versions, a script that shows the defect without this kit, what was expected and what came, why that is
-    not rounding, and the lines of the source where they are known: of a target below the working directory, or of
-    --target. The beginning of an ID will do. The target that a finding names is not loaded.
+    not rounding, and the lines of the source of --target. The beginning of an ID will do. The target that a finding
+    names is not loaded, and not read: others may have written the finding.
     """
     kept = Corpus.there(folder)
     if target:

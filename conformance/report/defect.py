@@ -36,12 +36,12 @@ def document(finding: Kept, file: Path, rounds: int, target: str | None = None) 
     the target can say what it means.
 
     file: of the counterexample;  rounds: how many have shown the finding;  target: the one that the user has named,
-    which is the only one that is ever loaded
+    which is the only one that is ever loaded, and whose source is shown
     """
     found = counterexample(file, target) if os.path.lexists(file) else None
     parts = [
         *title(finding), *versions(finding, rounds), *named(finding), *shown(finding, found), *not_rounding(found),
-        *alone(found), *source(target or finding.target, not target),
+        *alone(found), *source(target),
     ]  # fmt: skip
     return visible_lines("\n".join(parts)).rstrip("\n") + "\n"
 
@@ -157,10 +157,10 @@ def alone(found: Counterexample | None) -> Iterator[str]:
     yield from (*block(text.splitlines(), "python"), "")
 
 
-def source(target: str, inside: bool) -> Iterator[str]:
-    """The lines of the target's source, where they are known; inside: only of a file below the working directory."""
-    place = place_of(target)
-    if place is None or (inside and not place.file.is_relative_to(Path.cwd().resolve())):
+def source(target: str | None) -> Iterator[str]:
+    """The lines of the source of a target that the user has named, where they are known."""
+    place = place_of(target) if target else None
+    if place is None:
         return
     try:
         lines = read_text(place.file, LARGEST).splitlines()
