@@ -109,7 +109,8 @@ def frames_of(error: BaseException, file: str) -> list[traceback.FrameSummary]:
 def try_elsewhere(file: str, name: str) -> None:
     """Loads a cell, and runs its step, in a process of its own; raises CellError if that ends without a word.
 
-    What it raises there it raises here, too, and that is not said twice.
+    What it raises there it raises here, too, and that is not said twice. It has the whole environment of this process,
+    as it will have here: a file that could tell the two apart could end only this one.
     """
     words: list[Any] = [sys.executable, "-c", TRIAL, file, name, *sys.path]
     null, pipe = subprocess.DEVNULL, subprocess.PIPE

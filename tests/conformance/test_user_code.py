@@ -14,6 +14,7 @@ import conformance
 from conformance.harness import supervisor
 from reference_rnn import CellError
 from reference_rnn.cell import loaded
+from reference_rnn.user_code import try_elsewhere
 
 RNN = str(Path(sys.executable).with_name("rnn-conformance"))
 SPEC = """
@@ -245,6 +246,15 @@ def test_from_python_a_spec_is_tried_in_a_process_of_its_own(folder, place):
     folder(**{place: EXIT})
     with pytest.raises(conformance.TargetError, match=r"spec.py ended the process that tried it, with status 0"):
         conformance.check("t.py:mine")
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "GITHUB_OUTPUT", "MINE"])
+def test_a_spec_is_tried_in_the_environment_in_which_it_is_loaded(folder, monkeypatch, name):
+    where = folder(f"if os.environ.get({name!r}) == 'value': os._exit(0)")
+    try_elsewhere(str(where / "spec.py"), "mgu")
+    monkeypatch.setenv(name, "value")
+    with pytest.raises(CellError, match="ended the process that tried it"):
+        try_elsewhere(str(where / "spec.py"), "mgu")
 
 
 def test_a_recurrence_too(folder):
