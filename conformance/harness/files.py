@@ -26,6 +26,9 @@ from typing import Any
 
 LARGEST_INTEGER = 2**63
 DEEPEST = 100  # levels of data in files; those of the kit have a dozen
+LARGEST_TOML = 2**20  # bytes: a person writes it
+PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""  # of a key of TOML
+DOTTED = re.compile(rf"(?<![\w-]){PART}(?:[ \t]*+\.[ \t]*+{PART})++")
 PATIENCE = 5.0  # seconds for somebody to read from a pipe
 POLL = 0.02  # seconds between two looks at whether somebody does
 UNFOLLOWED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -47,9 +50,9 @@ def read_json(file: Path, largest: int) -> Any:
     return json_of(read_text(file, largest))
 
 
-def read_toml(file: Path, largest: int) -> dict[str, Any]:
-    """The data in a TOML file of at most so many bytes. Raises FileError."""
-    return toml_of(read_text(file, largest))
+def read_toml(file: Path) -> dict[str, Any]:
+    """The data in a TOML file. Raises FileError."""
+    return toml_of(read_text(file, LARGEST_TOML))
 
 
 def read_text(file: Path, largest: int) -> str:
@@ -105,6 +108,12 @@ def json_of(text: str) -> Any:
 
 def toml_of(text: str) -> dict[str, Any]:
     """The data in TOML, of numbers that 64 bits can hold. Raises FileError."""
+    for key in DOTTED.finditer(text):  # tomllib takes the square of their number
+        if (parts := key[0].count(".") + 1) > DEEPEST:
+            line = text.count("\n", 0, key.start()) + 1
+            raise FileError(
+                f"it is nested too deeply: line {line} has a key of {parts:,} parts, must be at most {DEEPEST}"
+            )
     try:
         return bounded(tomllib.loads(text, parse_float=finite))
     except RecursionError:

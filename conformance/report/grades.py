@@ -32,7 +32,6 @@ from .feedback import by_student, own_names, without_solution
 from .together import Refused
 from .wording import UNNAMED, VERDICTS, alike, behind, cases, counted, mistakes
 
-LARGEST = 2**20  # bytes of a rubric
 UNCLAIMED = "nothing of this was claimed"
 SAYS_NOTHING = "the call that fails is wrong in a fresh process, too"
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # what a spreadsheet may take for one, also in full width
@@ -103,7 +102,7 @@ def rubric(file: Path | None, properties: Collection[str], asked: Collection[str
     if file is None:
         return (Criterion("everything that is claimed", chapters, 100.0),)
     try:
-        data = read_toml(file, LARGEST)
+        data = read_toml(file)
     except FileError as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
     entries = data.get("criterion")

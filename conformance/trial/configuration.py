@@ -27,7 +27,6 @@ from .options import Options, UsageError, declared, known, refuse_shared, spelle
 
 TOOL = "rnn-conformance"
 OWN, SHARED = "rnn-conformance.toml", "pyproject.toml"  # in a folder that has both, the first is read
-LARGEST = 2**22  # bytes of such a file
 TARGETS, TARGET = "targets", "target"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -93,7 +92,7 @@ def upwards(folder: Path) -> Iterator[Path]:
 def table_of(file: Path) -> Any:
     """What a file says of our trials; None where it says nothing. Raises UsageError if it cannot be read."""
     try:
-        data = read_toml(file, LARGEST)
+        data = read_toml(file)
     except FileError as error:
         raise UsageError(f"{shown(file)} cannot be read: {error}") from None
     if file.name == OWN:

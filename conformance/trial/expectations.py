@@ -74,7 +74,7 @@ def read(file: Path, names: Names) -> list[Expectation]:
     Raises UsageError, naming the file and the entry, if one is not understood.
     """
     try:
-        data = read_toml(file, LARGEST)
+        data = read_toml(file)
     except FileError as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
     entries = data.get("expected", [])
