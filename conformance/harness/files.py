@@ -120,8 +120,10 @@ def toml_of(text: str) -> dict[str, Any]:
         raise FileError("it is nested too deeply") from None
     except FileError:
         raise
-    except ValueError as error:
+    except tomllib.TOMLDecodeError as error:
         raise FileError(f"it is no TOML: {error}") from None
+    except ValueError:  # of an integer, whose digits Python counts
+        raise FileError("it has a number that is too large for 64 bits") from None
 
 
 def bounded(data: Any) -> Any:

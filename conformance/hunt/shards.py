@@ -17,7 +17,7 @@ from .distinct import Hash, Shown
 SCHEMA = 1
 MOST = 10**9  # rounds of a share: each takes milliseconds at least
 LOOKS = 100_000  # at seeds of this share, one after the other, that others have had
-Count = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=0, le=10**15)]
 Place = Annotated[int, Meta(ge=0, le=MOST)]  # of a seed among those of its share
 Seed = Annotated[int, Meta(ge=-(10**18), le=10**18)]  # the first one, as an option says it
 

@@ -10,15 +10,16 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from conformance.harness.command import RECURRENT as REQUESTED
 from conformance.harness.command import request, tensor
 from conformance.harness.files import Folder, read_json
+from conformance.harness.records import Excerpt, Meta, record
 from conformance.harness.text import short, visible
-from conformance.judging.data import case_from_data
+from conformance.judging.data import case_from_data, interpretation
 from conformance.judging.gradients import EXACT
 from reference_rnn import (
     ORDERS,
@@ -138,20 +139,22 @@ def from_data(data: Any) -> Vector:
         raise VectorError(f"order is {order!r}, must be one of {', '.join(ORDERS)}")
     if data["schema"] == RECURRENT:
         return Vector(*of_recurrence(data), profile, order)
-    return Vector(*of_layers(data if data["schema"] == SCHEMA else as_written_now(data)), profile, order)
+    return Vector(*of_layers(data), profile, order)
 
 
 def of_layers(data: Mapping[str, Any]) -> tuple[Case, Result]:
     """Case and balls of a vector of layers."""
-    case = case_from_data(as_saved(data["case"]))
-    return case, Result(**balls_from_data("expected", data["expected"], result_shapes(case)))
+    now = data["schema"] == SCHEMA
+    case = case_from_data(saved_case(Request, data["case"]) if now else data["case"])
+    expected = data["expected"] if now else as_written_now(data)
+    return case, Result(**balls_from_data("expected", expected, result_shapes(case)))
 
 
 def of_recurrence(data: Mapping[str, Any]) -> tuple[RecurrenceCase, Handed]:
     """Case and balls of a vector of a recurrence."""
     if data.get("order") != "steps":
         raise VectorError(f"order is {short(data.get('order'))}, must be 'steps' for a recurrence")
-    case: Any = case_from_data(as_saved_by_name(data["case"]))
+    case: Any = case_from_data(saved_case(RecurrentRequest, data["case"]))
     shapes, expected = handed_shapes(case), data["expected"]
     kinds = {"outputs": case.config.cell.outputs, "states": case.config.cell.states}
     if not isinstance(expected, dict) or expected.keys() != kinds.keys():
@@ -169,44 +172,61 @@ def balls_from_data(kind: str, expected: Any, shapes: Mapping[str, Shape]) -> di
     return {name: ball_from_data(name, expected[name], shape.sizes) for name, shape in shapes.items()}
 
 
-def as_written_now(old: Any) -> dict[str, Any]:
-    """A vector of schema 1 in today's."""
-    try:
-        arrays = {name: {"shape": e["shape"], "data": e["numbers"]} for name, e in old["case"]["arrays"].items()}
-        states = {name: arrays.pop(name, None) for name in ("x", "h_0", "c_0")}
-        case = {name: old["case"][name] for name in ("config", "training", "lengths")}
-        expected = {
-            name: {"data" if key == "mid" else key: value for key, value in entry.items()}
-            for name, entry in old["expected"].items()
-        }
-        return old | {"case": case | states | {"parameters": arrays}, "expected": expected}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise VectorError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+def as_written_now(old: Mapping[str, Any]) -> dict[str, Any]:
+    """What a vector of schema 1 expects, in today's words."""
+    expected = record(dict[str, dict[str, Any]], old["expected"])
+    return {name: {"data" if key == "mid" else key: value for key, value in entry.items()}
+            for name, entry in expected.items()}  # fmt: skip
 
 
-def as_saved(asked: Any) -> Any:
-    """A request of the line protocol as a case is saved."""
-    try:
-        states = {name: asked[name] for name in ("x", "h_0", "c_0") if asked[name] is not None}
-        config = {name: value for name, value in asked["config"].items() if name != "num_directions"}
-        arrays = {name: entry | {"memory": "C"} for name, entry in (asked["parameters"] | states).items()}
-        return {"config": config, "arrays": arrays, "training": asked["training"], "lengths": asked["lengths"]}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise VectorError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+@dataclass(frozen=True)
+class Request(Excerpt):
+    """A request of the line protocol."""
+
+    config: dict[str, Any]
+    parameters: dict[str, Any]
+    training: bool
+    lengths: Any
+    x: dict[str, Any]
+    h_0: dict[str, Any] | None
+    c_0: dict[str, Any] | None
+
+    @property
+    def case(self) -> dict[str, Any]:
+        """Its case, as it is saved."""
+        states = {name: array for name in ("x", "h_0", "c_0") if (array := getattr(self, name)) is not None}
+        config = {name: value for name, value in self.config.items() if name != "num_directions"}
+        return {"config": config, "arrays": self.parameters | states, "training": self.training,
+                "lengths": self.lengths}  # fmt: skip
 
 
-def as_saved_by_name(asked: Any) -> Any:
-    """The same of a recurrence, whose arrays have names of their own."""
-    try:
-        named = {
-            kind: {name: entry | {"memory": "C"} for name, entry in asked[kind].items() if entry is not None}
-            for kind in ("inputs", "states", "parameters")
-        }
-        if asked["schema"] != REQUESTED or asked["mode"] is not None:
-            raise VectorError(f"its case must have schema {REQUESTED} and mode null: it is for every mode")
-        return named | {name: asked[name] for name in ("config", "lengths", "offsets", "mode")}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise VectorError(f"it does not describe a case: {type(error).__name__}: {error}") from None
+@dataclass(frozen=True)
+class RecurrentRequest(Excerpt):
+    """The same of a recurrence, whose arrays have names of their own; it is for every mode."""
+
+    schema: Annotated[int, Meta(ge=REQUESTED, le=REQUESTED)]
+    config: dict[str, Any]
+    inputs: dict[str, Any]
+    states: dict[str, Any]
+    parameters: dict[str, Any]
+    lengths: Any
+    offsets: Any
+    mode: None
+
+    @property
+    def case(self) -> dict[str, Any]:
+        """Its case, as it is saved."""
+        named = {kind: {name: entry for name, entry in getattr(self, kind).items() if entry is not None}
+                 for kind in ("inputs", "states", "parameters")}  # fmt: skip
+        rest = {name: getattr(self, name) for name in ("config", "lengths", "offsets", "mode")}
+        return named | rest
+
+
+def saved_case(kind: type[Request] | type[RecurrentRequest], data: Any) -> dict[str, Any]:
+    """The case of a request, as it is saved. Raises CounterexampleError."""
+    with interpretation("it does not describe a case"):
+        request: Request | RecurrentRequest = record(kind, data)
+        return request.case
 
 
 def ball_from_data(name: str, entry: Any, shape: tuple[int, ...]) -> Ball:

@@ -382,8 +382,8 @@ def test_a_file_that_is_no_vector_is_one_clear_line(run, tmp_path, text, message
         (["expected", "h_n", "rad", 0], float("nan"), 'NaN must be the string "NaN"'),
         (["expected", "h_n", "data", 0], "1", "data of h_n must hold finite numbers only"),
         (["expected", "h_n", "data", 0], True, "data of h_n must hold finite numbers only"),
-        (["case", "config", "cell"], "RNN", "it does not describe a case: CellError: cell is 'RNN'"),
-        (["case", "x", "shape"], [1, 2, 3], "it does not describe a case: ValueError: x has "),
+        (["case", "config", "cell"], "RNN", "it does not describe a case: cell is 'RNN'"),
+        (["case", "x", "shape"], [1, 2, 3], "it does not describe a case: x has "),
     ],
 )
 def test_a_vector_that_was_damaged_is_refused_and_does_not_follow_the_schema(folder, tmp_path, path, value, message):
