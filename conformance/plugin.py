@@ -69,9 +69,9 @@ class Plugin:
         self.handled: list[int] = []
         self.report: Report | None = None
         try:
-            asked = found(Path.cwd()).asked(target, options)
+            job = found(Path.cwd()).job(target, options)
             here = {"stop_on_first": config.getoption("maxfail", 0) == 1, "workers": None}  # by pytest's own options
-            self.name, chosen = asked.target, replace(asked.options, **here)
+            self.name, chosen = job.target, replace(job.options, **here)
             self.plan = Plan.of(chosen, catalogue).with_stored_baseline(self.name)
             if isinstance(chosen.baseline, Revision):
                 raise UsageError(f"baseline: pytest takes a stored report, not {chosen.baseline}")

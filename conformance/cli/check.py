@@ -46,7 +46,7 @@ def check(target, given):
     """Judges a target, or all that have a name, and shows, writes and keeps what was found."""
     cache_elsewhere()
     configuration = found(Path.cwd())
-    todo = configuration.every(given) if target is None else [configuration.asked(target, given)]
+    todo = configuration.jobs(given) if target is None else [configuration.job(target, given)]
     judging = Judging()
     try:
         if len(todo) == 1:
@@ -64,42 +64,42 @@ class Judging:
         self.shelf = {}
         self.losses = []
 
-    def one(self, asked):
+    def one(self, job):
         """Judges one of them; its exit status. Raises TargetError or Interrupted where that cannot be done."""
-        files = Files(asked.options, self.shelf)
-        writers: list[Writer] = [Keeper(asked.options), files]
+        files = Files(job.options, self.shelf)
+        writers: list[Writer] = [Keeper(job.options), files]
         annotations: list[Listener] = [github.Annotations(put)] if github.RUNS in os.environ else []
         try:
             with Terminal(console(), writers) as terminal:
-                events = trial(asked.target, asked.options, catalogue)
+                events = trial(job.target, job.options, catalogue)
                 report = listen(events, [*writers, terminal, *annotations])
         except TargetError as error:
-            self.refused(asked, str(error))
+            self.refused(job, str(error))
             raise
         except Interrupted as interruption:
-            self.refused(asked, f"interrupted by {interruption} while it was loaded")
+            self.refused(job, f"interrupted by {interruption} while it was loaded")
             raise
         finally:
             self.losses += files.losses
         self.told.entries.append(report)
         return report.status or (NOTHING if files.losses else 0)
 
-    def refused(self, asked, reason):
+    def refused(self, job, reason):
         """Notes that a target could not be judged, also in the files that were asked for."""
-        refused = Refused(asked.target, reason)
+        refused = Refused(job.target, reason)
         self.told.entries.append(refused)
-        files = Files(asked.options, self.shelf)
+        files = Files(job.options, self.shelf)
         files.refused(refused)
         self.losses += files.losses
 
     def several(self, todo):
         """Judges all of them, and says the verdict on each at the end; the exit status that follows."""
-        for asked in todo:
+        for job in todo:
             with contextlib.suppress(TargetError):  # that stops no other, and is said where its turn comes
-                planned(asked.target, asked.options, catalogue)
-        for asked in todo:
+                planned(job.target, job.options, catalogue)
+        for job in todo:
             try:
-                self.one(asked)
+                self.one(job)
             except TargetError as error:
                 say(f"{self.told.missing[-1][0]} could not be judged: {error}")
             except Interrupted:
@@ -112,9 +112,9 @@ class Judging:
         for name, _ in self.told.missing:
             say(f"{name} could not be judged")
         if left := todo[len(self.told.entries) :]:
-            for asked in left:
-                self.refused(asked, "interrupted before it was judged")
-            say(f"not judged: {', '.join(asked.target for asked in left)}")
+            for job in left:
+                self.refused(job, "interrupted before it was judged")
+            say(f"not judged: {', '.join(job.target for job in left)}")
         return STATUS[self.told.verdict] or (NOTHING if self.losses else 0)
 
     def tell_step(self):

@@ -23,9 +23,10 @@ from conformance.report import grades, wording
 from conformance.report.files import FORMATS, write, write_inside
 from conformance.report.output import say
 from conformance.report.together import Refused, Together
+from conformance.trial.configuration import Job
 from conformance.trial.options import UsageError, refuse_shared, seconds
 from conformance.trial.plan import Plan
-from conformance.trial.side_by_side import NOT_REACHED, Asked, outcomes
+from conformance.trial.side_by_side import NOT_REACHED, outcomes
 from conformance.trial.source import bound
 from conformance.trial.verdict import STATUS, Report
 
@@ -117,10 +118,10 @@ def complain(said):
 def judged(todo, rows, console):
     """The report on each target, or why there is none, in their order; the verdicts are shown as they come."""
     with contextlib.closing(rows):
-        for asked, row in zip(todo, rows):
+        for job, row in zip(todo, rows):
             more = {"sha256": row.sha256, "remarks": row.remarks}
             judged = isinstance(row.outcome, Report)
-            entry = replace(row.outcome, **more) if judged else Refused(asked.target, row.outcome, **more)
+            entry = replace(row.outcome, **more) if judged else Refused(job.target, row.outcome, **more)
             for line in shown(entry) if row.outcome != NOT_REACHED else ():
                 console.print(line, soft_wrap=True)
             yield entry
@@ -145,7 +146,7 @@ def spread(targets, options, names):
     strict = replace(each, forbid=tuple(dict.fromkeys([*OURS, *each.forbid])))
     for target in targets:
         if not Path(target).is_dir():
-            yield Asked(target, each)
+            yield Job(target, each)
             continue
         files = sorted(Path(target).glob("*.py"))
         if not files:
@@ -216,13 +217,13 @@ def named(file, names, options):
     text = str(file) if file.name != str(file) else os.path.join(os.curdir, file)  # whatever it is called, it is a file
     tree = parsed(file) if names else None  # what is wrong with it is said when it is loaded
     if tree is None:
-        return Asked(text, options)
+        return Job(text, options)
     defined = {name for statement in run_on_import(tree) for name in bound(statement)}
     if name := next((name for name in names if name in defined or "*" in defined), None):
-        return Asked(text if name == "forward" else f"{text}:{name}", options)
+        return Job(text if name == "forward" else f"{text}:{name}", options)
     own = [one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
     said = ", ".join(dict.fromkeys(own)) or "nothing to call"
-    return Asked(text, options, f"{file.name} defines none of {', '.join(names)}; it defines {said}")
+    return Job(text, options, f"{file.name} defines none of {', '.join(names)}; it defines {said}")
 
 
 def run_on_import(tree):

@@ -44,7 +44,7 @@ MANY = 16  # pairs that do not move at all for each that does a little
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """What gradients are asked for with: a case, and its cotangents by name."""
 
     case: Case
@@ -70,9 +70,9 @@ class Backward(Experiment):
 
     told = "gradients"
 
-    def asked(self, case: Case) -> Asked:
+    def question(self, case: Case) -> Question:
         """The case and its cotangents, those that the target takes."""
-        return Asked(case, taken(self.bench.subject, cotangents(case)))
+        return Question(case, taken(self.bench.subject, cotangents(case)))
 
     @property
     def timed(self) -> None:
@@ -98,22 +98,25 @@ class Backward(Experiment):
                 at = place | where(case.config, place, index)
                 yield Element(f"the gradient of {name}", index, at | {"array": f"the gradient of {place['array']}"})
 
-    def ask(self, asked: Asked) -> np.ndarray:
+    def ask(self, question: Question) -> np.ndarray:
         """All gradients, as one list."""
         self.bench.count_a_call()
-        given = gradient_run(self.bench.subject, asked.case, asked.d).result.arrays
+        given = gradient_run(self.bench.subject, question.case, question.d).result.arrays
         return self.flat(given)
 
-    def ball(self, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
+    def ball(self, question: Question) -> tuple[np.ndarray, np.ndarray]:
         """The right ones, and how far rounding may lead from them."""
-        balls = gradients(asked.case, **asked.d, arithmetic=self.bench.arithmetic(asked.case))
-        mid, rad = self.right(asked), self.flat({name: getattr(ball, "rad", 0 * ball) for name, ball in balls.items()})
+        balls = gradients(question.case, **question.d, arithmetic=self.bench.arithmetic(question.case))
+        mid, rad = (
+            self.right(question),
+            self.flat({name: getattr(ball, "rad", 0 * ball) for name, ball in balls.items()}),
+        )
         applicable(mid.shape == rad.shape)  # a mistake may change one
         return mid, rad
 
-    def right(self, asked: Asked) -> np.ndarray:
+    def right(self, question: Question) -> np.ndarray:
         """The right ones."""
-        return self.flat(self.bench.gradients(asked.case, **asked.d))
+        return self.flat(self.bench.gradients(question.case, **question.d))
 
     def flat(self, arrays: Mapping[str, Any]) -> np.ndarray:
         """All numbers, in the order of the elements that are told."""
@@ -126,15 +129,15 @@ class Backward(Experiment):
         less = abs(self.given - self.base) < FAINT * self.away
         return MANY * less[found.must & ~found.still].sum() > (found.must & found.still).sum()
 
-    def mapped(self, asked: Asked, name: str, array: np.ndarray) -> Asked:
+    def mapped(self, question: Question, name: str, array: np.ndarray) -> Question:
         """The same with another array of this name."""
-        if name in asked.d:
-            return replace(asked, d={**asked.d, name: array})
-        return replace(asked, case=mapped(asked.case, {name: array}))
+        if name in question.d:
+            return replace(question, d={**question.d, name: array})
+        return replace(question, case=mapped(question.case, {name: array}))
 
-    def turned(self, asked: Asked) -> Asked:
+    def turned(self, question: Question) -> Question:
         """The same with each parameter negative."""
-        return replace(asked, case=with_other_signs(asked.case))
+        return replace(question, case=with_other_signs(question.case))
 
 
 def backward(bench: Bench) -> list[str]:

@@ -72,7 +72,7 @@ class Costs:
         else:
             self.repeat[shape] = min(seconds, self.repeat.get(shape, seconds))
 
-    def told(self, claims: Capabilities) -> list[str]:
+    def notes(self, claims: Capabilities) -> list[str]:
         """The note that new shapes are dear, with the remedy, if they are and nothing is claimed about that."""
         dear = sum(self.first[shape] > max(FIRST, TIMES * seconds) for shape, seconds in self.repeat.items())
         if dear < SHAPES or claims.recompiles is not None or claims.recurrences:

@@ -112,9 +112,9 @@ class LocalTarget:
         self.notes.add(self.session.new_notes())
         return Answer.of(reply)
 
-    def told(self) -> list[str]:
+    def all_notes(self) -> list[str]:
         """The notes so far."""
-        return [*self.notes, *self.costs.told(self.capabilities)]
+        return [*self.notes, *self.costs.notes(self.capabilities)]
 
     def stop(self) -> None:
         """Leaves this process as it was found."""

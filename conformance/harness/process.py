@@ -217,13 +217,13 @@ class ProcessTarget:
         """Keeps what the process printed behind our back as notes."""
         self.notes.add("printed: " + line for line in itertools.islice(channel.printed.lines, SHOWN_LINES))
 
-    def told(self) -> list[str]:
+    def all_notes(self) -> list[str]:
         """The notes so far."""
         if self.channel is not None:
             self.channel.hear()
             self.hear(self.channel)
         grown = [self.grows] if self.grows else []
-        return [*self.notes, *self.costs.told(self.capabilities), *grown]
+        return [*self.notes, *self.costs.notes(self.capabilities), *grown]
 
     def end(self) -> None:
         """Ends the process and its family; what it printed is kept."""

@@ -52,7 +52,7 @@ class Snapshot:
     seen: dict[Path, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folder: Path, kept: BinaryIO) -> Snapshot | None:
+    def take(cls, folder: Path, kept: BinaryIO) -> Snapshot | None:
         """What is in a folder, whose path is absolute. None if that is too much; what cannot be read is left out."""
         real = Path(os.path.realpath(folder))
         found = list(islice(walked(real), ENTRIES + 1))

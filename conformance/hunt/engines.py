@@ -166,7 +166,7 @@ class Crew:
         self.idle: dict[Servant, threading.Timer] = {}
         self.over: set[str] = set()
 
-    def done(self, hunt: str, text: str) -> str:
+    def do(self, hunt: str, text: str) -> str:
         """Has a unit done, and waits for what comes of it."""
         with self.lock:
             if hunt in self.over:
@@ -213,9 +213,9 @@ class Crew:
 CREW = Crew()
 
 
-def done_by_crew(hunt: str, text: str) -> str:
+def do_by_crew(hunt: str, text: str) -> str:
     """Has a unit done by the processes of this machine."""
-    return CREW.done(hunt, text)
+    return CREW.do(hunt, text)
 
 
 def dismissed(hunt: str) -> None:
@@ -325,7 +325,7 @@ class Cluster:
     def give(self, unit: Unit) -> None:
         """Has a unit done by any worker."""
         self.hunts.add(unit.hunt)
-        future = self.client.submit(done_by_crew, unit.hunt, unit.to_text(), pure=False, retries=0)
+        future = self.client.submit(do_by_crew, unit.hunt, unit.to_text(), pure=False, retries=0)
         self.units[future] = unit
         future.add_done_callback(self.came.put)
 

@@ -55,7 +55,7 @@ PARTS = ((0.3, 0.7), (0.0, 0.2), (0.8, 1.0))  # of the ranges of what goes in
 
 
 @dataclass(frozen=True)
-class Asked:
+class FailedCalls:
     """The calls that a failure is about."""
 
     calls: tuple[Call, ...]
@@ -125,7 +125,7 @@ def differences(
 ) -> Iterator[tuple[dict[str, np.ndarray], str]]:  # fmt: skip
     """How far apart other answers are, by name, and what they are answers to; nothing for inputs an ulp away."""
     for number in range(DRAWS):
-        changed = beside(case, number, zeros=True)
+        changed = perturb(case, number, zeros=True)
         for way, numbers in zip(ways, found):
             yield apart_from(numbers, target, partial(way, changed)), ""
     for mode in other_modes(target.capabilities, case) if relation != "modes" else ():
@@ -159,12 +159,12 @@ def sensitivity(target: RecurrentSubject, one: Asking, case: RecurrenceCase, a: 
     """How far changes in the last place of whatever is given move each result at most."""
     moved = dict.fromkeys(a, 0.0)
     for number in range(TRIES):
-        for name, apart in apart_from(a, target, partial(one, beside(case, number))).items():
+        for name, apart in apart_from(a, target, partial(one, perturb(case, number))).items():
             moved[name] = max(moved[name], float(np.max(apart, where=np.isfinite(apart), initial=0.0)))
     return moved
 
 
-def beside(case: RecurrenceCase, number: int, zeros: bool = False) -> RecurrenceCase:
+def perturb(case: RecurrenceCase, number: int, zeros: bool = False) -> RecurrenceCase:
     """The case with every number that is given replaced by one next to it, within its range if it lies there.
 
     zeros: whether those are replaced by a unit in the last place of what ends their range: what is next to them is too
@@ -235,13 +235,17 @@ def decide(target: RecurrentSubject, call: Call, numbers: dict[str, np.ndarray])
             room = GROSS.get(case.config.dtype, ULPS) * least(case, found[name])
             places = Place(0, name, at), Place(1, name, at)
             fail(
-                f"nonfinite:{name}", f"{sentence}, {where} {found[name][at]:.9g}", Asked((call, *beyond)),
+                f"nonfinite:{name}", f"{sentence}, {where} {found[name][at]:.9g}", FailedCalls((call, *beyond)),
                 same=Same(places, room) if beyond and call.do == "forward" else None,
             )  # fmt: skip
     for own, array in numbers.items():
         if array.size and not np.isfinite(array).any() and is_never_finite(target, call, own):
             of = f"the gradient of {own}" if call.do == "gradients" else own
-            fail(f"nonfinite:{own}", f"all of {of} is no finite number, whatever goes in: {sentence}", Asked((call,)))
+            fail(
+                f"nonfinite:{own}",
+                f"all of {of} is no finite number, whatever goes in: {sentence}",
+                FailedCalls((call,)),
+            )
     unsaid = [own for own, _ in case.arrays() if own not in cell.ranges]
     if not others and not unsaid and ranged(case):
         rest = {own: a for own, a in numbers.items() if own != name}
@@ -250,7 +254,7 @@ def decide(target: RecurrentSubject, call: Call, numbers: dict[str, np.ndarray])
         if rest and is_calm(rest, target, case.config.dtype, root=2):  # of which squares do not overflow either
             listed = f"{' and '.join(rest)} {'is' if len(rest) == 1 else 'are'} finite"
             fail(f"nonfinite:{name}", f"{sentence}, but {listed}, and all that goes in lies in its range",
-                 Asked((call,)))  # fmt: skip
+                 FailedCalls((call,)))  # fmt: skip
     if "float64" in claims.dtypes:
         return  # which says that it overflows
     remedies = ["float64", *([] if others else ["another mode"])]
@@ -268,14 +272,14 @@ def elsewhere(target: RecurrentSubject, call: Call) -> Iterator[tuple[str, Askin
     """Who else answers the question of a call, and how it is asked: other modes, double precision, the equations."""
     case: Any = call.case
     for mode in other_modes(target.capabilities, case):
-        yield f"in mode {mode}", partial(asked, target, call, mode=mode)
+        yield f"in mode {mode}", partial(ask_again, target, call, mode=mode)
     if case.config.dtype != "float64" and "float64" in target.capabilities.dtypes:
-        yield "in double precision", partial(asked, target, call, dtype="float64")
+        yield "in double precision", partial(ask_again, target, call, dtype="float64")
     if call.do == "forward" and case.config.cell.step is not None:
         yield "by the equations", lambda c: {name: np.asarray(a) for name, a in handed(c).items()}
 
 
-def asked(
+def ask_again(
     target: RecurrentSubject, call: Call, case: RecurrenceCase, mode: str | None = None, dtype: str = ""
 ) -> Numbers:
     """The numbers of a call like another one, for a case that has other numbers, or is in another mode or dtype."""
@@ -295,7 +299,7 @@ def steady(
     """
     try:
         found = ask(case)
-        for numbers in (found, *(ask(beside(case, number)) for number in range(TRIES))):
+        for numbers in (found, *(ask(perturb(case, number)) for number in range(TRIES))):
             room = abs(found[name][at]) / 2 + ULPS * least(case, found[name])
             if not is_calm(numbers, target, case.config.dtype) or abs(numbers[name][at] - found[name][at]) > room:
                 return None
@@ -322,7 +326,7 @@ def is_never_finite(target: RecurrentSubject, call: Call, name: str) -> bool:
         given = {key: None if d is None else own[key.partition(".")[2]] for key, d in call.cotangents.items()}
         try:
             with target.measuring():
-                found = asked(target, replace(call, cotangents=given), first)
+                found = ask_again(target, replace(call, cotangents=given), first)
         except (Failure, NotApplicable):
             return False
         if np.isfinite(found[name]).any():

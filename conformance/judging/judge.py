@@ -96,7 +96,7 @@ def judge(
         stumbled(result, error)
     result.seconds = time.monotonic() - began
     result.deaths = {how: n - before.get(how, 0) for how, n in target.deaths.items() if n > before.get(how, 0)}
-    result.notes = [*target.told(), *(subject.suspected.values() if subject else ())]
+    result.notes = [*target.all_notes(), *(subject.suspected.values() if subject else ())]
     yield Judged(result)
 
 
@@ -159,7 +159,7 @@ class Found(Exception):
     """A counterexample has been found: stop drawing cases."""
 
 
-class OutOfTime(Exception):
+class DeadlinePassed(Exception):
     """The time for random cases is over."""
 
 
@@ -278,10 +278,10 @@ class Judging:
             if self.failure:
                 raise Found  # Hypothesis asks once more about what it was told
             if deadline is not None and time.monotonic() > deadline:
-                raise OutOfTime
+                raise DeadlinePassed
             self.one(self.allowed.from_block(block))
 
-        with contextlib.suppress(OutOfTime):
+        with contextlib.suppress(DeadlinePassed):
             each_block(count, number, body)
 
     def complete(self, number: int) -> None:

@@ -28,7 +28,7 @@ from reference_rnn.recurrences import shapes_of
 from strategies.cases import BLOCK_SIZE
 
 from .coverage import recurrent
-from .evidence import GROSS, ULPS, UNIT, Asked, Asking, distance, far_off, finite, largest, sensitivity
+from .evidence import GROSS, ULPS, UNIT, Asking, FailedCalls, distance, far_off, finite, largest, sensitivity
 from .judgement import Refused, fail, first, witnesses
 from .places import Lost, Marks, Place, Same, followed
 from .properties import Property
@@ -254,7 +254,7 @@ def agree(
     wide = case.in_dtype("float64") if "float64" in target.capabilities.dtypes else case
     begun = len(target.record.made)
     a, b = one(wide), other(wide)
-    asked = Asked(tuple(call for call, _ in list(target.record.made)[begun:]))
+    calls = FailedCalls(tuple(call for call, _ in list(target.record.made)[begun:]))
     dtype = wide.config.dtype
     coarsest = max(UNIT[dtype], UNIT[target.capabilities.state_dtype or dtype])
     more = coarsest / UNIT[dtype]  # of states that are handed on in a narrower dtype
@@ -264,7 +264,7 @@ def agree(
     def differ(name: str, at: tuple[int, ...], room: float, how: str) -> NoReturn:
         ways = [lambda way=way: way(wide)[name][at] for way in (one, other)]
         fail(
-            f"disagree:{name}", f"{sentence(name, at)}; {how}", asked, name=name, at=at, given=float(a[name][at]),
+            f"disagree:{name}", f"{sentence(name, at)}; {how}", calls, name=name, at=at, given=float(a[name][at]),
             must=float(b[name][at]), room=room, same=target.follow(ways, room, dtype), largest=largest(b[name]),
         )  # fmt: skip
 
@@ -312,7 +312,7 @@ def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking,
     u = UNIT[coarsest]
     begun = len(target.record.made)
     given = way(case)
-    asked = Asked(tuple(call for call, _ in list(target.record.made)[begun:]))
+    calls = FailedCalls(tuple(call for call, _ in list(target.record.made)[begun:]))
     apart = {name: distance(given[name], right[name]) for name in right}
     near = {name: GROSS[coarsest] * u * largest(right[name]) for name in right}
     if all((apart[name] <= near[name]).all() for name in right):
@@ -326,7 +326,7 @@ def alike_in_double(target: RecurrentSubject, case: RecurrenceCase, way: Asking,
             narrow, double = f"{given[name][at]:.9g}", f"{right[name][at]:.9g}"
             said = f"{opening(told)}in {dtype} {name}{list(at)} is {narrow}, in double precision {double}"
             how = f"changing the inputs in their last place moves it by {moved[name]:.1e}"
-            fail(f"narrow:{name}", f"{said}; {how}", asked)
+            fail(f"narrow:{name}", f"{said}; {how}", calls)
 
 
 def spelt_otherwise(target: RecurrentSubject, case: RecurrenceCase, run: Given) -> dict[str, float]:

@@ -12,6 +12,7 @@ Keys are the options of the command line without their dashes in front; paths ar
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,10 @@ from dataclasses import Field, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, read_toml
-from conformance.harness.load import SHIPPED, moved
+from conformance.harness.load import SHIPPED, moved, spec_of
+from conformance.harness.text import LINE, visible
 
 from . import options
 from .options import Options, UsageError, declared, known, refuse_shared, spelled, switch
@@ -32,11 +35,24 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One trial that is asked for: its target, and its options."""
+class Job:
+    """One trial that is asked for: its target and its options; refusal: why it is not even loaded."""
 
     target: str
     options: Options
+    refusal: str = ""
+
+    @property
+    def name(self) -> str:
+        """The target as people read it."""
+        return visible(self.target, LINE)
+
+    @property
+    def file(self) -> str:
+        """The file that it names; empty for a command, a chain or a module."""
+        with contextlib.suppress(LoadError):
+            return "" if self.target.startswith("cmd:") else spec_of(self.target)[1].get("file", "")
+        return ""
 
 
 @dataclass(frozen=True)
@@ -50,12 +66,12 @@ class Configuration:
     common: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
 
-    def asked(self, target: str, given: Mapping[str, Any]) -> Asked:
+    def job(self, target: str, given: Mapping[str, Any]) -> Job:
         """The trial of a target, or of what has this name here; what is given goes before what the file says."""
         text, own = self.targets.get(target, (target, {}))
-        return Asked(text, Options(**{**self.common, **own, **given, "configuration": self.file}))
+        return Job(text, Options(**{**self.common, **own, **given, "configuration": self.file}))
 
-    def every(self, given: Mapping[str, Any]) -> list[Asked]:
+    def jobs(self, given: Mapping[str, Any]) -> list[Job]:
         """The trials of all targets that have a name here. Raises UsageError if none has."""
         if not self.targets:
             place = self.file or SHARED
@@ -63,7 +79,7 @@ class Configuration:
                 f"no TARGET is given, and {place} names none: rnn-conformance check my_rnn.py, or a table "
                 f"[tool.{TOOL}.{TARGETS}.NAME] with {TARGET} = 'my_rnn.py' in {SHARED}"
             )
-        trials = [self.asked(name, given) for name in self.targets]
+        trials = [self.job(name, given) for name in self.targets]
         refuse_shared(report for one in trials for report in one.options.reports())
         return trials
 

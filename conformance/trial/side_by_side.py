@@ -7,7 +7,6 @@ judged once more at the end, alone. What is the same file in the same surroundin
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import multiprocessing
 import os
 import re
@@ -17,23 +16,22 @@ import tempfile
 import threading
 import time
 import traceback
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from conformance.events import Finished
 from conformance.harness import family
-from conformance.harness.child import LoadError, said
-from conformance.harness.files import FileError, read_bytes
-from conformance.harness.forbidden import LARGEST
-from conformance.harness.load import OutOfTime, TargetError, spec_of
+from conformance.harness.child import said
+from conformance.harness.load import OutOfTime, TargetError
 from conformance.harness.process import signal_name
-from conformance.harness.snapshot import Snapshot, below, lay_out
+from conformance.harness.snapshot import below, lay_out
 from conformance.harness.text import LINE, visible
 
+from .configuration import Job
+from .equal_files import Place, leaders, places
 from .interrupts import SIGNALS, Interrupted, Interrupts, noted
 from .loop import trial
 from .options import Options
@@ -48,11 +46,6 @@ NO_TIME = "the time for all targets was over before it was judged"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # What others may have done to a target; any other signal is its own doing.
 DISTURBED = re.compile(r"did not return in time|died of SIG(KILL|TERM|HUP|INT)\b")
-# By these a text could behave otherwise under another name.
-OWN_NAME = re.compile(
-    r"__(file|spec|loader|path|cached|module|name__(?!\s*==\s*['\"]__main__))|\bsys\b|co_filename|getsource|inspect|"
-    r"traceback|dir\b|\b(glob|globals|walk)\b"
-)
 SHOWN = 5  # files that a remark names
 
 Outcome = Report | str  # of a target: the report, or why there is none
@@ -66,27 +59,6 @@ class Answer(NamedTuple):
     cut: bool = False
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A target and its options; refusal: why it is not even loaded."""
-
-    target: str
-    options: Options
-    refusal: str = ""
-
-    @property
-    def name(self) -> str:
-        """The target as people read it."""
-        return visible(self.target, LINE)
-
-    @property
-    def file(self) -> str:
-        """The file that it names; empty for a command, a chain or a module."""
-        with contextlib.suppress(LoadError):
-            return "" if self.target.startswith("cmd:") else spec_of(self.target)[1].get("file", "")
-        return ""
-
-
 @dataclass
 class Row:
     """What there is to say of a target: what came of it, the hash of its file, and what happened meanwhile."""
@@ -96,17 +68,8 @@ class Row:
     remarks: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Place:
-    """Where the file of a target is: its path, its hash, and the snapshot of its folder, None if it is not copied."""
-
-    path: Path
-    sha256: str
-    snapshot: Snapshot | None
-
-
 def outcomes(
-    asked: Sequence[Asked], catalogue: Catalogue, *, cpu_limit: float | None = None, deadline: float | None = None,
+    jobs: Sequence[Job], catalogue: Catalogue, *, cpu_limit: float | None = None, deadline: float | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Generator[Row, None, None]:  # fmt: skip
     """What comes of each target, in their order, each as soon as it is known of all before.
@@ -117,38 +80,11 @@ def outcomes(
     say: hears which folders are too large to be copied.  Raises UsageError as ``trial`` does.
     """
     with tempfile.TemporaryFile() as kept, noted() as interrupts:
-        room = Room(asked, catalogue, places(asked, kept, say), cpu_limit, deadline)
+        room = Room(jobs, catalogue, places(jobs, kept, say), cpu_limit, deadline)
         try:
             yield from room.rows(interrupts)
         finally:
             room.end()
-
-
-def places(asked: Sequence[Asked], kept: BinaryIO, say: Callable[[str], None]) -> list[Place | None]:
-    """Where the file of each target is, with a snapshot of each folder; None for what is no file."""
-    snapshots: dict[Path, Snapshot | None] = {}
-    found: list[Place | None] = []
-    for one in asked:
-        if not one.file:
-            found.append(None)
-            continue
-        path = Path(os.path.abspath(one.file))
-        if path.parent not in snapshots:
-            snapshots[path.parent] = snapshot = Snapshot.of(path.parent, kept)
-            if snapshot is None:
-                what = f"{visible(os.path.dirname(one.file) or os.curdir, LINE)} is too large to be copied"
-                say(f"{what}: what is judged there can change, or delete, what others need")
-        snapshot = snapshots[path.parent]
-        entry = snapshot.entries.get(Path(path.name)) if snapshot else None
-        found.append(Place(path, entry.sha256 if entry else hash_of(path), snapshot if entry else None))
-    return found
-
-
-def hash_of(path: Path) -> str:
-    """The SHA-256 of a file; empty if it cannot be read."""
-    with contextlib.suppress(FileError):
-        return hashlib.sha256(read_bytes(path, LARGEST)).hexdigest()
-    return ""
 
 
 # ---------------------------------------------------------------- what the process of a target does
@@ -229,17 +165,17 @@ class Judge:
     """
 
     def __init__(
-        self, asked: Asked, place: Place | None, catalogue: Catalogue, working: str, beside: bool, leads: bool
+        self, job: Job, place: Place | None, catalogue: Catalogue, working: str, beside: bool, leads: bool
     ) -> None:
-        self.limit, self.began, self.beside = asked.options.time_limit, time.monotonic(), beside
+        self.limit, self.began, self.beside = job.options.time_limit, time.monotonic(), beside
         self.is_out_of_time = False
-        self.snapshot, self.root, target = place.snapshot if place else None, "", asked.target
+        self.snapshot, self.root, target = place.snapshot if place else None, "", job.target
         self.home = tempfile.TemporaryDirectory(prefix="rnn-conformance-", ignore_cleanup_errors=True)
         try:
             if self.snapshot:
-                self.root, target = os.path.realpath(self.home.name), self.as_copied(asked)
+                self.root, target = os.path.realpath(self.home.name), self.as_copied(job)
                 working = self.copied(working)
-            self.worker = Worker(work, target, asked.options, catalogue, self.root, working, leads=leads)
+            self.worker = Worker(work, target, job.options, catalogue, self.root, working, leads=leads)
         except BaseException:
             self.home.cleanup()
             raise
@@ -252,11 +188,11 @@ class Judge:
         except OSError as error:
             raise CopyError(f"its folder cannot be copied to {self.root}: {error.strerror}") from None
 
-    def as_copied(self, asked: Asked) -> str:
+    def as_copied(self, job: Job) -> str:
         """The target as it is named in the working directory of the copy."""
-        file = asked.file
+        file = job.file
         plain = os.path.normpath(file) if os.pardir in Path(file).parts else file
-        return asked.target.replace(file, f"{self.root}{plain}" if os.path.isabs(plain) else plain)
+        return job.target.replace(file, f"{self.root}{plain}" if os.path.isabs(plain) else plain)
 
     def altered(self) -> bool:
         """Whether the copy is not what it was: others may have done that."""
@@ -306,26 +242,26 @@ class Room:
     """
 
     def __init__(
-        self, asked: Sequence[Asked], catalogue: Catalogue, places: Sequence[Place | None], cpu_limit: float | None,
+        self, jobs: Sequence[Job], catalogue: Catalogue, places: Sequence[Place | None], cpu_limit: float | None,
         deadline: float | None,
     ) -> None:  # fmt: skip
         self.places, self.catalogue = places, catalogue
         self.cpu_limit, self.deadline = cpu_limit, deadline
-        self.known: dict[int, Outcome] = {number: one.refusal for number, one in enumerate(asked) if one.refusal}
+        self.known: dict[int, Outcome] = {number: one.refusal for number, one in enumerate(jobs) if one.refusal}
         self.working = os.getcwd()
         self.snapshots = list({id(one.snapshot): one.snapshot for one in places if one and one.snapshot}.values())
-        self.leader = leaders(asked, places)
+        self.leader = leaders(jobs, places)
         self.todo = [number for number, first in self.leader.items() if number == first and number not in self.known]
-        count = max((asked[number].options.workers or cores() for number in self.todo), default=1)
+        count = max((jobs[number].options.workers or cores() for number in self.todo), default=1)
         self.leads = len(self.todo) < count
         self.count = 1 if self.leads else count
-        self.asked = [one if self.leads else replace(one, options=replace(one.options, workers=1)) for one in asked]
+        self.jobs = [one if self.leads else replace(one, options=replace(one.options, workers=1)) for one in jobs]
         self.again: dict[int, Answer | None] = {}
         self.running: dict[int, Judge] = {}
         self.remarks: dict[int, dict[str, None]] = {number: {} for number in self.leader}
         self.failures = 0  # of what starts processes
         if METHOD == "forkserver":
-            own = [self.asked[number].options for number in self.todo]
+            own = [self.jobs[number].options for number in self.todo]
             multiprocessing.set_forkserver_preload([__name__, catalogue.__module__, *ahead(own, catalogue)])
 
     def rows(self, interrupts: Interrupts) -> Iterator[Row]:
@@ -342,14 +278,14 @@ class Room:
         if number != first:
             outcome = rewritten(outcome, self.renaming(first, number))
         if isinstance(outcome, Report):
-            outcome.target = self.asked[number].target
-        others = listing([self.asked[other].name for other in same])
+            outcome.target = self.jobs[number].target
+        others = listing([self.jobs[other].name for other in same])
         remarks = [f"the same file as {others}, judged once for all"] if same else []
         return Row(outcome, place.sha256 if place else "", [*remarks, *self.remarks[first]])
 
     def renaming(self, first: int, number: int) -> Callable[[str], str]:
         """What makes a text about one file one about another that is the same."""
-        old, new = (names_of(self.asked[one].file) for one in (first, number))
+        old, new = (names_of(self.jobs[one].file) for one in (first, number))
         names = dict(zip(old, new))
         pattern = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, old))})(?!\w)")
         return lambda text: pattern.sub(lambda found: names[found[0]], text)
@@ -381,7 +317,7 @@ class Room:
             if left is not None and left <= 0:
                 self.settle(number, self.unjudged(number))
                 continue
-            one = self.asked[number]
+            one = self.jobs[number]
             if left is not None:
                 one = replace(one, options=replace(one.options, time_limit=min(left, one.options.time_limit or left)))
             for judge in self.running.values():
@@ -471,47 +407,6 @@ class Room:
         for judge in self.running.values():
             judge.end()
         self.running.clear()
-
-
-def leaders(asked: Sequence[Asked], places: Sequence[Place | None]) -> dict[int, int]:
-    """Of each target, by its number, the first that is the same file in the same surroundings; itself if there is none.
-
-    The same: as bytes, with the same options, and beside it nothing but the same, in a folder that was copied. A text
-    by which it could tell one name from another, its own or that of another such file, makes it another one.
-    """
-    often = Counter(place.sha256 for place in places if place)
-    alike: dict[Any, list[int]] = {}
-    for number, (one, place) in enumerate(zip(asked, places)):
-        kind: Any = number
-        if place and place.snapshot and often[place.sha256] > 1 and not one.refusal:
-            kind = place.sha256, one.target.replace(one.file, ""), one.options, surroundings(place)
-        alike.setdefault(kind, []).append(number)
-    found: dict[int, int] = {}
-    for same in alike.values():
-        one_for_all = len(same) > 1 and are_nameless([place for number in same if (place := places[number])])
-        found |= {number: same[0] if one_for_all else number for number in same}
-    return dict(sorted(found.items()))
-
-
-def surroundings(place: Place) -> frozenset[tuple[str, str, bool]]:
-    """All in the folder of a file but what has its bytes: names, and hashes or goals."""
-    assert place.snapshot is not None
-    others = [(name, entry) for name, entry in place.snapshot.entries.items() if entry.sha256 != place.sha256]
-    return frozenset((str(name), entry.sha256 or entry.link, entry.is_folder) for name, entry in others)
-
-
-def are_nameless(places: Sequence[Place]) -> bool:
-    """Whether files of the same bytes do the same under each of their names, as far as their text tells.
-
-    In several folders the texts beside them count, too, where each could look for what is around its own.
-    """
-    first, names = places[0], {place.path.stem for place in places}
-    assert first.snapshot is not None
-    apart = len({place.path.parent for place in places}) > 1
-    read = [entry for name, entry in first.snapshot.entries.items()
-            if str(name) == first.path.name or (apart and entry.sha256 and name.suffix == ".py")]  # fmt: skip
-    text = "\n".join(first.snapshot.bytes_of(entry).decode(errors="replace") for entry in read)
-    return not OWN_NAME.search(text) and (len(names) == 1 or not names & set(re.findall(r"\w+", text)))
 
 
 def names_of(file: str) -> list[str]:

@@ -93,7 +93,7 @@ def test_what_compiles_is_noticed_unless_it_is_said(made, opened, name):
     target = opened(made(files, attack, end), call=1.0)
     claimed = {"said, true": True, "said, false": False, "said by an object": False}.get(name)
     assert target.capabilities.recompiles == ("noticed" if compiler else claimed)
-    (told,) = target.told() or [""]
+    (told,) = target.all_notes() or [""]
     assert told.startswith(f"{compiler} compiles for each new shape: " if compiler else "")
     assert "recompiles" in told or not compiler
     assert not target.deaths
@@ -194,6 +194,6 @@ def test_what_else_is_slow_for_each_shape_is_noted_with_the_remedy(made, shapes,
     for steps in range(1, shapes + 1):
         for _ in range(2):
             target.forward(case("RNN_TANH", T=steps, N=1, I=1, H=1, h_0=0))
-    notes = [note for note in target.told() if "recompiles=True" in note]
+    notes = [note for note in target.all_notes() if "recompiles=True" in note]
     target.stop()
     assert len(notes) == said

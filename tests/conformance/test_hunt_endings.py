@@ -421,13 +421,13 @@ def test_a_machine_lets_go_of_a_hunt_that_is_over(folder):
 
     Path("sleeps.py").write_text(SLEEPS)
     crew, answers = Crew(), []
-    at_it = threading.Thread(target=lambda: answers.append(json.loads(crew.done("one", unit_of("sleeps.py", "judge")))))
+    at_it = threading.Thread(target=lambda: answers.append(json.loads(crew.do("one", unit_of("sleeps.py", "judge")))))
     at_it.start()
     target = waiting_for("calling")
-    assert json.loads(crew.done("other", unit_of("right.py")))["areas"]
+    assert json.loads(crew.do("other", unit_of("right.py")))["areas"]
     crew.dismiss("one")
     at_it.join(20)
     assert gone(target) and answers == [DIES]
-    assert json.loads(crew.done("one", unit_of("right.py"))) == {"lost": "the hunt is over"}
-    assert json.loads(crew.done("other", unit_of("right.py")))["areas"]
+    assert json.loads(crew.do("one", unit_of("right.py"))) == {"lost": "the hunt is over"}
+    assert json.loads(crew.do("other", unit_of("right.py")))["areas"]
     crew.dismiss("other")

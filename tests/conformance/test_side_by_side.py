@@ -18,10 +18,12 @@ from conformance.harness.snapshot import Snapshot
 from conformance.report import feedback, grades, html
 from conformance.report.together import Refused, Together
 from conformance.trial import side_by_side
+from conformance.trial.configuration import Job
+from conformance.trial.equal_files import leaders, places
 from conformance.trial.options import Options
 from conformance.trial.place import place_of
 from conformance.trial.pool import Worker
-from conformance.trial.side_by_side import Answer, Asked, Row, is_disturbed, leaders, outcomes, places, unknown
+from conformance.trial.side_by_side import Answer, Row, is_disturbed, outcomes, unknown
 from conformance.trial.verdict import Report
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
@@ -61,7 +63,7 @@ def written(folder, **texts):
 
 def judged(*targets, options=ONE, **limits):
     """What there is to say of each."""
-    return list(outcomes([Asked(target, options) for target in targets], catalogue, **limits))
+    return list(outcomes([Job(target, options) for target in targets], catalogue, **limits))
 
 
 def verdict(row):
@@ -286,7 +288,7 @@ def test_of_two_trials_that_were_cut_the_one_that_says_more_counts():
 
 
 def test_the_time_for_all_includes_second_tries(tmp_path):
-    room = side_by_side.Room([Asked("amy.py", ONE)], catalogue, [None], None, 0.0)
+    room = side_by_side.Room([Job("amy.py", ONE)], catalogue, [None], None, 0.0)
     room.again[0], room.todo = Answer(report(), cut=True), []
     room.start()
     assert room.known[0].reasons == ["no time was left to judge it once more"] and not room.running
@@ -310,8 +312,8 @@ def test_targets_compute_in_one_thread_each(tmp_path):
 def kinds(*targets, options=ONE):
     """For each target the number of the one that is judged for it."""
     with tempfile.TemporaryFile() as kept:
-        asked = [Asked(target, options) for target in targets]
-        return list(leaders(asked, places(asked, kept, lambda line: None)).values())
+        jobs = [Job(target, options) for target in targets]
+        return list(leaders(jobs, places(jobs, kept, lambda line: None)).values())
 
 
 def test_the_same_file_is_judged_once_and_both_are_told_by_their_own_names(tmp_path, right, monkeypatch):
@@ -453,9 +455,9 @@ def test_what_cannot_be_started_is_started_again(monkeypatch):
 
 @pytest.mark.parametrize(("count", "workers"), [(1, [4]), (4, [1] * 4)])
 def test_all_workers_are_for_one_target_where_there_are_more_of_them(monkeypatch, count, workers):
-    asked = [Asked("reference", Options(workers=4))] * count
-    room = side_by_side.Room(asked, catalogue, [None] * count, None, None)
-    assert [one.options.workers for one in room.asked] == workers
+    jobs = [Job("reference", Options(workers=4))] * count
+    room = side_by_side.Room(jobs, catalogue, [None] * count, None, None)
+    assert [one.options.workers for one in room.jobs] == workers
     assert (room.leads, room.count) == ((True, 1) if count == 1 else (False, 4))
 
 
@@ -487,5 +489,5 @@ def test_a_text_that_cannot_be_parsed_stops_nobody_else(tmp_path, right, deep):
 
 def test_who_is_refused_is_a_row_too(tmp_path):
     written(tmp_path, amy="x = 1")
-    rows = list(outcomes([Asked("amy.py", ONE, "it defines nothing")], catalogue))
+    rows = list(outcomes([Job("amy.py", ONE, "it defines nothing")], catalogue))
     assert rows == [Row("it defines nothing", rows[0].sha256)] and len(rows[0].sha256) == 64

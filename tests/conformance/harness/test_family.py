@@ -137,8 +137,8 @@ def test_what_is_printed_without_end_is_capped(made, asked):
     problem, target = asked(
         made("os.write(1, b'first\\n'); [os.write(2, b'y' * 2**16) for _ in range(2000)]; os._exit(1)")
     )
-    assert problem.kind == "exit" and target.told()[0] == "printed: first"
-    assert len(target.last.first + target.last.last) <= 2**13 and max(map(len, target.told())) <= 300
+    assert problem.kind == "exit" and target.all_notes()[0] == "printed: first"
+    assert len(target.last.first + target.last.last) <= 2**13 and max(map(len, target.all_notes())) <= 300
 
 
 def test_an_interrupt_of_the_judge_ends_the_call_and_the_process(made, left):

@@ -200,7 +200,7 @@ def test_nothing_escapes(made, name, in_process, monkeypatch):
     assert target.start() is None
     given = CASE.replace(x=CASE.x.copy(), parameters=dict(CASE.parameters))
     problem = target.forward(given).problem
-    target.told()
+    target.all_notes()
     target.stop()
     if words:
         assert words in (problem.message if problem else "")

@@ -14,7 +14,7 @@ from conformance.harness.snapshot import Snapshot, below, lay_out
 def taken():
     """Takes a snapshot of a folder."""
     with tempfile.TemporaryFile() as kept:
-        yield lambda folder: Snapshot.of(folder, kept)
+        yield lambda folder: Snapshot.take(folder, kept)
 
 
 def test_a_folder_is_restored_with_all_that_was_in_it(tmp_path, taken):

@@ -117,7 +117,7 @@ def test_nothing_that_a_target_says_does_anything(made, attack, in_process, capf
     target = open_target(made(attack), in_process=in_process)
     target.start()
     problem = target.forward(case("RNN_TANH", T=1, N=1, I=1, H=1, h_0=0)).problem
-    texts = [*target.told(), target.name, *([problem.message, *problem.where] if problem else [])]
+    texts = [*target.all_notes(), target.name, *([problem.message, *problem.where] if problem else [])]
     target.stop()
     assert all(text.isprintable() and not text.startswith("::") for text in texts) and len(texts) > 1
     json.dumps(texts, ensure_ascii=False).encode()

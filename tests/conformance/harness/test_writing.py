@@ -134,7 +134,7 @@ def test_two_reports_for_one_regular_file_are_refused():
         "[targets.a]\ntarget = 'a.py'\njson = 'r'\n[targets.b]\ntarget = 'b.py'\nhtml = 'r'\n"
     )
     with pytest.raises(UsageError, match="json and html are both"):
-        found(Path.cwd()).every({})
+        found(Path.cwd()).jobs({})
     with pytest.raises(UsageError, match="html and grades are both"):
         cli.main(["matrix", "reference", "--html", "m", "--grades", "./m"], standalone_mode=False)
 
@@ -194,7 +194,7 @@ def write_saved(root):
 def restore(root):
     (root / "mine.py").write_text("x = 1\n")
     with tempfile.TemporaryFile() as kept:
-        held = Snapshot.of(root, kept)
+        held = Snapshot.take(root, kept)
         (root / "mine.py").unlink()
         assert held.news()[Path("mine.py")] == "deleted"
     assert (root / "mine.py").read_text() == "x = 1\n"
