@@ -1,9 +1,10 @@
 """What is found of mistakes that others planted: python benchmarks/planted.py FOLDER [SEED ...] [--told].
 
 FOLDER holds ``list.json``, a list of objects with ``name``, ``class`` and ``truth`` (what is wrong, in words), and for
-each of them a target, ``planted/NAME.py``. Each is judged until its first failure, in processes of its own; a line is
-printed for each class and seed, and for each mistake that survives what is wrong with it. With --told each is judged in
-full at one seed, and what the kit says is printed below the truth: only a person can tell whether that is true.
+each of them a target: ``planted/NAME.py``, or ``planted/NAME.c``, a program that keeps to the line protocol. Each is
+judged until its first failure, in processes of its own; a line is printed for each class and seed, and for each mistake
+that survives what is wrong with it. With --told each is judged in full at one seed, and what the kit says is printed
+below the truth: only a person can tell whether that is true.
 Exit status: 0 all are found, 1 some are not.
 """
 
@@ -12,10 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import shlex
+import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from conformance.api import check
@@ -56,9 +60,14 @@ def line(mistakes: list[dict[str, Any]], seed: int, folder: Path, pool: ProcessP
 
 
 def judged(mistake: dict[str, Any], folder: Path, seed: int, **options: Any) -> Report:
-    """What a check of it says, in processes of its own."""
+    """What a check of it says, in processes of its own; a program in C is compiled for it."""
     file = folder / "planted" / f"{mistake['name']}.py"
-    return check(file, seed=seed, in_process=False, saved=False, **options)
+    if file.exists():
+        return check(file, seed=seed, in_process=False, saved=False, **options)
+    with TemporaryDirectory() as programs:
+        program = str(Path(programs) / mistake["name"])
+        subprocess.run(["cc", "-O1", "-w", "-o", program, f"{file.stem}.c", "-lm"], cwd=file.parent, check=True)
+        return check(f"cmd: {shlex.quote(program)}", seed=seed, in_process=False, saved=False, **options)
 
 
 def is_found(mistake: dict[str, Any], folder: Path, seed: int) -> bool:
