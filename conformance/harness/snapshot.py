@@ -182,15 +182,15 @@ def walked(folder: Path) -> Iterator[Path]:
     level = [folder]
     yield folder
     while level:
-        inner = [path for one in level for path in listed(one)]
+        inner = [one / name for one in level for name in names_in(one)]
         yield from inner
         level = [path for path in inner if os.path.isdir(path) and not path.is_symlink()]
 
 
-def listed(folder: Path) -> list[Path]:
-    """What is in a folder; nothing in one that cannot be read."""
+def names_in(folder: Path) -> list[str]:
+    """The names of what is in a folder; none of one that cannot be read."""
     try:
-        return sorted(folder.iterdir())
+        return sorted(os.listdir(folder))
     except OSError:
         return []
 
@@ -224,9 +224,10 @@ def lay_out(snapshot: Snapshot, root: Path, working: Path) -> Path:
     for folder in dict.fromkeys(around):
         there = below(root, folder)
         there.mkdir(parents=True, exist_ok=True)
-        for path in listed(folder):
-            if path != snapshot.folder and path not in around:
-                below(root, path).symlink_to(path)
+        laid = {place.name for place in (snapshot.folder, *around) if place.parent == folder}
+        for name in names_in(folder):  # thousands where temporary folders lie: text, not paths
+            if name not in laid:
+                os.symlink(os.path.join(folder, name), os.path.join(there, name))
     snapshot.copy(below(root, snapshot.folder))
     return below(root, working)
 
