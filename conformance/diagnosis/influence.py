@@ -259,7 +259,7 @@ class Experiment:
     @np.errstate(all="ignore")
     def __init__(self, bench: Bench, case: Case, few: bool = False) -> None:
         self.bench = bench
-        self.case = self.asked(case)
+        self.case = self.question(case)
         self.sources = list(self.given_elements(few))
         self.results = list(self.told_elements())
         self.changed = [self.moved(source, STEP) for source in self.sources]
@@ -271,7 +271,7 @@ class Experiment:
 
     # What is asked, and how; gradients are asked for with cotangents beside the case.
 
-    def asked(self, case: Case) -> Any:
+    def question(self, case: Case) -> Any:
         """What a target is asked with."""
         return case
 

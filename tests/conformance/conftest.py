@@ -28,7 +28,7 @@ def signals():
 
 
 def handlers():
-    """What handles each signal, behind what a target in this process puts before it and takes away when it is stopped."""
+    """What handles each signal, behind what a target in this process puts before it until it is stopped."""
     found = [signal.getsignal(number) for number in SIGNALS]
     return [handler.before if isinstance(handler, Heard) else handler for handler in found]
 
