@@ -182,9 +182,14 @@ def walked(folder: Path) -> Iterator[Path]:
     level = [folder]
     yield folder
     while level:
-        inner = [one / name for one in level for name in names_in(one)]
+        inner = [path for one in level for path in listed(one)]
         yield from inner
         level = [path for path in inner if os.path.isdir(path) and not path.is_symlink()]
+
+
+def listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing in one that cannot be read."""
+    return [folder / name for name in names_in(folder)]
 
 
 def names_in(folder: Path) -> list[str]:
