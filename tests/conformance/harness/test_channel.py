@@ -128,7 +128,7 @@ def test_a_child_that_loses_its_tools_while_loading_says_why_at_once(made, line,
 
 
 def test_a_channel_that_is_closed_is_said(made, asked):
-    problem, _ = asked(made("os.closerange(3, 100) or time.sleep(30)"))
+    problem, _ = asked(made("os.closerange(3, 100) or time.sleep(30)", "capabilities = {'recompiles': False}\n"))
     assert (problem.kind, problem.message) == ("protocol", "closed its channel to the judge")
 
 

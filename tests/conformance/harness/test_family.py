@@ -47,6 +47,8 @@ def written():
         time.sleep(0.01)
 """
 
+ASKED_ONCE = "\ncapabilities = {'recompiles': False}\n"  # or a call would tell, before the first that is judged
+
 
 @pytest.fixture
 def pids(tmp_path):
@@ -142,7 +144,7 @@ def test_what_is_printed_without_end_is_capped(made, asked):
 
 
 def test_an_interrupt_of_the_judge_ends_the_call_and_the_process(made, left):
-    target = open_target(made("time.sleep(60)"), limits=Limits(call=30))
+    target = open_target(made("time.sleep(60)", ASKED_ONCE), limits=Limits(call=30))
     target.start()
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.setitimer(signal.ITIMER_REAL, 0.3)
@@ -173,7 +175,8 @@ target.forward(case("RNN_TANH", T=2, N=1, I=1, H=1, h_0=1))
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_when_the_judge_ends_nothing_stays(made, pids, left, number):
     attack = "grandchild(True, True); written(); time.sleep(60)"
-    words = [sys.executable, "-c", JUDGE, str(made(attack, GRANDCHILD.format(pids=pids.path)))]
+    top = GRANDCHILD.format(pids=pids.path) + ASKED_ONCE
+    words = [sys.executable, "-c", JUDGE, str(made(attack, top))]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path.cwd()) as judge:
         assert judge.stdout.readline() == b"ready\n"
         while not pids.read():
