@@ -104,13 +104,14 @@ def pytest_testnodedown(node):
 def pytest_terminal_summary(terminalreporter, config):
     """Says how what failed of the sample is had again, here and one commit before; and what the run cost."""
     reports = [report for some in terminalreporter.stats.values() for report in some if hasattr(report, "duration")]
-    again = dict.fromkeys(r for report in reports if report.failed for r in dict(report.user_properties).values())
+    failed = [dict(report.user_properties) for report in reports if report.failed]
+    again = dict.fromkeys(properties["again"] for properties in failed if "again" in properties)
     if again:
         terminalreporter.section("failed of the sample")
     for command in again:
         terminalreporter.line(command)
         terminalreporter.line(f"  one commit before: git checkout --detach HEAD^ && {command}; git checkout -")
-    if config.option.record:
+    if config.option.record and not hasattr(config, "workerinput"):  # a worker of xdist has a part of it
         found = record(config, reports)
         file = Path(config.option.record)
         records = json.loads(file.read_text()) if file.exists() else []

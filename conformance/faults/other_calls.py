@@ -126,9 +126,13 @@ def in_order() -> Iterator[Change]:
 
 
 def in_memory() -> Iterator[tuple[str, Change]]:
-    """Arrays of some kinds that are read in the order in which they lie in memory, whatever their strides say."""
+    """Arrays of some kinds that are read in the order in which they lie in memory, whatever their strides say.
+
+    A vector has one order only.
+    """
     lies = "is read in the order in which it lies in memory"
-    for said, these in (KINDS | {"weight_hr": ("weight_hr",)}).items():
+    matrices = {said: these for said, these in KINDS.items() if "bias" not in said}
+    for said, these in (matrices | {"weight_hr": ("weight_hr",)}).items():
         yield "layer_parameters", Change("memory", f"{said} {lies}", NAMED, (
             f"flat = {{k: w.ravel('K').reshape(w.shape) for k, w in named.items() if k in {these}}}\n"
             f"        named |= flat\n        {NAMED}"
