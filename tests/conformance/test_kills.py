@@ -24,13 +24,13 @@ from reference_rnn import CELLS, cell_of
 OF_CELLS = {
     f"{make.__name__} {cell}": partial(make, cell_of(cell)) for make in (derived, packed, backward) for cell in CELLS
 }
-MAKE = (
+MAKERS = (
     wiring, stored, blocks, chunks, keeping, masks, memory, other_calls, shapes,
     handed_back, stored_back, blocks_back, chunks_back, other_calls_back,
 )  # fmt: skip
 # What finds mistakes of blocks and chunks that are longer than most cases.
 SIZES = ("equivalence.sizes", "equivalence.each_size", "gradients.sizes", "gradients.each_size")
-DERIVED = OF_CELLS | {make.__name__: make for make in MAKE}
+DERIVED = OF_CELLS | {make.__name__: make for make in MAKERS}
 
 
 @pytest.mark.parametrize("id", FAULTS)

@@ -466,14 +466,7 @@ def test_what_is_wrong_in_one_dtype_is_found_beside_another(dtype):
 
 
 @pytest.mark.sample
-@pytest.mark.parametrize(
-    ("cell", "bounded"),
-    [
-        pytest.param(gated, True, marks=pytest.mark.xfail(reason="the case that is shown is judged without its bound")),
-        (curved, False),
-    ],
-    ids=["linear", "another"],
-)
+@pytest.mark.parametrize(("cell", "bounded"), [(gated, True), (curved, False)], ids=["linear", "another"])
 def test_chunks_of_single_precision_are_judged_where_there_is_a_bound(cell, bounded):
     class Wrong(FaultyRecurrence):
         def forward(self, case):
