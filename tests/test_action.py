@@ -188,3 +188,8 @@ def test_no_address_is_invented():
     for file in ("action.yml", ".pre-commit-hooks.yaml", *(f"examples/ci/{file.name}" for file in EXAMPLES.iterdir())):
         for url in re.findall(r"https?://\S+", (ROOT / file).read_text()):
             assert "OWNER/rnn-conformance" in url, (file, url)
+
+
+def test_ci_runs_the_second_command_of_the_readme():
+    last = (ROOT / ".ci" / "run").read_text().splitlines()[-1]
+    assert f"\n$ {last}\n" in (ROOT / "README.md").read_text()
