@@ -7,6 +7,7 @@ import linecache
 import os
 import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,10 +114,10 @@ def try_elsewhere(file: str, name: str) -> None:
     as it will have here: a file that could tell the two apart could end only this one.
     """
     words: list[Any] = [sys.executable, "-c", TRIAL, file, name, *sys.path]
-    null, pipe = subprocess.DEVNULL, subprocess.PIPE
-    with subprocess.Popen(words, stdin=null, stdout=pipe, stderr=null) as trial:
+    null = subprocess.DEVNULL
+    # A file and no pipe, whose other end a process could hold that has been left behind.
+    with tempfile.TemporaryFile() as output, subprocess.Popen(words, stdin=null, stdout=output, stderr=null) as trial:
         status = trial.wait()
-        assert trial.stdout is not None
-        os.set_blocking(trial.stdout.fileno(), False)  # a process that it has left behind may hold the other end
-        if b"%d is done" % trial.pid not in (trial.stdout.read() or b""):
+        output.seek(0)
+        if b"%d is done" % trial.pid not in output.read():
             raise CellError(f"{file} ended the process that tried it, with status {status}; leave that out of it")

@@ -23,7 +23,7 @@ class LastFile:
 
     @property
     def suspicion(self) -> str:
-        """See the function."""
+        """What a message says of it, as the function ``suspicion`` does."""
         return suspicion(os.fsdecode(bytes(self.memory[:]).partition(b"\0")[0]))
 
 
