@@ -341,6 +341,12 @@ class RecurrenceCase:
 
     def check(self) -> RecurrenceCase:
         """This case, if every shape is right; otherwise ShapeError names the array."""
+        if self.offsets is not None and (list(self.offsets[:1]) != [0] or (np.diff(self.offsets) < 0).any()):
+            raise ShapeError(f"offsets is {self.offsets.tolist()}, must begin with 0 and never fall")
+        first = ("T", "N") if self.offsets is None else ("steps of all rows",)
+        for name, array in self.inputs.items():
+            if array.ndim < len(first):
+                raise ShapeError(f"{name} has shape {array.shape}, must begin with ({', '.join(first)})")
         expected = shapes_of(self)
         given = dict(self.arrays())
         for name in expected.keys() - given.keys() - self.states.keys():
@@ -349,8 +355,6 @@ class RecurrenceCase:
             if name not in expected:
                 raise ShapeError(f"{name} is not an array of this case; it has {', '.join(expected)}")
             check_shape(name, array, expected[name])
-        if self.offsets is not None and (self.offsets[:1] != 0 or (np.diff(self.offsets) < 0).any()):
-            raise ShapeError(f"offsets is {self.offsets.tolist()}, must begin with 0 and never fall")
         if self.lengths is not None:
             check_lengths(np.asarray(self.lengths), self.num_rows, self.num_steps)
         return self

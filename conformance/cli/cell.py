@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -98,13 +99,13 @@ def cell_named(spec):
     """The cell that SPEC.py:NAME stands for, or one of the kit by its name; raises UsageError."""
     if spec in CELLS:
         return CELLS[CELLS.index(spec)]
-    if spec.endswith(".py") and Path(spec).is_file():
+    if spec.endswith(".py") and os.path.isfile(spec):
         known = cells_of(spec)
         said = "it has none: put @cell(...) above a step" if known == "none" else f"add :NAME; it has {known}"
         raise UsageError(f"{spec!r} is no cell, {said}")
     if ".py:" not in spec:
         raise UsageError(f"{spec!r} is no cell, must be SPEC.py:NAME or one of {', '.join(CELLS)}")
-    if not Path(spec.rpartition(":")[0]).is_file():
+    if not os.path.isfile(spec.rpartition(":")[0]):
         raise UsageError(f"there is no file {spec.rpartition(':')[0]!r}")
     try:
         return Capabilities.of({"cells": (spec,)}).cells[0]

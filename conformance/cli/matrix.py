@@ -85,7 +85,7 @@ def matrix(
     if limit is not None and options.time_limit is None:
         options = replace(options, time_limit=2 * limit)
     todo = list(spread(targets, options, wanted(names)))
-    for said in passed_over([Path(target) for target in targets if Path(target).is_dir()]):
+    for said in passed_over([Path(target) for target in targets if os.path.isdir(target)]):
         complain(said)
     rows = outcomes(todo, catalogue, cpu_limit=limit, deadline=deadline, say=complain)
     told = Together(list(judged(todo, rows, verbatim())))
@@ -145,7 +145,7 @@ def spread(targets, options, names):
     each = replace(options, json=None, saved=False)
     strict = replace(each, forbid=tuple(dict.fromkeys([*OURS, *each.forbid])))
     for target in targets:
-        if not Path(target).is_dir():
+        if not os.path.isdir(target):
             yield Job(target, each)
             continue
         files = sorted(Path(target).glob("*.py"))
@@ -156,7 +156,7 @@ def spread(targets, options, names):
 
 def is_there(target):
     """Whether a name stands for anything at all: what cannot be told without running it is taken to be there."""
-    if target.startswith(("cmd:", "python=")) or stages_of(target) or Path(target).is_dir():
+    if target.startswith(("cmd:", "python=")) or stages_of(target) or os.path.isdir(target):
         return True
     text, _ = split_name(target)
     if text.endswith(".py") or os.sep in text:

@@ -203,7 +203,7 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
         return python, {"module": SHIPPED[text], "name": name, "extra": text.partition("-")[0]}
     if text.endswith(".py") or os.sep in text:
         path = Path(text)
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise LoadError(f"there is no file {text!r}{alternatives(path)}")
         return python, {"file": str(path), "name": name}
     if not all(part.isidentifier() for part in text.split(".")):
@@ -221,7 +221,7 @@ def interpreter_of(text: str) -> tuple[str, str]:
 
 def stages_of(text: str) -> list[str]:
     """The stages of a chain: ``torch > onnx > onnxruntime``; none of a target that is no chain."""
-    return [] if ">" not in text or Path(text).is_file() else [stage.strip() for stage in text.split(">")]
+    return [] if ">" not in text or os.path.isfile(text) else [stage.strip() for stage in text.split(">")]
 
 
 def chain_spec(stages: Sequence[str]) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def stage_spec(text: str) -> dict[str, Any]:
     file, name = split_name(text)
     if not name or not file.endswith(".py"):
         raise LoadError(f"{text!r} is no stage of a chain, must be file.py:name or one of {', '.join(STAGES)}")
-    if not Path(file).is_file():
+    if not os.path.isfile(file):
         raise LoadError(f"there is no file {file!r}{alternatives(Path(file))}")
     return {"label": text, "file": file, "name": name}
 
@@ -260,7 +260,7 @@ def moved(text: str, folder: Path) -> str:
     """
     if text.startswith("cmd:"):
         words = shlex.split(text.removeprefix("cmd:"))
-        return "cmd: " + shlex.join(seen(word, folder) if (folder / word).is_file() else word for word in words)
+        return "cmd: " + shlex.join(seen(word, folder) if os.path.isfile(folder / word) else word for word in words)
     if text.startswith("python="):
         python, target = interpreter_of(text)
         python = seen(python, folder) if os.sep in python else python
@@ -302,7 +302,7 @@ def split_name(text: str) -> tuple[str, str | None]:
 def alternatives(path: Path) -> str:
     """The Python files that stand where one was looked for, for messages."""
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return f"; there is no folder {str(folder)!r} either"
     files = sorted(file.name for file in folder.glob("*.py"))[:8]
     return f"; {str(folder)!r} has {', '.join(files)}" if files else ""

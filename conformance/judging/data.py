@@ -136,7 +136,7 @@ class SplitFile(Excerpt):
 
 
 @dataclass(frozen=True)
-class RecurrentConfig(Excerpt):
+class RecurrenceConfigFile(Excerpt):
     """What a case of a recurrence describes."""
 
     cell: Any
@@ -146,10 +146,10 @@ class RecurrentConfig(Excerpt):
 
 
 @dataclass(frozen=True)
-class RecurrentCase(Excerpt):
+class RecurrenceFile(Excerpt):
     """A case of a recurrence."""
 
-    config: RecurrentConfig
+    config: RecurrenceConfigFile
     inputs: dict[str, Array]
     states: dict[str, Array]
     parameters: dict[str, Array]
@@ -385,7 +385,7 @@ def recurrence_to_data(case: RecurrenceCase) -> dict[str, Any]:
 def recurrence_from_data(data: dict[str, Any], find: Find = known) -> RecurrenceCase:
     """The case that ``recurrence_to_data`` described. Raises CounterexampleError."""
     with interpretation("it does not describe a case"):
-        file: RecurrentCase = record(RecurrentCase, data)
+        file: RecurrenceFile = record(RecurrenceFile, data)
         cell, sizes = cell_from_data(file.config.cell, find), file.config.sizes
         if not isinstance(cell, Recurrence):
             raise ValueError(f"{cell} is no recurrence")

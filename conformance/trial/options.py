@@ -106,7 +106,7 @@ def processes(text: str) -> int | None:
 
 def file(text: str) -> Path:
     """The path of a file."""
-    if not text or "\0" in text or Path(text).is_dir():
+    if not text or "\0" in text or os.path.isdir(text):
         raise UsageError(f"{text!r} is not the path of a file")
     return Path(text)
 

@@ -60,7 +60,7 @@ def of_name(text: str) -> Place | None:
     try:
         if text.startswith("cmd:"):
             words = shlex.split(text.removeprefix("cmd:"))
-            return next((Place(Path(word).resolve()) for word in words[1:] if Path(word).is_file()), None)
+            return next((Place(Path(word).resolve()) for word in words[1:] if os.path.isfile(word)), None)
         _, spec = spec_of(text)
     except (LoadError, ValueError, OSError):
         return None

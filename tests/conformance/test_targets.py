@@ -154,6 +154,13 @@ def test_what_is_no_target_is_not_judged():
         check(5)
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "x" * 5000 + ".py", "x" * 5000 + ".py:y", "torch > " + "x" * 5000])
+def test_a_name_that_is_too_long_for_a_file_is_one_line(name):
+    with pytest.raises(TargetError) as error:
+        check(name)
+    assert "\n" not in str(error.value)
+
+
 def test_every_wrong_target_is_listed():
     found = {path.stem for path in (TARGETS / "wrong").glob("*.py")}
     assert found == WRONG.keys() | DEADLY.keys() | UNUSABLE.keys()

@@ -224,3 +224,12 @@ def test_offsets_that_fall_are_refused():
     inputs = {name: np.zeros((4, 1, 2)) for name in "qkvg"}
     with pytest.raises(ShapeError, match=r"offsets is .* must begin with 0 and never fall"):
         gated.case(inputs, offsets=[0, 5, 4])
+    with pytest.raises(ShapeError, match=r"offsets is \[\], must begin with 0"):
+        drawn().replace(offsets=np.array([])).check()
+
+
+@pytest.mark.parametrize(("shape", "offsets"), [((), None), ((4,), None), ((), np.array([0, 1]))])
+def test_inputs_that_lack_the_first_axes_are_refused(shape, offsets):
+    first = r"\(steps of all rows\)" if offsets is not None else r"\(T, N\)"
+    with pytest.raises(ShapeError, match=rf"q has shape \(.*\), must begin with {first}"):
+        drawn().replace(inputs={name: np.zeros(shape) for name in "qkvg"}, offsets=offsets).check()
