@@ -19,7 +19,7 @@ from conformance.harness.command import array_of, as_meant, request, tensor
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits, Nonsense
 from conformance.judging.data import case_from_data
-from conformance.trial.vectors import as_saved
+from conformance.trial.vectors import Request, saved_case
 from reference_rnn import CELLS, case, forward, rounded
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
@@ -108,7 +108,7 @@ def test_the_page_shows_a_request_and_its_reply():
     asked, reply = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
     valid("request", asked)
     valid("reply", reply)
-    shown = case_from_data(as_saved(asked))
+    shown = case_from_data(saved_case(Request, asked))
     assert request("forward", shown, {}) == asked
     for name, array in forward(shown).items():
         assert [float(f"{n:.9g}") for n in rounded(array, "float32").ravel().tolist()] == reply[name]["data"]
