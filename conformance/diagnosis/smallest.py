@@ -17,11 +17,13 @@ from conformance.judging.options import WITH
 from reference_rnn import CELLS, DTYPES, Case
 from strategies import relaid
 from strategies.cases import Allowed, Sketch, build
+from strategies.forms import of_kind
 
 Setting = dict[str, Any]
-ALLOWED = Allowed(CELLS, DTYPES, max_layers=9, projections=True, empty=("time", "batch", "length"))
+ALLOWED = Allowed(CELLS, DTYPES, max_layers=11, projections=True, empty=("time", "batch", "length"))
 ONE_THING = {3: one_step_less, 5: turned("h_0", "c_0")}  # by the number of the call, counted back from the last
-APART = 2.0**-30  # what is further apart is not only rounded in another order
+# What is further apart is not only rounded in another order, or at another place.
+APART = {"float64": 2.0**-30, "float32": 2.0**-18, "float16": 2.0**-5}
 MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2, "zeros": 3}
 # Lowest first; what is lowest is left out of the text.
 OPTIONS: dict[str, tuple] = {
@@ -36,8 +38,9 @@ OPTIONS: dict[str, tuple] = {
     "bias": (True, False),
     "state": (True, False),
     "lengths": (None, (0,), (1,), (1, 0, 2), (3, 0)),
+    "kind": ("", "uint8"),
     "loss": ("", "loss on the final states"),
-    "L": (1, 2, 3, 4, 9),
+    "L": (1, 2, 3, 4, 9, 11),
     "D": (1, 2),
     "P": (0, 1),
     **{size: (*range(1, 35), 40, 65, 129, 257, 0) for size in ("T", "N", "I", "H")},
@@ -60,7 +63,8 @@ STARTS: tuple[Setting, ...] = (
     {"calls": 1, "state": False}, {"calls": 2, "bias": False}, {"L": 3, "dropout": "dropout in training"},
     *(start | {"dropout": "dropout in training"} for start in (RAGGED, {"numbers": "zeros"})),
     *(ONE_LAYER | {name: size} for name, size in (("N", 17), ("T", 15), ("T", 33), ("H", 40))),
-    ONE_LAYER | {"I": 129, "H": 65}, ONE_LAYER | {"N": 65}, ONE_LAYER | {"T": 257}, {"L": 9},
+    ONE_LAYER | {"I": 129, "H": 65}, ONE_LAYER | {"N": 65}, ONE_LAYER | {"T": 257}, {"L": 9}, {"L": 11},
+    {"lengths": (3, 0), "kind": "uint8"},
 )  # fmt: skip
 
 
@@ -95,7 +99,9 @@ def shows(fault: Fault, cell: str, setting: Setting) -> bool:
     except Exception:  # a mistake may be that there is no result
         return True
     expected = answer(reference_rnn, case_of(cell, setting, seed=0), fault, setting)
-    return given.keys() != expected.keys() or any(differ(given[name], expected[name]) for name in expected)
+    return given.keys() != expected.keys() or any(
+        differ(given[name], expected[name], APART[setting["dtype"]]) for name in expected
+    )
 
 
 def calls(cell: str, setting: Setting) -> Iterator[Case]:
@@ -127,6 +133,8 @@ def case_of(cell: str, setting: Setting, seed: int) -> Case:
         case.x[:1, :1] = np.nan if s["numbers"] == "NaN in x" else np.inf
     if s["option"] and not case.config.proj_size:
         case = WITH[s["option"].removeprefix("a ").removeprefix("other ").replace(" ", "_")](case)
+    if s["kind"] and case.lengths is not None:
+        case = case.replace(lengths=of_kind(case.lengths, s["kind"]))
     if not s["state"]:
         case = case.replace(h_0=None, c_0=None)
     if s["dropout"]:
@@ -152,11 +160,12 @@ def answer(reference: Any, case: Case, fault: Fault, setting: Setting) -> dict[s
     return found | {f"{name} afterwards": array for name, array in (*case.arrays(), *d.items())}
 
 
-def differ(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are not the same numbers, but for rounding."""
+def differ(a: np.ndarray, b: np.ndarray, apart: float) -> bool:
+    """Whether two arrays are not the same numbers, but for rounding, which leads so far apart at most."""
     if a.shape != b.shape:
         return True
-    return not bool(((abs(a - b) <= APART * abs(b)) | (a == b) | (np.isnan(a) & np.isnan(b))).all())
+    largest = np.max(abs(b), where=np.isfinite(b), initial=0.0)
+    return not bool(((abs(a - b) <= apart * largest) | (a == b) | (np.isnan(a) & np.isnan(b))).all())
 
 
 def text(setting: Setting) -> list[str]:
@@ -167,6 +176,7 @@ def text(setting: Setting) -> list[str]:
         "P": f"P={setting['H'] - 1}",
         "lengths": "" if lengths is None else f"lengths={lengths.tolist()}",
         "bias": "no bias",
+        "kind": f"lengths of {setting['kind']}",
         "state": "no initial state",
         "padding": "NaN in the padding",
         "memory": {"F": "Fortran order", "negative": "reversed memory"}.get(setting["memory"], ""),
