@@ -28,7 +28,7 @@ def made(tmp_path, right):
 
 
 @pytest.fixture
-def asked(request):
+def asked(left):
     """Opens a target in a child and asks it once; the problem, and the target, which is stopped in the end."""
     opened = []
 
@@ -40,15 +40,7 @@ def asked(request):
     yield ask
     for target in opened:
         target.stop()
-    nothing_left()
-
-
-def nothing_left(pids=(), seconds=5.0):
-    """After a while there is no child of this process any more, and none of these processes."""
-    until = time.monotonic() + seconds
-    while (left := alive(pids)) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not left
+    left()
 
 
 def alive(pids):
@@ -72,5 +64,13 @@ def lives(process):
 
 @pytest.fixture
 def left():
-    """Fails unless nothing is left of targets and of these processes."""
+    """Fails unless, after a while, nothing is left of targets and of these processes but what other tests had left."""
+    before = alive(())
+
+    def nothing_left(pids=(), seconds=5.0):
+        until = time.monotonic() + seconds
+        while (found := [one for one in alive(pids) if one not in before]) and time.monotonic() < until:
+            time.sleep(0.02)
+        assert not found
+
     return nothing_left

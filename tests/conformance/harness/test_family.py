@@ -305,7 +305,8 @@ def test_what_is_printed_is_kept_to_its_ends_whoever_prints(made, asked):
 
 def test_the_time_of_processes_that_have_ended_counts():
     burns = "import time\nwhile time.process_time() < 0.3: pass"
-    waits = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {burns!r}])\nprint()\nsys.stdin.read()"
+    runs = f"subprocess.run([sys.executable, '-c', {burns!r}])"
+    waits = f"import subprocess, sys\n{runs}\nprint(flush=True)\nsys.stdin.read()"
     words = [sys.executable, "-c", waits]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
@@ -352,7 +353,7 @@ def opened_as(kind, file):
 def test_what_steps_of_a_workflow_are_told_by_is_kept_from_targets(tmp_path, monkeypatch, right, kind):
     for name in (*RUNNER, *LEFT):
         monkeypatch.setenv(name, "value")
-    (tmp_path / "mine.py").write_text(NOTES_DOWN.format(seen=str(tmp_path / "seen")) + right)
+    (tmp_path / "mine.py").write_text(NOTES_DOWN.format(seen=str(tmp_path / "seen")) + ASKED_ONCE + right)
     opened_as(kind, tmp_path / "mine.py")
     there = json.loads((tmp_path / "seen").read_text())
     assert all(there.get(name) == "value" for name in LEFT)
