@@ -107,7 +107,7 @@ PARTS = 4
 FORMATS = {
     "float64": Arithmetic(u=2.0**-52, ua=2.0**-52, eta=2.0**-1021, largest=1.797e308),
     "float32": Arithmetic(u=2.0**-24, ua=2.0**-24, eta=2.0**-126, largest=3.4028234e38),
-    "float16": Arithmetic(u=2.0**-11, ua=2.0**-24, eta=2.0**-25, largest=65504.0),
+    "float16": Arithmetic(u=2.0**-11, ua=2.0**-24, eta=2.0**-14, largest=65504.0),
     "bfloat16": Arithmetic(u=2.0**-8, ua=2.0**-24, eta=2.0**-126, largest=3.3895e38),
 }
 

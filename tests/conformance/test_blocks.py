@@ -272,7 +272,7 @@ def test_bits_that_are_lost_are_named():
 
 @pytest.mark.sample
 def test_what_is_cut_off_in_some_calls_is_not_named_by_a_rule_that_others_contradict():
-    """One answer of many is wrong, by little: it is not that of a mistake that gives what is right there."""
+    """One answer of many is wrong, by little: what explains it is said of some calls, not of those that are right."""
 
     class Both(Narrow):
         capabilities = Capabilities(cells=("RNN_TANH",), lengths=True)
@@ -284,7 +284,7 @@ def test_what_is_cut_off_in_some_calls_is_not_named_by_a_rule_that_others_contra
             return reference.forward(case.map(lambda name, array: elevenths(array) if name in READ else array))
 
     findings = check(Both).diagnosis
-    assert findings and not any(finding.patch for finding in findings)
+    assert findings and all("in some calls" in finding.title for finding in findings if finding.patch)
     assert any("x and W_ih are rounded to 11 significant bits" in finding.title for finding in findings)
 
 
