@@ -21,6 +21,7 @@ class PropertyResult:
     counterexample  the calls that show the failure, as expressions;  found  the whole of it as data, as it is saved
     case       what the property was judged on, as plain data
     coverage   how many cases exercised what;  void  how many would have, but verify nothing: rounding explains anything
+    verified   of each array, as "h_n of GRU in float32": how many cases verify at least one number of it
     kind       what sort of failure it is;  error  the traceback of a mistake of the kit's own
     others     of a failure by which a call had no answer: what else is wrong on further cases, at most three of
                {kind, message, counterexample}, and until another process has confirmed them {found} as above
@@ -38,6 +39,7 @@ class PropertyResult:
     seconds: float = 0.0
     coverage: dict[str, int] = field(default_factory=dict)
     void: dict[str, int] = field(default_factory=dict)
+    verified: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     kind: str = ""
     found: dict[str, Any] | None = None

@@ -110,7 +110,7 @@ def test_back_propagation(target, case):
     run, own = recorded_run(target, case, d)
     if own:
         own_steps_agree(own)
-    gradients_within(target, run, case, d, output=own.result.output if own else None)
+    target.cover_gradients(case, gradients_within(target, run, case, d, output=own.result.output if own else None))
 
 
 @prop(needs="gradients", every_cell=True, sketches=PAST, empty=(), memory=False)

@@ -12,7 +12,7 @@ import numpy as np
 from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
-from reference_rnn import Arithmetic, Case, Result, forward, gradients, result_shapes, rounded
+from reference_rnn import Arithmetic, Ball, Case, Result, forward, gradients, result_shapes, rounded
 from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
@@ -166,8 +166,8 @@ def expected_from(target: Subject, case: Case, name: str) -> bool:
 
 
 @np.errstate(all="ignore")
-def gradients_within(target: Subject, run: Run, case: Case, d: Mapping[str, Any], **options: Any) -> None:
-    """Every gradient lies in its ball.
+def gradients_within(target: Subject, run: Run, case: Case, d: Mapping[str, Any], **options: Any) -> dict[str, Ball]:
+    """Every gradient lies in its ball; these are returned.
 
     The ball of one pass for all results is looked at first, since it costs least: it lies in the one that decides.
     options: of ``reference_rnn.gradients``
@@ -177,7 +177,7 @@ def gradients_within(target: Subject, run: Run, case: Case, d: Mapping[str, Any]
         balls = gradients(case, **d, **options, one_pass=one_pass)
         wrong = outside(target, run, balls)
         if not wrong:
-            return
+            return balls
     name, elements = next(iter(wrong.items()))
     ball, value = balls[name], run.result.arrays[name]
     at = first(witnesses(elements, value - ball.mid))

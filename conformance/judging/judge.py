@@ -337,6 +337,7 @@ class Judging:
         """Notes what became of the property."""
         self.result.status, self.result.message = status, message
         self.result.coverage, self.result.void = dict(self.subject.coverage), dict(self.subject.void_areas)
+        self.result.verified = dict(self.subject.verified)
 
     def held(self) -> None:
         """No case was a counterexample."""

@@ -462,5 +462,17 @@ def void_layers(balls: Result, case: Case) -> Iterator[int]:
             radii = [r[np.isfinite(r)] if np.isfinite(r).any() else r for r in radii]
         scale = max((abs(v).max(initial=0.0) for v in values), default=0.0)
         widest = max((r.max(initial=0.0) for r in radii), default=0.0)
-        if widest > min(2**14 * balls.output.arithmetic.coarsest, 0.25) * scale > 0:
+        if widest > widest_told(balls.output.arithmetic) * scale > 0:
             yield layer
+
+
+def widest_told(arithmetic: Arithmetic) -> float:
+    """The radius, as a share of the largest number beside it, beyond which a ball says nothing."""
+    return min(2**14 * arithmetic.coarsest, 0.25)
+
+
+@np.errstate(all="ignore")
+def verifies(ball: Ball, every: bool = False) -> bool:
+    """Whether the balls of an array are narrow for at least one number other than zero, or for every number."""
+    narrow = ball.rad <= widest_told(ball.arithmetic) * size(ball.mid).max(initial=0.0)
+    return bool(narrow.all() if every else (narrow & (ball.mid != 0)).any())

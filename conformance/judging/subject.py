@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,12 @@ from conformance.harness.call import Call
 from conformance.harness.child import parts
 from conformance.harness.load import Target
 from conformance.harness.local import Cotangents, copied
-from reference_rnn import Arithmetic, Case, Config, Result, forward, result_shapes
+from reference_rnn import Arithmetic, Ball, Case, Config, Result, forward, result_shapes
 from strategies.cases import shares_parameters
 from strategies.forms import PLAIN, answered, given
 
 from .coverage import covered
-from .judgement import CannotTell, Failure, Refused, Run, fail, free_bounds
+from .judgement import CannotTell, Failure, Refused, Run, fail, free_bounds, verifies, void_layers
 from .readings import Reader
 from .record import Record
 
@@ -52,6 +52,7 @@ class Subject:
         self.reader = Reader()
         self.coverage: Counter[str] = Counter()
         self.void_areas: Counter[str] = Counter()
+        self.verified: Counter[str] = Counter()
         self.record = Record(anew)
         self.form = PLAIN
         self.spare: float = 0 if self.capabilities.recompiles == "model" else math.inf
@@ -209,11 +210,32 @@ class Subject:
         allowed = self.arithmetic(case)
         return Run(case, result, allowed, lambda: free_bounds(case, allowed), by=by)
 
-    def cover(self, case: Case, void: set[int]) -> None:
-        """Counts what a case exercised; a case that is void in some layer only counts as void."""
-        areas = self.covered(self.asked(case))
+    def cover(self, case: Case, balls: Result | None = None) -> None:
+        """Counts what a case exercised; a case that is void in some layer only counts as void.
+
+        balls: of the results, where a case can be void
+        """
+        areas, void = self.covered(self.asked(case)), balls is not None and any(void_layers(balls, case))
         self.coverage.update(["void"] if void else areas)
         self.void_areas.update(areas if void else [])
+        if balls is not None:
+            self.verify(case, dict(balls.items()))
+
+    def cover_gradients(self, case: Case, balls: Mapping[str, Ball]) -> None:
+        """Counts a case of gradients, as void where some gradient is, and of which arrays it verifies any number."""
+        void = not all(verifies(ball, every=True) for ball in balls.values())
+        self.coverage.update(["void gradients" if void else "gradients"])
+        self.verify(case, balls, "the gradient of ")
+
+    def verify(self, case: Case, balls: Mapping[str, Ball], of: str = "") -> None:
+        """Counts of each array, but of exact zeros, whether a case verifies at least one number.
+
+        of: what the balls are of an array, in words
+        """
+        for name, ball in balls.items():
+            if ball.mid.any() or ball.rad.any():
+                array = f"{of}{name.partition('_l')[0]} of {case.config.cell} in {case.config.dtype}"
+                self.verified[array] += verifies(ball)
 
     def covered(self, case: Case) -> list[str]:
         """The areas that a case exercises in the form in which it is asked."""

@@ -128,7 +128,7 @@ class Report:
             deaths.update(result.deaths)
             noted.update(dict.fromkeys(result.notes))
         unclaimed = [f"{name} is required, but not claimed" for name in required if not capabilities.claims(name)]
-        unverified = too_large(capabilities, coverage, void)
+        unverified = too_large(capabilities, results, coverage, void)
         doubts = [interruption] if interruption else doubtful(capabilities, results, coverage, unverified)
         failed = any(result.status == "failed" for result in results)
         wrong = unclaimed + list(narrower) + (list(missed) if strict else [])
@@ -186,13 +186,17 @@ class Report:
         return json_text(self.as_dict(), indent=2)
 
 
-def too_large(capabilities: Capabilities, coverage: Counter[str], void: Counter[str]) -> list[str]:
-    """The areas that were exercised at the sizes that the target has, but by cases that verify nothing there.
+def too_large(
+    capabilities: Capabilities, results: list[PropertyResult], coverage: Counter[str], void: Counter[str]
+) -> list[str]:
+    """The areas and arrays that were exercised at the sizes that the target has, but by cases that verify nothing.
 
-    At free sizes the covering cases verify something of every area, so it is the sizes that make them void.
+    At free sizes the covering cases verify something of every area and array, so it is the sizes that make them void.
     """
-    areas = expected(capabilities) if capabilities.sizes else []
-    return [area for area in areas if void[area] and not coverage[area]]
+    if not capabilities.sizes:
+        return []
+    areas = [area for area in expected(capabilities) if void[area] and not coverage[area]]
+    return areas + never_verified(results)
 
 
 def said_of_sizes(capabilities: Capabilities, coverage: Counter[str], unverified: Collection[str]) -> list[str]:
@@ -224,7 +228,13 @@ def doubtful(
     if any(result.id in COUNTING and result.status == "passed" for result in results):
         missing = [area for area in expected(capabilities) if not coverage[area] and area not in unverified]
         doubts += [f"no case exercised {area!r}" for area in missing]
-    return doubts
+    void = [array for array in never_verified(results) if array not in unverified]
+    return doubts + [f"no case verifies a number of {array}: rounding alone explains any there" for array in void]
+
+
+def never_verified(results: list[PropertyResult]) -> list[str]:
+    """The results and gradients that were met in balls alone that verify nothing."""
+    return [array for result in results for array, cases in result.verified.items() if not cases]
 
 
 def by_cell(capabilities: Capabilities, results: Sequence[PropertyResult], wrong: Collection[str]) -> dict[str, str]:

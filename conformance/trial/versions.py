@@ -13,10 +13,10 @@ from conformance.harness.local import Cotangents
 from conformance.judging import recurrences, ways
 from conformance.judging.evidence import UNIT
 from conformance.judging.gradients import cotangents, gradient_run
-from conformance.judging.judgement import Failure, Run, agree
+from conformance.judging.judgement import Failure, Run, agree, void_layers
 from conformance.judging.recurrences import RecurrentSubject
 from conformance.judging.subject import Subject
-from reference_rnn import Case
+from reference_rnn import Case, Result
 
 
 class Version(Subject):
@@ -54,9 +54,9 @@ class Version(Subject):
         self.kept = {}
         super().restart()
 
-    def cover(self, case: Case, void: set[int]) -> None:
+    def cover(self, case: Case, balls: Result | None = None) -> None:
         """Notes whether the balls of a case say nothing."""
-        self.void = bool(void)
+        self.void = balls is not None and any(void_layers(balls, case))
 
 
 class RecurrentVersion(Version, RecurrentSubject):

@@ -7,8 +7,11 @@ import pytest
 
 from conformance import Capabilities, check
 from conformance.adapters import reference
+from conformance.chapters import catalogue
 from conformance.events import PropertyResult
+from conformance.harness.load import open_target
 from conformance.judging.coverage import expected
+from conformance.judging.judge import judge
 from conformance.trial.verdict import Report
 
 WIDE = Capabilities(sizes={"hidden_size": (4096,)})
@@ -44,6 +47,48 @@ def test_what_is_void_at_free_sizes_is_a_doubt(capabilities):
 
     assert (found.verdict, found.status) == ("inconclusive", 2)
     assert found.reasons == ["no case exercised 'N = 1'"] and not found.notes
+
+
+NONE = "the gradient of x of GRU in bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("claims", "verdict", "reasons", "notes"),
+    [
+        (
+            Capabilities(),
+            "inconclusive",
+            [f"no case verifies a number of {NONE}: rounding alone explains any there"],
+            0,
+        ),
+        (WIDE, "conforms", [], 1),
+    ],
+    ids=["at free sizes", "at few sizes"],
+)
+def test_an_array_of_which_no_number_is_verified_is_a_doubt_or_a_note(claims, verdict, reasons, notes):
+    verified = {NONE: 0, "the gradient of h_0 of GRU in bfloat16": 3}
+    back = PropertyResult("gradients.back_propagation", "passed", examples=9, verified=verified)
+    found = Report.of("target", claims, [back], "quick", 0)
+
+    assert (found.verdict, found.reasons, len(found.notes)) == (verdict, reasons, notes)
+    assert all(NONE in note and "h_0" not in note for note in found.notes)
+
+
+def test_cases_of_gradients_that_rounding_explains_are_counted():
+    """Of 64 units and 16 steps the balls of most gradients are wider than all there is."""
+
+    class Long:
+        capabilities = Capabilities(
+            cells=("RNN_TANH",), gradients=True, max_layers=1, sizes={"hidden_size": (64,), "steps": (16,)}
+        )
+        forward = staticmethod(reference.forward)
+        gradients = staticmethod(reference.gradients)
+
+    back, target = catalogue()["gradients.back_propagation"], open_target(Long, in_process=True)
+    result = [*judge(back, target, count=0, base_seed=0)][-1].result
+
+    assert result.status == "passed" and result.coverage["void gradients"] > result.examples / 4
+    assert result.coverage["void gradients"] + result.coverage["gradients"] == result.examples
 
 
 def test_what_was_never_drawn_is_a_doubt_at_any_size():
