@@ -23,6 +23,7 @@ T = TypeVar("T")
 KEPT = 8.0  # by which factor an error may become smaller, in radii, while its case is made small
 GROSS = 0.01  # of the largest expected number: what is wrong by more is large in any radii
 HIDDEN = 2.0**-10  # of the largest error: what is smaller may be another mistake, and is not what is shown
+SLACK = 32  # u of the numbers by which two runs of a relation may differ beyond their radii
 SILENT = {*KINDS, "load", *DEATHS}  # sorts of failures by which a call has no answer
 OWN = "own:"  # before the kind of a failure of results that came beside gradients, of the run recorded for these
 
@@ -234,7 +235,7 @@ def agree(one: Run, other: Run) -> None:
     for name, a in one.result.items():
         b = getattr(other.result, name)
         # a target that is wrong rounds around other numbers than the reference: that alone breaks no relation
-        slack = 32 * one.arithmetic.u * np.maximum(size(a), size(b))
+        slack = SLACK * one.arithmetic.u * np.maximum(size(a), size(b))
         if np.array_equal(a, b, equal_nan=True) or (one.rounds and (abs(a - b) <= slack).all()):
             continue  # no need to know how far apart they might be
         for room in rooms(one, other, name, slack):
@@ -401,9 +402,8 @@ def first(wrong: np.ndarray) -> tuple[int, ...]:
 
 
 def steps_right(run: Run) -> Run:
-    """The run; raises Failure like ``steps_agree``, at which it looks only where a number is far off."""
-    if "output" in run.unseen or far(run.result, forward(run.case), run.arithmetic):
-        steps_agree(run)
+    """The run; raises Failure like ``steps_agree``."""
+    steps_agree(run)
     return run
 
 
