@@ -404,10 +404,39 @@ def test_an_infinity_that_loses_its_sign_is_found(cells):
 
         def forward(self, case):
             case = reference.as_case(case)
-            return reference.forward(case.map(lambda name, array: np.where(np.isneginf(array), np.inf, array)))
+            return reference.forward(case.replace(x=np.where(np.isneginf(case.x), np.inf, case.x)))
 
     [result] = conformance.check(Target, properties=["nonfinite.propagation"], diagnosis=False).results
     assert result.status == "failed" and "-infinity is in x" in result.message
+
+
+@pytest.mark.parametrize(
+    ("names", "of", "to", "said"),
+    [
+        (("h_0", "c_0"), np.isneginf, 0.0, "-infinity is in c_0"),
+        (("weight_ih_l0", "bias_ih_l0"), np.isnan, 0.0, "NaN is in bias_ih_l0["),
+    ],
+    ids=["of a state", "of parameters"],
+)
+def test_numbers_that_are_tidied_up_are_found(names, of, to, said):
+    class Target:
+        capabilities = conformance.Capabilities(cells=("LSTM",), nonfinite=True, bidirectional=True)
+
+        def forward(self, case):
+            tidy = lambda name, array: np.where(of(array), to, array) if name in names else array  # noqa: E731
+            return reference.forward(reference.as_case(case).map(tidy))
+
+    [result] = conformance.check(Target, properties=["nonfinite.propagation"], diagnosis=False).results
+    assert result.status == "failed" and said in result.message
+
+
+def test_where_models_are_dear_none_is_built_for_what_is_not_finite():
+    class Target:
+        capabilities = conformance.Capabilities(cells=("GRU",), nonfinite=True, recompiles="model")
+        forward = staticmethod(reference.forward)
+
+    [result] = conformance.check(Target, properties=["nonfinite.propagation"], diagnosis=False).results
+    assert result.status == "passed" and result.examples
 
 
 def test_what_is_wrong_with_finite_numbers_is_not_laid_to_infinities():
