@@ -69,6 +69,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         runs = share(item.nodeid, shards) == shard
         if item.get_closest_marker("sample"):
+            if "moving" in item.fixturenames:  # whose parts but one would never come
+                raise pytest.UsageError(f"{item.nodeid} has 'moving', and is marked 'sample' besides")
             item.user_properties.append(("again", f"pytest {part(config)} '{item.nodeid}'"))
             runs = runs and (config.option.whole or share(item.nodeid, PARTS) == config.option.sample)
         (kept if runs else left_out).append(item)

@@ -179,6 +179,7 @@ def test_what_magnifies_rounding_is_named_all_the_same():
     assert [finding.title for finding in report.diagnosis] == [overwritten.title]
 
 
+@pytest.mark.sample
 def test_of_a_loss_that_a_target_does_not_take_nothing_is_said():
     class OutputOnly:
         capabilities = Capabilities(max_layers=None, gradients=True, cotangents=("d_output",))

@@ -57,6 +57,7 @@ def apart(one, other):
     return max(abs(a - b).max() for a, b in zip(one, other))
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("family", [*RESULTS, *GRADIENTS], ids=lambda family: family.__name__)
 def test_each_shows(family):
     alone = (partial(slopes, only=name) for name in ("d_output", "d_h_n", "d_c_n"))

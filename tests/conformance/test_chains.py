@@ -235,6 +235,7 @@ class Counted:
         return reference.gradients(case, *cotangents)
 
 
+@pytest.mark.sample
 def test_few_models_are_asked_where_each_is_dear_and_all_sizes_of_each():
     models = {}
     report = conformance.check(Counted(models), diagnosis=False)
@@ -273,6 +274,7 @@ def test_a_chain_of_packages_conforms(tmp_path):
     assert report.verdict == "conforms", report
 
 
+@pytest.mark.sample
 @needs_packages
 def test_the_exporter_of_today_is_named_for_the_sizes_that_it_burns_in(tmp_path):
     report = conformance.check(
@@ -284,6 +286,7 @@ def test_the_exporter_of_today_is_named_for_the_sizes_that_it_burns_in(tmp_path)
     assert any("onnx-dynamo" in title for title in titles), json.dumps(report.to_json())[:2000]
 
 
+@pytest.mark.sample
 @needs_packages
 @pytest.mark.parametrize("stages", ["torch > onnx-script > onnxruntime", "torch > jit", "torch > {}:faithful"])
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])

@@ -196,6 +196,7 @@ def test_claims_may_be_said_with_the_kits_own_word(tmp_path, right):
     assert "amy.py conforms" in done.stdout and "q.py does not conform" in done.stdout, done.stdout
 
 
+@pytest.mark.sample
 def test_points_follow_the_rubric(room):
     folder, _ = room
     rows = {row["student"]: row for row in csv.DictReader((folder / "grades.csv").open())}

@@ -156,6 +156,7 @@ def test_without_equations_they_differ_and_nobody_knows_who_is_wrong():
     assert "by OLD and by NEW" in found.smallest.new and "not known" in found.smallest.old
 
 
+@pytest.mark.sample
 def test_without_double_precision_they_differ_where_that_is_more_than_either_shows_of_itself():
     found = both("handed.final-doubled", claims=replace(UNKNOWN, dtypes=("float32",)))
     assert found.status == 1 and {d.leaves for d in found.differences} == {"neither"}

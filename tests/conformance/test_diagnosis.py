@@ -144,6 +144,7 @@ def test_what_cancels_in_a_dtype_is_no_mistake_of_its_own():
     assert any((array != double[name]).any() for name, array in single.items())
 
 
+@pytest.mark.sample
 def test_what_was_measured_may_be_made_in_some_calls():
     line = "z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))"
     hard = Fault("hard", "a hard gate", "cell-variant", "gru", line, f"{line}\n    z = np.clip(z, 0.4, 0.6)", ())
@@ -190,6 +191,7 @@ class LosesStates(FaultyTarget):
 OUTSIDE = FAULTS["candidate-bias-outside-reset"]
 
 
+@pytest.mark.sample
 def test_a_mistake_beside_one_without_a_name_is_said_with_where_it_is_not_all():
     finding = partly(searched(LosesStates(OUTSIDE, cells=("GRU",))))
     assert finding.title == "b_hn is added outside the reset product; where a length is 0, it is wrong in another way"
@@ -319,6 +321,7 @@ def test_a_mistake_is_said_beside_one_that_gives_no_number():
     assert where_numbers(searched(FaultyTarget(fault, cells=("GRU",)))) is None
 
 
+@pytest.mark.sample
 def test_a_mistake_of_the_way_back_in_some_calls_is_said():
     fault = FAULTS["reset-missing-in-gradient"]
     finding = in_some_calls(searched(sometimes([has_two_directions], fault)))
@@ -352,6 +355,7 @@ def test_what_is_wrong_by_nan_alone_has_no_sentence():
     assert in_some_calls(searched(sometimes([is_padded_with_nan], FAULTS["lengths-ignored"]))) is None
 
 
+@pytest.mark.sample
 def test_nothing_is_said_of_what_is_wrong_too_where_that_is_seldom_seen():
     once = []
 
@@ -436,6 +440,7 @@ def test_what_fits_by_chance_is_not_named():
     assert searched(FaultyTarget(fault, cells=("RNN_TANH",))).found() == (fault,)
 
 
+@pytest.mark.sample
 def test_what_fits_by_chance_is_not_named_where_it_depends_on_the_calls_before():
     fault = FAULTS["weights-of-the-first-call"]
     chance = searched(where_probes_are(fault))
@@ -507,6 +512,7 @@ def test_wrong_for_one_reason_or_another():
     assert said == ["RNN_TANH: wrong from L = 3 on"]  # not "only": with fewer layers it is wrong without biases
 
 
+@pytest.mark.sample
 def test_what_a_new_instance_gets_right_is_said():
     class Kept:
         capabilities = Capabilities(cells=("GRU",))
@@ -523,6 +529,7 @@ def test_what_a_new_instance_gets_right_is_said():
     assert any("right when a new instance is called with them alone" in fact for fact in report.known)
 
 
+@pytest.mark.sample
 def test_what_could_not_be_compared_is_said():
     report = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
     assert report.known == ["gradients were not compared where the results that they belong to are wrong"]
@@ -645,6 +652,7 @@ def test_it_keeps_to_its_time():
     assert time.monotonic() - began < 20  # of which 2 are its own, on a machine that does nothing else
 
 
+@pytest.mark.sample
 def test_a_time_that_was_enough_is_not_spoken_of():
     known = diagnose(open_target(FaultyTarget(FAULTS["gates-ifog"], cells=("LSTM",))), catalogue(), seconds=1e9).known
     assert not any("ended with its time" in fact for fact in known)

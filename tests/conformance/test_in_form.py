@@ -76,6 +76,7 @@ FORMS = {
 }  # fmt: skip
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("words", FORMS)
 def test_what_is_wrong_in_one_form_is_measured_in_it(words):
     is_so, wrong = FORMS[words]

@@ -865,6 +865,7 @@ def test_too_few_digits_are_told_from_wrong_arithmetic(style, dtype):
     assert digits_said(planted(told=printed(style), dtypes=(dtype,))) == {PRINTED[style, dtype]}
 
 
+@pytest.mark.sample
 def test_too_few_digits_are_in_the_diagnosis():
     target = planted(told=printed("%f"), max_layers=1, bidirectional=False)
     found = check(target, properties=["equivalence.steps"]).diagnosis
@@ -872,6 +873,7 @@ def test_too_few_digits_are_in_the_diagnosis():
     assert [(one.fault, one.title) for one in found] == [("measured.digits", said)]
 
 
+@pytest.mark.sample
 def test_results_that_are_wrong_by_so_little_that_no_mistake_is_needed_are_diagnosed():
     target = planted(told=lambda _, r: r.map(lambda _, a: np.round(a, 2)), dtypes=("float16",))
     (found,) = diagnose(open_target(target), catalogue()).findings

@@ -199,6 +199,7 @@ def test_two_sizes_that_are_the_same_must_be_wrong_where_they_are_larger_too():
     assert not any("T = N" in sentence or "N = T" in sentence for sentence in found)
 
 
+@pytest.mark.sample
 def test_a_product_of_three_sizes_is_not_taken_for_one_of_two():
     sizes = lambda case: case.num_steps * case.num_rows * case.config.hidden_size  # noqa: E731
     target = planted(answered=lambda case, result: off(result) if sizes(case) % 8 else result)
@@ -383,6 +384,7 @@ HISTORY = {
 }
 
 
+@pytest.mark.sample
 def test_what_is_asked_about_has_no_more_layers_than_are_claimed():
     """So what shows in one dtype alone is said with that, whatever becomes of layers that nobody claims."""
 
@@ -430,6 +432,7 @@ class SharesWorkspaces:
         return {name: array for name, array in found.items() if name not in ("output", "h_n")}
 
 
+@pytest.mark.sample
 def test_a_recorded_run_that_another_one_overwrites_is_said():
     [(fault, title)] = sentences(SharesWorkspaces, "gradients.calls_are_independent")
     assert fault == "measured.history"
@@ -653,6 +656,7 @@ def test_a_failure_that_moves_when_calls_are_left_out_is_shown_with_all_of_them(
     assert "without any call before" not in first.message
 
 
+@pytest.mark.sample
 def test_a_mistake_in_confirming_costs_no_verdict(tmp_path, monkeypatch):
     def mistaken(*_):
         raise ZeroDivisionError("a mistake")
@@ -666,6 +670,7 @@ def test_a_mistake_in_confirming_costs_no_verdict(tmp_path, monkeypatch):
     assert f"{undone}: ZeroDivisionError: a mistake" in report.notes
 
 
+@pytest.mark.sample
 def test_what_numbers_cannot_tell_is_not_called_right_in_a_new_process(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_rnn.py").write_text("def forward(case):\n    return case.x[:-1], case.h_0.copy()\n")

@@ -63,6 +63,7 @@ def judged(target, **options):
     return conformance.check(target, diagnosis=options.pop("diagnosis", False), **options)
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("claims", [CLAIMS, UNKNOWN, replace(CLAIMS, dtypes=("float16", "bfloat16"))])
 def test_what_is_right_conforms(claims, seed):
@@ -724,6 +725,7 @@ def run(*words):
     return subprocess.run([RNN, *words], capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.sample
 def test_a_file_is_judged_saved_and_replayed(spec):
     assert run("check", "right.py", "-n", "1").returncode == 0
     found = run("check", "wrong.py", "-n", "1", "--property", "state.split", "--json", "r.json")

@@ -139,6 +139,7 @@ def test_only_mistakes_of_a_step_are_made_in_a_part():
     assert titled.title == "z and 1 - z are exchanged (GRU, reset after), in layer 0 alone"
 
 
+@pytest.mark.sample
 @pytest.mark.parametrize("part", ["the reverse direction", "each upper layer", "the first step"])
 def test_a_mistake_of_one_part_has_a_name_with_its_diff(part):
     target = FaultyTarget(of(INVERTED, part), cells=("GRU",))
