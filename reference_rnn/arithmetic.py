@@ -145,7 +145,7 @@ PROFILES: dict[str, dict[str, Allowed]] = {
         "ks": Allowed(6.0, "the sigmoid of a released library is up to 4 u off; 0.5 + 0.5 tanh(z / 2) has no digits"),
         "half_sums": Allowed(False, "that loses no digits in long sums; W x, W h and biases may be stored in 16 bits"),
         "flushes": Allowed(
-            False, "a product with a large weight may depend on them; results may be flushed, but of float16"
+            False, "a product with a large weight may depend on them; results may be flushed, except in float16"
         ),
         "tf32": Allowed(False, "they have all the bits of their format"),
     },

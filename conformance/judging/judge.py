@@ -285,16 +285,18 @@ class Judging:
             each_block(count, number, body)
 
     def complete(self, number: int) -> None:
-        """Judges cases of what is claimed and has not been exercised yet, if the property counts that."""
-        coverage = self.subject.coverage
-        areas = expected(self.subject.capabilities) if coverage else []
+        """Judges cases of what is claimed and has not been exercised or verified yet, if the property counts that."""
+        subject, coverage = self.subject, self.subject.coverage
+        areas = expected(subject.capabilities) if coverage else []
         most, numbers = self.result.examples + MORE_JUDGED, 0
         for case in itertools.islice(self.prop.completion(self.allowed, number), MORE):
             missing = {area for area in areas if not coverage[area]}
-            if not missing or self.result.examples >= most or numbers > MORE_NUMBERS:
+            met = not missing and not subject.unverified
+            if met or self.result.examples >= most or numbers > MORE_NUMBERS:
                 return
             numbers += sum(array.size for _, array in case.arrays())
-            if not missing.isdisjoint(self.subject.covered(case)):
+            kind = str(case.config.cell), case.config.dtype
+            if kind in subject.unverified or not missing.isdisjoint(subject.covered(case)):
                 self.one(case)
 
     def outlast(self, number: int, deadline: float | None) -> None:
@@ -336,8 +338,12 @@ class Judging:
     def verdict_is(self, status: str, message: str = "") -> None:
         """Notes what became of the property."""
         self.result.status, self.result.message = status, message
-        self.result.coverage, self.result.void = dict(self.subject.coverage), dict(self.subject.void_areas)
-        self.result.verified = dict(self.subject.verified)
+        subject = self.subject
+        self.result.coverage = dict(subject.coverage) | dict(subject.backward)
+        self.result.void = dict(subject.void_areas)
+        self.result.verified = {
+            f"{name} of {cell} in {dtype}": n for (name, cell, dtype), n in subject.verified.items()
+        }
 
     def held(self) -> None:
         """No case was a counterexample."""

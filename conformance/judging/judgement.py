@@ -402,7 +402,7 @@ def first(wrong: np.ndarray) -> tuple[int, ...]:
 
 
 def steps_right(run: Run) -> Run:
-    """The run; raises Failure like ``steps_agree``."""
+    """The run, if it is right: raises Failure like ``steps_agree``."""
     steps_agree(run)
     return run
 
@@ -471,8 +471,16 @@ def widest_told(arithmetic: Arithmetic) -> float:
     return min(2**14 * arithmetic.coarsest, 0.25)
 
 
-@np.errstate(all="ignore")
-def verifies(ball: Ball, every: bool = False) -> bool:
-    """Whether the balls of an array are narrow for at least one number other than zero, or for every number."""
-    narrow = ball.rad <= widest_told(ball.arithmetic) * size(ball.mid).max(initial=0.0)
-    return bool(narrow.all() if every else (narrow & (ball.mid != 0)).any())
+def narrow(ball: Ball) -> np.ndarray:
+    """Of which numbers of an array the ball says something."""
+    return ball.rad <= widest_told(ball.arithmetic) * size(ball.mid).max(initial=0.0)
+
+
+def is_void(ball: Ball) -> bool:
+    """Whether the ball of some number says nothing, where not all of them are zero."""
+    return bool(ball.mid.any()) and not narrow(ball).all()
+
+
+def verifies(ball: Ball) -> bool:
+    """Whether the ball of some number other than zero says something."""
+    return bool((narrow(ball) & (ball.mid != 0)).any())

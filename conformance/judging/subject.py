@@ -23,7 +23,7 @@ from strategies.cases import shares_parameters
 from strategies.forms import PLAIN, answered, given
 
 from .coverage import covered
-from .judgement import CannotTell, Failure, Refused, Run, fail, free_bounds, verifies, void_layers
+from .judgement import CannotTell, Failure, Refused, Run, fail, free_bounds, is_void, verifies, void_layers
 from .readings import Reader
 from .record import Record
 
@@ -34,6 +34,8 @@ class Subject:
     claims  of the target's, those that count; all of them if not given
     record  what this instance was given, and what it answered;  by: its name, where there are several
     form    in which it is asked: properties know nothing of it
+    backward  how many cases of gradients were void, and how many were not
+    verified  how many cases verify at least one number of an array, by its name, the cell and the dtype
     suspected  what looks wrong where nobody can tell, a sentence each, by what it is about
     measures  whether calls are made to see how far rounding goes
     anew    whether every call is given new arrays, see Record;  fresh: whether a new instance gets a new process
@@ -52,7 +54,8 @@ class Subject:
         self.reader = Reader()
         self.coverage: Counter[str] = Counter()
         self.void_areas: Counter[str] = Counter()
-        self.verified: Counter[str] = Counter()
+        self.backward: Counter[str] = Counter()
+        self.verified: Counter[tuple[str, str, str]] = Counter()
         self.record = Record(anew)
         self.form = PLAIN
         self.spare: float = 0 if self.capabilities.recompiles == "model" else math.inf
@@ -223,19 +226,23 @@ class Subject:
 
     def cover_gradients(self, case: Case, balls: Mapping[str, Ball]) -> None:
         """Counts a case of gradients, as void where some gradient is, and of which arrays it verifies any number."""
-        void = not all(verifies(ball, every=True) for ball in balls.values())
-        self.coverage.update(["void gradients" if void else "gradients"])
+        self.backward["void gradients" if any(map(is_void, balls.values())) else "gradients"] += 1
         self.verify(case, balls, "the gradient of ")
 
     def verify(self, case: Case, balls: Mapping[str, Ball], of: str = "") -> None:
-        """Counts of each array, but of exact zeros, whether a case verifies at least one number.
+        """Counts of each array, of whatever layer, whether a case verifies at least one number; not of zeros alone.
 
         of: what the balls are of an array, in words
         """
         for name, ball in balls.items():
-            if ball.mid.any() or ball.rad.any():
-                array = f"{of}{name.partition('_l')[0]} of {case.config.cell} in {case.config.dtype}"
-                self.verified[array] += verifies(ball)
+            if ball.mid.any():
+                array = f"{of}{name.partition('_l')[0]}"
+                self.verified[array, str(case.config.cell), case.config.dtype] += verifies(ball)
+
+    @property
+    def unverified(self) -> set[tuple[str, str]]:
+        """The cells and dtypes of which some array was met in balls alone that verify nothing."""
+        return {(cell, dtype) for (_, cell, dtype), cases in self.verified.items() if not cases}
 
     def covered(self, case: Case) -> list[str]:
         """The areas that a case exercises in the form in which it is asked."""

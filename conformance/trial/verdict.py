@@ -128,7 +128,7 @@ class Report:
             deaths.update(result.deaths)
             noted.update(dict.fromkeys(result.notes))
         unclaimed = [f"{name} is required, but not claimed" for name in required if not capabilities.claims(name)]
-        unverified = too_large(capabilities, results, coverage, void)
+        unverified = hidden_by_sizes(capabilities, results, coverage, void)
         doubts = [interruption] if interruption else doubtful(capabilities, results, coverage, unverified)
         failed = any(result.status == "failed" for result in results)
         wrong = unclaimed + list(narrower) + (list(missed) if strict else [])
@@ -186,12 +186,12 @@ class Report:
         return json_text(self.as_dict(), indent=2)
 
 
-def too_large(
+def hidden_by_sizes(
     capabilities: Capabilities, results: list[PropertyResult], coverage: Counter[str], void: Counter[str]
 ) -> list[str]:
     """The areas and arrays that were exercised at the sizes that the target has, but by cases that verify nothing.
 
-    At free sizes the covering cases verify something of every area and array, so it is the sizes that make them void.
+    At free sizes other cases are looked for until something of each is verified, so it is the sizes that hide them.
     """
     if not capabilities.sizes:
         return []
@@ -233,8 +233,9 @@ def doubtful(
 
 
 def never_verified(results: list[PropertyResult]) -> list[str]:
-    """The results and gradients that were met in balls alone that verify nothing."""
-    return [array for result in results for array, cases in result.verified.items() if not cases]
+    """The results and gradients of properties that hold which were met in balls alone that verify nothing."""
+    held = (result for result in results if result.status == "passed")
+    return [array for result in held for array, cases in result.verified.items() if not cases]
 
 
 def by_cell(capabilities: Capabilities, results: Sequence[PropertyResult], wrong: Collection[str]) -> dict[str, str]:

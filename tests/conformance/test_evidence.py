@@ -274,6 +274,23 @@ class Quotient(Plain):
         return s / abs(s)
 
 
+class Clamped(Plain):
+    """A running sum, which is cut off in half precision, far from where that ends."""
+
+    own = recurrence(
+        inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"}, ranges={"x": (10, 40)}, heads=False, name="sum"
+    )
+    capabilities = Capabilities(cells=(own,), dtypes=("float16", "float64"), default_state=True)
+
+    def after(self, case, s, x):
+        return np.minimum(s + x, 100) if case.config.dtype == "float16" else s + x
+
+
+def test_a_state_that_is_clamped_below_what_its_dtype_holds_is_found():
+    report = judged(Clamped, Clamped.capabilities, properties=["state.split", "state.step_by_step"])
+    assert report.verdict == "fails" and any("in float16" in message for message in failed(report).values())
+
+
 ODD = [Plain, Unstable, Thresholded, Chaotic, Saturated, OtherOrder, Approximate, Logarithm, Quotient]
 
 

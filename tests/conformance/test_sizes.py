@@ -74,6 +74,35 @@ def test_an_array_of_which_no_number_is_verified_is_a_doubt_or_a_note(claims, ve
     assert all(NONE in note and "h_0" not in note for note in found.notes)
 
 
+@pytest.mark.parametrize("status", ["failed", "expected_failure"])
+def test_what_ended_early_need_not_have_verified_all(status):
+    back = PropertyResult("gradients.back_propagation", status, examples=3, verified={NONE: 0})
+    assert not [reason for reason in Report.of("target", Capabilities(), [back], "quick", 0).reasons if NONE in reason]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"cells": ("GRU", "LSTM"), "cotangents": ("d_c_n",)},
+        {"cells": ("LSTM",), "cotangents": ()},
+        {"cells": ("LSTM",), "dtypes": ("bfloat16",), "recompiles": "model"},
+        {"cells": ("GRU",), "initial_state": False, "sizes": {"steps": (1,)}},
+    ],
+    ids=["a loss that one cell has no part in", "no loss", "few models in 16 bits", "one step from zeros"],
+)
+def test_a_right_target_has_all_gradients_verified_by_few_cases(claims):
+    """What is zero by the equations counts as verified, and what only void cases met is met once more."""
+
+    class Target:
+        capabilities = Capabilities(gradients=True, **claims)
+        forward = staticmethod(reference.forward)
+        gradients = staticmethod(reference.gradients)
+
+    found = check(Target, properties=["gradients.back_propagation"], diagnosis=False, budget=0.001)
+    assert (found.verdict, found.reasons, found.notes) == ("conforms", [], [])
+    assert found.results[0].examples < 100
+
+
 def test_cases_of_gradients_that_rounding_explains_are_counted():
     """Of 64 units and 16 steps the balls of most gradients are wider than all there is."""
 
