@@ -173,7 +173,8 @@ class Judge:
         self.home = tempfile.TemporaryDirectory(prefix="rnn-conformance-", ignore_cleanup_errors=True)
         try:
             if self.snapshot:
-                self.root, target = os.path.realpath(self.home.name), self.as_copied(job)
+                self.root = os.path.realpath(self.home.name)
+                target = self.as_copied(job)
                 working = self.copied(working)
             self.worker = Worker(work, target, job.options, catalogue, self.root, working, leads=leads)
         except BaseException:
