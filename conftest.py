@@ -3,6 +3,7 @@
 import datetime
 import gc
 import json
+import multiprocessing.sharedctypes  # noqa: F401  # before pytester forgets it again, with classes that can be pickled
 import subprocess
 import zlib
 from collections import Counter
