@@ -19,10 +19,11 @@ Shown = tuple[list[tuple[str, str]], list[Fault]]  # sentences by their kinds, a
 Shows = Callable[[Bench, str], Shown]  # what experiments show, all of them or those of a kind
 
 
-def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case]) -> Shown:
+def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case], right: Sequence[Case] = ()) -> Shown:
     """What is shown in the form that all wrong cases have, with one row where all have one; nothing in none.
 
-    What of this has no part in it is left out; and nothing is said that is not shown whatever else the form has.
+    What of this has no part in it is left out; and nothing is said that is not shown whatever else the form has, or of
+    a form that other cases have that are right: it is shown with zeros almost everywhere, which may be why.
     """
     form, sizes = form_of_all(wrong), ONE_ROW if wrong and all(case.num_rows == 1 for case in wrong) else {}
     said, leads = shown_in(form, sizes, shows, bench)
@@ -41,8 +42,16 @@ def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case]) -> Shown:
         sizes = {}
     if not all(alike(more, sizes) for more in with_more(form, bench.allowed.forms)):
         return [], leads
-    words = listed([*filter(None, [str(form)]), *["with one row"] * (bool(sizes) and not form.unbatched)])
+    if any(has(case, form) and (not sizes or case.num_rows == 1) for case in right):
+        return [], leads
+    told = [str(replace(form, all_lengths=False)), "with lengths" if form.all_lengths else ""]
+    words = listed([*filter(None, told), *["with one row"] * (bool(sizes) and not form.unbatched)])
     return [(kind, f"{sentence}, {words}") for kind, sentence in said], leads
+
+
+def has(case: Case, form: Form) -> bool:
+    """Whether a case has all that a form has, as it is found in the cases that are wrong."""
+    return set(form.names()) <= set(form_of_all([case]).names())
 
 
 def with_more(form: Form, claimed: Collection[str]) -> Iterator[Form]:

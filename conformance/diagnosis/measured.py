@@ -109,7 +109,8 @@ def measured(
         said, leads[cell] = first_of(series, bench)
         if not (said or leads[cell] or alone):
             again = replace(bench, calls=Work(TWICE * calls, deadline))
-            said, leads[cell] = in_their_form(partial(first_of, series), again, [a.probe.case for a in bad])
+            right = [a.probe.case for a in answered if a.probe.case.config.cell == cell and a.right]
+            said, leads[cell] = in_their_form(partial(first_of, series), again, [a.probe.case for a in bad], right)
         for kind, sentence in said:
             found.setdefault((kind, sentence), []).append(cell)
     return found, leads

@@ -93,6 +93,8 @@ def chosen(module, spec, label):
     elif not callable(getattr(module, "forward", None)):
         text = "{} has no function 'forward'; it defines {}. Name one: {}:NAME"
         raise LoadError(text.format(label, defined(module), label))
+    elif inspect.isclass(module.forward):  # a class by this name is built, not called
+        target = module.forward
     if not callable(target) and not callable(getattr(target, "forward", None)):
         raise LoadError("{}:{} is a {}, not something to call".format(label, spec["name"], type(target).__name__))
     if "stages" in spec:

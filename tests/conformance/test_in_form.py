@@ -64,7 +64,7 @@ def small(N=2, form=PLAIN, **options):
 FORMS = {
     "with batch_first": (lambda one: one.config.batch_first, [small(form=Form(batch_first=True))]),
     "without an initial state": (lambda one: one.h_0 is None, [small(form=Form(no_state=True))]),
-    "with lengths that are all T": (
+    "with lengths": (
         lambda one: one.lengths is not None, [small(lengths=[1, 3]), small(lengths=[3, 2])]
     ),
     "in training, with p = 0": (lambda one: one.training, [small(dropout=0.5, training=True)]),
