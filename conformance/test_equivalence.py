@@ -35,7 +35,7 @@ def test_sizes(target, case):
 
 @prop(sketches=EACH, memory=False)
 def test_each_size(target, case):
-    """Every size from 10 to 66 is computed like any other, alone and together, wherever rows end."""
+    """Every size from 10 to 66 is computed like any other, alone and together, or all the same, wherever rows end."""
     claimed(not target.capabilities.recompiles)
     steps_agree(target(case))
 

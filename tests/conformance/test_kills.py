@@ -28,8 +28,8 @@ MAKERS = (
     wiring, stored, blocks, chunks, keeping, masks, memory, other_calls, shapes,
     handed_back, stored_back, blocks_back, chunks_back, other_calls_back,
 )  # fmt: skip
-# What finds mistakes of blocks and chunks that are longer than most cases, forwards or on the way back alone; and losses
-# of one result of several.
+# What finds mistakes of blocks and chunks that are longer than most cases, forwards or on the way back, and losses of
+# one result of several.
 FURTHER = {
     "equivalence": ("equivalence.sizes", "equivalence.each_size"),
     "gradients": ("gradients.sizes", "gradients.each_result", "gradients.each_size"),
@@ -56,4 +56,5 @@ def test_a_mistake_of_each_family_is_found(name, moving):
 
 def further(fault):
     """What is asked of a fault beside what is written with it, of the same chapters."""
-    return [id for name in dict.fromkeys(id.partition(".")[0] for id in fault.killed_by) for id in FURTHER.get(name, ())]
+    chapters = {id.partition(".")[0] for id in fault.killed_by}
+    return [id for chapter, ids in FURTHER.items() if chapter in chapters for id in ids]

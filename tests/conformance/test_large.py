@@ -1,5 +1,7 @@
 """Sizes do not end early: what goes wrong beyond the usual sizes is found, by one property for each way."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,25 @@ def test_other_sizes_than_the_large_ones_are_not_asked_in_their_place():
 
     [result] = conformance.check(Target, properties=["equivalence.sizes"], diagnosis=False).results
     assert result.status == "not_claimed"
+
+
+AXES = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size"}
+PAIRS = list(combinations(AXES, 2))
+
+
+@pytest.mark.parametrize("size", [2, 5, 9])
+@pytest.mark.parametrize(
+    ("pair", "unbatched"), [*((pair, False) for pair in PAIRS), *((pair, True) for pair in PAIRS if "N" not in pair)]
+)
+def test_what_goes_wrong_where_two_sizes_agree_is_found(pair, unbatched, size):
+    class Target:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",), unbatched=True, batch_first=True)
+
+        def forward(self, case):
+            case = reference.as_case(case)
+            sizes = sizes_of(case)
+            agree = case.unbatched == unbatched and all(sizes[AXES[axis]] == size for axis in pair)
+            return reference.forward(case.replace(h_0=case.h_0 + 1) if agree else case)
+
+    [result] = conformance.check(Target, properties=["equivalence.each_size"], diagnosis=False, in_process=True).results
+    assert result.status == "failed" and result.message

@@ -65,7 +65,7 @@ PLANTED = {
     "a leak": (rnn(leak=0.3), "0.7 * tanh(z) + 0.3 * h stands where tanh(z) should in the result (RNN_TANH)"),
     "a bias past the activation": (rnn(past=1), "tanh(z - H.b_ih) + H.b_ih stands where tanh(z) should in the result"),
     "a reset of all": (from_cell(gru, "GRU"), "r * linear(x, N.W_ih, N.b_ih) + r * q stands where"),
-    "a bound of c": (lstm(bound=0.8), "np.clip(f * c + i * g, -0.8, 0.8) stands where f * c + i * g should in c (LSTM)"),
+    "a bound of c": (lstm(bound=0.8), "c is cut off at 0.8 (LSTM)"),
     "bits cut off": (from_cell(cut, "RNN_TANH"), "np.float64((np.float32(p.arrays['weight_hh']).view('i4') & -65536)"),
     "columns reversed": (lstm(columns=slice(None, None, -1)), "p.arrays['weight_hh'][:, ::-1] stands where"),
 }
