@@ -1,4 +1,4 @@
-"""The executable specification of recurrent networks: NumPy only, simple rather than fast."""
+"""The executable specification of recurrent networks: NumPy only. Read ``reference.py`` first."""
 
 from .arithmetic import (
     ORDERS,
