@@ -33,7 +33,7 @@ from conformance.harness.load import Target, open_target
 from conformance.judging.judge import Found, Judging, covering_cases, number_of, unjudged
 from conformance.judging.judgement import NotRun
 from conformance.judging.properties import Property
-from conformance.judging.recurrences import subject_of
+from conformance.judging.recurrent_subject import subject_of
 from conformance.trial.pool import cores
 from conformance.trial.verdict import Report
 

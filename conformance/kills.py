@@ -16,7 +16,7 @@ from conformance.events import PropertyResult
 from conformance.faults import Fault
 from conformance.harness.load import open_target
 from conformance.judging.judge import Found, Judging, covering_cases, unjudged
-from conformance.judging.recurrences import subject_of
+from conformance.judging.recurrent_subject import subject_of
 
 
 @dataclass

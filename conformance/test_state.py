@@ -9,10 +9,11 @@ from itertools import islice
 
 import numpy as np
 
-from conformance.judging.evidence import UNIT, largest
+from conformance.judging.evidence import largest
 from conformance.judging.judgement import fail, first, witnesses
 from conformance.judging.properties import applicable, claimed, prop
 from conformance.judging.recurrences import StateProperty, agree, same_bits, spelt_otherwise
+from conformance.judging.recurrent_subject import UNIT
 from conformance.judging.ways import (
     beginning,
     by_row,

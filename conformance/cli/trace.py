@@ -16,7 +16,7 @@ from conformance.claims.capabilities import Capabilities
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.data import CounterexampleError
 from conformance.judging.judgement import Failure, within
-from conformance.judging.recurrences import RecurrentSubject
+from conformance.judging.recurrent_subject import RecurrentSubject
 from conformance.judging.subject import Subject
 from conformance.judging.transforms import lowest_layers
 from conformance.trial.counterexamples import load

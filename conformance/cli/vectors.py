@@ -11,7 +11,7 @@ from conformance.claims.capabilities import BIASES, DIMENSIONS, Capabilities, Ca
 from conformance.harness.files import Folder
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.judgement import Failure
-from conformance.judging.recurrences import subject_of
+from conformance.judging.recurrent_subject import subject_of
 from conformance.report.output import say
 from conformance.trial import vectors as engine
 from conformance.trial.checking import judge

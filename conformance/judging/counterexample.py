@@ -16,7 +16,7 @@ from strategies.cases import held
 
 from .judgement import OWN, SILENT, Failure
 from .places import Same
-from .recurrences import RecurrentSubject
+from .recurrent_subject import RecurrentSubject
 from .subject import Subject
 from .words import letter
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from reference_rnn.recurrences import USUAL
 
 from .judgement import Failure, NotApplicable, fail
 from .places import Place, Same
+from .recurrent_subject import UNIT, RecurrentSubject
 from .ways import (
     Numbers,
     beginning,
@@ -36,12 +37,8 @@ from .ways import (
     whole,
 )
 
-if TYPE_CHECKING:
-    from .recurrences import RecurrentSubject
-
 Asking = Callable[[RecurrenceCase], Numbers]
 
-UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 ULPS = 2.0**10  # times what changes in the last place do
 TRIES = 3  # of such changes
 DRAWS = 16  # of them, where they alone decide

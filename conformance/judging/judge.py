@@ -31,7 +31,7 @@ from .coverage import expected
 from .data import case_to_data, counterexample_to_data
 from .judgement import CannotTell, Failure, Refused, is_silence
 from .properties import NotApplicable, NotRun, Property
-from .recurrences import subject_of
+from .recurrent_subject import subject_of
 from .repeat import Repeating, Unrepeatable
 from .subject import Subject
 

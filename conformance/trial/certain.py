@@ -9,7 +9,8 @@ from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.harness.load import open_target
 from conformance.judging.gradients import EXACT
 from conformance.judging.judgement import void_layers
-from conformance.judging.recurrences import RecurrentSubject, spelt_otherwise
+from conformance.judging.recurrences import spelt_otherwise
+from conformance.judging.recurrent_subject import RecurrentSubject
 from reference_rnn import Arithmetic, Ball, Case, Handed, RecurrenceCase, Result, forward, handed
 from strategies.integers import representable
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from conformance.claims.allowed import taken
 from conformance.claims.capabilities import Capabilities
-from conformance.judging.evidence import UNIT
 from conformance.judging.judgement import Failure, fail, first, message, within
-from conformance.judging.recurrences import RecurrentSubject, agree
+from conformance.judging.recurrences import agree
+from conformance.judging.recurrent_subject import UNIT, RecurrentSubject
 from conformance.judging.subject import Subject
 from reference_rnn import RecurrenceCase
 from strategies.cases import held

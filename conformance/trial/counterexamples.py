@@ -26,7 +26,7 @@ from conformance.judging.data import (
 )
 from conformance.judging.judgement import Failure, NotRun
 from conformance.judging.properties import Property
-from conformance.judging.recurrences import subject_of
+from conformance.judging.recurrent_subject import subject_of
 from conformance.judging.repeat import Repeating, Unrepeatable, right_in_new_process
 from conformance.judging.subject import Subject
 from reference_rnn import Case

@@ -11,10 +11,9 @@ from conformance.harness.answer import Answer
 from conformance.harness.load import Target
 from conformance.harness.local import Cotangents
 from conformance.judging import recurrences, ways
-from conformance.judging.evidence import UNIT
 from conformance.judging.gradients import cotangents, gradient_run
 from conformance.judging.judgement import Failure, Run, agree, void_layers
-from conformance.judging.recurrences import RecurrentSubject
+from conformance.judging.recurrent_subject import UNIT, RecurrentSubject
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Result
 

@@ -30,7 +30,7 @@ from conformance.judging.data import (
     counterexample_to_data,
     document,
 )
-from conformance.judging.recurrences import subject_of
+from conformance.judging.recurrent_subject import subject_of
 from conformance.report.grades import rubric
 from conformance.trial import expectations, vectors
 from conformance.trial.baseline import stored

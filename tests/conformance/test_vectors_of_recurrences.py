@@ -18,7 +18,7 @@ from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
 from conformance.harness.command import request
 from conformance.harness.load import open_target
-from conformance.judging.recurrences import RecurrentSubject
+from conformance.judging.recurrent_subject import RecurrentSubject
 from conformance.report import html
 from conformance.trial import vectors
 from conformance.trial.checking import judge, unclaimed
