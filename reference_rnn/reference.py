@@ -1,8 +1,10 @@
-"""Recurrent networks as their papers have them: NumPy in double precision, and nothing else.
+"""Recurrent networks as they are computed today: NumPy in double precision, and nothing else.
 
 Read it from top to bottom: the five cells, one direction of one layer, all layers, and what a caller may ask for. The
 axes are T steps, N rows, I features, H units, P numbers of the state h (H without a projection), L layers, D
-directions. Parameters have PyTorch's names, shapes and order of gates; a gate has H rows of each.
+directions. Parameters have PyTorch's names, shapes and order of gates; a gate has H rows of each. Papers are named
+where the idea is from; that there are two biases is PyTorch's. Options of ONNX (peepholes, clip, other activations) are
+not here.
 
 This file does not know the rest of the package. What judges networks is written for bounds and derivatives, and is held
 to this text by the tests.
@@ -24,7 +26,7 @@ import numpy as np
 class Parameters(NamedTuple):
     """The parameters of one layer and direction, of a cell with G gates.
 
-    W_ih (G*H, I), W_hh (G*H, P), b_ih and b_hh (G*H,); W_hr (P, H) projects the output of an LSTM, None: nothing does
+    W_ih (G*H, I), W_hh (G*H, P), b_ih and b_hh (G*H,); W_hr (P, H) projects the output of an LSTM, if there is one
     """
 
     W_ih: np.ndarray
@@ -34,6 +36,7 @@ class Parameters(NamedTuple):
     W_hr: np.ndarray | None = None
 
 
+@np.errstate(over="ignore")  # exp(-z) is infinite far below zero, and 1 / infinity is 0
 def sigmoid(z: np.ndarray) -> np.ndarray:
     """The logistic function, 1 / (1 + exp(-z)), of each number."""
     return 1 / (1 + np.exp(-z))
@@ -66,7 +69,7 @@ def gru(x: np.ndarray, h: np.ndarray, p: Parameters) -> tuple[np.ndarray]:
 
 
 def gru_reset_before(x: np.ndarray, h: np.ndarray, p: Parameters) -> tuple[np.ndarray]:
-    """The next h of a gated recurrent unit whose reset gate acts on the state (Cho et al. 2014, arXiv:1406.1078)."""
+    """The next h of a gated recurrent unit whose reset gate acts on the state (Cho et al. 2014, arXiv:1406.1078v3)."""
     W_r, W_z, W_n = np.split(p.W_hh, 3)
     b_r, b_z, b_n = np.split(p.b_hh, 3)
     r_x, z_x, n_x = np.split(x @ p.W_ih.T + p.b_ih, 3, axis=1)
@@ -77,9 +80,10 @@ def gru_reset_before(x: np.ndarray, h: np.ndarray, p: Parameters) -> tuple[np.nd
 
 
 def lstm(x: np.ndarray, h: np.ndarray, c: np.ndarray, p: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """The next h and c of a long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers 2000).
+    """The next h and c of a long short-term memory (Hochreiter and Schmidhuber 1997), with the forget gate f.
 
-    With W_hr its output is projected (Sak, Senior and Beaufays 2014, arXiv:1402.1128).
+    That is from Gers, Schmidhuber and Cummins, Learning to forget, 2000. With W_hr the output is projected (Sak, Senior
+    and Beaufays 2014, arXiv:1402.1128).
     """
     i, f, g, o = np.split(x @ p.W_ih.T + p.b_ih + h @ p.W_hh.T + p.b_hh, 4, axis=1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -145,7 +149,7 @@ capabilities = {
 }  # fmt: skip
 
 
-@np.errstate(all="ignore")  # where numbers are infinite, so is what is said of them
+@np.errstate(all="ignore")  # inputs may be infinite or NaN, and so may be what is computed of them
 def forward(case: Any, masks: list | None = None) -> tuple[np.ndarray, Any]:
     """The output and h_n of a case, of an LSTM (h_n, c_n), in its layout and dtype; computed in double precision.
 
@@ -182,10 +186,10 @@ def of(parameters: Any, layer: int, reverse: int) -> Parameters:
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
     found = {kind: np.asarray(parameters[kind + end], np.float64) for kind in kinds if kind + end in parameters}
     zero = np.zeros(len(found["weight_hh"]))
-    W_ih, W_hh, b_ih, b_hh, W_hr = (found.get(kind, zero if kind.startswith("b") else None) for kind in kinds)
-    return Parameters(W_ih, W_hh, b_ih, b_hh, W_hr)  # type: ignore[arg-type]
+    b_ih, b_hh = found.get("bias_ih", zero), found.get("bias_hh", zero)
+    return Parameters(found["weight_ih"], found["weight_hh"], b_ih, b_hh, found.get("weight_hr"))
 
 
 def mask(p: float, shape: tuple[int, ...]) -> np.ndarray:
-    """What dropout multiplies by: 0 with probability p, else 1 / (1 - p) (Srivastava et al. 2014)."""
+    """What dropout multiplies by: 0 with probability p, else 1 / (1 - p), as in PyTorch."""
     return np.zeros(shape) if p == 1 else np.random.binomial(1, 1 - p, shape) / (1 - p)

@@ -180,7 +180,7 @@ EXTREMES = tuple(
 # All sizes are the same, which other cases avoid: what is chosen where two of them agree, or takes one axis for another
 # there, is chosen in one of these.
 ALIKE = tuple(
-    S(T=size, N=rows, I=size, H=size, mode=8, gain=0.5, seed=70 + turn, bidirectional=turn % 4 > 1, form=form)
+    S(T=size, N=rows, I=size, H=size, mode=8, gain=0.5, seed=70 + turn, bidirectional=size % 4 > 1, form=form)
     for turn, (size, (rows, form)) in enumerate(
         (size, kind) for size in (2, 3, 4, 5, 6, 7, 8, 9, 16)
         for kind in ((size, Form(batch_first=size % 2 > 0)), (1, Form(unbatched=True)))
@@ -204,14 +204,14 @@ EACH = (
     of_steps(260, lengths=(0, 259)),  # the same lengths in 8 bits
     S(T=3, N=48, I=3, H=3, lengths=(0,) * 32 + (3,) * 16, seed=44, mode=8, gain=0.5),
     *LAYERS,
-    *ALIKE,
     *EXTREMES,
+    *ALIKE,
 )
 # Those of them for where balls are dear: each remainder of 8 and 16 is among them still, and of steps each number.
 SOME = (
-    *EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 19], *LAYERS, *ALIKE[:8],
+    *EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 19], *LAYERS,
     *(of_steps(steps, H=2, lengths=(0, steps // 2), bidirectional=False) for steps in SIZES),
-    *(s for s in EXTREMES if (s.T, s.N, s.I, s.H).count(1) > 1),
+    *(s for s in EXTREMES if (s.T, s.N, s.I, s.H).count(1) > 1), *ALIKE[:8],
 )  # fmt: skip
 JUST_SO = frozenset((*LARGE, *EACH, *SOME))  # that say nothing at other sizes
 

@@ -22,8 +22,9 @@ Shows = Callable[[Bench, str], Shown]  # what experiments show, all of them or t
 def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case], right: Sequence[Case] = ()) -> Shown:
     """What is shown in the form that all wrong cases have, with one row where all have one; nothing in none.
 
-    What of this has no part in it is left out; and nothing is said that is not shown whatever else the form has, or of
-    a form that other cases have that are right: it is shown with zeros almost everywhere, which may be why.
+    What of this has no part in it is left out; and nothing is said that is not shown whatever else the form has. The
+    experiments have zeros almost everywhere, which may be why they fail: so where a case of the same form is right,
+    nothing is said either.
     """
     form, sizes = form_of_all(wrong), ONE_ROW if wrong and all(case.num_rows == 1 for case in wrong) else {}
     said, leads = shown_in(form, sizes, shows, bench)
@@ -42,15 +43,21 @@ def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case], right: Sequ
         sizes = {}
     if not all(alike(more, sizes) for more in with_more(form, bench.allowed.forms)):
         return [], leads
-    if any(has(case, form) and (not sizes or case.num_rows == 1) for case in right):
+    whole = all(form_of(case).all_lengths for case in wrong)  # else some rows end before T
+    if any(refutes(case, form, whole) and (not sizes or case.num_rows == 1) for case in right):
         return [], leads
-    told = [str(replace(form, all_lengths=False)), "with lengths" if form.all_lengths else ""]
+    told = [str(form)] if whole else [str(replace(form, all_lengths=False)), "with lengths" if form.all_lengths else ""]
     words = listed([*filter(None, told), *["with one row"] * (bool(sizes) and not form.unbatched)])
     return [(kind, f"{sentence}, {words}") for kind, sentence in said], leads
 
 
-def has(case: Case, form: Form) -> bool:
-    """Whether a case has all that a form has, as it is found in the cases that are wrong."""
+def refutes(case: Case, form: Form, whole: bool) -> bool:
+    """Whether a case that is right could have been wrong if a form were enough for that: it has numbers, steps, and it.
+
+    whole  whether lengths of the form are all T
+    """
+    if case.num_steps < 2 or not case.num_rows or (whole and form.all_lengths and not form_of(case).all_lengths):
+        return False
     return set(form.names()) <= set(form_of_all([case]).names())
 
 

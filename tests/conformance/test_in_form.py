@@ -20,7 +20,7 @@ from conformance.faults.patching import Fault
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
 from reference_rnn import case, cell_of, forward
-from strategies.forms import PLAIN, WORDS, Form
+from strategies.forms import PLAIN, WORDS, Form, form_of
 
 SIGMOID = "z = sigmoid(affine(x, Z.W_ih, h, Z.W_hh, Z.b_ih, Z.b_hh))"
 HARD = Fault("hard", "", "", "gru", SIGMOID, f"{SIGMOID.replace('sigmoid', 'np.clip(0.5 + 1 / 5 * ')[:-1]}), 0, 1)", ())
@@ -31,13 +31,13 @@ FORMS_CLAIMED = ("lengths", "batch_first", "unbatched", "default_state", "dropou
 CLAIMS = {"cells": ("GRU",), "dtypes": ("float64",), **dict.fromkeys(FORMS_CLAIMED, True)}
 
 
-def shown_in(target, wrong):
+def shown_in(target, wrong, right=()):
     """In which form the update gate is said to be a hard sigmoid, as far as that of these cases shows it."""
     target.capabilities = Capabilities(**CLAIMS)
     opened = open_target(target, in_process=True)
     try:
         bench = Bench(Subject(opened), cell_of("GRU"), "float64", Work(2 * EXPERIMENTS))
-        said, _ = in_their_form(partial(first_of, [FORWARD]), bench, wrong)
+        said, _ = in_their_form(partial(first_of, [FORWARD]), bench, wrong, right)
         assert bench.subject.form == PLAIN
     finally:
         opened.stop()
@@ -112,6 +112,22 @@ def test_nothing_is_said_that_is_another_thing_in_a_fuller_form():
         return hard(given)
 
     assert shown_in(target, [small(form=Form(no_state=True))]) == []
+
+
+def test_nothing_is_said_of_a_form_in_which_another_case_is_right():
+    form = Form(batch_first=True, no_state=True)
+    hard, wrong = hard_where(lambda one: one.h_0 is None), [small(form=form)]
+    right = [small(form=Form(batch_first=True)), small(form=Form(no_state=True)).replace(x=np.zeros((0, 2, 2)))]
+    assert shown_in(hard, wrong, right) == ["without an initial state"]  # they have a state, or no steps
+    assert shown_in(hard, wrong, [small(form=Form(no_state=True))]) == []
+
+
+def test_lengths_that_are_all_t_are_told_from_others():
+    form = Form(all_lengths=True)
+    hard, wrong = hard_where(lambda one: form_of(one).all_lengths), [small(form=form)]
+    ragged = small(lengths=[1, 3])
+    assert shown_in(hard, wrong, [ragged]) == ["with lengths that are all T"]
+    assert shown_in(hard, [*wrong, ragged], [ragged]) == []
 
 
 def test_the_form_of_all_is_what_each_of_them_has():
