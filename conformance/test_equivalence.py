@@ -8,7 +8,7 @@ from conformance.judging.history import turned_at_the_end
 from conformance.judging.judgement import far
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
 from reference_rnn import Case, rounded
-from strategies.covering import EACH, LARGE, RICH
+from strategies.covering import ALIKE, EACH, LARGE, RICH
 
 
 @prop(every_cell=True, sketches=RICH)
@@ -25,9 +25,9 @@ def test_steps(target, case):
     target.cover(case, steps_agree(target(case)))
 
 
-@prop(every_cell=True, sketches=LARGE, empty=(), memory=False)
+@prop(every_cell=True, sketches=(*LARGE, *ALIKE), empty=(), memory=False)
 def test_sizes(target, case):
-    """Sizes around 32, 64 and 128, many rows, steps and layers are computed like small ones, whatever was before."""
+    """Sizes around 32, 64 and 128, many rows, steps or layers, and sizes all the same are computed like any other."""
     claimed(not target.capabilities.recompiles)  # each of them is a shape of its own
     steps_agree(target(case))
     steps_agree(target(turned_at_the_end(case)))  # what is kept under a key that ends early, or leaves out some, shows
@@ -35,7 +35,7 @@ def test_sizes(target, case):
 
 @prop(sketches=EACH, memory=False)
 def test_each_size(target, case):
-    """Every size from 10 to 66 is computed like any other, alone and together, or all the same, wherever rows end."""
+    """Every size from 10 to 66 is computed like any other, alone and together, wherever rows end."""
     claimed(not target.capabilities.recompiles)
     steps_agree(target(case))
 

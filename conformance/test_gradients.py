@@ -39,7 +39,7 @@ from conformance.judging.masks import (
 from conformance.judging.properties import Failure, Run, agree, applicable, claimed, fail, prop, right_at_first
 from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
-from strategies.covering import PAST, RICH, SOME
+from strategies.covering import ALIKE, PAST, RICH, SOME
 from strategies.forms import BATCH_FIRST, UNBATCHED
 
 
@@ -117,9 +117,9 @@ def test_back_propagation(target, case):
     target.cover_gradients(case, gradients_within(target, run, case, d, output=own.result.output if own else None))
 
 
-@prop(needs="gradients", every_cell=True, sketches=PAST, empty=(), memory=False)
+@prop(needs="gradients", every_cell=True, sketches=(*PAST, *ALIKE[:8]), empty=(), memory=False)
 def test_sizes(target, case):
-    """Gradients at sizes just past 32, 64 and 128, of many steps, rows and layers are those of back-propagation too."""
+    """Gradients at large sizes, of many steps, rows or layers, and at sizes all the same are those of the equations."""
     propagated_back(target, case)
 
 

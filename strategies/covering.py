@@ -130,6 +130,16 @@ def large(turn: int, **size: int) -> Sketch:
     return S(**small | MEETS[turn % len(MEETS)] | size, seed=max(size.values()))
 
 
+# All sizes are the same, which other cases avoid: what is done otherwise where two sizes agree is done in these. Those
+# of up to five, the first eight, are for where balls are dear.
+ALIKE = tuple(
+    S(T=size, N=rows, I=size, H=size, mode=8, gain=0.5, seed=70 + turn, bidirectional=size % 4 > 1, form=form)
+    for turn, (size, (rows, form)) in enumerate(
+        (size, kind) for size in (2, 3, 4, 5, 6, 7, 8, 9, 16)
+        for kind in ((size, Form(batch_first=size % 2 > 0)), (1, Form(unbatched=True)))
+    )
+)  # fmt: skip
+
 # Sizes that the others do not reach, one at a time: around the widths of vectors, many rows, steps and layers.
 LARGE = (
     *(large(turn, H=width) for turn, width in enumerate(WIDTHS)),
@@ -177,24 +187,6 @@ EXTREMES = tuple(
     for turn, (steps, rows, features, units) in enumerate(product((1, 5), (1, 34), (1, 100), (1, 100))) if turn
 )  # fmt: skip
 
-# All sizes are the same, which other cases avoid: what is chosen where two of them agree, or takes one axis for another
-# there, is chosen in one of these.
-ALIKE = tuple(
-    S(T=size, N=rows, I=size, H=size, mode=8, gain=0.5, seed=70 + turn, bidirectional=size % 4 > 1, form=form)
-    for turn, (size, (rows, form)) in enumerate(
-        (size, kind) for size in (2, 3, 4, 5, 6, 7, 8, 9, 16)
-        for kind in ((size, Form(batch_first=size % 2 > 0)), (1, Form(unbatched=True)))
-    )
-)  # fmt: skip
-
-# Several layers that are wide, or have many rows; and rows that end where an odd block does.
-LAYERS = (
-    of_steps(257, lengths=(0, 129, 1, 193, 257, 130), bidirectional=True, form=Form(batch_first=True)),
-    S(T=2, N=3, I=3, H=40, num_layers=3, bidirectional=True, seed=41, mode=8, gain=0.5),
-    S(T=2, N=67, I=3, H=3, num_layers=3, lengths=(0, 1, 2), seed=42, mode=8, gain=0.5),
-    S(T=5, N=13, I=97, H=3, num_layers=4, seed=43, mode=8, gain=0.5),
-)
-
 EACH = (
     *(of_widths(turn) for turn in range(len(SIZES))),
     *(of_steps(steps, form=Form(batch_first=steps % 3 == 0, lengths=KINDS[steps % len(KINDS)])) for steps in SIZES),
@@ -203,17 +195,19 @@ EACH = (
     of_steps(260, lengths=(0, 3)),
     of_steps(260, lengths=(0, 259)),  # the same lengths in 8 bits
     S(T=3, N=48, I=3, H=3, lengths=(0,) * 32 + (3,) * 16, seed=44, mode=8, gain=0.5),
-    *LAYERS,
+    of_steps(257, lengths=(0, 129, 1, 193, 257, 130), bidirectional=True, form=Form(batch_first=True)),
+    S(T=2, N=3, I=3, H=40, num_layers=3, bidirectional=True, seed=41, mode=8, gain=0.5),
+    S(T=2, N=67, I=3, H=3, num_layers=3, lengths=(0, 1, 2), seed=42, mode=8, gain=0.5),
+    S(T=5, N=13, I=97, H=3, num_layers=4, seed=43, mode=8, gain=0.5),
     *EXTREMES,
-    *ALIKE,
 )
 # Those of them for where balls are dear: each remainder of 8 and 16 is among them still, and of steps each number.
 SOME = (
-    *EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 19], *LAYERS,
+    *EACH[: len(SIZES) : 3], *EACH[len(SIZES) : 2 * len(SIZES) : 19], *EACH[-4 - len(EXTREMES) : -len(EXTREMES)],
     *(of_steps(steps, H=2, lengths=(0, steps // 2), bidirectional=False) for steps in SIZES),
-    *(s for s in EXTREMES if (s.T, s.N, s.I, s.H).count(1) > 1), *ALIKE[:8],
+    *(s for s in EXTREMES if (s.T, s.N, s.I, s.H).count(1) > 1),
 )  # fmt: skip
-JUST_SO = frozenset((*LARGE, *EACH, *SOME))  # that say nothing at other sizes
+JUST_SO = frozenset((*LARGE, *ALIKE, *EACH, *SOME))  # that say nothing at other sizes
 
 
 def covering(

@@ -95,19 +95,35 @@ AXES = {"T": "steps", "N": "batch", "I": "input_size", "H": "hidden_size"}
 PAIRS = list(combinations(AXES, 2))
 
 
-@pytest.mark.parametrize("size", [2, 5, 9])
+@pytest.mark.parametrize(("size", "cell"), [(2, "LSTM"), (5, "GRU"), (9, "RNN_RELU")])
 @pytest.mark.parametrize(
     ("pair", "unbatched"), [*((pair, False) for pair in PAIRS), *((pair, True) for pair in PAIRS if "N" not in pair)]
 )
-def test_what_goes_wrong_where_two_sizes_agree_is_found(pair, unbatched, size):
+def test_what_goes_wrong_where_two_sizes_agree_is_found(pair, unbatched, size, cell):
     class Target:
-        capabilities = conformance.Capabilities(cells=("RNN_TANH",), unbatched=True, batch_first=True)
+        capabilities = conformance.Capabilities(cells=CELLS, unbatched=True, batch_first=True, bidirectional=True)
 
         def forward(self, case):
             case = reference.as_case(case)
             sizes = sizes_of(case)
             agree = case.unbatched == unbatched and all(sizes[AXES[axis]] == size for axis in pair)
-            return reference.forward(case.replace(h_0=case.h_0 + 1) if agree else case)
+            wrong = agree and case.config.cell == cell
+            return reference.forward(case.replace(h_0=case.h_0 + 1) if wrong else case)
 
-    [result] = conformance.check(Target, properties=["equivalence.each_size"], diagnosis=False, in_process=True).results
+    [result] = conformance.check(Target, properties=["equivalence.sizes"], diagnosis=False, in_process=True).results
     assert result.status == "failed" and result.message
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_gradients_that_are_wrong_where_all_sizes_agree_are_found(cell):
+    class Target:
+        capabilities = conformance.Capabilities(cells=CELLS, gradients=True)
+        forward = staticmethod(reference.forward)
+
+        def gradients(self, case, *cotangents):
+            found = reference.gradients(case, *cotangents)
+            agree = case.config.cell == cell and len({*case.x.shape, case.config.hidden_size}) == 1
+            return found | {"x": found["x"] * 2} if agree else found
+
+    [result] = conformance.check(Target, properties=["gradients.sizes"], diagnosis=False, in_process=True).results
+    assert result.status == "failed" and "the gradient of x" in result.message
