@@ -546,6 +546,14 @@ def test_a_shape_mistake_is_named_and_the_numbers_behind_it_are_judged():
     assert report.diagnosis[0].title == "output: it has a trailing axis of size 1"
 
 
+@pytest.mark.sample
+def test_dropout_with_one_mask_for_all_steps_is_measured():
+    report = check(FaultyTarget(FAULTS["dropout-locked"], cells=("RNN_TANH",)), properties=["dropout"])
+    [finding] = report.diagnosis
+    assert (finding.fault, finding.title) == ("measured.dropout", "RNN_TANH: dropout has one mask for all steps")
+    assert finding.exact and "[:1]] * len(x)" in finding.patch
+
+
 @pytest.mark.parametrize("id", ["dropout-in-evaluation", "dropout-not-scaled"])
 @pytest.mark.sample
 def test_what_is_random_is_recognised_by_what_fails(id):
