@@ -164,7 +164,7 @@ def forward(case: Any, masks: list | None = None) -> tuple[np.ndarray, Any]:
     T, N, _ = x.shape
     lengths = np.full(N, T) if case.lengths is None else case.lengths
     x = np.where((np.arange(T)[:, None] < lengths)[..., None], x, 0)  # nobody reads the padding
-    layers = [[of(case.parameters, layer, reverse) for reverse in range(c.num_directions)]
+    layers = [[parameters_of(case, layer, reverse) for reverse in range(c.num_directions)]
               for layer in range(c.num_layers)]  # fmt: skip
     P, count = layers[0][0].W_hh.shape[1], c.num_layers * c.num_directions
     zeros = [np.zeros((count, N, size)) for size in ((P, c.hidden_size) if c.cell == "LSTM" else (P,))]
@@ -180,11 +180,12 @@ def forward(case: Any, masks: list | None = None) -> tuple[np.ndarray, Any]:
     return output.astype(case.x.dtype), last if c.cell == "LSTM" else last[0]
 
 
-def of(parameters: Any, layer: int, reverse: int) -> Parameters:
-    """The parameters of one layer and direction, by PyTorch's names; biases that are not there are zero."""
+def parameters_of(case: Any, layer: int, reverse: int) -> Parameters:
+    """The parameters of one layer and direction of a case, in double precision; biases that it has not are zero."""
     end = f"_l{layer}" + "_reverse" * reverse
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-    found = {kind: np.asarray(parameters[kind + end], np.float64) for kind in kinds if kind + end in parameters}
+    p = case.parameters
+    found = {kind: np.asarray(p[kind + end], np.float64) for kind in kinds if kind + end in p}
     zero = np.zeros(len(found["weight_hh"]))
     b_ih, b_hh = found.get("bias_ih", zero), found.get("bias_hh", zero)
     return Parameters(found["weight_ih"], found["weight_hh"], b_ih, b_hh, found.get("weight_hr"))
