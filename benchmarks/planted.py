@@ -5,8 +5,8 @@ each of them a target: ``planted/NAME.py``, or ``planted/NAME.c``, a program tha
 judged until its first failure, in processes of its own; a line is printed for each class and seed, and for each mistake
 that survives what is wrong with it. With --told each is judged in full at one seed, and what the kit says is printed
 below the truth: only a person can tell whether that is true. With --random a line is printed for each number of random
-cases a property, of all that are found by so many after the covering ones, and one for each mistake that random cases
-alone find: which properties do, after how many.
+cases a property, with how many mistakes are found by so many after the covering ones, and a line for each mistake that
+covering ones miss: which properties find it, after how many. Cases about which a property says nothing do not count.
 Exit status: 0 all are found, 1 some are not.
 """
 
@@ -128,9 +128,9 @@ def needed(mistake: dict[str, Any], folder: Path, seeds: list[int]) -> dict[int,
 
 
 def first_failure(prop: Property, target: Target, seed: int | None) -> int | None:
-    """The random case that fails first, from 1 on, after the covering ones; 0 for one of these; None if none does.
+    """Which random case fails first, counted from 1, of those that a property says something about; None if none does.
 
-    Without a seed only the covering ones are judged.
+    0: a covering one fails before them. Without a seed only these are judged.
     """
     judging = Judging(prop, subject_of(target), PropertyResult(prop.id, "inconclusive", prop.statement))
     before = None
@@ -148,7 +148,7 @@ def first_failure(prop: Property, target: Target, seed: int | None) -> int | Non
 
 
 def curve(mistakes: list[dict[str, Any]], found: list[dict[int, dict[str, int]]], seeds: list[int]) -> int:
-    """Prints how many are found by so many random cases; returns 1 if any needs them."""
+    """Prints how many are found by so many random cases; returns 1 if some are not at some seed."""
     print(f"| random cases | {' | '.join(f'seed {seed}' for seed in seeds)} | of |")
     print("|---:|" + "---:|" * (len(seeds) + 1))
     for count in COUNTS:
@@ -158,7 +158,7 @@ def curve(mistakes: list[dict[str, Any]], found: list[dict[int, dict[str, int]]]
         for seed, properties in each.items():
             first = sorted(properties.items(), key=lambda item: item[1])
             print(f"{mistake['name']}, seed {seed}: {', '.join(f'{id} {n}' for id, n in first) or 'survives'}")
-    return int(any(found))
+    return int(any(not properties for each in found for properties in each.values()))
 
 
 if __name__ == "__main__":
