@@ -111,12 +111,17 @@ class Channel:
         return message
 
     def settle(self) -> None:
-        """Counts memory anew for the next call; raises Stopped if the last took too much, and gave it back."""
-        alone = len(self.members) == 1
-        held, peak = family.resident(self.members[0]) if alone else (family.memory(self.members, self.most), 0)
-        if (peak if peak > self.peak else held) > self.most:
+        """Counts memory anew for the next call; raises Stopped if the last took too much, also if it gave it back."""
+        if family.LINUX:  # elsewhere that takes longer than many a call, and what is new is seen at the next look
+            self.members = family.descendants(self.process.pid)
+        held, peak = family.memory(self.members, self.most), self.highest()
+        if held > self.most or (peak > self.peak and peak > self.most):  # a family holds no less than one of it
             raise self.too_much()
         self.before, self.peak = max(held, self.base), max(peak, self.peak)
+
+    def highest(self) -> int:
+        """The most bytes that one member of the family ever held."""
+        return max((family.resident(member)[1] for member in self.members), default=0)
 
     @property
     def most(self) -> int:
@@ -204,7 +209,7 @@ class Channel:
         """From here on, memory counts beyond what is held now, or beyond so many times that."""
         self.members = family.descendants(self.process.pid)
         self.base = self.before = times * family.memory(self.members)
-        self.peak = max((family.resident(member)[1] for member in self.members), default=0)
+        self.peak = self.highest()
 
     def status(self) -> int | None:
         """The status with which the process has ended by itself; None if it has not."""
