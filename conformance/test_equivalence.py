@@ -7,6 +7,7 @@ import numpy as np
 from conformance.judging.history import turned_at_the_end
 from conformance.judging.judgement import far
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
+from conformance.judging.transforms import far_apart
 from reference_rnn import Case, rounded
 from strategies.covering import ALIKE, EACH, LARGE, RICH
 
@@ -38,6 +39,13 @@ def test_each_size(target, case):
     """Every size from 10 to 66 is computed like any other, alone and together, wherever rows end."""
     claimed(not target.capabilities.recompiles)
     steps_agree(target(case))
+
+
+@prop(every_cell=True, sketches=RICH, max_layers=1, empty=(), memory=False, models=4)
+def test_magnitudes(target, case):
+    """Tiny weights that meet huge numbers, and huge weights that meet tiny ones, are computed like any other."""
+    for other in far_apart(case):
+        steps_agree(target(other))
 
 
 @prop(cells=["RNN_RELU"], network="integer", models=1)

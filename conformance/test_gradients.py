@@ -28,7 +28,7 @@ from conformance.judging.gradients import (
     slope_agrees,
     taken,
 )
-from conformance.judging.history import FEW, in_turn, right_in_place, turned, with_others
+from conformance.judging.history import BY_COLUMNS, FEW, in_turn, read_by_columns, right_in_place, turned, with_others
 from conformance.judging.judgement import OWN, far, first, index
 from conformance.judging.masks import (
     gradients_through_many_masks,
@@ -37,7 +37,7 @@ from conformance.judging.masks import (
     passes,
 )
 from conformance.judging.properties import Failure, Run, agree, applicable, claimed, fail, prop, right_at_first
-from conformance.judging.transforms import laid_out, mirror, rows, states, steps, with_padding, without_state
+from conformance.judging.transforms import far_apart, laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
 from strategies.covering import ALIKE, PAST, RICH, SOME
 from strategies.forms import BATCH_FIRST, UNBATCHED
@@ -127,6 +127,13 @@ def test_sizes(target, case):
 def test_each_size(target, case):
     """Gradients at sizes up to 66, with every remainder of 8 and 16, and of 257 steps are those of back-propagation."""
     propagated_back(target, case)
+
+
+@prop(needs="gradients", every_cell=True, sketches=RICH, max_layers=1, empty=(), memory=False, models=4)
+def test_magnitudes(target, case):
+    """Gradients are those of back-propagation where tiny weights meet huge numbers, and huge ones tiny ones."""
+    for other in far_apart(case):
+        gradients_right(target, other, taken(target, cotangents(other)))
 
 
 def propagated_back(target, case):
@@ -299,7 +306,7 @@ def test_training(target, case):
         gradients_through_zeros(target, case)
 
 
-@prop(needs="gradients", about_memory=True, models=3)
+@prop(needs="gradients", about_memory=True, models=4)
 def test_memory_layout(target, case):
     """Where arrays and cotangents lie in memory does not matter."""
     d = taken(target, cotangents(case))
@@ -307,6 +314,10 @@ def test_memory_layout(target, case):
     right_at_first(gradients_right, target, plain, d)
     for layouts, other in zip(laid_out([*d.items(), *case.arrays()], sum(case.x.shape)), cycle(others)):
         right_in_place(gradients_right, target, other, layouts, **d)
+    columns = read_by_columns(plain)
+    if target.takes(columns):
+        gradient_run(target, plain, d)  # from which it differs by strides alone
+        right_in_place(gradients_right, target, columns, BY_COLUMNS, **d)
 
 
 @prop(needs="gradients", lengths=False, models=2)

@@ -69,9 +69,9 @@ def test_nothing_is_changed(target, case):
             fail("shared", f"{result} shares memory with {other}")
 
 
-@state(about_history=True)
+@state(about_history=True, calls=1000)
 def test_repeatable(target, case):
-    """The same call gives the same bits, whatever was called in between."""
+    """The same call gives the same bits, whatever was called in between and however many calls came before."""
     first = target(case)
     target.cover(case)
     target(other_numbers(case))

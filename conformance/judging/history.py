@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -18,6 +19,7 @@ from .transforms import TURNS, negative, rows, steps, without_state
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
+BY_COLUMNS: Mapping[str, str] = defaultdict(lambda: "F")  # the memory layout of every array that is read by columns
 FEW, MANY = 6, 12  # cases in a row where each is dear, and where it is not
 RARE = 2  # of them differ in what not every cell has, and one in so many in a size
 SIZES = 5
@@ -115,6 +117,19 @@ def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[s
     except Failure:
         right_at_first(judge, target, nudged(case, 4 * target.arithmetic(case).u, case.parameters), d)
         raise
+
+
+def read_by_columns(case: Case) -> Case:
+    """The case with the numbers that its arrays have where their memory is read by columns; what ends early has its x.
+
+    Laid out by columns, each array is the same bytes in memory as before, and other numbers.
+    """
+
+    def change(name: str, array: np.ndarray) -> np.ndarray:
+        fixed = name == "x" and case.lengths is not None  # NaN stands past the end of a row
+        return array if fixed else array.reshape(-1).reshape(array.shape, order="F")
+
+    return case.map(change)
 
 
 def turned_at_the_end(case: Case) -> Case:

@@ -30,7 +30,7 @@ from .counterexample import Counterexample, counterexample, told
 from .coverage import expected
 from .data import case_to_data, counterexample_to_data
 from .judgement import CannotTell, Failure, Refused, is_silence
-from .properties import NotApplicable, NotRun, Property
+from .properties import CALLS, NotApplicable, NotRun, Property
 from .recurrent_subject import subject_of
 from .repeat import Repeating, Unrepeatable
 from .subject import Subject
@@ -38,7 +38,6 @@ from .subject import Subject
 MOST_OTHERS = 3  # failures that are said behind one by which a call had no answer
 # Cases that are judged for them: those that are answered, those that are not, and those of these that cost a process.
 FURTHER, UNANSWERED, LOST = 16, 48, 2
-LEAST_CALLS = 60  # of one instance: what happens at the fiftieth call is seen by every property
 MORE = 6000  # cases looked at, for what neither the covering nor the random ones have exercised
 MORE_NUMBERS = 2**27  # in these cases: where they are large, few are looked at
 MORE_JUDGED = 400  # of them, since a target may be slow
@@ -300,13 +299,23 @@ class Judging:
                 self.one(case)
 
     def outlast(self, number: int, deadline: float | None) -> None:
-        """Judges more random cases, if the property has any, until the instance has had LEAST_CALLS calls."""
+        """Judges more cases, if the property has random ones, until the instance has had as many calls as it must.
+
+        They are random ones up to CALLS, and then the smallest covering case with a step, which costs least.
+        """
         generator = random.Random(~number)
-        for _ in range(LEAST_CALLS if self.result.random else 0):
+        for _ in range(self.prop.calls if self.result.random else 0):
             late = deadline is not None and time.monotonic() > deadline
-            if late or self.subject.record.count >= LEAST_CALLS:
+            if late or self.subject.record.count >= self.prop.calls:
                 return
-            self.one(self.allowed.from_block(generator.randbytes(BLOCK_SIZE)))
+            many = self.subject.record.count >= CALLS
+            self.one(self.least if many else self.allowed.from_block(generator.randbytes(BLOCK_SIZE)))
+
+    @cached_property
+    def least(self) -> Case:
+        """The covering case with the fewest numbers, of those with a step of a row."""
+        cases = [case for case in covering_cases(self.prop, self.allowed) if case.num_steps and case.num_rows]
+        return min(cases, key=lambda case: sum(array.size for _, array in case.arrays()))
 
     def further(self, base_seed: int) -> Iterator[Case]:
         """The cases that come after the one that failed: the covering ones that are left, then random ones."""

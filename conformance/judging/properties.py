@@ -52,6 +52,7 @@ DRAWS: dict[str, dict[str, Any]] = {
 
 
 FEWEST = 10  # random cases
+CALLS = 60  # of one instance: what happens at the fiftieth call is seen by every property
 
 # What a property may draw alone, in words.
 KINDS = {
@@ -76,6 +77,7 @@ class Property:
     about_history  whether it is about what an answer keeps of the calls before it
     sketches    its covering cases; if they are its own, there are no random ones
     models      how many sets of parameters it takes beside those that all cases of a configuration share
+    calls       how many calls one instance gets at least, if there are random cases
     before      those that come before it where a new set is dear
     formerly    ids that it had in the last release, under which it is still accepted
     heavy       whether it imports a package that takes long, as it is judged
@@ -93,6 +95,7 @@ class Property:
     about_memory: bool = False
     about_history: bool = False
     models: int = 0
+    calls: int = CALLS
     before: tuple[Property, ...] = ()
     formerly: tuple[str, ...] = ()
     heavy: bool = False
@@ -177,6 +180,7 @@ def prop(
     about_memory: bool = False,
     about_history: bool = False,
     models: int = 0,
+    calls: int = CALLS,
     sketches: tuple[Sketch, ...] = COVERING,
     formerly: Sequence[str] = (),
     heavy: bool = False,
@@ -187,7 +191,7 @@ def prop(
 
     needs  capabilities, as Capabilities.claims reads them;  cells  those that it is about, None for all
     about  whether it says anything about a cell, for what follows from its equations
-    models  how many sets of parameters it takes beside those of the case
+    models  how many sets of parameters it takes beside those of the case;  calls  that one instance gets at least
     draws  fields of strategies' Allowed;  every_cell  whether each covering case is judged for each cell
     sketches  covering cases of its own, in place of all others;  formerly  ids that it had in the last release
     heavy  whether it imports a package that takes long;  kind  Property, or one of its own kind
@@ -210,6 +214,7 @@ def prop(
             about_memory,
             about_history,
             models,
+            calls,
             formerly=tuple(formerly),
             heavy=heavy,
             sketches=sketches,

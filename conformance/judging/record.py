@@ -8,7 +8,7 @@ from collections.abc import Collection
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 
-MOST = 256  # calls whose answers are kept: no check of a property makes as many
+MOST = 1024  # calls whose answers are kept: no check of a property makes as many, nor those that are repeated
 LARGEST = 2**26  # bytes of calls that are kept beyond that
 
 

@@ -19,6 +19,8 @@ from strategies.memory import unusual
 from .judgement import Run
 
 TURNS = 3  # memory layouts for each array of a case
+# A third of the exponents of each format: no product of three such numbers and a usual one overflows.
+HUGE = {"float64": 2.0**320, "float32": 2.0**40, "bfloat16": 2.0**40, "float16": 2.0**4}
 
 
 def transform(on_result: Callable[[Case, Result], Result]) -> Callable[[Callable[..., Case]], Callable[[Any], Any]]:
@@ -134,6 +136,21 @@ def with_padding(case: Case, value: float) -> Case:
     """The case with one number in the place of all that stands past the end of a row."""
     ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
     return case.replace(x=np.where(ended[..., None], value, case.x).astype(case.x.dtype))
+
+
+def far_apart(case: Case) -> Iterator[Case]:
+    """Cases with weights that are tiny and what they are multiplied with huge, and the other way round.
+
+    Every product is what it is in the case itself: those of x, and in a single step those of h_0.
+    """
+    for factor in (HUGE[case.config.dtype], 1 / HUGE[case.config.dtype]):
+        for of, weight, operand in ((case, "weight_ih_l0", "x"), (steps(case, 0, 1), "weight_hh_l0", "h_0")):
+            yield of.map(lambda name, a: multiplied(a, factor ** ((name == operand) - name.startswith(weight))))
+
+
+def multiplied(array: np.ndarray, factor: float) -> np.ndarray:
+    """The array times a power of two, in its own dtype."""
+    return (array.astype(float) * factor).astype(array.dtype)
 
 
 def other_numbers(array: np.ndarray) -> np.ndarray:

@@ -52,6 +52,14 @@ def test_death_on_the_hundredth_call_is_shown_with_the_calls_before_it():
 
 
 @pytest.mark.sample
+def test_a_slip_on_the_seven_hundredth_call_is_shown_with_the_calls_before_it():
+    report = check(TARGETS / "wrong" / "slips_seldom.py", properties=["shapes.repeatable"], diagnosis=False)
+    first, then = report.results[0].counterexample.splitlines()
+    assert first.startswith("first: case('RNN_TANH', T=1, ") and first.endswith("698 times")
+    assert then.startswith("A and B: case('RNN_TANH', T=1, ")
+
+
+@pytest.mark.sample
 def test_a_copy_that_answers_in_its_place_is_not_heard():
     result = judged("forks", call_limit=1.5)
     assert result.message == "the target did not return in time"

@@ -17,6 +17,7 @@ WRONG = {
     "direction_major": ("layers.final_states", "h_n["),
     "halves_apart": ("shapes.shapes", "the halves of the directions are not joined"),
     "ignores_lengths": ("lengths.padding_is_zero", "must be zero: row"),
+    "keeps_by_bytes": ("shapes.memory_layout", "must be"),
     "keeps_by_identity": ("shapes.calls_are_independent", "must be"),
     "keeps_state": ("shapes.repeatable", "something is kept between calls"),
     "keeps_weights": ("shapes.calls_are_independent", ""),
@@ -41,10 +42,12 @@ WRONG = {
     "reuses_gradients": ("gradients.results_own_their_memory", "gradient of x shares memory with an earlier result"),
     "reverse_starts_in_padding": ("lengths.padded_row_is_row_alone", " on A and "),
     "rough_tanh": ("equivalence.activation", "must be"),
+    "slips_seldom": ("shapes.repeatable", "h_n differs between two calls with the same case"),
     "sigmoid_tanh": ("equivalence.activation", "must be"),
     "swallows_nan": ("nonfinite.propagation", "must be nan"),
     "trailing_axis": ("shapes.shapes", "it has a trailing axis of size 1"),
     "wavers": ("shapes.repeatable", "something is kept between calls"),
+    "zeroes_tiny_weights": ("equivalence.magnitudes", "must be"),
 }
 
 # What needs a process of its own to be judged: it takes down the one that it is in.
