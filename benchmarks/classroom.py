@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from conformance.trial.pool import cores
+from conformance.trial.worker_pool import cores
 
 RIGHT = """import numpy as np
 

@@ -32,9 +32,9 @@ from conformance.diagnosis.probes import Answered, Probe, asked, probes
 from conformance.diagnosis.search import DRAWS, shaken, spread
 from conformance.faults import FAULTS, Fault, FaultyReference, PatchError
 from conformance.harness.load import open_target
-from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.oracle import Failure, NotApplicable
 from conformance.judging.subject import Subject
-from conformance.trial.pool import cores
+from conformance.trial.worker_pool import cores
 from reference_rnn import Case, arithmetic
 from strategies.cases import build, decode
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from conformance.api import check
 from conformance.trial.options import PROFILES
-from conformance.trial.pool import cores
 from conformance.trial.verdict import Report
+from conformance.trial.worker_pool import cores
 from reference_rnn import CELLS
 
 RIGHT = sorted((Path(__file__).parent.parent / "tests" / "targets" / "right").glob("*.py"))

@@ -19,10 +19,10 @@ from statistics import median
 
 import numpy as np
 
+from conformance.hunt.campaign import Hunt
 from conformance.hunt.corpus import Corpus
-from conformance.hunt.engines import Cluster, Engine, Processes
-from conformance.hunt.happenings import Moved
-from conformance.hunt.hunting import Hunt
+from conformance.hunt.executors import Cluster, Engine, Processes
+from conformance.hunt.hunt_events import Moved
 from conformance.hunt.shards import Shard
 from conformance.trial.interrupts import Interrupts
 from conformance.trial.options import Options

@@ -23,7 +23,7 @@ from conformance.faults.patching import Fault
 from conformance.faults.stored import stored, stored_back
 from conformance.faults.wiring import packed, wiring
 from conformance.kills import kills
-from conformance.trial.pool import cores
+from conformance.trial.worker_pool import cores
 from reference_rnn import CELLS
 
 

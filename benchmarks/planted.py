@@ -31,11 +31,11 @@ from conformance.chapters import catalogue
 from conformance.events import PropertyResult
 from conformance.harness.load import Target, open_target
 from conformance.judging.judge import Found, Judging, covering_cases, number_of, unjudged
-from conformance.judging.judgement import NotRun
+from conformance.judging.oracle import NotRun
 from conformance.judging.properties import Property
 from conformance.judging.recurrent_subject import subject_of
-from conformance.trial.pool import cores
 from conformance.trial.verdict import Report
+from conformance.trial.worker_pool import cores
 
 COUNTS = (0, 4, 8, 16, 32, 60, 100)  # of random cases a property, which has no more than its share of the last
 

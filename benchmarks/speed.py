@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from conformance.adapters import reference as target
 from conformance.harness.load import open_target
 from conformance.judging.gradients import cotangents
-from conformance.judging.judgement import steps_agree
+from conformance.judging.oracle import steps_agree
 from conformance.judging.subject import Subject
 from reference_rnn import Case, arithmetic, case, forward, gradients
 from strategies.cases import BLOCKS, Allowed, from_block

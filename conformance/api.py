@@ -13,13 +13,13 @@ from conformance.events import Event, Judged, PropertyResult
 from conformance.harness.load import TargetError
 from conformance.harness.text import visible_line, visible_lines
 from conformance.report import terminal
-from conformance.report.files import Files
-from conformance.report.keeping import Keeper
+from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Writer, listen
-from conformance.report.together import Refused
+from conformance.report.report_files import Files
+from conformance.report.report_set import Refused
 from conformance.trial.interrupts import Interrupted
-from conformance.trial.loop import trial
 from conformance.trial.options import Options, known
+from conformance.trial.runner import trial
 from conformance.trial.verdict import Report
 
 OPTIONS = [field.name for field in fields(Options)]

@@ -21,18 +21,18 @@ from conformance.chapters import catalogue
 from conformance.events import Event, FailureFound, Judged, PropertyResult, Started, from_data, to_data
 from conformance.harness.load import Target, TargetError, name_of, open_target
 from conformance.harness.text import visible_line, visible_lines
-from conformance.report.files import Files
-from conformance.report.keeping import Keeper
+from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Writer, listen
+from conformance.report.report_files import Files
+from conformance.report.report_set import Refused
 from conformance.report.terminal import console, details, line, show
-from conformance.report.together import Refused
 from conformance.report.wording import headline
-from conformance.trial.here import judged_here, opened
 from conformance.trial.interrupts import ALARM, Interrupted, Interrupts, needs_an_alarm, noted
-from conformance.trial.loop import LOADED, again, concluded, in_time
 from conformance.trial.options import Options, Revision, UsageError
-from conformance.trial.place import place_of
 from conformance.trial.plan import Plan
+from conformance.trial.runner import LOADED, again, concluded, in_time
+from conformance.trial.serial_runner import judged_here, opened
+from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
 
 ARGUMENT = "check"

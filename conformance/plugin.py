@@ -22,13 +22,12 @@ from conformance.events import Event, Judged, from_data, to_data
 from conformance.harness.load import Target, TargetError
 from conformance.harness.text import visible_line, visible_lines
 from conformance.judging.properties import Property
-from conformance.report.files import Files
-from conformance.report.keeping import Keeper
+from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Writer, listen
+from conformance.report.report_files import Files
+from conformance.report.report_set import Refused
 from conformance.report.terminal import console, details, show
-from conformance.report.together import Refused
 from conformance.trial.configuration import found
-from conformance.trial.here import judged_here, opened
 from conformance.trial.interrupts import (
     ALARM,
     SIGNALS,
@@ -38,10 +37,11 @@ from conformance.trial.interrupts import (
     needs_an_alarm,
     noted,
 )
-from conformance.trial.loop import again, concluded
 from conformance.trial.options import Revision, UsageError
-from conformance.trial.place import place_of
 from conformance.trial.plan import Plan
+from conformance.trial.runner import again, concluded
+from conformance.trial.serial_runner import judged_here, opened
+from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
 
 HOME = Path(__file__).parent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.metamorphic import other_numbers, part, rows
 from conformance.judging.properties import agree, applicable, fail, prop
-from conformance.judging.transforms import other_numbers, part, rows
 
 
 @prop()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.metamorphic import layer, mirror, negative, part, states_as
 from conformance.judging.properties import agree, prop
-from conformance.judging.transforms import layer, mirror, negative, part, states_as
 
 
 @prop(needs="bidirectional", models=1)

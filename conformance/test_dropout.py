@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.judging.chance import drawn_apart, often
-from conformance.judging.masks import (
+from conformance.judging.mask_probes import (
     PROBABILITIES,
     TWICE,
     drawn_anew,
@@ -16,6 +15,7 @@ from conformance.judging.masks import (
     unheard,
     widened,
 )
+from conformance.judging.mask_statistics import drawn_apart, often
 from conformance.judging.properties import agree, claimed, prop
 
 

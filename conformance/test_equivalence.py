@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.judging.history import turned_at_the_end
-from conformance.judging.judgement import far
+from conformance.judging.call_sequences import turned_at_the_end
+from conformance.judging.metamorphic import far_apart
+from conformance.judging.oracle import far
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
-from conformance.judging.transforms import far_apart
 from reference_rnn import Case, rounded
 from strategies.covering import ALIKE, EACH, LARGE, RICH
 

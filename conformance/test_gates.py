@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.metamorphic import negative, saturated, states
 from conformance.judging.properties import GRUS, agree, applicable, prop
-from conformance.judging.transforms import negative, saturated, states
 from reference_rnn import Result
 from reference_rnn.case import gate_rows
 

@@ -9,6 +9,15 @@ from itertools import cycle
 
 import numpy as np
 
+from conformance.judging.call_sequences import (
+    BY_COLUMNS,
+    FEW,
+    in_turn,
+    read_by_columns,
+    right_in_place,
+    turned,
+    with_others,
+)
 from conformance.judging.gradients import (
     EXACT,
     Gradients,
@@ -28,16 +37,24 @@ from conformance.judging.gradients import (
     slope_agrees,
     taken,
 )
-from conformance.judging.history import BY_COLUMNS, FEW, in_turn, read_by_columns, right_in_place, turned, with_others
-from conformance.judging.judgement import OWN, far, first, index
-from conformance.judging.masks import (
+from conformance.judging.mask_probes import (
     gradients_through_many_masks,
     gradients_through_masks,
     gradients_through_zeros,
     passes,
 )
+from conformance.judging.metamorphic import (
+    far_apart,
+    laid_out,
+    mirror,
+    rows,
+    states,
+    steps,
+    with_padding,
+    without_state,
+)
+from conformance.judging.oracle import OWN, far, first, index
 from conformance.judging.properties import Failure, Run, agree, applicable, claimed, fail, prop, right_at_first
-from conformance.judging.transforms import far_apart, laid_out, mirror, rows, states, steps, with_padding, without_state
 from reference_rnn import Result, gradients
 from strategies.covering import ALIKE, PAST, RICH, SOME
 from strategies.forms import BATCH_FIRST, UNBATCHED

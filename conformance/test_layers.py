@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.metamorphic import layer, part
 from conformance.judging.properties import agree, prop
-from conformance.judging.transforms import layer, part
 from reference_rnn import Result
 
 

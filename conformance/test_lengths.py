@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.judging.judgement import first, index
+from conformance.judging.metamorphic import part, rows, states, steps, with_padding
+from conformance.judging.oracle import first, index
 from conformance.judging.properties import agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import part, rows, states, steps, with_padding
 
 
 @prop(needs="lengths")

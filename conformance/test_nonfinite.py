@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from conformance.judging.judgement import Refused, first, index
+from conformance.judging.metamorphic import part, states
+from conformance.judging.oracle import Refused, first, index
 from conformance.judging.properties import Failure, agree, applicable, fail, prop, steps_agree
-from conformance.judging.transforms import part, states
 from conformance.judging.words import show_both
 from reference_rnn import CELLS, reached
 

@@ -5,7 +5,7 @@ An option is judged where cases already are: the case gets it, and every step mu
 
 from __future__ import annotations
 
-from conformance.judging.options import WITH, with_activations, with_clip, with_peepholes
+from conformance.judging.option_cases import WITH, with_activations, with_clip, with_peepholes
 from conformance.judging.properties import prop, steps_agree
 
 

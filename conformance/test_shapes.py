@@ -8,9 +8,9 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from conformance.judging.history import BY_COLUMNS, MANY, in_turn, read_by_columns, right_in_place, with_others
+from conformance.judging.call_sequences import BY_COLUMNS, MANY, in_turn, read_by_columns, right_in_place, with_others
+from conformance.judging.metamorphic import laid_out, part, rows, steps, with_one_bias, without_state
 from conformance.judging.properties import agree, applicable, fail, prop, right_at_first, steps_right
-from conformance.judging.transforms import laid_out, part, rows, steps, with_one_bias, without_state
 from reference_rnn import parameter_shapes
 from strategies.forms import BATCH_FIRST, UNBATCHED
 

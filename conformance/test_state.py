@@ -10,11 +10,9 @@ from itertools import islice
 import numpy as np
 
 from conformance.judging.evidence import largest
-from conformance.judging.judgement import fail, first, witnesses
+from conformance.judging.oracle import fail, first, witnesses
 from conformance.judging.properties import applicable, claimed, prop
-from conformance.judging.recurrences import StateProperty, agree, same_bits, spelt_otherwise
-from conformance.judging.recurrent_subject import UNIT
-from conformance.judging.ways import (
+from conformance.judging.recurrence_runs import (
     beginning,
     by_row,
     carried,
@@ -29,6 +27,8 @@ from conformance.judging.ways import (
     whole,
     with_states,
 )
+from conformance.judging.recurrences import StateProperty, agree, same_bits, spelt_otherwise
+from conformance.judging.recurrent_subject import UNIT
 from reference_rnn import handed
 from reference_rnn.case import storage
 from reference_rnn.recurrences import USUAL, padded

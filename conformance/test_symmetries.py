@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from conformance.judging.metamorphic import negative, other_numbers, part
 from conformance.judging.properties import agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import negative, other_numbers, part
 from reference_rnn.case import gate_rows
 from strategies.shrink import axes
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.judging.metamorphic import other_numbers, part, saturated, states, steps
 from conformance.judging.properties import agree, applicable, claimed, fail, prop
-from conformance.judging.transforms import other_numbers, part, saturated, states, steps
 from reference_rnn import Result
 
 

@@ -17,9 +17,9 @@ from history import ABSENT, FINDINGS, PLAN, PRESENT, UNKNOWN, results_of, rows, 
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError
 from conformance.judging.counterexample import Counterexample, told
-from conformance.judging.data import counterexample_to_data, document
-from conformance.report import defect
-from conformance.report.summary import block, code
+from conformance.judging.serialisation import counterexample_to_data, document
+from conformance.report import bug_report
+from conformance.report.markdown import block, code
 from conformance.trial.counterexamples import load, witnessed
 
 HOME = Path(__file__).parent
@@ -168,7 +168,7 @@ def report(finding: dict) -> str:
             AGAINST[finding["kind"]].format(source=finding["source"]), "",
             "## Versions", "", f"Seen with {finding['version']}{history and f'; {history}'}, by rnn-conformance.", "",
             "## Expected and given", "", catalogue()[found.property].statement, "", *shows,
-            "", *defect.not_rounding(found), *seen(finding, found), *source(finding),
+            "", *bug_report.not_rounding(found), *seen(finding, found), *source(finding),
         ]
     ).rstrip("\n") + "\n"  # fmt: skip
 
@@ -179,7 +179,7 @@ def seen(finding: dict, found: Counterexample) -> Iterator[str]:
         words = f"cd docs && rnn-conformance replay findings/{finding['file']} {finding['target']}"
         yield from ("## To see it", "", *block([words]), "")
         return
-    yield from defect.alone(found)
+    yield from bug_report.alone(found)
 
 
 def source(finding: dict) -> Iterator[str]:

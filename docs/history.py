@@ -28,7 +28,7 @@ from conformance.chapters import catalogue
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.judgement import Failure, NotRun
+from conformance.judging.oracle import Failure, NotRun
 from conformance.trial.counterexamples import load, replayed, witnessed
 from reference_rnn import case, cell_of
 

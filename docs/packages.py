@@ -20,7 +20,7 @@ import click
 
 from conformance.harness.load import SHIPPED
 from conformance.harness.text import LINE, visible
-from conformance.report.summary import code
+from conformance.report.markdown import code
 from conformance.report.wording import VERDICTS
 
 HOME = Path(__file__).parent

@@ -1,6 +1,6 @@
 """The executable specification of recurrent networks: NumPy only. Read ``reference.py`` first."""
 
-from .arithmetic import (
+from .bounds.arithmetic import (
     ORDERS,
     PRECISION,
     PROFILES,
@@ -12,7 +12,8 @@ from .arithmetic import (
     fixed_point,
     joined,
 )
-from .ball import Ball
+from .bounds.ball import Ball
+from .bounds.nonfinite import reached
 from .case import (
     DTYPES,
     Case,
@@ -26,6 +27,8 @@ from .case import (
 )
 from .cell import Cell, CellError, cell
 from .cells import CELLS, cell_of
+from .formats.case_builder import case, cotangents
+from .formats.fused_layout import rnn
 from .functions import (
     absolute,
     clip,
@@ -50,9 +53,6 @@ from .functions import (
 )
 from .gradients import gradients
 from .layers import anchored, forward
-from .nonfinite import reached
-from .notation import case, cotangents
-from .question import rnn
 from .recurrences import Handed, Recurrence, RecurrenceCase, RecurrenceConfig, handed, handed_shapes, recurrence
 
 __all__ = [

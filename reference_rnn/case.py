@@ -14,7 +14,7 @@ import numpy as np
 
 from .cell import ACTIVATIONS, kinds_of
 from .cells import cell_of
-from .expression import expression
+from .formats.case_text import expression
 from .functions import N
 from .layouts import suffix
 

@@ -32,12 +32,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import functions
-from .arithmetic import arithmetic
-from .ball import Ball, exact
-from .digest import digest
+from .bounds.arithmetic import arithmetic
+from .bounds.ball import Ball, exact
+from .cell_source.source_hash import digest
+from .cell_source.user_code import CellError as CellError
+from .cell_source.user_code import described, frames_of, line_at, line_of, running, try_elsewhere
 from .functions import Number, affine, affine_peephole, clip, hard_sigmoid, linear, relu, sigmoid, softsign, tanh
-from .user_code import CellError as CellError
-from .user_code import described, frames_of, line_at, line_of, running, try_elsewhere
 
 ACTIVATIONS: dict[str, Callable] = {
     "tanh": tanh, "relu": relu, "sigmoid": sigmoid, "hard_sigmoid": hard_sigmoid, "softsign": softsign

@@ -1,6 +1,6 @@
 """The functions that cells, layers and gradients are written in, on arrays (float64 or complex).
 
-``ball`` defines the same functions on balls, ``tape`` the way back through each.
+``bounds.ball`` defines the same functions on balls, ``autodiff.tape`` the way back through each.
 Shapes: x (N, I), h (N, H), W (H, I or H), b (H,).
 """
 

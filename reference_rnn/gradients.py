@@ -1,6 +1,6 @@
 """Back-propagation through time: the forward text on a tape, read backwards.
 
-``tape`` holds the derivative of each generic function; cells, time, directions and layers are those of ``forward``.
+``autodiff.tape`` holds the derivative of each generic function; cells, time, directions and layers are those of ``forward``.
 The same text runs on float64 arrays and on balls.
 
 Source: Werbos (1990), Backpropagation through time: what it does and how to do it, Proc. IEEE 78(10).
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import Arithmetic
-from .ball import Ball, exact, settled, summing
+from .autodiff.tape import Read, Tape, Traced, Weight, backward
+from .bounds.arithmetic import Arithmetic
+from .bounds.ball import Ball, exact, settled, summing
 from .case import Case, check_shape, result_shapes
 from .cell import Parameters
 from .functions import select, total
@@ -33,7 +34,6 @@ from .layers import (
     without_padding,
 )
 from .layouts import suffix
-from .tape import Read, Tape, Traced, Weight, backward
 
 
 @np.errstate(all="ignore")

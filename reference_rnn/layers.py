@@ -12,8 +12,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from .arithmetic import Arithmetic
-from .ball import Ball, exact, stored, summing
+from .bounds.arithmetic import Arithmetic
+from .bounds.ball import Ball, exact, stored, summing
 from .case import Case, Config, Result, parameter_shape
 from .cell import Parameters, kinds_of, options_of
 from .functions import join, returned, select

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import Arithmetic, arithmetic
-from .association import holds_state
-from .ball import Ball, exact, settled, summing
+from .bounds.arithmetic import Arithmetic, arithmetic
+from .bounds.ball import Ball, exact, settled, summing
+from .bounds.scan_rounding import holds_state
 from .case import DTYPES, Shape, ShapeError, check_lengths, check_shape, rounded, storage
 from .cell import Cell, CellError, check_depth, name_of, run_step
 from .functions import select

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import conformance
-from conformance.report.together import Refused, Together
+from conformance.report.report_set import Refused, Together
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "docs"))  # where its scripts find each other
 packages = importlib.import_module("packages")

@@ -22,9 +22,9 @@ ROOT = Path(__file__).parent.parent
 USER = ROOT / "tests" / "typing" / "user.py"
 OURS = ("reference_rnn", "strategies", "conformance")
 REVEALED = [
-    "reference_rnn.case.Case", "numpy.ndarray", "dict[str, Any]", "reference_rnn.ball.Ball", "numpy.ndarray",
-    "reference_rnn.ball.Ball", "conformance.trial.verdict.Report", "str | None", "str", "reference_rnn.cell.Cell",
-    "pathlib.Path | None", "int",
+    "reference_rnn.case.Case", "numpy.ndarray", "dict[str, Any]", "reference_rnn.bounds.ball.Ball", "numpy.ndarray",
+    "reference_rnn.bounds.ball.Ball", "conformance.trial.verdict.Report", "str | None", "str",
+    "reference_rnn.cell.Cell", "pathlib.Path | None", "int",
 ]  # fmt: skip
 
 

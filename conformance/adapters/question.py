@@ -5,7 +5,7 @@ recognised when it is named: ``rnn-conformance check my_rnn.py:rnn``.
 """
 
 from conformance.claims.capabilities import Capabilities
-from reference_rnn.question import LAYOUT, as_question
+from reference_rnn.formats.fused_layout import LAYOUT, as_question
 
 CAPABILITIES = Capabilities(
     cells=("RNN_TANH", "RNN_RELU"), dtypes=("float32", "float64"), bidirectional=True, max_layers=None, biases="one"

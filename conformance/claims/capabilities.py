@@ -21,7 +21,7 @@ from reference_rnn import (
     recurrence,
 )
 from reference_rnn.cell import claimed, loaded
-from reference_rnn.user_code import WATCH
+from reference_rnn.cell_source.user_code import WATCH
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 BIASES = ("two", "one", "no b_hn")

@@ -22,7 +22,7 @@ from conformance.report import github, output
 from conformance.trial.interrupts import SIGNALS, Interrupted
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
-from reference_rnn.user_code import WATCH, CellError
+from reference_rnn.cell_source.user_code import WATCH, CellError
 
 NAMES = (
     "check", "trace", "replay", "reproduce", "new", "shapes", "cell", "properties", "protocol", "matrix", "compare",

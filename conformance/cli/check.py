@@ -12,16 +12,16 @@ import click
 from conformance.chapters import catalogue
 from conformance.harness.load import SHIPPED, TargetError
 from conformance.report import github
-from conformance.report.files import Files
-from conformance.report.keeping import Keeper
+from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Listener, Writer, listen
 from conformance.report.output import put, say
+from conformance.report.report_files import Files
+from conformance.report.report_set import Refused, Together
 from conformance.report.terminal import Terminal, console
-from conformance.report.together import Refused, Together
 from conformance.report.wording import headline
 from conformance.trial.configuration import SHARED, TOOL, found
 from conformance.trial.interrupts import Interrupted
-from conformance.trial.loop import planned, trial
+from conformance.trial.runner import planned, trial
 from conformance.trial.verdict import STATUS
 
 from .options import trial_values

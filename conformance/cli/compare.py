@@ -5,19 +5,19 @@ from __future__ import annotations
 import click
 
 from conformance.chapters import catalogue
+from conformance.comparison.compare import compare as compare_targets
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.text import json_text
-from conformance.judging.data import case_to_data
-from conformance.report.files import write
+from conformance.judging.serialisation import case_to_data
 from conformance.report.output import say
+from conformance.report.report_files import write
 from conformance.report.terminal import wrapped
 from conformance.report.wording import counting
-from conformance.trial.compare import compare as compare_targets
 from conformance.trial.counterexamples import save, witnessed
-from conformance.trial.loop import stopping
 from conformance.trial.options import GIT, revision
 from conformance.trial.plan import limits_of
 from conformance.trial.revision import opened_at
+from conformance.trial.runner import stopping
 from conformance.trial.verdict import kit_version
 
 from .check import NOTHING, cache_elsewhere

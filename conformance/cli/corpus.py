@@ -9,9 +9,9 @@ import click
 
 from conformance.harness.load import TargetError
 from conformance.hunt.corpus import KNOWN, NEW, Corpus
-from conformance.judging.data import Unclaimed
-from conformance.report.defect import document
-from conformance.report.hunting import SHORT
+from conformance.judging.serialisation import Unclaimed
+from conformance.report.bug_report import document
+from conformance.report.hunt_report import SHORT
 from conformance.report.output import say, show
 from conformance.trial.counterexamples import claimed_by
 

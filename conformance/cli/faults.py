@@ -13,7 +13,7 @@ from conformance.diagnosis.smallest import smallest
 from conformance.faults import CLASSES, FAULTS
 from conformance.kills import kills
 from conformance.trial.options import UsageError
-from conformance.trial.pool import cores
+from conformance.trial.worker_pool import cores
 
 from .console import verbatim
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
+from conformance.hunt.campaign import Hunt
 from conformance.hunt.corpus import Corpus
-from conformance.hunt.engines import Cluster, Engine, Processes
-from conformance.hunt.hunting import Hunt
+from conformance.hunt.executors import Cluster, Engine, Processes
 from conformance.hunt.shards import Shard
-from conformance.report.hunting import Page, Watch
+from conformance.report.hunt_report import Page, Watch
 from conformance.report.output import say
 from conformance.trial.interrupts import noted
 from conformance.trial.options import UsageError, processes, seconds
-from conformance.trial.pool import cores
+from conformance.trial.worker_pool import cores
 
 from .check import NOTHING, cache_elsewhere
 from .console import verbatim

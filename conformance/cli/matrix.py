@@ -20,14 +20,14 @@ from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
 from conformance.harness.snapshot import listed
 from conformance.report import grades, wording
-from conformance.report.files import FORMATS, write, write_inside
 from conformance.report.output import say
-from conformance.report.together import Refused, Together
+from conformance.report.report_files import FORMATS, write, write_inside
+from conformance.report.report_set import Refused, Together
+from conformance.scripts.standalone_source import bound
 from conformance.trial.configuration import Job
+from conformance.trial.multi_target import NOT_REACHED, outcomes
 from conformance.trial.options import UsageError, refuse_shared, seconds
 from conformance.trial.plan import Plan
-from conformance.trial.side_by_side import NOT_REACHED, outcomes
-from conformance.trial.source import bound
 from conformance.trial.verdict import STATUS, Report
 
 from .check import NOTHING, cache_elsewhere

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from conformance.claims.capabilities import Capabilities
 from conformance.faults.recurrences import mistakes_of, parsed
-from conformance.judging.judgement import Failure
+from conformance.judging.oracle import Failure
 from conformance.judging.recurrent_subject import Given, RecurrentSubject
 from reference_rnn import Handed, Recurrence, RecurrenceCase, RecurrenceConfig, handed_shapes
 from reference_rnn.recurrences import USUAL, shapes_of

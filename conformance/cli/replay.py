@@ -10,11 +10,11 @@ import click
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.counterexample import told
-from conformance.judging.data import CounterexampleError
-from conformance.judging.judgement import Failure, NotRun
+from conformance.judging.oracle import Failure, NotRun
+from conformance.judging.serialisation import CounterexampleError
 from conformance.report.output import say
 from conformance.trial.counterexamples import BY_NUMBERS, current_name, file_in, load, replayed
-from conformance.trial.names import Names
+from conformance.trial.property_names import Names
 
 SKIP = 125  # what git bisect understands as: this version cannot be tested
 UNREPEATABLE = "this cannot be repeated: when it was found, a fresh process was right"

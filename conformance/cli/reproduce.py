@@ -10,12 +10,12 @@ import click
 from conformance.chapters import catalogue
 from conformance.harness.child import LoadError
 from conformance.harness.load import TargetError
-from conformance.judging.data import CounterexampleError, Unclaimed
+from conformance.judging.serialisation import CounterexampleError, Unclaimed
 from conformance.report.output import show
+from conformance.scripts.reproducer import script
+from conformance.scripts.standalone_source import NotAlone
 from conformance.trial.counterexamples import claimed_by, current_name, file_in, load, witnessed
-from conformance.trial.names import Names
-from conformance.trial.script import script
-from conformance.trial.source import NotAlone
+from conformance.trial.property_names import Names
 
 
 @click.command()

@@ -10,7 +10,7 @@ import reference_rnn
 from conformance.harness.load import open_target
 from conformance.report.terminal import console
 from reference_rnn import CELLS, Recurrence, parameter_shapes, result_shapes, state_shapes
-from reference_rnn.question import LAYOUT, question_shapes
+from reference_rnn.formats.fused_layout import LAYOUT, question_shapes
 
 from .cell import cell_named
 from .recurrences import sample, shape_table

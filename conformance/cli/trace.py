@@ -14,16 +14,16 @@ from rich.table import Table
 
 from conformance.claims.capabilities import Capabilities
 from conformance.harness.load import TargetError, open_target
-from conformance.judging.data import CounterexampleError
-from conformance.judging.judgement import Failure, within
+from conformance.judging.metamorphic import lowest_layers
+from conformance.judging.oracle import Failure, within
 from conformance.judging.recurrent_subject import RecurrentSubject
+from conformance.judging.serialisation import CounterexampleError
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import lowest_layers
 from conformance.trial.counterexamples import load
 from conformance.trial.options import known
 from reference_rnn import Case, Config, forward, parameter_shapes, rounded, state_shapes
+from reference_rnn.formats.fused_layout import LAYOUT, as_question
 from reference_rnn.layers import time_major, time_major_output
-from reference_rnn.question import LAYOUT, as_question
 from reference_rnn.recurrences import padded
 from strategies.cases import held
 

@@ -10,15 +10,15 @@ from click.core import ParameterSource
 from conformance.claims.capabilities import BIASES, DIMENSIONS, Capabilities, CapabilityError
 from conformance.harness.files import Folder
 from conformance.harness.load import TargetError, open_target
-from conformance.judging.judgement import Failure
+from conformance.judging.oracle import Failure
 from conformance.judging.recurrent_subject import subject_of
 from conformance.report.output import say
-from conformance.trial import vectors as engine
-from conformance.trial.checking import judge
-from conformance.trial.chosen import LARGEST, MOST, choose
-from conformance.trial.loop import stopping
 from conformance.trial.options import UsageError, known
 from conformance.trial.plan import limits_of
+from conformance.trial.runner import stopping
+from conformance.vectors import vector_files as engine
+from conformance.vectors.vector_runner import judge
+from conformance.vectors.vector_selection import LARGEST, MOST, choose
 from reference_rnn import CELLS, DTYPES, ORDERS, PROFILES, Recurrence
 
 from .cell import cell_named

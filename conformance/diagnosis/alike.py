@@ -13,11 +13,11 @@ from conformance.events import Finding, PropertyResult
 from conformance.faults import FAULTS
 from conformance.faults.patching import Fault
 from conformance.harness.load import Target, open_target
-from conformance.judging.data import case_from_data
 from conformance.judging.judge import covering_cases, failure_on, judge_case
-from conformance.judging.judgement import Failure
+from conformance.judging.minimise import as_judged
+from conformance.judging.oracle import Failure
 from conformance.judging.properties import Property
-from conformance.judging.repeat import as_judged
+from conformance.judging.serialisation import case_from_data
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 

@@ -13,7 +13,7 @@ from conformance.claims.allowed import drawn
 from conformance.faults.parts import Share
 from conformance.faults.patching import Fault, FaultyReference
 from conformance.harness.process import ProcessTarget
-from conformance.judging.judgement import NotApplicable, NotRun, applicable
+from conformance.judging.oracle import NotApplicable, NotRun, applicable
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, gradients, rounded
 from strategies.cases import held

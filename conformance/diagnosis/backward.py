@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from conformance.judging.gradients import cotangents, gradient_run, taken
-from conformance.judging.judgement import applicable
+from conformance.judging.oracle import applicable
 from reference_rnn import Case, Config, gradients
 
 from .asking import Bench, mapped

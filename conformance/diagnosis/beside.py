@@ -14,7 +14,7 @@ from dataclasses import replace
 from conformance.events import Finding
 from conformance.faults.patching import Fault
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 

@@ -12,8 +12,8 @@ from conformance.harness.answer import Answer
 from conformance.harness.load import STAGES, TargetError, open_chain
 from conformance.harness.process import Limits
 from conformance.judging.counterexample import Bounds, Counterexample, near
-from conformance.judging.data import counterexample_from_data
-from conformance.judging.judgement import first
+from conformance.judging.oracle import first
+from conformance.judging.serialisation import counterexample_from_data
 from conformance.judging.words import show_both
 
 SHOWN = 3  # failures that are looked into: one cause may show in all of them

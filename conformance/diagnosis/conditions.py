@@ -15,9 +15,9 @@ import numpy as np
 
 from conformance.claims.capabilities import OPTIONS
 from conformance.harness.call import Call
+from conformance.judging.call_sequences import nudged, one_step_less
 from conformance.judging.counterexample import MEMORY, Counterexample
-from conformance.judging.history import nudged, one_step_less
-from conformance.judging.transforms import rows, with_padding
+from conformance.judging.metamorphic import rows, with_padding
 from conformance.judging.words import listed
 from reference_rnn import PRECISION, Case, Config, parameter_shapes
 from strategies import layout_of, relaid

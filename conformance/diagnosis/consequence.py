@@ -9,7 +9,7 @@ from conformance.faults.patching import Fault
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.oracle import Failure, NotApplicable
 from conformance.judging.subject import Subject
 
 from .probes import Fresh, Probe, answered

@@ -15,10 +15,10 @@ import numpy as np
 
 from conformance.faults import operators
 from conformance.faults.patching import Fault
-from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.oracle import Failure, NotApplicable
 from reference_rnn import Case, Cell, Config
 from reference_rnn.cell import ACTIVATIONS
-from reference_rnn.equations import written_out
+from reference_rnn.cell_source.equations import written_out
 
 from .asking import Bench
 from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, relied_on, settings

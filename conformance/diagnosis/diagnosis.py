@@ -17,7 +17,7 @@ from conformance.faults.patching import Fault
 from conformance.faults.within import within
 from conformance.harness.call import Call
 from conformance.harness.load import Target
-from conformance.judging.judgement import Failure
+from conformance.judging.oracle import Failure
 from conformance.judging.properties import Property
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell

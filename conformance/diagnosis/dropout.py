@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from conformance.judging.chance import FALSE_ALARM, between, evenest
 from conformance.judging.gradients import gradient_run
-from conformance.judging.judgement import Failure, NotApplicable, NotRun, applicable
-from conformance.judging.masks import handing_on, passes, see_through, with_candidate
+from conformance.judging.mask_probes import handing_on, passes, see_through, with_candidate
+from conformance.judging.mask_statistics import FALSE_ALARM, between, evenest
+from conformance.judging.oracle import Failure, NotApplicable, NotRun, applicable
 from conformance.judging.subject import Subject
 from conformance.judging.words import listed
 from reference_rnn import Case, Cell, Config, forward

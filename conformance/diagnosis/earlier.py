@@ -18,12 +18,12 @@ import numpy as np
 from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
+from conformance.judging.call_sequences import ends_exchanged, groups, nudged, one_step_less, turned
 from conformance.judging.counterexample import Bounds, Counterexample, far, not_needed, right
 from conformance.judging.gradients import cotangents, taken
-from conformance.judging.history import ends_exchanged, groups, nudged, one_step_less, turned
-from conformance.judging.judgement import Failure, NotApplicable, NotRun, ordinal
+from conformance.judging.metamorphic import rows, steps, without_state
+from conformance.judging.oracle import Failure, NotApplicable, NotRun, ordinal
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import rows, steps, without_state
 from conformance.judging.words import listed
 from reference_rnn import Case, Cell, parameter_shapes, result_shapes, rounded
 from strategies import layout_of, relaid

@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.words import listed
 from reference_rnn import Case, forward
 

@@ -11,7 +11,7 @@ import numpy as np
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.transforms import steps, with_padding
+from conformance.judging.metamorphic import steps, with_padding
 from conformance.judging.words import listed
 from strategies import layout_of, relaid
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.oracle import Failure, NotApplicable
 from reference_rnn import Case, Config, parameter_shapes, rounded
 from reference_rnn.cell import kinds_of
 from reference_rnn.layouts import suffix

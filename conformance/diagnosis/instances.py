@@ -9,7 +9,7 @@ from dataclasses import replace
 from conformance.harness.call import Call
 from conformance.harness.process import ProcessTarget
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 
 from .asking import Bench

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.judging.judgement import NotApplicable
+from conformance.judging.oracle import NotApplicable
 from conformance.judging.subject import Subject
 from reference_rnn import Case
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from conformance.claims.capabilities import Capabilities
 from conformance.harness.call import Call
-from conformance.judging.judgement import Failure, NotApplicable, ordinal, when
+from conformance.judging.metamorphic import lowest_layers
+from conformance.judging.oracle import Failure, NotApplicable, ordinal, when
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import lowest_layers
 from reference_rnn import Case, anchored, forward, result_shapes
 from reference_rnn.layers import time_major_output
 from strategies.integers import valid_steps

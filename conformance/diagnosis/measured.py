@@ -18,9 +18,9 @@ from conformance.faults.parts import Share
 from conformance.faults.patching import Fault
 from conformance.harness.answer import DEATHS
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.data import counterexample_from_data
-from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.properties import Property
+from conformance.judging.serialisation import counterexample_from_data
 from conformance.judging.subject import Subject
 from conformance.judging.words import listed
 from reference_rnn import Case, Cell

@@ -14,7 +14,7 @@ import numpy as np
 
 from conformance.faults.stored import short_operands
 from conformance.judging.gradients import cotangents, gradient_run, taken
-from conformance.judging.judgement import Failure, NotApplicable
+from conformance.judging.oracle import Failure, NotApplicable
 from conformance.judging.words import listed
 from reference_rnn import PRECISION, Case, arithmetic, gradients
 from reference_rnn.case import gate_rows

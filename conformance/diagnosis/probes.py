@@ -21,8 +21,8 @@ from conformance.claims.allowed import drawn as allowed_cases
 from conformance.claims.allowed import forms
 from conformance.claims.capabilities import Capabilities
 from conformance.judging.gradients import cotangents, expected_from
-from conformance.judging.judgement import Failure, NotApplicable
-from conformance.judging.options import WITH
+from conformance.judging.option_cases import WITH
+from conformance.judging.oracle import Failure, NotApplicable
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Config, forward, gradients, reached
 from strategies.cases import Allowed, build, decode

@@ -17,7 +17,7 @@ from conformance.events import Diagnosis, Finding
 from conformance.faults.recurrences import Mistake, mistakes_of
 from conformance.harness.load import Target
 from conformance.judging.evidence import ULPS, distance, largest
-from conformance.judging.judgement import Failure
+from conformance.judging.oracle import Failure
 from conformance.judging.recurrent_subject import UNIT, RecurrentSubject
 from reference_rnn import Recurrence, RecurrenceCase, handed
 from strategies.recurrences import Sequences

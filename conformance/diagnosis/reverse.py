@@ -12,7 +12,7 @@ import numpy as np
 
 from conformance.faults.patching import Fault
 from conformance.faults.within import within
-from conformance.judging.judgement import applicable
+from conformance.judging.oracle import applicable
 from reference_rnn import Case, Cell, Result
 
 from .asking import Bench, flat

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from conformance.faults.patching import Fault
 from conformance.harness.call import Call
-from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from reference_rnn import Cell
 
 from .asking import Bench

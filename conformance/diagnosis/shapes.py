@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
-from conformance.judging.judgement import applicable
+from conformance.judging.oracle import applicable
 from reference_rnn import Case, parameter_shapes, result_shapes, state_shapes
 from reference_rnn.case import Shape
 from strategies.shrink import size_of

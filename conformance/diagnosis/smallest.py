@@ -11,9 +11,9 @@ import numpy as np
 
 import reference_rnn
 from conformance.faults.patching import Fault, FaultyReference
+from conformance.judging.call_sequences import one_step_less, turned
 from conformance.judging.gradients import cotangents
-from conformance.judging.history import one_step_less, turned
-from conformance.judging.options import WITH
+from conformance.judging.option_cases import WITH
 from reference_rnn import CELLS, DTYPES, Case
 from strategies import relaid
 from strategies.cases import Allowed, Sketch, build

@@ -25,7 +25,7 @@ from conformance.harness.answer import Answer
 from conformance.harness.load import Target, open_target
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.judge import failure_on
-from conformance.judging.judgement import Failure, NotApplicable, NotRun
+from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell, layers
 

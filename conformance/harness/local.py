@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.claims.capabilities import Capabilities
 from reference_rnn import Case
-from reference_rnn.user_code import WATCH
+from reference_rnn.cell_source.user_code import WATCH
 
 from . import child
 from .answer import Answer, Problem

@@ -27,11 +27,17 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from conformance.harness.files import UNFINISHED, FileError, Folder
 from conformance.harness.records import Meta, RecordError, record
-from conformance.judging.data import CounterexampleError, Numbers, Unclaimed, counterexample_from_data, document
+from conformance.judging.serialisation import (
+    CounterexampleError,
+    Numbers,
+    Unclaimed,
+    counterexample_from_data,
+    document,
+)
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
 
-from .distinct import FAILURE, MISTAKE, SENTENCE, Hash, Shown
+from .deduplication import FAILURE, MISTAKE, SENTENCE, Hash, Shown
 from .shards import Part, Seed, Shard
 
 SCHEMA = 1

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from conformance.harness.records import Meta, RecordError, record
 from conformance.trial.options import UsageError
 
-from .distinct import Hash, Shown
+from .deduplication import Hash, Shown
 
 SCHEMA = 1
 MOST = 10**9  # rounds of a share: each takes milliseconds at least

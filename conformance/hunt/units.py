@@ -30,17 +30,17 @@ from conformance.harness.files import FileError, Folder, read_text
 from conformance.harness.last_file import LastFile
 from conformance.harness.load import Target, TargetError, moved, rebased, spec_of
 from conformance.judging.coverage import expected
-from conformance.judging.data import CounterexampleError, array_to_data, counterexample_from_data
 from conformance.judging.judge import judge
-from conformance.trial.here import opened
-from conformance.trial.loop import again, confirm, explain
+from conformance.judging.serialisation import CounterexampleError, array_to_data, counterexample_from_data
 from conformance.trial.options import Options
 from conformance.trial.plan import Plan
+from conformance.trial.runner import again, confirm, explain
+from conformance.trial.serial_runner import opened
 from conformance.trial.verdict import environment, kit_version
-from reference_rnn.user_code import WATCH
+from reference_rnn.cell_source.user_code import WATCH
 
-from .distinct import Shown, defects
-from .mutants import apart
+from .deduplication import Shown, defects
+from .mutant_coverage import apart
 
 OPTIONS = ("profile", "call_limit", "memory_limit", "forbid", "properties", "diagnosis")  # those that a unit carries
 LARGEST = 2**24  # bytes of a target's file

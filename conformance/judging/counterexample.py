@@ -10,12 +10,12 @@ import numpy as np
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from reference_rnn import Case, forward, gradients, result_shapes
-from reference_rnn.expression import cotangents_expression
+from reference_rnn.formats.case_text import cotangents_expression
 from strategies import layout_of
 from strategies.cases import held
 
-from .judgement import OWN, SILENT, Failure
-from .places import Same
+from .oracle import OWN, SILENT, Failure
+from .provenance import Same
 from .recurrent_subject import RecurrentSubject
 from .subject import Subject
 from .words import letter

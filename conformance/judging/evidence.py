@@ -18,13 +18,12 @@ import numpy as np
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from reference_rnn import RecurrenceCase, arithmetic, handed, rounded
-from reference_rnn.arithmetic import SMALLEST_NORMAL
+from reference_rnn.bounds.arithmetic import SMALLEST_NORMAL
 from reference_rnn.recurrences import USUAL
 
-from .judgement import Failure, NotApplicable, fail
-from .places import Place, Same
-from .recurrent_subject import UNIT, RecurrentSubject
-from .ways import (
+from .oracle import Failure, NotApplicable, fail
+from .provenance import Place, Same
+from .recurrence_runs import (
     Numbers,
     beginning,
     cotangents,
@@ -36,6 +35,7 @@ from .ways import (
     takes_parts,
     whole,
 )
+from .recurrent_subject import UNIT, RecurrentSubject
 
 Asking = Callable[[RecurrenceCase], Numbers]
 

@@ -17,7 +17,7 @@ from strategies.cases import held
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
-from .judgement import OWN, Failure, Run, applicable, claimed, fail, first, index, size, steps_agree, witnesses
+from .oracle import OWN, Failure, Run, applicable, claimed, fail, first, index, size, steps_agree, witnesses
 from .subject import Subject
 from .words import about, show, show_both
 

@@ -28,11 +28,11 @@ from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed
 
 from .counterexample import Counterexample, counterexample, told
 from .coverage import expected
-from .data import case_to_data, counterexample_to_data
-from .judgement import CannotTell, Failure, Refused, is_silence
+from .minimise import Repeating, Unrepeatable
+from .oracle import CannotTell, Failure, Refused, is_silence
 from .properties import CALLS, NotApplicable, NotRun, Property
 from .recurrent_subject import subject_of
-from .repeat import Repeating, Unrepeatable
+from .serialisation import case_to_data, counterexample_to_data
 from .subject import Subject
 
 MOST_OTHERS = 3  # failures that are said behind one by which a call had no answer

@@ -15,7 +15,7 @@ from reference_rnn import CELLS, PRECISION, Case, Cell
 from strategies.cases import Allowed, Sketch
 from strategies.covering import COVERING, calmer, covering
 
-from .judgement import (
+from .oracle import (
     Failure,
     NotApplicable,
     NotRun,

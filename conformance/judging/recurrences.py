@@ -23,12 +23,12 @@ from reference_rnn import RecurrenceCase
 from strategies.cases import BLOCK_SIZE
 
 from .evidence import GROSS, ULPS, Asking, FailedCalls, distance, far_off, finite, largest, sensitivity
-from .judgement import Refused, fail, first, witnesses
-from .places import Place, Same
+from .oracle import Refused, fail, first, witnesses
 from .properties import Property
+from .provenance import Place, Same
+from .recurrence_runs import Numbers
 from .recurrent_subject import UNIT, Given, RecurrentSubject
 from .subject import Subject
-from .ways import Numbers
 
 SHRINKS = 2.0**-16  # what rounding does at least, from single to double precision
 # Times what changes in the last place do, where equations are spelt in another way; of few digits, fewer are rounded

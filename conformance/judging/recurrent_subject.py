@@ -16,9 +16,9 @@ from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes
 from reference_rnn.recurrences import shapes_of
 
 from .coverage import recurrent
-from .judgement import Refused, fail
-from .places import Lost, Marks, Same, followed
-from .readings import guess
+from .oracle import Refused, fail
+from .provenance import Lost, Marks, Same, followed
+from .shape_recovery import guess
 from .subject import Subject
 
 UNIT = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}

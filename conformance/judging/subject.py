@@ -22,10 +22,10 @@ from reference_rnn import Arithmetic, Ball, Case, Config, Result, forward, resul
 from strategies.cases import shares_parameters
 from strategies.forms import PLAIN, answered, given
 
+from .call_log import Record
 from .coverage import covered
-from .judgement import CannotTell, Failure, Refused, Run, fail, free_bounds, is_void, verifies, void_layers
-from .readings import Reader
-from .record import Record
+from .oracle import CannotTell, Failure, Refused, Run, fail, free_bounds, is_void, verifies, void_layers
+from .shape_recovery import Reader
 
 
 class Subject:

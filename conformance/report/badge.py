@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from .together import Together
+from .report_set import Together
 from .wording import VERDICTS
 
 COLOURS = {"conforms": "brightgreen", "fails": "red", "inconclusive": "lightgrey"}

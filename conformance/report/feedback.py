@@ -13,11 +13,11 @@ from pathlib import Path
 from conformance.events import Finding, PropertyResult
 from conformance.harness.load import split_name
 from conformance.judging.counterexample import SORTS
-from conformance.judging.judgement import sort_of
+from conformance.judging.oracle import sort_of
 from conformance.trial.verdict import Report
 
-from . import html, summary
-from .together import Refused, Together
+from . import html, markdown
+from .report_set import Refused, Together
 from .wording import Unshown
 
 NUMBERS = ("numbers", "property")  # what a counterexample demands of numbers, and says which they must be
@@ -37,7 +37,7 @@ def files_of(entries: Sequence[Report | Refused], solution: bool) -> dict[tuple[
         if not solution and isinstance(shown, Report):
             shown = without_solution(shown)
         told = Together([shown])
-        texts |= {(f"{student}.md",): summary.document(told), (f"{student}.html",): html.page(told)}
+        texts |= {(f"{student}.md",): markdown.document(told), (f"{student}.html",): html.page(told)}
     return texts
 
 

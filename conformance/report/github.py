@@ -9,10 +9,10 @@ from pathlib import Path
 from conformance.events import Event, Finished
 from conformance.harness.files import Folder
 from conformance.harness.text import visible_lines
-from conformance.trial.place import Place
+from conformance.trial.source_location import Place
 from conformance.trial.verdict import Report
 
-from .together import Together
+from .report_set import Together
 from .wording import alike, described
 
 RUNS = "GITHUB_ACTIONS"  # what the runner sets in the environment

@@ -29,7 +29,7 @@ from conformance.trial.options import UsageError, known
 from conformance.trial.verdict import Report
 
 from .feedback import by_student, own_names, without_solution
-from .together import Refused
+from .report_set import Refused
 from .wording import UNNAMED, VERDICTS, alike, behind, cases, counted, mistakes
 
 UNCLAIMED = "nothing of this was claimed"

@@ -17,7 +17,7 @@ from conformance.trial.verdict import environment as installed
 from reference_rnn import CELLS
 
 from .rendering import templates
-from .together import Together
+from .report_set import Together
 from .wording import (
     VERDICTS,
     alike,

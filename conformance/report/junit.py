@@ -8,7 +8,7 @@ from conformance.events import PropertyResult
 from conformance.harness.text import visible_lines
 from conformance.trial.verdict import Report
 
-from .together import Together
+from .report_set import Together
 from .wording import behind
 
 

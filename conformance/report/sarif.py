@@ -13,10 +13,10 @@ from urllib.parse import quote
 
 from conformance.events import PropertyResult
 from conformance.harness.text import visible_data, visible_lines
-from conformance.trial.place import Place
+from conformance.trial.source_location import Place
 from conformance.trial.verdict import Report, kit_version
 
-from .together import Together
+from .report_set import Together
 from .wording import described
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from conformance.claims.capabilities import Capabilities, CapabilityError
+from conformance.comparison.compare import beyond, common
 from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
 from conformance.harness.files import FileError, read_json
 from conformance.harness.load import TargetError
 from conformance.harness.records import Excerpt, RecordError, inner, reader, record
 from conformance.harness.text import short
-from conformance.judging.data import case_from_data
+from conformance.judging.serialisation import case_from_data
 
-from .compare import beyond, common
-from .names import Names
 from .options import UsageError
+from .property_names import Names
 from .verdict import SCHEMA, kit_version
 
 LARGEST = 2**28  # bytes of a report

@@ -17,22 +17,22 @@ from conformance.harness.files import FileError, Folder, read_json
 from conformance.harness.load import Target, open_target
 from conformance.harness.process import Limits
 from conformance.judging.counterexample import Counterexample, far, not_needed
-from conformance.judging.data import (
+from conformance.judging.minimise import Repeating, Unrepeatable, right_in_new_process
+from conformance.judging.oracle import Failure, NotRun
+from conformance.judging.properties import Property
+from conformance.judging.recurrent_subject import subject_of
+from conformance.judging.serialisation import (
     CounterexampleError,
     Unclaimed,
     counterexample_from_data,
     counterexample_to_data,
     document,
 )
-from conformance.judging.judgement import Failure, NotRun
-from conformance.judging.properties import Property
-from conformance.judging.recurrent_subject import subject_of
-from conformance.judging.repeat import Repeating, Unrepeatable, right_in_new_process
 from conformance.judging.subject import Subject
 from reference_rnn import Case
 
-from .names import Names
 from .options import UsageError, known
+from .property_names import Names
 
 Properties = Mapping[str, Property]  # by id
 

@@ -18,12 +18,12 @@ from typing import Any
 
 from conformance.events import PropertyResult
 from conformance.harness.files import FileError, read_json, read_toml
-from conformance.judging.data import CounterexampleError, Unclaimed, case_from_data, counterexample_from_data
+from conformance.judging.serialisation import CounterexampleError, Unclaimed, case_from_data, counterexample_from_data
 from conformance.trial.options import UsageError
 from reference_rnn import Case
 
 from .counterexamples import LARGEST, current_name, load
-from .names import Names
+from .property_names import Names
 
 KEYS = ("property", "counterexample", "reason")
 

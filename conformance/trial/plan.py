@@ -14,8 +14,8 @@ from conformance.judging.properties import Property
 
 from .baseline import Baseline, stored
 from .expectations import Expectation, read
-from .names import Names
 from .options import CALL_LIMIT, COMPILING, MEMORY_LIMIT, Options, known
+from .property_names import Names
 
 Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
 UNJUDGED = ("not_claimed", "not_run")  # statuses of properties that say nothing

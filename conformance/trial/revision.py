@@ -23,17 +23,17 @@ from conformance.harness.files import Folder
 from conformance.harness.load import SHIPPED, Target, TargetError, open_target, rebased, spec_of
 from conformance.harness.process import Limits
 from conformance.harness.text import visible
-from conformance.judging.data import CounterexampleError, counterexample_from_data
-from conformance.judging.judgement import Failure, NotRun
+from conformance.judging.oracle import Failure, NotRun
+from conformance.judging.serialisation import CounterexampleError, counterexample_from_data
 
 from .baseline import Baseline, of_report
 from .counterexamples import replayed
 from .interrupts import Interrupted
-from .names import Names
 from .options import Options, Revision, UsageError
-from .place import place_of
 from .plan import Catalogue, limits_of
-from .pool import PATIENCE, without_main
+from .property_names import Names
+from .source_location import place_of
+from .worker_pool import PATIENCE, without_main
 
 Trial = Callable[[Any, Options, Catalogue], Iterator[Event]]
 ALWAYS = ("", "src")  # where packages usually lie in a repository

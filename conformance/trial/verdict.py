@@ -13,10 +13,10 @@ from conformance.claims.capabilities import Capabilities
 from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.harness.text import LINE, json_text, visible
 from conformance.judging.coverage import expected
-from conformance.judging.data import cell_from_data
+from conformance.judging.serialisation import cell_from_data
 from reference_rnn import described, fixed_point
 
-from .place import Place
+from .source_location import Place
 
 SCHEMA = 1
 STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}

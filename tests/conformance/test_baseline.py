@@ -17,11 +17,11 @@ import reference_rnn
 from conformance.chapters import catalogue
 from conformance.cli import cli
 from conformance.events import Diagnosis, Finding, PropertyResult
-from conformance.judging.data import case_to_data
+from conformance.judging.serialisation import case_to_data
 from conformance.trial.baseline import Baseline, of_report
-from conformance.trial.names import Names
 from conformance.trial.options import Options, UsageError
 from conformance.trial.plan import Plan
+from conformance.trial.property_names import Names
 from conformance.trial.revision import fails_on
 
 ASKED = ("equivalence.steps", "shapes.dtype", "time.split")

@@ -11,7 +11,7 @@ from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults import FAULTS, FaultyReference
 from conformance.faults.parts import BESIDE, COUNTED, Share, Turn
 from conformance.faults.within import beside_blocks, shares
-from conformance.judging.transforms import rows, steps
+from conformance.judging.metamorphic import rows, steps
 from reference_rnn import Case, Config, cell_of, forward, gradients, parameter_shapes, result_shapes, state_shapes
 
 INVERTED = FAULTS["update-inverted-after"]

@@ -14,7 +14,7 @@ from conformance.faults.blocks import blocks, blocks_back
 from conformance.faults.chunks import chunks, chunks_back
 from conformance.faults.handed_back import chosen, handed_back
 from conformance.faults.stored import short_operands, stored, stored_back
-from conformance.judging.transforms import steps
+from conformance.judging.metamorphic import steps
 from reference_rnn import Case, Config, cell_of, parameter_shapes, result_shapes, state_shapes
 
 MANY = 95  # of which what is left of each block is another number

@@ -11,10 +11,10 @@ from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.harness.load import open_target
 from conformance.judging.judge import LEAST_CALLS
-from conformance.judging.judgement import Failure, agree
+from conformance.judging.metamorphic import TURNS, laid_out
+from conformance.judging.oracle import Failure, agree
 from conformance.judging.properties import FEWEST
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import TURNS, laid_out
 from conformance.trial.options import PROFILES, Options
 from conformance.trial.plan import Plan
 from reference_rnn import case

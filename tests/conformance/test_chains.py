@@ -18,13 +18,13 @@ from conformance.events import PropertyResult
 from conformance.harness.call import Call
 from conformance.harness.load import moved, open_target, rebased
 from conformance.judging.counterexample import Counterexample, right
-from conformance.judging.data import counterexample_from_data
 from conformance.judging.judge import Judging
+from conformance.judging.serialisation import counterexample_from_data
 from conformance.judging.subject import Subject
 from conformance.report.wording import kind_of
-from conformance.trial.place import place_of
+from conformance.scripts.reproducer import script
 from conformance.trial.revision import folder_of
-from conformance.trial.script import script
+from conformance.trial.source_location import place_of
 from reference_rnn import case
 from strategies.covering import COVERING, covering
 

@@ -9,7 +9,7 @@ from conformance.adapters.reference import as_case
 from conformance.faults import FaultyReference
 from conformance.faults.blocks import from_each_step
 from conformance.faults.operators import faults_of
-from conformance.judging.transforms import steps
+from conformance.judging.metamorphic import steps
 from reference_rnn import case
 
 LONG = 16

@@ -9,7 +9,7 @@ import conformance
 from conformance import Capabilities, Mode, TargetError
 from conformance.adapters import reference
 from conformance.claims.capabilities import COTANGENTS, RESULTS, CapabilityError
-from conformance.trial.compare import common
+from conformance.comparison.compare import common
 
 MANY = {"cells": ("LSTM",), "max_layers": 3, "lengths": True, "gradients": True, "batch_first": True,
         "default_state": True, "empty": True, "dropout": True, "unbatched": True}  # fmt: skip

@@ -37,12 +37,12 @@ from conformance.faults.wiring import wiring
 from conformance.harness.forbidden import forbidden_import
 from conformance.harness.load import TargetError
 from conformance.report import feedback, grades, html, wording
-from conformance.report.files import write_inside
-from conformance.report.together import Refused, Together
+from conformance.report.report_files import write_inside
+from conformance.report.report_set import Refused, Together
 from conformance.trial.interrupts import Interrupted, Interrupts
-from conformance.trial.loop import concluded
 from conformance.trial.options import Options, UsageError
 from conformance.trial.plan import Plan
+from conformance.trial.runner import concluded
 from conformance.trial.verdict import Report
 from reference_rnn import CELLS, cell_of
 from reference_rnn.cell import loaded

@@ -18,8 +18,8 @@ from conformance.harness.channel import Channel
 from conformance.harness.command import array_of, as_meant, request, tensor
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits, Nonsense
-from conformance.judging.data import case_from_data
-from conformance.trial.vectors import Request, saved_case
+from conformance.judging.serialisation import case_from_data
+from conformance.vectors.vector_files import Request, saved_case
 from reference_rnn import CELLS, case, forward, rounded
 
 RNN = Path(sys.executable).with_name("rnn-conformance")

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 from conformance.harness.call import FORMS, Call
-from conformance.judging import data
+from conformance.judging import serialisation
 from conformance.judging.counterexample import DEMANDS, Counterexample, notes
 from conformance.report import html
+from conformance.scripts.reproducer import lengths_literal
 from conformance.trial import counterexamples
-from conformance.trial.script import lengths_literal
 from reference_rnn import CELLS, DTYPES, Config, case
 from reference_rnn.case import ACTIVATIONS
 from strategies import layout_of, relaid
@@ -134,7 +134,7 @@ def test_a_case_survives_being_data():
             "RNN_RELU", T=2, N=3, I=2, H=2, lengths=[2, 0, 1], x={(1, 1, 0): float("nan")}, h_0=0.1, weight_hh_l0=2
         )
         before = before.map(lambda _, array, name=name: relaid(array, name))
-        after = data.case_from_data(json.loads(json.dumps(data.case_to_data(before))))
+        after = serialisation.case_from_data(json.loads(json.dumps(serialisation.case_to_data(before))))
         assert repr(after) == repr(before)
         assert layout_of(after.x) == layout_of(before.x) == name
 
@@ -143,10 +143,10 @@ def test_a_case_survives_being_data():
 def test_lengths_survive_being_data_printed_and_in_a_script(kind):
     before = case(T=2, N=3, lengths=[2, 0, 1])
     before = before.replace(lengths=of_kind(before.lengths, kind) if kind else before.lengths)
-    written = json.loads(json.dumps(data.case_to_data_2(before)))
+    written = json.loads(json.dumps(serialisation.case_to_data_2(before)))
     jsonschema.validate(written, COUNTEREXAMPLE | {"oneOf": [{"$ref": "#/$defs/case"}]})
-    older = json.loads(json.dumps(data.case_to_data(before)))
-    for after in (data.case_from_data_2(written), data.case_from_data(older)):
+    older = json.loads(json.dumps(serialisation.case_to_data(before)))
+    for after in (serialisation.case_from_data_2(written), serialisation.case_from_data(older)):
         assert after.lengths.tolist() == [2, 0, 1] and kind_of_lengths(after.lengths) == kind
     printed = eval(repr(before), {"case": case})
     assert printed.lengths.dtype == before.lengths.dtype
@@ -156,9 +156,10 @@ def test_lengths_survive_being_data_printed_and_in_a_script(kind):
 
 
 def test_a_kind_of_lengths_that_there_is_not_is_one_clear_line():
-    written = data.case_to_data_2(case(T=2, N=1, lengths=[2])) | {"lengths": {"kind": "float", "data": [2]}}
-    with pytest.raises(data.CounterexampleError, match="kind of lengths is 'float', must be one of int32, uint8"):
-        data.case_from_data_2(written)
+    written = serialisation.case_to_data_2(case(T=2, N=1, lengths=[2])) | {"lengths": {"kind": "float", "data": [2]}}
+    said = "kind of lengths is 'float', must be one of int32, uint8"
+    with pytest.raises(serialisation.CounterexampleError, match=said):
+        serialisation.case_from_data_2(written)
 
 
 @pytest.fixture
@@ -192,15 +193,15 @@ def test_a_saved_counterexample_follows_its_schema(saved):
     assert {"NaN", "Infinity", "-Infinity"} < set(saved["case"]["x"]["data"])
     optional = case("LSTM", peepholes=True, clip=0.5, activations=("hard_sigmoid", "tanh", "softsign"))
     for other in (case(T=0, N=0), optional):
-        plain = data.case_to_data_2(other)
+        plain = serialisation.case_to_data_2(other)
         jsonschema.validate(saved | {"case": plain}, COUNTEREXAMPLE)
-        assert repr(data.case_from_data_2(json.loads(json.dumps(plain)))) == repr(other)
+        assert repr(serialisation.case_from_data_2(json.loads(json.dumps(plain)))) == repr(other)
 
 
 def test_a_counterexample_of_the_first_schema_is_still_read(tmp_path):
     held = case(T=2, h_0=0.1)
     old = {"schema": 1, "property": "shapes.shapes", "target": "my_rnn.py", "message": "odd"}
-    old["case"] = data.case_to_data(held)
+    old["case"] = serialisation.case_to_data(held)
     jsonschema.validate(old, COUNTEREXAMPLE)
     (tmp_path / "old.json").write_text(json.dumps(old))
     one = counterexamples.load(tmp_path / "old.json")
@@ -268,14 +269,14 @@ def test_the_schema_knows_what_the_code_knows():
     assert tuple(known["call"]["properties"]["form"]["enum"]) == FORMS
     assert tuple(config["activations"]["items"]["enum"]) == tuple(ACTIVATIONS)
     assert tuple(known["array"]["properties"]["memory"]["enum"]) == LAYOUTS
-    assert known["schema_2"]["properties"]["schema"]["const"] == data.SCHEMA
+    assert known["schema_2"]["properties"]["schema"]["const"] == serialisation.SCHEMA
 
 
 def test_a_hostile_case_is_refused():
-    plain = data.case_to_data(case())
+    plain = serialisation.case_to_data(case())
     plain["arrays"]["x"]["shape"] = [10**9, 1, 1]
-    with pytest.raises(data.CounterexampleError, match="which do not fit its shape"):
-        data.case_from_data(plain)
+    with pytest.raises(serialisation.CounterexampleError, match="which do not fit its shape"):
+        serialisation.case_from_data(plain)
 
 
 def test_trace_marks_the_first_number_that_differs(run):

@@ -10,10 +10,10 @@ import pytest
 
 from conformance.chapters import catalogue
 from conformance.claims.capabilities import Capabilities
+from conformance.comparison.compare import beyond, common, compare
 from conformance.harness.load import TargetError, open_target
 from conformance.report import html
 from conformance.trial import counterexamples
-from conformance.trial.compare import beyond, common, compare
 
 TARGETS = Path(__file__).parent.parent / "targets"
 RNN = Path(sys.executable).with_name("rnn-conformance")

@@ -13,11 +13,11 @@ import pytest
 
 from conformance import Capabilities, Mode
 from conformance.chapters import catalogue
+from conformance.comparison.compare import beyond, common, compare
 from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
 from conformance.harness.load import TargetError, open_target
 from conformance.report import html
-from conformance.trial.compare import beyond, common, compare
 from reference_rnn import Recurrence, exp, recurrence, vecmat
 from reference_rnn.recurrences import handed
 

@@ -12,9 +12,9 @@ import pytest
 import conformance
 from conformance import Capabilities
 from conformance.cli import cli
+from conformance.comparison.compare import beyond, common
 from conformance.harness.load import open_target
 from conformance.harness.process import Limits
-from conformance.trial.compare import beyond, common
 from reference_rnn import case
 
 CASE = case("RNN_TANH", T=2, N=1, I=1, H=1, weight_hh_l0=1, h_0=1)

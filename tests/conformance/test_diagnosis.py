@@ -26,7 +26,7 @@ from conformance.faults import FAULTS, FaultyReference
 from conformance.faults.patching import Fault
 from conformance.harness.load import open_target
 from conformance.judging.judge import PropertyResult
-from conformance.judging.judgement import Failure
+from conformance.judging.oracle import Failure
 from conformance.judging.subject import Subject
 from conformance.report import terminal, wording
 from reference_rnn import Case, Config, arithmetic, cell_of, forward, result_shapes
@@ -707,7 +707,7 @@ def test_words_are_compared_without_their_numbers():
 
 
 def test_a_diagnosis_that_fails_leaves_the_verdict(monkeypatch):
-    monkeypatch.setattr("conformance.trial.loop.diagnose", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("conformance.trial.runner.diagnose", lambda *_, **__: 1 / 0)
     report = check(FaultyTarget(FAULTS["gates-igfo"], cells=("LSTM",)), properties=["equivalence.steps"])
     assert report.verdict == "fails"
     assert report.known == [

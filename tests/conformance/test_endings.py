@@ -20,7 +20,7 @@ from conformance.trial import interrupts
 from conformance.trial.interrupts import Interrupted, Interrupts, noted
 from conformance.trial.options import Options
 from conformance.trial.plan import Plan
-from conformance.trial.pool import Pool, judged_by_processes
+from conformance.trial.worker_pool import Pool, judged_by_processes
 
 RNN = str(Path(sys.executable).with_name("rnn-conformance"))
 WRONG = ("h @ p", "case.h_0[0] @ p")

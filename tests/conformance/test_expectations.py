@@ -15,7 +15,7 @@ from conformance.chapters import catalogue
 from conformance.events import PropertyResult
 from conformance.report import html
 from conformance.trial.expectations import apply, read
-from conformance.trial.names import Names
+from conformance.trial.property_names import Names
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 WRONG = Path(__file__).parent.parent / "targets" / "wrong"

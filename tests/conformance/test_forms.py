@@ -10,8 +10,8 @@ from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.harness.load import open_target
 from conformance.judging.coverage import ASKED, KINDS, MEETINGS, NAMES, expected
-from conformance.judging.data import case_from_data
 from conformance.judging.judge import judge
+from conformance.judging.serialisation import case_from_data
 from strategies.cases import Allowed
 from strategies.covering import covering
 from strategies.forms import LENGTHS, WORDS, form_of

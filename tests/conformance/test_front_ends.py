@@ -205,7 +205,7 @@ def test_a_broken_diagnosis_takes_nothing_away(right, monkeypatch):
     def broken(*_):
         raise MemoryError
 
-    monkeypatch.setattr("conformance.trial.loop.diagnose", broken)
+    monkeypatch.setattr("conformance.trial.runner.diagnose", broken)
     report = conformance.check("mine.py", properties=["equivalence.steps"])
     assert report.verdict == "fails"
     assert "the diagnosis itself failed" in report.known[0]

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from conformance.trial.garbage import OBJECTS, collected_seldom
+from conformance.trial.gc_tuning import OBJECTS, collected_seldom
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_it_is_never_more_often_than_whoever_runs_the_process_wants(threshold, o
 def test_a_signal_while_garbage_is_collected_ends_a_worker_without_a_word():
     code = """
     import gc, os, signal
-    from conformance.trial.pool import obey
+    from conformance.trial.worker_pool import obey
     obey()
     gc.callbacks.append(lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     gc.collect()

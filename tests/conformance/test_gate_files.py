@@ -11,10 +11,10 @@ import pytest
 import conformance
 from conformance.cli import cli
 from conformance.events import Finding, PropertyResult
-from conformance.report import badge, files, github, junit, sarif, summary
-from conformance.report.together import Refused, Together
+from conformance.report import badge, github, junit, markdown, report_files, sarif
+from conformance.report.report_set import Refused, Together
 from conformance.trial.options import Options
-from conformance.trial.place import Place, place_of
+from conformance.trial.source_location import Place, place_of
 from conformance.trial.verdict import Report
 
 TWICE = Path(__file__).parent.parent / "targets" / "wrong" / "reads_forward_twice.py"
@@ -99,7 +99,7 @@ def test_several_targets_in_one_file():
     reports = [*told(failure()).reports, *told(verdict="conforms").reports]
     both = Together([*reports, Refused("c.py", "it is gone")])
     assert json.loads(badge.document(both))["message"] == "1 of 3 conform"
-    assert "## `c.py` could not be judged\n\n```text\nit is gone\n```" in summary.document(both)
+    assert "## `c.py` could not be judged\n\n```text\nit is gone\n```" in markdown.document(both)
     run = json.loads(sarif.document(both))["runs"][0]
     assert run["invocations"][0]["toolExecutionNotifications"][-1]["message"]["text"].startswith("c.py could not")
     assert [len(json.loads(both.to_json())[name]) for name in ("reports", "missing")] == [2, 1]
@@ -109,7 +109,7 @@ def test_several_targets_in_one_file():
 
 def test_what_a_target_says_is_code_in_a_summary():
     found = Finding("x", HOSTILE, "-" + HOSTILE, 1, 1, seen=["http://a"])
-    text = summary.document(
+    text = markdown.document(
         told(failure(HOSTILE), diagnosis=[found], notes=[HOSTILE], known=[HOSTILE], reasons=[HOSTILE])
     )
     outside, fence = [], None
@@ -140,7 +140,7 @@ def test_a_summary_is_no_larger_than_github_takes():
     many = [failure(f"{n} " + "x" * 1000, f"a.a{n}") for n in range(300)]
     for one in many:
         one.counterexample = "\n".join("y" * 5000 for _ in range(20))
-    text = summary.document(told(*many, notes=["z" * 300] * 60))
+    text = markdown.document(told(*many, notes=["z" * 300] * 60))
     assert len(text.encode()) < 2**20 and "`a.a299`" in text
 
 
@@ -225,6 +225,6 @@ def test_an_output_that_cannot_be_written_takes_no_verdict_away(right, capsys, m
 
 
 def test_files_that_cannot_be_written_are_said(wrong):
-    made = files.Files(Options(summary="no/such.md", sarif="no/s.sarif"))
+    made = report_files.Files(Options(summary="no/such.md", sarif="no/s.sarif"))
     made.refused(Refused("a.py", "because"))
     assert [loss.partition(" cannot")[0] for loss in made.losses] == ["no/such.md", "no/s.sarif"]

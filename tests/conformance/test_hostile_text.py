@@ -19,18 +19,18 @@ import pytest
 import conformance
 from conformance import api
 from conformance.cli import cli, compare, complain, matrix
+from conformance.comparison.compare import Comparison, Difference
 from conformance.events import Diagnosing, FailureFound, Finding, Finished, Judged, PropertyResult, Started
 from conformance.harness.load import TargetError
 from conformance.hunt.corpus import Corpus, Kept
-from conformance.hunt.happenings import Begun, Found, Moved, Over, State, Target
+from conformance.hunt.hunt_events import Begun, Found, Moved, Over, State, Target
 from conformance.own_tests import PropertyFailed as OwnPropertyFailed
 from conformance.plugin import PropertyFailed
-from conformance.report import defect, feedback, files, github, grades, html, hunting, output, terminal
-from conformance.report.together import Refused, Together
-from conformance.trial.compare import Comparison, Difference
+from conformance.report import bug_report, feedback, github, grades, html, hunt_report, output, report_files, terminal
+from conformance.report.report_set import Refused, Together
+from conformance.trial.multi_target import Row
 from conformance.trial.options import UsageError
-from conformance.trial.place import Place
-from conformance.trial.side_by_side import Row
+from conformance.trial.source_location import Place
 from conformance.trial.verdict import Report
 from reference_rnn import case
 
@@ -248,7 +248,7 @@ def hunt_shown(**options):
     """What a terminal shows of a hunt."""
     stream = io.StringIO()
     console = terminal.console(file=stream, **options)
-    with hunting.Watch(console) as watch:
+    with hunt_report.Watch(console) as watch:
         for event in (Begun(state()), Found(state(), kept(), True), Moved(state()), Over(state())):
             watch(event)
     return stream.getvalue()
@@ -304,15 +304,15 @@ WRITERS = {
     "strings on the console": (lambda: captured(lambda: terminal.console(markup=False).print(HOSTILE)), check_text),
     "hunt": (hunt_shown, check_text),
     "styled hunt": (lambda: hunt_shown(force_terminal=True, width=400), check_terminal),
-    "page of a hunt": (lambda: hunting.page(state(), over=True), check_html),
+    "page of a hunt": (lambda: hunt_report.page(state(), over=True), check_html),
     "json": (BOTH.to_json, check_json),
     "json of one": (Together([report()]).to_json, check_json),
-    "junitxml": (lambda: files.FORMATS["junitxml"](BOTH), check_xml),
+    "junitxml": (lambda: report_files.FORMATS["junitxml"](BOTH), check_xml),
     "html": (lambda: html.page(BOTH), check_html),
     "html of one": (lambda: html.page(Together([report()])), check_html),
-    "summary": (lambda: files.FORMATS["summary"](BOTH), check_markdown),
-    "sarif": (lambda: files.FORMATS["sarif"](BOTH), check_sarif),
-    "badge": (lambda: files.FORMATS["badge"](BOTH), check_shown_json),
+    "summary": (lambda: report_files.FORMATS["summary"](BOTH), check_markdown),
+    "sarif": (lambda: report_files.FORMATS["sarif"](BOTH), check_sarif),
+    "badge": (lambda: report_files.FORMATS["badge"](BOTH), check_shown_json),
     "feedback in Markdown": (lambda: pages(".md", True)[0], check_markdown),
     "feedback without solution": (lambda: pages(".md", False)[0], check_markdown),
     "feedback of what was refused": (lambda: pages(".md", True)[1], check_markdown),
@@ -325,7 +325,7 @@ WRITERS = {
     "a complaint": (complaint, check_text),
     "a line": (lambda: captured(lambda: output.say(HOSTILE)), check_line),
     "a document": (lambda: captured(lambda: output.show(HOSTILE)), check_text),
-    "report of a corpus": (lambda: defect.document(kept(), Path("absent"), 2), check_markdown),
+    "report of a corpus": (lambda: bug_report.document(kept(), Path("absent"), 2), check_markdown),
     "AssertionError": (assertion, check_text),
     "PropertyFailed": (lambda: str(PropertyFailed(HOSTILE)), check_text),
     "PropertyFailed in own tests": (lambda: str(OwnPropertyFailed(HOSTILE)), check_text),

@@ -21,16 +21,16 @@ from click.testing import CliRunner
 from conformance.cli import cli
 from conformance.faults.operators import derived
 from conformance.harness.load import TargetError
-from conformance.hunt import hunting
+from conformance.hunt import campaign
+from conformance.hunt.campaign import SHARE, Hunt
 from conformance.hunt.corpus import KNOWN, Corpus
-from conformance.hunt.distinct import Shown
-from conformance.hunt.engines import Processes
-from conformance.hunt.happenings import Found, Over
-from conformance.hunt.hunting import SHARE, Hunt
+from conformance.hunt.deduplication import Shown
+from conformance.hunt.executors import Processes
+from conformance.hunt.hunt_events import Found, Over
 from conformance.hunt.shards import Part, Shard
 from conformance.hunt.units import Unit, done, options_of, sent
-from conformance.report.defect import document
-from conformance.report.hunting import Page, page
+from conformance.report.bug_report import document
+from conformance.report.hunt_report import Page, page
 from conformance.trial.interrupts import Interrupts
 from conformance.trial.options import Options, UsageError
 from conformance.trial.verdict import kit_version
@@ -238,7 +238,7 @@ def test_a_target_that_dies_is_a_finding(files, right):
 
 
 def test_mutants_take_their_share_at_most(files, monkeypatch):
-    monkeypatch.setattr(hunting, "LEAST", 0.05)  # else it begins after ten seconds
+    monkeypatch.setattr(campaign, "LEAST", 0.05)  # else it begins after ten seconds
     derived(cell_of("LSTM"))
     (files / "gated.py").write_text("capabilities = {'cells': ['LSTM']}\nfrom reference_rnn import forward\n")
     state, engine = hunted("gated.py", rounds=6)
@@ -542,7 +542,7 @@ def cluster():
 
 @pytest.mark.sample
 def test_dask_finds_what_one_process_finds_though_workers_die_and_come(files, cluster):
-    from conformance.hunt.engines import Cluster
+    from conformance.hunt.executors import Cluster
 
     class Killing(Cluster):
         """Kills a worker in the midst of a round, and has another one join."""
@@ -571,7 +571,7 @@ def test_dask_finds_what_one_process_finds_though_workers_die_and_come(files, cl
 
 
 def test_after_a_hunt_no_target_stays_on_a_worker(files, cluster):
-    from conformance.hunt.engines import Cluster
+    from conformance.hunt.executors import Cluster
 
     (files / "sleeps.py").write_text(
         f"import os, time\nfile = {str(files / 'calling')!r}\n"
@@ -617,16 +617,16 @@ def test_a_scheduler_that_is_not_there(files, address, said):
 
 
 def test_a_worker_that_has_another_version(files, cluster, monkeypatch):
-    from conformance.hunt import engines
+    from conformance.hunt import executors
 
-    monkeypatch.setattr(engines, "kit_version", lambda: "9.9")
+    monkeypatch.setattr(executors, "kit_version", lambda: "9.9")
     with pytest.raises(UsageError, match=r"has rnn-conformance .*, must be 9\.9, as here"):
-        engines.Cluster(cluster.scheduler_address)
+        executors.Cluster(cluster.scheduler_address)
 
 
 def test_without_the_extra(files, monkeypatch):
-    from conformance.hunt import engines
+    from conformance.hunt import executors
 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"--scheduler needs the extra hunt: pip install 'rnn-conformance\[hunt\]'"):
-        engines.Cluster("tcp://127.0.0.1:1")
+        executors.Cluster("tcp://127.0.0.1:1")

@@ -18,13 +18,13 @@ from conformance.events import PropertyResult
 from conformance.harness import family
 from conformance.harness.load import TargetError
 from conformance.hunt import corpus as corpora
+from conformance.hunt.campaign import EXPLAINING, TRIES, WAIT, Hunt
 from conformance.hunt.corpus import Corpus
-from conformance.hunt.engines import Crew, Servant, place_of, reach
-from conformance.hunt.happenings import Found, Idle, Over
-from conformance.hunt.hunting import EXPLAINING, TRIES, WAIT, Hunt
+from conformance.hunt.executors import Crew, Servant, place_of, reach
+from conformance.hunt.hunt_events import Found, Idle, Over
 from conformance.hunt.shards import Shard
 from conformance.hunt.units import Unit, options_of
-from conformance.report.hunting import Watch, summary
+from conformance.report.hunt_report import Watch, summary
 from conformance.trial.interrupts import Interrupts
 from conformance.trial.options import Options, UsageError
 
@@ -277,14 +277,14 @@ def test_where_nobody_listens_is_one_line_at_once(host):
 
 
 def test_who_listens_and_is_no_scheduler_is_given_up(monkeypatch):
-    from conformance.hunt import engines
+    from conformance.hunt import executors
 
     pytest.importorskip("distributed", reason="the extra hunt is not installed")
-    monkeypatch.setattr(engines, "CONNECTING", 0.5)
+    monkeypatch.setattr(executors, "CONNECTING", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(UsageError, match=rf"^--scheduler {address} cannot be reached: [^\n]+$"):
-            engines.Cluster(address)
+            executors.Cluster(address)
 
 
 # ---------------------------------------------------------------- the corpus

@@ -6,7 +6,7 @@ import pytest
 
 import conformance
 from conformance.events import Diagnosis
-from conformance.trial import loop
+from conformance.trial import runner
 
 KEPT = """
 import numpy as np
@@ -50,7 +50,7 @@ def test_what_instances_of_a_file_share_is_named_within_this_process_too(kept):
 
 
 def test_of_an_object_a_note_names_the_command_that_can(kept, monkeypatch):
-    monkeypatch.setattr(loop, "diagnose", lambda *asked, **limits: Diagnosis([], []))
+    monkeypatch.setattr(runner, "diagnose", lambda *asked, **limits: Diagnosis([], []))
     spec = importlib.util.spec_from_file_location("kept", kept)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

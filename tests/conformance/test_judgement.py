@@ -5,9 +5,9 @@ import pytest
 
 from conformance.adapters import reference
 from conformance.harness.load import open_target
-from conformance.judging.judgement import Failure, agree, ordinal, steps_agree, void_layers
+from conformance.judging.metamorphic import mirror
+from conformance.judging.oracle import Failure, agree, ordinal, steps_agree, void_layers
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import mirror
 from reference_rnn import anchored, arithmetic, case
 
 TWO_STEPS = case("RNN_TANH", D=2, T=2, x=1, weight_ih_l0=1, weight_ih_l0_reverse=1, weight_hh_l0_reverse=1)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conformance.claims.capabilities import Capabilities
-from conformance.trial import vectors
-from conformance.trial.chosen import choose
+from conformance.vectors import vector_files
+from conformance.vectors.vector_selection import choose
 from reference_rnn import cell_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -41,7 +41,7 @@ def written(folder, cell, format, dtype="float32", **claims):
     folder.mkdir()
     own = cell_of(cell)
     chosen = choose(Capabilities(cells=(own,), dtypes=(dtype,), **claims), own, dtype, 80)
-    return [str(vectors.write(folder, name, vector, format)) for name, vector in chosen.vectors.items()]
+    return [str(vector_files.write(folder, name, vector, format)) for name, vector in chosen.vectors.items()]
 
 
 def copied(language, folder, old="", new=""):

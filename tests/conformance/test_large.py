@@ -7,7 +7,7 @@ import pytest
 
 import conformance
 from conformance.adapters import reference
-from conformance.judging.judgement import void_layers
+from conformance.judging.oracle import void_layers
 from reference_rnn import CELLS, arithmetic, forward
 from strategies.cases import Allowed, sizes_of
 from strategies.covering import LARGE, PAST, WIDTHS, covering

@@ -12,7 +12,8 @@ import conformance
 from conformance.adapters import reference
 from conformance.diagnosis.faulty import FaultyTarget
 from conformance.faults import FAULTS
-from conformance.judging.chance import (
+from conformance.judging.mask_probes import STATEMENTS
+from conformance.judging.mask_statistics import (
     AXES,
     FALSE_ALARM,
     agreements,
@@ -22,8 +23,7 @@ from conformance.judging.chance import (
     often,
     varied,
 )
-from conformance.judging.judgement import Failure
-from conformance.judging.masks import STATEMENTS
+from conformance.judging.oracle import Failure
 from reference_rnn import CELLS, forward
 from reference_rnn import gradients as gradients_of
 from strategies.cases import sizes_of

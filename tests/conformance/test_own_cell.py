@@ -17,7 +17,7 @@ from conformance.faults import FAULTS
 from conformance.faults.operators import derived
 from conformance.harness.load import TargetError, open_target
 from conformance.report.html import page
-from conformance.report.together import Together
+from conformance.report.report_set import Together
 from reference_rnn import CellError
 from reference_rnn.cell import loaded
 

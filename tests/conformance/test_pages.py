@@ -11,7 +11,7 @@ import pytest
 
 from conformance import check
 from conformance.report import html
-from conformance.report.together import Refused, Together
+from conformance.report.report_set import Refused, Together
 from reference_rnn import CELLS
 
 BROWSER = Path(__file__).parents[1] / "browser"

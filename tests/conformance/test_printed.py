@@ -17,20 +17,20 @@ from conformance.chapters import catalogue
 from conformance.harness.call import Call
 from conformance.harness.load import open_target
 from conformance.judging.counterexample import Counterexample, told
-from conformance.judging.data import (
+from conformance.judging.metamorphic import mirror, part
+from conformance.judging.minimise import fewest
+from conformance.judging.oracle import Failure, NotApplicable, NotRun, agree, found
+from conformance.judging.recurrences import StateProperty
+from conformance.judging.serialisation import (
     CounterexampleError,
     counterexample_from_data,
     counterexample_to_data,
     document,
 )
-from conformance.judging.judgement import Failure, NotApplicable, NotRun, agree, found
-from conformance.judging.recurrences import StateProperty
-from conformance.judging.repeat import fewest
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import mirror, part
 from conformance.report import html
 from reference_rnn import case, cotangents
-from reference_rnn.expression import cotangents_expression
+from reference_rnn.formats.case_text import cotangents_expression
 from strategies import relaid
 from strategies.covering import covering
 

@@ -20,26 +20,27 @@ from conformance.events import PropertyResult
 from conformance.harness.call import Call
 from conformance.harness.load import TargetError, open_target
 from conformance.hunt.corpus import Corpus, Kept
-from conformance.hunt.distinct import Defect, Shown
+from conformance.hunt.deduplication import Defect, Shown
 from conformance.hunt.shards import Part, Shard
 from conformance.judging.counterexample import Counterexample, right
-from conformance.judging.data import (
+from conformance.judging.recurrent_subject import subject_of
+from conformance.judging.serialisation import (
     CounterexampleError,
     case_to_data,
     counterexample_from_data,
     counterexample_to_data,
     document,
 )
-from conformance.judging.recurrent_subject import subject_of
 from conformance.report.grades import rubric
-from conformance.trial import expectations, vectors
+from conformance.trial import expectations
 from conformance.trial.baseline import stored
 from conformance.trial.expectations import read
-from conformance.trial.names import Names
 from conformance.trial.options import UsageError
+from conformance.trial.property_names import Names
 from conformance.trial.verdict import Report
+from conformance.vectors import vector_files
 from reference_rnn import Result, case, forward, recurrence
-from reference_rnn.ball import Ball
+from reference_rnn.bounds.ball import Ball
 from reference_rnn.cell import loaded
 
 TOUCH = "cmd: touch PWNED"
@@ -434,7 +435,7 @@ def test_a_call_that_is_made_often_is_read_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("conformance.harness.call.alike", lambda *arrays: compared.append(arrays) or True)
         from conformance.judging.counterexample import told
-        from conformance.trial.script import script
+        from conformance.scripts.reproducer import script
 
         assert len(told(replace(found, compared=(9998,)))) == 1
         script(replace(found, compared=(9998,)), STATEMENT)
@@ -450,7 +451,7 @@ def test_many_calls_of_other_numbers_are_each_compared_with_few(monkeypatch):
         one["case"]["x"]["data"] = [number // 2]
     compared = []
     monkeypatch.setattr("conformance.harness.call.alike", lambda *arrays: compared.append(arrays) or True)
-    from conformance.trial.script import script
+    from conformance.scripts.reproducer import script
 
     said = script(counterexample_from_data(data), STATEMENT)
     assert "case_299 = " in said and "case_300 = " not in said and len(compared) < 3000
@@ -495,7 +496,7 @@ def test_what_is_said_of_a_vector_is_short(tmp_path, monkeypatch, change):
     ((data,), read) = vector(tmp_path, monkeypatch)
     data["expected"]["output"] |= {name: value for name, value in change.items() if name == "shape"}
     Path("file").write_text(json.dumps(data | {name: value for name, value in change.items() if name != "shape"}))
-    with pytest.raises(vectors.VectorError) as error:
+    with pytest.raises(vector_files.VectorError) as error:
         read()
     assert len(str(error.value)) < 1100
 
@@ -531,7 +532,7 @@ def test_what_a_file_cannot_mean_is_one_line(spoil):
 # ---------------------------------------------------------------- files that are changed at random
 
 FEW, MANY = 300, 10_000  # mutations of each kind, in every run and at night
-TOLD = (CounterexampleError, UsageError, TargetError, vectors.VectorError)  # one line each; all else is a mistake
+TOLD = (CounterexampleError, UsageError, TargetError, vector_files.VectorError)  # one line each; all else is a mistake
 PYTHON = re.compile(  # its words, which say nothing of a file
     r"[a-z]Error\b|invalid literal|\w+ argument\b|NoneType|subscriptable|unhashable|unsupported|has no attribute|"
     r"__init__|max_str"
@@ -708,10 +709,10 @@ def baseline(tmp_path, monkeypatch):
 def vector(tmp_path, monkeypatch):
     """Test vectors of layers and of a recurrence."""
     c = case("GRU", T=2, N=1, I=1, H=1, x=1, lengths=[1])
-    exact = vectors.EXACT
+    exact = vector_files.EXACT
     balls = Result(**{name: Ball(array, 0 * array, exact) for name, array in forward(c).items()})
-    data = vectors.to_data(vectors.Vector(c, balls, "strict"))
-    return [data], lambda: vectors.read(Path("file"))
+    data = vector_files.to_data(vector_files.Vector(c, balls, "strict"))
+    return [data], lambda: vector_files.read(Path("file"))
 
 
 READERS = (saved, kept, seeds, expected, graded, baseline, vector)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from conformance.judging.readings import Reader
+from conformance.judging.shape_recovery import Reader
 from reference_rnn import case
 
 CASE = case("RNN_TANH", T=5, N=4, I=2, H=3, L=2, D=2)

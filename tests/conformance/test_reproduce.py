@@ -21,13 +21,18 @@ from conformance.harness.call import Call
 from conformance.harness.frame import KINDS
 from conformance.harness.load import SHIPPED, open_target
 from conformance.judging.counterexample import SORTS, Counterexample, right
-from conformance.judging.data import CounterexampleError, counterexample_from_data, counterexample_to_data, document
 from conformance.judging.gradients import cotangents
-from conformance.judging.judgement import Failure
+from conformance.judging.oracle import Failure
+from conformance.judging.serialisation import (
+    CounterexampleError,
+    counterexample_from_data,
+    counterexample_to_data,
+    document,
+)
 from conformance.judging.subject import Subject
+from conformance.scripts.reproducer import script
+from conformance.scripts.standalone_source import NotAlone, alone
 from conformance.trial import counterexamples
-from conformance.trial.script import script
-from conformance.trial.source import NotAlone, alone
 from reference_rnn import case
 
 RNN = Path(sys.executable).with_name("rnn-conformance")

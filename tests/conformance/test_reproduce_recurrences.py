@@ -10,10 +10,10 @@ import jsonschema
 import pytest
 
 from conformance import check
-from conformance.judging.data import CounterexampleError, counterexample_from_data, counterexample_to_data
+from conformance.judging.serialisation import CounterexampleError, counterexample_from_data, counterexample_to_data
 from conformance.report import html
+from conformance.scripts.reproducer import USER_FILE, script
 from conformance.trial import counterexamples
-from conformance.trial.script import USER_FILE, script
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 SCHEMA = json.loads((Path(html.__file__).parent / "schemas" / "counterexample.json").read_text())

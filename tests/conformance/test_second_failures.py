@@ -15,10 +15,10 @@ from conformance.adapters import reference
 from conformance.cli import cli
 from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.events import PropertyResult
-from conformance.judging.judgement import Failure
-from conformance.report import feedback, html, junit, sarif, summary
+from conformance.judging.oracle import Failure
+from conformance.report import feedback, html, junit, markdown, sarif
+from conformance.report.report_set import Together
 from conformance.report.terminal import details
-from conformance.report.together import Together
 from reference_rnn import exp, recurrence, vecmat
 
 CLAIMS = replace(reference.capabilities, cells=("RNN_TANH", "LSTM"), options=(), dtypes=("float32", "float64"))
@@ -134,7 +134,7 @@ def test_a_target_that_always_raises_is_not_asked_for_ever(id):
 @pytest.mark.parametrize("after", ["numbers", "a refusal", "a mistake of the kit"])
 def test_the_verdict_does_not_change_by_what_comes_after(after, monkeypatch):
     from conformance.judging.judge import Judging
-    from conformance.judging.judgement import CannotTell
+    from conformance.judging.oracle import CannotTell
 
     if after != "numbers":
         error = CannotTell("no answer") if after == "a refusal" else RuntimeError("ours")
@@ -224,7 +224,7 @@ def test_others_are_shown_by_every_face_and_their_numbers_kept_from_students():
     [wrong] = failure.others
     beginning = wrong["message"].partition(",")[0]
     together = Together([report])
-    for face in (html.page, junit.document, sarif.document, summary.document):
+    for face in (html.page, junit.document, sarif.document, markdown.document):
         assert beginning in face(together), face
     assert beginning in " ".join("\n".join(details(failure)).split())
     for text in feedback.files_of([report], solution=False).values():

@@ -16,8 +16,8 @@ from conformance.diagnosis.work import Work
 from conformance.faults import FAULTS
 from conformance.harness.call import Call
 from conformance.harness.load import open_target
+from conformance.judging.metamorphic import steps
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import steps
 from reference_rnn import cell_of
 from strategies.cases import Allowed
 from strategies.covering import covering

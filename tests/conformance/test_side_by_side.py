@@ -16,15 +16,15 @@ from conformance.claims.capabilities import Capabilities
 from conformance.events import PropertyResult
 from conformance.harness.snapshot import Snapshot
 from conformance.report import feedback, grades, html
-from conformance.report.together import Refused, Together
-from conformance.trial import side_by_side
+from conformance.report.report_set import Refused, Together
+from conformance.trial import multi_target
 from conformance.trial.configuration import Job
 from conformance.trial.equal_files import leaders, places
+from conformance.trial.multi_target import Answer, Row, is_disturbed, outcomes, unknown
 from conformance.trial.options import Options
-from conformance.trial.place import place_of
-from conformance.trial.pool import Worker
-from conformance.trial.side_by_side import Answer, Row, is_disturbed, outcomes, unknown
+from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
+from conformance.trial.worker_pool import Worker
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
 FEW = ("--property", "equivalence.steps", "--property", "shapes.shapes")
@@ -279,7 +279,7 @@ def test_who_is_cut_under_load_is_judged_alone_at_the_end(tmp_path, right):
 
 
 def test_of_two_trials_that_were_cut_the_one_that_says_more_counts():
-    room = side_by_side.Room([], catalogue, [], None, None)
+    room = multi_target.Room([], catalogue, [], None, None)
     short, long = (report(left=["x"] * count) for count in (9, 2))
     for first, second in ((short, long), (long, short), (long, "its CPU limit was over while it was loaded")):
         found = room.at_last(Answer(first, cut=True), Answer(second, cut=True), "")
@@ -288,7 +288,7 @@ def test_of_two_trials_that_were_cut_the_one_that_says_more_counts():
 
 
 def test_the_time_for_all_includes_second_tries(tmp_path):
-    room = side_by_side.Room([Job("amy.py", ONE)], catalogue, [None], None, 0.0)
+    room = multi_target.Room([Job("amy.py", ONE)], catalogue, [None], None, 0.0)
     room.again[0], room.todo = Answer(report(), cut=True), []
     room.start()
     assert room.known[0].reasons == ["no time was left to judge it once more"] and not room.running
@@ -320,7 +320,7 @@ def test_the_same_file_is_judged_once_and_both_are_told_by_their_own_names(tmp_p
     text = right.replace("    p, h,", "    raise ValueError\n    p, h,")
     written(tmp_path / "s", amy=text, bob=text, cat=right)
     started = []
-    monkeypatch.setattr(side_by_side, "Worker", lambda *w, **o: started.append(w) or Worker(*w, **o))
+    monkeypatch.setattr(multi_target, "Worker", lambda *w, **o: started.append(w) or Worker(*w, **o))
     amy, bob, cat = judged("s/amy.py", "s/bob.py", "s/cat.py")
     assert len(started) == 2 and amy.sha256 == bob.sha256 != cat.sha256
     assert amy.remarks == ["the same file as s/bob.py, judged once for all"] and cat.remarks == []
@@ -449,14 +449,14 @@ def test_what_cannot_be_started_is_started_again(monkeypatch):
             raise FileNotFoundError
         return Worker(*words, **others)
 
-    monkeypatch.setattr(side_by_side, "Worker", failing)
+    monkeypatch.setattr(multi_target, "Worker", failing)
     assert [verdict(row) for row in judged("reference", "reference")] == ["conforms", "conforms"] and len(calls) == 3
 
 
 @pytest.mark.parametrize(("count", "workers"), [(1, [4]), (4, [1] * 4)])
 def test_all_workers_are_for_one_target_where_there_are_more_of_them(monkeypatch, count, workers):
     jobs = [Job("reference", Options(workers=4))] * count
-    room = side_by_side.Room(jobs, catalogue, [None] * count, None, None)
+    room = multi_target.Room(jobs, catalogue, [None] * count, None, None)
     assert [one.options.workers for one in room.jobs] == workers
     assert (room.leads, room.count) == ((True, 1) if count == 1 else (False, 4))
 
@@ -472,7 +472,7 @@ def test_an_exception_about_one_target_is_its_reason():
     def broken():
         raise ArithmeticError("it is broken")
 
-    said = side_by_side.judged("reference", ONE, broken).outcome
+    said = multi_target.judged("reference", ONE, broken).outcome
     assert said.startswith("a mistake of this kit: ArithmeticError: it is broken (test_side_by_side.py, line ")
 
 

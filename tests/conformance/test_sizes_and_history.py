@@ -24,7 +24,7 @@ from conformance.harness.family import LINUX
 from conformance.harness.load import open_target
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.subject import Subject
-from conformance.trial.loop import stopping
+from conformance.trial.runner import stopping
 from reference_rnn import Config, Result, case, cell_of, forward
 
 CLAIMS = {"dtypes": ("float32", "float64"), "bidirectional": True, "max_layers": None, "lengths": True}
@@ -662,7 +662,7 @@ def test_a_mistake_in_confirming_costs_no_verdict(tmp_path, monkeypatch):
         raise ZeroDivisionError("a mistake")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("conformance.trial.loop.confirmed", mistaken)
+    monkeypatch.setattr("conformance.trial.runner.confirmed", mistaken)
     (tmp_path / "my_rnn.py").write_text("def forward(case):\n    return 2 * case.x, case.h_0\n")
     report = check("my_rnn.py", properties=("equivalence.steps",), workers=1, saved=True)
     assert report.verdict == "fails"

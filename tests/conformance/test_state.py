@@ -19,7 +19,7 @@ from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
 from conformance.harness.channel import Nonsense
 from conformance.harness.command import recurrent_results
-from conformance.hunt.mutants import apart
+from conformance.hunt.mutant_coverage import apart
 from conformance.judging.recurrences import StateProperty
 from conformance.report import html
 from reference_rnn import exp, maximum, recurrence, rounded, tanh, vecmat

@@ -14,7 +14,7 @@ import conformance
 from conformance.harness import supervisor
 from reference_rnn import CellError
 from reference_rnn.cell import loaded
-from reference_rnn.user_code import try_elsewhere
+from reference_rnn.cell_source.user_code import try_elsewhere
 
 RNN = str(Path(sys.executable).with_name("rnn-conformance"))
 SPEC = """

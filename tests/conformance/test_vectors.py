@@ -17,12 +17,12 @@ from conformance.claims.capabilities import Capabilities
 from conformance.faults.patching import FaultyReference
 from conformance.faults.wiring import wiring
 from conformance.harness.load import open_target
-from conformance.judging.data import case_to_data
+from conformance.judging.serialisation import case_to_data
 from conformance.judging.subject import Subject
 from conformance.report import html
-from conformance.trial import vectors
-from conformance.trial.checking import judge, unclaimed
-from conformance.trial.chosen import choose, mistakes
+from conformance.vectors import vector_files
+from conformance.vectors.vector_runner import judge, unclaimed
+from conformance.vectors.vector_selection import choose, mistakes
 from reference_rnn import CELLS, DTYPES, PROFILES, case, cell_of, forward
 
 TARGETS = Path(__file__).parent.parent / "targets"
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("vectors")
     for cell in ("RNN_TANH", "RNN_RELU", "LSTM"):
         for name, vector in chosen(cell).vectors.items():
-            vectors.write(made, name, vector)
+            vector_files.write(made, name, vector)
     return made
 
 
@@ -59,7 +59,7 @@ def chosen(cell, dtype="float32", most=24, **claims):
 
 
 def judged(target, folder):
-    return judge(Subject(open_target(target, in_process=True)), vectors.read_all(folder))
+    return judge(Subject(open_target(target, in_process=True)), vector_files.read_all(folder))
 
 
 @pytest.mark.sample
@@ -96,8 +96,8 @@ def test_a_folder_with_other_vectors_is_refused(run, tmp_path):
 def test_others_are_vectors_that_are_not_written_anew(tmp_path):
     for name in ("index.json", "a-0.json", "a-1.json", "a-1.txt", "notes.txt"):
         (tmp_path / name).write_text("vector 2 LSTM" if name == "a-1.txt" else "mine")
-    assert vectors.left_over(tmp_path, ["a-0", "a-1", "a-2"], "json") == ["a-1.txt"]
-    assert vectors.left_over(tmp_path, ["a-1"], "text") == ["a-0.json", "a-1.json"]
+    assert vector_files.left_over(tmp_path, ["a-0", "a-1", "a-2"], "json") == ["a-1.txt"]
+    assert vector_files.left_over(tmp_path, ["a-1"], "text") == ["a-0.json", "a-1.json"]
 
 
 @pytest.mark.sample
@@ -126,7 +126,7 @@ def test_a_checker_needs_one_line(folder):
     """What README and schema promise: abs(y - data) <= rad."""
     for file in folder.iterdir():
         data = json.loads(file.read_text())
-        result = forward(vectors.read(file).case)
+        result = forward(vector_files.read(file).case)
         for name, entry in data["expected"].items():
             y = getattr(result, name).astype(np.float32).astype(float).ravel()
             mid, rad = np.array(entry["data"]), np.array(entry["rad"])
@@ -146,7 +146,10 @@ def test_the_schema_knows_what_the_code_knows():
     assert mine["cell"] == saved["cell"] and mine["array"] == protocol["array"]
     assert mine["config"]["properties"].keys() == protocol["config"]["properties"].keys()
     assert mine["config"]["required"] == protocol["config"]["required"]
-    for kind, asked, number in (("layers", "forward", vectors.SCHEMA), ("recurrence", "forward_2", vectors.RECURRENT)):
+    for kind, asked, number in (
+        ("layers", "forward", vector_files.SCHEMA),
+        ("recurrence", "forward_2", vector_files.RECURRENT),
+    ):
         case = mine[kind]["properties"]["case"]
         assert case["required"] == [n for n in protocol[asked]["required"] if n != "do"]
         assert case["properties"].keys() == set(case["required"])
@@ -175,7 +178,7 @@ def test_whoever_claims_little_gets_as_many(run, tmp_path):
     done = run("write", "made", "--cell", "LSTM", *ONE, "--size", "hidden_size=4,8")
     assert done.returncode == 0 and done.stdout.startswith("40 test vectors are in made"), done.stderr
     claims = Capabilities(cells=("LSTM",), sizes={"hidden_size": (4, 8)})
-    assert not any(unclaimed(vector, claims) for vector in vectors.read_all(tmp_path / "made").values())
+    assert not any(unclaimed(vector, claims) for vector in vector_files.read_all(tmp_path / "made").values())
     index = json.loads((tmp_path / "made" / "index.json").read_text())
     told = {entry["mistake"]: entry["told_by"] for entry in index["mistakes"]}
     assert f"they detect {sum(map(bool, told.values()))} of {len(told)} known mistakes," in done.stdout
@@ -226,7 +229,7 @@ def shows_where_the_batch_comes_first(fault):
 def test_text_has_what_json_has(run, tmp_path):
     words = ("--cell", "LSTM", "--count", "24")
     assert run("write", "made", *words).returncode == run("write", "text", *words, "--format", "text").returncode == 0
-    for file, vector in vectors.read_all(tmp_path / "made").items():
+    for file, vector in vector_files.read_all(tmp_path / "made").items():
         first, *lines = (tmp_path / "text" / file.replace(".json", ".txt")).read_text().splitlines()
         assert first == "vector 2 LSTM float32 strict steps"
         found = {}
@@ -250,7 +253,7 @@ def test_text_has_what_json_has(run, tmp_path):
 
 
 def test_files_of_schema_1_are_still_read(folder, tmp_path):
-    vector = vectors.read(folder / "lstm-float32-000.json")
+    vector = vector_files.read(folder / "lstm-float32-000.json")
     old = {
         "schema": 1, "arithmetic": "strict",
         "case": json.loads(json.dumps(case_to_data(vector.case)).replace('"data"', '"numbers"')),
@@ -260,7 +263,7 @@ def test_files_of_schema_1_are_still_read(folder, tmp_path):
         },
     }  # fmt: skip
     (tmp_path / "old.json").write_text(json.dumps(old))
-    assert vectors.to_data(vectors.read(tmp_path / "old.json")) == vectors.to_data(vector)
+    assert vector_files.to_data(vector_files.read(tmp_path / "old.json")) == vector_files.to_data(vector)
 
 
 def test_void_cases_are_left_out():
@@ -270,7 +273,7 @@ def test_void_cases_are_left_out():
 def test_a_vector_survives_being_data(folder):
     for file in folder.iterdir():
         data = json.loads(file.read_text())
-        assert vectors.to_data(vectors.from_data(copy.deepcopy(data))) == data
+        assert vector_files.to_data(vector_files.from_data(copy.deepcopy(data))) == data
 
 
 @pytest.mark.sample
@@ -286,7 +289,7 @@ def test_vectors_of_another_order_are_for_those_who_claim_it(run):
 
 
 def test_what_is_not_claimed_is_not_run(folder):
-    found = vectors.read_all(folder)
+    found = vector_files.read_all(folder)
     everything = Capabilities(
         cells=CELLS, bidirectional=True, max_layers=None, no_bias=True, lengths=True, empty=True, projections=True
     )
@@ -391,6 +394,6 @@ def test_a_vector_that_was_damaged_is_refused_and_does_not_follow_the_schema(fol
     *above, last = path
     reduce(getitem, above, data)[last] = value
     (tmp_path / "one.json").write_text(json.dumps(data))
-    with pytest.raises(vectors.VectorError) as refused:
-        vectors.read_all(tmp_path)
+    with pytest.raises(vector_files.VectorError) as refused:
+        vector_files.read_all(tmp_path)
     assert str(refused.value).startswith(f"{tmp_path / 'one.json'}: ") and message in str(refused.value)

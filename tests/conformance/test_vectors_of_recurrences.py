@@ -20,9 +20,9 @@ from conformance.harness.command import request
 from conformance.harness.load import open_target
 from conformance.judging.recurrent_subject import RecurrentSubject
 from conformance.report import html
-from conformance.trial import vectors
-from conformance.trial.checking import judge, unclaimed
-from conformance.trial.chosen import LARGEST, choose
+from conformance.vectors import vector_files
+from conformance.vectors.vector_runner import judge, unclaimed
+from conformance.vectors.vector_selection import LARGEST, choose
 from reference_rnn import handed, recurrence, rounded, vecmat
 from reference_rnn.cell import loaded
 from strategies.recurrences import steps_kept
@@ -96,13 +96,13 @@ def folder(chosen, tmp_path_factory):
     """The same as files."""
     made = tmp_path_factory.mktemp("vectors")
     for name, vector in chosen.vectors.items():
-        vectors.write(made, name, vector)
+        vector_files.write(made, name, vector)
     return made
 
 
 def judged(claims, folder, mistake=None, modes=()):
     target = open_target(FaultyRecurrence(claims.cells[0], mistake, claims, modes))
-    return judge(RecurrentSubject(target), vectors.read_all(folder))
+    return judge(RecurrentSubject(target), vector_files.read_all(folder))
 
 
 @pytest.mark.sample
@@ -190,7 +190,9 @@ def test_a_vector_may_be_run_in_parts_and_shows_a_state_that_is_lost(folder, cla
             rest, states = super().forward(replace(steps_kept(case, slice(half, case.num_steps)), states=given))
             return {name: np.concatenate([first[name], rest[name]]) for name in first}, states
 
-    outcome = judge(RecurrentSubject(open_target(InParts(claims.cells[0], None, claims))), vectors.read_all(folder))
+    outcome = judge(
+        RecurrentSubject(open_target(InParts(claims.cells[0], None, claims))), vector_files.read_all(folder)
+    )
     assert bool(outcome.wrong) == lost and outcome.held
 
 
@@ -198,7 +200,7 @@ def test_a_checker_needs_one_line(folder):
     """abs(y - data) <= rad, of outputs and of states."""
     for file in folder.iterdir():
         data = json.loads(file.read_text())
-        result = handed(vectors.read(file).case)
+        result = handed(vector_files.read(file).case)
         for kind in ("outputs", "states"):
             for name, entry in data["expected"][kind].items():
                 y = rounded(getattr(result, kind)[name], "float32").astype(float)
@@ -210,7 +212,7 @@ def test_a_checker_needs_one_line(folder):
 
 def test_the_case_is_what_the_line_protocol_asks(chosen):
     for vector in chosen.vectors.values():
-        asked, saved = request("forward", vector.case, {}), vectors.to_data(vector)["case"]
+        asked, saved = request("forward", vector.case, {}), vector_files.to_data(vector)["case"]
         cell = saved["config"].pop("cell")
         assert cell["name"] == "gated" and asked["config"].pop("cell") == "GATED"
         assert asked == saved | {"do": "forward"}
@@ -220,7 +222,7 @@ def test_vectors_follow_their_schema_and_survive_being_data(folder):
     for file in folder.iterdir():
         data = json.loads(file.read_text())
         jsonschema.validate(data, SCHEMA)
-        assert data["schema"] == 3 and vectors.to_data(vectors.from_data(copy.deepcopy(data))) == data
+        assert data["schema"] == 3 and vector_files.to_data(vector_files.from_data(copy.deepcopy(data))) == data
 
 
 def test_the_index_says_what_was_said(run, tmp_path):
@@ -241,7 +243,7 @@ def test_the_index_says_what_was_said(run, tmp_path):
 
 def test_text_has_what_json_has(chosen):
     for vector in list(chosen.vectors.values())[:24]:
-        first, *lines = vectors.to_text(vector).splitlines()
+        first, *lines = vector_files.to_text(vector).splitlines()
         assert first == "vector 3 GATED float32 strict steps"
         found = {}
         for head, numbers in zip(lines[::2], lines[1::2], strict=True):
@@ -372,8 +374,8 @@ def test_a_vector_that_was_damaged_is_refused_and_does_not_follow_the_schema(fol
     *above, last = path
     reduce(getitem, above, data)[last] = value
     (tmp_path / "one.json").write_text(json.dumps(data))
-    with pytest.raises(vectors.VectorError) as refused:
-        vectors.read_all(tmp_path)
+    with pytest.raises(vector_files.VectorError) as refused:
+        vector_files.read_all(tmp_path)
     assert str(refused.value).startswith(f"{tmp_path / 'one.json'}: ") and message in str(refused.value)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(data, SCHEMA)

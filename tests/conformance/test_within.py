@@ -18,8 +18,8 @@ from conformance.faults.patching import Fault
 from conformance.faults.wiring import drawn
 from conformance.faults.within import within
 from conformance.harness.load import open_target
+from conformance.judging.metamorphic import rows, steps
 from conformance.judging.subject import Subject
-from conformance.judging.transforms import rows, steps
 from reference_rnn import CELLS, cell_of, forward, gradients, result_shapes
 
 PLACES = DIRECTIONS | LAYERS

@@ -20,7 +20,7 @@ from reference_rnn import (
     rounded,
 )
 from reference_rnn import functions as f
-from reference_rnn.ball import exact
+from reference_rnn.bounds.ball import exact
 from strategies import cases
 
 

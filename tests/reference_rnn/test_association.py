@@ -25,7 +25,7 @@ from reference_rnn import (
     sigmoid,
     tanh,
 )
-from reference_rnn.ball import exact, summing
+from reference_rnn.bounds.ball import exact, summing
 from reference_rnn.cell import loaded
 
 ml_dtypes = pytest.importorskip("ml_dtypes")

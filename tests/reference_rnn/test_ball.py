@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reference_rnn import CELLS, Ball, anchored, arithmetic, case, cell_of, forward, rounded
 from reference_rnn import functions as f
-from reference_rnn.ball import exact, stored
+from reference_rnn.bounds.ball import exact, stored
 from strategies import cases
 
 FLOAT32 = arithmetic("float32")

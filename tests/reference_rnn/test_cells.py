@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from reference_rnn import CELLS, Config, arithmetic, cell, cells, parameter_shapes, softplus
-from reference_rnn.ball import exact
+from reference_rnn.bounds.ball import exact
 from reference_rnn.cell import Parameters
 
 N, I, H, P = 2, 3, 4, 2

@@ -23,8 +23,8 @@ from reference_rnn import (
     sqrt,
     tanh,
 )  # fmt: skip
+from reference_rnn.autodiff.derivatives import ALL_UNITS, derivatives
 from reference_rnn.cell import loaded
-from reference_rnn.derivatives import ALL_UNITS, derivatives
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "cells").glob("*.py"))
 

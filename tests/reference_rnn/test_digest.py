@@ -2,7 +2,7 @@
 
 import pytest
 
-from reference_rnn.digest import digest
+from reference_rnn.cell_source.source_hash import digest
 
 TEXT = """
 import math as m

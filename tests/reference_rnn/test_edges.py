@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from reference_rnn import DTYPES, PRECISION, Ball, arithmetic
 from reference_rnn import functions as f
-from reference_rnn.arithmetic import SMALLEST_NORMAL
-from reference_rnn.ball import exact, stored
+from reference_rnn.bounds.arithmetic import SMALLEST_NORMAL
+from reference_rnn.bounds.ball import exact, stored
 
 SPACING = {"float64": -1074, "float32": -149, "float16": -24, "bfloat16": -133}  # of subnormal numbers: 2 to that
 LARGEST = {

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from reference_rnn import CELLS, ShapeError, arithmetic, case, forward, reached
-from reference_rnn.ball import Ball
+from reference_rnn.bounds.ball import Ball
+from reference_rnn.bounds.nonfinite import Reach, given
 from reference_rnn.functions import (
     affine_peephole,
     clip,
@@ -29,7 +30,6 @@ from reference_rnn.functions import (
     tanh,
     total,
 )
-from reference_rnn.nonfinite import Reach, given
 from strategies.cases import BLOCK_SIZE, Allowed, calm_from_block
 
 A = arithmetic("float32")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from reference_rnn import ShapeError, forward, rnn
-from reference_rnn.question import from_question, to_question
+from reference_rnn.formats.fused_layout import from_question, to_question
 from strategies import cases
 
 ARRAYS = {

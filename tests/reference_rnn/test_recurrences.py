@@ -15,7 +15,7 @@ from reference_rnn import (
     vecdot,
     vecmat,
 )
-from reference_rnn.ball import exact
+from reference_rnn.bounds.ball import exact
 from reference_rnn.recurrences import of_shapes, padded
 
 

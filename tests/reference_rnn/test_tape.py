@@ -10,8 +10,8 @@ import pytest
 
 from reference_rnn import arithmetic, case, forward, gradients, result_shapes
 from reference_rnn import functions as f
-from reference_rnn.ball import Ball, exact
-from reference_rnn.tape import Read, Traced, Weight, backward
+from reference_rnn.autodiff.tape import Read, Traced, Weight, backward
+from reference_rnn.bounds.ball import Ball, exact
 
 FLOAT32 = arithmetic("float32")
 ALIVE = np.array([[True], [False], [True], [False]])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis.errors import InvalidArgument
 
-from conformance.judging.judgement import void_layers
+from conformance.judging.oracle import void_layers
 from reference_rnn import CELLS, DTYPES, Config, anchored, arithmetic, case, cell_of, forward, rounded
 from reference_rnn.case import gate_rows
 from strategies import cases, layout_of

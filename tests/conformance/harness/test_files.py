@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from conformance.harness.files import FileError, Folder, read_json, read_text, read_toml
-from conformance.judging.data import CounterexampleError, case_from_data, case_to_data
-from conformance.trial.vectors import VectorError, read
+from conformance.judging.serialisation import CounterexampleError, case_from_data, case_to_data
+from conformance.vectors.vector_files import VectorError, read
 from reference_rnn import case
 
 MOST = 2**20

@@ -21,14 +21,14 @@ from conformance.hunt.corpus import KNOWN, Corpus, Kept
 from conformance.hunt.shards import Part, Shard
 from conformance.hunt.units import hashed, written
 from conformance.report import feedback, github, grades
-from conformance.report.files import write, write_inside
-from conformance.report.together import Together
-from conformance.trial import vectors
-from conformance.trial.certain import certain
+from conformance.report.report_files import write, write_inside
+from conformance.report.report_set import Together
 from conformance.trial.configuration import found
 from conformance.trial.counterexamples import FOLDER
 from conformance.trial.options import Options, UsageError
 from conformance.trial.verdict import Report
+from conformance.vectors import vector_files
+from conformance.vectors.expected_balls import certain
 from reference_rnn import case
 
 # ---------------------------------------------------------------- what a person names
@@ -101,7 +101,7 @@ def test_what_cannot_be_written_to_is_said_at_once(make):
 def test_standard_output_may_be_a_file_and_may_be_named_twice(capfd):
     print("before", flush=True)
     options = Options(json="/dev/stdout", summary="/dev/stdout", badge="/dev/fd/1")
-    conformance.report.files.Files(options).refused(conformance.report.together.Refused("a.py", "it is gone"))
+    conformance.report.report_files.Files(options).refused(conformance.report.report_set.Refused("a.py", "it is gone"))
     said = capfd.readouterr().out
     assert said.startswith("before\n{") and "\n## `a.py` could not be judged" in said and '"schemaVersion"' in said
 
@@ -143,8 +143,8 @@ def test_a_file_that_two_targets_name_differently_is_about_both(right):
     Path("mine.py").write_text(right)
     shelf = {}
     for name in ("r.json", f"{Path.cwd()}/r.json"):
-        made = conformance.report.files.Files(Options(json=name), shelf)
-        made.refused(conformance.report.together.Refused(f"{len(shelf)}.py", "it is gone"))
+        made = conformance.report.report_files.Files(Options(json=name), shelf)
+        made.refused(conformance.report.report_set.Refused(f"{len(shelf)}.py", "it is gone"))
     assert '"0.py"' in Path("r.json").read_text() and '"1.py"' in Path("r.json").read_text()
 
 
@@ -153,13 +153,13 @@ def test_a_file_that_two_targets_name_differently_is_about_both(right):
 CLAIMS = conformance.Capabilities()
 STUDENT = Report("alice.py", "conforms", CLAIMS.as_dict(), "quick", 0, [PropertyResult("a.b", "passed")], {})
 CASE = case("RNN_TANH", T=1, N=1, I=1, H=1, x=1, h_0=0)
-VECTOR = vectors.Vector(CASE, certain(CASE, CLAIMS.rounding("float32")), "strict")
+VECTOR = vector_files.Vector(CASE, certain(CASE, CLAIMS.rounding("float32")), "strict")
 FINDING = Kept("f" * 64, "a.py", ["failure", "a.b", "x"], "t", "", "new", "a.b", "s", "m", [], 0, "now", "1", {})
 
 
 def write_vector(root):
-    vectors.write(root, "first", VECTOR, "json")
-    vectors.write_index(root, {"schema": 1})
+    vector_files.write(root, "first", VECTOR, "json")
+    vector_files.write_index(root, {"schema": 1})
 
 
 def write_feedback(root):

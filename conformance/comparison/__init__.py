@@ -1,0 +1,1 @@
+"""Two targets asked the same cases: where their answers differ, and the smallest case that shows it."""

@@ -1,0 +1,1 @@
+"""Other notations of a case: the short expression that builds it, and the fused layout of one implementation."""
