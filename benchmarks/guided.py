@@ -30,7 +30,7 @@ from conformance.events import Judged
 from conformance.faults import FAULTS, Fault, FaultyReference
 from conformance.faults.patching import Patched
 from conformance.harness.load import open_target
-from conformance.judging.coverage import covered
+from conformance.judging.coverage import areas_of
 from conformance.judging.judge import judge
 from reference_rnn import Case, Result, forward
 from strategies.cases import BLOCK_SIZE, sizes_of
@@ -81,7 +81,7 @@ class Seen:
     def exercised(self) -> set[str]:
         """What a guide goes by: claims and pairs of forms, sizes, and which gates are shut, between and open."""
         cell = self.case.config.cell
-        found = {*covered(self.case), *(f"{name} {size}" for name, size in sizes_of(self.case).items())}
+        found = {*areas_of(self.case), *(f"{name} {size}" for name, size in sizes_of(self.case).items())}
         for _, gates, (shut, open_) in ACTIVATIONS.values():
             for gate in gates.get(cell, ""):
                 a = self.gates.get(gate, np.zeros(0))

@@ -30,8 +30,8 @@ from conformance.report.wording import headline
 from conformance.trial.interrupts import ALARM, Interrupted, Interrupts, needs_an_alarm, noted
 from conformance.trial.options import Options, Revision, UsageError
 from conformance.trial.plan import Plan
-from conformance.trial.runner import LOADED, again, concluded, in_time
-from conformance.trial.serial_runner import judged_here, opened
+from conformance.trial.runner import LOADED, again, conclude, within_time_limit
+from conformance.trial.serial_runner import judged_here, open_for_trial
 from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
 
@@ -129,8 +129,8 @@ class OwnTrial:
         if self.refusal:
             raise TargetError(self.refusal)
         try:
-            with in_time(LOADED), interrupts.armed():
-                found = self.held or opened(self.asked, self.plan)
+            with within_time_limit(LOADED), interrupts.armed():
+                found = self.held or open_for_trial(self.asked, self.plan)
         except TargetError as error:
             self.refusal = str(error)
             raise
@@ -256,7 +256,7 @@ class Gathered:
     def take(self, data: dict[str, Any]) -> None:
         """Notes what came of an item; of several that judge the same property, a failure counts."""
         events = [from_data(one) for one in data["events"]]
-        if events and not any(failed(event) for event in self.events.get(data["id"], [])):
+        if events and not any(is_failure(event) for event in self.events.get(data["id"], [])):
             self.events[data["id"]] = events
 
     def concluded(self, trial: OwnTrial) -> tuple[Report | Refused, list[Writer]]:
@@ -272,7 +272,7 @@ class Gathered:
         writers: list[Writer] = [Keeper(plan.options), files]
         with noted(trial.seconds_left()) as interrupts:
             place = place_of(trial.asked)
-            events = concluded(plan, trial.name, everything, trial.reopened, interrupts, place)
+            events = conclude(plan, trial.name, everything, trial.reopened, interrupts, place)
             return listen(events, writers), writers
 
     def is_no_success(self, trial: OwnTrial, report: Report | Refused, writers: Sequence[Writer]) -> bool:
@@ -286,7 +286,7 @@ class Gathered:
         return self.events.keys() == trial.plan.properties.keys()
 
 
-def failed(event: Event) -> bool:
+def is_failure(event: Event) -> bool:
     """Whether an event is the end of a property that does not hold."""
     return isinstance(event, Judged) and event.result.status == "failed"
 

@@ -27,7 +27,7 @@ from conformance.report.listening import Writer, listen
 from conformance.report.report_files import Files
 from conformance.report.report_set import Refused
 from conformance.report.terminal import console, details, show
-from conformance.trial.configuration import found
+from conformance.trial.configuration import find_configuration
 from conformance.trial.interrupts import (
     ALARM,
     SIGNALS,
@@ -39,8 +39,8 @@ from conformance.trial.interrupts import (
 )
 from conformance.trial.options import Revision, UsageError
 from conformance.trial.plan import Plan
-from conformance.trial.runner import again, concluded
-from conformance.trial.serial_runner import judged_here, opened
+from conformance.trial.runner import again, conclude
+from conformance.trial.serial_runner import judged_here, open_for_trial
 from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
 
@@ -69,7 +69,7 @@ class Plugin:
         self.handled: list[int] = []
         self.report: Report | None = None
         try:
-            job = found(Path.cwd()).job(target, options)
+            job = find_configuration(Path.cwd()).job(target, options)
             here = {"stop_on_first": config.getoption("maxfail", 0) == 1, "workers": None}  # by pytest's own options
             self.name, chosen = job.target, replace(job.options, **here)
             self.plan = Plan.of(chosen, catalogue).with_stored_baseline(self.name)
@@ -113,7 +113,7 @@ class Plugin:
             raise TargetError(self.refusal)
         if self.target is None:
             try:
-                self.target = opened(self.name, self.plan)
+                self.target = open_for_trial(self.name, self.plan)
             except TargetError as error:
                 self.refusal = str(error)
                 raise
@@ -240,7 +240,7 @@ class Plugin:
         try:
             with noted(like_ours=[self.interrupt]) as interrupts:
                 events = self.gathered(interrupts)
-                all_of_it = concluded(plan, self.name, events, reopen, interrupts, place_of(self.name))
+                all_of_it = conclude(plan, self.name, events, reopen, interrupts, place_of(self.name))
                 self.report = listen(all_of_it, self.writers)
                 self.no_alarm()
         except TargetError as error:

@@ -10,12 +10,12 @@ from conformance.judging.mask_probes import (
     passes,
     read_alike,
     recorded_anew,
-    seen,
     shares_vary,
     unheard,
-    widened,
+    visible_numbers,
+    with_wide_layers,
 )
-from conformance.judging.mask_statistics import drawn_apart, often
+from conformance.judging.mask_statistics import check_share, drawn_apart
 from conformance.judging.properties import agree, claimed, prop
 
 
@@ -64,10 +64,10 @@ def test_lowest_layer_stays(target, case):
 def test_mask(target, case):
     """Between layers a number is 0 or x / (1 - p), with the right frequency, and at random wherever it stands."""
     p = PROBABILITIES[(case.config.hidden_size + case.config.num_layers) % len(PROBABILITIES)]
-    kept = seen(target, case, masks=1, p=p)
+    kept = visible_numbers(target, case, masks=1, p=p)
     drawn_apart(kept, p)
     if case.config.num_layers > 2:
-        often(seen(target, case, masks=2, p=TWICE), 2, TWICE)
+        check_share(visible_numbers(target, case, masks=2, p=TWICE), 2, TWICE)
     if case.config.bidirectional:
         read_alike(target, case, p)
     if not target.capabilities.sizes_drawn:
@@ -76,7 +76,7 @@ def test_mask(target, case):
             recorded_anew(target, case, kept, p)
         if sum(case.x.shape) % 6 == 0:
             each_number(target, case)
-            drawn_apart(seen(target, widened(case), masks=1, p=p), p)
+            drawn_apart(visible_numbers(target, with_wide_layers(case), masks=1, p=p), p)
 
 
 @prop(

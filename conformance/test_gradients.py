@@ -21,21 +21,21 @@ from conformance.judging.call_sequences import (
 from conformance.judging.gradients import (
     EXACT,
     Gradients,
-    all_taken,
-    called,
-    chained,
-    combined,
+    accepted_cotangents,
+    chain_parts,
     cotangents,
     exact_cotangents,
     expected_from,
+    gradient_answer,
     gradient_run,
     gradients_right,
     gradients_within,
     own_results,
     own_steps_agree,
     recorded_run,
+    require_all_cotangents,
     slope_agrees,
-    taken,
+    sum_of_runs,
 )
 from conformance.judging.mask_probes import (
     gradients_through_many_masks,
@@ -63,7 +63,7 @@ from strategies.forms import BATCH_FIRST, UNBATCHED
 @prop(needs="gradients", every_cell=True, sketches=RICH)
 def test_first_look(target, case):
     """Of rich cases, no gradient is far from what it must be."""
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     run = gradient_run(target, case, d)
     if far(run.result, Gradients(gradients(case, **d)), run.arithmetic):
         gradients_within(target, run, case, d)
@@ -72,7 +72,7 @@ def test_first_look(target, case):
 @prop(needs="gradients")
 def test_shapes(target, case):
     """Gradients come by name, each with the shape and dtype of the array it belongs to, and leave no traces."""
-    answer, asked = called(target, case, taken(target, cotangents(case))), target.asked(case)
+    answer, asked = gradient_answer(target, case, accepted_cotangents(target, cotangents(case))), target.asked(case)
     wanted = (case.config.dtype, str(case.config.numpy_dtype), None)
     for name, array in asked.arrays():
         if name not in answer.arrays:
@@ -98,9 +98,9 @@ def test_shapes(target, case):
 def test_results_own_their_memory(target, case):
     """Gradients share no memory with what is passed in or with what another call returned."""
     applicable(case.num_rows > 0)
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     target(case)
-    for answer in (called(target, case, d), called(target, case, d)):
+    for answer in (gradient_answer(target, case, d), gradient_answer(target, case, d)):
         for name, other in answer.shared:
             fail(f"shared:{name}", f"the gradient of {name} shares memory with {other}; return a copy", answer)
 
@@ -109,13 +109,13 @@ def test_results_own_their_memory(target, case):
 def test_calls_are_independent(target, case):
     """No gradient depends on what was called before, forward or back, not even if one thing alone was different."""
     first, *others = in_turn(target, case, FEW)
-    d = taken(target, cotangents(first))
+    d = accepted_cotangents(target, cotangents(first))
     before = right_at_first(gradients_right, target, first, d)
     odd = sum(case.x.shape) % 2
     if odd:  # else the next gradients are asked for in the arrays of the call before
         target(first)
     for other in others:
-        gradients_right(target, other, taken(target, cotangents(other)))
+        gradients_right(target, other, accepted_cotangents(target, cotangents(other)))
         target(other)
     agree(gradient_run(target, first, d), before)
     if odd:  # those arrays may be kept: other numbers are written into them, and the first ones come in new arrays
@@ -127,7 +127,7 @@ def test_calls_are_independent(target, case):
 @prop(needs="gradients", every_cell=True)
 def test_back_propagation(target, case):
     """Gradients are those of back-propagation through time, from the states of the run that was recorded for them."""
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     run, own = recorded_run(target, case, d)
     if own:
         own_steps_agree(own)
@@ -150,13 +150,13 @@ def test_each_size(target, case):
 def test_magnitudes(target, case):
     """Gradients are those of back-propagation where tiny weights meet huge numbers, and huge ones tiny ones."""
     for other in far_apart(case):
-        gradients_right(target, other, taken(target, cotangents(other)))
+        gradients_right(target, other, accepted_cotangents(target, cotangents(other)))
 
 
 def propagated_back(target, case):
     """Gradients are those of back-propagation, where a shape costs no more than a call."""
     claimed(not target.capabilities.recompiles)
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     run, own = recorded_run(target, case, d)
     try:
         gradients_within(target, run, case, d, output=own.result.output if own else None)
@@ -170,7 +170,7 @@ def propagated_back(target, case):
 def test_one_step(target, case):
     """The gradients of a single step are those of the equations: nothing has piled up yet."""
     first = steps(case, 0, 1)
-    d = taken(target, cotangents(first))
+    d = accepted_cotangents(target, cotangents(first))
     gradients_within(target, gradient_run(target, first, d), first, d)
 
 
@@ -184,16 +184,16 @@ def test_integer_networks(target, case):
 @prop(needs="gradients")
 def test_each_result(target, case):
     """A loss on one result alone has its own gradients, and those of a sum of losses are their sum."""
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     alone = [gradient_run(target, case, {name: d[name] if name == one else None for name in d}) for one in d]
-    agree(combined(alone), gradient_run(target, case, d))
+    agree(sum_of_runs(alone), gradient_run(target, case, d))
 
 
 @prop(needs="gradients")
 def test_none_is_zero(target, case):
     """A cotangent that is not given is zero."""
-    all_taken(target)
-    d = taken(target, cotangents(case))
+    require_all_cotangents(target)
+    d = accepted_cotangents(target, cotangents(case))
     zeros = d | {"d_output": np.zeros_like(d["d_output"])}
     agree(gradient_run(target, case, d | {"d_output": None}), gradient_run(target, case, zeros))
 
@@ -201,7 +201,7 @@ def test_none_is_zero(target, case):
 @prop(needs="gradients")
 def test_linear(target, case):
     """Cotangents that are many times larger give gradients that are as many times larger."""
-    d, times = taken(target, cotangents(case)), 4 if case.config.dtype == "float16" else 1024
+    d, times = accepted_cotangents(target, cotangents(case)), 4 if case.config.dtype == "float16" else 1024
     manifold = gradient_run(target, case, {name: times * array for name, array in d.items()})
     once = gradient_run(target, case, d)
     agree(manifold, once.map(case, lambda result: result.map(lambda name, array: times * array)))
@@ -212,7 +212,7 @@ def test_padding_has_none(target, case):
     """The gradient of x is exactly zero past the end of a row, whatever the cotangent is there."""
     ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
     applicable(ended.any())
-    run = gradient_run(target, case, taken(target, cotangents(case)))
+    run = gradient_run(target, case, accepted_cotangents(target, cotangents(case)))
     d_x = run.result.x
     if d_x[ended].any():
         at = first(ended[..., None] & (d_x != 0))
@@ -226,7 +226,7 @@ def test_padding_is_not_read(target, case):
     ended = np.arange(case.num_steps)[:, None] >= case.row_lengths
     claimed(case.num_steps > 1 or target.capabilities.claims("empty.length"))
     applicable(ended.any())
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     expected = gradient_run(target, with_padding(case, 0), d)
     for padding in (np.nan, np.inf):
         agree(gradient_run(target, with_padding(case, padding), d), expected)
@@ -235,10 +235,10 @@ def test_padding_is_not_read(target, case):
 @prop(needs="gradients", bidirectional=False, min_steps=2, models=1)
 def test_split(target, case):
     """Gradients of a run that is split and continued: those of the second part's states go into the first part."""
-    all_taken(target)
+    require_all_cotangents(target)
     claimed(case.h_0 is not None)
     cut = case.num_steps // 2
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     head, tail = steps(case, 0, cut), steps(case, cut, case.num_steps)
     reached = target(head).result
     begun = {name[0] + "_0": getattr(reached, name).astype(case.x.dtype) for name, _ in states(case)}
@@ -247,14 +247,14 @@ def test_split(target, case):
     handed = {f"d_{name}": getattr(later.result, name[0] + "_0").astype(case.x.dtype) for name, _ in states(case)}
     earlier = gradient_run(target, head, handed | {"d_output": d["d_output"][:cut]})
     whole = gradient_run(target, case, d)
-    agree(chained(earlier, later, whole), whole)
+    agree(chain_parts(earlier, later, whole), whole)
 
 
 @prop(needs=("gradients", "bidirectional"), models=1)
 def test_reversal(target, case):
     """Reversing time and swapping the directions does the same to the gradients."""
-    all_taken(target)
-    d = taken(target, cotangents(case))
+    require_all_cotangents(target)
+    d = accepted_cotangents(target, cotangents(case))
     run = gradient_run(target, case, d)
     expected = run.map(mirror(case), lambda result: result.moved(case, mirror))
     agree(gradient_run(target, mirror(case), mirrored(run, d)), expected)
@@ -263,8 +263,8 @@ def test_reversal(target, case):
 @prop(needs=("gradients", "batch_first"), models=1)
 def test_batch_first(target, case):
     """With batch_first, the gradient of x is (N, T, I) and nothing else changes."""
-    all_taken(target)
-    d, swapped = taken(target, cotangents(case)), BATCH_FIRST.ask(case)
+    require_all_cotangents(target)
+    d, swapped = accepted_cotangents(target, cotangents(case)), BATCH_FIRST.ask(case)
     run = gradient_run(target, case, d)
     expected = run.map(swapped, lambda result: result.map(lambda name, a: a.swapaxes(0, 1) if name == "x" else a))
     agree(gradient_run(target, swapped, d | {"d_output": d["d_output"].swapaxes(0, 1).copy()}), expected)
@@ -276,7 +276,7 @@ def test_unbatched(target, case):
     applicable(case.num_rows > 0)
     row = rows(case, [0])
     alone = UNBATCHED.ask(row)
-    d = taken(target, cotangents(row))
+    d = accepted_cotangents(target, cotangents(row))
     choose = lambda name, a: a[:, 0] if name in ("x", "h_0", "c_0") else a  # noqa: E731
     expected = gradient_run(target, row, d).map(alone, lambda result: result.map(choose))
     agree(gradient_run(target, alone, {name: array[:, 0].copy() for name, array in d.items()}), expected)
@@ -285,7 +285,7 @@ def test_unbatched(target, case):
 @prop(needs=("gradients", "default_state"))
 def test_default_state(target, case):
     """Where no state is given, the other gradients are those of a state of zero."""
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     without = case.replace(h_0=None, c_0=None)
     zeros = gradient_run(target, without_state(case), d)
     expected = zeros.map(without, lambda result: result.only(name for name, _ in without.arrays()))
@@ -295,7 +295,7 @@ def test_default_state(target, case):
 @prop(needs=("gradients", "dropout", "layers"), models=2)
 def test_dropout(target, case):
     """With p = 1 in training, nothing flows back through what was dropped; outside training, dropout does nothing."""
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     run = gradient_run(target, case, d)
     target.answer(case.replace(dropout=0.5, training=True))  # after which it may not stay in training
     agree(gradient_run(target, case.replace(dropout=0.5), d), run)
@@ -326,7 +326,7 @@ def test_training(target, case):
 @prop(needs="gradients", about_memory=True, models=4)
 def test_memory_layout(target, case):
     """Where arrays and cotangents lie in memory does not matter."""
-    d = taken(target, cotangents(case))
+    d = accepted_cotangents(target, cotangents(case))
     plain, *others = with_others(target, case)
     right_at_first(gradients_right, target, plain, d)
     for layouts, other in zip(laid_out([*d.items(), *case.arrays()], sum(case.x.shape)), cycle(others)):
@@ -341,7 +341,7 @@ def test_memory_layout(target, case):
 def test_central_differences(target, case):
     """Gradients are the slopes of the target's own results."""
     applicable(case.x.size > 0)
-    slope_agrees(target, case, taken(target, cotangents(case)))
+    slope_agrees(target, case, accepted_cotangents(target, cotangents(case)))
 
 
 def mirrored(run, d):

@@ -32,7 +32,7 @@ from conformance.judging.recurrent_subject import UNIT
 from reference_rnn import handed
 from reference_rnn.case import storage
 from reference_rnn.recurrences import USUAL, padded
-from strategies.recurrences import heads_kept, packed, rows_kept
+from strategies.recurrences import heads_kept, pack_rows, rows_kept
 
 state = partial(prop, kind=StateProperty)
 
@@ -439,7 +439,7 @@ def on_rows(case, numbers):
 
 def other(case):
     """The case packed if it is padded, else padded."""
-    return packed(case) if case.offsets is None else replace(padded(case), states=case.states)
+    return pack_rows(case) if case.offsets is None else replace(padded(case), states=case.states)
 
 
 def slope(loss, case, name, way, size):

@@ -16,11 +16,11 @@ from history import ABSENT, FINDINGS, PLAN, PRESENT, UNKNOWN, results_of, rows, 
 
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError
-from conformance.judging.counterexample import Counterexample, told
+from conformance.judging.counterexample import Counterexample, call_lines
 from conformance.judging.serialisation import counterexample_to_data, document
 from conformance.report import bug_report
 from conformance.report.markdown import block, code
-from conformance.trial.counterexamples import load, witnessed
+from conformance.trial.counterexamples import find_counterexample, load
 
 HOME = Path(__file__).parent
 PAGE = HOME / "findings.md"
@@ -87,7 +87,7 @@ def page(findings: list[dict]) -> str:
 def section(finding: dict) -> str:
     """One finding."""
     found = load(HOME / "findings" / finding["file"])
-    calls = "\n    ".join(told(found))
+    calls = "\n    ".join(call_lines(found))
     return f"""\
 ### {finding["package"]} {finding["version"]}: {finding["title"]}
 
@@ -160,7 +160,7 @@ def report(finding: dict) -> str:
     # what replays it may claim more than the shipped target: for a script that stands alone they are the same
     found = replace(load(HOME / "findings" / finding["file"]), target=finding.get("adapter", finding["target"]))
     history = in_words(results_of(finding))
-    shows = block([found.message, *told(found)])
+    shows = block([found.message, *call_lines(found)])
     return "\n".join(
         [
             f"# {finding['package']}: {finding['title']}", "",
@@ -179,7 +179,7 @@ def seen(finding: dict, found: Counterexample) -> Iterator[str]:
         words = f"cd docs && rnn-conformance replay findings/{finding['file']} {finding['target']}"
         yield from ("## To see it", "", *block([words]), "")
         return
-    yield from bug_report.alone(found)
+    yield from bug_report.script_section(found)
 
 
 def source(finding: dict) -> Iterator[str]:
@@ -193,7 +193,7 @@ def again(finding: dict) -> str:
     file = HOME / "findings" / finding["file"]
     found = load(file)
     try:
-        now = witnessed(finding["target"], found.property, found.case, catalogue())
+        now = find_counterexample(finding["target"], found.property, found.case, catalogue())
     except TargetError as error:
         return f"not judged: {error}"
     if now is None:

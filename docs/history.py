@@ -29,7 +29,7 @@ from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.oracle import Failure, NotRun
-from conformance.trial.counterexamples import load, replayed, witnessed
+from conformance.trial.counterexamples import find_counterexample, load, replay_counterexample
 from reference_rnn import case, cell_of
 
 HOME = Path(__file__).parent
@@ -184,7 +184,7 @@ def judged(python: str, finding: dict) -> tuple[str, str]:
             return UNKNOWN, f"a plain case fails: {plain.message}"
         opened = open_target(target, limits=PATIENT)
         try:
-            now = replayed(found, opened, catalogue())
+            now = replay_counterexample(found, opened, catalogue())
         finally:
             opened.stop()
     except (TargetError, NotRun, Failure) as error:
@@ -203,7 +203,7 @@ def plain_failure(target: str, found: Counterexample) -> Counterexample | None:
     cell = next(cell for cell in claimed if cell_of(cell).states == states)
     initial = {f"{name}_0": 0 for name in states}
     plain = case(cell, T=2, N=1, I=1, H=1, x=0.5, weight_ih_l0=0.5, weight_hh_l0=0.5, **initial)
-    return witnessed(target, "equivalence.steps", plain, catalogue(), PATIENT)
+    return find_counterexample(target, "equivalence.steps", plain, catalogue(), PATIENT)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Back-propagation through time: the forward text on a tape, read backwards.
 
-``autodiff.tape`` holds the derivative of each generic function; cells, time, directions and layers are those of ``forward``.
+``autodiff.tape`` holds the derivative of each generic function; cells, time, directions and layers are those of
+``forward``.
 The same text runs on float64 arrays and on balls.
 
 Source: Werbos (1990), Backpropagation through time: what it does and how to do it, Proc. IEEE 78(10).

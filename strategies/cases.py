@@ -313,12 +313,12 @@ class Picker:
 
 def build(sketch: Sketch, allowed: Allowed) -> Case:
     """The case that a sketch describes, fitted into what is allowed."""
-    config, T, N = fitted(sketch, allowed)
+    config, T, N = fit_sketch(sketch, allowed)
     lengths = fitted_lengths(sketch, allowed, T, N)
     x = np.zeros((T, N, config.input_size))
     case = Case(config, {}, x, lengths=lengths)
     network = network_of(sketch, allowed, config.cell)
-    case = NETWORKS[network](filled(case, sketch, allowed, network), allowed.bits.get(config.dtype))
+    case = NETWORKS[network](fill_arrays(case, sketch, allowed, network), allowed.bits.get(config.dtype))
     case = padded(case, "garbage" if allowed.finite_padding and sketch.padding in UNBOUNDED else sketch.padding)
     case = relaid_case(case, sketch) if allowed.memory else case
     return sketch.form.only(allowed.forms).ask(case)
@@ -330,7 +330,7 @@ def network_of(sketch: Sketch, allowed: Allowed, cell: Cell) -> str:
     return {"linear": "integer", "automaton": "dense"}.get(network, network) if cell == "RNN_RELU" else network
 
 
-def fitted(sketch: Sketch, allowed: Allowed) -> tuple[Config, int, int]:
+def fit_sketch(sketch: Sketch, allowed: Allowed) -> tuple[Config, int, int]:
     """Configuration, T and N: the sketch's, as near as is allowed."""
     L = min(max(sketch.num_layers, allowed.min_layers), allowed.max_layers)
     bidirectional = sketch.bidirectional if allowed.bidirectional is None else allowed.bidirectional
@@ -391,7 +391,7 @@ def fitted_lengths(sketch: Sketch, allowed: Allowed, T: int, N: int) -> np.ndarr
     return np.array([T - missing[row % len(missing)] % (T - least + 1) for row in range(N)], dtype=np.int64)
 
 
-def filled(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
+def fill_arrays(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
     """The case with numbers in all its arrays, rounded to its dtype."""
     config = case.config
     states, parameters = state_shapes(case), parameter_shapes(config)
@@ -410,7 +410,7 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
         if name.startswith("weight_hh") and own.contract and config.num_layers > 1 and network == "dense":
             array = contractive(array)
         if name.startswith("bias_hh") and allowed.biases != "two":
-            array *= held(config, allowed.biases)
+            array *= own_hidden_biases(config, allowed.biases)
         arrays[name] = array
     if not allowed.initial_state:
         arrays |= {"h_0": None, "c_0": None}
@@ -422,7 +422,7 @@ def filled(case: Case, sketch: Sketch, allowed: Allowed, network: str) -> Case:
 
 def shares_parameters(case: Case, allowed: Allowed) -> bool:
     """Whether the parameters of a case are those that all cases of its configuration share."""
-    shared = filled(case, Sketch(), replace(allowed, shared_parameters=True), "dense").parameters
+    shared = fill_arrays(case, Sketch(), replace(allowed, shared_parameters=True), "dense").parameters
     return shared.keys() == case.parameters.keys() and all(
         np.array_equal(shared[name], array) for name, array in case.parameters.items()
     )
@@ -440,7 +440,7 @@ def scale(sketch: Sketch, name: str, columns: int) -> float:
     return 2.0 ** min(0, math.floor(math.log2(FULL / columns)))
 
 
-def held(config: Config, biases: str) -> np.ndarray:
+def own_hidden_biases(config: Config, biases: str) -> np.ndarray:
     """(G*H,) 1 where bias_hh has a number of its own, 0 where one bias holds all there is."""
     own = config.cell.packing("bias_hh")
     kept = {"two": own, "one": "", "no b_hn": own.replace("n", "")}[biases]

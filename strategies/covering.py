@@ -16,7 +16,7 @@ from typing import Any
 
 from reference_rnn import Case
 
-from .cases import MODES, Allowed, Sketch, build, fitted
+from .cases import MODES, Allowed, Sketch, build, fit_sketch
 from .forms import LENGTHS, Form
 
 S = Sketch
@@ -248,6 +248,6 @@ def calmer(allowed: Allowed) -> Iterator[Case]:
 
 def as_large(sketch: Sketch, allowed: Allowed) -> bool:
     """Whether a case has the sizes that its sketch says, and not others that are allowed in their place."""
-    config, steps, rows = fitted(sketch, allowed)
+    config, steps, rows = fit_sketch(sketch, allowed)
     sizes = config.input_size, config.hidden_size, config.num_layers, steps, rows
     return sizes == (sketch.I, sketch.H, sketch.num_layers, sketch.T, sketch.N)

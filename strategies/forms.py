@@ -164,7 +164,7 @@ def answered(asked: Case, case: Case, name: str, array: np.ndarray) -> np.ndarra
     return array
 
 
-def given(asked: Case, case: Case, name: str, array: np.ndarray) -> np.ndarray:
+def cotangent_as_asked(asked: Case, case: Case, name: str, array: np.ndarray) -> np.ndarray:
     """A cotangent for the case that is meant, as the case that is asked must have it; in the same memory layout."""
     if asked.unbatched and not case.unbatched:
         return without_rows(name, array)

@@ -114,12 +114,12 @@ class Sequences:
         arranged = of("arranged", draw.choice(self.arranged))
         case = zeros(config, steps, rows, mode)
         case = case.map(
-            lambda name, array: drawn(numbers, array.shape, kind, cell.ranges.get(name, USUAL), config.dtype)
+            lambda name, array: draw_numbers(numbers, array.shape, kind, cell.ranges.get(name, USUAL), config.dtype)
         )
         if arranged != "padded":
             case = replace(case, lengths=self.lengths(draw, steps, rows, least))
         if arranged == "packed":
-            case = packed(case)
+            case = pack_rows(case)
         return replace(case, states=dict.fromkeys(case.states)) if stateless else case
 
     def size(
@@ -189,13 +189,13 @@ def rows_of(factors: tuple[tuple[Any, ...], ...], count: int) -> list[tuple[Any,
     found: list[tuple[int, ...]] = []
     while len(found) < count:
         tried = [tuple(draw.randrange(len(values)) for values in factors) for _ in range(60)]
-        best = max(tried, key=lambda row: len(missing & met(row)))
-        missing -= met(best)
+        best = max(tried, key=lambda row: len(missing & pairs_met(row)))
+        missing -= pairs_met(best)
         found.append(best)
     return [tuple(values[number] for values, number in zip(factors, row)) for row in found]
 
 
-def met(row: tuple[int, ...]) -> set[tuple[int, int, int, int]]:
+def pairs_met(row: tuple[int, ...]) -> set[tuple[int, int, int, int]]:
     """The pairs of values that a row has."""
     return {(a, row[a], b, row[b]) for a, b in itertools.combinations(range(len(row)), 2)}
 
@@ -209,7 +209,7 @@ def zeros(config: RecurrenceConfig, steps: int, rows: int, mode: str | None = No
     return empty.map(lambda name, _: made[name]).replace(states={name: made[name] for name in cell.states})
 
 
-def drawn(
+def draw_numbers(
     numbers: np.random.Generator, shape: tuple[int, ...], kind: str, bounds: tuple[float, float], dtype: str
 ) -> np.ndarray:
     """Numbers of a kind between two bounds, which single precision has, so that they are the same in every dtype."""
@@ -226,7 +226,7 @@ def drawn(
     return rounded(exact.astype(np.float64), dtype)
 
 
-def packed(case: RecurrenceCase) -> RecurrenceCase:
+def pack_rows(case: RecurrenceCase) -> RecurrenceCase:
     """The same rows one after the other, without padding."""
     inputs = {name: array[case.valid] for name, array in case.inputs.items()}
     offsets = np.concatenate([[0], np.cumsum(case.row_lengths)]).astype(np.int64)
@@ -260,7 +260,7 @@ def simpler(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
         yield beside
         for smaller in simpler(beside):
             if smaller.lengths is not None:
-                yield packed(smaller)
+                yield pack_rows(smaller)
         return
     if case.lengths is not None:
         yield replace(case, lengths=None)
@@ -318,7 +318,7 @@ def simpler_numbers(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
 
     A zero is the number next to it that may be drawn, and stays.
     """
-    for way in (emptied, evened, thinned, rounder):
+    for way in (to_zero_array, to_one_array, thin_out, rounder):
         for name, array in case.arrays():
             low, high = case.config.cell.ranges.get(name, USUAL)
             for other in way(array, low, high):
@@ -327,17 +327,17 @@ def simpler_numbers(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
                     yield case.map(lambda own, old, name=name, new=new: new if own == name else old)  # type: ignore[misc]
 
 
-def emptied(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
+def to_zero_array(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
     """Zeros alone."""
     yield np.full_like(array, np.clip(0.0, low, high))
 
 
-def evened(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
+def to_one_array(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
     """Ones in the place of all that is not zero."""
     yield np.where(array == np.clip(0.0, low, high), array, np.clip(1.0, low, high))
 
 
-def thinned(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
+def thin_out(array: np.ndarray, low: float, high: float) -> Iterator[np.ndarray]:
     """Zeros in the place of slices, then of single numbers, if there are few."""
     for where in slices_of(array):
         changed = array.copy()

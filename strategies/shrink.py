@@ -135,7 +135,7 @@ def simpler_options(case: Case, attempt: Search) -> Case:
         unsigned = case.map(lambda name, array: relaid(array + array.dtype.type(0), layout_of(array)))
         case = first_that_fails(case, iter([unsigned]), attempt)
     if case.lengths is not None and (valid_steps(case) != case.x).any():
-        case = first_that_fails(case, iter([put(case, "x", valid_steps(case))]), attempt)
+        case = first_that_fails(case, iter([with_array(case, "x", valid_steps(case))]), attempt)
     if case.lengths is not None:
         case = first_that_fails(case, iter([case.replace(lengths=None)]), attempt)
     if case.lengths is not None:
@@ -180,7 +180,7 @@ def simpler_arrays(case: Case, attempt: Search) -> Case:
     for name, array in case.arrays():
         if array.any():
             values = (0, 1) if array.all() and (array != 1).any() else (0,)  # ones never come back as zeros
-            simpler = (put(case, name, np.full_like(array, value)) for value in values)
+            simpler = (with_array(case, name, np.full_like(array, value)) for value in values)
             case = first_that_fails(case, simpler, attempt)
     return case
 
@@ -202,8 +202,8 @@ def zeros(case: Case, name: str, attempt: Search) -> Case:
         for start in range(0, len(nonzero), span):
             array = dict(case.arrays())[name].copy()
             array.flat[nonzero[start : start + span]] = 0
-            if attempt(put(case, name, array)):
-                case = put(case, name, array)
+            if attempt(with_array(case, name, array)):
+                case = with_array(case, name, array)
         span //= 2
     return case
 
@@ -220,7 +220,7 @@ def rounder(case: Case, name: str, at: tuple) -> Iterator[Case]:
             return
         changed = array.copy()
         changed[at] = number
-        yield put(case, name, changed)
+        yield with_array(case, name, changed)
 
 
 PASSES = (
@@ -234,7 +234,7 @@ PASSES = (
 )
 
 
-def put(case: Case, name: str, array: np.ndarray) -> Case:
+def with_array(case: Case, name: str, array: np.ndarray) -> Case:
     """The case with another array in one place."""
     return case.map(lambda other, old: relaid(array, layout_of(old)) if other == name else old)
 

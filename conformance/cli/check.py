@@ -19,9 +19,9 @@ from conformance.report.report_files import Files
 from conformance.report.report_set import Refused, Together
 from conformance.report.terminal import Terminal, console
 from conformance.report.wording import headline
-from conformance.trial.configuration import SHARED, TOOL, found
+from conformance.trial.configuration import SHARED, TOOL, find_configuration
 from conformance.trial.interrupts import Interrupted
-from conformance.trial.runner import planned, trial
+from conformance.trial.runner import make_plan, trial
 from conformance.trial.verdict import STATUS
 
 from .options import trial_values
@@ -45,7 +45,7 @@ Exit status: 0 it conforms, 1 it does not, 2 could not tell.
 def check(target, given):
     """Judges a target, or all that have a name, and shows, writes and keeps what was found."""
     cache_elsewhere()
-    configuration = found(Path.cwd())
+    configuration = find_configuration(Path.cwd())
     todo = configuration.jobs(given) if target is None else [configuration.job(target, given)]
     judging = Judging()
     try:
@@ -96,7 +96,7 @@ class Judging:
         """Judges all of them, and says the verdict on each at the end; the exit status that follows."""
         for job in todo:
             with contextlib.suppress(TargetError):  # that stops no other, and is said where its turn comes
-                planned(job.target, job.options, catalogue)
+                make_plan(job.target, job.options, catalogue)
         for job in todo:
             try:
                 self.one(job)

@@ -13,7 +13,7 @@ from conformance.report.output import say
 from conformance.report.report_files import write
 from conformance.report.terminal import wrapped
 from conformance.report.wording import counting
-from conformance.trial.counterexamples import save, witnessed
+from conformance.trial.counterexamples import find_counterexample, save
 from conformance.trial.options import GIT, revision
 from conformance.trial.plan import limits_of
 from conformance.trial.revision import opened_at
@@ -48,10 +48,10 @@ def compare(old, new, options):
     cache_elsewhere()
     console = verbatim()
     profile, seed, limits = options.profile, options.seed, limits_of(options)
-    with opened_old(old, new, limits) as before, stopping(opened("NEW", new, limits)) as after:
+    with opened_old(old, new, limits) as before, stopping(open_side("NEW", new, limits)) as after:
         found = compare_targets(before, after, catalogue(), options.random_cases, seed)
     share = f"{len(found.differences)} of {found.cases:,} cases differ, {profile}, seed {seed}"
-    lines = [f"{headline(found, old, new)} ({share})", *told(found, new)]
+    lines = [f"{headline(found, old, new)} ({share})", *summary_lines(found, new)]
     for line in lines:
         console.print(line, soft_wrap=True)
     losses = write({options.json: json_text(as_data(found, old, new, profile, seed), indent=1)})
@@ -64,10 +64,10 @@ def opened_old(old, new, limits):
     """OLD, which is stopped at the end; raises TargetError or UsageError."""
     if old.startswith(GIT):
         return opened_at(revision(old), new, limits)
-    return stopping(opened("OLD", old, limits))
+    return stopping(open_side("OLD", old, limits))
 
 
-def opened(side, target, limits):
+def open_side(side, target, limits):
     """One of the two targets; raises TargetError, saying which."""
     try:
         return open_target(target, limits=limits)
@@ -84,7 +84,7 @@ def headline(found, old, new):
     return f"{new} is {old}, but for rounding" if found.status == 0 else f"{new} could not be compared with {old}"
 
 
-def told(found, new):
+def summary_lines(found, new):
     """The lines under the headline; saves what is a failure of NEW."""
     counts = found.counts
     yield f"  the same, but for rounding {counts['same']:5,} cases, {counts['identical']:,} of them bit for bit"
@@ -123,7 +123,7 @@ def smallest(found, new):
     if not found.always:
         yield "  not every time: new instances that were called with this case alone did not differ"
     elif first.leaves not in ("OLD", "neither"):
-        seen = witnessed(new, first.failing, first.case, catalogue())
+        seen = find_counterexample(new, first.failing, first.case, catalogue())
         if file := seen and save(seen):
             yield f"  saved        {file}; rnn-conformance replay FILE TARGET"
 

@@ -34,7 +34,7 @@ def merge(folders):
     into, *others = folders
     there = [Corpus.there(folder) for folder in others]
     made = Corpus.made(into)
-    with telling(made, *there):
+    with reading_corpora(made, *there):
         added = sum(made.add(other) for other in there)
         findings = made.findings().values()
     many = "1 finding" if len(findings) == 1 else f"{len(findings):,} findings"
@@ -43,7 +43,7 @@ def merge(folders):
 
 
 @contextlib.contextmanager
-def telling(*corpora):
+def reading_corpora(*corpora):
     """A block in which corpora are read; what of them cannot be read is told at its end, in a line each."""
     try:
         yield
@@ -62,7 +62,7 @@ def known(folder, id, again):
     The beginning of an ID will do.
     """
     kept = Corpus.there(folder)
-    with telling(kept):
+    with reading_corpora(kept):
         finding = kept.called(id)
     kept.mark(finding, NEW if again else KNOWN)
     say(f"{NEW if again else KNOWN}        {finding.id[:SHORT]} {finding.title}")
@@ -82,7 +82,7 @@ def report(folder, ids, target):
     kept = Corpus.there(folder)
     if target:
         claimed_by(target)
-    with telling(kept):
+    with reading_corpora(kept):
         findings = [kept.called(id) for id in ids]
         rounds = kept.rounds()
     try:

@@ -18,7 +18,7 @@ from conformance.chapters import catalogue
 from conformance.harness.files import Folder
 from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
-from conformance.harness.snapshot import listed
+from conformance.harness.snapshot import list_folder
 from conformance.report import grades, wording
 from conformance.report.output import say
 from conformance.report.report_files import FORMATS, write, write_inside
@@ -84,16 +84,16 @@ def matrix(
     limit = None if cpu_limit is None else seconds(cpu_limit)
     if limit is not None and options.time_limit is None:
         options = replace(options, time_limit=2 * limit)
-    todo = list(spread(targets, options, wanted(names)))
+    todo = list(expand_folders(targets, options, parse_names(names)))
     for said in passed_over([Path(target) for target in targets if os.path.isdir(target)]):
         complain(said)
     rows = outcomes(todo, catalogue, cpu_limit=limit, deadline=deadline, say=complain)
-    told = Together(list(judged(todo, rows, verbatim())))
+    told = Together(list(judge_each(todo, rows, verbatim())))
     page = FORMATS["html"](told)
-    named = {html_file: page, options.json: told.all_to_json() if options.json else ""}
+    files = {html_file: page, options.json: told.all_to_json() if options.json else ""}
     if grades_file:
-        named[grades_file] = grades.as_csv(told.entries, criteria)
-    losses = made_room(named) + write(named)
+        files[grades_file] = grades.as_csv(told.entries, criteria)
+    losses = made_room(files) + write(files)
     if not html_file:
         losses += write_inside(Path(), {(PAGE,): page})
     if feedback:
@@ -115,26 +115,26 @@ def complain(said):
     say(f"rnn-conformance: {said}", err=True)
 
 
-def judged(todo, rows, console):
+def judge_each(todo, rows, console):
     """The report on each target, or why there is none, in their order; the verdicts are shown as they come."""
     with contextlib.closing(rows):
         for job, row in zip(todo, rows):
             more = {"sha256": row.sha256, "remarks": row.remarks}
-            judged = isinstance(row.outcome, Report)
-            entry = replace(row.outcome, **more) if judged else Refused(job.target, row.outcome, **more)
-            for line in shown(entry) if row.outcome != NOT_REACHED else ():
+            is_judged = isinstance(row.outcome, Report)
+            entry = replace(row.outcome, **more) if is_judged else Refused(job.target, row.outcome, **more)
+            for line in verdict_line(entry) if row.outcome != NOT_REACHED else ():
                 console.print(line, soft_wrap=True)
             yield entry
 
 
-def shown(entry):
+def verdict_line(entry):
     """The verdict in a line; behind one that could not be given, why; and what happened meanwhile."""
     if isinstance(entry, Refused):
         return [f"{entry.name} could not be judged: {entry.reason}", *(f"  {said}" for said in entry.remarks)]
     return [wording.headline(entry), *(f"  {said}" for said in (*entry.reasons, *entry.remarks))]
 
 
-def spread(targets, options, names):
+def expand_folders(targets, options, names):
     """Each target with its options; the Python files of a folder in its place. Raises TargetError for a folder without
     any, or if there is nothing of these names at all: then a name is misspelt, and what was written before stays.
 
@@ -151,7 +151,7 @@ def spread(targets, options, names):
         files = sorted(Path(target).glob("*.py"))
         if not files:
             raise TargetError(f"{target!r} has no Python files{in_folders(Path(target))}")
-        yield from (named(file, names, strict) for file in files)
+        yield from (with_name(file, names, strict) for file in files)
 
 
 def is_there(target):
@@ -176,7 +176,7 @@ def with_code(folder):
     """The folders in a folder that have Python files in them, but for those that are hidden."""
     return [
         inner
-        for inner in listed(folder)
+        for inner in list_folder(folder)
         if os.path.isdir(inner)
         and inner.suffix != ".py"
         and not inner.name.startswith((".", "__"))
@@ -201,7 +201,7 @@ def passed_over(folders):
     ]
 
 
-def wanted(names):
+def parse_names(names):
     """The names in NAME,NAME; raises UsageError."""
     found = [name.strip() for name in names.split(",")] if names else []
     for name in found:
@@ -212,7 +212,7 @@ def wanted(names):
     return found
 
 
-def named(file, names, options):
+def with_name(file, names, options):
     """A file as a target: with the first of the names that it defines, or forward where none are given."""
     text = str(file) if file.name != str(file) else os.path.join(os.curdir, file)  # whatever it is called, it is a file
     tree = parsed(file) if names else None  # what is wrong with it is said when it is loaded

@@ -57,7 +57,7 @@ def check(target, options):
     say(f"start: claims {', '.join(claims.cells)} in {', '.join(claims.dtypes)}")
     try:
         problems = [report(step, question(opened)) for step, question in steps(claims)]
-        problems.append(report("stop", stopped(opened)))
+        problems.append(report("stop", is_stopped(opened)))
     finally:
         opened.stop()
     wrong = sum(map(bool, problems))
@@ -136,7 +136,7 @@ def shapes(given, wanted):
 
 def unknown(target):
     """A request that does not exist must be answered with an error, not with silence or death."""
-    if wrong := reopened(target):
+    if wrong := reopen(target):
         return wrong
     reply = target.exchange({"do": "fly"}, target.limits.call)
     if isinstance(reply, Problem):
@@ -144,9 +144,9 @@ def unknown(target):
     return None if "error" in reply else f'was answered with {short(reply)}, must be {{"error": ...}}'
 
 
-def stopped(target):
+def is_stopped(target):
     """Whether the process ends by itself."""
-    if wrong := reopened(target):
+    if wrong := reopen(target):
         return wrong
     channel = target.channel
     channel.send(memoryview(target.written({"do": "stop"})))
@@ -157,7 +157,7 @@ def stopped(target):
     return None
 
 
-def reopened(target):
+def reopen(target):
     """Starts the process anew where an answer before was so wrong that it was ended; what is wrong with that."""
     return problem_of(target.start()) if target.channel is None else None
 

@@ -9,11 +9,11 @@ import click
 
 from conformance.chapters import catalogue
 from conformance.harness.load import TargetError, open_target
-from conformance.judging.counterexample import told
+from conformance.judging.counterexample import call_lines
 from conformance.judging.oracle import Failure, NotRun
 from conformance.judging.serialisation import CounterexampleError
 from conformance.report.output import say
-from conformance.trial.counterexamples import BY_NUMBERS, current_name, file_in, load, replayed
+from conformance.trial.counterexamples import BY_NUMBERS, current_name, file_in, load, replay_counterexample
 from conformance.trial.property_names import Names
 
 SKIP = 125  # what git bisect understands as: this version cannot be tested
@@ -56,10 +56,10 @@ def again(file, target):
             say(f"{error}; the saved calls and numbers tell")
         for line in names.said:
             say(line)
-        now = replayed(found, opened, catalogue())
+        now = replay_counterexample(found, opened, catalogue())
     finally:
         opened.stop()
     say(f"{found.property}: {now.message if now else 'holds'}")
-    for line in told(now or found):
+    for line in call_lines(now or found):
         say(line)
     return 1 if now else 0

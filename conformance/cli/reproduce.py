@@ -14,7 +14,7 @@ from conformance.judging.serialisation import CounterexampleError, Unclaimed
 from conformance.report.output import show
 from conformance.scripts.reproducer import script
 from conformance.scripts.standalone_source import NotAlone
-from conformance.trial.counterexamples import claimed_by, current_name, file_in, load, witnessed
+from conformance.trial.counterexamples import claimed_by, current_name, file_in, find_counterexample, load
 from conformance.trial.property_names import Names
 
 
@@ -40,7 +40,7 @@ def reproduce(file, target):
         if not found.calls:  # in a file of the first schema it is not said what the target was given
             if not target:
                 raise Unclaimed(found.target)
-            seen = witnessed(target, property, found.case, catalogue())
+            seen = find_counterexample(target, property, found.case, catalogue())
             if seen is None:
                 raise NotAlone("it does not fail now, and the file does not say what the target was given")
             found = seen

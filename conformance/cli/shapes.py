@@ -34,7 +34,7 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
     that it has for them, and in its layout.
     """
     claims, layout = claimed(target) if target else (None, "")
-    own = claims.recurrences[0] if claims and claims.recurrences else chosen(cell, claims)
+    own = claims.recurrences[0] if claims and claims.recurrences else choose_cell(cell, claims)
     if isinstance(own, Recurrence):
         console().print(shape_table(sample(own, claims)))
         return 0
@@ -54,7 +54,7 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
     return 0
 
 
-def chosen(cell, claims):
+def choose_cell(cell, claims):
     """The cell that is named, else the first one that a target claims, else a plain one."""
     return claims.cells[0] if claims and not cell else cell_named(cell or "RNN_TANH")
 

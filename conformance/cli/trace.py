@@ -25,7 +25,7 @@ from reference_rnn import Case, Config, forward, parameter_shapes, rounded, stat
 from reference_rnn.formats.fused_layout import LAYOUT, as_question
 from reference_rnn.layers import time_major, time_major_output
 from reference_rnn.recurrences import padded
-from strategies.cases import held
+from strategies.cases import own_hidden_biases
 
 from .console import verbatim
 from .recurrences import sample, trace_recurrence
@@ -58,14 +58,14 @@ def trace(target, file, cell):
         asked = next(own for own in opened.capabilities.cells if cell in (None, own))
         claims = replace(opened.capabilities, cells=(asked,))
         if claims.recurrences:
-            return traced(RecurrentSubject(opened, claims), file, console)
+            return trace_in_modes(RecurrentSubject(opened, claims), file, console)
         if file is not None:
             status = max(show(Subject(opened), case, console) for case in load(file).cases())
         else:
-            status = show(Subject(opened), by_hand(claims), console)
+            status = show(Subject(opened), simple_case(claims), console)
         if status == NOTHING and claims.bidirectional is True and file is None:
             console.print("\nWith one direction only:\n")
-            show(Subject(opened), by_hand(replace(claims, bidirectional=False)), console)
+            show(Subject(opened), simple_case(replace(claims, bidirectional=False)), console)
             console.print("\nWith both directions, ", end="")
         console.print(LAST[status])
         return min(status, 1)
@@ -75,8 +75,8 @@ def trace(target, file, cell):
         opened.stop()
 
 
-def traced(subject: RecurrentSubject, file: Path | None, console: Console) -> int:
-    """The same for a recurrence, in the mode that the case has, or in each that is claimed."""
+def trace_in_modes(subject: RecurrentSubject, file: Path | None, console: Console) -> int:
+    """Traces a recurrence in the mode that the case has, or in each that is claimed."""
     claims = subject.capabilities
     (cell,) = claims.recurrences
     multiples: dict[str | None, int] = {None: 1}
@@ -95,7 +95,7 @@ def traced(subject: RecurrentSubject, file: Path | None, console: Console) -> in
     return min(status, 1)
 
 
-def by_hand(capabilities: Capabilities) -> Case:
+def simple_case(capabilities: Capabilities) -> Case:
     """Five steps of three numbers, quarters and halves, through as much as the target claims, up to two layers."""
     layers = min(capabilities.max_layers or 2, 2)
     config = Config(
@@ -110,7 +110,7 @@ def by_hand(capabilities: Capabilities) -> Case:
 
     parameters = {name: quarters(shape.sizes) for name, shape in parameter_shapes(config).items()}
     parameters |= {
-        name: array * held(config, capabilities.biases)
+        name: array * own_hidden_biases(config, capabilities.biases)
         for name, array in parameters.items()
         if name.startswith("bias_hh")
     }
@@ -121,7 +121,7 @@ def by_hand(capabilities: Capabilities) -> Case:
     return case.replace(**states)
 
 
-def given(case: Case, layout: str) -> str:
+def given_arrays(case: Case, layout: str) -> str:
     """What is passed in, array by array, under the names and in the layout in which the target takes it."""
     arrays = as_question(case) if layout == LAYOUT else dict(case.arrays())
     if case.lengths is not None:
@@ -136,7 +136,7 @@ def given(case: Case, layout: str) -> str:
 
 def show(subject: Subject, case: Case, console: Console) -> int:
     """Prints the case and its states: 0 if all numbers agree, 1 if some differ, NOTHING if there are none."""
-    console.print(given(case, subject.target.layout), soft_wrap=True)
+    console.print(given_arrays(case, subject.target.layout), soft_wrap=True)
     marked = False
     for layer in range(case.config.num_layers):
         below = lowest_layers(case, layer + 1)

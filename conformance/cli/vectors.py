@@ -94,7 +94,7 @@ def write(folder, count, format, **said):
     for found in chosen.values():
         for name, vector in found.vectors.items():
             engine.write(folder, name, vector, format)
-    index = [entry for key, found in chosen.items() for entry in told(*key, found)]
+    index = [entry for key, found in chosen.items() for entry in index_entries(*key, found)]
     engine.write_index(folder, {"schema": 1, "claims": plain(claims), "mistakes": index})
     written = sum(len(found.vectors) for found in chosen.values())
     say(f"{written} test vectors are in {folder}{''.join(left_out(chosen.values()))}")
@@ -178,7 +178,7 @@ def plain(claims):
     }  # fmt: skip
 
 
-def told(cell, dtype, chosen):
+def index_entries(cell, dtype, chosen):
     """The entries of the index for one cell and dtype."""
     for id, name in chosen.told.items():
         yield {"cell": str(cell), "dtype": dtype, "mistake": id, "title": chosen.titles[id], "told_by": name}

@@ -159,7 +159,7 @@ class Comparing:
         self.deaths += any(failure.kind in DEATHS for side in (old, new) for failure in side.values())
         if kinds(old) != kinds(new):
             return self.difference(case, old, new)
-        apart = disagreement(self.old, self.new, case) if old or unjudged(case) else None
+        apart = disagreement(self.old, self.new, case) if old or has_no_equations(case) else None
         if old:
             return self.difference(case, old, new, apart) if apart else "wrong alike"
         if apart:
@@ -186,8 +186,8 @@ class Comparing:
         if apart:
             kind, of_new = apart.kind, f"{new[id].message}; {apart.message}"
         else:
-            kind, of_new = failing[id].kind, told(new, id)
-        return Difference(self.found.cases, case, leaves, told(old, id), of_new, id, kind)
+            kind, of_new = failing[id].kind, describe_answer(new, id)
+        return Difference(self.found.cases, case, leaves, describe_answer(old, id), of_new, id, kind)
 
     def steeper(self, case: Any, apart: Failure) -> Difference:
         """The difference where gradients differ: how the results of a version change says whether it is wrong."""
@@ -280,14 +280,14 @@ def failures(version: Version, case: Case, judges: list[Property]) -> dict[str, 
     return found
 
 
-def told(found: dict[str, Failure], id: str) -> str:
+def describe_answer(found: dict[str, Failure], id: str) -> str:
     """What a version made of a case: how it fails a property, or any other one."""
     if id in found:
         return found[id].message
     return next((failure.message for failure in found.values()), RIGHT)
 
 
-def unjudged(case: Case | RecurrenceCase) -> bool:
+def has_no_equations(case: Case | RecurrenceCase) -> bool:
     """Whether there are no equations that decide."""
     return isinstance(case, RecurrenceCase) and case.config.cell.step is None
 
@@ -361,26 +361,26 @@ def mode_of_both(old: Mode, new: Mode) -> Mode:
 
 def beyond(claims: Capabilities, shared: Capabilities) -> list[str]:
     """What somebody claims beyond what both do, in words."""
-    told = []
+    parts = []
     for name, mine in claims.as_dict().items():
         both = shared.as_dict()[name]
         if isinstance(mine, list):
-            more = [named(value) for value in mine if value not in both]
-            told += [f"{name} {', '.join(more)}"] if more else []
+            more = [claim_text(value) for value in mine if value not in both]
+            parts += [f"{name} {', '.join(more)}"] if more else []
         elif name == "modes":
-            told += [
+            parts += [
                 f"mode {own}{f' {mode} (both: {both[own]})' if own in both else ''}"
                 for own, mode in mine.items() if both.get(own) != mode
             ]  # fmt: skip
         elif name == "sizes":
-            told += [
+            parts += [
                 f"{d} other than {', '.join(map(str, both[d]))}" for d in both if set(mine.get(d, ())) != set(both[d])
             ]
         elif mine != both and both != NOTICED:
-            told.append(name if (mine, both) == (True, False) else f"{name} {mine} (both: {both})")
-    return told
+            parts.append(name if (mine, both) == (True, False) else f"{name} {mine} (both: {both})")
+    return parts
 
 
-def named(value: Any) -> str:
+def claim_text(value: Any) -> str:
     """A value of a list of claims: a cell of one's own by its name."""
     return value["name"] if isinstance(value, dict) else value

@@ -16,7 +16,7 @@ from conformance.harness.process import ProcessTarget
 from conformance.judging.oracle import NotApplicable, NotRun, applicable
 from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Result, arithmetic, forward, gradients, rounded
-from strategies.cases import held
+from strategies.cases import own_hidden_biases
 
 from .work import PROCESS, Work
 
@@ -77,7 +77,7 @@ class Bench:
 
     def given(self, case: Case) -> Case:
         """The case as the target takes it: what it has no array for is zero, and no state where it takes none."""
-        kept = held(case.config, self.allowed.biases)
+        kept = own_hidden_biases(case.config, self.allowed.biases)
         parameters = {
             name: array * kept.astype(array.dtype) if name.startswith("bias_hh") else array
             for name, array in case.parameters.items()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.judging.gradients import cotangents, gradient_run, taken
+from conformance.judging.gradients import accepted_cotangents, cotangents, gradient_run
 from conformance.judging.oracle import applicable
 from reference_rnn import Case, Config, gradients
 
@@ -72,7 +72,7 @@ class Backward(Experiment):
 
     def question(self, case: Case) -> Question:
         """The case and its cotangents, those that the target takes."""
-        return Question(case, taken(self.bench.subject, cotangents(case)))
+        return Question(case, accepted_cotangents(self.bench.subject, cotangents(case)))
 
     @property
     def timed(self) -> None:

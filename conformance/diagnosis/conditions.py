@@ -18,7 +18,7 @@ from conformance.harness.call import Call
 from conformance.judging.call_sequences import nudged, one_step_less
 from conformance.judging.counterexample import MEMORY, Counterexample
 from conformance.judging.metamorphic import rows, with_padding
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import PRECISION, Case, Config, parameter_shapes
 from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, WORDS, Form
@@ -89,13 +89,13 @@ def conditions(
     if said := had_by_all(bench, said, rest):
         back = all(one.do == "gradients" for one in also) and all(probe.d is not None for probe in probes)
         back = back and gradients_alone(bench, call)
-        return [f"{OF_GRADIENTS * back}wrong only {listed(said)}"]
+        return [f"{OF_GRADIENTS * back}wrong only {enumeration(said)}"]
     forward = [probe.case for probe in probes if probe.d is None]
     if call.do == "gradients" or not forward or len(forward) == len(probes):
         return []
     said = needed_by(bench, call, also=[other for other in also if other.do == call.do], probes=forward)
     said = had_by_all(bench, said, rest, call.do)
-    return [f"results are wrong only {listed(said)}"] if said else []
+    return [f"results are wrong only {enumeration(said)}"] if said else []
 
 
 @np.errstate(all="ignore")
@@ -115,7 +115,7 @@ def either(bench: Bench, found: Sequence[Counterexample], probes: Collection[Pro
             if second and not has(bench, call, second):
                 back = all(probe.d is not None for probe in probes)
                 back = back and all(gradients_alone(bench, one) for one in calls)
-                return [f"{OF_GRADIENTS * back}wrong only {listed(first)}, or {listed(second)}"]
+                return [f"{OF_GRADIENTS * back}wrong only {enumeration(first)}, or {enumeration(second)}"]
     return []
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from conformance.judging.gradients import gradient_run
 from conformance.judging.mask_probes import handing_on, passes, see_through, with_candidate
-from conformance.judging.mask_statistics import FALSE_ALARM, between, evenest
+from conformance.judging.mask_statistics import FALSE_ALARM, evenest, range_text
 from conformance.judging.oracle import Failure, NotApplicable, NotRun, applicable
 from conformance.judging.subject import Subject
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import Case, Cell, Config, forward
 from reference_rnn.case import gate_rows
 
@@ -195,7 +195,7 @@ def of_shares(bench: Bench, again: Callable[[], np.ndarray]) -> Iterator[str]:
     if even.surprise > -np.log(FALSE_ALARM):
         yield (
             f"dropout takes a share p of each {even.where}, must take each number with probability p: with p = {P} "
-            f"{between(even.low, even.high)} of {even.size}"
+            f"{range_text(even.low, even.high)} of {even.size}"
         )
 
 
@@ -285,7 +285,7 @@ def how_dropped(factors: np.ndarray, masks: Sequence[np.ndarray]) -> Iterator[st
         words = next((words for words, factor in FACTORS.items() if near(factors, factor).all()), "something else")
         yield f"what is kept is multiplied by {words}"
     if alike := alike_along(masks[0]) and always_alike(masks):
-        yield f"one mask serves {listed(alike)}"
+        yield f"one mask serves {enumeration(alike)}"
         return
     dropped = 1 - np.stack(masks)
     if abs(dropped.mean() - P) > SIGMAS * np.sqrt(P * (1 - P) / dropped.size):
@@ -321,7 +321,7 @@ def of_factors(found: np.ndarray, again: Callable[[], np.ndarray]) -> Iterator[s
     if alike:
         alike = always_alike([kept, *(again() for _ in range(SEVERAL))])
     if alike:
-        yield f"dropout has one mask for {listed(alike)}"
+        yield f"dropout has one mask for {enumeration(alike)}"
     often, chance = kept.mean(), SIGMAS * np.sqrt(P * (1 - P) / kept.size)
     if not alike and 2 * chance < 1 - 2 * P and abs(often - P) < chance:
         yield f"dropout keeps with probability p, must drop with it: with p = {P} about as many are kept"

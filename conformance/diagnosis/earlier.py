@@ -19,12 +19,12 @@ from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.judging.call_sequences import ends_exchanged, groups, nudged, one_step_less, turned
-from conformance.judging.counterexample import Bounds, Counterexample, far, not_needed, right
-from conformance.judging.gradients import cotangents, taken
+from conformance.judging.counterexample import Bounds, Counterexample, far, optional_arrays, right
+from conformance.judging.gradients import accepted_cotangents, cotangents
 from conformance.judging.metamorphic import rows, steps, without_state
 from conformance.judging.oracle import Failure, NotApplicable, NotRun, ordinal
 from conformance.judging.subject import Subject
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import Case, Cell, parameter_shapes, result_shapes, rounded
 from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, PLAIN, WORDS, kind_of_lengths, of_kind
@@ -153,7 +153,7 @@ class Earlier:
             return []
         becomes = "gets the answer of that one" if again and all(again) else "gets another answer"
         named = showing[:MOST] + ["something else"] * (len(showing) > MOST)
-        return [f"{way.words.format(listed(named, last='or'))}, {becomes}"]
+        return [f"{way.words.format(enumeration(named, last='or'))}, {becomes}"]
 
     def always(self, way: Way, other: Call) -> bool:
         """Whether another call changes the answer each time, and nothing else does: chance is no history.
@@ -197,7 +197,7 @@ class Earlier:
         if not wrong:
             return ""
         kinds = list(dict.fromkeys(name.partition("_l")[0] for name in wrong))
-        what = f"the gradient of {listed(kinds)}" if self.call.do == "gradients" else listed(wrong)
+        what = f"the gradient of {enumeration(kinds)}" if self.call.do == "gradients" else enumeration(wrong)
         return f"{what} is added to that of the calls before"
 
     def added_to(self, other: Call) -> list[str]:
@@ -278,7 +278,7 @@ class Earlier:
 
     def far(self, answer: Answer | None, expected: Mapping[str, Bounds]) -> bool:
         """Whether an answer to it is not this one; where it has other shapes, it is not."""
-        return answer is None or far(answer.arrays, expected, not_needed(self.call))
+        return answer is None or far(answer.arrays, expected, optional_arrays(self.call))
 
 
 def after_others(bench: Bench, found: Counterexample) -> list[Answer | None]:
@@ -325,7 +325,7 @@ def is_wrong(bench: Bench, call: Call) -> bool | None:
     expected = right(bench.subject, call)
     bench.restart()
     answer = made(bench, call)
-    if answer is None or far(answer.arrays, expected, not_needed(call)):
+    if answer is None or far(answer.arrays, expected, optional_arrays(call)):
         return True
     return False if is_known(expected) else None
 
@@ -351,7 +351,7 @@ def asked_with(bench: Bench, call: Call, case: Case) -> Call:
 
 def given(subject: Subject, case: Case) -> dict[str, np.ndarray | None]:
     """The cotangents that a target takes, as it is asked with a case; each has its place."""
-    found = taken(subject, cotangents(case))
+    found = accepted_cotangents(subject, cotangents(case))
     return {name: found.get(name) for name in COTANGENTS}
 
 

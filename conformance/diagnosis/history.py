@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 
 from conformance.judging.oracle import Failure, NotApplicable, NotRun
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import Case, forward
 
 from .asking import Bench
@@ -78,8 +78,8 @@ class History:
     def told(self, kept: Sequence[str]) -> str:
         """What is kept, and whether it is taken for the same wherever it is the same arrays."""
         if all(self.right(self.case, self.other(name), anew=True) for name in kept):
-            return f"{listed(kept)}: told from those of an earlier call by the arrays, not by the numbers in them"
-        return f"{listed(kept)} of an earlier call of the same sizes {'are' if len(kept) > 1 else 'is'} used again"
+            return f"{enumeration(kept)}: told from those of an earlier call by the arrays, not by the numbers in them"
+        return f"{enumeration(kept)} of an earlier call of the same sizes {'are' if len(kept) > 1 else 'is'} used again"
 
     def other(self, name: str) -> Case:
         """The case with other signs and sizes of all numbers in the arrays of this kind."""

@@ -12,7 +12,7 @@ from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.metamorphic import steps, with_padding
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from strategies import layout_of, relaid
 
 from .asking import Bench
@@ -44,7 +44,7 @@ def hygiene(bench: Bench, found: Counterexample) -> list[str]:
             return None if found is None else kind in found
 
         when = needed_by(bench, call, does)
-        said.append(f"{sentence}, only {listed(when)}" if when else sentence)
+        said.append(f"{sentence}, only {enumeration(when)}" if when else sentence)
     return said
 
 
@@ -128,9 +128,13 @@ def said_of(answer: Answer, call: Call) -> dict[str, str]:
     found = {}
     for dtype in dict.fromkeys(dtype for dtype in answer.dtypes.values() if dtype not in usual):
         names = named(call, [name for name, its in answer.dtypes.items() if its == dtype])
-        found["dtype"] = f"{listed(names)} {'have' if len(names) > 1 else 'has'} dtype {dtype}, must be {config.dtype}"
+        found["dtype"] = (
+            f"{enumeration(names)} {'have' if len(names) > 1 else 'has'} dtype {dtype}, must be {config.dtype}"
+        )
     if answer.changed:
-        found["changed"] = f"{listed(answer.changed)} {'are' if len(answer.changed) > 1 else 'is'} changed by the call"
+        found["changed"] = (
+            f"{enumeration(answer.changed)} {'are' if len(answer.changed) > 1 else 'is'} changed by the call"
+        )
     if answer.shared:
         (name,), other = named(call, [answer.shared[0][0]]), answer.shared[0][1]
         found["shared"] = f"{name} shares memory with {other}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from conformance.faults.patching import Fault
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import Case
 from strategies.forms import PLAIN, Form, form_of
 
@@ -47,7 +47,7 @@ def in_their_form(shows: Shows, bench: Bench, wrong: Sequence[Case], right: Sequ
     if any(refutes(case, form, whole) and (not sizes or case.num_rows == 1) for case in right):
         return [], leads
     told = [str(form)] if whole else [str(replace(form, all_lengths=False)), "with lengths" if form.all_lengths else ""]
-    words = listed([*filter(None, told), *["with one row"] * (bool(sizes) and not form.unbatched)])
+    words = enumeration([*filter(None, told), *["with one row"] * (bool(sizes) and not form.unbatched)])
     return [(kind, f"{sentence}, {words}") for kind, sentence in said], leads
 
 

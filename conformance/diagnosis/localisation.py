@@ -13,7 +13,7 @@ import numpy as np
 from conformance.claims.capabilities import Capabilities
 from conformance.harness.call import Call
 from conformance.judging.metamorphic import lowest_layers
-from conformance.judging.oracle import Failure, NotApplicable, ordinal, when
+from conformance.judging.oracle import Failure, NotApplicable, ordinal, steps_before
 from conformance.judging.subject import Subject
 from reference_rnn import Case, anchored, forward, result_shapes
 from reference_rnn.layers import time_major_output
@@ -331,7 +331,7 @@ def places(wrong: Sequence[Answered]) -> Iterator[str]:
         case, output = a.probe.case, (a.given or {})["output"]
         ball = anchored(case, output, a.arithmetic).output
         for at in map(tuple, np.argwhere(~ball.contains(output)).tolist()):
-            first.append(when(case, at) + 1)
+            first.append(steps_before(case, at) + 1)
             directions.add(at[-1] >= case.config.state_size)
             rows.add(at[1 if len(at) == 3 and not case.config.batch_first else 0])
     if not told:

@@ -22,7 +22,7 @@ from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.properties import Property
 from conformance.judging.serialisation import counterexample_from_data
 from conformance.judging.subject import Subject
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
@@ -302,7 +302,7 @@ class Failures:
         said = sizes(bench, found.case, self.judged, probes)
         with suppress(NotRun):
             words, others = large_without(bench, call) if call else ([], [])
-            beside = f", {listed(words)}" if said and words else ""  # which no other sentence says
+            beside = f", {enumeration(words)}" if said and words else ""  # which no other sentence says
             for other in others if not said else ():
                 said = said or sizes(bench, other.case, self.judged, probes)
         self.shares.setdefault(bench.cell, []).extend(bench.shares)

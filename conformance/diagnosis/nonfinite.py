@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import Case
 
 from .asking import Bench, flat
@@ -24,7 +24,7 @@ def reached(bench: Bench) -> list[str]:
     found: dict[str, None] = {}
     for step, row in np.ndindex(*case.x.shape[:2]):
         found |= dict.fromkeys(beyond(bench, case.map(partial(without_a_number, (step, row))), step, row))
-    return [f"a NaN in x reaches {listed(list(found))}"] if found else []
+    return [f"a NaN in x reaches {enumeration(list(found))}"] if found else []
 
 
 def without_a_number(at: tuple[int, int], name: str, array: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from conformance.faults.stored import short_operands
-from conformance.judging.gradients import cotangents, gradient_run, taken
+from conformance.judging.gradients import accepted_cotangents, cotangents, gradient_run
 from conformance.judging.oracle import Failure, NotApplicable
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import PRECISION, Case, arithmetic, gradients
 from reference_rnn.case import gate_rows
 
@@ -65,7 +65,9 @@ def precision(bench: Bench) -> list[str]:
     others = len(bench.subject.capabilities.dtypes) > 1  # in which it may not be so
     for (bits, up), names in cut.items():
         bench.leads += short_operands(tuple(names), bits, up, bench.dtype * others)
-    return [f"{listed(names)} {'are' if len(names) > 1 else 'is'} rounded to {how}" for how, names in found.items()]
+    return [
+        f"{enumeration(names)} {'are' if len(names) > 1 else 'is'} rounded to {how}" for how, names in found.items()
+    ]
 
 
 @np.errstate(all="ignore")
@@ -110,7 +112,7 @@ def bits_of_gradients(bench: Bench, case: Case, d: Mapping[str, np.ndarray]) -> 
     """To how many bits, of the largest number of each array, the gradients are right; None if they are right."""
     bench.restart()
     bench.count_a_call()
-    d = taken(bench.subject, d)
+    d = accepted_cotangents(bench.subject, d)
     given = gradient_run(bench.subject, case, d).result.arrays
     off = []
     for name, ball in gradients(case, **d, arithmetic=bench.arithmetic(case)).items():

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from conformance.judging.gradients import gradient_run
-from conformance.judging.words import show
+from conformance.judging.words import number_text
 from reference_rnn import Case, gradients
 
 from .asking import Bench
@@ -113,11 +113,11 @@ def of_large(which: str, usual: Sequence[np.ndarray], before: Sequence[np.ndarra
         one, one_before, right = ([np.concatenate([a.ravel() for a in all])] for all in (last, before, usual))
         bounded = f"{which} do not grow with the cotangents"
         if np.allclose(beyond, beyond.max()):
-            return f"{bounded}: no number of them is larger than {show(beyond.max())}"
+            return f"{bounded}: no number of them is larger than {number_text(beyond.max())}"
         if np.allclose(norms, norms[0]) and same(last, before) and parallel(last, usual):
-            return f"{bounded}: the norm of each is never larger than {show(norms[0])}"
+            return f"{bounded}: the norm of each is never larger than {number_text(norms[0])}"
         if same(one, one_before):
-            bound = f"the norm of all of them is never larger than {show(norm(one[0]))}"
+            bound = f"the norm of all of them is never larger than {number_text(norm(one[0]))}"
             return f"{bounded}: {bound if parallel(one, right) else 'something is cut off on the way back'}"
     return f"large {which} are wrong, right where cotangents are smaller"
 

@@ -18,7 +18,7 @@ import numpy as np
 from conformance.faults.within import shares
 from conformance.judging.judge import judge_case
 from conformance.judging.properties import Property
-from conformance.judging.words import listed
+from conformance.judging.words import enumeration
 from reference_rnn import Case, Config
 from strategies import layout_of, relaid
 from strategies.forms import Form
@@ -383,7 +383,7 @@ def but_for(wrong: Sequence[int], right: Sequence[int], usual: int) -> Iterator[
     least = min(wrong)
     below, others = [size for size in right if size < least], {size for size in right if size > least}
     if below and least > usual and len(others) <= EXCEPT < len(wrong):
-        alone = f"wrong from {{0}} = {least} on, but for {listed(list(map(str, sorted(others))))}"
+        alone = f"wrong from {{0}} = {least} on, but for {enumeration(list(map(str, sorted(others))))}"
         words = f"right up to {{0}} = {max(below)}, {alone}"
         yield Rule(lambda size: size >= least and size not in others, words, alone)
 

@@ -56,19 +56,19 @@ class Answer:
         """The answer in a reply of ``child.Session``."""
         if "problem" in reply:
             return cls(problem=Problem(**reply["problem"]))
-        arrays = {named(name): array for name, array in reply.get("arrays", {}).items()}
-        dtypes = {named(name): dtype and named(dtype) for name, dtype in reply.get("dtypes", {}).items()}
-        shared = [(named(one), named(other)) for one, other in reply.get("shared", [])]
+        arrays = {plain_name(name): array for name, array in reply.get("arrays", {}).items()}
+        dtypes = {plain_name(name): dtype and plain_name(dtype) for name, dtype in reply.get("dtypes", {}).items()}
+        shared = [(plain_name(one), plain_name(other)) for one, other in reply.get("shared", [])]
         return cls(
             arrays,
             dtypes,
-            [named(name) for name in reply.get("changed", [])],
+            [plain_name(name) for name in reply.get("changed", [])],
             shared,
             seconds=reply.get("seconds", 0.0),
         )
 
 
 @lru_cache(4096)
-def named(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name that a target gave, as plain text."""
     return visible(name, LINE)

@@ -75,10 +75,10 @@ class Call:
         if mine.unbatched != theirs.unbatched:
             return False
         one, two = ({**dict(call.arrays()), **dict(call.case.counts())} for call in (self, other))
-        return one.keys() == two.keys() and all(alike(array, two[name]) for name, array in one.items())
+        return one.keys() == two.keys() and all(same_array(array, two[name]) for name, array in one.items())
 
 
-def alike(one: np.ndarray, other: np.ndarray) -> bool:
+def same_array(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two arrays hold the same numbers, -0 and 0 told apart, in the same dtype and memory layout."""
     if (one.dtype, one.shape, layout_of(one)) != (other.dtype, other.shape, layout_of(other)):
         return False

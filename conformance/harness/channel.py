@@ -70,7 +70,7 @@ class Channel:
 
     def __init__(self, words: list[str], memory: int) -> None:
         self.mark = f"{os.getpid()}.{time.time_ns()}"
-        self.process = family.kept(words, self.mark)
+        self.process = family.start_kept(words, self.mark)
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.source, self.printing = self.process.stdout.fileno(), self.process.stderr.fileno()
         self.sink = self.process.stdin.fileno()

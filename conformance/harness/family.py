@@ -128,7 +128,7 @@ def parents() -> Iterator[tuple[int, int]]:
             yield int(name), int(file.read().rpartition(")")[2].split()[1])
 
 
-def marked(mark: str) -> list[int]:
+def marked_processes(mark: str) -> list[int]:
     """The processes whose environment has a mark that begins like this, on Linux."""
     found, words = [], f"{MARK}={mark}".encode()
     for name in filter(str.isdigit, os.listdir("/proc") if LINUX else []):
@@ -138,7 +138,7 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def computed(process: int) -> float:
+def cpu_seconds(process: int) -> float:
     """The seconds of processor time that a process and its descendants took, also those that have ended.
 
     User and system time. On Linux nothing is missed but what ended while its parent ignored SIGCHLD.
@@ -201,7 +201,7 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k not in WITHHELD and not k.startswith(WITHHELD_PREFIX)}
 
 
-def kept(words: list[str], mark: str = "") -> subprocess.Popen:
+def start_kept(words: list[str], mark: str = "") -> subprocess.Popen:
     """A command in the care of a keeper, with pipes to the command. Raises OSError if it cannot be started.
 
     The status of what is returned is that of the command; SIGTERM ends the family. Its members have the mark in their
@@ -241,7 +241,7 @@ def dismiss(process: subprocess.Popen, mark: str = "") -> None:
         process.kill()
         process.wait()
     if mark and process.returncode == -signal.SIGKILL:  # which may have been the keeper's own end
-        end(lambda: marked(mark))
+        end(lambda: marked_processes(mark))
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
             pipe.close()
@@ -263,7 +263,7 @@ def keep(parent: int, told: int, words: list[str]) -> None:
     os.close(told)
     for descriptor in range(3):  # the pipes are the command's alone
         os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
-    while (status := reaped(command)) is None and not asked and os.getppid() == parent:
+    while (status := reap(command)) is None and not asked and os.getppid() == parent:
         select.select([heard], [], [], POLL)
         with contextlib.suppress(BlockingIOError):
             os.read(heard, 4096)
@@ -290,7 +290,7 @@ def become(words: list[str], keeper: int, told: int) -> None:
         os._exit(127)
 
 
-def reaped(command: int) -> int | None:
+def reap(command: int) -> int | None:
     """Reaps whatever has ended; the status of the command once it has."""
     found = None
     with contextlib.suppress(ChildProcessError):

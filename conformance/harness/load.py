@@ -253,34 +253,36 @@ def stage_spec(text: str) -> dict[str, Any]:
     return {"label": text, "file": file, "name": name}
 
 
-def moved(text: str, folder: Path) -> str:
+def move_target(text: str, folder: Path) -> str:
     """A target that is named as seen from a folder, as seen from the working directory.
 
     Of a command, those words that are files there are moved. Raises ValueError for what cannot be read.
     """
     if text.startswith("cmd:"):
         words = shlex.split(text.removeprefix("cmd:"))
-        return "cmd: " + shlex.join(seen(word, folder) if os.path.isfile(folder / word) else word for word in words)
+        return "cmd: " + shlex.join(
+            visible_path(word, folder) if os.path.isfile(folder / word) else word for word in words
+        )
     if text.startswith("python="):
         python, target = interpreter_of(text)
-        python = seen(python, folder) if os.sep in python else python
-        return "python=" + shlex.join([python, moved(target, folder)])
+        python = visible_path(python, folder) if os.sep in python else python
+        return "python=" + shlex.join([python, move_target(target, folder)])
     if stages := stages_of(text):
-        return " > ".join(moved(stage, folder) for stage in stages)
+        return " > ".join(move_target(stage, folder) for stage in stages)
     file, name = split_name(text)
     if not (file.endswith(".py") or os.sep in file):
         return text
-    return seen(file, folder) + (f":{name}" if name else "")
+    return visible_path(file, folder) + (f":{name}" if name else "")
 
 
-def rebased(text: str, old: Path, new: Path) -> str:
+def rebase_target(text: str, old: Path, new: Path) -> str:
     """A target whose file lies in one folder, as the file at the same place in another one; a module stays as it is."""
     if text.startswith("python="):
         python, target = interpreter_of(text)
         python = os.path.abspath(python) if os.sep in python else python
-        return "python=" + shlex.join([python, rebased(target, old, new)])
+        return "python=" + shlex.join([python, rebase_target(target, old, new)])
     if stages := stages_of(text):
-        return " > ".join(rebased(stage, old, new) for stage in stages)
+        return " > ".join(rebase_target(stage, old, new) for stage in stages)
     file, name = split_name(text)
     place = Path(file).resolve()
     if not (file.endswith(".py") or os.sep in file) or not place.is_relative_to(old):
@@ -288,7 +290,7 @@ def rebased(text: str, old: Path, new: Path) -> str:
     return str(new / place.relative_to(old)) + (f":{name}" if name else "")
 
 
-def seen(path: str, folder: Path) -> str:
+def visible_path(path: str, folder: Path) -> str:
     """A path in a folder, as seen from the working directory."""
     return path if os.path.isabs(path) or folder == Path.cwd() else os.path.relpath(folder / path)
 

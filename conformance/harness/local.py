@@ -91,7 +91,7 @@ class LocalTarget:
 
     def gradients(self, case: Case, cotangents: Cotangents, in_place: bool = False) -> Answer:
         """The target's gradients, in the same way."""
-        given = {name: None if d is None else alike(d) for name, d in cotangents.items()}
+        given = {name: None if d is None else copy_array(d) for name, d in cotangents.items()}
         answer = self.asked(self.session.gradients, self.laid(case, in_place), given)
         self.costs.add("gradients", case, answer.seconds)
         return answer
@@ -132,11 +132,11 @@ def copied(case: Case) -> Case:
     for name, array in arrays.items():
         if layout := unusual(array):
             made[name] = child.rebuilt(made[name], *layout)
-    counts: dict[str, Any] = {name: alike(array) for name, array in case.counts()}
+    counts: dict[str, Any] = {name: copy_array(array) for name, array in case.counts()}
     return replace(case.map(lambda name, _: made[name]), config=copy.copy(case.config), **counts)
 
 
-def alike(array: np.ndarray) -> np.ndarray:
+def copy_array(array: np.ndarray) -> np.ndarray:
     """A copy of an array, with the same memory layout."""
     return child.rebuilt(array.copy("C"), *(unusual(array) or (None, True)))
 

@@ -55,7 +55,7 @@ class Snapshot:
     def take(cls, folder: Path, kept: BinaryIO) -> Snapshot | None:
         """What is in a folder, whose path is absolute. None if that is too much; what cannot be read is left out."""
         real = Path(os.path.realpath(folder))
-        found = list(islice(walked(real), ENTRIES + 1))
+        found = list(islice(walk_folder(real), ENTRIES + 1))
         if len(found) > ENTRIES or sum(map(size_of, found)) > LARGEST:
             return None
         snapshot = cls(folder, real, kept)
@@ -72,7 +72,7 @@ class Snapshot:
         if stat.S_ISDIR(status.st_mode):
             return Entry(status)
         link = os.readlink(path) if stat.S_ISLNK(status.st_mode) else ""
-        if link and (not path.is_file() or led(path, link).is_relative_to(self.real)):
+        if link and (not path.is_file() or link_target(path, link).is_relative_to(self.real)):
             return Entry(status, link)
         data = read_bytes(path, LARGEST)
         self.kept.seek(0, os.SEEK_END)
@@ -82,7 +82,7 @@ class Snapshot:
 
     def goal(self, name: Path, where: Path) -> Path:
         """Where a link leads in the folder, or in a copy of it."""
-        goal = led(self.real / name, self.entries[name].link)
+        goal = link_target(self.real / name, self.entries[name].link)
         return where / goal.relative_to(self.real) if goal.is_relative_to(self.real) else goal
 
     def copy(self, where: Path) -> None:
@@ -152,7 +152,7 @@ class Snapshot:
         entry, path = self.entries[name], where / name
         try:
             if path.is_symlink():
-                if not entry.link or led(path, os.readlink(path)) != self.goal(name, where):
+                if not entry.link or link_target(path, os.readlink(path)) != self.goal(name, where):
                     return False
             elif not entry.sha256:  # in a copy there are files where links to files were
                 return False
@@ -177,17 +177,17 @@ class Snapshot:
             self.has_moved(name)
 
 
-def walked(folder: Path) -> Iterator[Path]:
+def walk_folder(folder: Path) -> Iterator[Path]:
     """A folder and all that is in it, level by level; links in it are not followed."""
     level = [folder]
     yield folder
     while level:
-        inner = [path for one in level for path in listed(one)]
+        inner = [path for one in level for path in list_folder(one)]
         yield from inner
         level = [path for path in inner if os.path.isdir(path) and not path.is_symlink()]
 
 
-def listed(folder: Path) -> list[Path]:
+def list_folder(folder: Path) -> list[Path]:
     """What is in a folder; nothing in one that cannot be read."""
     return [folder / name for name in names_in(folder)]
 
@@ -200,7 +200,7 @@ def names_in(folder: Path) -> list[str]:
         return []
 
 
-def led(path: Path, link: str) -> Path:
+def link_target(path: Path, link: str) -> Path:
     """Where a link leads that stands at a place."""
     return Path(os.path.normpath(path.parent / link))
 

@@ -30,7 +30,7 @@ from .deduplication import FAILURE, Shown, defects
 from .executors import Engine, Gone
 from .hunt_events import Begun, Found, Happening, Idle, Moved, Over, State, Target
 from .shards import Part, Shard
-from .units import NOTHING, Unit, hashed, options_of, sent
+from .units import NOTHING, Unit, options_of, sent, text_hash
 
 POLL = 0.1  # seconds between two looks at whether a signal came
 SHARE = 0.1  # of the time of all workers, at most, for telling mutants apart
@@ -108,7 +108,7 @@ class Quarry:
 
     def fingerprint(self, options: dict[str, Any]) -> str:
         """What the covering cases were judged with: another file, kit or option is judged on them anew."""
-        return hashed(repr((kit_version(), self.file and self.file["sha256"], sorted(options.items()))))
+        return text_hash(repr((kit_version(), self.file and self.file["sha256"], sorted(options.items()))))
 
     def known(self, round: Round | None = None) -> dict[str, list[str]]:
         """By property: the kinds of failures that are no news, those of a round too."""

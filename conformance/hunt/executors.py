@@ -80,7 +80,7 @@ class Servant:
         self.home = tempfile.TemporaryDirectory(prefix="rnn-conformance-", ignore_cleanup_errors=True)
         self.last = LastFile(page(self.home.name))
         program = PROGRAM.format(path=sys.path, folder=self.home.name)
-        self.process = family.kept([sys.executable, "-P", "-c", program], self.mark)
+        self.process = family.start_kept([sys.executable, "-P", "-c", program], self.mark)
         self.answers = io.BufferedReader(cast(io.RawIOBase, self.process.stdout))
 
     def give(self, text: str) -> None:
@@ -218,7 +218,7 @@ def do_by_crew(hunt: str, text: str) -> str:
     return CREW.do(hunt, text)
 
 
-def dismissed(hunt: str) -> None:
+def dismiss_workers(hunt: str) -> None:
     """Ends the processes of this machine that are at a hunt."""
     CREW.dismiss(hunt)
 
@@ -234,7 +234,7 @@ def place_of(address: str) -> tuple[str, int]:
     return name.strip("[]"), int(number)
 
 
-def reach(address: str) -> None:
+def check_address(address: str) -> None:
     """Raises UsageError at once for an address where nobody listens."""
     try:
         socket.create_connection(place_of(address), REACHING).close()
@@ -248,7 +248,7 @@ def unreachable(address: str, error: Exception) -> UsageError:
     return UsageError(f"--scheduler {address} cannot be reached: {said}")
 
 
-def in_time(connect: Callable[[], Any]) -> Any:
+def connect_in_time(connect: Callable[[], Any]) -> Any:
     """What comes of connecting, or the exception that does; Dask waits for ever for who listens and is silent."""
     came: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
@@ -275,9 +275,9 @@ class Cluster:
             import distributed
         except ImportError:
             raise UsageError(f"--scheduler needs the extra hunt: pip install '{NAME}[hunt]'") from None
-        reach(address)
+        check_address(address)
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker is lost is for the hunt to say
-        client = in_time(lambda: distributed.Client(address, timeout=CONNECTING, set_as_default=False))
+        client = connect_in_time(lambda: distributed.Client(address, timeout=CONNECTING, set_as_default=False))
         if isinstance(client, Exception):
             raise unreachable(address, client)
         self.client: Any = client
@@ -355,6 +355,6 @@ class Cluster:
             self.client.cancel(list(self.units), force=True)
         for hunt in self.hunts:
             with contextlib.suppress(Exception):
-                self.client.run(dismissed, hunt, on_error="ignore", callback_timeout=LETTING_GO)
+                self.client.run(dismiss_workers, hunt, on_error="ignore", callback_timeout=LETTING_GO)
         with contextlib.suppress(Exception):
             self.client.close(timeout=CONNECTING / 5)

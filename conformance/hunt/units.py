@@ -28,14 +28,14 @@ from conformance.events import Diagnosis, FailureFound, Judged, PropertyResult
 from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, Folder, read_text
 from conformance.harness.last_file import LastFile
-from conformance.harness.load import Target, TargetError, moved, rebased, spec_of
-from conformance.judging.coverage import expected
+from conformance.harness.load import Target, TargetError, move_target, rebase_target, spec_of
+from conformance.judging.coverage import expected_areas
 from conformance.judging.judge import judge
 from conformance.judging.serialisation import CounterexampleError, array_to_data, counterexample_from_data
 from conformance.trial.options import Options
 from conformance.trial.plan import Plan
 from conformance.trial.runner import again, confirm, explain
-from conformance.trial.serial_runner import opened
+from conformance.trial.serial_runner import open_for_trial
 from conformance.trial.verdict import environment, kit_version
 from reference_rnn.cell_source.user_code import WATCH
 
@@ -102,7 +102,9 @@ class Unit:
         """The target as it is named here: one that was sent lies in a folder of its own."""
         if self.file is None:
             return self.target
-        return moved(self.file["target"], written(self.file["name"], self.file["text"], self.file["sha256"]))
+        return move_target(
+            self.file["target"], write_sent_file(self.file["name"], self.file["text"], self.file["sha256"])
+        )
 
 
 def options_of(options: Options) -> dict[str, Any]:
@@ -122,25 +124,30 @@ def sent(target: str) -> dict[str, str] | None:
         text = read_text(file, LARGEST)
     except (LoadError, FileError, ValueError) as error:
         raise TargetError(str(error)) from None
-    return {"target": rebased(target, file.parent, Path()), "name": file.name, "text": text, "sha256": hashed(text)}
+    return {
+        "target": rebase_target(target, file.parent, Path()),
+        "name": file.name,
+        "text": text,
+        "sha256": text_hash(text),
+    }
 
 
-def hashed(text: str) -> str:
+def text_hash(text: str) -> str:
     """The hash of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache(maxsize=64)
-def written(name: str, text: str, sha256: str) -> Path:
+def write_sent_file(name: str, text: str, sha256: str) -> Path:
     """A folder with a file that was sent. Raises Refused for one that has changed on its way."""
-    if hashed(text) != sha256:
+    if text_hash(text) != sha256:
         raise Refused(f"{name} is not what was sent: its hash is another one")
     folder = Path(tempfile.mkdtemp(prefix="rnn-conformance-", dir=HOME[0] if HOME else None))
     Folder(folder).write((name,), text)
     return folder
 
 
-def done(text: str) -> str:
+def do_unit(text: str) -> str:
     """Does a unit, and says as JSON what came of it: ``{"refused": ...}`` where it cannot be done at all."""
     with np.errstate(all="warn", under="ignore"):
         began = time.monotonic()
@@ -164,7 +171,7 @@ class Held:
         """The target of a unit. Raises TargetError."""
         key = json.dumps([unit.hunt, unit.place, unit.options], sort_keys=True)
         if key not in self.targets:
-            self.targets[key] = opened(unit.place, unit.plan)
+            self.targets[key] = open_for_trial(unit.place, unit.plan)
         self.targets[key] = self.targets.pop(key)
         while len(self.targets) > MOST_HELD:
             self.targets.pop(next(iter(self.targets))).stop()
@@ -181,10 +188,10 @@ HELD = Held()
 
 def loaded(_: Unit, target: Target) -> dict[str, Any]:
     """Loads a target: what is to be exercised of what it claims, and where it runs."""
-    return {"areas": expected(target.capabilities), "environment": environment()}
+    return {"areas": expected_areas(target.capabilities), "environment": environment()}
 
 
-def judged(unit: Unit, target: Target) -> dict[str, Any]:
+def judge_round(unit: Unit, target: Target) -> dict[str, Any]:
     """One round: every property on the cases of a seed. What is known is passed over, and said.
 
     Where the time is over before all is judged, it is cut; so that others come last next time, the order turns with
@@ -194,7 +201,7 @@ def judged(unit: Unit, target: Target) -> dict[str, Any]:
     found: dict[str, Any] = {
         "failed": [], "held": [], "again": [], "stumbled": [], "examples": 0, "coverage": Counter(), "cut": False,
     }  # fmt: skip
-    for id in turned(plan.strongest_first, 0 if unit.covers else unit.seed):
+    for id in rotate_ids(plan.strongest_first, 0 if unit.covers else unit.seed):
         if unit.only and id not in unit.only:
             continue
         prop, left = plan.properties[id], None
@@ -209,9 +216,9 @@ def judged(unit: Unit, target: Target) -> dict[str, Any]:
                 first = counterexample_from_data(saved)
             except CounterexampleError:  # of a cell whose text is another one now
                 continue
-            noted(last(judge(prop, target, 0, unit.seed, left, first, False, known), known), known, found)
+            note_result(last(judge(prop, target, 0, unit.seed, left, first, False, known), known), known, found)
         events = judge(prop, target, plan.options.random_cases, unit.seed, left, None, unit.covers, known)
-        noted(last(events, known), known, found)
+        note_result(last(events, known), known, found)
     failing = {id for id, *_ in found["again"]} | {one["id"] for one in found["failed"]}
     return found | {"held": [id for id in dict.fromkeys(found["held"]) if id not in failing]}
 
@@ -221,13 +228,13 @@ def last(events: Iterator[FailureFound | Judged], known: Counter[str]) -> Proper
     return next(event.result for event in events if isinstance(event, Judged) or event.result.kind in known)
 
 
-def turned(ids: list[str], seed: int) -> list[str]:
+def rotate_ids(ids: list[str], seed: int) -> list[str]:
     """The ids, from another one on for each seed."""
     start = 7 * seed % max(len(ids), 1)
     return ids[start:] + ids[:start]
 
 
-def noted(result: PropertyResult, known: Counter[str], found: dict[str, Any]) -> None:
+def note_result(result: PropertyResult, known: Counter[str], found: dict[str, Any]) -> None:
     """Notes what became of one property in a round."""
     found["examples"] += result.examples
     found["coverage"].update(result.coverage)
@@ -242,7 +249,7 @@ def noted(result: PropertyResult, known: Counter[str], found: dict[str, Any]) ->
         found["stumbled"].append([result.id, result.message, result.error])
 
 
-def explained(unit: Unit, target: Target) -> dict[str, Any]:
+def explain_failures(unit: Unit, target: Target) -> dict[str, Any]:
     """Which distinct defects some failures are: a fresh process confirms them, and the mistake is looked for."""
     plan, failed, began = unit.plan, [PropertyResult(**one) for one in unit.failed], time.monotonic()
     confirm(plan, unit.place, failed)
@@ -253,14 +260,14 @@ def explained(unit: Unit, target: Target) -> dict[str, Any]:
         diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], left, [])
     found, also = [], [Shown(*one) for one in unit.also]
     for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target), also):
-        data = asdict(defect) | {"id": defect.id, "given": given(defect.result.found, target)}
+        data = asdict(defect) | {"id": defect.id, "given": current_answers(defect.result.found, target)}
         if defect.result.found:
             data["result"]["found"] = defect.result.found | {"target": unit.target}
         found.append(data)
     return {"defects": found, "environment": environment()}
 
 
-def given(data: Mapping[str, Any] | None, target: Target) -> list[dict[str, Any]]:
+def current_answers(data: Mapping[str, Any] | None, target: Target) -> list[dict[str, Any]]:
     """What a target answers now to each call of a counterexample: its arrays, none where there was no answer."""
     if data is None or target.start() is not None:
         return []
@@ -280,8 +287,8 @@ def told_apart(unit: Unit, target: Target) -> dict[str, Any]:
 
 WORK: dict[str, Callable[[Unit, Target], dict[str, Any]]] = {
     "open": loaded,
-    "judge": judged,
-    "explain": explained,
+    "judge": judge_round,
+    "explain": explain_failures,
     "tell apart": told_apart,
 }
 
@@ -308,5 +315,5 @@ def serve(folder: str) -> None:
     for descriptor in range(3):
         os.dup2(nowhere, descriptor)
     for line in source:
-        sink.write(done(line) + "\n")
+        sink.write(do_unit(line) + "\n")
         sink.flush()

@@ -12,7 +12,7 @@ from conformance.harness.call import Call
 from reference_rnn import Case, forward, gradients, result_shapes
 from reference_rnn.formats.case_text import cotangents_expression
 from strategies import layout_of
-from strategies.cases import held
+from strategies.cases import own_hidden_biases
 
 from .oracle import OWN, SILENT, Failure
 from .provenance import Same
@@ -105,9 +105,9 @@ def counterexample(
     expected = [right(subject, replace(c, do="forward") if n in beside else c) for n, c in enumerate(calls)]
     demand = SORTS.get(failure.sort, "property")
     if demand == "numbers" and not any(
-        far(made[number][1].arrays, expected[number], not_needed(made[number][0])) for number in compared
+        far(made[number][1].arrays, expected[number], optional_arrays(made[number][0])) for number in compared
     ):
-        demand = "numbers" if demanded(failure, calls, compared, expected) else "property"
+        demand = "numbers" if write_demanded(failure, calls, compared, expected) else "property"
     same = None
     if failure.same:
         asked = [call for one in failure.about for call in one.calls]
@@ -118,7 +118,7 @@ def counterexample(
     )  # fmt: skip
 
 
-def not_needed(call: Call) -> Collection[str]:
+def optional_arrays(call: Call) -> Collection[str]:
     """What an answer need not have: gradients of a bias where the other holds all there is, and results beside them.
 
     Whoever does not return these results any more returns none that are wrong.
@@ -129,7 +129,9 @@ def not_needed(call: Call) -> Collection[str]:
     return [*(name for name, _ in call.case.arrays() if name.startswith("bias_hh")), *beside]
 
 
-def demanded(failure: Failure, calls: list[Call], compared: tuple[int, ...], expected: list[dict[str, Bounds]]) -> bool:
+def write_demanded(
+    failure: Failure, calls: list[Call], compared: tuple[int, ...], expected: list[dict[str, Bounds]]
+) -> bool:
     """Writes what the property demanded of one number in the place of what is usual; False if it does not say."""
     if not failure.name or failure.must is None or failure.room is None:
         return False
@@ -158,7 +160,7 @@ def right(subject: Subject, call: Call) -> dict[str, Bounds]:
         mid, rad = (np.array(array, np.float64, order="C") for array in bounds)
         rad[np.isnan(rad) | ~np.isfinite(mid)] = np.inf
         if name.startswith("bias_hh") and call.do == "gradients":
-            rad[held(case.config, subject.capabilities.biases) == 0] = np.inf
+            rad[own_hidden_biases(case.config, subject.capabilities.biases) == 0] = np.inf
         if random:
             lowest = case.config.num_directions if name in ("h_n", "c_n") and call.do == "forward" else 0
             rad[lowest:] = np.inf
@@ -206,13 +208,13 @@ def near(value: np.ndarray, bounds: Bounds) -> np.ndarray:
     return (value == mid) | (abs(value - mid) <= rad) | (rad == np.inf) | (np.isnan(value) & np.isnan(mid))
 
 
-def told(found: Counterexample) -> list[str]:
+def call_lines(found: Counterexample) -> list[str]:
     """The calls in lines of text, as they stand below the message: expressions, and what else matters about them."""
     if not found.calls:
         return [f"smallest case: {found.case!r}"]
     shown = without_measuring(found)
     lines = []
-    for label, call, times in labelled(shown):
+    for label, call, times in labels_and_counts(shown):
         repeated = f", {times} times" if times > 1 else ""
         lines += [f"{label}: {call.case!r}{repeated}", *(f"  {note}" for note in notes(call))]
     measuring = len(found.calls) - len(shown.calls)
@@ -228,10 +230,10 @@ def without_measuring(found: Counterexample) -> Counterexample:
     return replace(found, calls=calls, compared=compared)
 
 
-def labelled(found: Counterexample) -> Iterator[tuple[str, Call, int]]:
+def labels_and_counts(found: Counterexample) -> Iterator[tuple[str, Call, int]]:
     """Each call with what it is called, and how often it is made in a row."""
     at = 0
-    for run in alike(found.calls):
+    for run in group_repeats(found.calls):
         numbers = range(at, at + len(run))
         letters = [letter(found.compared.index(n)) for n in numbers if n in found.compared and len(found.compared) > 1]
         if len(run) > len(letters):
@@ -242,7 +244,7 @@ def labelled(found: Counterexample) -> Iterator[tuple[str, Call, int]]:
         at += len(run)
 
 
-def alike(calls: Sequence[Call]) -> list[list[Call]]:
+def group_repeats(calls: Sequence[Call]) -> list[list[Call]]:
     """The calls in groups of those that follow one another and are the same."""
     groups: list[list[Call]] = []
     for call in calls:

@@ -52,7 +52,7 @@ def empty(dimension: str, *names: str) -> Callable[[Capabilities], bool]:
     return lambda c: free(drawn)(c) and claimed(f"empty.{dimension}", *names)(c)
 
 
-def ragged(case: Case) -> bool:
+def has_ragged_rows(case: Case) -> bool:
     """Whether rows end at different steps, in no order."""
     lengths = case.row_lengths.tolist()
     return lengths != sorted(lengths, reverse=True)
@@ -64,11 +64,15 @@ AREAS = {
     "D = 2": Area(lambda c: c.config.bidirectional, claimed("bidirectional")),
     "stacked, D = 2, T >= 3, N >= 2, ragged": Area(
         lambda c: (
-            c.config.num_layers > 1 and c.config.bidirectional and c.num_steps > 2 and c.num_rows > 1 and ragged(c)
+            c.config.num_layers > 1
+            and c.config.bidirectional
+            and c.num_steps > 2
+            and c.num_rows > 1
+            and has_ragged_rows(c)
         ),
         lambda c: layers(2, 2)(c) and claimed("bidirectional", "lengths")(c) and free("steps", "batch")(c),
     ),
-    "ragged, unsorted": Area(ragged, lambda c: claimed("lengths")(c) and free("batch", "steps")(c)),
+    "ragged, unsorted": Area(has_ragged_rows, lambda c: claimed("lengths")(c) and free("batch", "steps")(c)),
     "length 0": Area(lambda c: 0 in c.row_lengths and c.num_steps > 0, empty("length", "lengths")),
     "NaN in padding": Area(
         lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
@@ -116,26 +120,26 @@ AREAS = {
 }
 
 
-def asked(*names: str, sizes: Sequence[str] = ()) -> Callable[[Capabilities], bool]:
+def is_asked(*names: str, sizes: Sequence[str] = ()) -> Callable[[Capabilities], bool]:
     """Whether these capabilities are claimed, with these sizes free, and forms are asked: not where each is dear."""
     return lambda c: claimed(*names)(c) and free(*sizes)(c)
 
 
 # The forms in which a case may be asked.
 ASKED = {
-    "batch first": Area(lambda c: c.config.batch_first, asked("batch_first")),
-    "no axis of rows": Area(lambda c: c.unbatched, asked("unbatched", sizes=["batch"])),
-    "no initial state": Area(lambda c: c.h_0 is None, asked("default_state", "initial_state")),
-    "lengths of T": Area(lambda c: form_of(c).all_lengths, asked("lengths")),
-    "dropout in evaluation": Area(lambda c: c.config.dropout > 0 and not c.training, asked("dropout")),
-    "training with p = 0": Area(lambda c: c.training and not c.config.dropout, asked("dropout")),
-    "other lengths": Area(lambda c: form_of(c).lengths != "", asked("lengths")),
+    "batch first": Area(lambda c: c.config.batch_first, is_asked("batch_first")),
+    "no axis of rows": Area(lambda c: c.unbatched, is_asked("unbatched", sizes=["batch"])),
+    "no initial state": Area(lambda c: c.h_0 is None, is_asked("default_state", "initial_state")),
+    "lengths of T": Area(lambda c: form_of(c).all_lengths, is_asked("lengths")),
+    "dropout in evaluation": Area(lambda c: c.config.dropout > 0 and not c.training, is_asked("dropout")),
+    "training with p = 0": Area(lambda c: c.training and not c.config.dropout, is_asked("dropout")),
+    "other lengths": Area(lambda c: form_of(c).lengths != "", is_asked("lengths")),
 }
 # Which others: a dtype that holds all steps, a layout that takes two rows.
 KINDS = {
     words.removeprefix("with "): Area(
         lambda c, kind=kind: form_of(c).lengths == kind,  # type: ignore[misc]
-        asked("lengths", sizes=["batch" if kind in LAYOUTS else "steps"]),
+        is_asked("lengths", sizes=["batch" if kind in LAYOUTS else "steps"]),
     )
     for kind, words in LENGTHS.items()
 }
@@ -168,7 +172,7 @@ NAMES = {
 MEETINGS = {name: together([(ASKED | AREAS)[part] for part in parts]) for name, parts in NAMES.items()}
 
 
-def met(coverage: Mapping[str, int]) -> dict[str, dict[str, int]]:
+def form_meetings(coverage: Mapping[str, int]) -> dict[str, dict[str, int]]:
     """For each form that was asked, how often it met the other forms and the rest."""
     table: dict[str, dict[str, int]] = {}
     for name, (one, *others) in NAMES.items():
@@ -202,7 +206,7 @@ def recurrent(claims: Capabilities) -> dict[str, Area]:
     return found | {name: area for name, area in possible.items() if area.claimed(claims)}
 
 
-def covered(case: Case) -> list[str]:
+def areas_of(case: Case) -> list[str]:
     """The areas that a case exercises in the form in which it is asked, with its cell and dtype."""
     meant = plain(case, form_of(case))
     areas = [name for name, area in AREAS.items() if area.covers(meant)]
@@ -214,7 +218,7 @@ def covered(case: Case) -> list[str]:
     ]
 
 
-def expected(capabilities: Capabilities) -> list[str]:
+def expected_areas(capabilities: Capabilities) -> list[str]:
     """The areas that must be exercised for these capabilities."""
     if capabilities.recurrences:
         return list(recurrent(capabilities))

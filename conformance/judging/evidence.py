@@ -244,7 +244,7 @@ def decide(target: RecurrentSubject, call: Call, numbers: dict[str, np.ndarray])
                 FailedCalls((call,)),
             )
     unsaid = [own for own, _ in case.arrays() if own not in cell.ranges]
-    if not others and not unsaid and ranged(case):
+    if not others and not unsaid and is_in_range(case):
         rest = {own: a for own, a in numbers.items() if own != name}
         if call.do == "forward":
             rest = {own: a for own, a in rest.items() if own in cell.states and name in cell.outputs}
@@ -331,7 +331,7 @@ def is_never_finite(target: RecurrentSubject, call: Call, name: str) -> bool:
     return True
 
 
-def ranged(case: RecurrenceCase) -> bool:
+def is_in_range(case: RecurrenceCase) -> bool:
     """Whether all that goes in lies in its range."""
     bounds = case.config.cell.ranges
     return all(

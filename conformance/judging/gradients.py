@@ -13,13 +13,13 @@ from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from reference_rnn import Arithmetic, Ball, Case, Result, forward, gradients, result_shapes, rounded
-from strategies.cases import held
+from strategies.cases import own_hidden_biases
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
 from .oracle import OWN, Failure, Run, applicable, claimed, fail, first, index, size, steps_agree, witnesses
 from .subject import Subject
-from .words import about, show, show_both
+from .words import about, number_text, show_both
 
 # Nothing rounds: what is left of a ball is the choice that a kink of ReLU leaves.
 EXACT = Arithmetic(u=0.0, ua=0.0, eta=0.0, largest=np.inf, kt=0.0, ks=0.0)
@@ -64,12 +64,12 @@ def cotangents(case: Case, table: str = "uniform") -> dict[str, Any]:
     }
 
 
-def taken(target: Subject, d: Mapping[str, Any]) -> dict[str, Any]:
+def accepted_cotangents(target: Subject, d: Mapping[str, Any]) -> dict[str, Any]:
     """Those cotangents that a target takes."""
     return {name: array for name, array in d.items() if name in target.capabilities.cotangents}
 
 
-def all_taken(target: Subject) -> None:
+def require_all_cotangents(target: Subject) -> None:
     """The property says something only about targets that take every cotangent."""
     claimed(set(COTANGENTS) <= set(target.capabilities.cotangents))
 
@@ -79,7 +79,7 @@ def exact_cotangents(target: Subject, case: Case) -> dict[str, Any]:
     bits = target.arithmetic(case).bits
     claimed(bits > FINEST)  # else there is no room for the sums of a gradient
     applicable(representable(case, bits))
-    d = taken(target, cotangents(case, "signs"))
+    d = accepted_cotangents(target, cotangents(case, "signs"))
     # the same walk with nothing but positive numbers adds up all magnitudes that may ever meet in one sum
     positive = case.map(lambda name, array: abs(np.nan_to_num(array)) + name.startswith("bias"))
     reached = gradients(positive, **{name: abs(array) for name, array in d.items()})
@@ -88,19 +88,19 @@ def exact_cotangents(target: Subject, case: Case) -> dict[str, Any]:
     return d
 
 
-def called(target: Subject, case: Case, d: Mapping[str, Any]) -> Answer:
+def gradient_answer(target: Subject, case: Case, d: Mapping[str, Any]) -> Answer:
     """The answer of the target's ``gradients``; every cotangent has its place, also that of a c_n that is not there."""
     return target.gradients(case, {name: d.get(name) for name in COTANGENTS})
 
 
 def gradient_run(target: Subject, case: Case, d: Mapping[str, Any]) -> Run:
     """The target's gradients; raises Failure if one is missing or has another shape than its array."""
-    return as_run(target, case, d, called(target, case, d))
+    return as_run(target, case, d, gradient_answer(target, case, d))
 
 
 def recorded_run(target: Subject, case: Case, d: Mapping[str, Any]) -> tuple[Run, Run | None]:
     """The target's gradients, and the results of the run that they were taken from; None if it keeps them to itself."""
-    answer = called(target, case, d)
+    answer = gradient_answer(target, case, d)
     return as_run(target, case, d, answer), own_results(target, case, answer)
 
 
@@ -139,7 +139,7 @@ def beside_gradients() -> Iterator[None]:
 def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) -> Run:
     """The gradients in an answer as a run."""
     found, asked = {}, target.asked(case)
-    own = held(case.config, target.capabilities.biases)
+    own = own_hidden_biases(case.config, target.capabilities.biases)
     for name, array in asked.arrays():
         value = target.shaped(answer, name, array.shape) if name in answer.arrays else None
         if value is None and not expected_from(target, case, name):
@@ -162,7 +162,7 @@ def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) ->
 
 def expected_from(target: Subject, case: Case, name: str) -> bool:
     """Whether a target must have a gradient for an array: where one bias holds all there is, not for the other."""
-    return bool(not name.startswith("bias_hh") or held(case.config, target.capabilities.biases).any())
+    return bool(not name.startswith("bias_hh") or own_hidden_biases(case.config, target.capabilities.biases).any())
 
 
 @np.errstate(all="ignore")
@@ -192,7 +192,7 @@ def gradients_within(target: Subject, run: Run, case: Case, d: Mapping[str, Any]
 
 def outside(target: Subject, run: Run, balls: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Where gradients are not in their balls, by the names of the arrays of which some are not."""
-    own = held(run.case.config, target.capabilities.biases)
+    own = own_hidden_biases(run.case.config, target.capabilities.biases)
     wrong = {name: ~balls[name].contains(value) for name, value in run.result.items()}
     wrong = {name: w & (own > 0) if name.startswith("bias_hh") else w for name, w in wrong.items()}
     return {name: w for name, w in wrong.items() if w.any()}
@@ -205,7 +205,7 @@ def gradients_right(target: Subject, case: Case, d: Mapping[str, Any]) -> Run:
     return run
 
 
-def combined(runs: Sequence[Run]) -> Run:
+def sum_of_runs(runs: Sequence[Run]) -> Run:
     """The sum of some gradients of one case, and of what rounding may have done to them."""
 
     @np.errstate(all="ignore")  # they may have overflowed
@@ -218,7 +218,7 @@ def combined(runs: Sequence[Run]) -> Run:
     )  # fmt: skip
 
 
-def chained(earlier: Run, later: Run, whole: Run) -> Run:
+def chain_parts(earlier: Run, later: Run, whole: Run) -> Run:
     """The gradients of two parts of a run, one after the other, as those of the whole."""
 
     @np.errstate(all="ignore")
@@ -236,7 +236,7 @@ def slope_agrees(target: Subject, case: Case, d: Mapping[str, Any]) -> None:
 
     Curvature is what the reference says it is; rounding may do what balls allow.
     """
-    dtype, own = case.config.dtype, held(case.config, target.capabilities.biases)
+    dtype, own = case.config.dtype, own_hidden_biases(case.config, target.capabilities.biases)
 
     salts = {name: salt for salt, (name, _) in enumerate(case.arrays())}
 
@@ -269,7 +269,7 @@ def slope_agrees(target: Subject, case: Case, d: Mapping[str, Any]) -> None:
     if not abs(change - said) <= 2 * curved + room:
         fail(
             "slope",
-            f"a small step changes the loss by {show(change)}, the gradients say {show(said)}; "
+            f"a small step changes the loss by {number_text(change)}, the gradients say {number_text(said)}; "
             f"curvature and rounding explain a difference of {2 * curved + room:.1e}",
             run,
             *here,

@@ -26,8 +26,8 @@ from conformance.harness.load import Target
 from reference_rnn import Case, CellError
 from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed
 
-from .counterexample import Counterexample, counterexample, told
-from .coverage import expected
+from .counterexample import Counterexample, call_lines, counterexample
+from .coverage import expected_areas
 from .minimise import Repeating, Unrepeatable
 from .oracle import CannotTell, Failure, Refused, is_silence
 from .properties import CALLS, NotApplicable, NotRun, Property
@@ -92,14 +92,14 @@ def judge(
         if result.status != "failed":
             result.status, result.message = "inconclusive", str(error)
     except Exception as error:
-        stumbled(result, error)
+        note_own_mistake(result, error)
     result.seconds = time.monotonic() - began
     result.deaths = {how: n - before.get(how, 0) for how, n in target.deaths.items() if n > before.get(how, 0)}
     result.notes = [*target.all_notes(), *(subject.suspected.values() if subject else ())]
     yield Judged(result)
 
 
-def stumbled(result: PropertyResult, error: Exception) -> None:
+def note_own_mistake(result: PropertyResult, error: Exception) -> None:
     """Notes a mistake of the kit's own; it is never a verdict about the target."""
     result.error = "".join(traceback.format_exception(error))
     if result.status != "failed":
@@ -286,7 +286,7 @@ class Judging:
     def complete(self, number: int) -> None:
         """Judges cases of what is claimed and has not been exercised or verified yet, if the property counts that."""
         subject, coverage = self.subject, self.subject.coverage
-        areas = expected(subject.capabilities) if coverage else []
+        areas = expected_areas(subject.capabilities) if coverage else []
         most, numbers = self.result.examples + MORE_JUDGED, 0
         for case in itertools.islice(self.prop.completion(self.allowed, number), MORE):
             missing = {area for area in areas if not coverage[area]}
@@ -340,7 +340,7 @@ class Judging:
         found = self.smallest()
         assert found is not None
         return {
-            "kind": found.kind, "message": found.message, "counterexample": "\n".join(told(found)),
+            "kind": found.kind, "message": found.message, "counterexample": "\n".join(call_lines(found)),
             "found": counterexample_to_data(found),
         }  # fmt: skip
 
@@ -376,7 +376,7 @@ class Judging:
         self.result.kind = self.failed_as
         if found is not None:
             self.result.kind = found.kind
-            self.result.counterexample, self.result.case = "\n".join(told(found)), case_to_data(found.case)
+            self.result.counterexample, self.result.case = "\n".join(call_lines(found)), case_to_data(found.case)
             self.result.found = counterexample_to_data(found)
 
     def smallest(self) -> Counterexample | None:

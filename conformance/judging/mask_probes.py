@@ -13,8 +13,17 @@ from conformance.harness.local import Cotangents
 from reference_rnn import Arithmetic, Case, Cell, forward, gradients, parameter_shapes
 from reference_rnn.case import gate_rows
 
-from .gradients import cotangents, gradient_run, gradients_within, recorded_run, taken
-from .mask_statistics import APART, FALSE_ALARM, ORDERS, SELDOM, alike, come_again, each_as_often, varied
+from .gradients import accepted_cotangents, cotangents, gradient_run, gradients_within, recorded_run
+from .mask_statistics import (
+    APART,
+    FALSE_ALARM,
+    ORDERS,
+    SELDOM,
+    check_each_number,
+    check_slices_differ,
+    check_variation,
+    come_again,
+)
 from .metamorphic import saturated, states_as
 from .oracle import Failure, Run, applicable, claimed, fail, first, index
 from .subject import Subject
@@ -114,7 +123,7 @@ def see_through(
     return case.replace(dropout=p, training=True), value
 
 
-def kept_of(run: Run, value: float, whole: float, room: float, p: float) -> np.ndarray:
+def kept_numbers(run: Run, value: float, whole: float, room: float, p: float) -> np.ndarray:
     """Which numbers reached the output of a case that can be seen through; all others are 0, these are scaled up.
 
     Rows that end before the others are not looked at.
@@ -135,7 +144,7 @@ def kept_of(run: Run, value: float, whole: float, room: float, p: float) -> np.n
     return kept
 
 
-def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
+def visible_numbers(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
     """Which numbers one or two masks on top of each other let through; their size is judged.
 
     Of two calls, and of more where sizes are restricted: (calls, T, N, D*H). One call stands for all that give the
@@ -156,7 +165,7 @@ def seen(target: Subject, case: Case, masks: int, p: float) -> np.ndarray:
     return np.stack(found)
 
 
-def widened(case: Case) -> Case:
+def with_wide_layers(case: Case) -> Case:
     """The case with WIDE units, without numbers."""
     c = replace(case.config, hidden_size=WIDE, proj_size=0)
     parameters = {name: np.zeros(shape.sizes, c.numpy_dtype) for name, shape in parameter_shapes(c).items()}
@@ -197,7 +206,7 @@ def recorded_anew(target: Subject, case: Case, kept: np.ndarray, p: float) -> No
     """Fails where two runs that are recorded for gradients have the same mask, though not each call has."""
 
     def recorded(case: Case) -> Run | None:
-        return recorded_run(target, case, taken(target, cotangents(case)))[1]
+        return recorded_run(target, case, accepted_cotangents(target, cotangents(case)))[1]
 
     if len(kept) > 1 and target.capabilities.gradients:
         shown = see_through(case, 1, p, *large(case, case.num_steps + case.num_rows))
@@ -219,7 +228,7 @@ def runs(
     room = a.u * (64 + 4 * a.ka / value) * whole
     claimed(room < whole / 4)  # a tanh that is this rough near zero hides what is dropped
     while run := (ask or target)(visible):
-        yield kept_of(run, value, whole, room, p)
+        yield kept_numbers(run, value, whole, room, p)
 
 
 def of_small_masks(target: Subject, case: Case, p: float) -> np.ndarray:
@@ -230,19 +239,19 @@ def of_small_masks(target: Subject, case: Case, p: float) -> np.ndarray:
 
 def shares_vary(target: Subject, case: Case, p: float) -> None:
     """Fails where a share of each mask, or of its steps or rows, is dropped, instead of each number by itself."""
-    varied(seen(target, case, masks=1, p=p), p)
+    check_variation(visible_numbers(target, case, masks=1, p=p), p)
     if not target.capabilities.sizes_drawn and sum(case.x.shape) % 6 == 0:
         small = of_small_masks(target, case, HALF)
         if (small != small[0]).any():  # else it starts at the same place in every call
-            varied(small, HALF)
+            check_variation(small, HALF)
 
 
 def each_number(target: Subject, case: Case) -> None:
     """Fails where chance does not explain how often one number of a small mask is kept, or how alike calls are."""
     kept = of_small_masks(target, case, HALF)
     if (kept != kept[0]).any():  # else it starts at the same place in every call, which says nothing of chance
-        each_as_often(kept, HALF)
-        alike({"call": kept.reshape(OFTEN, -1)}, HALF)
+        check_each_number(kept, HALF)
+        check_slices_differ({"call": kept.reshape(OFTEN, -1)}, HALF)
 
 
 def gradients_through_masks(target: Subject, case: Case, p: float) -> None:
@@ -254,14 +263,17 @@ def gradients_through_masks(target: Subject, case: Case, p: float) -> None:
     case = with_candidate(handing_on(case, [1], 1 - p), 1, float(case.config.cell == "RNN_RELU"))
     case = case.replace(dropout=p, training=True)
     shown = Shown(case, target.arithmetic(case))
-    d = taken(target, shown.heard(cotangents(case)))
+    d = accepted_cotangents(target, shown.heard(cotangents(case)))
     run, own = recorded_run(target, case, d)
     if not own:
         case = handing_on(case, [0], 0.5)
         case = case.map(lambda name, array: np.zeros_like(array) if name == "weight_ih_l0_reverse" else array)
         case = case.replace(x=np.clip(case.x, -1, 1))  # no unit is saturated: each lets its gradient through
         shown = Shown(case, target.arithmetic(case))
-        d = {name: array * (name == "d_output") for name, array in taken(target, shown.heard(cotangents(case))).items()}
+        d = {
+            name: array * (name == "d_output")
+            for name, array in accepted_cotangents(target, shown.heard(cotangents(case))).items()
+        }
         run, _ = recorded_run(target, case, d)
     for left in reversed(range(-(-FEW // int(shown.clear.sum())))):  # of few numbers, none may be dropped, or all
         kept = shown.kept(own.result.output) if own else shown.kept_by_gradient(run.result.x, d)
@@ -284,11 +296,11 @@ def gradients_through_many_masks(target: Subject, case: Case, p: float) -> None:
     states = states_as(case, lambda s: s[:, :1])
     x = np.clip(case.x[:1, :1], -1, 1) / 16  # where tanh is all but the identity
     case = case.replace(x=x, lengths=None, dropout=p, training=True, **states)
-    d = {name: np.ones_like(array) for name, array in taken(target, cotangents(case)).items()}
+    d = {name: np.ones_like(array) for name, array in accepted_cotangents(target, cotangents(case)).items()}
     claimed("d_h_n" in d)
     for _ in range(-(-FEW // (case.config.num_directions * case.config.hidden_size))):
         run = gradient_run(target, case, d)
-        right_with(flowed(case, d, run), target, case, d, run)
+        right_with(masks_by_gradient(case, d, run), target, case, d, run)
 
 
 def gradients_through_zeros(target: Subject, case: Case) -> None:
@@ -304,7 +316,10 @@ def gradients_through_zeros(target: Subject, case: Case) -> None:
     states = states_as(case, lambda s: np.zeros(shape, s.dtype))
     x = np.zeros((steps, rows, c.input_size), case.x.dtype)
     case = handing_on(case.replace(x=x, lengths=None, dropout=LOW, training=True, **states), range(c.num_layers))
-    d = {name: np.full_like(array, name == "d_output") for name, array in taken(target, cotangents(case)).items()}
+    d = {
+        name: np.full_like(array, name == "d_output")
+        for name, array in accepted_cotangents(target, cotangents(case)).items()
+    }
     kept = [np.ones((steps, rows, c.num_directions * c.hidden_size))] * (c.num_layers - 1)
     through = int((gradients(case, **d, masks=kept)["x"] > 1 / 2).sum())  # but for what a shut gate lets through
     if (1 - (1 - LOW) ** len(kept)) ** through >= FALSE_ALARM:
@@ -326,7 +341,7 @@ def right_with(masks: list[np.ndarray], target: Subject, case: Case, d: Mapping[
         fail("mask:gradients", f"{failure.message}, with what was dropped in this run of training", run)
 
 
-def flowed(case: Case, d: Mapping[str, Any], run: Run) -> list[np.ndarray]:
+def masks_by_gradient(case: Case, d: Mapping[str, Any], run: Run) -> list[np.ndarray]:
     """The masks of a run, from the top down, by the gradients of the biases below each."""
     c = case.config
     scale = np.full((1, 1, c.num_directions * c.hidden_size), 1 / (1 - c.dropout))

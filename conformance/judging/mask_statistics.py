@@ -23,19 +23,19 @@ AXES = ("call", "step", "row", "unit")  # of masks
 ORDERS = (0, 1, 2), (0, 2, 1), (1, 0, 2)  # in which the numbers of a mask may be drawn: of steps, rows and units
 
 
-def often(kept: np.ndarray, masks: int, p: float) -> None:
+def check_share(kept: np.ndarray, masks: int, p: float) -> None:
     """Fails where chance does not explain how many numbers were kept."""
     must, share = (1 - p) ** masks, float(kept.mean())
     if 2 * math.exp(-kept.size * divergence(share, must)) < FALSE_ALARM:
-        between = "one mask" if masks == 1 else "two masks together"
+        which = "one mask" if masks == 1 else "two masks together"
         fail(
             "frequency:output",
-            f"{between} kept {share:.3f} of {kept.size} numbers, must be about {must:.3f}, for p = {p}: {SELDOM}",
-            given=share, must=must, room=spread(kept.size),
+            f"{which} kept {share:.3f} of {kept.size} numbers, must be about {must:.3f}, for p = {p}: {SELDOM}",
+            given=share, must=must, room=hoeffding_distance(kept.size),
         )  # fmt: skip
 
 
-def each_as_often(kept: np.ndarray, p: float) -> None:
+def check_each_number(kept: np.ndarray, p: float) -> None:
     """Fails where chance does not explain how often one number of a mask (calls, T, N, D*H) was kept."""
     calls, shares = len(kept), kept.mean(0)
     step, row, unit = first(abs(shares - (1 - p)) == abs(shares - (1 - p)).max())
@@ -45,7 +45,7 @@ def each_as_often(kept: np.ndarray, p: float) -> None:
             "frequency:output",
             f"in {calls} calls, unit {unit} of step {step} and row {row} was kept with a frequency of {share:.3f}, "
             f"must be about {1 - p:.3f}, for p = {p}: {SELDOM}",
-            given=share, must=1 - p, room=spread(calls),
+            given=share, must=1 - p, room=hoeffding_distance(calls),
         )  # fmt: skip
 
 
@@ -57,8 +57,8 @@ def drawn_apart(kept: np.ndarray, p: float) -> None:
     """
     along = {name: np.moveaxis(kept, axis, 0).reshape(kept.shape[axis], -1) for axis, name in enumerate(AXES)}
     if kept.any() and not kept.all():
-        alike(along, p, kept.size * divergence(float(kept.mean()), 1 - p))
-    often(kept, 1, p)
+        check_slices_differ(along, p, kept.size * divergence(float(kept.mean()), 1 - p))
+    check_share(kept, 1, p)
     for name, slices in along.items():
         for number, mine in enumerate(slices):
             if len(slices) * max(p, 1 - p) ** mine.size < FALSE_ALARM and len(np.unique(mine)) == 1:
@@ -75,8 +75,8 @@ def drawn_apart(kept: np.ndarray, p: float) -> None:
 def come_again(one: np.ndarray, other: np.ndarray, p: float, where: str) -> None:
     """Fails where chance does not explain how alike one part of a mask (n,) and another, shifted by any number, are."""
     must, limit = p**2 + (1 - p) ** 2, -math.log(FALSE_ALARM)
-    agree = correlated(one, other) + correlated(~one, ~other)
-    sizes = correlated(np.ones_like(one), np.ones_like(other))
+    agree = check_correlation(one, other) + check_correlation(~one, ~other)
+    sizes = check_correlation(np.ones_like(one), np.ones_like(other))
     surprise = sizes * divergence(agree / sizes, must) - math.log(2 * sizes.size * len(ORDERS))
     most = int(surprise.argmax())
     if surprise[most] > limit:
@@ -85,11 +85,11 @@ def come_again(one: np.ndarray, other: np.ndarray, p: float, where: str) -> None
             "pattern:output",
             f"{size} numbers in a row of a mask agree in {share:.3f} with some of {where}, must agree in about "
             f"{must:.3f}, for p = {p}; masks must be drawn for each number",
-            given=share, must=must, room=spread(size), shows=where,
+            given=share, must=must, room=hoeffding_distance(size), shows=where,
         )  # fmt: skip
 
 
-def correlated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def check_correlation(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """In how many places both are true, for each shift of one against the other."""
     shifts = one.size + other.size - 1
     size = 1 << shifts.bit_length()  # a transform of a prime length takes several times as long
@@ -97,7 +97,7 @@ def correlated(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectra, size)[:shifts].round()
 
 
-def alike(along: Mapping[str, np.ndarray], p: float, how_many: float = 0.0) -> None:
+def check_slices_differ(along: Mapping[str, np.ndarray], p: float, how_many: float = 0.0) -> None:
     """Fails where chance does not explain how alike the slices (n, size) of an axis are.
 
     how_many  how little chance explains how many numbers were kept, as minus a logarithm
@@ -117,7 +117,7 @@ def alike(along: Mapping[str, np.ndarray], p: float, how_many: float = 0.0) -> N
         )  # fmt: skip
         fail(
             "pattern:output", f"{text}; masks must be drawn for each {odd.axis}",
-            given=odd.share, must=must, room=spread(odd.size), shows=odd.where,
+            given=odd.share, must=must, room=hoeffding_distance(odd.size), shows=odd.where,
         )  # fmt: skip
 
 
@@ -161,19 +161,19 @@ def agreements(slices: np.ndarray, axis: str) -> Iterator[Agreement]:
         yield Agreement(axis, f"{axis}s {rows[at]} and {columns[at]}", float(shares[at]), size, n**2)
 
 
-def varied(kept: np.ndarray, p: float) -> None:
+def check_variation(kept: np.ndarray, p: float) -> None:
     """Fails where chance does not explain how little shares of a mask (calls, T, N, D*H) vary, where 0 < p < 1."""
     even = evenest(kept, p)
     if even.surprise > -math.log(FALSE_ALARM):
         fail(
             "pattern:output",
-            f"of each {even.where}, {between(even.low, even.high)} of {even.size} numbers are dropped, for p = {p}, "
+            f"of each {even.where}, {range_text(even.low, even.high)} of {even.size} numbers are dropped, for p = {p}, "
             f"in all {even.parts}: that varies less than by chance; every number is dropped by itself",
             given=even.variance, must=1.0, shows=even.where,
         )  # fmt: skip
 
 
-def between(low: int, high: int) -> str:
+def range_text(low: int, high: int) -> str:
     """A range of numbers, in words."""
     return f"{low}" if low == high else f"{low} to {high}"
 
@@ -243,7 +243,7 @@ def moments(size: int, p: float) -> tuple[float, np.ndarray]:
     return least, np.log(np.array(means) / chances.sum() + beyond)
 
 
-def spread(size: int) -> float:
+def hoeffding_distance(size: int) -> float:
     """How far chance leads a share of so many numbers (Hoeffding)."""
     return math.sqrt(-math.log(FALSE_ALARM / 2) / (2 * size))
 

@@ -60,7 +60,7 @@ class Failure(AssertionError):
     @property
     def sort(self) -> str:
         """What sort of failure it is, whatever it is about."""
-        return sort_of(self.kind)
+        return sort_of_kind(self.kind)
 
     def told_as(self, kind: str, message: str) -> Failure:
         """The same, of another kind and in other words."""
@@ -105,14 +105,14 @@ class Failure(AssertionError):
         return max(self.room or 0.0, u * size_of(self.must), math.ulp(0.0))
 
 
-def sort_of(kind: str) -> str:
+def sort_of_kind(kind: str) -> str:
     """The sort of a kind of failures, whatever they are about."""
     return kind.removeprefix(OWN).partition(":")[0]
 
 
 def is_silence(kind: str) -> bool:
     """Whether a call gave nothing that could be judged, or there was no instance to call, by the kind of a failure."""
-    return sort_of(kind) in SILENT
+    return sort_of_kind(kind) in SILENT
 
 
 def size_of(number: float | None) -> float:
@@ -267,7 +267,7 @@ def disagree(one: Run, other: Run, name: str, at: tuple[int, ...], room: float) 
     mine, factor = first[1], first[1].factor
     fail(
         f"disagree:{name}", contrast(here, there, room), one, other,
-        name=found(first[0], name, at)[0] if len(mine.calls) == 1 else "", at=mine.at, given=mine.value / factor,
+        name=origin_of(first[0], name, at)[0] if len(mine.calls) == 1 else "", at=mine.at, given=mine.value / factor,
         must=second[1].value / factor, room=room / abs(factor),
         largest=size(getattr(second[0].result, name)).max(initial=0.0) / abs(factor),
     )  # fmt: skip
@@ -278,13 +278,13 @@ def side(run: Run, name: str, at: tuple[int, ...]) -> Side:
     value = float(getattr(run.result, name)[at])
     if not run.calls:
         return Side(value, name, at, by=run.by)
-    name, at, factor = found(run, name, at)
+    name, at, factor = origin_of(run, name, at)
     gradients = any(call.do == "gradients" for call in run.calls)
     return Side(value, f"the gradient of {name}" if gradients else name, at, run.calls, run.by, factor)
 
 
 @np.errstate(all="ignore")
-def found(run: Run, name: str, at: tuple[int, ...]) -> tuple[str, tuple[int, ...], float]:
+def origin_of(run: Run, name: str, at: tuple[int, ...]) -> tuple[str, tuple[int, ...], float]:
     """Where a number of a changed run stood before, and what it was multiplied by; as it is where that cannot be told.
 
     The changes are made once more, on the numbers 1, 2, 3, ... in the place of the results, on ones and on twos.
@@ -374,7 +374,7 @@ def wrong_value(run: Run, name: str, at: tuple[int, ...], ball: Any) -> NoReturn
 
 def index(run: Run, name: str, at: tuple[int, ...]) -> tuple[int, ...]:
     """Where a number of a run stands in the array that the target gave."""
-    return found(run, name, at)[1]
+    return origin_of(run, name, at)[1]
 
 
 def size(array: np.ndarray) -> np.ndarray:
@@ -409,10 +409,10 @@ def steps_right(run: Run) -> Run:
 
 def first_in_time(case: Case, wrong: np.ndarray) -> tuple[int, ...]:
     """The index of the wrong element that the network computed earliest."""
-    return min(map(tuple, np.argwhere(wrong).tolist()), key=lambda at: (when(case, at), at))
+    return min(map(tuple, np.argwhere(wrong).tolist()), key=lambda at: (steps_before(case, at), at))
 
 
-def when(case: Case, at: tuple) -> int:
+def steps_before(case: Case, at: tuple) -> int:
     """How many steps of its direction come before an element of output."""
     t, row, unit = step_row_unit(case, at)
     reverse = unit >= case.config.state_size
@@ -433,7 +433,7 @@ def place(case: Case, name: str, at: tuple) -> str:
         t, row, unit = step_row_unit(case, at)
         if t >= case.row_lengths[row]:
             return f"; row {row} has ended after {case.row_lengths[row]} steps"
-        number = ordinal(when(case, at) + 1)
+        number = ordinal(steps_before(case, at) + 1)
         if config.bidirectional:
             direction = "reverse" if unit >= config.state_size else "forward"
             return f"; it is the {number} step of the {direction} direction"

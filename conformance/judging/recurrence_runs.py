@@ -11,7 +11,7 @@ import numpy as np
 from conformance.claims.capabilities import Capabilities
 from reference_rnn import RecurrenceCase, handed_shapes, rounded
 from reference_rnn.recurrences import USUAL, padded
-from strategies.recurrences import packed, steps_kept
+from strategies.recurrences import pack_rows, steps_kept
 
 Numbers = Mapping[str, np.ndarray]
 
@@ -62,7 +62,7 @@ def beginning(target: Any, case: RecurrenceCase) -> RecurrenceCase:
 def steps(case: RecurrenceCase, start: int, end: int) -> RecurrenceCase:
     """Some steps of each row, arranged as in the case."""
     cut = steps_kept(padded(case) if case.offsets is not None else case, slice(start, end))
-    return replace(packed(cut), states=case.states) if case.offsets is not None else cut
+    return replace(pack_rows(cut), states=case.states) if case.offsets is not None else cut
 
 
 def padded_outputs(case: RecurrenceCase, outputs: Numbers) -> Numbers:

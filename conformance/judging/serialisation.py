@@ -562,7 +562,7 @@ def same_from_data(data: SameFile, calls: list[Call], at: list[int]) -> Same:
     """Which numbers must be the same. Raises ValueError for what no call gives."""
     places = []
     for entry in data.places:
-        number = place(at, "call", entry.call)
+        number = index_of_number(at, "call", entry.call)
         shapes = calls[number].case.result_shapes()
         if entry.array not in shapes:
             raise ValueError(f"array is {short(entry.array)}, must be one of {', '.join(shapes)}")
@@ -570,7 +570,9 @@ def same_from_data(data: SameFile, calls: list[Call], at: list[int]) -> Same:
         if len(entry.at) != len(sizes) or not all(0 <= n < size for n, size in zip(entry.at, sizes)):
             raise ValueError(f"at is {short(entry.at)}, but {entry.array} has shape {sizes}")
         places.append(Place(number, entry.array, tuple(entry.at)))
-    handed = [(place(at, "call", one.call), one.state, place(at, "by", one.by)) for one in data.handed]
+    handed = [
+        (index_of_number(at, "call", one.call), one.state, index_of_number(at, "by", one.by)) for one in data.handed
+    ]
     one, other = places
     if not all(by < to and name in calls[to].case.states for to, name, by in handed):
         raise ValueError("handed has a state that no earlier call returned")
@@ -619,8 +621,8 @@ def counterexample_from_data(data: Any, described: bool = False) -> Counterexamp
             calls += [call] * entry.times
             expected += [bounds] * entry.times
             places.append(len(calls))
-        compared = tuple(place(places[:-1], "compared", number) for number in file.compared)
-        before = place(places, "before", file.before)
+        compared = tuple(index_of_number(places[:-1], "compared", number) for number in file.compared)
+        before = index_of_number(places, "before", file.before)
         if file.demand == "same" and file.same is None:
             raise ValueError("it has no same")
         return Counterexample(
@@ -645,7 +647,7 @@ def outlines(file: Any) -> Find:
     return find
 
 
-def place(places: list[int], name: str, number: int) -> int:
+def index_of_number(places: list[int], name: str, number: int) -> int:
     """The place among the calls of the entry with this number."""
     if not 0 <= number < len(places):
         raise ValueError(f"{name} has {number}, must be the number of a call")

@@ -20,10 +20,10 @@ from conformance.harness.load import Target
 from conformance.harness.local import Cotangents, copied
 from reference_rnn import Arithmetic, Ball, Case, Config, Result, forward, result_shapes
 from strategies.cases import shares_parameters
-from strategies.forms import PLAIN, answered, given
+from strategies.forms import PLAIN, answered, cotangent_as_asked
 
 from .call_log import Record
-from .coverage import covered
+from .coverage import areas_of
 from .oracle import CannotTell, Failure, Refused, Run, fail, free_bounds, is_void, verifies, void_layers
 from .shape_recovery import Reader
 
@@ -72,7 +72,7 @@ class Subject:
             self.target.stop()
         problem = self.target.start()
         if problem:
-            raise Failure(sort_of(problem), told(problem))
+            raise Failure(kind_of_problem(problem), describe_problem(problem))
 
     @property
     def module(self) -> str:
@@ -123,7 +123,10 @@ class Subject:
         if not self.takes(case):
             raise Refused
         asked = self.asked(case)
-        d = {name: None if array is None else given(asked, case, name, array) for name, array in cotangents.items()}
+        d = {
+            name: None if array is None else cotangent_as_asked(asked, case, name, array)
+            for name, array in cotangents.items()
+        }
         return self.make("gradients", asked, d)
 
     def asked(self, case: Case) -> Case:
@@ -246,24 +249,24 @@ class Subject:
 
     def covered(self, case: Case) -> list[str]:
         """The areas that a case exercises in the form in which it is asked."""
-        return covered(case)
+        return areas_of(case)
 
 
 def usable(answer: Answer) -> Answer:
     """An answer; raises Failure if it is a problem, CannotTell if it is a refusal."""
     if answer.problem and answer.problem.kind == "refused":
-        raise CannotTell(told(answer.problem))
+        raise CannotTell(describe_problem(answer.problem))
     if answer.problem:
-        fail(sort_of(answer.problem), told(answer.problem))
+        fail(kind_of_problem(answer.problem), describe_problem(answer.problem))
     return answer
 
 
-def sort_of(problem: Problem) -> str:
+def kind_of_problem(problem: Problem) -> str:
     """What tells a problem from others, as the kind of a failure: "raised:ValueError"."""
     return f"{problem.kind}:{problem.exception}" if problem.exception else problem.kind
 
 
-def told(problem: Problem) -> str:
+def describe_problem(problem: Problem) -> str:
     """A problem in a sentence, with the place in the target's own code."""
     where = f" ({problem.where[-1]})" if problem.where else ""
     return f"{problem.message}{where}" if problem.kind in ("arity", "array") else f"the target {problem.message}{where}"

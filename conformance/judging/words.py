@@ -12,7 +12,7 @@ import numpy as np
 from conformance.harness.call import Call
 
 
-def show(value: Any) -> str:
+def number_text(value: Any) -> str:
     """A number for people: short, but with all digits where it is an integer."""
     value = float(value)
     return f"{value:g}" if value == int_or_none(value) and abs(value) < 1e6 else f"{value:.7g}"
@@ -25,7 +25,7 @@ def int_or_none(value: float) -> int | None:
 
 def show_both(a: float, b: float) -> tuple[str, str]:
     """Two numbers for people, with as many digits as tell them apart."""
-    one, other = show(a), show(b)
+    one, other = number_text(a), number_text(b)
     return (one, other) if one != other else (repr(float(a)), repr(float(b)))
 
 
@@ -34,7 +34,7 @@ def about(room: float) -> str:
     return f"+/- {room:.1e}" if room else "exactly"
 
 
-def listed(names: Sequence[str], last: str = "and") -> str:
+def enumeration(names: Sequence[str], last: str = "and") -> str:
     """a, b and c."""
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
@@ -76,7 +76,7 @@ def contrast(one: Side, other: Side, room: float) -> str:
     if not other.calls and not other.by:
         return f"{one.element} is {a}, must be {b} {about(room)}"
     explained = f"a difference of {room:.1e}" if room else "no difference here: every number is exact"
-    calls = in_turn((*one.calls, *other.calls))
+    calls = distinct_calls((*one.calls, *other.calls))
     where = [on(side, calls) for side in (one, other)]
     if not one.by and not other.by and where[0] > where[1]:  # A before B
         one, other, a, b, where = other, one, b, a, where[::-1]
@@ -88,11 +88,11 @@ def on(side: Side, calls: Sequence[Call]) -> str:
     """Who gave a number, or on which of several calls it was given."""
     if side.by:
         return f" by {side.by}"
-    letters = [letter(calls.index(call)) for call in in_turn(side.calls)]
+    letters = [letter(calls.index(call)) for call in distinct_calls(side.calls)]
     together = " together" if len(letters) > 1 else ""
     return f" on {' and '.join(letters)}{together}" if len(calls) > 1 else ""
 
 
-def in_turn(calls: Iterable[Call]) -> list[Call]:
+def distinct_calls(calls: Iterable[Call]) -> list[Call]:
     """Calls in the order in which they were made, each once."""
     return sorted(dict.fromkeys(calls), key=lambda call: call.number)

@@ -20,7 +20,7 @@ from conformance.judging.counterexample import DEMANDS, Counterexample
 from conformance.judging.serialisation import Unclaimed, number_from_data
 from conformance.scripts.reproducer import script
 from conformance.scripts.standalone_source import NotAlone
-from conformance.trial.counterexamples import current_name, load, witnessed
+from conformance.trial.counterexamples import current_name, find_counterexample, load
 from conformance.trial.property_names import Names
 from conformance.trial.source_location import place_of
 from reference_rnn import RecurrenceCase
@@ -40,8 +40,8 @@ def document(finding: Kept, file: Path, rounds: int, target: str | None = None) 
     """
     found = counterexample(file, target) if os.path.lexists(file) else None
     parts = [
-        *title(finding), *versions(finding, rounds), *named(finding), *shown(finding, found), *not_rounding(found),
-        *alone(found), *source(target),
+        *title(finding), *versions(finding, rounds), *mistake_section(finding), *numbers_section(finding, found),
+        *not_rounding(found), *script_section(found), *source(target),
     ]  # fmt: skip
     return visible_lines("\n".join(parts)).rstrip("\n") + "\n"
 
@@ -57,7 +57,7 @@ def counterexample(file: Path, target: str | None) -> Counterexample | None:
         return replace(found, property=id, target=target or found.target)
     if not target:
         raise Unclaimed(found.target)
-    return witnessed(target, id, found.case, catalogue())
+    return find_counterexample(target, id, found.case, catalogue())
 
 
 def title(finding: Kept) -> Iterator[str]:
@@ -77,14 +77,14 @@ def versions(finding: Kept, rounds: int) -> Iterator[str]:
     yield from (f"- seen with {rounds} seeds" if rounds > 1 else "- seen with one seed", "")
 
 
-def named(finding: Kept) -> Iterator[str]:
+def mistake_section(finding: Kept) -> Iterator[str]:
     """The mistake, where it is known."""
     if finding.key[0] == MISTAKE and finding.patch:
         yield from ("## The mistake", "", "The same numbers come from a textbook implementation with this change:", "")
         yield from (*block(finding.patch.splitlines(), "diff"), "")
 
 
-def shown(finding: Kept, found: Counterexample | None) -> Iterator[str]:
+def numbers_section(finding: Kept, found: Counterexample | None) -> Iterator[str]:
     """What was expected and what came, number by number."""
     rows = list(wrong_numbers(finding, found)) if found else []
     if rows:
@@ -139,7 +139,7 @@ def not_rounding(found: Counterexample | None) -> Iterator[str]:
     yield ""
 
 
-def alone(found: Counterexample | None) -> Iterator[str]:
+def script_section(found: Counterexample | None) -> Iterator[str]:
     """The script that shows it without this kit, or why there is none."""
     yield from ("## To see it", "")
     if found is None:
@@ -169,5 +169,10 @@ def source(target: str | None) -> Iterator[str]:
     last = next(
         (n for n in range(place.line, len(lines)) if lines[n][:1].strip() and lines[n][0] not in ")]}#"), len(lines)
     )
-    shown = lines[place.line - 1 : min(last, place.line - 1 + MOST_LINES)]
-    yield from (f"## The source, {code(place.from_root)} from line {place.line}", "", *block(shown, "python"), "")
+    source_lines = lines[place.line - 1 : min(last, place.line - 1 + MOST_LINES)]
+    yield from (
+        f"## The source, {code(place.from_root)} from line {place.line}",
+        "",
+        *block(source_lines, "python"),
+        "",
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from conformance.events import Finding, PropertyResult
 from conformance.harness.load import split_name
 from conformance.judging.counterexample import SORTS
-from conformance.judging.oracle import sort_of
+from conformance.judging.oracle import sort_of_kind
 from conformance.trial.verdict import Report
 
 from . import html, markdown
@@ -98,7 +98,7 @@ def without_numbers(result: PropertyResult) -> PropertyResult:
     """The result without what its numbers must be; what it says of shapes, exceptions and the like stays."""
     wrong = bool(result.found) and (result.found or {})["demand"] in NUMBERS
     others = [
-        other | {"message": WRONG_NUMBERS} if SORTS.get(sort_of(other["kind"]), "property") in NUMBERS else other
+        other | {"message": WRONG_NUMBERS} if SORTS.get(sort_of_kind(other["kind"]), "property") in NUMBERS else other
         for other in result.others
     ]
     return replace(result, message=WRONG_NUMBERS if wrong else result.message, found=None, others=others)

@@ -13,7 +13,7 @@ from conformance.trial.source_location import Place
 from conformance.trial.verdict import Report
 
 from .report_set import Together
-from .wording import alike, described
+from .wording import failure_lines, group_failures
 
 RUNS = "GITHUB_ACTIONS"  # what the runner sets in the environment
 OUTPUT, SUMMARY = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"  # that name the files which the runner reads
@@ -37,9 +37,9 @@ def workflow_commands(report: Report) -> Iterator[str]:
 
     Failures in the same words are one annotation, since the runner shows ten of a step.
     """
-    for failure, *same in alike(report):
+    for failure, *same in group_failures(report):
         ids = ", ".join(result.id for result in (failure, *same))
-        yield command("error", f"{report.name}: {ids}", described(report, failure, same), report.place)
+        yield command("error", f"{report.name}: {ids}", failure_lines(report, failure, same), report.place)
     for reason in report.reasons:
         yield command("warning", report.name, reason, report.place)
 

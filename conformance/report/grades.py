@@ -30,7 +30,7 @@ from conformance.trial.verdict import Report
 
 from .feedback import by_student, own_names, without_solution
 from .report_set import Refused
-from .wording import UNNAMED, VERDICTS, alike, behind, cases, counted, mistakes
+from .wording import UNNAMED, VERDICTS, behind, cases, evidence_counts, group_failures, mistakes
 
 UNCLAIMED = "nothing of this was claimed"
 SAYS_NOTHING = "the call that fails is wrong in a fresh process, too"
@@ -220,9 +220,9 @@ def output(entry: Report | Refused) -> Iterator[str]:
     if isinstance(entry, Refused):
         yield f"could not be judged: {entry.reason}"
         return
-    yield f"{VERDICTS[entry.verdict]} ({counted(entry)})"
+    yield f"{VERDICTS[entry.verdict]} ({evidence_counts(entry)})"
     yield from (*entry.reasons, *mistakes(entry))
-    for failure, *_ in alike(entry)[:1]:
+    for failure, *_ in group_failures(entry)[:1]:
         yield from ("", f"{failure.id}: {failure.statement}", failure.message, *cases(failure), *behind(failure))
         if failure.counterexample:
             yield UNNAMED

@@ -20,17 +20,17 @@ from .rendering import templates
 from .report_set import Together
 from .wording import (
     VERDICTS,
-    alike,
     behind,
     counting,
+    error_map_text,
     figure,
-    folded,
+    fold_reason,
+    folded_properties,
+    group_failures,
     kind_of,
     label_of,
-    mapped,
     of_cases,
     title_of,
-    why_folded,
 )
 
 WORDS = {
@@ -92,11 +92,11 @@ def page(told: Together) -> str:
         words=WORDS, signs=SIGNS, verdicts=VERDICTS, colours=COLOURS, columns=Columns.of(told.reports)
     )
     environment.globals.update(
-        cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=mapped
+        cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=error_map_text
     )
     environment.globals.update(
-        alike=alike, behind=behind, folded=folded, why_folded=why_folded, counting=counting, kind_of=kind_of,
-        label_of=label_of, of_cases=of_cases, title_of=title_of,
+        alike=group_failures, behind=behind, folded=folded_properties, why_folded=fold_reason, counting=counting,
+        kind_of=kind_of, label_of=label_of, of_cases=of_cases, title_of=title_of,
     )  # fmt: skip
     environment.globals.update(others=others, versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")

@@ -18,20 +18,20 @@ from .report_set import Refused, Together
 from .wording import (
     PLACES,
     VERDICTS,
-    alike,
     behind,
     cases,
     chapters,
-    counted,
+    error_map_text,
+    evidence_counts,
     figure,
-    folded,
+    fold_reason,
+    folded_properties,
+    group_failures,
     kind_of,
     label_of,
-    mapped,
     of_cases,
     short_ids,
     title_of,
-    why_folded,
 )
 
 FAILURES = 20  # shown in full: GitHub takes a summary of one mebibyte at most
@@ -56,18 +56,18 @@ def of_entry(entry: Report | Refused) -> Iterator[str]:
 
 def of_report(report: Report) -> Iterator[str]:
     """One report."""
-    yield from (f"## {code(report.name)} {VERDICTS[report.verdict]}", "", plain(counted(report)), "")
+    yield from (f"## {code(report.name)} {VERDICTS[report.verdict]}", "", plain(evidence_counts(report)), "")
     yield from listed(code(reason) for reason in report.reasons)
     yield from diagnosis(report)
     for said in of_cases(report):
         yield from (said, "")
-    groups = alike(report)
+    groups = group_failures(report)
     for failure, *same in groups[:FAILURES]:
         yield from failed(failure, same)
     if left := [failure.id for group in groups[FAILURES:] for failure in group]:
         yield from (f"{len(left)} more failed: {', '.join(map(code, left))}", "")
-    if more := folded(report):
-        told = f"{why_folded(report)} why these fail too: {', '.join(map(code, more))}"
+    if more := folded_properties(report):
+        told = f"{fold_reason(report)} why these fail too: {', '.join(map(code, more))}"
         yield from (told[0].upper() + told[1:], "")
     yield from exercised(report)
 
@@ -93,7 +93,7 @@ def diagnosis(report: Report) -> Iterator[str]:
 
 def grid(drawn: Mapping[str, Any]) -> Iterator[str]:
     """The output of one row by step and unit, as the target gave it; bold where rounding does not explain it."""
-    yield from ("### Where the output is wrong", "", mapped(drawn) + " Wrong numbers are bold.", "")
+    yield from ("### Where the output is wrong", "", error_map_text(drawn) + " Wrong numbers are bold.", "")
     yield "| step |" + "".join(f" unit {unit} |" for unit in range(len(drawn["shares"][0])))
     yield "|---:|" + "---|" * len(drawn["shares"][0])
     for step, shares in enumerate(drawn["shares"]):

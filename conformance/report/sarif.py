@@ -17,7 +17,7 @@ from conformance.trial.source_location import Place
 from conformance.trial.verdict import Report, kit_version
 
 from .report_set import Together
-from .wording import described
+from .wording import failure_lines
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -56,7 +56,7 @@ def result(report: Report, failure: PropertyResult, rule_index: int) -> dict[str
         "ruleId": failure.id,
         "ruleIndex": rule_index,
         "level": "error",
-        "message": {"text": described(report, failure)},
+        "message": {"text": failure_lines(report, failure)},
         "locations": [location],
         "partialFingerprints": {"targetAndProperty/v1": same},
     }

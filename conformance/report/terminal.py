@@ -13,23 +13,23 @@ from rich.text import Text
 
 from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
 from conformance.harness.text import visible_line, visible_lines
-from conformance.judging.coverage import KINDS, MEETINGS, met
+from conformance.judging.coverage import KINDS, MEETINGS, form_meetings
 from conformance.trial.verdict import Report
 
 from .listening import Writer
 from .wording import (
     PLACES,
-    alike,
     behind,
     cases,
     chapters,
-    folded,
+    fold_reason,
+    folded_properties,
+    group_failures,
     headline,
     kind_of,
     label_of,
     short_ids,
     title_of,
-    why_folded,
 )
 
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
@@ -113,13 +113,13 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     for reason in report.reasons:
         yield "yellow", "  " + reason
     yield from diagnosis(report)
-    for failure, *same in alike(report):
+    for failure, *same in group_failures(report):
         yield "", ""
         yield "bold", f"  {failure.id}: {failure.statement}"
         yield from (("", line) for line in details(failure, same))
-    if more := folded(report):
+    if more := folded_properties(report):
         yield "", ""
-        told = f"{why_folded(report)} why these fail too: {', '.join(more)}"
+        told = f"{fold_reason(report)} why these fail too: {', '.join(more)}"
         yield from (("", line) for line in wrapped(told, "  "))
     yield "", ""
     yield from (("", line) for line in table(report))
@@ -127,8 +127,8 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
 
 def details(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iterator[str]:
     """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases."""
-    alike = [f"the same in {', '.join(result.id for result in same)}"] if same else []
-    for line in (failure.message, *cases(failure), *alike, *behind(failure, same)):
+    others = [f"the same in {', '.join(result.id for result in same)}"] if same else []
+    for line in (failure.message, *cases(failure), *others, *behind(failure, same)):
         yield from wrapped(line, "    ")
 
 
@@ -162,7 +162,7 @@ def table(report: Report) -> Iterator[str]:
     if report.coverage:
         areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in MEETINGS | KINDS)
         yield from wrapped("exercised    " + areas, "  ")
-    for form, others in met(report.coverage).items():
+    for form, others in form_meetings(report.coverage).items():
         counts = ", ".join(f"{count} with {other}" for other, count in others.items())
         yield from wrapped(f"asked        {form}: {counts}", "  ")
     for result in report.results:

@@ -24,10 +24,10 @@ class Unshown(Finding):
 
 def headline(report: Report) -> str:
     """The verdict, and how much stands behind it."""
-    return f"{report.name} {VERDICTS[report.verdict]} ({counted(report)})"
+    return f"{report.name} {VERDICTS[report.verdict]} ({evidence_counts(report)})"
 
 
-def counted(report: Report) -> str:
+def evidence_counts(report: Report) -> str:
     """How much stands behind a verdict."""
     judged = [result for result in report.results if result.status in ("passed", "failed")]
     failed = sum(result.status == "failed" for result in judged)
@@ -47,13 +47,13 @@ def counting(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
 
 
-def alike(report: Report) -> list[list[PropertyResult]]:
+def group_failures(report: Report) -> list[list[PropertyResult]]:
     """The failures, grouped by what they say; what says most about the numbers speaks for its group, which comes first.
 
     Of those that the named mistake explains, the first stands for all: see ``folded``.
     """
     groups: dict[tuple[str, str | None], list[PropertyResult]] = {}
-    left_out = folded(report)
+    left_out = folded_properties(report)
     for failure in report.results:
         if failure.status == "failed" and failure.id not in left_out:
             shown = failure.counterexample if failure.found is None else ""  # where the numbers are kept back
@@ -62,14 +62,14 @@ def alike(report: Report) -> list[list[PropertyResult]]:
     return sorted(spoken, key=lambda group: group[0].id not in SPEAKERS)
 
 
-def folded(report: Report) -> list[str]:
+def folded_properties(report: Report) -> list[str]:
     """The properties that fail only because of the named mistake, but for the one that says most about the numbers."""
     failed = [result.id for result in report.results if result.status == "failed" and result.id in report.explained]
     shown = next((id for id in SPEAKERS if id in failed), next(iter(failed), None))
     return [id for id in failed if id != shown]
 
 
-def why_folded(report: Report) -> str:
+def fold_reason(report: Report) -> str:
     """What is said of them."""
     many = sum(finding.exact and finding.fault_class != MEASURED for finding in report.diagnosis) > 1
     return "the mistakes named above explain" if many else "the same mistake explains"
@@ -77,10 +77,10 @@ def why_folded(report: Report) -> str:
 
 def cases(failure: PropertyResult) -> Iterator[str]:
     """The calls that show a failure, a line each; of a long one, its beginning."""
-    yield from map(shortened, (failure.counterexample or "").splitlines())
+    yield from map(shorten, (failure.counterexample or "").splitlines())
 
 
-def shortened(line: str) -> str:
+def shorten(line: str) -> str:
     """A line of a case; of a long one, its beginning."""
     if len(line) <= LONGEST_CASE:
         return line
@@ -98,13 +98,13 @@ def behind(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iter
             text = f"on other cases: {other['message']}"
             if other["message"] not in said:
                 yield text if result is failure else f"{result.id}, {text}"
-                yield from map(shortened, (other["counterexample"] or "").splitlines())
+                yield from map(shorten, (other["counterexample"] or "").splitlines())
             said.add(other["message"])
 
 
 def of_cases(report: Report) -> list[str]:
     """What is to be known to read the cases of a report; nothing where none is shown."""
-    shown = report.error_map or any(failure.counterexample for failure, *_ in alike(report))
+    shown = report.error_map or any(failure.counterexample for failure, *_ in group_failures(report))
     return [UNNAMED] if shown else []
 
 
@@ -166,7 +166,7 @@ def title_of(report: Report, finding: Finding) -> str:
     return finding.title + (f" (together with: {others})" if others else "")
 
 
-def diagnosed(report: Report) -> list[str]:
+def diagnosis_lines(report: Report) -> list[str]:
     """The diagnosis as plain lines, for what has neither colours nor headings."""
     lines = []
     for finding in report.diagnosis:
@@ -176,7 +176,7 @@ def diagnosed(report: Report) -> list[str]:
     return [*lines, *report.known]
 
 
-def mapped(drawn: Mapping[str, Any]) -> str:
+def error_map_text(drawn: Mapping[str, Any]) -> str:
     """What the table of an error map shows, in words."""
     said = (
         f"Row {drawn['row']} of the smallest telling case. Steps go down, units to the right; in each square stands the"
@@ -192,9 +192,9 @@ def figure(value: float | None) -> str:
     return "no number" if value is None else f"{value:.4g}"
 
 
-def described(report: Report, failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> str:
+def failure_lines(report: Report, failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> str:
     """One failure as plain lines: what is wrong, the smallest case, what else is wrong, and the diagnosis."""
-    return "\n".join([failure.message, *cases(failure), *behind(failure, same), *diagnosed(report)])
+    return "\n".join([failure.message, *cases(failure), *behind(failure, same), *diagnosis_lines(report)])
 
 
 def chapters(report: Report) -> dict[str, list[PropertyResult]]:

@@ -21,7 +21,7 @@ from conformance.harness.call import Call
 from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, spec_of
 from conformance.harness.text import visible
-from conformance.judging.counterexample import Bounds, Counterexample, not_needed
+from conformance.judging.counterexample import Bounds, Counterexample, optional_arrays
 from conformance.judging.words import letter
 from reference_rnn import RecurrenceCase
 from reference_rnn.cell_source.equations import equations_of
@@ -289,8 +289,8 @@ def comment(line: str) -> str:
 
 def layouts(found: Counterexample) -> Iterator[str]:
     """The function that lays arrays out in memory, if any of them lies there in another way than usual."""
-    given = [array for call in found.calls for _, array in (*call.arrays(), *call.case.counts())]
-    if any(layout_of(array) != "C" for array in given):
+    arrays = [array for call in found.calls for _, array in (*call.arrays(), *call.case.counts())]
+    if any(layout_of(array) != "C" for array in arrays):
         yield inspect.getsource(relaid)
 
 
@@ -395,7 +395,7 @@ def calls(found: Counterexample) -> Iterator[str]:
             before = case_name(first, first[at - 1])
             yield f"write_into(by_place({before}), {name})  # the same arrays with other numbers"
         if found.demand == "unchanged" and at in found.compared:
-            yield f"before = {{name: np.array(array) for name, array in {given(found, name)}}}"
+            yield f"before = {{name: np.array(array) for name, array in {given_expressions(found, name)}}}"
         if at in found.compared or found.demand == "own memory":
             layers = not isinstance(call.case, RecurrenceCase)
             told = f", two={call.case.config.num_states == 2}" if layers else ""
@@ -404,7 +404,7 @@ def calls(found: Counterexample) -> Iterator[str]:
             yield made
 
 
-def given(found: Counterexample, name: str) -> str:
+def given_expressions(found: Counterexample, name: str) -> str:
     """The expression for name and array of all that a call is given."""
     if isinstance(found.case, RecurrenceCase):
         return f"(*{name}.parameters.items(), *{name}.inputs.items(), *{name}.states.items())"
@@ -423,7 +423,7 @@ def comparison(found: Counterexample) -> Iterator[str]:
             label = letter(n) if len(yield_calls) > 1 else "the result"
             call = found.calls[at]
             rows += [f"expected = {expectation(found.expected[at])}"]
-            optional = [name for name in not_needed(call) if name in found.expected[at]]
+            optional = [name for name in optional_arrays(call) if name in found.expected[at]]
             extra = f", optional={optional!r}" if call.do == "gradients" else ""
             rows += [f"fails {'|=' if n else '='} wrong({label!r}, {result}, expected{extra})"]
         yield "\n".join([*rows, 'print("it fails" if fails else "it holds")'])
@@ -458,7 +458,7 @@ def comparison(found: Counterexample) -> Iterator[str]:
     elif found.demand == "unchanged":
         yield "\n".join(
             [
-                f"after = {{name: array for name, array in {given(found, name)}}}",
+                f"after = {{name: array for name, array in {given_expressions(found, name)}}}",
                 "changed = [name for name, old in before.items() if old.dtype != object]",
                 "changed = [name for name in changed if not np.array_equal(before[name], after[name], equal_nan=True)]",
                 'print("changed:", *changed)',
@@ -469,7 +469,7 @@ def comparison(found: Counterexample) -> Iterator[str]:
         others = ", ".join(f"*result_{at + 1}.items()" for at in range(len(found.calls) - 1))
         yield "\n".join(
             [
-                f"others = [{others}{', ' if others else ''}*{given(found, name)}]",
+                f"others = [{others}{', ' if others else ''}*{given_expressions(found, name)}]",
                 f"shared = [(name, other) for name, a in {last}.items() for other, b in others",
                 "          if b is not None and np.shares_memory(a, b)]",
                 'print("shared:", *shared)',
@@ -516,15 +516,15 @@ def literal(array: np.ndarray) -> str:
     elif same and array.size > 1:
         text = f"np.full({array.shape}, {number(array.flat[0])}, {dtype!r})"
     else:
-        text = f"np.array({nested(array)}, {dtype!r})"
+        text = f"np.array({nested_lists(array)}, {dtype!r})"
     return text if layout == "C" else f"relaid({text}, {layout!r})"
 
 
-def nested(array: np.ndarray) -> str:
+def nested_lists(array: np.ndarray) -> str:
     """The numbers as nested lists."""
     if array.ndim == 0:
         return number(array.flat[0])
-    return "[" + ", ".join(nested(part) for part in array) + "]"
+    return "[" + ", ".join(nested_lists(part) for part in array) + "]"
 
 
 SENT = """\
@@ -546,11 +546,13 @@ def lines_to_send(found: Counterexample, statement: str) -> str:
         if label := compared_as(found, at):
             text.append(f"# {label}:")
         text.append(compact(command.request(call.do, call.case, call.cotangents)))
-        text += [f"# its {name} is what {answered(found, by)} gave" for to, name, by in handed if to == at]
+        text += [f"# its {name} is what {answer_label(found, by)} gave" for to, name, by in handed if to == at]
         if at in found.compared and found.expected[at]:
             text += [f"# expected: {compact(expected_lines(found.expected[at]))}"]
     if found.same:
-        one, other = (f"{place.name}{list(place.at)} of {answered(found, place.call)}" for place in found.same.places)
+        one, other = (
+            f"{place.name}{list(place.at)} of {answer_label(found, place.call)}" for place in found.same.places
+        )
         text.append(f"# must be the same, but for {found.same.room:.2g}: {one} and {other}")
     elif found.demand != "numbers":
         text.append(f"# must be: {found.demand}")
@@ -562,7 +564,7 @@ def compared_as(found: Counterexample, at: int) -> str:
     return letter(found.compared.index(at)) if at in found.compared and len(found.compared) > 1 else ""
 
 
-def answered(found: Counterexample, at: int) -> str:
+def answer_label(found: Counterexample, at: int) -> str:
     """Whose answer it is: that of a call with a letter, or a line of what the command writes."""
     return compared_as(found, at) or f"line {2 + at} of the answers"
 

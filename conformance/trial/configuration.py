@@ -22,7 +22,7 @@ from typing import Any
 
 from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, read_toml
-from conformance.harness.load import SHIPPED, moved, spec_of
+from conformance.harness.load import SHIPPED, move_target, spec_of
 from conformance.harness.text import LINE, visible
 
 from . import options
@@ -84,7 +84,7 @@ class Configuration:
         return trials
 
 
-def found(folder: Path) -> Configuration:
+def find_configuration(folder: Path) -> Configuration:
     """The configuration of a folder: of the first file with one, from there upwards, up to where .git is.
 
     Raises UsageError, naming the file, for whatever in it is wrong.
@@ -110,14 +110,14 @@ def table_of(file: Path) -> Any:
     try:
         data = read_toml(file)
     except FileError as error:
-        raise UsageError(f"{shown(file)} cannot be read: {error}") from None
+        raise UsageError(f"{relative_path(file)} cannot be read: {error}") from None
     if file.name == OWN:
         return data
     tool = data.get("tool")
     return tool.get(TOOL) if isinstance(tool, dict) else None
 
 
-def shown(file: Path) -> Path:
+def relative_path(file: Path) -> Path:
     """A file as seen from the working directory."""
     return Path(os.path.relpath(file))
 
@@ -125,12 +125,12 @@ def shown(file: Path) -> Path:
 def read(file: Path, table: Any) -> Configuration:
     """The configuration in a table of a file. Raises UsageError."""
     try:
-        common = dict(checked(table, f"[tool.{TOOL}]" if file.name == SHARED else "the file"))
-        targets = checked(common.pop(TARGETS, {}), TARGETS)
+        common = dict(check_table(table, f"[tool.{TOOL}]" if file.name == SHARED else "the file"))
+        targets = check_table(common.pop(TARGETS, {}), TARGETS)
         named = {name: named_target(name, told, file.parent) for name, told in targets.items()}
-        return Configuration(shown(file), fields_of(common, file.parent, [TARGETS]), named)
+        return Configuration(relative_path(file), fields_of(common, file.parent, [TARGETS]), named)
     except UsageError as error:
-        raise UsageError(f"{shown(file)}: {error}") from None
+        raise UsageError(f"{relative_path(file)}: {error}") from None
 
 
 def named_target(name: str, told: Any, folder: Path) -> tuple[str, Mapping[str, Any]]:
@@ -140,18 +140,18 @@ def named_target(name: str, told: Any, folder: Path) -> tuple[str, Mapping[str, 
         raise UsageError(f"{where}: {name} is the name of a shipped target; choose another")
     if not NAME.fullmatch(name):
         raise UsageError(f"{TARGETS} has {name!r}, must be a name of letters, digits, - and _")
-    own = dict(checked(told, where))
+    own = dict(check_table(told, where))
     target = own.pop(TARGET, None)
     if not isinstance(target, str) or not target:
         said = "is missing" if target is None else f"is {target!r}"
         raise UsageError(f"{where}: {TARGET} {said}, must be a text such as 'my_rnn.py'")
     try:
-        return moved(target, folder), fields_of(own, folder, [TARGET])
+        return move_target(target, folder), fields_of(own, folder, [TARGET])
     except ValueError as error:
         raise UsageError(f"{where}: {error}") from None
 
 
-def checked(told: Any, where: str) -> Mapping[str, Any]:
+def check_table(told: Any, where: str) -> Mapping[str, Any]:
     """What must be a table; raises UsageError if it is none."""
     if not isinstance(told, dict):
         raise UsageError(f"{where} is {told!r}, must be a table")
@@ -210,7 +210,7 @@ SHAPES: dict[Any, dict[str, Any]] = {
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the table, as it is stored for editors."""
-    keys = {spelled(one): shape(one) for one in declared()}
+    keys = {spelled(one): value_schema(one) for one in declared()}
     target = {"type": "string", "minLength": 1, "description": "What is judged, as rnn-conformance check takes it."}
     named = {
         "type": "object",
@@ -229,7 +229,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def shape(one: Field[Any]) -> dict[str, Any]:
+def value_schema(one: Field[Any]) -> dict[str, Any]:
     """What the value of a key may be."""
     value = SHAPES[one.metadata["read"]]
     if one.metadata["many"]:

@@ -16,7 +16,7 @@ from conformance.harness.answer import Answer
 from conformance.harness.files import FileError, Folder, read_json
 from conformance.harness.load import Target, open_target
 from conformance.harness.process import Limits
-from conformance.judging.counterexample import Counterexample, far, not_needed
+from conformance.judging.counterexample import Counterexample, far, optional_arrays
 from conformance.judging.minimise import Repeating, Unrepeatable, right_in_new_process
 from conformance.judging.oracle import Failure, NotRun
 from conformance.judging.properties import Property
@@ -97,7 +97,7 @@ def claimed_by(target: str) -> None:
     open_target(target).stop()
 
 
-def kept(target: str, property_id: str) -> Counterexample | None:
+def saved_counterexample(target: str, property_id: str) -> Counterexample | None:
     """The counterexample that an earlier run left, if it can be read."""
     try:
         return counterexample_from_data(
@@ -107,7 +107,7 @@ def kept(target: str, property_id: str) -> Counterexample | None:
         return None
 
 
-def replayed(found: Counterexample, target: Target, properties: Properties) -> Counterexample | None:
+def replay_counterexample(found: Counterexample, target: Target, properties: Properties) -> Counterexample | None:
     """The counterexample as a new instance of the target fails on it now; None if the property holds.
 
     The property is judged, on the case that it was judged on, after the calls that came before it: so the verdict is
@@ -147,13 +147,13 @@ def made_again(found: Counterexample, subject: Subject) -> Counterexample | None
         same = all(a.tobytes() == other[name].tobytes() for other in others for name, a in one.items())
         return None if same else found
     wrong = found.demand == "numbers" and any(
-        far(answers[number].arrays, found.expected[number], not_needed(found.calls[number]))
+        far(answers[number].arrays, found.expected[number], optional_arrays(found.calls[number]))
         for number in found.compared
     )
     return found if wrong else None
 
 
-def witnessed(
+def find_counterexample(
     target: str, property_id: str, case: Case, properties: Properties, limits: Limits | None = None
 ) -> Counterexample | None:
     """The counterexample that a property's failure on a case is, in a fresh process; None if it holds.
@@ -175,7 +175,7 @@ def witnessed(
         opened.stop()
 
 
-def confirmed(
+def confirm_all(
     target: str, found: Sequence[Counterexample], properties: Properties, limits: Limits | None = None
 ) -> list[Counterexample]:
     """The counterexamples of a run, each with whether a fresh process failed on it too.
@@ -197,7 +197,7 @@ def confirmed(
     for one in found:
         unsure = one.repeatable is None and (keeps or one.property in random)
         if unsure and time.monotonic() < deadline:
-            one = alone(target, one, properties, limits)
+            one = isolate(target, one, properties, limits)
         results.append(replace(one, repeatable=not unsure) if one.repeatable is None else one)
     return results
 
@@ -254,7 +254,7 @@ def as_bytes(answer: Answer) -> bytes:
     return b"".join(name.encode() + array.tobytes() for name, array in answer.arrays.items())
 
 
-def alone(target: str, found: Counterexample, properties: Properties, limits: Limits | None) -> Counterexample:
+def isolate(target: str, found: Counterexample, properties: Properties, limits: Limits | None) -> Counterexample:
     """A counterexample in processes of its own: as it is, or after calls that must come before."""
     opened = open_target(target, limits=limits)
     prop = properties[found.property]

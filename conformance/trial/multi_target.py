@@ -99,27 +99,27 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # before there is a trial to end, it ends this without a word
     os.setpgid(0, 0)  # what code of users sends to its group reaches no other; the main process sends on what it gets
     family.become_subreaper()  # what has lost its keeper still counts, and ends
-    threading.Thread(target=watch, args=(connection,), daemon=True).start()
+    threading.Thread(target=watch_main_process, args=(connection,), daemon=True).start()
     os.environ.update(ONE_THREAD)
     os.chdir(folder)
-    answer = judged(target, options, catalogue)
+    answer = judge_one(target, options, catalogue)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # what is known now is said
     family.end_family()
     try:
-        connection.send(rewritten(answer, lambda text: text.replace(root, "")) if root else answer)
+        connection.send(rewrite_texts(answer, lambda text: text.replace(root, "")) if root else answer)
     except OSError:  # nobody wants to hear it any more, and nobody else removes the copy
         if root:
             shutil.rmtree(root, ignore_errors=True)
 
 
-def watch(connection: Connection) -> None:
+def watch_main_process(connection: Connection) -> None:
     """Waits until the main process is gone, or has closed its end, and has the main thread end."""
     wait([connection])  # nothing is ever sent here
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
-def judged(target: str, options: Options, catalogue: Catalogue) -> Answer:
+def judge_one(target: str, options: Options, catalogue: Catalogue) -> Answer:
     """What comes of one target."""
     try:
         *_, finished = trial(target, options, catalogue)
@@ -134,20 +134,20 @@ def judged(target: str, options: Options, catalogue: Catalogue) -> Answer:
     return Answer(finished.report, bool(finished.report.interrupted), finished.report.cut)
 
 
-def rewritten(value: Any, change: Callable[[str], str]) -> Any:
+def rewrite_texts(value: Any, change: Callable[[str], str]) -> Any:
     """Data with all texts in it changed, those of paths too."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Path):
         return Path(change(str(value)))
     if isinstance(value, dict):
-        return {rewritten(key, change): rewritten(one, change) for key, one in value.items()}
+        return {rewrite_texts(key, change): rewrite_texts(one, change) for key, one in value.items()}
     if isinstance(value, Answer):
-        return value._replace(outcome=rewritten(value.outcome, change))
+        return value._replace(outcome=rewrite_texts(value.outcome, change))
     if isinstance(value, list | tuple):
-        return type(value)(rewritten(one, change) for one in value)
+        return type(value)(rewrite_texts(one, change) for one in value)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{one.name: rewritten(getattr(value, one.name), change) for one in fields(value)})
+        return replace(value, **{one.name: rewrite_texts(getattr(value, one.name), change) for one in fields(value)})
     return value
 
 
@@ -215,7 +215,7 @@ class Judge:
         """Has the process end once it has taken too long; one that somebody has stopped goes on."""
         self.send(signal.SIGCONT)
         if cpu_limit is not None and not self.is_out_of_time:
-            self.is_out_of_time = family.computed(self.worker.process.pid) > cpu_limit
+            self.is_out_of_time = family.cpu_seconds(self.worker.process.pid) > cpu_limit
             if self.is_out_of_time:
                 self.send(signal.SIGXCPU)
         if self.limit is not None and time.monotonic() - self.began > self.limit + OVERDUE:
@@ -226,7 +226,7 @@ class Judge:
         process = self.worker.process
         self.worker.end()
         if process.exitcode:
-            family.end(lambda: family.marked(f"{process.pid}."))
+            family.end(lambda: family.marked_processes(f"{process.pid}."))
         self.home.cleanup()
         how = process.exitcode or 0
         ended = f"died of {signal_name(-how)}" if how < 0 else f"ended with status {how}"
@@ -277,7 +277,7 @@ class Room:
         place, outcome = self.places[number], self.known[first]
         same = [other for other, its in self.leader.items() if its == first and other != number]
         if number != first:
-            outcome = rewritten(outcome, self.renaming(first, number))
+            outcome = rewrite_texts(outcome, self.renaming(first, number))
         if isinstance(outcome, Report):
             outcome.target = self.jobs[number].target
         others = listing([self.jobs[other].name for other in same])
@@ -358,14 +358,14 @@ class Room:
             return before.outcome if before and before.cut else f"the process that judges it {how}, twice"
         if not (before and before.cut and answer.cut):
             return answer.outcome
-        return with_reason(min(answer.outcome, before.outcome, key=unknown), "cut, twice")
+        return with_reason(min(answer.outcome, before.outcome, key=unreached_properties), "cut, twice")
 
     def look_around(self, *ended: int) -> None:
         """Restores what was deleted, and notes what was changed with all who have run since this was last done."""
         for snapshot in self.snapshots:
             news = snapshot.news()
             for how, end in (("changed", ""), ("deleted", ", and restored")):
-                names = [as_seen(snapshot.folder / name, self.working) for name in news if news[name] == how]
+                names = [visible_path(snapshot.folder / name, self.working) for name in news if news[name] == how]
                 text = f"while it ran, somebody {how} {listing(names)}{end}; what is judged is a copy from before"
                 for number in (*ended, *self.running) if names else ():
                     self.remarks[number][text] = None
@@ -415,7 +415,7 @@ def names_of(file: str) -> list[str]:
     return [os.path.abspath(file), file, os.path.basename(file)]
 
 
-def as_seen(path: Path, working: str) -> str:
+def visible_path(path: Path, working: str) -> str:
     """A path as people read it, from the working directory where it lies there."""
     return visible(path.relative_to(working) if path.is_relative_to(working) else path, LINE)
 
@@ -432,7 +432,7 @@ def is_disturbed(outcome: Outcome) -> bool:
     return any(map(DISTURBED.search, texts))
 
 
-def unknown(outcome: Outcome) -> float:
+def unreached_properties(outcome: Outcome) -> float:
     """How many properties were not reached; infinity where there is no report."""
     return float("inf") if isinstance(outcome, str) else len(outcome.left)
 

@@ -20,14 +20,14 @@ from conformance.events import Event, Finished
 from conformance.harness.child import LoadError
 from conformance.harness.family import die_with_parent
 from conformance.harness.files import Folder
-from conformance.harness.load import SHIPPED, Target, TargetError, open_target, rebased, spec_of
+from conformance.harness.load import SHIPPED, Target, TargetError, open_target, rebase_target, spec_of
 from conformance.harness.process import Limits
 from conformance.harness.text import visible
 from conformance.judging.oracle import Failure, NotRun
 from conformance.judging.serialisation import CounterexampleError, counterexample_from_data
 
 from .baseline import Baseline, of_report
-from .counterexamples import replayed
+from .counterexamples import replay_counterexample
 from .interrupts import Interrupted
 from .options import Options, Revision, UsageError
 from .plan import Catalogue, limits_of
@@ -57,7 +57,7 @@ def judged_at(
             options, baseline=None, expected_failures=None, strict=False, saved=False, in_process=False,
             stop_on_first=False, require=(), json=None, junitxml=None, html=None, summary=None, sarif=None, badge=None,
         )  # fmt: skip
-        judge = Judge(trial, rebased(target, root, there), asked, catalogue, inside, paths(root, there))
+        judge = Judge(trial, rebase_target(target, root, there), asked, catalogue, inside, paths(root, there))
         try:
             yield judge.baseline(str(revision), Names(catalogue()))
         finally:
@@ -72,7 +72,7 @@ def opened_at(revision: Revision, target: Any, limits: Limits) -> Iterator[Targe
         inside = same_place(root, there)
         path = [str(inside), *paths(root, there)]
         try:
-            opened = open_target(rebased(target, root, there), limits=limits, path=path)
+            opened = open_target(rebase_target(target, root, there), limits=limits, path=path)
         except TargetError as error:
             raise TargetError(f"OLD: at {revision}, {str(error).replace(f'{there}{os.sep}', '')}") from None
         try:
@@ -222,7 +222,10 @@ def fails_on(found: dict[str, Any], target: str, options: Options, catalogue: Ca
     try:
         opened = open_target(target, limits=limits_of(options))
         try:
-            return replayed(counterexample_from_data(found | {"target": target}), opened, catalogue()) is not None
+            return (
+                replay_counterexample(counterexample_from_data(found | {"target": target}), opened, catalogue())
+                is not None
+            )
         finally:
             opened.stop()
     except (TargetError, NotRun, Failure, CounterexampleError, ValueError):

@@ -22,21 +22,21 @@ from conformance.harness.answer import DEATHS
 from conformance.harness.child import said
 from conformance.harness.load import OutOfTime, Target, TargetError, open_target
 from conformance.harness.process import ProcessTarget
-from conformance.judging.counterexample import told
+from conformance.judging.counterexample import call_lines
 from conformance.judging.judge import unjudged
 from conformance.judging.minimise import right_in_new_process
 from conformance.judging.properties import Property
 from conformance.judging.serialisation import counterexample_from_data, counterexample_to_data
 from reference_rnn import CellError
 
-from .counterexamples import confirmed, wrong_alone
+from .counterexamples import confirm_all, wrong_alone
 from .expectations import apply
 from .gc_tuning import collected_seldom
 from .interrupts import Interrupted, Interrupts, needs_an_alarm, noted
 from .options import Options, Revision, UsageError
 from .plan import Catalogue, Plan
 from .revision import commit_of, judged_at
-from .serial_runner import judged_here, opened
+from .serial_runner import judged_here, open_for_trial
 from .source_location import Place, place_of
 from .verdict import Report
 from .worker_pool import cores, judged_by_processes
@@ -52,28 +52,28 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
     Raises UsageError for options that name what does not exist or fit, TargetError if the target cannot be loaded or
     built, or not within its time limit, Interrupted if another signal came before it was.
     """
-    plan = planned(target, options, catalogue)
+    plan = make_plan(target, options, catalogue)
     workers = min(options.workers or cores(), len(plan.properties))
     place = place_of(target)
     with noted(options.time_limit) as interrupts, collected_seldom(), contextlib.ExitStack() as before:
         if isinstance(options.baseline, Revision):
-            with in_time(f"{options.baseline} was judged"), interrupts.armed():
+            with within_time_limit(f"{options.baseline} was judged"), interrupts.armed():
                 there = before.enter_context(judged_at(options.baseline, target, options, catalogue, trial))
             plan = replace(plan, baseline=there)
         if options.in_process or workers == 1:
-            with in_time(LOADED), interrupts.armed():
-                held = opened(target, plan)
+            with within_time_limit(LOADED), interrupts.armed():
+                held = open_for_trial(target, plan)
             reopen = partial(again, target, plan, held if options.in_process else None)
             name = target if isinstance(target, str) else held.name
             with stopping(held):
                 events = judged_here(name, held, plan, interrupts)
-                yield from concluded(plan, name, events, reopen, interrupts, place)
+                yield from conclude(plan, name, events, reopen, interrupts, place)
         else:
             events = judged_by_processes(target, plan, workers, interrupts)
-            yield from concluded(plan, target, events, partial(again, target, plan), interrupts, place)
+            yield from conclude(plan, target, events, partial(again, target, plan), interrupts, place)
 
 
-def planned(target: Any, options: Options, catalogue: Catalogue) -> Plan:
+def make_plan(target: Any, options: Options, catalogue: Catalogue) -> Plan:
     """The plan of a trial, before anything of the target is loaded. Raises UsageError as ``trial`` does."""
     needs_an_alarm(options.time_limit)
     if not options.in_process and not isinstance(target, str):
@@ -84,7 +84,7 @@ def planned(target: Any, options: Options, catalogue: Catalogue) -> Plan:
 
 
 @contextlib.contextmanager
-def in_time(doing: str) -> Iterator[None]:
+def within_time_limit(doing: str) -> Iterator[None]:
     """A block without which there is no verdict: raises TargetError where the time limit strikes in it."""
     try:
         yield
@@ -123,7 +123,7 @@ def again(target: Any, plan: Plan, held: Target | None = None) -> Target:
         return held
 
 
-def concluded(
+def conclude(
     plan: Plan, name: str, events: Iterable[Event], reopen: Callable[[], Target], interrupts: Interrupts,
     place: Place | None = None,
 ) -> Iterator[Event]:  # fmt: skip
@@ -193,8 +193,8 @@ def confirm(plan: Plan, name: str, results: Sequence[PropertyResult]) -> None:
     shown = [vars(result) for result in failed] + [other for result in failed for other in result.others]
     found = [counterexample_from_data({**one["found"], "target": name}) for one in shown]
     with contextlib.suppress(TargetError):
-        for one, now in zip(shown, confirmed(name, found, plan.properties, plan.limits)):
-            text = "\n".join(told(now))
+        for one, now in zip(shown, confirm_all(name, found, plan.properties, plan.limits)):
+            text = "\n".join(call_lines(now))
             one.update(message=now.message, counterexample=text, found=counterexample_to_data(now))
 
 

@@ -11,12 +11,12 @@ from conformance.events import Event, FailureFound, Judged, PropertyResult, Star
 from conformance.harness.load import Target, TargetError, open_target
 from conformance.judging.judge import judge
 
-from .counterexamples import kept
+from .counterexamples import saved_counterexample
 from .interrupts import Interrupts
 from .plan import Plan
 
 
-def opened(target: Any, plan: Plan) -> Target:
+def open_for_trial(target: Any, plan: Plan) -> Target:
     """The target, loaded and built once. Raises TargetError if that cannot be done."""
     found = open_target(target, in_process=plan.options.in_process, limits=plan.limits)
     problem = found.start()
@@ -34,7 +34,7 @@ def judged_here(name: str, target: Target, plan: Plan, interrupts: Interrupts) -
     options, judged = plan.options, dict[str, PropertyResult]()
     yield Started(name, target.capabilities.as_dict(), list(plan.properties), target.observes_memory)
     for id in plan.strongest_first:
-        saved = kept(name, id) if options.saved else None
+        saved = saved_counterexample(name, id) if options.saved else None
         events = judge(plan.properties[id], target, options.random_cases, options.seed, plan.seconds(), saved)
         while True:
             with interrupts.armed(), np.errstate(all="warn", under="ignore"):  # whatever the caller has set

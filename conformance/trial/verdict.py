@@ -12,7 +12,7 @@ from typing import Any
 from conformance.claims.capabilities import Capabilities
 from conformance.events import Diagnosis, Finding, PropertyResult
 from conformance.harness.text import LINE, json_text, visible
-from conformance.judging.coverage import expected
+from conformance.judging.coverage import expected_areas
 from conformance.judging.serialisation import cell_from_data
 from reference_rnn import described, fixed_point
 
@@ -195,7 +195,7 @@ def hidden_by_sizes(
     """
     if not capabilities.sizes:
         return []
-    areas = [area for area in expected(capabilities) if void[area] and not coverage[area]]
+    areas = [area for area in expected_areas(capabilities) if void[area] and not coverage[area]]
     return areas + never_verified(results)
 
 
@@ -226,7 +226,7 @@ def doubtful(
     if not any(result.examples for result in results):
         doubts.append("nothing was exercised")
     if any(result.id in COUNTING and result.status == "passed" for result in results):
-        missing = [area for area in expected(capabilities) if not coverage[area] and area not in unverified]
+        missing = [area for area in expected_areas(capabilities) if not coverage[area] and area not in unverified]
         doubts += [f"no case exercised {area!r}" for area in missing]
     void = [array for array in never_verified(results) if array not in unverified]
     return doubts + [f"no case verifies a number of {array}: rounding alone explains any there" for array in void]

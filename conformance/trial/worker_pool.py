@@ -20,12 +20,12 @@ from conformance.harness.load import TargetError
 from conformance.judging.judge import judge
 from reference_rnn.cell_source.user_code import WATCH
 
-from .counterexamples import kept
+from .counterexamples import saved_counterexample
 from .gc_tuning import collected_seldom
 from .interrupts import SIGNALS, Interrupts
 from .options import Options
 from .plan import Catalogue, Plan
-from .serial_runner import opened
+from .serial_runner import open_for_trial
 
 TRIES = 3  # for a property whose worker dies
 LOADING = "the target is loaded"
@@ -63,7 +63,7 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
     obey()
     plan = Plan.of(options, catalogue)
     try:
-        held = opened(target, plan)
+        held = open_for_trial(target, plan)
     except TargetError as error:
         connection.send(error)
         return
@@ -71,7 +71,7 @@ def work(connection: Connection, target: str, options: Options, catalogue: Catal
         connection.send(Started(target, held.capabilities.as_dict(), list(plan.properties), held.observes_memory))
         with collected_seldom():
             while (id := connection.recv()) is not None:
-                saved = kept(target, id) if options.saved else None
+                saved = saved_counterexample(target, id) if options.saved else None
                 for event in judge(plan.properties[id], held, options.random_cases, options.seed, seconds, saved):
                     connection.send(event)
     except (EOFError, OSError):  # the main process is gone
@@ -111,7 +111,7 @@ class Worker:
         self.last = LastFile(memory)
         safe = SAFE_PATH in os.environ
         arguments = (memory, safe, work, theirs, *arguments)
-        self.process = context.Process(target=watched, args=arguments, daemon=not leads)
+        self.process = context.Process(target=run_worker, args=arguments, daemon=not leads)
         with without_main(), safe_path():
             self.process.start()
         theirs.close()
@@ -135,7 +135,7 @@ class Worker:
         self.connection.close()
 
 
-def watched(memory: Any, safe: bool, work: Callable[..., None], *arguments: Any) -> None:
+def run_worker(memory: Any, safe: bool, work: Callable[..., None], *arguments: Any) -> None:
     """What a worker process does: it lets its main process know whose code runs, and ends what that code has started.
 
     memory: for that.  safe: whether modules are not looked for in the working directory by the user's own wish

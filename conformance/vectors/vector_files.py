@@ -71,12 +71,12 @@ def to_data(vector: Vector) -> dict[str, Any]:
         "arithmetic": vector.arithmetic,
         "order": vector.order,
         "case": case,
-        "expected": {"outputs": told(balls.outputs), "states": told(balls.states)}
-        if isinstance(balls, Handed) else told(dict(balls.items())),
+        "expected": {"outputs": balls_to_data(balls.outputs), "states": balls_to_data(balls.states)}
+        if isinstance(balls, Handed) else balls_to_data(dict(balls.items())),
     }  # fmt: skip
 
 
-def told(balls: Mapping[str, Ball]) -> dict[str, Any]:
+def balls_to_data(balls: Mapping[str, Ball]) -> dict[str, Any]:
     """Balls by name as plain data."""
     return {name: tensor(ball.mid) | {"rad": ball.rad.ravel().tolist()} for name, ball in balls.items()}
 

@@ -12,7 +12,7 @@ from conformance.judging.recurrences import agree
 from conformance.judging.recurrent_subject import UNIT, RecurrentSubject
 from conformance.judging.subject import Subject
 from reference_rnn import RecurrenceCase
-from strategies.cases import held
+from strategies.cases import own_hidden_biases
 
 from .vector_files import Vector
 
@@ -97,7 +97,7 @@ def unclaimed(vector: Vector, claims: Capabilities) -> list[str]:
 
 def lacks_of_layers(vector: Vector, claims: Capabilities) -> list[str]:
     """What a vector of layers needs besides sizes and arithmetic."""
-    case, own = vector.case, held(vector.case.config, claims.biases)
+    case, own = vector.case, own_hidden_biases(vector.case.config, claims.biases)
     fits = {
         "initial_state": case.h_0 is None or claims.initial_state,
         "two biases": not any(

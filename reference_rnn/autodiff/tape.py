@@ -171,7 +171,7 @@ def backward(tape: Tape) -> None:
         d = number.summed()
         if number.back and d is not None:
             number.back(d)
-        number.gradient = given(np.zeros(number.shape), number.value) if d is None else d  # nothing reads it
+        number.gradient = operand(np.zeros(number.shape), number.value) if d is None else d  # nothing reads it
         number.back = number.read = None  # they go round in circles
 
 
@@ -221,16 +221,16 @@ class Weight:
         found: dict[int, list] = {place: [] for place in range(len(self.gates))}
         for which, (ds, xs) in self.pairs.items():
             d = rows(ds)
-            summed = outer(rows(xs) if xs else given(np.ones((d.shape[0], 1)), d), d)
+            summed = outer(rows(xs) if xs else operand(np.ones((d.shape[0], 1)), d), d)
             size = summed.shape[1] // len(which)
             for at, place in enumerate(which):
                 found[place].append(summed[:, at * size : at * size + size])
-        nothing = given(np.zeros((summed.shape[0], size)), d)  # of a gate that is never used
+        nothing = operand(np.zeros((summed.shape[0], size)), d)  # of a gate that is never used
         gradient = join(*(total(*block) if block else nothing for block in found.values()))
         return gradient.T if len(self.shape) > 1 else gradient[0]
 
 
-def given(array: Any, like: Any) -> Any:
+def operand(array: Any, like: Any) -> Any:
     """The array: as it is beside arrays, exact beside balls."""
     return exact(array, like.arithmetic) if isinstance(like, Ball) else array
 
@@ -270,7 +270,7 @@ def _(x: Traced, W_x: Weight, h: Traced, W_h: Weight, b_x: Weight, b_h: Weight, 
         c.parts.append(d * peephole)
 
     value = affine_peephole(x.value, W_x.value, h.value, W_h.value, b_x.value, b_h.value, w.value, c.value)
-    peephole = given(np.broadcast_to(w.value, value.shape), value)
+    peephole = operand(np.broadcast_to(w.value, value.shape), value)
     return Traced(value, x.tape, back)
 
 

@@ -128,7 +128,7 @@ class Ball(Number):
         # the last factor of d is multiplied
         rad = spread + (2 * a.u * mag + 3 * a.eta * (1 + self.last))
         terms = max(self.terms, other.terms)  # multiplied out as what two terms are: W h, and b
-        return Ball(mid, bounded(rad, mag + rad, a), a, min(terms, 2), size)
+        return Ball(mid, within_format(rad, mag + rad, a), a, min(terms, 2), size)
 
     def associated(self, other: Ball, mid: Any, spread: Any) -> Ball:
         """The same of a product in a recurrence that is not computed step by step: with what its sums lose."""
@@ -137,7 +137,7 @@ class Ball(Number):
         mag, largest, grown = (own.mag, own.largest, own.grown) if own else (abs(mid) + spread, 0.0, 0.0)
         rad = spread + ((2 * a.u + share) * mag + 3 * a.eta * (1 + other.mag + largest))
         most = np.maximum(np.maximum(mag + rad, largest), grown)
-        return Ball(mid, bounded(rad, most, a), a, min(max(self.terms, other.terms), 2), other.mag, sum=own)
+        return Ball(mid, within_format(rad, most, a), a, min(max(self.terms, other.terms), 2), other.mag, sum=own)
 
     def contains(self, value: np.ndarray) -> np.ndarray:
         """Elementwise: is this number possible? Where anything may overflow, everything is."""
@@ -151,7 +151,7 @@ def exact(value: Any, arithmetic: Arithmetic) -> Ball:
     if arithmetic.flushes:
         return Ball(mid, np.where(abs(mid) < arithmetic.eta, abs(mid), 0.0), arithmetic)
     rad = arithmetic.misread(mid)
-    return Ball(mid, bounded(rad, abs(mid), arithmetic) if arithmetic.quantum else rad, arithmetic)
+    return Ball(mid, within_format(rad, abs(mid), arithmetic) if arithmetic.quantum else rad, arithmetic)
 
 
 def written(number: float, arithmetic: Arithmetic) -> Ball:
@@ -185,12 +185,12 @@ def settled(value: Any) -> Any:
     return Ball(value.mid, value.rad, value.arithmetic, value.terms, value.last, value.parts, own)
 
 
-def defined(rad: Any) -> Any:
+def defined_product(rad: Any) -> Any:
     """A radius in which inf * 0 counts as inf."""
     return np.fmin(rad, np.inf)  # of a number and what is none, the number
 
 
-def bounded(rad: Any, most: Any, arithmetic: Arithmetic) -> Any:
+def within_format(rad: Any, most: Any, arithmetic: Arithmetic) -> Any:
     """The radius, infinite where a number on the way may be larger than the format has, or is not a number."""
     fits = most <= arithmetic.largest
     return rad if fits.all() else np.where(fits, rad, np.inf)
@@ -223,7 +223,7 @@ def rounded_sum(mid: Any, products: list[tuple[Ball, Any]], biases: list[Any]) -
     if a.flushes:  # a subnormal factor read as zero loses at most eta times the other factor
         rad = rad + a.eta * sum(abs(W).sum(1) + x.mag.sum(-1, keepdims=True) for x, W in products)
         rad = rad + a.eta * len(biases)
-    return Ball(mid, bounded(rad, mag + rad, a), a, terms)
+    return Ball(mid, within_format(rad, mag + rad, a), a, terms)
 
 
 def products_of_parts(x: Ball, W: Any) -> list[Any]:
@@ -258,7 +258,7 @@ def _(z: Ball) -> Ball:
     a, mid = z.arithmetic, tanh(z.mid)
     m = abs(mid)
     # tanh|z| - tanh(|z| - rad), the steepest reach, by the addition theorem: no cancellation
-    rad = defined(np.tanh(z.rad) * (1 - m * np.tanh(abs(z.mid) - z.rad)))
+    rad = defined_product(np.tanh(z.rad) * (1 - m * np.tanh(abs(z.mid) - z.rad)))
     return Ball(mid, rad + a.u * a.kt * (m + rad) + (a.u * a.ka + a.eta + a.tables[0]), a)
 
 
@@ -266,7 +266,7 @@ def _(z: Ball) -> Ball:
 def _(z: Ball) -> Ball:
     a, half, rad = z.arithmetic, abs(z.mid) / 2, z.rad / 2
     # the same reach as for tanh(z / 2); the error is absolute, since 0.5 + 0.5 tanh(z / 2) is usual
-    rad = defined(np.tanh(rad) * (1 - np.tanh(half) * np.tanh(half - rad)) / 2)
+    rad = defined_product(np.tanh(rad) * (1 - np.tanh(half) * np.tanh(half - rad)) / 2)
     return Ball(sigmoid(z.mid), rad + (a.ks * a.u + a.read + a.tables[1]), a)
 
 
@@ -290,7 +290,7 @@ def _(z: Ball) -> Ball:
     a, m = z.arithmetic, abs(z.mid)
     reach = softsign(m) - softsign(m - z.rad)  # steepest towards zero
     rad = reach + 3 * a.u * softsign(z.mag) + a.eta
-    return Ball(softsign(z.mid), bounded(rad, 1 + z.mag, a), a)  # z / inf would be 0, inf / inf not a number
+    return Ball(softsign(z.mid), within_format(rad, 1 + z.mag, a), a)  # z / inf would be 0, inf / inf not a number
 
 
 @clip.register
@@ -311,16 +311,18 @@ def _(z: Ball) -> Ball:
     mag = mid + reach
     # as many digits as tanh has, which is made of it
     rad = reach + a.u * a.kt * mag + a.eta
-    return Ball(mid, bounded(rad, mag + rad, a), a)
+    return Ball(mid, within_format(rad, mag + rad, a), a)
 
 
 @softplus.register
 def _(z: Ball) -> Ball:
     a, mid = z.arithmetic, softplus(z.mid)
-    reach = defined(z.rad * exp(-softplus(-z.mid - z.rad)))  # at the upper end it is steepest: 1 / (1 + exp(-z))
+    reach = defined_product(
+        z.rad * exp(-softplus(-z.mid - z.rad))
+    )  # at the upper end it is steepest: 1 / (1 + exp(-z))
     # an exp and a log, each with as many digits as tanh has, and 1 + exp(z), or z + what is left of it
     rad = reach + (2 * a.kt + 2) * a.u * (mid + reach) + a.eta
-    return Ball(mid, bounded(rad, mid + rad, a), a)
+    return Ball(mid, within_format(rad, mid + rad, a), a)
 
 
 @sqrt.register
@@ -375,7 +377,7 @@ def _(a: Ball, b: Ball) -> Ball:
     mag = abs(mid) + reach
     # one rounding, or two: of 1 / b, which may underflow or be larger than the format has, and of the product
     rad = reach + 2 * of.u * mag + of.eta * (1 + a.mag)
-    rad = bounded(rad, mag + rad, of)
+    rad = within_format(rad, mag + rad, of)
     return Ball(mid, np.where(least * of.largest >= 1, rad, np.inf), of)
 
 
@@ -385,7 +387,7 @@ def _(x: Ball) -> Ball:
     spread, mag = mean(x.rad), mean(x.mag)
     # each term meets at most so many roundings of the sum, which is stored, and of 1 / terms and a product with it
     rad = spread + (terms * a.ua + 3 * a.u) * mag + (terms + 2) * a.eta
-    return Ball(mean(x.mid), bounded(rad, terms * (mag + rad), a), a)
+    return Ball(mean(x.mid), within_format(rad, terms * (mag + rad), a), a)
 
 
 @mix.register
@@ -398,7 +400,7 @@ def _(z: Ball, n: Ball, h: Ball) -> Ball:
     n_mag, h_mag = np.maximum(np.maximum(1, rest), z_mag) * n.mag, np.maximum(1, z_mag) * h.mag
     # three roundings, in (1 - z) n + z h as in n + z (h - n)
     rad = reach + 3 * a.u * (n_mag + np.minimum(1, z_mag) * h_mag) + 3 * a.eta
-    return Ball(mix(z.mid, n.mid, h.mid), bounded(rad, n_mag + h_mag + rad, a), a)
+    return Ball(mix(z.mid, n.mid, h.mid), within_format(rad, n_mag + h_mag + rad, a), a)
 
 
 @total.register
@@ -411,29 +413,29 @@ def _(first: Ball, *others: Ball) -> Ball:
     if a.order != "steps" and any(holds_state(ball) for ball in balls):
         whole, lost, once = added_up(balls)
         rad = rad + lost - once
-        return Ball(mid, bounded(rad, whole.mag + rad, a), a, sum=whole)
+        return Ball(mid, within_format(rad, whole.mag + rad, a), a, sum=whole)
     terms = sum(ball.terms for ball in balls)
     if terms == len(balls):
         rad = rad + additions * a.u * mag
-        return Ball(mid, bounded(rad, mag + rad, a), a)
+        return Ball(mid, within_format(rad, mag + rad, a), a)
     # a sum may be added to each of the others term by term
     added = [a.added(ball.terms) for ball in balls]
     for ball, own in zip(balls, added):
         rad = rad + (sum(added) - own) * ball.mag
-    return Ball(mid, bounded(rad, mag + rad, a), a, terms)
+    return Ball(mid, within_format(rad, mag + rad, a), a, terms)
 
 
 @tanh_slope.register
 def _(y: Ball) -> Ball:
     a = y.arithmetic
-    return Ball(tanh_slope(y.mid), defined(y.rad * (2 * abs(y.mid) + y.rad) + 2 * a.u), a)
+    return Ball(tanh_slope(y.mid), defined_product(y.rad * (2 * abs(y.mid) + y.rad) + 2 * a.u), a)
 
 
 @sigmoid_slope.register
 def _(s: Ball) -> Ball:
     a = s.arithmetic
     rad = s.rad * (abs(1 - 2 * s.mid) + s.rad) + 3 * a.u * s.mag + a.eta
-    return Ball(sigmoid_slope(s.mid), defined(rad), a)
+    return Ball(sigmoid_slope(s.mid), defined_product(rad), a)
 
 
 @relu_slope.register
@@ -447,7 +449,7 @@ def _(y: Ball) -> Ball:
     a, rest = y.arithmetic, 1 - abs(y.mid)
     # 1 - |y|, rounded and squared, or the square of 1 / (1 + |z|): up to five roundings
     rad = y.rad * (2 * abs(rest) + y.rad)
-    return Ball(softsign_slope(y.mid), defined(rad + 5 * a.u * (rest * rest + rad) + a.eta), a)
+    return Ball(softsign_slope(y.mid), defined_product(rad + 5 * a.u * (rest * rest + rad) + a.eta), a)
 
 
 @hard_sigmoid_slope.register
@@ -472,7 +474,7 @@ def _(a: Ball, b: Ball) -> Ball:
     return Ball(maximum_slope(a.mid, b.mid), np.where(near, 1.0, 0.0), a.arithmetic)
 
 
-def contracted(mid: Any, products: Ball, axis: int) -> Ball:
+def sums_of_products(mid: Any, products: Ball, axis: int) -> Ball:
     """The ball of sums of products along an axis, in any order."""
     a, terms = products.arithmetic, products.shape[axis]
     if products.sum is not None and holds_state(products):
@@ -480,7 +482,7 @@ def contracted(mid: Any, products: Ball, axis: int) -> Ball:
     mag = products.mag.sum(axis)
     # each product meets at most so many roundings of the sum, which is stored
     rad = products.rad.sum(axis) + (terms * a.ua + a.u + a.product) * mag + terms * a.eta
-    return Ball(mid, bounded(rad, mag + rad, a), a)
+    return Ball(mid, within_format(rad, mag + rad, a), a)
 
 
 def read_out(mid: Any, products: Ball, own: Sum, axis: int) -> Ball:
@@ -491,22 +493,22 @@ def read_out(mid: Any, products: Ball, own: Sum, axis: int) -> Ball:
     lost = (terms * a.ua + 3 * a.u + a.product) * mag + 3 * terms * a.eta
     rad = np.broadcast_to(products.rad, products.shape).sum(axis) + lost
     rest = own.most(products.shape, axis)
-    return Ball(mid, bounded(rad, mag + rad, a), a, sum=rest._replace(mag=mag))
+    return Ball(mid, within_format(rad, mag + rad, a), a, sum=rest._replace(mag=mag))
 
 
 @vecdot.register
 def _(a: Ball, b: Ball) -> Ball:
-    return contracted(vecdot(a.mid, b.mid), a * b, -1)
+    return sums_of_products(vecdot(a.mid, b.mid), a * b, -1)
 
 
 @vecmat.register
 def _(x: Ball, A: Ball) -> Ball:
-    return contracted(vecmat(x.mid, A.mid), x[..., :, None] * A, -2)
+    return sums_of_products(vecmat(x.mid, A.mid), x[..., :, None] * A, -2)
 
 
 @matvec.register
 def _(A: Ball, x: Ball) -> Ball:
-    return contracted(matvec(A.mid, x.mid), A * x[..., None, :], -1)
+    return sums_of_products(matvec(A.mid, x.mid), A * x[..., None, :], -1)
 
 
 @outer.register
@@ -516,7 +518,7 @@ def _(d: Ball, x: Ball) -> Ball:
     mag = abs(d.mid).T @ abs(x.mid) + spread
     # one product for each row and, where sums of several steps are stored, one rounding for each of them
     rad = spread + a.product * mag + (len(d.mid) + 1) * max(a.u, a.ua) * mag + (len(d.mid) + 1) * a.eta
-    return Ball(outer(d.mid, x.mid), bounded(rad, mag + rad, a), a)
+    return Ball(outer(d.mid, x.mid), within_format(rad, mag + rad, a), a)
 
 
 @select.register

@@ -102,7 +102,7 @@ class Reach(Ball):
             return ball
         shape = beside(ball.mid, self.shape)
         mid, rad = np.broadcast_to(ball.mid, shape), np.broadcast_to(ball.rad, shape)
-        return given(Ball(mid, rad, self.arithmetic))
+        return number_given(Ball(mid, rad, self.arithmetic))
 
     def __neg__(self) -> Reach:
         return Reach(-self.mid, self.rad, self.maybe, self)
@@ -120,7 +120,7 @@ class Reach(Ball):
         return settled(self.finite * other.finite, nan, signed == np.inf, signed == -np.inf, maybe, open_)
 
 
-def given(ball: Ball) -> Reach:
+def number_given(ball: Ball) -> Reach:
     """A number that is given, finite or not."""
     return Reach(ball.mid, ball.rad, np.zeros(ball.shape, bool), ball)
 
@@ -156,7 +156,7 @@ def reached(case: Case, arithmetic: Arithmetic) -> Result:
     """
     plain = without_padding(time_major(case.check()))
     x, initial = lifted(plain, arithmetic)
-    x, initial = [given(x_t) for x_t in x], [tuple(map(given, state)) for state in initial]
+    x, initial = [number_given(x_t) for x_t in x], [tuple(map(number_given, state)) for state in initial]
     output, final = run(step_of(plain.config), layer_parameters(plain), x, initial, plain.row_lengths)
     nothing = np.zeros((0, plain.num_rows, plain.config.num_directions * plain.config.state_size))
 
@@ -199,7 +199,7 @@ def _(x: Reach, W_x: Any, h: Reach, W_h: Any, b_x: Any, b_h: Any) -> Reach:
 def _(x: Reach, W_x: Any, h: Reach, W_h: Any, b_x: Any, b_h: Any, w: Any, c: Reach) -> Reach:
     weights = Ball(np.broadcast_to(w, c.shape), np.zeros(c.shape), c.arithmetic)
     ball = affine_peephole(x.finite, W_x, h.finite, W_h, b_x, b_h, w, c.finite)
-    return in_ball(total(affine(x, W_x, h, W_h, b_x, b_h), given(weights) * c), ball)
+    return in_ball(total(affine(x, W_x, h, W_h, b_x, b_h), number_given(weights) * c), ball)
 
 
 @linear.register
@@ -316,7 +316,7 @@ def _(z: Reach) -> Reach:
 @select.register
 def _(new: Reach, alive: Any, old: Any) -> Reach:
     if not isinstance(old, Reach):
-        old = given(Ball(np.full(new.shape, old), np.zeros(new.shape), new.arithmetic))
+        old = number_given(Ball(np.full(new.shape, old), np.zeros(new.shape), new.arithmetic))
     mid, rad = np.where(alive, new.mid, old.mid), np.where(alive, new.rad, old.rad)
     chosen = Reach(mid, rad, np.where(alive, new.maybe, old.maybe), Ball(mid, rad, new.arithmetic, new.terms))
     return or_nan(chosen, np.where(alive, old.odd, new.odd))  # as a sum of both, each times a mask of zeros and ones

@@ -26,7 +26,7 @@ def expression(subject: Any) -> str:
         parts.append(f"lengths={lengths.tolist()}")
         parts += [f"lengths_dtype='{lengths.dtype}'"] if lengths.dtype != np.int64 else []
     for name, array in subject.arrays():
-        if name in ("h_0", "c_0") or told(array).any():
+        if name in ("h_0", "c_0") or must_be_written(array).any():
             parts.append(f"{name}={entries(array)}")
     return f"case({', '.join(parts)})"
 
@@ -42,11 +42,11 @@ def entries(array: np.ndarray) -> str:
     first = array.flat[0] if array.size else array.dtype.type(0)
     if ((array == first) & (np.signbit(array) == np.signbit(first))).all() or (array != array).all():
         return number(first)
-    nonzero = (f"{index(at)}: {number(array[at])}" for at in zip(*np.nonzero(told(array))))
+    nonzero = (f"{index(at)}: {number(array[at])}" for at in zip(*np.nonzero(must_be_written(array))))
     return "{" + ", ".join(nonzero) + "}"
 
 
-def told(array: np.ndarray) -> np.ndarray:
+def must_be_written(array: np.ndarray) -> np.ndarray:
     """Which numbers must be said: those that are not 0, and -0."""
     return (array != 0) | np.signbit(array)
 

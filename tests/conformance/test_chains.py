@@ -16,7 +16,7 @@ from conformance.claims.capabilities import MODELS, CapabilityError
 from conformance.diagnosis.blame import Outcome, Trial
 from conformance.events import PropertyResult
 from conformance.harness.call import Call
-from conformance.harness.load import moved, open_target, rebased
+from conformance.harness.load import move_target, open_target, rebase_target
 from conformance.judging.counterexample import Counterexample, right
 from conformance.judging.judge import Judging
 from conformance.judging.serialisation import counterexample_from_data
@@ -134,8 +134,8 @@ def test_what_is_no_chain_is_one_clear_line(target, said, tmp_path):
 def test_a_chain_is_named_from_elsewhere(chain, tmp_path):
     target = chain("program", "faithful")
     there = tmp_path / "there"
-    assert moved("stages.py:program > jit", Path("folder")) == "folder/stages.py:program > jit"
-    assert rebased(target, tmp_path, there) == target.replace(str(tmp_path), str(there))
+    assert move_target("stages.py:program > jit", Path("folder")) == "folder/stages.py:program > jit"
+    assert rebase_target(target, tmp_path, there) == target.replace(str(tmp_path), str(there))
     assert place_of(f"torch > {tmp_path}/stages.py:faithful").file == (tmp_path / "stages.py").resolve()
     with pytest.raises(conformance.UsageError, match="comes with this kit, and has no revisions"):
         folder_of("torch > onnx > onnxruntime")

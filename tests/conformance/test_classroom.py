@@ -23,7 +23,7 @@ from conformance import check
 from conformance.chapters import catalogue
 from conformance.claims.capabilities import Capabilities
 from conformance.cli import cli
-from conformance.cli.matrix import is_there, named, passed_over, spread
+from conformance.cli.matrix import expand_folders, is_there, passed_over, with_name
 from conformance.diagnosis import recurrent
 from conformance.diagnosis.alike import finding_of
 from conformance.diagnosis.rewriting import candidates
@@ -42,7 +42,7 @@ from conformance.report.report_set import Refused, Together
 from conformance.trial.interrupts import Interrupted, Interrupts
 from conformance.trial.options import Options, UsageError
 from conformance.trial.plan import Plan
-from conformance.trial.runner import concluded
+from conformance.trial.runner import conclude
 from conformance.trial.verdict import Report
 from reference_rnn import CELLS, cell_of
 from reference_rnn.cell import loaded
@@ -453,7 +453,7 @@ def test_failures_whose_numbers_are_hidden_are_the_same_only_on_the_same_case():
     for result, case in zip(results, ("case('RNN_TANH')", "case('RNN_TANH')", "case('GRU')")):
         result.counterexample = f"smallest case: {case}"
     report = replace(ended([]), results=results)
-    groups = wording.alike(feedback.without_solution(report))
+    groups = wording.group_failures(feedback.without_solution(report))
     assert [[one.id for one in group] for group in groups] == [list(ids[:2]), [ids[2]]]
 
 
@@ -571,7 +571,7 @@ def ended(results, number=signal.SIGALRM, claims=None, observes_memory=True):
         yield from map(Judged, results)
         raise Interrupted(number)
 
-    *_, finished = concluded(plan, "amy.py", events(), None, Interrupts())
+    *_, finished = conclude(plan, "amy.py", events(), None, Interrupts())
     return finished.report
 
 
@@ -725,9 +725,9 @@ def test_a_criterion_that_is_not_asked_is_refused_and_one_that_is_not_claimed_sa
 )
 def test_the_first_name_that_a_file_defines_is_taken_and_no_other(text, target, refusal):
     Path("amy.py").write_text(text)
-    asked = named(Path("amy.py"), ["rnn", "MyRNN"], Options())
+    asked = with_name(Path("amy.py"), ["rnn", "MyRNN"], Options())
     assert (asked.target, asked.refusal) == (target, refusal)
-    assert named(Path("amy.py"), [], Options()).target == "./amy.py"
+    assert with_name(Path("amy.py"), [], Options()).target == "./amy.py"
 
 
 def test_the_table_has_the_names_as_they_are():
@@ -764,4 +764,4 @@ def test_folders_in_a_folder_are_not_passed_over_in_silence():
     with pytest.raises(
         TargetError, match="'old' has no Python files of its own, but its folders have: name those, like old/x"
     ):
-        list(spread(["old"], Options(), []))
+        list(expand_folders(["old"], Options(), []))

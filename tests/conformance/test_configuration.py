@@ -13,7 +13,7 @@ import conformance
 from conformance.cli import cli
 from conformance.harness.load import SHIPPED
 from conformance.trial import configuration, options
-from conformance.trial.configuration import found
+from conformance.trial.configuration import find_configuration
 
 SCHEMA = json.loads((Path(conformance.__file__).parent / "report" / "schemas" / "configuration.json").read_text())
 CHECK = '[tool.rnn-conformance]\nproperty = "shapes.dtype"\nno-saved = true\n'
@@ -103,20 +103,23 @@ def test_the_nearest_file_with_the_table_is_the_only_one(project, monkeypatch):
     Path("a/b").mkdir(parents=True)
     write("[tool.other]\n", "a/pyproject.toml")
     monkeypatch.chdir("a/b")
-    assert found(Path.cwd()).common["seed"] == 1
+    assert find_configuration(Path.cwd()).common["seed"] == 1
     write('profile = "standard"\n', "../rnn-conformance.toml")
-    assert dict(found(Path.cwd()).common) == {"profile": "standard"}
+    assert dict(find_configuration(Path.cwd()).common) == {"profile": "standard"}
     write(CHECK, "pyproject.toml")
-    assert found(Path.cwd()).file == Path("pyproject.toml")
+    assert find_configuration(Path.cwd()).file == Path("pyproject.toml")
     write("", "rnn-conformance.toml")
-    assert found(Path.cwd()).file == Path("rnn-conformance.toml") and not found(Path.cwd()).common
+    assert (
+        find_configuration(Path.cwd()).file == Path("rnn-conformance.toml")
+        and not find_configuration(Path.cwd()).common
+    )
 
 
 def test_it_is_not_looked_for_past_a_repository(project, monkeypatch):
     write(CHECK)
     Path("inner/.git").mkdir(parents=True)
     monkeypatch.chdir("inner")
-    assert found(Path.cwd()) == configuration.Configuration()
+    assert find_configuration(Path.cwd()) == configuration.Configuration()
 
 
 def test_paths_are_those_of_the_file(project, monkeypatch):
@@ -131,7 +134,7 @@ def test_paths_are_those_of_the_file(project, monkeypatch):
         )
     )  # fmt: skip
     monkeypatch.chdir("src")
-    read = found(Path.cwd())
+    read = find_configuration(Path.cwd())
     assert [target for target, _ in read.targets.values()] == [
         "cmd: node ../tool.js --flag",
         "python=../.venv/bin/python right.py:forward",
@@ -199,7 +202,7 @@ def test_the_schema_and_the_code_say_the_same(project, text):
     except tomllib.TOMLDecodeError:
         return
     try:
-        found(Path.cwd())
+        find_configuration(Path.cwd())
     except conformance.UsageError as error:
         if "No closing quotation" in str(error):
             return  # which no schema says

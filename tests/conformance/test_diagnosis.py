@@ -255,7 +255,9 @@ def test_a_mistake_that_is_made_in_some_calls_alone_is_said_with_its_diff_and_wi
     when = "wrong where N = 1, right from N = 2 on"
     assert finding.title == f"GRU: b_hn is added outside the reset product, in some calls: {when}"
     assert finding.fault == "measured.partly"  # and no name: in other calls it does not give the numbers
-    assert "some of your numbers are those of the reference with this change" in "".join(wording.diagnosed(report))
+    assert "some of your numbers are those of the reference with this change" in "".join(
+        wording.diagnosis_lines(report)
+    )
     assert finding.patch == OUTSIDE.patch() and finding.explains == finding.telling > FEWEST
 
 
@@ -859,8 +861,8 @@ def test_what_the_named_mistake_explains_is_folded(target, others):
     assert report.diagnosis[0].fault == "reverse-runs-forward" and others < failed
     assert "time.no_future" in report.explained and not others & set(report.explained)
     assert others or set(report.explained) == failed
-    shown = {failure.id for group in wording.alike(report) for failure in group}
-    assert shown >= {"equivalence.steps"} | others and shown | set(wording.folded(report)) == failed
+    shown = {failure.id for group in wording.group_failures(report) for failure in group}
+    assert shown >= {"equivalence.steps"} | others and shown | set(wording.folded_properties(report)) == failed
     lines = [text for _, text in terminal.styled(report)]
     assert any(line.startswith("  the same mistake explains why these fail too: ") for line in lines)
     assert not any(line.startswith("  time.no_future: ") for line in lines)
@@ -892,7 +894,7 @@ def test_a_call_that_is_wrong_with_no_call_before_it_is_folded_too():
     report = check(FaultyTarget(FAULTS["cell-clipped"], cells=("LSTM",)), properties=ids)
     (first, _) = report.results
     assert first.message.endswith("; it is wrong without any call before, too")
-    assert set(report.explained) == set(ids) and wording.folded(report) == [ids[0]]
+    assert set(report.explained) == set(ids) and wording.folded_properties(report) == [ids[0]]
 
 
 def test_a_failure_that_takes_a_form_is_folded_too():
@@ -906,7 +908,7 @@ def test_a_failure_that_takes_a_form_is_folded_too():
 
 def test_nothing_is_folded_where_nothing_is_named(right):
     report = check(str(RIGHT / "plain.py"), properties=("equivalence.steps",), in_process=True)
-    assert report.explained == wording.folded(report) == []
+    assert report.explained == wording.folded_properties(report) == []
 
 
 def test_a_batch_that_may_come_first_is_diagnosed_too():

@@ -9,7 +9,7 @@ import conformance
 from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.harness.load import open_target
-from conformance.judging.coverage import ASKED, KINDS, MEETINGS, NAMES, expected
+from conformance.judging.coverage import ASKED, KINDS, MEETINGS, NAMES, expected_areas
 from conformance.judging.judge import judge
 from conformance.judging.serialisation import case_from_data
 from strategies.cases import Allowed
@@ -257,4 +257,4 @@ def test_what_is_claimed_of_16_bits_alone_is_met_by_covering_cases_that_are_not_
         [*judge(catalogue()["equivalence.steps"], target, count=0, base_seed=seed)][-1].result for seed in range(2)
     )
     assert first.status == "passed" and first.coverage == second.coverage
-    assert not [area for area in expected(Target.capabilities) if not first.coverage.get(area)]
+    assert not [area for area in expected_areas(Target.capabilities) if not first.coverage.get(area)]

@@ -358,7 +358,7 @@ def test_compare_shows_and_writes_it(capsys, monkeypatch):
         Comparison, counts=counts, differences=[first], areas={first.sort: [HOSTILE]}, smallest=first, always=False
     )
     monkeypatch.setattr(compare, "compare_targets", lambda *_: found)
-    monkeypatch.setattr(compare, "opened", lambda *_: nullcontext())
+    monkeypatch.setattr(compare, "open_side", lambda *_: nullcontext())
     monkeypatch.setattr(compare, "stopping", lambda opened: opened)
     status, said = invoked(capsys, "compare", HOSTILE, HOSTILE, "--json", "c.json")
     assert status == 1

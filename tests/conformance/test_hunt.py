@@ -28,7 +28,7 @@ from conformance.hunt.deduplication import Shown
 from conformance.hunt.executors import Processes
 from conformance.hunt.hunt_events import Found, Over
 from conformance.hunt.shards import Part, Shard
-from conformance.hunt.units import Unit, done, options_of, sent
+from conformance.hunt.units import Unit, do_unit, options_of, sent
 from conformance.report.bug_report import document
 from conformance.report.hunt_report import Page, page
 from conformance.trial.interrupts import Interrupts
@@ -63,7 +63,7 @@ class Here:
         self.todo.append(unit)
 
     def finished(self, seconds):
-        return [(self.todo[0], json.loads(done(self.todo.pop(0).to_text())))] if self.todo else []
+        return [(self.todo[0], json.loads(do_unit(self.todo.pop(0).to_text())))] if self.todo else []
 
     def end(self):
         pass
@@ -167,9 +167,9 @@ def test_covering_cases_are_judged_once_and_seeds_go_on_where_they_ended(files):
 
 def test_a_round_is_more_random_cases_and_nothing_else(files):
     unit = Unit("judge", "right.py", options_of(Options(properties=("equivalence", "shapes.shapes"))), seed=3)
-    random = json.loads(done(unit.to_text()))
+    random = json.loads(do_unit(unit.to_text()))
     assert "equivalence.sizes" not in random["held"] and "equivalence.steps" in random["held"]  # all its cases cover
-    both = json.loads(done(Unit("judge", "right.py", unit.options, seed=3, covers=True).to_text()))
+    both = json.loads(do_unit(Unit("judge", "right.py", unit.options, seed=3, covers=True).to_text()))
     assert {"equivalence.sizes", "equivalence.steps"} <= set(both["held"])
     assert both["examples"] > random["examples"] >= 100
 
@@ -258,7 +258,7 @@ def test_a_budget_ends_it(files):
 
 def test_a_worker_of_another_version_is_refused():
     unit = Unit("judge", "right.py", options_of(Options()), kit="0.0.1")
-    said = json.loads(done(unit.to_text()))["refused"]
+    said = json.loads(do_unit(unit.to_text()))["refused"]
     assert said == f"a worker has rnn-conformance {kit_version()}, must be 0.0.1, as here"
 
 
@@ -267,9 +267,9 @@ def test_a_target_crosses_as_its_text_with_its_hash(files, monkeypatch):
     unit = Unit("judge", "right.py", options_of(Options(properties=STEPS)), file=file, seed=1)
     (files / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
-    assert json.loads(done(unit.to_text()))["held"] == ["equivalence.steps"]
+    assert json.loads(do_unit(unit.to_text()))["held"] == ["equivalence.steps"]
     changed = Unit("judge", "right.py", unit.options, file=file | {"text": file["text"] + " "})
-    assert json.loads(done(changed.to_text())) | {"seconds": 0} == {
+    assert json.loads(do_unit(changed.to_text())) | {"seconds": 0} == {
         "refused": "right.py is not what was sent: its hash is another one", "seconds": 0,
     }  # fmt: skip
     assert sent("torch") is None and sent("cmd: node right.js") is None

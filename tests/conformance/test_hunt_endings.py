@@ -20,7 +20,7 @@ from conformance.harness.load import TargetError
 from conformance.hunt import corpus as corpora
 from conformance.hunt.campaign import EXPLAINING, TRIES, WAIT, Hunt
 from conformance.hunt.corpus import Corpus
-from conformance.hunt.executors import Crew, Servant, place_of, reach
+from conformance.hunt.executors import Crew, Servant, check_address, place_of
 from conformance.hunt.hunt_events import Found, Idle, Over
 from conformance.hunt.shards import Shard
 from conformance.hunt.units import Unit, options_of
@@ -273,7 +273,7 @@ def test_what_is_no_address_is_one_line_at_once(address):
 @pytest.mark.parametrize("host", ["127.0.0.1", "no-such-host.invalid"])
 def test_where_nobody_listens_is_one_line_at_once(host):
     with pytest.raises(UsageError, match=rf"^--scheduler tcp://{host}:9 cannot be reached: [^\n]+$"):
-        reach(f"tcp://{host}:9")
+        check_address(f"tcp://{host}:9")
 
 
 def test_who_listens_and_is_no_scheduler_is_given_up(monkeypatch):

@@ -17,11 +17,11 @@ from conformance.judging.mask_statistics import (
     AXES,
     FALSE_ALARM,
     agreements,
+    check_share,
+    check_variation,
     divergence,
     drawn_apart,
     evenest,
-    often,
-    varied,
 )
 from conformance.judging.oracle import Failure
 from reference_rnn import CELLS, forward
@@ -176,10 +176,10 @@ def test_how_many_are_kept_is_judged_by_a_bound_on_chance():
         if k / n > must:
             assert more <= math.exp(-n * divergence(k / n, must)) <= 40 * more
 
-    often(np.arange(1000) < 250, masks=1, p=0.75)
-    often(np.arange(1000) < 63, masks=2, p=0.75)
+    check_share(np.arange(1000) < 250, masks=1, p=0.75)
+    check_share(np.arange(1000) < 63, masks=2, p=0.75)
     with pytest.raises(Failure, match="two masks together kept"):
-        often(np.arange(1000) < 250, masks=2, p=0.75)
+        check_share(np.arange(1000) < 250, masks=2, p=0.75)
 
 
 def test_a_run_cries_wolf_less_than_once_in_1e12():
@@ -292,7 +292,7 @@ def shared_out(uniform, axes):
 def test_shares_are_found_in_whatever_they_are_drawn(shape, axes, where, p):
     kept = shared_out(np.random.default_rng(1).random(shape), axes) >= p
     with pytest.raises(Failure, match="varies less than by chance") as raised:
-        varied(kept, p)
+        check_variation(kept, p)
     assert raised.value.shows == where
 
 
@@ -313,7 +313,7 @@ def test_how_even_shares_are_is_judged_by_a_bound_on_chance():
 
 
 def test_a_mask_of_one_number_is_never_too_even():
-    varied(np.arange(72).reshape(72, 1, 1, 1) % 2 > 0, 0.5)
+    check_variation(np.arange(72).reshape(72, 1, 1, 1) % 2 > 0, 0.5)
 
 
 def in_fours(uniform):

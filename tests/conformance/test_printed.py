@@ -16,10 +16,10 @@ from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.harness.call import Call
 from conformance.harness.load import open_target
-from conformance.judging.counterexample import Counterexample, told
+from conformance.judging.counterexample import Counterexample, call_lines
 from conformance.judging.metamorphic import mirror, part
 from conformance.judging.minimise import fewest
-from conformance.judging.oracle import Failure, NotApplicable, NotRun, agree, found
+from conformance.judging.oracle import Failure, NotApplicable, NotRun, agree, origin_of
 from conformance.judging.recurrences import StateProperty
 from conformance.judging.serialisation import (
     CounterexampleError,
@@ -156,10 +156,10 @@ def test_every_call_of_every_property_is_rebuilt_from_its_expression_and_its_dat
 def test_each_number_is_named_by_the_index_that_its_call_gave_it():
     subject = Subject(open_target(reference))
     run = mirror(subject(TWO_STEPS))
-    assert found(run, "output", (0, 0, 1)) == ("output", (1, 0, 0), 1.0)
-    assert found(run, "h_n", (1, 0, 0)) == ("h_n", (0, 0, 0), 1.0)
+    assert origin_of(run, "output", (0, 0, 1)) == ("output", (1, 0, 0), 1.0)
+    assert origin_of(run, "h_n", (1, 0, 0)) == ("h_n", (0, 0, 0), 1.0)
     turned = part(run, run.case, lambda name, array: -4 * array)
-    assert found(turned, "output", (0, 0, 1)) == ("output", (1, 0, 0), -4.0)
+    assert origin_of(turned, "output", (0, 0, 1)) == ("output", (1, 0, 0), -4.0)
     wrong = replace(run, result=run.result.map(lambda name, array: array + 1))
     with pytest.raises(Failure) as failure:
         agree(subject(mirror(TWO_STEPS)), wrong)
@@ -281,7 +281,7 @@ def test_the_file_can_be_read_by_people(tmp_path):
     result, one = failed(tmp_path, text, "equivalence.steps")
     lines = document(result.found).splitlines()
     assert len(lines) < 60 and sum(line.strip().startswith('"weight_ih_l0": {') for line in lines) == 2
-    assert told(one) == result.counterexample.splitlines()
+    assert call_lines(one) == result.counterexample.splitlines()
     assert not any(re.fullmatch(r" *[-\d.]+,?", line) for line in lines)
 
 

@@ -433,11 +433,11 @@ def test_a_call_that_is_made_often_is_read_once():
     found = counterexample_from_data(data)
     compared = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("conformance.harness.call.alike", lambda *arrays: compared.append(arrays) or True)
-        from conformance.judging.counterexample import told
+        patch.setattr("conformance.harness.call.same_array", lambda *arrays: compared.append(arrays) or True)
+        from conformance.judging.counterexample import call_lines
         from conformance.scripts.reproducer import script
 
-        assert len(told(replace(found, compared=(9998,)))) == 1
+        assert len(call_lines(replace(found, compared=(9998,)))) == 1
         script(replace(found, compared=(9998,)), STATEMENT)
     assert len(compared) < 100
 
@@ -450,7 +450,7 @@ def test_many_calls_of_other_numbers_are_each_compared_with_few(monkeypatch):
     for number, one in enumerate(data["calls"]):
         one["case"]["x"]["data"] = [number // 2]
     compared = []
-    monkeypatch.setattr("conformance.harness.call.alike", lambda *arrays: compared.append(arrays) or True)
+    monkeypatch.setattr("conformance.harness.call.same_array", lambda *arrays: compared.append(arrays) or True)
     from conformance.scripts.reproducer import script
 
     said = script(counterexample_from_data(data), STATEMENT)
@@ -612,9 +612,9 @@ def saved(tmp_path, monkeypatch):
     first["case"] = case_to_data(case("LSTM", T=2, N=1, I=1, H=2, L=2, D=2, P=1, x=1))
     data = own(tmp_path)
     shapes = recurrence(name="leaky", inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"})
-    told = ("state.shapes", "y is missing", "missing")
+    call_lines = ("state.shapes", "y is missing", "missing")
     c = shapes.case({"x": np.ones((1, 1, 1, 1))})
-    one = Counterexample(*told, c, (Call("forward", c),), 0, (0,), ({},), "shapes", True, "mine.py:mine")
+    one = Counterexample(*call_lines, c, (Call("forward", c),), 0, (0,), ({},), "shapes", True, "mine.py:mine")
     by_shapes = counterexample_to_data(one)
     third = json.loads(json.dumps(by_shapes))
     cell = {"file": "spec.py", "name": "leaky", "sha256": "0" * 64}

@@ -137,7 +137,7 @@ def test_a_counterexample_fails_again_with_the_kit_and_without_it(mistake, tmp_p
     (result,) = report.results
     assert result.status == "failed"
     one = counterexample_from_data(result.found | {"target": "mine.py"})
-    (one,) = counterexamples.confirmed("mine.py", [one], catalogue())
+    (one,) = counterexamples.confirm_all("mine.py", [one], catalogue())
     assert one.repeatable is True, result.message
     assert calls in (None, len(one.calls)) and compared in (None, len(one.compared))
     file = counterexamples.save(one)
@@ -305,7 +305,7 @@ def test_what_cannot_be_repeated_is_said(tmp_path, monkeypatch, command):
     Path("pid").write_text(str(os.getpid()))
     (result,) = check("mine.py", properties=["equivalence.steps"], diagnosis=False).results
     one = counterexample_from_data(result.found | {"target": "mine.py"})
-    (one,) = counterexamples.confirmed("mine.py", [one], catalogue())  # another process, which is right
+    (one,) = counterexamples.confirm_all("mine.py", [one], catalogue())  # another process, which is right
     assert one.repeatable is False and one.message.endswith("; a new process that is called with it alone is right")
     file = counterexamples.save(one)
     done, bisecting = command("replay", file, "mine.py"), command("replay", file, "mine.py", "--bisect")
@@ -326,7 +326,7 @@ def test_another_version_of_a_property_still_tells(tmp_path, monkeypatch):
         for old in (replace(one, case=holds), replace(one, property="gone.property")):
             target = open_target("now.py")
             try:
-                assert (counterexamples.replayed(old, target, catalogue()) is not None) is fails
+                assert (counterexamples.replay_counterexample(old, target, catalogue()) is not None) is fails
             finally:
                 target.stop()
 
@@ -347,7 +347,7 @@ def test_two_processes_are_enough_where_nothing_is_kept(wrong, tmp_path, monkeyp
     ones = [replace(one, repeatable=None) for one in ones]
     opened = []
     monkeypatch.setattr(counterexamples, "open_target", lambda *a, **k: opened.append(1) or open_target(*a, **k))
-    done = counterexamples.confirmed("mine.py", ones, catalogue())
+    done = counterexamples.confirm_all("mine.py", ones, catalogue())
     assert [one.repeatable for one in done] == [True] * len(ones) and len(opened) == 2
 
 
@@ -370,7 +370,7 @@ def forward(case):
     monkeypatch.setattr(counterexamples, "open_target", lambda *a, **k: opened.append(1) or open_target(*a, **k))
     by_chance = [one for one in ones if all(call.case.draws for call in one.calls)]
     ones = [replace(one, repeatable=None) for one in ones]
-    assert all(one.repeatable for one in counterexamples.confirmed("mine.py", ones, catalogue()))
+    assert all(one.repeatable for one in counterexamples.confirm_all("mine.py", ones, catalogue()))
     assert len(opened) <= 2 + len(by_chance)
 
 

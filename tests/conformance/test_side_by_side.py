@@ -20,7 +20,7 @@ from conformance.report.report_set import Refused, Together
 from conformance.trial import multi_target
 from conformance.trial.configuration import Job
 from conformance.trial.equal_files import leaders, places
-from conformance.trial.multi_target import Answer, Row, is_disturbed, outcomes, unknown
+from conformance.trial.multi_target import Answer, Row, is_disturbed, outcomes, unreached_properties
 from conformance.trial.options import Options
 from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
@@ -283,7 +283,7 @@ def test_of_two_trials_that_were_cut_the_one_that_says_more_counts():
     short, long = (report(left=["x"] * count) for count in (9, 2))
     for first, second in ((short, long), (long, short), (long, "its CPU limit was over while it was loaded")):
         found = room.at_last(Answer(first, cut=True), Answer(second, cut=True), "")
-        assert (unknown(found), found.reasons) == (2, ["cut, twice"])
+        assert (unreached_properties(found), found.reasons) == (2, ["cut, twice"])
     assert room.at_last(Answer(short, cut=True), Answer(long), "") is long
 
 
@@ -472,7 +472,7 @@ def test_an_exception_about_one_target_is_its_reason():
     def broken():
         raise ArithmeticError("it is broken")
 
-    said = multi_target.judged("reference", ONE, broken).outcome
+    said = multi_target.judge_one("reference", ONE, broken).outcome
     assert said.startswith("a mistake of this kit: ArithmeticError: it is broken (test_side_by_side.py, line ")
 
 

@@ -10,7 +10,7 @@ from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.events import PropertyResult
 from conformance.harness.load import open_target
-from conformance.judging.coverage import expected
+from conformance.judging.coverage import expected_areas
 from conformance.judging.judge import judge
 from conformance.trial.verdict import Report
 
@@ -19,7 +19,7 @@ WIDE = Capabilities(sizes={"hidden_size": (4096,)})
 
 def report(capabilities, void, missing=()):
     """A report in which some areas were met by void cases only, and some not at all."""
-    areas = expected(capabilities)
+    areas = expected_areas(capabilities)
     coverage = Counter({area: 1 for area in areas if area not in (*void, *missing)}) + Counter(void=len(void))
     steps = PropertyResult(
         "equivalence.steps", "passed", examples=9, coverage=dict(coverage), void=dict.fromkeys(void, 3)
@@ -36,7 +36,7 @@ def test_what_is_void_because_of_the_sizes_is_said_and_no_doubt():
 
 
 def test_even_if_everything_is_void():
-    found = report(WIDE, expected(WIDE))
+    found = report(WIDE, expected_areas(WIDE))
 
     assert found.status == 0 and "RNN_TANH, float32" in found.notes[0]
 
@@ -132,7 +132,7 @@ def test_nothing_is_said_where_nothing_is_void():
 def test_layers_that_would_fill_the_memory_are_not_expected(H, areas):
     claims = Capabilities(cells=("LSTM",), max_layers=None, sizes={"hidden_size": (H,)})
 
-    assert [area for area in expected(claims) if area.startswith("L >=")] == areas
+    assert [area for area in expected_areas(claims) if area.startswith("L >=")] == areas
 
 
 @pytest.mark.parametrize(

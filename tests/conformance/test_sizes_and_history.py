@@ -662,7 +662,7 @@ def test_a_mistake_in_confirming_costs_no_verdict(tmp_path, monkeypatch):
         raise ZeroDivisionError("a mistake")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("conformance.trial.runner.confirmed", mistaken)
+    monkeypatch.setattr("conformance.trial.runner.confirm_all", mistaken)
     (tmp_path / "my_rnn.py").write_text("def forward(case):\n    return 2 * case.x, case.h_0\n")
     report = check("my_rnn.py", properties=("equivalence.steps",), workers=1, saved=True)
     assert report.verdict == "fails"

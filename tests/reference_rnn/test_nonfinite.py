@@ -7,7 +7,7 @@ import pytest
 
 from reference_rnn import CELLS, ShapeError, arithmetic, case, forward, reached
 from reference_rnn.bounds.ball import Ball
-from reference_rnn.bounds.nonfinite import Reach, given
+from reference_rnn.bounds.nonfinite import Reach, number_given
 from reference_rnn.functions import (
     affine_peephole,
     clip,
@@ -42,7 +42,7 @@ KINDS = {"nan": NAN, "inf": INF, "-inf": -INF, "number": 1.0}
 
 def number(value, rad=0.0, a=A):
     """One number in a row of one."""
-    return given(Ball(np.array([[value]]), np.array([[rad]]), a))
+    return number_given(Ball(np.array([[value]]), np.array([[rad]]), a))
 
 
 def kinds(reach):
@@ -97,7 +97,7 @@ def test_the_larger_of_two_and_quotients_are_those_of_numpy(a, b):
 
 @pytest.mark.parametrize(("a", "b"), PAIRS)
 def test_means_and_what_is_normalised_are_those_of_numpy(a, b):
-    row = given(Ball(np.array([[a, b]]), np.zeros((1, 2)), A))
+    row = number_given(Ball(np.array([[a, b]]), np.zeros((1, 2)), A))
     for function in (mean, normalised):
         found, expected = function(row), function(np.array([[a, b]]))
         assert found.allows(expected).all()
@@ -144,9 +144,9 @@ def test_a_weight_that_may_be_read_as_zero_is_one():
 
 
 def test_where_a_sum_may_overflow_anything_comes_unless_nan_is_in_it():
-    huge = given(Ball(np.array([[2.0**127, 2.0**127]]), np.zeros((1, 2)), A))
+    huge = number_given(Ball(np.array([[2.0**127, 2.0**127]]), np.zeros((1, 2)), A))
     assert kinds(linear(huge, np.ones((1, 2)), np.zeros(1))) == set(KINDS)
-    more = given(Ball(np.array([[2.0**127, NAN]]), np.zeros((1, 2)), A))
+    more = number_given(Ball(np.array([[2.0**127, NAN]]), np.zeros((1, 2)), A))
     assert kinds(linear(more, np.full((1, 2), 2.0), np.zeros(1))) == {"nan"}
 
 

@@ -25,9 +25,9 @@ from strategies.cases import (
     build,
     contractive,
     decode,
-    fitted,
+    fit_sketch,
     from_block,
-    held,
+    own_hidden_biases,
 )
 from strategies.covering import COVERING, covering
 from strategies.memory import LAYOUTS, unusual
@@ -329,7 +329,7 @@ def test_every_memory_layout_occurs_in_what_only_an_lstm_has(gated, layout):
     ],
 )
 def test_the_second_bias_holds_what_is_not_in_the_first(cell, biases, kept):
-    assert held(Config(cell, hidden_size=2), biases).tolist() == kept
+    assert own_hidden_biases(Config(cell, hidden_size=2), biases).tolist() == kept
 
 
 @pytest.mark.parametrize("biases", BIASES)
@@ -608,7 +608,7 @@ def test_layers_are_few_where_they_would_fill_the_memory():
     allowed = Allowed(cells=("LSTM",), sizes={"hidden_size": (4096,)}, bidirectional=True)
 
     def layers(**options):
-        return fitted(Sketch(num_layers=4), replace(allowed, **options))[0].num_layers
+        return fit_sketch(Sketch(num_layers=4), replace(allowed, **options))[0].num_layers
 
     assert layers() == 1
     assert layers(min_layers=2) == 2 and layers(sizes={"hidden_size": (4096,), "num_layers": (3,)}) == 3

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from conformance.judging.coverage import AREAS, covered
+from conformance.judging.coverage import AREAS, areas_of
 from reference_rnn import CELLS, DTYPES, arithmetic, forward
 from strategies import layout_of
 from strategies.cases import NETWORKS, PADDINGS, Allowed
@@ -29,7 +29,7 @@ def exercised():
     """What the covering cases exercise that verify something: in turn, for every cell, and for plain cells only."""
     choices = {"in turn": (EVERYTHING,), "every cell": (EVERYTHING, 0, True), "plain": (PLAIN,)}
     return {
-        choice: {area for c in covering(*given) if not_void(c) for area in covered(c)}
+        choice: {area for c in covering(*given) if not_void(c) for area in areas_of(c)}
         for choice, given in choices.items()
     }
 
@@ -51,7 +51,7 @@ def test_plain_cells_cover_all_that_they_can(exercised, area):
 
 @pytest.mark.parametrize("turn", range(1, 5))
 def test_sizes_and_directions_are_covered_from_any_turn_on(turn):
-    seen = {area for c in covering(EVERYTHING, turn) for area in covered(c)}
+    seen = {area for c in covering(EVERYTHING, turn) for area in areas_of(c)}
 
     assert {*AREAS, *CELLS} <= seen
 

@@ -9,7 +9,7 @@ import pytest
 from reference_rnn import CELLS, forward, gradients
 from strategies import layout_of
 from strategies.cases import BLOCK_SIZE, Allowed, Sketch, build, from_block
-from strategies.forms import LENGTHS, PLAIN, WORDS, Form, answered, form_of, given, kind_of_lengths, plain
+from strategies.forms import LENGTHS, PLAIN, WORDS, Form, answered, cotangent_as_asked, form_of, kind_of_lengths, plain
 from strategies.memory import LAYOUTS
 
 NAMES = [field.name for field in fields(Form)]
@@ -84,7 +84,7 @@ def test_the_problem_stays_the_same(form, rows, lengths):
         case = case.map(lambda name, array: 0 * array if name in ("h_0", "c_0") else array)
     asked = form.ask(case).check()
     d = {f"d_{name}": np.ones_like(array) for name, array in forward(case).items()}
-    asked_d = {name: given(asked, case, name, array) for name, array in d.items()}
+    asked_d = {name: cotangent_as_asked(asked, case, name, array) for name, array in d.items()}
 
     for name, array in forward(asked).items():
         np.testing.assert_array_equal(answered(asked, case, name, array), getattr(forward(case), name))

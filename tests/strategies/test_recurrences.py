@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reference_rnn import recurrence
-from strategies.recurrences import ARRANGED, Sequences, packed, shrink_recurrence, simpler, simpler_numbers
+from strategies.recurrences import ARRANGED, Sequences, pack_rows, shrink_recurrence, simpler, simpler_numbers
 
 GATED = recurrence(
     inputs={"q": "K", "v": "V", "g": ""}, states={"S": "KV", "n": ""}, outputs={"o": "V"}, parameters={"w": "K"},
@@ -60,7 +60,7 @@ def test_sizes_that_are_claimed_are_the_only_ones():
 def test_a_case_shrinks_to_what_matters(arranged):
     allowed = Sequences((GATED,), arranged=ARRANGED, min_rows=1)
     case = next(c for c in allowed.covering(5) if c.num_steps > 16 and c.num_rows > 1)
-    case = packed(case) if arranged == "packed" and case.offsets is None else case
+    case = pack_rows(case) if arranged == "packed" and case.offsets is None else case
     assert abs(case.inputs["v"]).max() > 0.25
 
     def fails(c):
@@ -80,7 +80,7 @@ def test_whatever_is_simpler_is_still_a_case():
 
 def test_packing_leaves_nothing_but_padding_out():
     case = next(c for c in EVERYTHING.covering(2) if c.lengths is not None and c.num_rows > 1)
-    whole = packed(case)
+    whole = pack_rows(case)
     assert whole.num_rows == case.num_rows and (whole.row_lengths == case.row_lengths).all()
     assert (whole.inputs["q"] == case.inputs["q"][case.valid]).all()
     assert np.diff(whole.offsets).tolist() == case.lengths.tolist()

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from conformance.harness import family
-from conformance.harness.family import computed
+from conformance.harness.family import cpu_seconds
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits
-from conformance.hunt.units import HELD, Unit, done, options_of
+from conformance.hunt.units import HELD, Unit, do_unit, options_of
 from conformance.trial.options import Options
 from reference_rnn import case
 
@@ -239,7 +239,7 @@ print(json.dumps([found, descendants(os.getpid())]))
 
 def test_a_status_is_the_commands_own():
     for words, status in ((["true"], 0), (["sh", "-c", "exit 9"], 9), (["sh", "-c", "kill -ABRT $$"], -signal.SIGABRT)):
-        process = family.kept(words)
+        process = family.start_kept(words)
         assert process.wait(10) == status
         family.dismiss(process)
 
@@ -247,7 +247,7 @@ def test_a_status_is_the_commands_own():
 @pytest.mark.parametrize("word", ["no-such-program", "/", "/dev/null", ""])
 def test_what_cannot_be_started_says_why(word):
     with pytest.raises(OSError) as error:
-        family.kept([word])
+        family.start_kept([word])
     assert error.value.strerror in ("No such file or directory", "Permission denied")
 
 
@@ -310,9 +310,9 @@ def test_the_time_of_processes_that_have_ended_counts():
     words = [sys.executable, "-c", waits]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        assert 0.3 <= computed(process.pid) < 5
+        assert 0.3 <= cpu_seconds(process.pid) < 5
         process.stdin.close()
-    assert computed(process.pid) == 0
+    assert cpu_seconds(process.pid) == 0
 
 
 # ---------------------------------------------------------------- the environment
@@ -343,7 +343,7 @@ def opened_as(kind, file):
         "this process": f"{file}",
     }[kind]
     if kind == "worker of a hunt":  # of Dask as of this machine
-        done(Unit("open", words, options_of(Options())).to_text())
+        do_unit(Unit("open", words, options_of(Options())).to_text())
         return HELD.stop()
     with contextlib.suppress(TargetError):
         return open_target(words, in_process=kind == "this process").stop()

@@ -19,11 +19,11 @@ from conformance.harness.files import Folder, write_named
 from conformance.harness.snapshot import Snapshot
 from conformance.hunt.corpus import KNOWN, Corpus, Kept
 from conformance.hunt.shards import Part, Shard
-from conformance.hunt.units import hashed, written
+from conformance.hunt.units import text_hash, write_sent_file
 from conformance.report import feedback, github, grades
 from conformance.report.report_files import write, write_inside
 from conformance.report.report_set import Together
-from conformance.trial.configuration import found
+from conformance.trial.configuration import find_configuration
 from conformance.trial.counterexamples import FOLDER
 from conformance.trial.options import Options, UsageError
 from conformance.trial.verdict import Report
@@ -134,7 +134,7 @@ def test_two_reports_for_one_regular_file_are_refused():
         "[targets.a]\ntarget = 'a.py'\njson = 'r'\n[targets.b]\ntarget = 'b.py'\nhtml = 'r'\n"
     )
     with pytest.raises(UsageError, match="json and html are both"):
-        found(Path.cwd()).jobs({})
+        find_configuration(Path.cwd()).jobs({})
     with pytest.raises(UsageError, match="html and grades are both"):
         cli.main(["matrix", "reference", "--html", "m", "--grades", "./m"], standalone_mode=False)
 
@@ -319,7 +319,7 @@ def test_the_summary_of_a_step_follows_no_link_however_it_is_spelled(monkeypatch
 
 def test_what_is_sent_stays_in_the_folder_of_the_worker(tmp_path):
     with pytest.raises(OSError, match="does not lie in"):
-        written("../mine.py", "x", hashed("x"))
+        write_sent_file("../mine.py", "x", text_hash("x"))
 
 
 # ---------------------------------------------------------------- races
