@@ -181,7 +181,7 @@ def of_shapes(shapes: Mapping[str, Any]) -> Recurrence:
 
 
 def outline_of_recurrence(origin: Mapping[str, str], shapes: Mapping[str, Any], equations: str) -> Recurrence:
-    """The same of a recurrence as ``cell.outline`` of a cell: its equations are text to be printed."""
+    """The outline of a recurrence, as ``cell.outline`` of a cell: its equations are text to be printed."""
     found = of_shapes(shapes)
     found.origin, found.equations = dict(origin), equations
     return found
@@ -322,7 +322,7 @@ class RecurrenceCase:
         return handed_shapes(self)
 
     def in_dtype(self, dtype: str) -> RecurrenceCase:
-        """The same numbers in another dtype, rounded where it does not have them."""
+        """The case in another dtype, with its numbers rounded to it."""
         return self.replace(dtype=dtype).map(lambda _, array: rounded(array, dtype))
 
     def __repr__(self) -> str:
@@ -420,7 +420,7 @@ def sized(case: RecurrenceCase) -> RecurrenceConfig:
 
 
 def padded(case: RecurrenceCase) -> RecurrenceCase:
-    """The same case with rows beside one another, padded with zeros, and with zeros where no state is given."""
+    """The case with its rows padded with zeros beside one another, and zeros where no state is given."""
     zeros = {name: np.zeros(shape.sizes) for name, shape in shapes_of(case).items() if name in case.states}
     states: dict[str, Any] = {name: zeros[name] if state is None else state for name, state in case.states.items()}
     if case.offsets is None:

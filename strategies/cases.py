@@ -136,7 +136,7 @@ class Allowed:
         return from_block(block, self)
 
     def calm_from_block(self, block: bytes) -> Case:
-        """The same, with small weights throughout."""
+        """The case of a block, with small weights throughout."""
         return calm_from_block(block, self)
 
     def admits(self, case: Case) -> bool:
@@ -167,7 +167,7 @@ class Allowed:
         return [name for name, fit in fits.items() if not fit] + self.lacks_sizes(case)
 
     def lacks_sizes(self, case: Case) -> list[str]:
-        """The same for its sizes alone."""
+        """The sizes of a case that are not allowed, in words."""
         fits = {
             "empty.time": case.num_steps > 0 or "time" in self.empty,
             "empty.batch": case.num_rows > 0 or "batch" in self.empty,
@@ -267,7 +267,7 @@ def from_block(block: bytes, allowed: Allowed) -> Case:
 
 
 def calm_from_block(block: bytes, allowed: Allowed) -> Case:
-    """The same, with small weights throughout, so that rounding explains little."""
+    """The case of a block, with small weights throughout, so that rounding explains little."""
     return build(replace(decode(block), mode=8, gain=0.5, contract=True, network="dense"), allowed)
 
 

@@ -127,7 +127,7 @@ def kind_of_lengths(lengths: np.ndarray | None) -> str:
 
 
 def of_kind(lengths: np.ndarray, kind: str) -> np.ndarray:
-    """The same lengths, as one of LENGTHS; as they are where it cannot hold them."""
+    """Lengths in another dtype or layout, one of LENGTHS; unchanged where it cannot hold them."""
     if kind in LAYOUTS:
         return relaid(lengths, kind)
     return lengths.astype(kind) if lengths.max(initial=0) <= np.iinfo(kind).max else lengths

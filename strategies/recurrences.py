@@ -227,7 +227,7 @@ def draw_numbers(
 
 
 def pack_rows(case: RecurrenceCase) -> RecurrenceCase:
-    """The same rows one after the other, without padding."""
+    """A case whose rows lie one after the other, without padding."""
     inputs = {name: array[case.valid] for name, array in case.inputs.items()}
     offsets = np.concatenate([[0], np.cumsum(case.row_lengths)]).astype(np.int64)
     return replace(case, inputs=inputs, lengths=None, offsets=offsets)
@@ -314,7 +314,7 @@ def letter_kept(case: RecurrenceCase, letter: str, kept: slice) -> RecurrenceCas
 
 
 def simpler_numbers(case: RecurrenceCase) -> Iterator[RecurrenceCase]:
-    """The same case with simpler numbers: all arrays are tried in one way before the next way.
+    """Cases with simpler numbers: one way is tried on all arrays before the next way.
 
     A zero is the number next to it that may be drawn, and stays.
     """

@@ -37,7 +37,7 @@ class Version(Subject):
         return self.once("gradients", case, lambda case: ask(case, cotangents))
 
     def once(self, what: str, case: Case, ask: Callable[[Case], Answer]) -> Answer:
-        """The same answer, or the same Failure, for the same case."""
+        """Asks for each case once: its answer, or its Failure, is kept."""
         if what not in self.kept or self.kept[what][0] is not case:
             try:
                 self.kept[what] = case, ask(case)
@@ -59,7 +59,7 @@ class Version(Subject):
 
 
 class RecurrentVersion(Version, RecurrentSubject):
-    """The same of a target of recurrences."""
+    """One of two compared targets of recurrences."""
 
     def suspect(self, about: str, sentence: str) -> None:
         """What looks wrong where nobody can tell makes a case void."""
@@ -111,7 +111,7 @@ def backward_run(version: Version, case: Case) -> Run:
 
 
 def handed_apart(old: RecurrentVersion, new: RecurrentVersion, case: Any) -> Failure | None:
-    """The same of recurrences: in double precision, where both claim it."""
+    """How far two answers of recurrences are apart: in double precision, where both claim it."""
     return apart(old, new, case, numbers_of, "by OLD and by NEW")
 
 

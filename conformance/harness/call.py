@@ -51,7 +51,7 @@ class Call:
         yield from ((name, array) for name, array in self.cotangents.items() if array is not None)
 
     def plain(self) -> Call:
-        """The same call with all arrays in C order and writeable."""
+        """This call with all arrays in C order and writeable."""
         cotangents = {name: None if d is None else relaid(d, "C") for name, d in self.cotangents.items()}
         return replace(self, case=self.case.map(lambda name, array: relaid(array, "C")), cotangents=cotangents)
 

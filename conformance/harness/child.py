@@ -59,7 +59,7 @@ def load(spec):
 
 
 def loaded(spec):
-    """The same of a part of a target: what it may import stays as it is."""
+    """The object that a spec names, and its module, with names that it may not import left as they are. Raises LoadError."""
     label = spec.get("file") or spec["module"]
     try:
         with redirected() as printed:

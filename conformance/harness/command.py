@@ -166,7 +166,7 @@ def request(do: str, case: Case, cotangents: Cotangents) -> dict[str, Any]:
 
 
 def recurrent_request(do: str, case: RecurrenceCase, cotangents: Cotangents) -> dict[str, Any]:
-    """The same for a case of a recurrence, whose arrays have names of their own."""
+    """A request for a case of a recurrence, whose arrays have names of their own."""
     kinds = ("parameters", "inputs", "states")
     named = {
         kind: {name: None if a is None else tensor(a) for name, a in getattr(case, kind).items()} for kind in kinds

@@ -122,7 +122,7 @@ class LocalTarget:
 
 
 def copied(case: Case) -> Case:
-    """The same case in arrays of its own, with the same memory layout."""
+    """A copy of the case, whose arrays lie in memory as those of the case do."""
     arrays = dict(case.arrays())
     described = [(name, array.dtype, array.shape) for name, array in arrays.items()]
     data = child.joined(arrays.values())

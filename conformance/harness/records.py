@@ -40,7 +40,7 @@ class RecordError(ValueError):
         return f"{self.place.lstrip('.') or 'it'} {self.said}"
 
     def within(self, step: str) -> RecordError:
-        """The same of what this is a part of."""
+        """This error as one of the record around it, whose key is put before."""
         return RecordError(self.said, step + self.place)
 
 

@@ -50,7 +50,7 @@ def visible_lines(text: object) -> str:
 
 
 def visible_line(text: object) -> str:
-    """The same as one line: breaks and tabs become a space."""
+    """The text as one visible line: breaks and tabs become a space."""
     return visible_lines(BREAK.sub(" ", str(text)))
 
 

@@ -118,7 +118,7 @@ class Quarry:
         return found
 
     def fresh(self, round: Round) -> list[dict[str, Any]]:
-        """Those failures of a round that show in a way that is not known."""
+        """The failures of a round that show in a way that is not known yet."""
         return [data for shown, data in round.failed.items() if shown not in self.seen]
 
     def due(self) -> Round | None:

@@ -1,4 +1,4 @@
-"""What makes failures one defect: the mistake that gives their numbers, or a sentence that was measured, or how they
+"""Groups failures into defects: by the mistake that gives their numbers, or a sentence that was measured, or how they
 show.
 """
 

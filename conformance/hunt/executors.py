@@ -113,7 +113,7 @@ class Processes:
 
     @property
     def doing(self) -> list[Servant]:
-        """Those that are at something."""
+        """The workers that are at a unit."""
         return [servant for servant in self.hired if servant.unit]
 
     @property
@@ -243,7 +243,7 @@ def check_address(address: str) -> None:
 
 
 def unreachable(address: str, error: Exception) -> UsageError:
-    """That there is no scheduler."""
+    """The error that there is no scheduler at this address."""
     said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
     return UsageError(f"--scheduler {address} cannot be reached: {said}")
 

@@ -56,12 +56,12 @@ class State:
 
     @property
     def new(self) -> list[Kept]:
-        """Those that nobody has said to be known."""
+        """The findings that nobody has marked as known."""
         return [one for one in self.findings.values() if one.is_new]
 
     @property
     def known(self) -> list[Kept]:
-        """Those that are known."""
+        """The findings that are marked as known."""
         return [one for one in self.findings.values() if not one.is_new]
 
     @property

@@ -29,7 +29,7 @@ def apart(
     claims: Capabilities, properties: Mapping[str, Property], count: int, seed: int, covers: bool,
     alike: Sequence[str] | None, deadline: float,
 ) -> tuple[int, list[str]] | None:  # fmt: skip
-    """How many mistakes are derived from the claimed cells, and the ids of those that are not told apart yet; None
+    """How many mistakes are derived from the claimed cells, and the ids of those that survive; None
     where there was no time to derive them.
 
     The cases are those on which a round judges the property that sees every number.

@@ -67,7 +67,7 @@ class Unit:
     known    by property: kinds of failures that are passed over;  first  by property: counterexamples to begin with
     only     the properties to be judged, all if empty
     failed, held  to be explained: results as data, and the ids of properties that held;  also  what else failed there
-    alike    the ids of mutants that are not told apart yet, None for all
+    alike    the ids of the mutants that survive, None for all
     """
 
     do: str

@@ -224,7 +224,7 @@ def call_lines(found: Counterexample) -> list[str]:
 
 
 def without_measuring(found: Counterexample) -> Counterexample:
-    """The same without the calls that only say how far rounding goes."""
+    """The counterexample without the calls that only measure rounding."""
     kept = [n for n, call in enumerate(found.calls) if not call.measures or n in found.compared]
     calls, compared = tuple(found.calls[n] for n in kept), tuple(map(kept.index, found.compared))
     return replace(found, calls=calls, compared=compared)

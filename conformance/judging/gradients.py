@@ -65,7 +65,7 @@ def cotangents(case: Case, table: str = "uniform") -> dict[str, Any]:
 
 
 def accepted_cotangents(target: Subject, d: Mapping[str, Any]) -> dict[str, Any]:
-    """Those cotangents that a target takes."""
+    """The cotangents that a target takes, by name."""
     return {name: array for name, array in d.items() if name in target.capabilities.cotangents}
 
 

@@ -141,7 +141,7 @@ class Repeating:
         return self.shown(case, failed, made, len(self.before))
 
     def with_instances(self, case: Case, earlier: Sequence[Call]) -> Counterexample:
-        """The same with new instances in one process, or with a new process for each."""
+        """The smallest failure, found by new instances: in one process, or with a new process for each."""
         if self.died and self.fails(plainest := self.plainest(case)):  # which saves a process for each step to it
             return self.found(plainest, ())
         if self.fails(case):
@@ -273,7 +273,7 @@ def sequences(many: int) -> list[Callable[[Case], Sequence[Case]]]:
 
 
 def fewest(items: Sequence[T], fails: Callable[[Sequence[T]], bool], runs: int, seconds: float) -> list[T]:
-    """Items of which none can be left out: without any of them it does not fail, or there was no time to see.
+    """Delta debugging: a failing list from which no single item can go, as far as runs and time allow.
 
     runs, seconds: how often and how long it may be tried. By halves first, then one by one, the last ones last.
     """

@@ -63,7 +63,7 @@ class Failure(AssertionError):
         return sort_of_kind(self.kind)
 
     def told_as(self, kind: str, message: str) -> Failure:
-        """The same, of another kind and in other words."""
+        """The failure as one of another kind, in other words."""
         return Failure(
             kind, message, self.about, name=self.name, at=self.at, given=self.given, must=self.must, room=self.room,
             same=self.same, shows=self.shows, largest=self.largest,
@@ -116,7 +116,7 @@ def is_silence(kind: str) -> bool:
 
 
 def size_of(number: float | None) -> float:
-    """The magnitude of a number; 0 for what is none."""
+    """The magnitude of a number; 0 for NaN and infinity."""
     return abs(number) if number is not None and math.isfinite(number) else 0.0
 
 
@@ -213,11 +213,11 @@ class Run:
         return Run(self.case, result, self.arithmetic, lambda: self.rad, by=by)
 
     def bounded_like(self, other: Run) -> Run:
-        """The same numbers, which rounding may move as far as those of another run."""
+        """This run with the radii of another one."""
         return replace(self, bounds=lambda: other.rad)
 
     def joined(self, result: Any, *parts: Run) -> Run:
-        """The same case computed in parts; rounding may move these numbers as far as those of this run."""
+        """A run of this case that was computed in parts, with the radii of this run."""
         calls = tuple(call for run in parts for call in run.calls)
         return Run(self.case, result, self.arithmetic, lambda: self.rad, calls=calls)
 
@@ -378,7 +378,7 @@ def index(run: Run, name: str, at: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def size(array: np.ndarray) -> np.ndarray:
-    """The magnitudes of the numbers; 0 for what is none: no rounding leads to NaN or infinity and back."""
+    """The magnitudes of the numbers; 0 for NaN and infinity, which no rounding leads to and back."""
     return np.where(np.isfinite(array), abs(array), 0.0)
 
 

@@ -43,7 +43,7 @@ class Same:
     handed: tuple[tuple[int, str, int], ...] = ()
 
     def among(self, numbers: Sequence[int]) -> Same:
-        """The same with other numbers of calls: ``numbers[n]`` in place of n."""
+        """The place with calls numbered anew: ``numbers[n]`` in place of n."""
         one, other = (Place(numbers[place.call], place.name, place.at) for place in self.places)
         return Same((one, other), self.room, tuple((numbers[to], name, numbers[by]) for to, name, by in self.handed))
 

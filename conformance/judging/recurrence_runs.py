@@ -110,12 +110,12 @@ def carried(case: RecurrenceCase, states: Numbers, claims: Capabilities) -> dict
 
 
 def with_states(case: RecurrenceCase, states: Mapping[str, np.ndarray | None]) -> RecurrenceCase:
-    """The same case with other states."""
+    """The case with other initial states."""
     return replace(case, states={name: states[name] for name in case.config.cell.states})
 
 
 def generic(case: RecurrenceCase, seed: int = 3, part: Any = (0.3, 0.7)) -> RecurrenceCase:
-    """The same case with numbers of which none is special; part: between which shares of a range, or that by name."""
+    """The case with numbers of which none is special; part: between which shares of a range, or that by name."""
     draw = np.random.default_rng(seed)
 
     def inner(name: str, array: np.ndarray) -> np.ndarray:

@@ -124,7 +124,7 @@ class CaseFile(Excerpt):
 
 @dataclass(frozen=True)
 class SplitFile(Excerpt):
-    """The same as counterexamples have it."""
+    """A split, as files of counterexamples hold it."""
 
     cell: Any
     config: dict[str, Any]
@@ -210,7 +210,7 @@ class LayerCell(Origin):
 
 @dataclass(frozen=True)
 class RecurrentCell(Origin):
-    """The same of a recurrence; see ``Recurrence.shapes``."""
+    """A recurrence as data, with its shapes; see ``Recurrence.shapes``."""
 
     inputs: dict[str, str]
     states: dict[str, str]
@@ -306,7 +306,7 @@ class LayersFile:
 
 @dataclass(frozen=True)
 class RecurrentFile(LayersFile):
-    """The same of a recurrence."""
+    """A counterexample of a recurrence, as a file holds it."""
 
     schema: Literal[3]  # type: ignore[assignment]
     cells: list[RecurrentCell] = field(default_factory=list)  # type: ignore[assignment]

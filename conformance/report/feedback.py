@@ -66,7 +66,7 @@ def plain(text: str) -> str:
 
 
 def on_disk(name: str) -> str:
-    """The same text for names that are one file's where a disk tells neither case nor kinds of accents apart."""
+    """A key that is equal for names of one file, where a disk tells neither case nor kinds of accents apart."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 

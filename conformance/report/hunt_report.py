@@ -83,7 +83,7 @@ def begun(state: State) -> str:
 
 
 def idle(seconds: float) -> str:
-    """That nobody does anything, in a line."""
+    """The line that says that no worker is at anything."""
     return f"no workers   {f'for {seconds:.0f} s, ' if seconds else ''}waiting for some to join"
 
 

@@ -13,7 +13,7 @@ from .wording import behind
 
 
 def document(told: Together) -> str:
-    """All of it as a whole document."""
+    """The JUnit XML document of some reports."""
     names = [report.name for report in told.reports] + [name for name, _ in told.missing]
     suites = ET.Element("testsuites", name=f"rnn-conformance {', '.join(names)}")
     for report in told.reports:

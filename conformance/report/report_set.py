@@ -37,7 +37,7 @@ class Together:
 
     @property
     def reports(self) -> list[Report]:
-        """Those that were judged."""
+        """The reports of the targets that were judged."""
         return [entry for entry in self.entries if isinstance(entry, Report)]
 
     @property

@@ -23,7 +23,7 @@ SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def document(told: Together) -> str:
-    """All of it as one run of one tool."""
+    """The SARIF document of some reports: one run of one tool."""
     rules = {result.id: rule(result) for report in told.reports for result in report.results}
     order = list(rules)
     driver = {"name": "rnn-conformance", "version": kit_version(), "rules": list(rules.values())}

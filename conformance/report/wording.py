@@ -146,7 +146,7 @@ def kind_of(finding: Finding) -> str:
 
 
 def kind_unshown(finding: Unshown) -> str:
-    """The same for a finding whose change is not shown."""
+    """The kind of a finding whose change is not shown, in words."""
     if finding.exact and not finding.explains:
         return "experiments on your code show this" if finding.fault_class == MEASURED else SHAPE
     if not finding.exact and finding.explains:

@@ -132,7 +132,7 @@ def replay_counterexample(found: Counterexample, target: Target, properties: Pro
 
 
 def made_again(found: Counterexample, subject: Subject) -> Counterexample | None:
-    """The same by the saved calls and numbers alone."""
+    """Repeats a counterexample by its saved calls and numbers alone."""
     if found.demand not in BY_NUMBERS or not found.calls:
         raise NotRun("the property says nothing about this case, and the file does not say what is right")
     subject.restart()

@@ -1,4 +1,4 @@
-"""How often Python looks for cyclic garbage: as often as is usual, that is a tenth of the time of a trial."""
+"""Collects cyclic garbage less often: the default costs a tenth of a trial."""
 
 from __future__ import annotations
 

@@ -373,7 +373,7 @@ class Room:
             os.chdir(self.working)  # which may have been deleted, and made again
 
     def settle(self, number: int, outcome: Outcome) -> None:
-        """It is known what came of one."""
+        """Notes what came of one target."""
         self.known[number] = outcome
         self.again.pop(number, None)
         self.todo = [other for other in self.todo if other != number]

@@ -268,7 +268,7 @@ class Options:
                 )
 
     def without_saved(self) -> Options:
-        """The same options, without saved counterexamples."""
+        """These options, without saved counterexamples."""
         return replace(self, saved=False)
 
     @property

@@ -53,7 +53,7 @@ class Plan:
         return cls(options, catalogue, chosen, expected, len(chosen), names)
 
     def with_stored_baseline(self, target: Any) -> Plan:
-        """The same plan, with the baseline that the options name a file of. Raises UsageError."""
+        """The plan with the baseline from the file that the options name. Raises UsageError."""
         file = self.options.baseline
         return replace(self, baseline=stored(file, target, self.names)) if isinstance(file, Path) else self
 

@@ -95,7 +95,7 @@ def within_time_limit(doing: str) -> Iterator[None]:
 
 
 def too_late(limit: Interrupted, doing: str) -> OutOfTime:
-    """That a limit struck before there was anything to be judged."""
+    """The message that a limit struck before there was anything to judge."""
     return OutOfTime(f"{limit} was over while {doing}")
 
 
@@ -281,7 +281,7 @@ class Progress:
         return unjudged(prop, self.claims, self.start.observes_memory) if self.start else None
 
     def told(self, results: list[PropertyResult]) -> str:
-        """That and where judging was interrupted; empty if nothing was left to judge."""
+        """Where judging was interrupted, in words; empty if nothing was left to judge."""
         asked = [r for r in results if r.status != "not_claimed" and not self.unjudged(self.plan.properties[r.id])]
         left = sum(result.id not in self.found for result in asked)
         if self.interruption is None or not left:

@@ -30,7 +30,7 @@ def certain(case: Case | RecurrenceCase, allowed: Arithmetic) -> Result | Handed
 
 
 def certain_handed(case: RecurrenceCase, allowed: Arithmetic) -> Handed | None:
-    """The same of a recurrence, whose equations may be spelt in another way, too."""
+    """Balls of the results of a recurrence, also for another spelling of its equations. None if void."""
     balls = handed(case, allowed)
     if any(says_nothing(ball) for _, ball in balls.items()):
         return None
@@ -45,7 +45,7 @@ def certain_handed(case: RecurrenceCase, allowed: Arithmetic) -> Handed | None:
 
 
 def besides(allowed: Arithmetic) -> float:
-    """By how much a radius grows: what Ball.contains allows besides is part of the number that others compare with."""
+    """The factor that Ball.contains applies to a radius: vectors carry it, since others compare without it."""
     return 1 + 8 * allowed.u
 
 

@@ -107,7 +107,7 @@ def arrays_of_layers(vector: Vector) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def arrays_of_recurrence(vector: Vector) -> Iterator[tuple[str, np.ndarray]]:
-    """The same of a recurrence, under the names that lead there in JSON: a state is given, and expected."""
+    """The arrays of a recurrence's vector by their place in JSON: a state is given, and expected."""
     case, balls = vector.case, vector.balls
     for letter, size in case.config.sizes.items():
         yield f"sizes.{letter}", np.array(size)
@@ -201,7 +201,7 @@ class Request(Excerpt):
 
 @dataclass(frozen=True)
 class RecurrentRequest(Excerpt):
-    """The same of a recurrence, whose arrays have names of their own; it is for every mode."""
+    """What is asked of a recurrence, in any of its modes; its arrays have names of their own."""
 
     schema: Annotated[int, Meta(ge=REQUESTED, le=REQUESTED)]
     config: dict[str, Any]

@@ -70,7 +70,7 @@ def hold(subject: Subject, vector: Vector) -> None:
 
 
 def hold_handed(subject: RecurrentSubject, vector: Vector) -> None:
-    """The same of a recurrence. In another order than the vector's only double precision tells what is rounding."""
+    """Judges a recurrence by a vector. In another order than the vector's, in double precision alone."""
     balls = dict(vector.balls.items())
     if subject.order(vector.case) != vector.order:
         numbers = {name: ball.mid for name, ball in balls.items()}

@@ -77,7 +77,7 @@ def candidates(claims: Capabilities, cell: Cell, dtype: str) -> Iterator[Any]:
 
 
 def sequences_of(claims: Capabilities, cell: Recurrence, dtype: str) -> Iterator[RecurrenceCase]:
-    """The same of a recurrence: covering and random ones, from states that are given."""
+    """Covering and random cases of a recurrence, from states that are given."""
     allowed = sequences(claims, recurrences=(cell,), dtypes=(dtype,))
     return chain(allowed.covering(0), (allowed.from_block(block(number)) for number in count()))
 

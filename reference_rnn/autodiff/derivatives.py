@@ -104,7 +104,7 @@ class Ways:
             raise CellError(f"{self.own}: the derivative of {ast.unparse(node)!r} is not known here")
 
     def through(self, call: ast.Call, factors: tuple[str, ...], y: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The same of a function whose value is called y."""
+        """The chain rule through a function whose value is called y."""
         function, given = self.function(call.func), [*call.args, *(keyword.value for keyword in call.keywords)]
         texts = [in_product(argument) for argument in given]
         if function in ("affine", "linear", "affine_peephole"):

@@ -93,7 +93,7 @@ class Ball(Number):
 
     @property
     def T(self) -> Ball:
-        """The same balls, transposed."""
+        """The balls, transposed."""
         return Ball(self.mid.T, self.rad.T, self.arithmetic)
 
     def __getitem__(self, index: Any) -> Ball:
@@ -101,7 +101,7 @@ class Ball(Number):
         return Ball(self.mid[index], self.rad[index], self.arithmetic, self.terms, sum=own)
 
     def reshape(self, *shape: int) -> Ball:
-        """The same balls in another shape."""
+        """The balls in another shape."""
         return Ball(self.mid.reshape(*shape), self.rad.reshape(*shape), self.arithmetic)
 
     def lift(self, other: Any) -> Any:
@@ -168,7 +168,7 @@ def stored(value: Any, arithmetic: Arithmetic) -> Ball:
 
 
 def summing(ball: Ball) -> Ball:
-    """The same ball as the first term of a recurrence, if that need not be computed step by step."""
+    """The ball as the first term of a recurrence, if that need not be computed step by step."""
     a, mag = ball.arithmetic, ball.mag
     if a.order == "steps":
         return ball
@@ -178,7 +178,7 @@ def summing(ball: Ball) -> Ball:
 
 
 def settled(value: Any) -> Any:
-    """The same number as a state of its own, whatever it was made of."""
+    """The ball as a state of its own, whatever it was made of."""
     if not isinstance(value, Ball) or value.sum is None or value.sum.origin is None:
         return value
     own = value.sum._replace(origin=None, factor=1.0)
