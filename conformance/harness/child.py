@@ -59,7 +59,7 @@ def load(spec):
 
 
 def loaded(spec):
-    """The object that a spec names, and its module, with names that it may not import left as they are. Raises LoadError."""
+    """The object that a spec names, and its module; what it may import stays as it is. Raises LoadError."""
     label = spec.get("file") or spec["module"]
     try:
         with redirected() as printed:
