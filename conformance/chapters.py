@@ -33,7 +33,7 @@ STRONGEST = (
     "nonfinite.propagation", "shapes.default_state", "shapes.batch_first", "shapes.calls_are_independent",
     "shapes.memory_layout", "dropout.off_in_evaluation", "options.together", "lengths.padded_row_is_row_alone",
     "shapes.inputs_untouched", "gradients.dropout", "gradients.unbatched", "gradients.default_state",
-    "gradients.memory_layout", "shapes.unbatched", "symmetries.scale",
+    "gradients.memory_layout", "shapes.unbatched", "symmetries.scale", "equivalence.magnitudes", "gradients.magnitudes",
 )  # fmt: skip
 
 # Of a profile's random cases: all for the two that see every number; for the others a few, as covering cases show each

@@ -13,6 +13,7 @@ import reference_rnn
 from conformance.faults.patching import Fault, FaultyReference
 from conformance.judging.call_sequences import one_step_less, turned
 from conformance.judging.gradients import cotangents
+from conformance.judging.metamorphic import far_apart
 from conformance.judging.option_cases import WITH
 from reference_rnn import CELLS, DTYPES, Case
 from strategies import relaid
@@ -24,7 +25,10 @@ ALLOWED = Allowed(CELLS, DTYPES, max_layers=11, projections=True, empty=("time",
 ONE_THING = {3: one_step_less, 5: turned("h_0", "c_0")}  # by the number of the call, counted back from the last
 # What is further apart is not only rounded in another order, or at another place.
 APART = {"float64": 2.0**-30, "float32": 2.0**-18, "float16": 2.0**-5}
-MODES = {"": 3, "large numbers": 7, "tiny numbers": 14, "NaN in x": 3, "infinity in x": 2, "zeros": 3}
+MODES = {
+    "": 3, "large numbers": 7, "tiny numbers": 14, "huge x, tiny weights": 3, "NaN in x": 3, "infinity in x": 2,
+    "zeros": 3,
+}  # fmt: skip
 # Lowest first; what is lowest is left out of the text.
 OPTIONS: dict[str, tuple] = {
     "calls": tuple(range(13)),
@@ -127,6 +131,8 @@ def case_of(cell: str, setting: Setting, seed: int) -> Case:
     case = build(sketch, replace(ALLOWED, cells=(cell,)))
     if s["numbers"] == "tiny numbers":  # tinier than what is usually drawn
         case = case.map(lambda name, array: array if name.startswith("weight") else array * array.dtype.type(2.0**-40))
+    if s["numbers"] == "huge x, tiny weights":
+        case = next(far_apart(case))
     if s["numbers"] == "zeros":
         case = case.map(lambda name, array: array if name.startswith("weight") else 0 * array)
     if s["numbers"].endswith(" in x"):

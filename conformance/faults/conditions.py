@@ -448,6 +448,12 @@ FAULTS = [
         ("dropout.mask", "gradients.training"),
     ),
     Fault(
+        "tiny-weights-lost", "weights below 1e-8 are taken for zero", "precision", "layer_parameters", NAMED,
+        "named |= {k: a * (abs(a) > 1e-8) for k, a in named.items() if k.startswith('weight')}\n"
+        f"        {NAMED}",
+        ("equivalence.magnitudes",),
+    ),
+    Fault(
         "rows-from-the-seventeenth", "rows from the seventeenth on start from zero", "mixed-rows", "scan",
         "steps = range(len(x))",
         "steps = range(len(x))\n"

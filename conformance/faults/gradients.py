@@ -522,6 +522,12 @@ FAULTS = [
         (BPTT,),
     ),
     Fault(
+        "huge-gradients-lost", "gradients beyond 1e9 are taken for an overflow, and are zero", "back-propagation",
+        "by_name", "return {name: found[name]",
+        "return {name: np.where(abs(found[name]) > 1e9, 0, found[name])",
+        ("gradients.magnitudes",),
+    ),
+    Fault(
         "wide-input-without-gradient", "weights of input features from the seventeenth on have no gradient",
         "missing-gradient", "parameter_gradients",
         WEIGHTS,

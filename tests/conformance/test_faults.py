@@ -78,6 +78,7 @@ def test_every_fault_has_a_smallest_configuration(fault):
         ("halved-without-bias-after", "no bias"),
         ("default-cell-state-is-one", "LSTM, no initial state"),
         ("strides-ignored", "H=2, Fortran order"),
+        ("tiny-weights-lost", "huge x, tiny weights"),
         ("gradient-of-x-time-major", "T=2, N=2, batch first, gradients"),
         ("dropout-ignored", "L=2, dropout in training"),
         ("race-for-the-last-row", "after 4 other calls"),
