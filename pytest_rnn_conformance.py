@@ -108,7 +108,7 @@ class OwnTests:
         ours = own_tests()
         check = ours.check_of(item) if ours and call.when == "call" else None
         if check:
-            report.rnn_own = ours.sent(check)
+            report.rnn_own = ours.item_result(check)
         return report
 
     def pytest_runtest_logreport(self, report):
@@ -150,7 +150,7 @@ class OwnTests:
             from conformance import own_tests as ours
 
             terminalreporter.section("rnn-conformance")
-            ours.write(self.reports, terminalreporter._tw._file)
+            ours.write_summary(self.reports, terminalreporter._tw._file)
             for line in self.advice:
                 terminalreporter.write_line(line)
 

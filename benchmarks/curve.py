@@ -33,7 +33,7 @@ from conformance.diagnosis.faulty import FaultyTarget
 from conformance.events import PropertyResult
 from conformance.faults import FAULTS, Fault
 from conformance.harness.load import open_target
-from conformance.judging.judge import Found, Judging, unjudged
+from conformance.judging.judge import CounterexampleFound, Judging, unjudged
 from conformance.judging.subject import Subject
 from conformance.trial.options import Options
 from conformance.trial.plan import Plan
@@ -191,7 +191,7 @@ def kit(search: Search) -> Iterator[bool]:
             judging = Judging(prop, Subject(held), PropertyResult(id, "inconclusive", prop.statement))
             try:
                 judging.every(options.random_cases, search.run, None, None, covers=True)
-            except Found:
+            except CounterexampleFound:
                 yield True
         yield False
 

@@ -30,7 +30,7 @@ from conformance.api import check
 from conformance.chapters import catalogue
 from conformance.events import PropertyResult
 from conformance.harness.load import Target, open_target
-from conformance.judging.judge import Found, Judging, covering_cases, number_of, unjudged
+from conformance.judging.judge import CounterexampleFound, Judging, covering_cases, number_of, unjudged
 from conformance.judging.oracle import NotRun
 from conformance.judging.properties import Property
 from conformance.judging.recurrent_subject import subject_of
@@ -140,7 +140,7 @@ def first_failure(prop: Property, target: Target, seed: int | None) -> int | Non
         before = judging.result.examples
         if seed is not None:
             judging.random(prop.random_cases(COUNTS[-1]), number_of(prop) ^ seed, None)
-    except Found:
+    except CounterexampleFound:
         return 0 if before is None else judging.result.examples - before
     except NotRun:
         pass

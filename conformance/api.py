@@ -16,9 +16,9 @@ from conformance.report import terminal
 from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Writer, listen
 from conformance.report.report_files import Files
-from conformance.report.report_set import Refused
+from conformance.report.report_set import Unjudged
 from conformance.trial.interrupts import Interrupted
-from conformance.trial.options import Options, known
+from conformance.trial.options import Options, require_known
 from conformance.trial.runner import trial
 from conformance.trial.verdict import Report
 
@@ -52,7 +52,7 @@ def check(
     """
     name = os.fspath(target) if isinstance(target, os.PathLike) else target
     for option in options:
-        known("option", option, OPTIONS)
+        require_known("option", option, OPTIONS)
     chosen = Options(profile=profile, seed=seed, stop_on_first=stop_on_first, in_process=in_process, **options)
     if not isinstance(name, str):  # only names are the same tomorrow
         chosen = chosen.without_saved()
@@ -66,11 +66,11 @@ def check(
     try:
         report = listen(trial(name, chosen, catalogue), [heard, *writers])
     except TargetError as error:
-        files.refused(Refused(name, str(error)))
+        files.refused(Unjudged(name, str(error)))
         raise
     except Interrupted as interruption:
         why = f"interrupted by {interruption} while it was loaded"
-        files.refused(Refused(name, why))
+        files.refused(Unjudged(name, why))
         raise KeyboardInterrupt(why) from None
     for writer in writers:
         for loss in writer.losses:

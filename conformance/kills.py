@@ -15,7 +15,7 @@ from conformance.diagnosis.faulty import FaultyTarget
 from conformance.events import PropertyResult
 from conformance.faults import Fault
 from conformance.harness.load import open_target
-from conformance.judging.judge import Found, Judging, covering_cases, unjudged
+from conformance.judging.judge import CounterexampleFound, Judging, covering_cases, unjudged
 from conformance.judging.recurrent_subject import subject_of
 
 
@@ -54,7 +54,7 @@ def kill_at_each_seed(fault: Fault, properties: Collection[str] = ()) -> Kill:
         try:
             judging.restart()
             judging.each(covering_cases(prop, judging.allowed))
-        except Found:
+        except CounterexampleFound:
             return Kill(fault.id, prop.id, cases + judging.result.examples, time.perf_counter() - began)
         cases += judging.result.examples
     return Kill(fault.id, None, cases, time.perf_counter() - began)

@@ -24,13 +24,13 @@ from conformance.harness.text import visible_line, visible_lines
 from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Writer, listen
 from conformance.report.report_files import Files
-from conformance.report.report_set import Refused
-from conformance.report.terminal import console, details, line, show
+from conformance.report.report_set import Unjudged
+from conformance.report.terminal import console, failure_details, line, show
 from conformance.report.wording import headline
 from conformance.trial.interrupts import ALARM, Interrupted, Interrupts, needs_an_alarm, noted
 from conformance.trial.options import Options, Revision, UsageError
 from conformance.trial.plan import Plan
-from conformance.trial.runner import LOADED, again, conclude, within_time_limit
+from conformance.trial.runner import LOADED, conclude, reopen_target, within_time_limit
 from conformance.trial.serial_runner import judged_here, open_for_trial
 from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
@@ -158,7 +158,7 @@ class OwnTrial:
 
     def reopened(self) -> Target:
         """The target once more, for the diagnosis."""
-        return again(self.asked, self.plan) if isinstance(self.asked, str) else open_target(self.asked)
+        return reopen_target(self.asked, self.plan) if isinstance(self.asked, str) else open_target(self.asked)
 
     def stop(self) -> None:
         """Ends the target's process, if it has one."""
@@ -216,7 +216,7 @@ class Check:
 def tell(plan: Plan, result: PropertyResult) -> None:
     """Ends an item as the result of its property is: raises PropertyFailed, or pytest's way of skipping."""
     __tracebackhide__ = True
-    said = "\n".join([f"{result.id}: {result.statement}", *details(result)])
+    said = "\n".join([f"{result.id}: {result.statement}", *failure_details(result)])
     if any(one.fits(result) for one in plan.expected):
         raise ExpectedFailure(said)
     if result.status == "failed" and plan.expects(Judged(result)):
@@ -242,7 +242,7 @@ def require_called(check: Check) -> None:
         raise PropertyFailed(f"{check.id} was not judged: the test must call {ARGUMENT}()")
 
 
-def sent(check: Check) -> dict[str, Any]:
+def item_result(check: Check) -> dict[str, Any]:
     """What came of an item, as its report carries it to the main process."""
     return {"id": check.id, "events": [to_data(event) for event in check.events or []]}
 
@@ -259,14 +259,14 @@ class Gathered:
         if events and not any(is_failure(event) for event in self.events.get(data["id"], [])):
             self.events[data["id"]] = events
 
-    def concluded(self, trial: OwnTrial) -> tuple[Report | Refused, list[Writer]]:
+    def concluded(self, trial: OwnTrial) -> tuple[Report | Unjudged, list[Writer]]:
         """The report on all of it, with the diagnosis, or why the target could not be judged; and what was written."""
         plan = trial.plan.only(self.events)
         everything = [event for id in plan.strongest_first for event in self.events[id]]
         files = Files(plan.options)
         if not any(isinstance(event, Started) for event in everything):
             reason = next(event.result.message for event in everything if isinstance(event, Judged))
-            refused = Refused(trial.called, reason)
+            refused = Unjudged(trial.called, reason)
             files.refused(refused)
             return refused, [files]
         writers: list[Writer] = [Keeper(plan.options), files]
@@ -275,9 +275,9 @@ class Gathered:
             events = conclude(plan, trial.name, everything, trial.reopened, interrupts, place)
             return listen(events, writers), writers
 
-    def is_no_success(self, trial: OwnTrial, report: Report | Refused, writers: Sequence[Writer]) -> bool:
+    def is_no_success(self, trial: OwnTrial, report: Report | Unjudged, writers: Sequence[Writer]) -> bool:
         """Whether a session may not end well: the target fails, or is not judged, or a verdict on all is not given."""
-        if isinstance(report, Refused) or any(writer.losses for writer in writers):
+        if isinstance(report, Unjudged) or any(writer.losses for writer in writers):
             return True
         return report.verdict == "fails" or (report.verdict != "conforms" and self.whole(trial))
 
@@ -303,12 +303,12 @@ def trial_again(session: pytest.Session, test: str) -> OwnTrial | None:
     return next((check.trial for check in found if check), None)
 
 
-def write(reports: Iterable[tuple[str, Report | Refused, list[Writer]]], stream: Any) -> None:
+def write_summary(reports: Iterable[tuple[str, Report | Unjudged, list[Writer]]], stream: Any) -> None:
     """The reports in pytest's summary: whole where something is wrong, else a line."""
     there = console(file=stream)
     for test, report, writers in reports:
         line(there, test)
-        if isinstance(report, Refused):
+        if isinstance(report, Unjudged):
             line(there, f"{report.name} could not be judged: {report.reason}")
             for writer in writers:
                 for said in writer.said():

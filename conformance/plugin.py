@@ -25,8 +25,8 @@ from conformance.judging.properties import Property
 from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Writer, listen
 from conformance.report.report_files import Files
-from conformance.report.report_set import Refused
-from conformance.report.terminal import console, details, show
+from conformance.report.report_set import Unjudged
+from conformance.report.terminal import console, failure_details, show
 from conformance.trial.configuration import find_configuration
 from conformance.trial.interrupts import (
     ALARM,
@@ -39,7 +39,7 @@ from conformance.trial.interrupts import (
 )
 from conformance.trial.options import Revision, UsageError
 from conformance.trial.plan import Plan
-from conformance.trial.runner import again, conclude
+from conformance.trial.runner import conclude, reopen_target
 from conformance.trial.serial_runner import judged_here, open_for_trial
 from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
@@ -226,7 +226,7 @@ class Plugin:
         if not self.refusal and self.collected and (self.events or self.interruption):
             self.sum_up()
         if self.refusal:
-            self.files.refused(Refused(self.name, self.refusal))
+            self.files.refused(Unjudged(self.name, self.refusal))
         if self.report is None:
             return 2
         if self.others_failed:
@@ -236,7 +236,7 @@ class Plugin:
     def sum_up(self) -> None:
         """Makes the report; what interrupts that is noted in it. A refusal, if the time limit left nothing to judge."""
         plan = self.plan.only(self.collected)
-        reopen = partial(again, self.name, plan)
+        reopen = partial(reopen_target, self.name, plan)
         try:
             with noted(like_ours=[self.interrupt]) as interrupts:
                 events = self.gathered(interrupts)
@@ -290,7 +290,7 @@ class PropertyItem(pytest.Item):
         if result.status == "failed" and plugin.plan.expects(Judged(result)):
             pytest.xfail(visible_line(f"expected: {result.message}"))
         if result.status == "failed":
-            raise PropertyFailed("\n".join([self.prop.statement, *details(result)]))
+            raise PropertyFailed("\n".join([self.prop.statement, *failure_details(result)]))
         if result.status != "passed":
             pytest.skip(visible_line(f"{result.status.replace('_', ' ')}: {result.message}"))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.judging.call_sequences import turned_at_the_end
 from conformance.judging.metamorphic import far_apart
-from conformance.judging.oracle import far
+from conformance.judging.oracle import is_far
 from conformance.judging.properties import GRUS, PLAIN, NotRun, agree, applicable, claimed, fail, prop, steps_agree
 from reference_rnn import Case, rounded
 from strategies.covering import ALIKE, EACH, LARGE, RICH
@@ -16,7 +16,7 @@ from strategies.covering import ALIKE, EACH, LARGE, RICH
 def test_first_look(target, case):
     """Of rich cases, no result is far from what it must be."""
     run = target(case)
-    if far(run.result, target.expected(case).result, run.arithmetic):
+    if is_far(run.result, target.expected(case).result, run.arithmetic):
         steps_agree(run)
 
 

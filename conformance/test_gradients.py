@@ -53,7 +53,7 @@ from conformance.judging.metamorphic import (
     with_padding,
     without_state,
 )
-from conformance.judging.oracle import OWN, far, first, index
+from conformance.judging.oracle import OWN, first, index_in_answer, is_far
 from conformance.judging.properties import Failure, Run, agree, applicable, claimed, fail, prop, right_at_first
 from reference_rnn import Result, gradients
 from strategies.covering import ALIKE, PAST, RICH, SOME
@@ -65,7 +65,7 @@ def test_first_look(target, case):
     """Of rich cases, no gradient is far from what it must be."""
     d = accepted_cotangents(target, cotangents(case))
     run = gradient_run(target, case, d)
-    if far(run.result, Gradients(gradients(case, **d)), run.arithmetic):
+    if is_far(run.result, Gradients(gradients(case, **d)), run.arithmetic):
         gradients_within(target, run, case, d)
 
 
@@ -216,7 +216,7 @@ def test_padding_has_none(target, case):
     d_x = run.result.x
     if d_x[ended].any():
         at = first(ended[..., None] & (d_x != 0))
-        place = list(index(run, "x", at))
+        place = list(index_in_answer(run, "x", at))
         fail("padding:x", f"the gradient of x{place} is {d_x[at]:g}, must be zero: row {at[1]} has ended")
 
 

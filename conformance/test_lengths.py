@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.judging.metamorphic import part, rows, states, steps, with_padding
-from conformance.judging.oracle import first, index
+from conformance.judging.oracle import first, index_in_answer
 from conformance.judging.properties import agree, applicable, claimed, fail, prop
 
 
@@ -17,7 +17,7 @@ def test_padding_is_zero(target, case):
     output = run.result.output
     if output[ended].any():
         at = first(ended[..., None] & (output != 0))
-        place = list(index(run, "output", at))
+        place = list(index_in_answer(run, "output", at))
         fail("padding:output", f"output{place} is {output[at]:g}, must be zero: row {at[1]} has ended")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conformance.judging.metamorphic import part, states
-from conformance.judging.oracle import Refused, first, index
+from conformance.judging.oracle import CaseRefused, first, index_in_answer
 from conformance.judging.properties import Failure, agree, applicable, fail, prop, steps_agree
 from conformance.judging.words import show_both
 from reference_rnn import CELLS, reached
@@ -21,14 +21,14 @@ def test_isolation(target, case):
         run = target(poisoned)
     except Failure as failure:
         if failure.sort == "raised" and not target.capabilities.nonfinite:
-            raise Refused from None
+            raise CaseRefused from None
         raise
     for name, _ in run.result.items():
         leaks = ~np.isfinite(getattr(run.result, name)) & getattr(spared, name)
         if leaks.any() and (settled := target.expected(clean).rad):
             leaks &= np.isfinite(getattr(settled, name))  # where some sum may overflow, anything may come
         if leaks.any():
-            place = list(index(run, name, first(leaks)))
+            place = list(index_in_answer(run, name, first(leaks)))
             fail(f"leak:{name}", f"{name}{place} is not finite, but does not depend on the NaN in x", run)
 
     def spare(name, array):
@@ -76,7 +76,7 @@ def shows(target, poisoned, same, where):
             wrong = must.misses(has)
         if wrong.any():
             at = first(wrong)
-            place, given, wanted = index(run, name, at), float(has[at]), float(must.mid[at])
+            place, given, wanted = index_in_answer(run, name, at), float(has[at]), float(must.mid[at])
             is_, must_be = show_both(given, wanted)
             text = f"{name}{list(place)} is {is_}, must be {must_be}: {where(at[1])}"
             room = float(must.rad[at])

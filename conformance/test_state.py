@@ -20,11 +20,11 @@ from conformance.judging.recurrence_runs import (
     generic,
     in_parts,
     multiple_of,
+    numbers_of_run,
     other_modes,
     rows_turned,
-    steps,
+    some_steps,
     takes_parts,
-    whole,
     with_states,
 )
 from conformance.judging.recurrences import StateProperty, agree, same_bits, spelt_otherwise
@@ -85,7 +85,7 @@ def test_split(target, case):
     places = case.num_steps // multiple
     applicable(places > 1 and takes_parts(target, case))
     cut = multiple * (1 + int(abs(first_input(case)).sum(dtype=np.float64) * 8) % (places - 1))
-    agree(target, case, partial(whole, target), partial(in_parts, target, cuts=(cut,)),
+    agree(target, case, partial(numbers_of_run, target), partial(in_parts, target, cuts=(cut,)),
           f"as a whole and split at {cut}", relation="split")  # fmt: skip
 
 
@@ -95,8 +95,8 @@ def test_step_by_step(target, case):
     multiple = multiple_of(target, case)
     cuts = tuple(range(multiple, case.num_steps, multiple))
     applicable(0 < len(cuts) < 10 and takes_parts(target, case))
-    agree(target, case, partial(whole, target), partial(in_parts, target, cuts=cuts), "as a whole and step by step",
-          relation="split")  # fmt: skip
+    agree(target, case, partial(numbers_of_run, target), partial(in_parts, target, cuts=cuts),
+          "as a whole and step by step", relation="split")  # fmt: skip
 
 
 @state(about_history=True, min_steps=2)
@@ -104,7 +104,7 @@ def test_handed_on_is_all(target, case):
     """States that are handed on are all that a later call knows: it is the same whatever was called in between."""
     multiple = multiple_of(target, case)
     applicable(case.num_steps > multiple and takes_parts(target, case))
-    head, tail = steps(case, 0, multiple), steps(case, multiple, case.num_steps)
+    head, tail = some_steps(case, 0, multiple), some_steps(case, multiple, case.num_steps)
     start = target(head)
     rest = with_states(tail, carried(tail, start.handed.states, target.capabilities))
     first = target(rest)
@@ -171,7 +171,7 @@ def test_none_is_zero(target, case):
 @state(arranged=("padded",), min_rows=2)
 def test_rows_permute(target, case):
     """Rows in another order give the results in that order."""
-    agree(target, case, partial(whole, target), partial(rows_turned, target),
+    agree(target, case, partial(numbers_of_run, target), partial(rows_turned, target),
           "with rows in order and in reverse order", relation="rows")  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def test_heads_permute(target, case):
     """Heads in another order give the results in that order."""
     turn = lambda c: c.map(lambda name, a: a if name in c.parameters else np.flip(a, by_head(c, name)))  # noqa: E731
     back = lambda c: {n: np.flip(a, by_head(c, n)) for n, a in target(turn(c)).numbers.items()}  # noqa: E731
-    agree(target, case, partial(whole, target), back, "with heads in order and in reverse order")
+    agree(target, case, partial(numbers_of_run, target), back, "with heads in order and in reverse order")
 
 
 @state(needs="heads", min_heads=2)
@@ -266,7 +266,7 @@ def test_nan_stays_in_its_row(target, case):
 def test_modes_agree(target, case):
     """All modes compute the same."""
     for mode in other_modes(target.capabilities, case):
-        agree(target, case, partial(whole, target), lambda c, mode=mode: target(replace(c, mode=mode)).numbers,
+        agree(target, case, partial(numbers_of_run, target), lambda c, mode=mode: target(replace(c, mode=mode)).numbers,
               f"in mode {case.mode} and in mode {mode}", relation="modes")  # fmt: skip
 
 
@@ -279,7 +279,7 @@ def test_equations(target, case):
         within_bounds(target, case)
     if target.order(case) != "steps":
         ours = lambda c: {name: np.asarray(a) for name, a in handed(c).items()}  # noqa: E731
-        agree(target, case, partial(whole, target), ours, right="the equations give")
+        agree(target, case, partial(numbers_of_run, target), ours, right="the equations give")
 
 
 def within_bounds(target, case):
@@ -342,7 +342,7 @@ def test_gradients_through_the_state(target, case):
 
     def parts(c):
         d = cotangents(c)
-        head, tail = steps(c, 0, cut), steps(c, cut, c.num_steps)
+        head, tail = some_steps(c, 0, cut), some_steps(c, cut, c.num_steps)
         rest = with_states(tail, carried(tail, target(head).handed.states, target.capabilities))
         outputs = c.config.cell.outputs
         later = target.slopes(rest, {n: a[cut:] if n in outputs else a for n, a in d.items()})
@@ -403,7 +403,7 @@ def shaped(mask, array):
 def alone(case, row):
     """One row of a case, padded and without lengths."""
     kept = rows_kept(padded(case), slice(row, row + 1))
-    short = replace(steps(replace(kept, lengths=None), 0, int(case.row_lengths[row])))
+    short = replace(some_steps(replace(kept, lengths=None), 0, int(case.row_lengths[row])))
     return replace(short, states=dict.fromkeys(case.states)) if case.stateless else short
 
 

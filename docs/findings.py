@@ -19,7 +19,7 @@ from conformance.harness.load import TargetError
 from conformance.judging.counterexample import Counterexample, call_lines
 from conformance.judging.serialisation import counterexample_to_data, document
 from conformance.report import bug_report
-from conformance.report.markdown import block, code
+from conformance.report.markdown import code, code_block
 from conformance.trial.counterexamples import find_counterexample, load
 
 HOME = Path(__file__).parent
@@ -147,7 +147,7 @@ def in_words(results: dict[str, str]) -> str:
 def compared() -> str:
     """What compare says of two releases."""
     lines = ["### Two releases compared", "", "`rnn-conformance compare` finds what changed without a saved case:", ""]
-    return "\n".join([*lines, *block(COMPARED.read_text().splitlines(), "console"), ""])
+    return "\n".join([*lines, *code_block(COMPARED.read_text().splitlines(), "console"), ""])
 
 
 def report_of(finding: dict) -> Path:
@@ -160,7 +160,7 @@ def report(finding: dict) -> str:
     # what replays it may claim more than the shipped target: for a script that stands alone they are the same
     found = replace(load(HOME / "findings" / finding["file"]), target=finding.get("adapter", finding["target"]))
     history = in_words(results_of(finding))
-    shows = block([found.message, *call_lines(found)])
+    shows = code_block([found.message, *call_lines(found)])
     return "\n".join(
         [
             f"# {finding['package']}: {finding['title']}", "",
@@ -177,7 +177,7 @@ def seen(finding: dict, found: Counterexample) -> Iterator[str]:
     """How to see it: with a script, unless what calls the package stands in a file of ours and in no shipped target."""
     if found.target.endswith(".py"):
         words = f"cd docs && rnn-conformance replay findings/{finding['file']} {finding['target']}"
-        yield from ("## To see it", "", *block([words]), "")
+        yield from ("## To see it", "", *code_block([words]), "")
         return
     yield from bug_report.script_section(found)
 

@@ -58,7 +58,7 @@ def walked(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tup
 def trial_options() -> str:
     """The options of a trial, as command line, pytest and Python have them."""
     rows = []
-    for one in options.declared():
+    for one in options.declared_options():
         spelled = options.spelled(one)
         in_pytest = one.metadata["elsewhere"] or f"--rnn-{spelled}"
         line = ", ".join(names(one)) + f" {one.metadata['metavar']}".rstrip()

@@ -395,7 +395,7 @@ def the_reference_has_all_that_the_code_has(site):
     said = {page.stem: html.unescape(page.read_text()) for page in (site / "reference").glob("*.html")}
     assert [one.id for one in catalogue().values() if one.statement not in said["properties"]] == []
     assert [name for name in cli.list_commands(None) if f"rnn-conformance {name}" not in said["commands"]] == []
-    assert [one.name for one in options.declared() if options.spelled(one) not in said["options"]] == []
+    assert [one.name for one in options.declared_options() if options.spelled(one) not in said["options"]] == []
     assert [one.name for one in fields(Capabilities) if one.name not in said["capabilities"]] == []
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import conformance
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_set import ReportSet, Unjudged
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "docs"))  # where its scripts find each other
 packages = importlib.import_module("packages")
@@ -43,7 +43,7 @@ def test_what_is_kept_of_a_matrix_is_what_its_reports_say(tmp_path):
     )
     report = conformance.check(tmp_path / "wrong.py", properties=["shapes.shapes", "time"], saved=False)
     report.target = "torch-cells"
-    rows = packages.rows_of(json.loads(Together([report, Refused("keras", "keras is | not there")]).all_to_json()))
+    rows = packages.rows_of(json.loads(ReportSet([report, Unjudged("keras", "keras is | not there")]).all_to_json()))
     row = rows["torch-cells"]
     assert row["failed"] == [result.id for result in report.results if result.status == "failed"] != []
     assert row["verdict"] == "fails" and "torch" in row["versions"]

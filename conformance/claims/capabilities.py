@@ -159,7 +159,7 @@ class Capabilities:
     state_dtype: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cells", cells_of(self.cells))
+        object.__setattr__(self, "cells", claimed_cells(self.cells))
         object.__setattr__(self, "dtypes", some_of("dtypes", self.dtypes, DTYPES))
         for name, known in (("cells", CELLS), ("dtypes", DTYPES)):
             if not getattr(self, name):
@@ -346,7 +346,7 @@ class Capabilities:
         return bool(getattr(self, capability))
 
 
-def cells_of(given: Any) -> tuple[Any, ...]:
+def claimed_cells(given: Any) -> tuple[Any, ...]:
     """The cells that are claimed; those of a file stay as they are. Raises CapabilityError for what is none."""
     if isinstance(given, str) or not isinstance(given, Collection):
         raise CapabilityError(f"cells is {given!r}, must be a sequence of {', '.join(CELLS)}, or cells of your own")

@@ -23,7 +23,7 @@ from reference_rnn.cell_source.equations import arguments, written_out
 from reference_rnn.layouts import suffix
 
 from .console import verbatim
-from .recurrences import describe
+from .recurrences import print_recurrence
 
 
 @click.command()
@@ -40,7 +40,7 @@ def cell(spec, judged, seed):
     own = cell_named(spec)
     console = verbatim()
     if isinstance(own, Recurrence):
-        describe(own, console)
+        print_recurrence(own, console)
         return 0
     console.print(f"{own}: {' '.join((own.step.__doc__ or 'no description').split())}", soft_wrap=True)
     table = Table("parameter", "shape", "gates", box=SIMPLE)
@@ -100,7 +100,7 @@ def cell_named(spec):
     if spec in CELLS:
         return CELLS[CELLS.index(spec)]
     if spec.endswith(".py") and os.path.isfile(spec):
-        known = cells_of(spec)
+        known = cell_names(spec)
         said = "it has none: put @cell(...) above a step" if known == "none" else f"add :NAME; it has {known}"
         raise UsageError(f"{spec!r} is no cell, {said}")
     if ".py:" not in spec:
@@ -113,7 +113,7 @@ def cell_named(spec):
         raise UsageError(str(error)) from None
 
 
-def cells_of(file):
+def cell_names(file):
     """The names of the cells in a file, in words; raises UsageError."""
     try:
         return ", ".join(cells_in(str(Path(file).resolve()))) or "none"

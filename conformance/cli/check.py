@@ -16,7 +16,7 @@ from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Listener, Writer, listen
 from conformance.report.output import put, say
 from conformance.report.report_files import Files
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_set import ReportSet, Unjudged
 from conformance.report.terminal import Terminal, console
 from conformance.report.wording import headline
 from conformance.trial.configuration import SHARED, TOOL, find_configuration
@@ -60,7 +60,7 @@ class Judging:
     """Judges some targets; told: what came of them so far."""
 
     def __init__(self):
-        self.told = Together()
+        self.told = ReportSet()
         self.shelf = {}
         self.losses = []
 
@@ -86,7 +86,7 @@ class Judging:
 
     def refused(self, job, reason):
         """Notes that a target could not be judged, also in the files that were asked for."""
-        refused = Refused(job.target, reason)
+        refused = Unjudged(job.target, reason)
         self.told.entries.append(refused)
         files = Files(job.options, self.shelf)
         files.refused(refused)

@@ -10,7 +10,7 @@ from conformance.harness.load import TargetError, open_target
 from conformance.harness.text import json_text
 from conformance.judging.serialisation import case_to_data
 from conformance.report.output import say
-from conformance.report.report_files import write
+from conformance.report.report_files import write_files
 from conformance.report.terminal import wrapped
 from conformance.report.wording import counting
 from conformance.trial.counterexamples import find_counterexample, save
@@ -54,7 +54,7 @@ def compare(old, new, options):
     lines = [f"{headline(found, old, new)} ({share})", *summary_lines(found, new)]
     for line in lines:
         console.print(line, soft_wrap=True)
-    losses = write({options.json: json_text(as_data(found, old, new, profile, seed), indent=1)})
+    losses = write_files({options.json: json_text(as_data(found, old, new, profile, seed), indent=1)})
     for loss in losses:
         say(f"rnn-conformance: {loss}", err=True)
     return found.status or (NOTHING if losses else 0)

@@ -29,11 +29,11 @@ def faults(chosen, only_list, seed):
 
     Exit status: 0 all are found (or only listed), 1 some survive.
     """
-    ids = choose(chosen)
+    ids = choose_faults(chosen)
     console = verbatim()
     if only_list:
         for id in ids:
-            describe(id, console)
+            fault_as_data(id, console)
         return 0
     names = (Column(name, overflow="fold") for name in ("fault", "class", "found by"))
     table = Table(*names, "cases", "s", box=SIMPLE)
@@ -54,7 +54,7 @@ def faults(chosen, only_list, seed):
     return int(len(dead) < len(found))
 
 
-def choose(chosen):
+def choose_faults(chosen):
     """The ids of the faults that were named, or that belong to a class that was; all if none was."""
     for name in chosen:
         if name not in FAULTS and name not in CLASSES:
@@ -62,7 +62,7 @@ def choose(chosen):
     return [id for id, fault in FAULTS.items() if not chosen or id in chosen or fault.fault_class in chosen]
 
 
-def describe(id, console):
+def fault_as_data(id, console):
     """One fault, as data."""
     fault = FAULTS[id]
     console.print(f"{id}: {fault.title}", soft_wrap=True)

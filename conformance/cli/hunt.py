@@ -10,7 +10,7 @@ from conformance.hunt.campaign import Hunt
 from conformance.hunt.corpus import Corpus
 from conformance.hunt.executors import Cluster, Engine, Processes
 from conformance.hunt.shards import Shard
-from conformance.report.hunt_report import Page, Watch
+from conformance.report.hunt_report import HuntListener, Page
 from conformance.report.output import say
 from conformance.trial.interrupts import noted
 from conformance.trial.options import UsageError, processes, seconds
@@ -57,7 +57,7 @@ def hunt(targets, corpus, shard, rounds, scheduler, wait, options):
         except BaseException:
             engine.end()
             raise
-        with Watch(verbatim()) as watch:
+        with HuntListener(verbatim()) as watch:
             for event in going.events(interrupts):
                 page(event)
                 watch(event)

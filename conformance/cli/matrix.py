@@ -21,8 +21,8 @@ from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
 from conformance.harness.snapshot import list_folder
 from conformance.report import grades, wording
 from conformance.report.output import say
-from conformance.report.report_files import FORMATS, write, write_inside
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_files import FORMATS, write_files, write_inside
+from conformance.report.report_set import ReportSet, Unjudged
 from conformance.scripts.standalone_source import bound
 from conformance.trial.configuration import Job
 from conformance.trial.multi_target import NOT_REACHED, outcomes
@@ -88,12 +88,12 @@ def matrix(
     for said in passed_over([Path(target) for target in targets if os.path.isdir(target)]):
         complain(said)
     rows = outcomes(todo, catalogue, cpu_limit=limit, deadline=deadline, say=complain)
-    told = Together(list(judge_each(todo, rows, verbatim())))
+    told = ReportSet(list(judge_each(todo, rows, verbatim())))
     page = FORMATS["html"](told)
     files = {html_file: page, options.json: told.all_to_json() if options.json else ""}
     if grades_file:
         files[grades_file] = grades.as_csv(told.entries, criteria)
-    losses = made_room(files) + write(files)
+    losses = made_room(files) + write_files(files)
     if not html_file:
         losses += write_inside(Path(), {(PAGE,): page})
     if feedback:
@@ -121,7 +121,7 @@ def judge_each(todo, rows, console):
         for job, row in zip(todo, rows):
             more = {"sha256": row.sha256, "remarks": row.remarks}
             is_judged = isinstance(row.outcome, Report)
-            entry = replace(row.outcome, **more) if is_judged else Refused(job.target, row.outcome, **more)
+            entry = replace(row.outcome, **more) if is_judged else Unjudged(job.target, row.outcome, **more)
             for line in verdict_line(entry) if row.outcome != NOT_REACHED else ():
                 console.print(line, soft_wrap=True)
             yield entry
@@ -129,7 +129,7 @@ def judge_each(todo, rows, console):
 
 def verdict_line(entry):
     """The verdict in a line; behind one that could not be given, why; and what happened meanwhile."""
-    if isinstance(entry, Refused):
+    if isinstance(entry, Unjudged):
         return [f"{entry.name} could not be judged: {entry.reason}", *(f"  {said}" for said in entry.remarks)]
     return [wording.headline(entry), *(f"  {said}" for said in (*entry.reasons, *entry.remarks))]
 

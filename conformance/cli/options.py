@@ -23,7 +23,7 @@ def trial_options(*chosen):
 
 def trial_values(*chosen):
     """The same, but the command gets what was given, as fields of Options, as ``given``."""
-    fields = [one for one in declared.declared() if not chosen or declared.spelled(one) in chosen]
+    fields = [one for one in declared.declared_options() if not chosen or declared.spelled(one) in chosen]
 
     def decorate(function):
         def command(*arguments, **words):
@@ -32,7 +32,7 @@ def trial_values(*chosen):
 
         functools.update_wrapper(command, function)
         for one in reversed(fields):
-            command = click.option(*names(one), parameter(one), **described(one))(command)
+            command = click.option(*names(one), parameter(one), **option_text(one))(command)
         return command
 
     return decorate
@@ -49,7 +49,7 @@ def names(one):
     return [*([f"-{short}"] if short else []), f"--{declared.spelled(one)}"]
 
 
-def described(one):
+def option_text(one):
     """How click shows an option."""
     if declared.switch(one):
         return {"is_flag": True, "help": one.metadata["help"]}

@@ -56,7 +56,7 @@ def check(target, options):
     claims = opened.capabilities
     say(f"start: claims {', '.join(claims.cells)} in {', '.join(claims.dtypes)}")
     try:
-        problems = [report(step, question(opened)) for step, question in steps(claims)]
+        problems = [report(step, question(opened)) for step, question in protocol_steps(claims)]
         problems.append(report("stop", is_stopped(opened)))
     finally:
         opened.stop()
@@ -65,7 +65,7 @@ def check(target, options):
     return int(wrong > 0)
 
 
-def steps(claims: Capabilities):
+def protocol_steps(claims: Capabilities):
     """Each thing that is asked: its name, and a function that asks it and returns what was wrong, or None."""
     for cell in claims.cells:
         case = small(cell, claims)

@@ -21,7 +21,7 @@ from strategies.recurrences import steps_kept, zeros
 SMALL = {"steps": 4, "batch": 2, "heads": 2}  # of what is shown
 
 
-def describe(cell: Recurrence, console: Console) -> None:
+def print_recurrence(cell: Recurrence, console: Console) -> None:
     """Prints what follows from a recurrence: its arrays, its equations, and the mistakes that are made of them."""
     doc = getattr(cell.step, "__doc__", None) or "no description"
     console.print(f"{cell}: {' '.join(doc.split())}", soft_wrap=True)

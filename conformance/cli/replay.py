@@ -32,7 +32,7 @@ def replay(file, target, bisect):
     Exit status: 0 the property holds now, 1 it still fails, 2 could not tell.
     """
     try:
-        return again(file_in(file), target)
+        return judge_again(file_in(file), target)
     except (CounterexampleError, TargetError, NotRun, Failure, ValueError) as error:
         if not bisect:
             raise TargetError(str(error)) from None
@@ -40,7 +40,7 @@ def replay(file, target, bisect):
         return SKIP
 
 
-def again(file, target):
+def judge_again(file, target):
     """Judges a counterexample once more; 0 it holds, 1 it fails."""
     opened = open_target(target)  # first: a case may be of a cell that only the target claims
     try:

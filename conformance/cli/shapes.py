@@ -33,7 +33,7 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
     T steps, N rows of the batch, I input size, H hidden size, L layers, D directions. With a TARGET: under the names
     that it has for them, and in its layout.
     """
-    claims, layout = claimed(target) if target else (None, "")
+    claims, layout = claims_and_layout(target) if target else (None, "")
     own = claims.recurrences[0] if claims and claims.recurrences else choose_cell(cell, claims)
     if isinstance(own, Recurrence):
         console().print(shape_table(sample(own, claims)))
@@ -59,7 +59,7 @@ def choose_cell(cell, claims):
     return claims.cells[0] if claims and not cell else cell_named(cell or "RNN_TANH")
 
 
-def claimed(target):
+def claims_and_layout(target):
     """What a target claims, and the layout in which it is given its arrays, empty for the usual one.
 
     Raises TargetError.

@@ -20,7 +20,7 @@ from conformance.judging.recurrent_subject import RecurrentSubject
 from conformance.judging.serialisation import CounterexampleError
 from conformance.judging.subject import Subject
 from conformance.trial.counterexamples import load
-from conformance.trial.options import known
+from conformance.trial.options import require_known
 from reference_rnn import Case, Config, forward, parameter_shapes, rounded, state_shapes
 from reference_rnn.formats.fused_layout import LAYOUT, as_question
 from reference_rnn.layers import time_major, time_major_output
@@ -54,18 +54,18 @@ def trace(target, file, cell):
     try:
         console = verbatim()
         if cell:
-            known("cell", cell, opened.capabilities.cells)
+            require_known("cell", cell, opened.capabilities.cells)
         asked = next(own for own in opened.capabilities.cells if cell in (None, own))
         claims = replace(opened.capabilities, cells=(asked,))
         if claims.recurrences:
             return trace_in_modes(RecurrentSubject(opened, claims), file, console)
         if file is not None:
-            status = max(show(Subject(opened), case, console) for case in load(file).cases())
+            status = max(print_states(Subject(opened), case, console) for case in load(file).cases())
         else:
-            status = show(Subject(opened), simple_case(claims), console)
+            status = print_states(Subject(opened), simple_case(claims), console)
         if status == NOTHING and claims.bidirectional is True and file is None:
             console.print("\nWith one direction only:\n")
-            show(Subject(opened), simple_case(replace(claims, bidirectional=False)), console)
+            print_states(Subject(opened), simple_case(replace(claims, bidirectional=False)), console)
             console.print("\nWith both directions, ", end="")
         console.print(LAST[status])
         return min(status, 1)
@@ -134,7 +134,7 @@ def given_arrays(case: Case, layout: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def show(subject: Subject, case: Case, console: Console) -> int:
+def print_states(subject: Subject, case: Case, console: Console) -> int:
     """Prints the case and its states: 0 if all numbers agree, 1 if some differ, NOTHING if there are none."""
     console.print(given_arrays(case, subject.target.layout), soft_wrap=True)
     marked = False

@@ -13,7 +13,7 @@ from conformance.harness.load import TargetError, open_target
 from conformance.judging.oracle import Failure
 from conformance.judging.recurrent_subject import subject_of
 from conformance.report.output import say
-from conformance.trial.options import UsageError, known
+from conformance.trial.options import UsageError, require_known
 from conformance.trial.plan import limits_of
 from conformance.trial.runner import stopping
 from conformance.vectors import vector_files as engine
@@ -93,9 +93,9 @@ def write(folder, count, format, **said):
         )
     for found in chosen.values():
         for name, vector in found.vectors.items():
-            engine.write(folder, name, vector, format)
+            engine.write_vector(folder, name, vector, format)
     index = [entry for key, found in chosen.items() for entry in index_entries(*key, found)]
-    engine.write_index(folder, {"schema": 1, "claims": plain(claims), "mistakes": index})
+    engine.write_index(folder, {"schema": 1, "claims": claims_entry(claims), "mistakes": index})
     written = sum(len(found.vectors) for found in chosen.values())
     say(f"{written} test vectors are in {folder}{''.join(left_out(chosen.values()))}")
     detected = sum(entry["told_by"] is not None for entry in index)
@@ -115,12 +115,12 @@ def left_out(chosen):
 def claims_of(cells, without, **said):
     """What is said on the command line, as claims; raises UsageError."""
     for dtype in said["dtypes"]:
-        known("dtype", dtype, DTYPES)
+        require_known("dtype", dtype, DTYPES)
     own = tuple(dict.fromkeys(map(cell_named, cells)))
     left = [name for names in without for name in names.split(",")]
     of = of_recurrences if any(isinstance(cell, Recurrence) for cell in own) else of_layers
     common = {
-        "cells": own, "dtypes": tuple(dict.fromkeys(said["dtypes"])), "sizes": dict(map(size_of, said["sizes"])),
+        "cells": own, "dtypes": tuple(dict.fromkeys(said["dtypes"])), "sizes": dict(map(parse_sizes, said["sizes"])),
         "arithmetic": said["arithmetic"], "order": said["order"],
     }  # fmt: skip
     try:
@@ -132,7 +132,7 @@ def claims_of(cells, without, **said):
 def of_layers(left, said, _):
     """What is claimed of layers of cells alone."""
     for name in left:
-        known("feature", name, FEATURES)
+        require_known("feature", name, FEATURES)
     bidirectional = DIRECTIONS[said["directions"]]
     rest = {"max_layers": said["layers"], "biases": said["biases"], "bidirectional": bidirectional}
     return {name: name not in left for name in FEATURES} | rest
@@ -149,7 +149,7 @@ def of_recurrences(left, said, own):
             f"--order is {said['order']!r}, must be steps for {names}: each mode is asked in its own order"
         )
     for name in left:
-        known("feature", name, dict.fromkeys((*OF_RECURRENCES, *FEATURES)))
+        require_known("feature", name, dict.fromkeys((*OF_RECURRENCES, *FEATURES)))
         if name not in OF_RECURRENCES:
             raise UsageError(f"--without {name} is said of layers of cells only: leave it out for {names}")
     for cell in own:
@@ -158,7 +158,7 @@ def of_recurrences(left, said, own):
     return {name: name not in left for name in OF_RECURRENCES}
 
 
-def size_of(text):
+def parse_sizes(text):
     """The name and the sizes in NAME=N,...; raises UsageError."""
     name, _, numbers = text.partition("=")
     if not numbers or not all(number.isdecimal() for number in numbers.split(",")):
@@ -166,7 +166,7 @@ def size_of(text):
     return name, tuple(map(int, numbers.split(",")))
 
 
-def plain(claims):
+def claims_entry(claims):
     """Claims as the index says them."""
     layers = {"layers": claims.max_layers, "bidirectional": claims.bidirectional, "biases": claims.biases}
     features = OF_RECURRENCES if claims.recurrences else FEATURES

@@ -26,7 +26,7 @@ from strategies.cases import Allowed
 from strategies.covering import covering
 from strategies.recurrences import Sequences
 
-from .compared_targets import Version, disagreement, same_bits, slopes_apart, version_of
+from .compared_targets import Version, disagreement, gave_same_bits, slopes_apart, version_of
 
 # What one call tells; the first that fails speaks for the others.
 JUDGES = (
@@ -151,7 +151,7 @@ class Comparing:
             return
         self.elsewhere.append(self.exercised(case))
         self.found.counts[seen] += 1
-        self.found.counts["identical"] += seen == "same" and same_bits(self.old, self.new, case)
+        self.found.counts["identical"] += seen == "same" and gave_same_bits(self.old, self.new, case)
 
     def seen(self, case: Case) -> Difference | str:
         """What a case shows: a Difference, or "same", "wrong alike" or "void"."""
@@ -164,7 +164,7 @@ class Comparing:
             return self.difference(case, old, new, apart) if apart else "wrong alike"
         if apart:
             return Difference(self.found.cases, case, "neither", UNJUDGED, apart.message, "state.equations", apart.kind)
-        void = self.doubted and not same_bits(self.old, self.new, case)
+        void = self.doubted and not gave_same_bits(self.old, self.new, case)
         self.old.void = self.new.void = False
         if apart := slopes_apart(self.old, self.new, case):
             return self.steeper(case, apart)

@@ -76,7 +76,7 @@ def version_of(target: Target, claims: Capabilities, by: str) -> Version:
     return kind(target, replace(claims, state_dtype=target.capabilities.state_dtype), by)
 
 
-def same_bits(old: Version, new: Version, case: Case) -> bool:
+def gave_same_bits(old: Version, new: Version, case: Case) -> bool:
     """Whether two versions that answered gave the same bits."""
     one, other = old.answer(case).arrays, new.answer(case).arrays
     return one.keys() == other.keys() and all(a.tobytes() == other[name].tobytes() for name, a in one.items())
@@ -112,7 +112,7 @@ def backward_run(version: Version, case: Case) -> Run:
 
 def handed_apart(old: RecurrentVersion, new: RecurrentVersion, case: Any) -> Failure | None:
     """How far two answers of recurrences are apart: in double precision, where both claim it."""
-    return apart(old, new, case, numbers_of, "by OLD and by NEW")
+    return difference_of(old, new, case, numbers_of, "by OLD and by NEW")
 
 
 def slopes_apart(old: Version, new: Version, case: Any) -> Failure | None:
@@ -121,10 +121,10 @@ def slopes_apart(old: Version, new: Version, case: Any) -> Failure | None:
         return None
     if not old.capabilities.gradients:
         return None
-    return apart(old, new, recurrence_runs.generic(case), slopes_of, "gradients by OLD and by NEW")
+    return difference_of(old, new, recurrence_runs.generic(case), slopes_of, "gradients by OLD and by NEW")
 
 
-def apart(
+def difference_of(
     old: RecurrentVersion, new: RecurrentVersion, case: Any, asked: Callable[[RecurrentVersion, Any], Any], told: str
 ) -> Failure | None:
     """How what two versions are asked for differs; None where it does not, or one of them does not answer."""

@@ -19,7 +19,7 @@ from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from conformance.judging.call_sequences import ends_exchanged, groups, nudged, one_step_less, turned
-from conformance.judging.counterexample import Bounds, Counterexample, far, optional_arrays, right
+from conformance.judging.counterexample import Bounds, Counterexample, is_beyond_room, optional_arrays, right
 from conformance.judging.gradients import accepted_cotangents, cotangents
 from conformance.judging.metamorphic import rows, steps, without_state
 from conformance.judging.oracle import Failure, NotApplicable, NotRun, ordinal
@@ -278,7 +278,7 @@ class Earlier:
 
     def far(self, answer: Answer | None, expected: Mapping[str, Bounds]) -> bool:
         """Whether an answer to it is not this one; where it has other shapes, it is not."""
-        return answer is None or far(answer.arrays, expected, optional_arrays(self.call))
+        return answer is None or is_beyond_room(answer.arrays, expected, optional_arrays(self.call))
 
 
 def after_others(bench: Bench, found: Counterexample) -> list[Answer | None]:
@@ -325,7 +325,7 @@ def is_wrong(bench: Bench, call: Call) -> bool | None:
     expected = right(bench.subject, call)
     bench.restart()
     answer = made(bench, call)
-    if answer is None or far(answer.arrays, expected, optional_arrays(call)):
+    if answer is None or is_beyond_room(answer.arrays, expected, optional_arrays(call)):
         return True
     return False if is_known(expected) else None
 

@@ -79,10 +79,10 @@ def end_family() -> None:
     On Linux, in a subreaper, all are found; otherwise those whose parents live. Children are reaped, so whoever
     else waits for one does not learn its status: call this last of all.
     """
-    end(lambda: descendants(os.getpid()))
+    end_processes(lambda: descendants(os.getpid()))
 
 
-def end(members: Callable[[], list[int]]) -> None:
+def end_processes(members: Callable[[], list[int]]) -> None:
     """Kills processes until there are none; ``members`` says which there are."""
     until = time.monotonic() + PATIENCE
     while (found := members()) and time.monotonic() < until:
@@ -237,11 +237,11 @@ def dismiss(process: subprocess.Popen, mark: str = "") -> None:
     try:
         process.wait(PATIENCE / 2)
     except subprocess.TimeoutExpired:
-        end(lambda: descendants(process.pid))
+        end_processes(lambda: descendants(process.pid))
         process.kill()
         process.wait()
     if mark and process.returncode == -signal.SIGKILL:  # which may have been the keeper's own end
-        end(lambda: marked_processes(mark))
+        end_processes(lambda: marked_processes(mark))
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe:
             pipe.close()

@@ -95,7 +95,11 @@ def json_of(text: str) -> Any:
     try:
         return bounded(
             json.loads(
-                text, parse_constant=refuse_constant, object_pairs_hook=unique, parse_int=integer, parse_float=finite
+                text,
+                parse_constant=refuse_constant,
+                object_pairs_hook=unique,
+                parse_int=integer,
+                parse_float=finite_number,
             )
         )
     except RecursionError:
@@ -115,7 +119,7 @@ def toml_of(text: str) -> dict[str, Any]:
                 f"it is nested too deeply: line {line} has a key of {parts:,} parts, must be at most {DEEPEST}"
             )
     try:
-        return bounded(tomllib.loads(text, parse_float=finite))
+        return bounded(tomllib.loads(text, parse_float=finite_number))
     except RecursionError:
         raise FileError("it is nested too deeply") from None
     except FileError:
@@ -161,7 +165,7 @@ def integer(digits: str) -> int:
     return number
 
 
-def finite(digits: str) -> float:
+def finite_number(digits: str) -> float:
     """A number that a double can hold."""
     number = float(digits)
     if not math.isfinite(number):
@@ -325,7 +329,7 @@ class Folder:
                 with self.opened([], create=True) as folder:
                     replace(folder, ".gitignore", b"*\n")
             with self.opened(parts[:-1], create=True) as folder:
-                replace(folder, checked(parts)[-1], encoded(data), durable=self.durable)
+                replace(folder, check_names(parts)[-1], encoded(data), durable=self.durable)
         return place
 
     def append(self, parts: Sequence[str], text: str) -> None:
@@ -339,7 +343,7 @@ class Folder:
 
     def add(self, parts: Sequence[str], texts: Mapping[str, str]) -> bool:
         """Makes a folder of files, all of it in one step; False if there is one of that name already."""
-        name = checked(parts)[-1]
+        name = check_names(parts)[-1]
         with writing(self.root.joinpath(*parts)), self.opened(parts[:-1], create=True) as folder:
             if has_folder(folder, name):
                 return False
@@ -374,7 +378,7 @@ class Folder:
     def descriptor(self, parts: Sequence[str], flags: int) -> int:
         """A descriptor of a regular file. Raises FileError or OSError for anything else in its place."""
         with self.opened(parts[:-1]) as folder:
-            found = os.open(checked(parts)[-1], flags | QUIETLY | UNFOLLOWED, 0o666, dir_fd=folder)
+            found = os.open(check_names(parts)[-1], flags | QUIETLY | UNFOLLOWED, 0o666, dir_fd=folder)
         if stat.S_ISREG(os.fstat(found).st_mode):
             return found
         os.close(found)
@@ -384,7 +388,7 @@ class Folder:
     def opened(self, inner: Sequence[str], create: bool = False) -> Iterator[int]:
         """A descriptor of the folder, or of one within; raises OSError where something else is in its place."""
         start, names = (self.root.parent, [self.root.name, *inner]) if self.own else (self.root, inner)
-        checked(inner)
+        check_names(inner)
         if create and not self.own and not self.made:
             Path(os.path.realpath(start)).mkdir(parents=True, exist_ok=True)
         descriptor = os.open(start, DIRECTORY)
@@ -400,7 +404,7 @@ class Folder:
             os.close(descriptor)
 
 
-def checked(parts: Sequence[str]) -> Sequence[str]:
+def check_names(parts: Sequence[str]) -> Sequence[str]:
     """Names that lead nowhere but into a folder; raises FileError if one does."""
     if any(name in ("", ".", "..") or "/" in name for name in parts):
         raise FileError(f"{'/'.join(parts)!r} does not lie in it")

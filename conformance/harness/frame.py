@@ -37,7 +37,7 @@ KEYS = {
 }
 
 
-def whole(received: bytearray) -> int | None:
+def frame_length(received: bytearray) -> int | None:
     """How long the first frame is, once all of it is there; raises Nonsense at the first sizes that none has."""
     if len(received) < 8:
         return None
@@ -69,7 +69,7 @@ def reply(frame: bytes, do: str, number: int, names: Collection[str] | None) -> 
         raise Nonsense(f"answered {do} with dtypes of {short(list(header['dtypes']))}, must be of {short(found)}")
     if "dtypes" in header and names is not None and not set(found) <= set(names):
         raise Nonsense(f"answered {do} with {short(found)}, must be {short(list(names))}")
-    return header, arrays_of(memoryview(frame)[8 + head :], described)
+    return header, arrays_in_body(memoryview(frame)[8 + head :], described)
 
 
 def header_of(data: bytes) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def check_described(described: Any) -> None:
         raise Nonsense("described an array twice")
 
 
-def arrays_of(body: memoryview, described: list) -> dict[str, np.ndarray]:
+def arrays_in_body(body: memoryview, described: list) -> dict[str, np.ndarray]:
     """The arrays in the body of a frame; raises Nonsense if they are not just as long as they are said to be."""
     if bytes(body[:6]) != b"\x93NUMPY" or len(body) < 10:
         raise Nonsense("answered with a frame whose body is no .npy")

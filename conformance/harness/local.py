@@ -98,7 +98,7 @@ class LocalTarget:
 
     def laid(self, case: Case, in_place: bool) -> Case:
         """A copy of the case, as the target is given it."""
-        own = copied(case)
+        own = copy_case(case)
         self.session.lay(own, in_place)
         return own
 
@@ -121,7 +121,7 @@ class LocalTarget:
         self.surroundings.leave()
 
 
-def copied(case: Case) -> Case:
+def copy_case(case: Case) -> Case:
     """A copy of the case, whose arrays lie in memory as those of the case do."""
     arrays = dict(case.arrays())
     described = [(name, array.dtype, array.shape) for name, array in arrays.items()]

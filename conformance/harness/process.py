@@ -317,7 +317,7 @@ class ChildTarget(ProcessTarget):
         """What compiles after a call of ``forward``, and one of ``gradients`` if there are cotangents."""
         if self.hung or self.channel is None:
             return ""
-        header, arrays = sent("try", case, cotangents, False)
+        header, arrays = request_frame("try", case, cotangents, False)
         reply = self.exchange((header | {"seconds": self.limits.call}, arrays), self.limits.call + GRACE)
         if isinstance(reply, Problem):
             self.hung = reply.kind == "hang"
@@ -363,7 +363,7 @@ class ChildTarget(ProcessTarget):
 
     def ask(self, do: str, case: Case, cotangents: Cotangents, in_place: bool, seconds: float) -> Answer:
         """The target's answer to one request."""
-        message = sent(do, case, cotangents, in_place)
+        message = request_frame(do, case, cotangents, in_place)
         chosen = do == "gradients" or isinstance(case, RecurrenceCase)  # by the target, and judged like its numbers
         names = None if chosen else list(case.result_shapes())
         reply = self.exchange(message, seconds, names)
@@ -385,7 +385,7 @@ class ChildTarget(ProcessTarget):
 
     def whole(self, received: bytearray) -> int | None:
         """How long the first frame is."""
-        return frame.whole(received)
+        return frame.frame_length(received)
 
     def read(self, data: bytes) -> Any:
         """The header and the arrays of a frame."""
@@ -395,7 +395,7 @@ class ChildTarget(ProcessTarget):
         return header, arrays
 
 
-def sent(do: str, case: Case, cotangents: Cotangents, in_place: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def request_frame(do: str, case: Case, cotangents: Cotangents, in_place: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """A request about a case: its header and its arrays."""
     arrays = dict(case.arrays()) | dict(case.counts())
     arrays |= {name: d for name, d in cotangents.items() if d is not None}

@@ -99,10 +99,10 @@ def reader(kind: Any) -> Reader:
         return by_key(reader(arguments[0]), reader(arguments[1]))
     if is_dataclass(kind):
         return of_record(kind)
-    return plain(kind)
+    return plain_reader(kind)
 
 
-def plain(kind: type) -> Reader:
+def plain_reader(kind: type) -> Reader:
     """The reader of a text, a number, a flag or nothing; an integer is a number too."""
 
     def read(data: Any) -> Any:

@@ -56,7 +56,7 @@ class Snapshot:
         """What is in a folder, whose path is absolute. None if that is too much; what cannot be read is left out."""
         real = Path(os.path.realpath(folder))
         found = list(islice(walk_folder(real), ENTRIES + 1))
-        if len(found) > ENTRIES or sum(map(size_of, found)) > LARGEST:
+        if len(found) > ENTRIES or sum(map(file_size, found)) > LARGEST:
             return None
         snapshot = cls(folder, real, kept)
         for path in found:
@@ -205,7 +205,7 @@ def link_target(path: Path, link: str) -> Path:
     return Path(os.path.normpath(path.parent / link))
 
 
-def size_of(path: Path) -> int:
+def file_size(path: Path) -> int:
     """The bytes of a file, also of one that a link leads to; 0 for whatever else there is."""
     with contextlib.suppress(OSError):
         status = path.stat()

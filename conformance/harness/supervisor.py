@@ -75,7 +75,7 @@ def fork() -> None:
     if judge:
         ended = waited_for(judge, note, watched)
         family.end_family()
-        end(note, *ended)
+        end_as_judged(note, *ended)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     note.last.author, NOTE = os.getpid(), note
 
@@ -125,7 +125,7 @@ def next_signal(watched: set[signal.Signals]) -> tuple[int, bool]:
     return info.si_signo, info.si_code <= 0  # those of the kernel are above
 
 
-def end(note: Note, how: int, came: set[int]) -> NoReturn:
+def end_as_judged(note: Note, how: int, came: set[int]) -> NoReturn:
     """Ends this process as its judge has said; where that has said nothing, with one line that tells why."""
     if note.status is None and os.WIFSIGNALED(how) and os.WTERMSIG(how) in came:
         signal.signal(os.WTERMSIG(how), signal.SIG_DFL)

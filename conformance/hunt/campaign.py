@@ -26,11 +26,11 @@ from conformance.trial.plan import Plan, limits_of
 from conformance.trial.verdict import kit_version
 
 from .corpus import Corpus, Kept
-from .deduplication import FAILURE, Shown, defects
+from .deduplication import FAILURE, FailureSignature, defects
 from .executors import Engine, Gone
-from .hunt_events import Begun, Found, Happening, Idle, Moved, Over, State, Target
+from .hunt_events import Begun, FindingFound, Happening, HuntOver, Idle, Moved, State, Target
 from .shards import Part, Shard
-from .units import NOTHING, Unit, options_of, sent, text_hash
+from .units import NOTHING, Unit, file_to_send, options_of, text_hash
 
 POLL = 0.1  # seconds between two looks at whether a signal came
 SHARE = 0.1  # of the time of all workers, at most, for telling mutants apart
@@ -58,8 +58,8 @@ class Round:
     unit: Unit
     judged: bool = False
     tries: int = 1
-    failed: dict[Shown, dict[str, Any]] = field(default_factory=dict)
-    again: dict[Shown, None] = field(default_factory=dict)
+    failed: dict[FailureSignature, dict[str, Any]] = field(default_factory=dict)
+    again: dict[FailureSignature, None] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
     examples: int = 0
     coverage: dict[str, int] = field(default_factory=dict)
@@ -67,14 +67,14 @@ class Round:
 
     def hear(self, answer: dict[str, Any]) -> None:
         """Notes what came back: of the whole round, or of the properties that are judged on behind what is known."""
-        self.failed |= {Shown(one["id"], one["kind"]): one for one in answer["failed"]}
-        self.again |= {shown: None for one in answer["again"] if (shown := Shown(*one)) not in self.failed}
+        self.failed |= {FailureSignature(one["id"], one["kind"]): one for one in answer["failed"]}
+        self.again |= {shown: None for one in answer["again"] if (shown := FailureSignature(*one)) not in self.failed}
         if self.tries == 1:
             self.held, self.examples, self.coverage = answer["held"], answer["examples"], answer["coverage"]
         self.cut |= answer["cut"]
 
     @property
-    def shows(self) -> list[Shown]:
+    def shows(self) -> list[FailureSignature]:
         """How all that fails shows."""
         return [*self.failed, *self.again]
 
@@ -96,7 +96,7 @@ class Quarry:
     part: Part
     others: list[Part]
     told: Target
-    seen: dict[Shown, str]
+    seen: dict[FailureSignature, str]
     environment: dict[str, str | None] = field(default_factory=dict)
     first: dict[str, list[Any]] = field(default_factory=dict)
     going: dict[int, Round] = field(default_factory=dict)
@@ -176,7 +176,7 @@ class Hunt:
             mutants=max([one.mutants for one in parts], default=0),
             alike=[id for id in alike[0] if all(id in ids for ids in alike)] if alike else None,
         )  # fmt: skip
-        return Quarry(target, sent(target), part, others, told, seen, first=first)
+        return Quarry(target, file_to_send(target), part, others, told, seen, first=first)
 
     def events(self, interrupts: Interrupts) -> Iterator[Happening]:
         """What happens, until the budget is over, or a signal comes. Raises TargetError, UsageError, and Interrupted
@@ -203,7 +203,7 @@ class Hunt:
                 self.state.early = f"interrupted by {end}" if isinstance(end, Interrupted) else str(end)
             yield from self.unexplained()
             self.measure()
-            yield Over(self.state)
+            yield HuntOver(self.state)
 
     def work(self, interrupts: Interrupts, following: Callable[[], Unit | None], heard: Heard) -> Iterator[Happening]:
         """Gives units and hears of them, until there is nothing left to do, or no time. Raises Gone, Interrupted."""
@@ -342,7 +342,7 @@ class Hunt:
             seconds=self.seconds_for("explain"),
         )  # fmt: skip
 
-    def without_name(self, quarry: Quarry, round: Round) -> list[Shown]:
+    def without_name(self, quarry: Quarry, round: Round) -> list[FailureSignature]:
         """How known failures show in a round of which nobody knows the mistake."""
         known = [one for one in round.shows if one in quarry.seen]
         return [one for one in known if self.finding(quarry.seen[one]).key[0] == FAILURE]
@@ -478,7 +478,7 @@ class Hunt:
         """Notes that this hunt has seen a finding, perhaps one that the corpus did not have."""
         if id not in self.state.findings:
             self.state.findings[id] = fresh or self.finding(id)
-            yield Found(self.state, self.state.findings[id], fresh is not None)
+            yield FindingFound(self.state, self.state.findings[id], fresh is not None)
 
     def close(self, quarry: Quarry, round: Round) -> None:
         """Keeps that a round is done; what it found is on the disk already."""

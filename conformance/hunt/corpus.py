@@ -37,7 +37,7 @@ from conformance.judging.serialisation import (
 from conformance.trial.options import UsageError
 from conformance.trial.verdict import kit_version
 
-from .deduplication import FAILURE, MISTAKE, SENTENCE, Hash, Shown
+from .deduplication import FAILURE, MISTAKE, SENTENCE, FailureSignature, Hash
 from .shards import Part, Seed, Shard
 
 SCHEMA = 1
@@ -69,7 +69,7 @@ class Kept:
     failing: str
     statement: str
     message: str
-    shown: list[Shown]
+    shown: list[FailureSignature]
     seed: Seed
     first_seen: Annotated[str, Meta(pattern=r"\d{4}-\d\d-\d\dT[0-9:.+-]{1,32}Z?")]
     kit_version: str
@@ -80,7 +80,7 @@ class Kept:
     @classmethod
     def of(cls, defect: Mapping[str, Any], seed: int, environment: dict[str, str | None]) -> Kept:
         """The finding that a defect is, as it comes from a worker."""
-        result, shown = defect["result"], [Shown(**one) for one in defect["shown"]]
+        result, shown = defect["result"], [FailureSignature(**one) for one in defect["shown"]]
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(
             defect["id"], defect["target"], list(defect["key"]), defect["title"], defect["patch"], NEW, result["id"],
@@ -176,7 +176,7 @@ class Corpus:
     def shown_by(self, id: str) -> Any | None:
         """What shows a finding, as data; None where there is nothing, or it cannot be read."""
         file = self.counterexample(id)
-        return self.attempt(file, checked) if os.path.lexists(file) else None
+        return self.attempt(file, read_entry) if os.path.lexists(file) else None
 
     def called(self, beginning: str) -> Kept:
         """The finding whose id begins so. Raises UsageError where there is none or more than one."""
@@ -276,7 +276,7 @@ class Corpus:
         return added
 
 
-def checked(data: Any) -> Any:
+def read_entry(data: Any) -> Any:
     """The data of a counterexample. Raises CounterexampleError for what is none; its target's cells are not needed."""
     with contextlib.suppress(Unclaimed):
         counterexample_from_data(data, described=True)

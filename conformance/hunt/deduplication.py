@@ -24,7 +24,7 @@ MISTAKE, SENTENCE, FAILURE = "mistake", "sentence", "failure"
 
 
 @dataclass(frozen=True)
-class Shown:
+class FailureSignature:
     """How a failure shows: the property that does not hold, and its kind, with the array or the exception's type."""
 
     id: str
@@ -50,7 +50,7 @@ class Defect:
     title: str
     patch: str
     result: PropertyResult
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[FailureSignature] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -58,14 +58,14 @@ class Defect:
         return hashlib.sha256(json.dumps([self.target, *self.key]).encode()).hexdigest()
 
 
-def how(result: PropertyResult) -> Shown:
+def how(result: PropertyResult) -> FailureSignature:
     """How a failure shows."""
-    return Shown(result.id, result.kind)
+    return FailureSignature(result.id, result.kind)
 
 
 def defects(
     target: str, failed: Sequence[PropertyResult], diagnosis: Diagnosis, properties: Mapping[str, Property],
-    follows: Follows, also: Sequence[Shown] = (),
+    follows: Follows, also: Sequence[FailureSignature] = (),
 ) -> list[Defect]:  # fmt: skip
     """The distinct failures among those of one round, each with what stands for it; the strongest property first.
 
@@ -73,7 +73,7 @@ def defects(
     """
     found: dict[tuple[str, ...], Defect] = {}
     ranked = sorted(failed, key=lambda result: properties[result.id].rank)
-    named = {result.id: name_of(result, diagnosis, follows) for result in ranked}
+    named = {result.id: finding_of_failure(result, diagnosis, follows) for result in ranked}
     unnamed = [*also, *(how(result) for result in ranked if not named[result.id])]
     unnamed.sort(key=lambda shown: properties[shown.id].rank)
     for result in ranked:
@@ -85,7 +85,7 @@ def defects(
     return list(found.values())
 
 
-def name_of(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> Name | None:
+def finding_of_failure(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> Name | None:
     """What a diagnosis says of a failure; None where it says nothing."""
     if faults := explaining(result, diagnosis, follows):
         ids, titles = [fault.id for fault in faults], [fault.title for fault in faults]
@@ -94,7 +94,7 @@ def name_of(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> N
         if one.explains and one.patch and not one.exact:  # the reference with this change fails in the same words
             return (MISTAKE, one.fault), one.title, one.patch
     told = [one for one in diagnosis.findings if one.fault_class == MEASURED]
-    if told and result.found and result.found["demand"] == "numbers" and cell_of(result) not in diagnosis.named:
+    if told and result.found and result.found["demand"] == "numbers" and failed_cell(result) not in diagnosis.named:
         titles, patches = [one.title for one in told], [one.patch for one in told if one.patch and one.explains]
         return (SENTENCE, *sorted(titles)), "; ".join(titles), "\n".join(patches)
     return None
@@ -102,18 +102,18 @@ def name_of(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> N
 
 def explaining(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> Sequence[Fault]:
     """The mistakes that were named for the cell of a failure, if it follows from them."""
-    faults = diagnosis.named.get(cell_of(result), ())
+    faults = diagnosis.named.get(failed_cell(result), ())
     if result.id in diagnosis.explained:
         return faults
     return faults if faults and result.found and follows(counterexample_from_data(result.found), faults) else ()
 
 
-def cell_of(result: PropertyResult) -> str:
+def failed_cell(result: PropertyResult) -> str:
     """The cell of the case on which a property fails; empty where there is none."""
     return str(case_from_data(result.case).config.cell) if result.case else ""
 
 
-def strongest_alike(result: PropertyResult, ranked: Sequence[Shown]) -> Name:
+def strongest_alike(result: PropertyResult, ranked: Sequence[FailureSignature]) -> Name:
     """The name of a failure that has none: the strongest property that fails about the same stands for it."""
     about = how(result).about
     return (FAILURE, next(one.id for one in ranked if one.about == about), about), result.message, ""

@@ -223,7 +223,7 @@ def dismiss_workers(hunt: str) -> None:
     CREW.dismiss(hunt)
 
 
-def place_of(address: str) -> tuple[str, int]:
+def host_and_port(address: str) -> tuple[str, int]:
     """The host and the port of a scheduler. Raises UsageError for what is no address of one."""
     scheme, there, place = address.rpartition("://")
     name, _, number = place.rpartition(":")
@@ -237,7 +237,7 @@ def place_of(address: str) -> tuple[str, int]:
 def check_address(address: str) -> None:
     """Raises UsageError at once for an address where nobody listens."""
     try:
-        socket.create_connection(place_of(address), REACHING).close()
+        socket.create_connection(host_and_port(address), REACHING).close()
     except OSError as error:
         raise unreachable(address, error) from None
 
@@ -270,7 +270,7 @@ class Cluster:
     """The workers of a Dask scheduler. Raises UsageError where they cannot be used."""
 
     def __init__(self, address: str) -> None:
-        place_of(address)  # before what takes a while
+        host_and_port(address)  # before what takes a while
         try:
             import distributed
         except ImportError:

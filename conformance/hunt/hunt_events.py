@@ -85,7 +85,7 @@ class Begun:
 
 
 @dataclass(frozen=True)
-class Found:
+class FindingFound:
     """A distinct failure that the corpus did not have, or that this hunt had not seen yet.
 
     fresh  whether the corpus did not have it
@@ -112,10 +112,10 @@ class Idle:
 
 
 @dataclass(frozen=True)
-class Over:
+class HuntOver:
     """The hunt is over."""
 
     state: State
 
 
-Happening = Begun | Found | Moved | Idle | Over
+Happening = Begun | FindingFound | Moved | Idle | HuntOver

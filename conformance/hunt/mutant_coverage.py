@@ -21,11 +21,11 @@ from strategies.cases import from_block
 SEES_ALL = "equivalence.steps"  # the property whose cases are looked at: it judges every number of them
 
 
-class Over(Exception):
+class SearchOver(Exception):
     """There is nothing left to tell apart, or no time."""
 
 
-def apart(
+def surviving_mutants(
     claims: Capabilities, properties: Mapping[str, Property], count: int, seed: int, covers: bool,
     alike: Sequence[str] | None, deadline: float,
 ) -> tuple[int, list[str]] | None:  # fmt: skip
@@ -49,11 +49,11 @@ def apart(
         vector = balls and Vector(case, balls, claims.arithmetic, claims.order)
         for fault in [fault for fault in left if fault.about(case.config.cell)] if vector else ():
             if time.monotonic() > deadline:
-                raise Over
+                raise SearchOver
             if vector and misses(wrong(fault), vector):
                 left.remove(fault)
         if not left:
-            raise Over
+            raise SearchOver
 
     if prop := properties.get(SEES_ALL):
         each_case(prop, claims, count, seed, covers, look)
@@ -69,7 +69,7 @@ def each_case(
         for case in covering_cases(prop, allowed) if covers else ():
             look(case)
         each_block(prop.random_cases(count), number_of(prop) ^ seed, lambda block: look(from_block(block, allowed)))
-    except Over:
+    except SearchOver:
         return
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from conformance.harness.records import Meta, RecordError, record
 from conformance.trial.options import UsageError
 
-from .deduplication import Hash, Shown
+from .deduplication import FailureSignature, Hash
 
 SCHEMA = 1
 MOST = 10**9  # rounds of a share: each takes milliseconds at least
@@ -88,7 +88,7 @@ class Part:
     mutants: int = 0
     alike: list[str] | None = None
     held: list[str] = field(default_factory=list)
-    seen: dict[Shown, str] = field(default_factory=dict)
+    seen: dict[FailureSignature, str] = field(default_factory=dict)
     rounds: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -159,7 +159,7 @@ class Part:
             shard = Shard.read(file.shard)
         except UsageError as error:
             raise RecordError(str(error).partition(": ")[2], "shard") from None
-        seen = {Shown(property, kind): id for property, kind, id in file.seen}
+        seen = {FailureSignature(property, kind): id for property, kind, id in file.seen}
         return cls(
             file.target, file.seed, shard, file.next, file.ahead, file.covered, file.examples, Counter(file.coverage),
             file.mutants, file.alike, file.held, seen, Counter(file.rounds),

@@ -34,13 +34,13 @@ from conformance.judging.judge import judge
 from conformance.judging.serialisation import CounterexampleError, array_to_data, counterexample_from_data
 from conformance.trial.options import Options
 from conformance.trial.plan import Plan
-from conformance.trial.runner import again, confirm, explain
+from conformance.trial.runner import confirm, explain, reopen_target
 from conformance.trial.serial_runner import open_for_trial
 from conformance.trial.verdict import environment, kit_version
 from reference_rnn.cell_source.user_code import WATCH
 
-from .deduplication import Shown, defects
-from .mutant_coverage import apart
+from .deduplication import FailureSignature, defects
+from .mutant_coverage import surviving_mutants
 
 OPTIONS = ("profile", "call_limit", "memory_limit", "forbid", "properties", "diagnosis")  # those that a unit carries
 LARGEST = 2**24  # bytes of a target's file
@@ -51,7 +51,7 @@ HOME: list[str] = []  # the folder of this process for targets that were sent
 NOTHING = Diagnosis([], [])  # what is known without one
 
 
-class Refused(Exception):
+class UnitRefused(Exception):
     """A unit cannot be done here, and would not be elsewhere; the message says why."""
 
 
@@ -112,7 +112,7 @@ def options_of(options: Options) -> dict[str, Any]:
     return {name: getattr(options, name) for name in OPTIONS}
 
 
-def sent(target: str) -> dict[str, str] | None:
+def file_to_send(target: str) -> dict[str, str] | None:
     """The file of a target, to be sent; None where it has none. Raises TargetError where it cannot be read."""
     if target.startswith("cmd:"):
         return None
@@ -139,9 +139,9 @@ def text_hash(text: str) -> str:
 
 @lru_cache(maxsize=64)
 def write_sent_file(name: str, text: str, sha256: str) -> Path:
-    """A folder with a file that was sent. Raises Refused for one that has changed on its way."""
+    """A folder with a file that was sent. Raises UnitRefused for one that has changed on its way."""
     if text_hash(text) != sha256:
-        raise Refused(f"{name} is not what was sent: its hash is another one")
+        raise UnitRefused(f"{name} is not what was sent: its hash is another one")
     folder = Path(tempfile.mkdtemp(prefix="rnn-conformance-", dir=HOME[0] if HOME else None))
     Folder(folder).write((name,), text)
     return folder
@@ -154,9 +154,9 @@ def do_unit(text: str) -> str:
         try:
             unit = Unit(**json.loads(text))
             if unit.kit != kit_version():
-                raise Refused(f"a worker has rnn-conformance {kit_version()}, must be {unit.kit}, as here")
+                raise UnitRefused(f"a worker has rnn-conformance {kit_version()}, must be {unit.kit}, as here")
             answer = WORK[unit.do](unit, HELD.opened(unit))
-        except (Refused, TargetError) as error:
+        except (UnitRefused, TargetError) as error:
             answer = {"refused": str(error)}
         return json.dumps(answer | {"seconds": time.monotonic() - began})
 
@@ -186,7 +186,7 @@ class Held:
 HELD = Held()
 
 
-def loaded(_: Unit, target: Target) -> dict[str, Any]:
+def load_target(_: Unit, target: Target) -> dict[str, Any]:
     """Loads a target: what is to be exercised of what it claims, and where it runs."""
     return {"areas": expected_areas(target.capabilities), "environment": environment()}
 
@@ -257,8 +257,8 @@ def explain_failures(unit: Unit, target: Target) -> dict[str, Any]:
     if plan.options.diagnosis:
         held = [PropertyResult(id, "passed") for id in unit.held]
         left = inf if unit.seconds is None else began + unit.seconds - time.monotonic()
-        diagnosis = explain(plan, lambda: again(unit.place, plan), [*failed, *held], left, [])
-    found, also = [], [Shown(*one) for one in unit.also]
+        diagnosis = explain(plan, lambda: reopen_target(unit.place, plan), [*failed, *held], left, [])
+    found, also = [], [FailureSignature(*one) for one in unit.also]
     for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target), also):
         data = asdict(defect) | {"id": defect.id, "given": current_answers(defect.result.found, target)}
         if defect.result.found:
@@ -278,7 +278,7 @@ def current_answers(data: Mapping[str, Any] | None, target: Target) -> list[dict
 def told_apart(unit: Unit, target: Target) -> dict[str, Any]:
     """Which mutants the cases of a round tell apart."""
     plan = unit.plan
-    found = apart(
+    found = surviving_mutants(
         target.capabilities, plan.properties, plan.options.random_cases, unit.seed, unit.covers, unit.alike,
         time.monotonic() + (unit.seconds or inf),
     )  # fmt: skip
@@ -286,7 +286,7 @@ def told_apart(unit: Unit, target: Target) -> dict[str, Any]:
 
 
 WORK: dict[str, Callable[[Unit, Target], dict[str, Any]]] = {
-    "open": loaded,
+    "open": load_target,
     "judge": judge_round,
     "explain": explain_failures,
     "tell apart": told_apart,

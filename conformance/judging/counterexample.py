@@ -105,7 +105,8 @@ def counterexample(
     expected = [right(subject, replace(c, do="forward") if n in beside else c) for n, c in enumerate(calls)]
     demand = SORTS.get(failure.sort, "property")
     if demand == "numbers" and not any(
-        far(made[number][1].arrays, expected[number], optional_arrays(made[number][0])) for number in compared
+        is_beyond_room(made[number][1].arrays, expected[number], optional_arrays(made[number][0]))
+        for number in compared
     ):
         demand = "numbers" if write_demanded(failure, calls, compared, expected) else "property"
     same = None
@@ -185,7 +186,9 @@ def gradient_bounds(subject: Subject, case: Case, call: Call) -> Iterator[tuple[
 
 
 @np.errstate(all="ignore")
-def far(arrays: Mapping[str, np.ndarray], expected: Mapping[str, Bounds], optional: Collection[str] = ()) -> bool:
+def is_beyond_room(
+    arrays: Mapping[str, np.ndarray], expected: Mapping[str, Bounds], optional: Collection[str] = ()
+) -> bool:
     """Whether some number is further than its room from what it must be, or is not there.
 
     Axes of size 1 too many or too few are looked through.

@@ -41,7 +41,7 @@ def free(*dimensions: str) -> Callable[[Capabilities], bool]:
     return lambda c: not c.recompiles and not any(dimension in c.sizes_drawn for dimension in dimensions)
 
 
-def claimed(*names: str) -> Callable[[Capabilities], bool]:
+def claims_all(*names: str) -> Callable[[Capabilities], bool]:
     """Whether all these capabilities are claimed."""
     return lambda c: all(c.claims(name) for name in names)
 
@@ -49,7 +49,7 @@ def claimed(*names: str) -> Callable[[Capabilities], bool]:
 def empty(dimension: str, *names: str) -> Callable[[Capabilities], bool]:
     """Whether a size of 0 is claimed, with other capabilities, and not too dear to draw."""
     drawn = {"batch": "batch"}.get(dimension, "steps")  # a target that allows few sizes never gets 0
-    return lambda c: free(drawn)(c) and claimed(f"empty.{dimension}", *names)(c)
+    return lambda c: free(drawn)(c) and claims_all(f"empty.{dimension}", *names)(c)
 
 
 def has_ragged_rows(case: Case) -> bool:
@@ -61,7 +61,7 @@ def has_ragged_rows(case: Case) -> bool:
 AREAS = {
     "L >= 2": Area(lambda c: c.config.num_layers >= 2, layers(2)),
     "L >= 3": Area(lambda c: c.config.num_layers >= 3, layers(3)),
-    "D = 2": Area(lambda c: c.config.bidirectional, claimed("bidirectional")),
+    "D = 2": Area(lambda c: c.config.bidirectional, claims_all("bidirectional")),
     "stacked, D = 2, T >= 3, N >= 2, ragged": Area(
         lambda c: (
             c.config.num_layers > 1
@@ -70,13 +70,13 @@ AREAS = {
             and c.num_rows > 1
             and has_ragged_rows(c)
         ),
-        lambda c: layers(2, 2)(c) and claimed("bidirectional", "lengths")(c) and free("steps", "batch")(c),
+        lambda c: layers(2, 2)(c) and claims_all("bidirectional", "lengths")(c) and free("steps", "batch")(c),
     ),
-    "ragged, unsorted": Area(has_ragged_rows, lambda c: claimed("lengths")(c) and free("batch", "steps")(c)),
+    "ragged, unsorted": Area(has_ragged_rows, lambda c: claims_all("lengths")(c) and free("batch", "steps")(c)),
     "length 0": Area(lambda c: 0 in c.row_lengths and c.num_steps > 0, empty("length", "lengths")),
     "NaN in padding": Area(
         lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
-        lambda c: claimed("lengths")(c) and free("steps")(c),
+        lambda c: claims_all("lengths")(c) and free("steps")(c),
     ),
     "T = 0": Area(lambda c: c.num_steps == 0, empty("time")),
     "T = 1": Area(lambda c: c.num_steps == 1, free("steps")),
@@ -103,15 +103,15 @@ AREAS = {
     ),
     "projections": Area(
         lambda c: c.config.proj_size > 0,
-        lambda c: claimed("projections")(c) and any(cell.projects for cell in c.cells) and free("hidden_size")(c),
+        lambda c: claims_all("projections")(c) and any(cell.projects for cell in c.cells) and free("hidden_size")(c),
     ),
     "no bias": Area(lambda c: not c.config.bias, lambda c: bool(c.no_bias) and not c.recompiles),
     "every slice of h_0 non-zero": Area(
-        lambda c: c.h_0 is not None and c.h_0.size > 0 and bool(c.h_0.any((1, 2)).all()), claimed("initial_state")
+        lambda c: c.h_0 is not None and c.h_0.size > 0 and bool(c.h_0.any((1, 2)).all()), claims_all("initial_state")
     ),
     "every slice of c_0 non-zero": Area(
         lambda c: c.c_0 is not None and c.c_0.size > 0 and bool(c.c_0.any((1, 2)).all()),
-        lambda c: claimed("initial_state")(c) and any(len(cell.states) == 2 for cell in c.cells),
+        lambda c: claims_all("initial_state")(c) and any(len(cell.states) == 2 for cell in c.cells),
     ),
     "non-contiguous arrays": Area(
         lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()), lambda c: not c.sizes
@@ -122,7 +122,7 @@ AREAS = {
 
 def is_asked(*names: str, sizes: Sequence[str] = ()) -> Callable[[Capabilities], bool]:
     """Whether these capabilities are claimed, with these sizes free, and forms are asked: not where each is dear."""
-    return lambda c: claimed(*names)(c) and free(*sizes)(c)
+    return lambda c: claims_all(*names)(c) and free(*sizes)(c)
 
 
 # The forms in which a case may be asked.
@@ -189,15 +189,15 @@ def recurrent(claims: Capabilities) -> dict[str, Area]:
     found |= {dtype: Area(lambda c, dtype=dtype: c.config.dtype == dtype) for dtype in claims.dtypes}  # type: ignore[misc]
     found |= {f"mode {name}": Area(lambda c, name=name: c.mode == name) for name in claims.modes}  # type: ignore[misc]
     possible = {
-        "ragged": Area(lambda c: c.lengths is not None and len(set(c.row_lengths.tolist())) > 1, claimed("lengths")),
-        "packed": Area(lambda c: c.offsets is not None and c.num_rows > 1, claimed("packed")),
-        "T = 0": Area(lambda c: c.num_steps == 0, lambda c: claimed("empty.time")(c) and free("steps")(c)),
-        "N = 0": Area(lambda c: c.num_rows == 0, lambda c: claimed("empty.batch")(c) and free("batch")(c)),
+        "ragged": Area(lambda c: c.lengths is not None and len(set(c.row_lengths.tolist())) > 1, claims_all("lengths")),
+        "packed": Area(lambda c: c.offsets is not None and c.num_rows > 1, claims_all("packed")),
+        "T = 0": Area(lambda c: c.num_steps == 0, lambda c: claims_all("empty.time")(c) and free("steps")(c)),
+        "N = 0": Area(lambda c: c.num_rows == 0, lambda c: claims_all("empty.batch")(c) and free("batch")(c)),
         "length 0": Area(
             lambda c: c.num_steps > 0 and 0 in c.row_lengths,
-            lambda c: claimed("empty.length")(c) and (c.lengths or c.packed) and free("steps", "batch")(c),
+            lambda c: claims_all("empty.length")(c) and (c.lengths or c.packed) and free("steps", "batch")(c),
         ),
-        "no state": Area(lambda c: c.stateless, claimed("default_state")),
+        "no state": Area(lambda c: c.stateless, claims_all("default_state")),
         "N > 1": Area(lambda c: c.num_rows > 1, free("batch")),
         "M > 1": Area(lambda c: c.config.heads > 1, lambda c: headed and free("heads")(c)),
         "T = 1": Area(lambda c: c.num_steps == 1, lambda c: not chunks and free("steps")(c)),

@@ -22,7 +22,7 @@ from reference_rnn.bounds.arithmetic import SMALLEST_NORMAL
 from reference_rnn.recurrences import USUAL
 
 from .oracle import Failure, NotApplicable, fail
-from .provenance import Place, Same
+from .provenance import NumberPlace, Same
 from .recurrence_runs import (
     Numbers,
     beginning,
@@ -30,10 +30,10 @@ from .recurrence_runs import (
     generic,
     in_parts,
     multiple_of,
+    numbers_of_run,
     other_modes,
     rows_turned,
     takes_parts,
-    whole,
 )
 from .recurrent_subject import UNIT, RecurrentSubject
 
@@ -130,7 +130,7 @@ def differences(
     if relation == "gradients":
         return
     with target.measuring():
-        plain = whole(target, case)
+        plain = numbers_of_run(target, case)
     multiple = multiple_of(target, case)
     if relation != "split" and case.num_steps > multiple and takes_parts(target, case):
         cut = multiple * (case.num_steps // multiple // 2 or 1)
@@ -199,7 +199,7 @@ def largest(*arrays: np.ndarray) -> float:
 # ---------------------------------------------------------------- what must be finite
 
 
-def finite(target: RecurrentSubject) -> None:
+def check_finite(target: RecurrentSubject) -> None:
     """Fails where a call of the check that is going on gave a number that is not finite and must be.
 
     Where nobody can tell, it notes what has to be claimed for that.
@@ -222,7 +222,7 @@ def decide(target: RecurrentSubject, call: Call, numbers: dict[str, np.ndarray])
     mode = f" in mode {case.mode}" if case.mode else ""
     shown = f"the gradient of {name}" if call.do == "gradients" else name
     sentence = f"in {case.config.dtype}{mode} {shown}{list(at)} is {numbers[name][at]:.9g}"
-    others = list(elsewhere(target, call))
+    others = list(other_answers(target, call))
     for where, ask in others:
         begun = target.record.count
         with target.measuring():
@@ -230,7 +230,7 @@ def decide(target: RecurrentSubject, call: Call, numbers: dict[str, np.ndarray])
         if found is not None:
             beyond = [own for own, _ in target.record.made if own.number >= begun][:1]
             room = GROSS.get(case.config.dtype, ULPS) * least(case, found[name])
-            places = Place(0, name, at), Place(1, name, at)
+            places = NumberPlace(0, name, at), NumberPlace(1, name, at)
             fail(
                 f"nonfinite:{name}", f"{sentence}, {where} {found[name][at]:.9g}", FailedCalls((call, *beyond)),
                 same=Same(places, room) if beyond and call.do == "forward" else None,
@@ -265,7 +265,7 @@ def numbers_of(answer: Answer) -> dict[str, np.ndarray]:
     return {name: np.asarray(array, np.float64) for name, array in answer.arrays.items()}
 
 
-def elsewhere(target: RecurrentSubject, call: Call) -> Iterator[tuple[str, Asking]]:
+def other_answers(target: RecurrentSubject, call: Call) -> Iterator[tuple[str, Asking]]:
     """Who else answers the question of a call, and how it is asked: other modes, double precision, the equations."""
     case: Any = call.case
     for mode in other_modes(target.capabilities, case):

@@ -17,7 +17,19 @@ from strategies.cases import own_hidden_biases
 from strategies.integers import FINEST, representable
 from strategies.values import DENSE, cut
 
-from .oracle import OWN, Failure, Run, applicable, claimed, fail, first, index, size, steps_agree, witnesses
+from .oracle import (
+    OWN,
+    Failure,
+    Run,
+    applicable,
+    claimed,
+    fail,
+    first,
+    index_in_answer,
+    magnitudes,
+    steps_agree,
+    witnesses,
+)
 from .subject import Subject
 from .words import about, number_text, show_both
 
@@ -181,12 +193,12 @@ def gradients_within(target: Subject, run: Run, case: Case, d: Mapping[str, Any]
     name, elements = next(iter(wrong.items()))
     ball, value = balls[name], run.result.arrays[name]
     at = first(witnesses(elements, value - ball.mid))
-    mid, rad, place = float(ball[at].mid), float(ball[at].rad), index(run, name, at)
+    mid, rad, place = float(ball[at].mid), float(ball[at].rad), index_in_answer(run, name, at)
     is_, must = show_both(value[at], mid)
     text = f"the gradient of {name}{list(place)} is {is_}, must be {must} {about(rad)}"
     fail(
         f"gradient:{name}", text, run, name=name, at=place, given=float(value[at]), must=mid, room=rad,
-        largest=size(ball.mid).max(initial=0.0),
+        largest=magnitudes(ball.mid).max(initial=0.0),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from strategies.cases import BLOCK_SIZE, BLOCKS, Allowed
 from .counterexample import Counterexample, call_lines, counterexample
 from .coverage import expected_areas
 from .minimise import Repeating, Unrepeatable
-from .oracle import CannotTell, Failure, Refused, is_silence
+from .oracle import CannotTell, CaseRefused, Failure, is_silence
 from .properties import CALLS, NotApplicable, NotRun, Property
 from .recurrent_subject import subject_of
 from .serialisation import case_to_data, counterexample_to_data
@@ -76,7 +76,7 @@ def judge(
             try:
                 judging.every(count, base_seed, began + seconds if seconds is not None else None, first, covers)
                 judging.held()
-            except Found:
+            except CounterexampleFound:
                 judging.failed(None)  # what follows may take nothing from the verdict
                 judging.failed(judging.found)
                 yield FailureFound(copy.copy(result))
@@ -127,7 +127,7 @@ def judge_case(prop: Property, target: Target, case: Case) -> PropertyResult:
     try:
         judging.restart()
         judging.one(case)
-    except Found:
+    except CounterexampleFound:
         judging.failed(judging.found)
     except CannotTell as refusal:
         judging.verdict_is("inconclusive", str(refusal))
@@ -147,14 +147,14 @@ def failure_on(prop: Property, target: Target, case: Case) -> Failure | None:
     try:
         judging.restart()
         judging.one(case)
-    except Found:
+    except CounterexampleFound:
         return judging.failure
     except NotRun:
         pass
     return None
 
 
-class Found(Exception):
+class CounterexampleFound(Exception):
     """A counterexample has been found: stop drawing cases."""
 
 
@@ -209,12 +209,12 @@ class Judging:
             self.subject.restart()
         except Failure as failure:
             self.failure = failure
-            raise Found from None
+            raise CounterexampleFound from None
 
     def every(
         self, count: int, base_seed: int, deadline: float | None, first: Counterexample | None, covers: bool
     ) -> None:
-        """Judges what was saved, the covering cases, random ones, and what is then still missing; raises Found."""
+        """Judges what was saved, the covering cases, random ones, and what is then still missing; raises CounterexampleFound."""
         number = number_of(self.prop)
         if covers:
             self.ahead = iter(covering_cases(self.prop, self.allowed))
@@ -229,7 +229,7 @@ class Judging:
         self.outlast(number ^ base_seed, deadline)
 
     def each(self, cases: Iterable[Case]) -> None:
-        """Judges cases in turn; raises Found at the first counterexample."""
+        """Judges cases in turn; raises CounterexampleFound at the first counterexample."""
         for case in cases:
             self.one(case)
 
@@ -243,13 +243,13 @@ class Judging:
         self.one(first.case)
 
     def one(self, case: Case) -> None:
-        """Judges one case; raises Found if it is a counterexample."""
+        """Judges one case; raises CounterexampleFound if it is a counterexample."""
         self.subject.record.begin()
         try:
             self.prop.judge(self.subject, case)
             self.result.examples += 1
         except NotApplicable as nothing:
-            self.refused |= isinstance(nothing, Refused)
+            self.refused |= isinstance(nothing, CaseRefused)
         except Failure as failure:
             self.result.examples += 1
             if failure.kind in self.known and failure.kind not in DEATHS:
@@ -258,7 +258,7 @@ class Judging:
                 return
             self.failure = failure
             self.seen, self.earlier = (case, list(self.subject.record.made)), list(self.subject.record.earlier)
-            raise Found from None
+            raise CounterexampleFound from None
 
     @cached_property
     def found(self) -> Counterexample | None:
@@ -275,7 +275,7 @@ class Judging:
 
         def body(block: bytes) -> None:
             if self.failure:
-                raise Found  # Hypothesis asks once more about what it was told
+                raise CounterexampleFound  # Hypothesis asks once more about what it was told
             if deadline is not None and time.monotonic() > deadline:
                 raise DeadlinePassed
             self.one(self.allowed.from_block(block))
@@ -406,7 +406,7 @@ class Behind(Judging):
     def look(self, cases: Iterable[Case], deadline: float) -> list[Judging]:
         """What failed, wrong numbers first: on as many cases as are enough, or until too many have no answer."""
         self.subject.fresh = False
-        with contextlib.suppress(Found):  # it cannot be built any more
+        with contextlib.suppress(CounterexampleFound):  # it cannot be built any more
             self.restart()
             for case in itertools.islice(cases, FURTHER + UNANSWERED):
                 silent = sum(times for kind, times in self.known.items() if is_silence(kind))
@@ -417,10 +417,10 @@ class Behind(Judging):
         return sorted(self.others, key=lambda other: is_silence(other.failed_as))[:MOST_OTHERS]
 
     def one(self, case: Case) -> None:
-        """Judges one case; raises Found only where there is no instance any more."""
+        """Judges one case; raises CounterexampleFound only where there is no instance any more."""
         try:
             super().one(case)
-        except Found:
+        except CounterexampleFound:
             kind = self.failed_as
             self.lost += kind in DEATHS
             if kind not in self.known and self.found:  # which is made of the calls of this instance

@@ -25,7 +25,7 @@ from .mask_statistics import (
     come_again,
 )
 from .metamorphic import saturated, states_as
-from .oracle import Failure, Run, applicable, claimed, fail, first, index
+from .oracle import Failure, Run, applicable, claimed, fail, first, index_in_answer
 from .subject import Subject
 
 CALLS = 10  # that may be made for enough numbers, of a target whose sizes are restricted; of others it takes two
@@ -136,7 +136,7 @@ def kept_numbers(run: Run, value: float, whole: float, room: float, p: float) ->
     if not (off <= room).all():
         farthest = off == off.max() if np.isfinite(off).all() else ~np.isfinite(off)
         at = first(farthest)  # which shows the same whatever is drawn
-        place, given = list(index(run, "output", (at[0], int(rows[at[1]]), at[2]))), float(output[at])
+        place, given = list(index_in_answer(run, "output", (at[0], int(rows[at[1]]), at[2]))), float(output[at])
         fail(
             "mask:output", f"output{place} shows {given:.6g} of x, must be 0 or {whole:.6g}, for p = {p}",
             given=given, must=float(must[at]), room=room, shows=str(np.unique(output.round(3) + 0.0)[:SHOWN]),
@@ -262,14 +262,14 @@ def gradients_through_masks(target: Subject, case: Case, p: float) -> None:
     """
     case = with_candidate(handing_on(case, [1], 1 - p), 1, float(case.config.cell == "RNN_RELU"))
     case = case.replace(dropout=p, training=True)
-    shown = Shown(case, target.arithmetic(case))
+    shown = MaskView(case, target.arithmetic(case))
     d = accepted_cotangents(target, shown.heard(cotangents(case)))
     run, own = recorded_run(target, case, d)
     if not own:
         case = handing_on(case, [0], 0.5)
         case = case.map(lambda name, array: np.zeros_like(array) if name == "weight_ih_l0_reverse" else array)
         case = case.replace(x=np.clip(case.x, -1, 1))  # no unit is saturated: each lets its gradient through
-        shown = Shown(case, target.arithmetic(case))
+        shown = MaskView(case, target.arithmetic(case))
         d = {
             name: array * (name == "d_output")
             for name, array in accepted_cotangents(target, shown.heard(cotangents(case))).items()
@@ -361,7 +361,7 @@ def masks_by_gradient(case: Case, d: Mapping[str, Any], run: Run) -> list[np.nda
     return masks
 
 
-class Shown:
+class MaskView:
     """What the output of two layers in training tells about the mask between them.
 
     clear  (T, N, D*H) where a number that was kept is told from one that was dropped; elsewhere both are the same

@@ -148,7 +148,7 @@ class Repeating:
             case = self.shrunk(case)
             return self.found(case, ())
         own = max(1, len(self.subject.record.made))
-        for repeated in [*sequences(min(len(earlier) // own, LONGEST)), self.of_more_rows]:
+        for repeated in [*possible_histories(min(len(earlier) // own, LONGEST)), self.of_more_rows]:
             if self.fails(case, repeated(case)):
                 case = self.shrunk(case, repeated)
                 return self.found(case, self.fewest(case, repeated(case)))
@@ -263,7 +263,7 @@ def simplest(form: Form, fails: Callable[[Form], bool]) -> Form:
     return form
 
 
-def sequences(many: int) -> list[Callable[[Case], Sequence[Case]]]:
+def possible_histories(many: int) -> list[Callable[[Case], Sequence[Case]]]:
     """What may have come before a case so that it fails: the same, the same with other weights, the same many times."""
     return [
         lambda case: [case],

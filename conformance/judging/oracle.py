@@ -80,7 +80,7 @@ class Failure(AssertionError):
     @property
     def scale(self) -> float:
         """The largest number that is expected."""
-        return size_of(self.must) if self.largest is None else self.largest
+        return magnitude_of(self.must) if self.largest is None else self.largest
 
     def as_large_as(self, other: Failure, u: float) -> bool:
         """Whether it can be the same mistake by its size: not much less wrong than another failure, in radii.
@@ -102,7 +102,7 @@ class Failure(AssertionError):
 
     def radius(self, u: float) -> float:
         """How far rounding may go: no less than the last place of what is expected."""
-        return max(self.room or 0.0, u * size_of(self.must), math.ulp(0.0))
+        return max(self.room or 0.0, u * magnitude_of(self.must), math.ulp(0.0))
 
 
 def sort_of_kind(kind: str) -> str:
@@ -115,7 +115,7 @@ def is_silence(kind: str) -> bool:
     return sort_of_kind(kind) in SILENT
 
 
-def size_of(number: float | None) -> float:
+def magnitude_of(number: float | None) -> float:
     """The magnitude of a number; 0 for NaN and infinity."""
     return abs(number) if number is not None and math.isfinite(number) else 0.0
 
@@ -124,7 +124,7 @@ class NotApplicable(Exception):
     """A property says nothing about a case; the case does not count."""
 
 
-class Refused(NotApplicable):
+class CaseRefused(NotApplicable):
     """The target refuses a case that it does not claim to take."""
 
 
@@ -153,7 +153,7 @@ def applicable(condition: bool) -> None:
 def claimed(condition: bool) -> None:
     """The property says something about this target only if the condition is true."""
     if not condition:
-        raise Refused
+        raise CaseRefused
 
 
 def right_at_first(judge: Callable[..., T], *given: Any) -> T:
@@ -235,7 +235,7 @@ def agree(one: Run, other: Run) -> None:
     for name, a in one.result.items():
         b = getattr(other.result, name)
         # a target that is wrong rounds around other numbers than the reference: that alone breaks no relation
-        slack = SLACK * one.arithmetic.u * np.maximum(size(a), size(b))
+        slack = SLACK * one.arithmetic.u * np.maximum(magnitudes(a), magnitudes(b))
         if np.array_equal(a, b, equal_nan=True) or (one.rounds and (abs(a - b) <= slack).all()):
             continue  # no need to know how far apart they might be
         for room in rooms(one, other, name, slack):
@@ -269,7 +269,7 @@ def disagree(one: Run, other: Run, name: str, at: tuple[int, ...], room: float) 
         f"disagree:{name}", contrast(here, there, room), one, other,
         name=origin_of(first[0], name, at)[0] if len(mine.calls) == 1 else "", at=mine.at, given=mine.value / factor,
         must=second[1].value / factor, room=room / abs(factor),
-        largest=size(getattr(second[0].result, name)).max(initial=0.0) / abs(factor),
+        largest=magnitudes(getattr(second[0].result, name)).max(initial=0.0) / abs(factor),
     )  # fmt: skip
 
 
@@ -342,7 +342,7 @@ FAR = 64  # u; balls are computed beyond that, since they take several times as 
 
 
 @np.errstate(all="ignore")
-def far(result: Any, expected: Any, arithmetic: Arithmetic) -> bool:
+def is_far(result: Any, expected: Any, arithmetic: Arithmetic) -> bool:
     """Whether some number is so far from what is expected that its ball must be looked at."""
     for name, array in result.items():
         must = getattr(expected, name)
@@ -364,20 +364,20 @@ def within(run: Run, balls: Result, names: tuple[str, ...] = ("output", "h_n", "
 
 def wrong_value(run: Run, name: str, at: tuple[int, ...], ball: Any) -> NoReturn:
     """Fails: a number lies outside its ball."""
-    value, must, given = float(getattr(run.result, name)[at]), ball[at], index(run, name, at)
+    value, must, given = float(getattr(run.result, name)[at]), ball[at], index_in_answer(run, name, at)
     text = message(name, given, value, must) + place(run.case, name, at)
     fail(
         f"value:{name}", text, run, name=name, at=given, given=value, must=float(must.mid), room=float(must.rad),
-        largest=size(ball.mid).max(initial=0.0),
+        largest=magnitudes(ball.mid).max(initial=0.0),
     )  # fmt: skip
 
 
-def index(run: Run, name: str, at: tuple[int, ...]) -> tuple[int, ...]:
+def index_in_answer(run: Run, name: str, at: tuple[int, ...]) -> tuple[int, ...]:
     """Where a number of a run stands in the array that the target gave."""
     return origin_of(run, name, at)[1]
 
 
-def size(array: np.ndarray) -> np.ndarray:
+def magnitudes(array: np.ndarray) -> np.ndarray:
     """The magnitudes of the numbers; 0 for NaN and infinity, which no rounding leads to and back."""
     return np.where(np.isfinite(array), abs(array), 0.0)
 
@@ -473,7 +473,7 @@ def widest_told(arithmetic: Arithmetic) -> float:
 
 def narrow(ball: Ball) -> np.ndarray:
     """Of which numbers of an array the ball says something."""
-    return ball.rad <= widest_told(ball.arithmetic) * size(ball.mid).max(initial=0.0)
+    return ball.rad <= widest_told(ball.arithmetic) * magnitudes(ball.mid).max(initial=0.0)
 
 
 def is_void(ball: Ball) -> bool:

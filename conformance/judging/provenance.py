@@ -22,7 +22,7 @@ class Lost(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class NumberPlace:
     """One number that a call gave: the number of the call, the name of the array, the index."""
 
     call: int
@@ -38,13 +38,13 @@ class Same:
     handed  a call, the name of a state, and the earlier call that returned this state, for each that was handed on
     """
 
-    places: tuple[Place, Place]
+    places: tuple[NumberPlace, NumberPlace]
     room: float = 0.0
     handed: tuple[tuple[int, str, int], ...] = ()
 
     def among(self, numbers: Sequence[int]) -> Same:
         """The place with calls numbered anew: ``numbers[n]`` in place of n."""
-        one, other = (Place(numbers[place.call], place.name, place.at) for place in self.places)
+        one, other = (NumberPlace(numbers[place.call], place.name, place.at) for place in self.places)
         return Same((one, other), self.room, tuple((numbers[to], name, numbers[by]) for to, name, by in self.handed))
 
 
@@ -73,12 +73,12 @@ class Marks:
         self.results.append(made)
         return made
 
-    def place(self, mark: float, since: int) -> Place:
+    def place(self, mark: float, since: int) -> NumberPlace:
         """Which of the calls, from ``since`` on, gave a mark. Raises Lost where none did."""
         for number, result in list(enumerate(self.results))[since:]:
             for name, array in result.items():
                 for at in np.argwhere(array == mark).tolist():
-                    return Place(number, name, tuple(at))
+                    return NumberPlace(number, name, tuple(at))
         raise Lost
 
 

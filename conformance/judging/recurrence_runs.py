@@ -16,7 +16,7 @@ from strategies.recurrences import pack_rows, steps_kept
 Numbers = Mapping[str, np.ndarray]
 
 
-def whole(target: Any, case: RecurrenceCase) -> dict[str, np.ndarray]:
+def numbers_of_run(target: Any, case: RecurrenceCase) -> dict[str, np.ndarray]:
     """The numbers of a case."""
     return target(case).numbers
 
@@ -27,7 +27,7 @@ def in_parts(target: Any, case: RecurrenceCase, cuts: Sequence[int]) -> dict[str
     states: Mapping[str, Any] = case.states
     outputs = []
     for start, end in zip((0, *cuts), ends):
-        part = with_states(steps(case, start, end), states)
+        part = with_states(some_steps(case, start, end), states)
         run = target(part)
         states = carried(part, run.handed.states, target.capabilities)
         outputs.append(padded_outputs(part, run.handed.outputs))
@@ -56,10 +56,10 @@ def beginning(target: Any, case: RecurrenceCase) -> RecurrenceCase:
     """The first steps of a case, as few as a call may have, without lengths."""
     plain = padded(case)
     fixed = "steps" in target.capabilities.sizes
-    return replace(plain if fixed else steps(plain, 0, multiple_of(target, case)), lengths=None)
+    return replace(plain if fixed else some_steps(plain, 0, multiple_of(target, case)), lengths=None)
 
 
-def steps(case: RecurrenceCase, start: int, end: int) -> RecurrenceCase:
+def some_steps(case: RecurrenceCase, start: int, end: int) -> RecurrenceCase:
     """Some steps of each row, arranged as in the case."""
     cut = steps_kept(padded(case) if case.offsets is not None else case, slice(start, end))
     return replace(pack_rows(cut), states=case.states) if case.offsets is not None else cut

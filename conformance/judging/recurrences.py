@@ -22,10 +22,10 @@ from conformance.claims.capabilities import Capabilities
 from reference_rnn import RecurrenceCase
 from strategies.cases import BLOCK_SIZE
 
-from .evidence import GROSS, ULPS, Asking, FailedCalls, distance, far_off, finite, largest, sensitivity
-from .oracle import Refused, fail, first, witnesses
+from .evidence import GROSS, ULPS, Asking, FailedCalls, check_finite, distance, far_off, largest, sensitivity
+from .oracle import CaseRefused, fail, first, witnesses
 from .properties import Property
-from .provenance import Place, Same
+from .provenance import NumberPlace, Same
 from .recurrence_runs import Numbers
 from .recurrent_subject import UNIT, Given, RecurrentSubject
 from .subject import Subject
@@ -54,9 +54,9 @@ class StateProperty(Property):
     def judge(self, subject: Subject, case: Any) -> None:
         """Judges a case, if the target claims to run such; then whether all that it was asked for may be as it is."""
         if not isinstance(subject, RecurrentSubject) or not subject.takes(case):
-            raise Refused
+            raise CaseRefused
         super().judge(subject, case)
-        finite(subject)
+        check_finite(subject)
 
     def random_cases(self, count: int) -> int:
         """How many random cases it is judged on, of so many of a profile."""
@@ -88,12 +88,17 @@ def same_bits(one: Given, other: Given, kept: Callable[[str, np.ndarray], np.nda
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         if not same.all():
             at = tuple(np.argwhere(~same)[0].tolist())
-            places = Place(0, name, index(one, name, kept, at)), Place(1, name, index(other, name, kept, at))
+            places = (
+                NumberPlace(0, name, index_in_run(one, name, kept, at)),
+                NumberPlace(1, name, index_in_run(other, name, kept, at)),
+            )
             text = f"{name}{list(at)} is {a[at]:.9g} on A and {b[at]:.9g} on B"
             fail(f"bits:{name}", text, one, other, same=Same(places))
 
 
-def index(run: Given, name: str, kept: Callable[[str, np.ndarray], np.ndarray], at: tuple[int, ...]) -> tuple[int, ...]:
+def index_in_run(
+    run: Given, name: str, kept: Callable[[str, np.ndarray], np.ndarray], at: tuple[int, ...]
+) -> tuple[int, ...]:
     """Where in an array of a run the number is that stands at an index in what is kept of it."""
     shape = run.numbers[name].shape
     counted = kept(name, np.arange(run.numbers[name].size, dtype=np.float64).reshape(shape))

@@ -16,7 +16,7 @@ from reference_rnn import Handed, RecurrenceCase, handed, handed_shapes
 from reference_rnn.recurrences import shapes_of
 
 from .coverage import recurrent
-from .oracle import Refused, fail
+from .oracle import CaseRefused, fail
 from .provenance import Lost, Marks, Same, followed
 from .shape_recovery import guess
 from .subject import Subject
@@ -87,7 +87,7 @@ class RecurrentSubject(Subject):
         kinds = {"d_outputs": case.config.cell.outputs, "d_states": case.config.cell.states}
         asked = {f"{kind}.{name}": cotangents.get(name) for kind, names in kinds.items() for name in names}
         if not self.takes(case):
-            raise Refused
+            raise CaseRefused
         plain = {name: None if d is None else np.array(d, order="C") for name, d in asked.items()}
         answer = self.make("gradients", self.asked(case), plain)
         must = {name: shape for name, shape in shapes_of(case).items() if name in dict(case.arrays())}

@@ -25,7 +25,7 @@ from strategies.forms import LENGTHS, kind_of_lengths
 from strategies.forms import of_kind as lengths_of_kind
 
 from .counterexample import Bounds, Counterexample
-from .provenance import Place, Same
+from .provenance import NumberPlace, Same
 
 SCHEMA = 2  # of counterexamples of layers; 1 is still read
 RECURRENT = 3  # of counterexamples of recurrences
@@ -452,7 +452,7 @@ def lengths_from_data(data: Lengths) -> np.ndarray | None:
 def array_from_data(name: str, entry: Array, config: Config | RecurrenceConfig) -> np.ndarray:
     """One array in its memory layout."""
     numbers = [number_from_data(name, number) for number in entry.entries]
-    check_shape(name, entry.shape, len(numbers))
+    check_data_shape(name, entry.shape, len(numbers))
     with np.errstate(over="ignore"):
         array = np.array(numbers, dtype=np.float64).astype(config.numpy_dtype)
     if np.isinf(array).sum() > sum(map(math.isinf, numbers)):
@@ -460,7 +460,7 @@ def array_from_data(name: str, entry: Array, config: Config | RecurrenceConfig) 
     return relaid(array.reshape(entry.shape), entry.memory)
 
 
-def check_shape(name: str, shape: list[int], count: int) -> None:
+def check_data_shape(name: str, shape: list[int], count: int) -> None:
     """Raises ValueError for what is no shape of so many numbers; what has none has no axis longer than a file's."""
     if len(shape) > MOST_AXES or any(size < 0 for size in shape) or math.prod(shape) != count:
         raise ValueError(f"{name} has {count} numbers, which do not fit its shape {short(shape)}")
@@ -533,7 +533,7 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
         at.append(len(entries) - 1)
         before += number < found.before
         compared += [] if plain else [len(entries) - 1]
-    own = {repr(cell.crossing): own_cell_to_data(cell) for cell in cells_of(found) if cell.own}
+    own = {repr(cell.crossing): own_cell_to_data(cell) for cell in counted_cells(found) if cell.own}
     return {
         "schema": RECURRENT if isinstance(found.case, RecurrenceCase) else SCHEMA,
         "target": found.target, "property": found.property, "message": found.message,
@@ -544,7 +544,7 @@ def counterexample_to_data(found: Counterexample) -> dict[str, Any]:
       | ({"cells": [*own.values()]} if own else {})  # fmt: skip
 
 
-def cells_of(found: Counterexample) -> list[Cell]:
+def counted_cells(found: Counterexample) -> list[Cell]:
     """The cells of its cases, each as often as there are any."""
     return [case.config.cell for case in (found.case, *(call.case for call in found.calls))]
 
@@ -569,7 +569,7 @@ def same_from_data(data: SameFile, calls: list[Call], at: list[int]) -> Same:
         sizes = shapes[entry.array].sizes
         if len(entry.at) != len(sizes) or not all(0 <= n < size for n, size in zip(entry.at, sizes)):
             raise ValueError(f"at is {short(entry.at)}, but {entry.array} has shape {sizes}")
-        places.append(Place(number, entry.array, tuple(entry.at)))
+        places.append(NumberPlace(number, entry.array, tuple(entry.at)))
     handed = [
         (index_of_number(at, "call", one.call), one.state, index_of_number(at, "by", one.by)) for one in data.handed
     ]
@@ -669,7 +669,7 @@ def bounds_from_data(data: BoundsFile) -> Bounds:
     """What the numbers of one result must be, and how far from that each may be."""
     mid, room = (np.array([number_from_data("expected", v) for v in part]) for part in (data.entries, data.room))
     for part in (mid, room):
-        check_shape("expected", data.shape, part.size)
+        check_data_shape("expected", data.shape, part.size)
     return mid.reshape(data.shape), room.reshape(data.shape)
 
 

@@ -17,14 +17,14 @@ from conformance.harness.answer import Answer, Problem
 from conformance.harness.call import Call
 from conformance.harness.child import parts
 from conformance.harness.load import Target
-from conformance.harness.local import Cotangents, copied
+from conformance.harness.local import Cotangents, copy_case
 from reference_rnn import Arithmetic, Ball, Case, Config, Result, forward, result_shapes
 from strategies.cases import shares_parameters
 from strategies.forms import PLAIN, answered, cotangent_as_asked
 
 from .call_log import Record
 from .coverage import areas_of
-from .oracle import CannotTell, Failure, Refused, Run, fail, free_bounds, is_void, verifies, void_layers
+from .oracle import CannotTell, CaseRefused, Failure, Run, fail, free_bounds, is_void, verifies, void_layers
 from .shape_recovery import Reader
 
 
@@ -112,16 +112,16 @@ class Subject:
     def answer(self, case: Case) -> Answer:
         """What the target returned, as it is.
 
-        Raises Failure if it returned nothing usable, Refused if it does not claim to run such a case.
+        Raises Failure if it returned nothing usable, CaseRefused if it does not claim to run such a case.
         """
         if not self.takes(case):
-            raise Refused
+            raise CaseRefused
         return self.make("forward", self.asked(case), {})
 
     def gradients(self, case: Any, cotangents: Cotangents) -> Answer:
         """The gradients that the target returned, as they are; raises like ``answer``."""
         if not self.takes(case):
-            raise Refused
+            raise CaseRefused
         asked = self.asked(case)
         d = {
             name: None if array is None else cotangent_as_asked(asked, case, name, array)
@@ -211,7 +211,7 @@ class Subject:
         """What another implementation, called in this process, makes of a case."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is the target that is judged
-            arrays = parts(forward(copied(case)), case)
+            arrays = parts(forward(copy_case(case)), case)
         result = Result(**{name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()})
         allowed = self.arithmetic(case)
         return Run(case, result, allowed, lambda: free_bounds(case, allowed), by=by)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from .report_set import Together
+from .report_set import ReportSet
 from .wording import VERDICTS
 
 COLOURS = {"conforms": "brightgreen", "fails": "red", "inconclusive": "lightgrey"}
 LABEL = "rnn-conformance"
 
 
-def document(told: Together) -> str:
+def document(told: ReportSet) -> str:
     """The badge of all that was judged."""
     text, colour = VERDICTS[told.verdict], COLOURS[told.verdict]
     count = len(told.entries)

@@ -25,7 +25,7 @@ from conformance.trial.property_names import Names
 from conformance.trial.source_location import place_of
 from reference_rnn import RecurrenceCase
 
-from .markdown import block, code, plain
+from .markdown import code, code_block, escaped
 
 MOST_NUMBERS = 12  # in the table of what was expected and what came
 MOST_LINES = 60  # of their source
@@ -38,7 +38,7 @@ def document(finding: Kept, file: Path, rounds: int, target: str | None = None) 
     file: of the counterexample;  rounds: how many have shown the finding;  target: the one that the user has named,
     which is the only one that is ever loaded, and whose source is shown
     """
-    found = counterexample(file, target) if os.path.lexists(file) else None
+    found = read_counterexample(file, target) if os.path.lexists(file) else None
     parts = [
         *title(finding), *versions(finding, rounds), *mistake_section(finding), *numbers_section(finding, found),
         *not_rounding(found), *script_section(found), *source(target),
@@ -46,7 +46,7 @@ def document(finding: Kept, file: Path, rounds: int, target: str | None = None) 
     return visible_lines("\n".join(parts)).rstrip("\n") + "\n"
 
 
-def counterexample(file: Path, target: str | None) -> Counterexample | None:
+def read_counterexample(file: Path, target: str | None) -> Counterexample | None:
     """The counterexample in a file, of the target that the user has named; None where that does not fail on it now.
 
     Raises CounterexampleError, or Unclaimed.
@@ -64,7 +64,7 @@ def title(finding: Kept) -> Iterator[str]:
     """What is wrong, in a line, and what should hold."""
     yield from (f"# {code(finding.target)}: {code(finding.title)}", "")
     if finding.statement:
-        yield from (f"This should hold and does not: {plain(finding.statement)}", "")
+        yield from (f"This should hold and does not: {escaped(finding.statement)}", "")
     if finding.key[0] != FAILURE:
         yield from (code(finding.message), "")
 
@@ -72,8 +72,9 @@ def title(finding: Kept) -> Iterator[str]:
 def versions(finding: Kept, rounds: int) -> Iterator[str]:
     """With what it was seen, and how often."""
     yield from ("## Versions", "")
-    yield from (f"- {plain(name)} {plain(version)}" for name, version in finding.environment.items() if version)
-    yield f"- found by rnn-conformance {plain(finding.kit_version)}, {plain(finding.first_seen)}, seed {finding.seed}"
+    yield from (f"- {escaped(name)} {escaped(version)}" for name, version in finding.environment.items() if version)
+    kit, when = escaped(finding.kit_version), escaped(finding.first_seen)
+    yield f"- found by rnn-conformance {kit}, {when}, seed {finding.seed}"
     yield from (f"- seen with {rounds} seeds" if rounds > 1 else "- seen with one seed", "")
 
 
@@ -81,7 +82,7 @@ def mistake_section(finding: Kept) -> Iterator[str]:
     """The mistake, where it is known."""
     if finding.key[0] == MISTAKE and finding.patch:
         yield from ("## The mistake", "", "The same numbers come from a textbook implementation with this change:", "")
-        yield from (*block(finding.patch.splitlines(), "diff"), "")
+        yield from (*code_block(finding.patch.splitlines(), "diff"), "")
 
 
 def numbers_section(finding: Kept, found: Counterexample | None) -> Iterator[str]:
@@ -151,10 +152,10 @@ def script_section(found: Counterexample | None) -> Iterator[str]:
         yield from (f"There is no script that stands alone: {code(str(error))}", "")
         return
     if found.target.startswith("cmd:"):
-        yield from ("Send these lines to the command:", "", *block(text.splitlines()), "")
+        yield from ("Send these lines to the command:", "", *code_block(text.splitlines()), "")
         return
     yield from ("Save this as `shows.py` and run it; it needs NumPy and the package alone, and exits with 1.", "")
-    yield from (*block(text.splitlines(), "python"), "")
+    yield from (*code_block(text.splitlines(), "python"), "")
 
 
 def source(target: str | None) -> Iterator[str]:
@@ -173,6 +174,6 @@ def source(target: str | None) -> Iterator[str]:
     yield from (
         f"## The source, {code(place.from_root)} from line {place.line}",
         "",
-        *block(source_lines, "python"),
+        *code_block(source_lines, "python"),
         "",
     )

@@ -8,7 +8,7 @@ from conformance.events import Event, Finished, PropertyResult
 from conformance.harness.files import Folder
 from conformance.harness.text import visible_lines
 from conformance.judging.serialisation import counterexample_from_data
-from conformance.trial.counterexamples import FOLDER, place_of, save
+from conformance.trial.counterexamples import FOLDER, file_place, save
 from conformance.trial.options import Options
 from conformance.trial.verdict import Report
 
@@ -54,7 +54,7 @@ class Keeper:
     def keep_traceback(self, target: str, result: PropertyResult) -> None:
         """Saves where the kit itself made a mistake, for whoever is to mend it."""
         try:
-            parts = place_of(target, f"{result.id}.traceback.txt")
+            parts = file_place(target, f"{result.id}.traceback.txt")
             self.tracebacks.append(Folder(FOLDER, own=True).write(parts, visible_lines(result.error)))
         except OSError:
             self.losses.append(f"the traceback of {result.id} cannot be kept in {FOLDER}")

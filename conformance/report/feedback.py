@@ -17,7 +17,7 @@ from conformance.judging.oracle import sort_of_kind
 from conformance.trial.verdict import Report
 
 from . import html, markdown
-from .report_set import Refused, Together
+from .report_set import ReportSet, Unjudged
 from .wording import Unshown
 
 NUMBERS = ("numbers", "property")  # what a counterexample demands of numbers, and says which they must be
@@ -26,7 +26,7 @@ LONGEST_NAME = 200  # bytes; with an ending, and a number, it is still one of a 
 WRONG_NUMBERS = "The numbers are wrong on this case."
 
 
-def files_of(entries: Sequence[Report | Refused], solution: bool) -> dict[tuple[str, ...], str]:
+def files_of(entries: Sequence[Report | Unjudged], solution: bool) -> dict[tuple[str, ...], str]:
     """The texts of all pages, Markdown and HTML, by the names of their files.
 
     solution: whether they show the reference's text and the numbers that are right
@@ -36,17 +36,17 @@ def files_of(entries: Sequence[Report | Refused], solution: bool) -> dict[tuple[
         shown = replace(entry, sha256="", remarks=[])  # which name others
         if not solution and isinstance(shown, Report):
             shown = without_solution(shown)
-        told = Together([shown])
+        told = ReportSet([shown])
         texts |= {(f"{student}.md",): markdown.document(told), (f"{student}.html",): html.page(told)}
     return texts
 
 
-def by_student(entries: Sequence[Report | Refused]) -> list[tuple[str, Report | Refused]]:
+def by_student(entries: Sequence[Report | Unjudged]) -> list[tuple[str, Report | Unjudged]]:
     """The entries in their order, each with a name of its own, by which its files can be called."""
-    return list(zip(own_names(entries, plain), entries))
+    return list(zip(own_names(entries, file_name_start), entries))
 
 
-def own_names(entries: Sequence[Report | Refused], spelt: Callable[[str], str]) -> Iterator[str]:
+def own_names(entries: Sequence[Report | Unjudged], spelt: Callable[[str], str]) -> Iterator[str]:
     """For each entry the name of its file, spelt in some way.
 
     With more of the path where two files have one name, and a number where that does not tell them apart.
@@ -59,7 +59,7 @@ def own_names(entries: Sequence[Report | Refused], spelt: Callable[[str], str]) 
     )
 
 
-def plain(text: str) -> str:
+def file_name_start(text: str) -> str:
     """The text as the beginning of a file's name: letters, digits, spaces and ``_.-``, not hidden, not empty."""
     name = re.sub(r"[^\w .-]+", "_", unicodedata.normalize("NFC", text)).strip(" .-")
     return name.encode()[:LONGEST_NAME].decode(errors="ignore").rstrip(" .") or "_"

@@ -9,10 +9,10 @@ from pathlib import Path
 from conformance.events import Event, Finished
 from conformance.harness.files import Folder
 from conformance.harness.text import visible_lines
-from conformance.trial.source_location import Place
+from conformance.trial.source_location import SourcePlace
 from conformance.trial.verdict import Report
 
-from .report_set import Together
+from .report_set import ReportSet
 from .wording import failure_lines, group_failures
 
 RUNS = "GITHUB_ACTIONS"  # what the runner sets in the environment
@@ -44,7 +44,7 @@ def workflow_commands(report: Report) -> Iterator[str]:
         yield command("warning", report.name, reason, report.place)
 
 
-def command(kind: str, title: str, text: str, place: Place | None = None) -> str:
+def command(kind: str, title: str, text: str, place: SourcePlace | None = None) -> str:
     """One workflow command: an error, a warning or a notice, at the place where it belongs."""
     where = f"file={of_property(place.from_root)},line={place.line}," if place else ""
     return f"::{kind} {where}title={of_property(title)}::{escaped(text)}"
@@ -60,7 +60,7 @@ def of_property(text: str) -> str:
     return escaped(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def tell_step(told: Together) -> str | None:
+def tell_step(told: ReportSet) -> str | None:
     """Gives the verdict to the steps that follow, as the output ``verdict``; why that cannot be done, if it cannot."""
     file = os.environ.get(OUTPUT)
     if not file:

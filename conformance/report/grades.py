@@ -25,12 +25,12 @@ from conformance.claims.capabilities import Capabilities, capability_names
 from conformance.events import PropertyResult
 from conformance.harness.files import FileError, read_toml
 from conformance.harness.text import visible_data, visible_line
-from conformance.trial.options import UsageError, known
+from conformance.trial.options import UsageError, require_known
 from conformance.trial.verdict import Report
 
 from .feedback import by_student, own_names, without_solution
-from .report_set import Refused
-from .wording import UNNAMED, VERDICTS, behind, cases, evidence_counts, group_failures, mistakes
+from .report_set import Unjudged
+from .wording import UNNAMED, VERDICTS, behind, case_lines, evidence_counts, group_failures, mistake_titles
 
 UNCLAIMED = "nothing of this was claimed"
 SAYS_NOTHING = "the call that fails is wrong in a fresh process, too"
@@ -57,9 +57,9 @@ class Criterion:
         """The results of its properties, whatever they are."""
         return [r for r in report.results if r.id in self.properties or r.id.partition(".")[0] in self.properties]
 
-    def score(self, entry: Report | Refused) -> float:
+    def score(self, entry: Report | Unjudged) -> float:
         """The points: none for what could not be judged, or does not claim what it must."""
-        if isinstance(entry, Refused) or any(not claimed(entry, name) for name in self.require):
+        if isinstance(entry, Unjudged) or any(not claims_any(entry, name) for name in self.require):
             return 0.0
         asked = self.asked(entry)
         held = sum(result.status == "passed" for result in asked)
@@ -67,17 +67,17 @@ class Criterion:
             return 0.0
         return round(self.points * held / len(asked), 2)
 
-    def is_claimed(self, entry: Report | Refused) -> bool:
+    def is_claimed(self, entry: Report | Unjudged) -> bool:
         """Whether the points depend on what was judged; so they do for what could not be judged at all."""
-        if isinstance(entry, Refused):
+        if isinstance(entry, Unjudged):
             return True
-        return bool(self.asked(entry)) and all(claimed(entry, name) for name in self.require)
+        return bool(self.asked(entry)) and all(claims_any(entry, name) for name in self.require)
 
-    def said(self, entry: Report | Refused) -> str:
+    def said(self, entry: Report | Unjudged) -> str:
         """Why it is so many points."""
-        if isinstance(entry, Refused):
+        if isinstance(entry, Unjudged):
             return entry.reason
-        if left := [name for name in self.require if not claimed(entry, name)]:
+        if left := [name for name in self.require if not claims_any(entry, name)]:
             return f"not claimed: {', '.join(left)}"
         asked = self.asked(entry)
         wrong = [result.id for result in asked if result.status != "passed"]
@@ -88,7 +88,7 @@ class Criterion:
         return "; ".join(said)
 
 
-def claimed(report: Report, name: str) -> bool:
+def claims_any(report: Report, name: str) -> bool:
     """Whether a report's target claims something."""
     return Capabilities(**report.capabilities).claims(name)  # no cell of the user's is loaded here
 
@@ -147,7 +147,7 @@ def criterion(entry: Any, names: Sequence[str]) -> Criterion:
         if not isinstance(given[key], list) or not all(isinstance(one, str) for one in given[key]):
             raise UsageError(f"{key} must be a list of names")
         for one in given[key]:
-            known(kind, one, values)
+            require_known(kind, one, values)
     if not given["properties"]:
         raise UsageError("properties must name at least one property or chapter")
     points = given.get("points")
@@ -159,7 +159,7 @@ def criterion(entry: Any, names: Sequence[str]) -> Criterion:
     return Criterion(**{**given, **lists, "points": float(points)})
 
 
-def as_csv(entries: Sequence[Report | Refused], criteria: Sequence[Criterion]) -> str:
+def as_csv(entries: Sequence[Report | Unjudged], criteria: Sequence[Criterion]) -> str:
     """A line a student: verdict, points in all and by criterion, the mistakes, and why there is no verdict or point."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -177,11 +177,11 @@ def as_csv(entries: Sequence[Report | Refused], criteria: Sequence[Criterion]) -
     return text.getvalue()
 
 
-def of_entry(entry: Report | Refused) -> tuple[str, list[str], list[str]]:
+def of_entry(entry: Report | Unjudged) -> tuple[str, list[str], list[str]]:
     """The verdict, the mistakes, and what there is to say about the verdict."""
-    if isinstance(entry, Refused):
+    if isinstance(entry, Unjudged):
         return "inconclusive", [], [entry.reason]
-    return entry.verdict, mistakes(entry), list(entry.reasons)
+    return entry.verdict, mistake_titles(entry), list(entry.reasons)
 
 
 def harmless(value: Any) -> Any:
@@ -193,7 +193,7 @@ def harmless(value: Any) -> Any:
 
 
 def gradescope(
-    entries: Sequence[Report | Refused], criteria: Sequence[Criterion], solution: bool
+    entries: Sequence[Report | Unjudged], criteria: Sequence[Criterion], solution: bool
 ) -> dict[tuple[str, ...], str]:
     """The text of each student's results.json, by the names of its folder and its file.
 
@@ -205,7 +205,7 @@ def gradescope(
             {"name": one.name, "score": one.score(entry), "max_score": one.points, "output": one.said(entry)}
             for one in criteria
         ]
-        shown = entry if solution or isinstance(entry, Refused) else without_solution(entry)
+        shown = entry if solution or isinstance(entry, Unjudged) else without_solution(entry)
         data = {
             "score": round(sum(one.score(entry) for one in criteria), 2),
             "output": "\n".join(output(shown)),
@@ -215,14 +215,14 @@ def gradescope(
     return texts
 
 
-def output(entry: Report | Refused) -> Iterator[str]:
+def output(entry: Report | Unjudged) -> Iterator[str]:
     """What a student reads above the points: the verdict and why, the mistakes, the first failure and its case."""
-    if isinstance(entry, Refused):
+    if isinstance(entry, Unjudged):
         yield f"could not be judged: {entry.reason}"
         return
     yield f"{VERDICTS[entry.verdict]} ({evidence_counts(entry)})"
-    yield from (*entry.reasons, *mistakes(entry))
+    yield from (*entry.reasons, *mistake_titles(entry))
     for failure, *_ in group_failures(entry)[:1]:
-        yield from ("", f"{failure.id}: {failure.statement}", failure.message, *cases(failure), *behind(failure))
+        yield from ("", f"{failure.id}: {failure.statement}", failure.message, *case_lines(failure), *behind(failure))
         if failure.counterexample:
             yield UNNAMED

@@ -17,7 +17,7 @@ from conformance.trial.verdict import environment as installed
 from reference_rnn import CELLS
 
 from .rendering import templates
-from .report_set import Together
+from .report_set import ReportSet
 from .wording import (
     VERDICTS,
     behind,
@@ -85,14 +85,14 @@ class Columns:
         )  # fmt: skip
 
 
-def page(told: Together) -> str:
+def page(told: ReportSet) -> str:
     """The page of some reports, and of targets that could not be judged."""
     environment = templates()
     environment.globals.update(
         words=WORDS, signs=SIGNS, verdicts=VERDICTS, colours=COLOURS, columns=Columns.of(told.reports)
     )
     environment.globals.update(
-        cell_of=cell_of, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=error_map_text
+        cell_of=cell_entry, chapter_of=chapter_of, claims=claims, shade=shade, figure=figure, mapped=error_map_text
     )
     environment.globals.update(
         alike=group_failures, behind=behind, folded=folded_properties, why_folded=fold_reason, counting=counting,
@@ -103,7 +103,7 @@ def page(told: Together) -> str:
     return environment.get_template("matrix.html").render(told=told)
 
 
-def summary(told: Together) -> str:
+def summary(told: ReportSet) -> str:
     """The verdicts in a sentence."""
     if told.is_one:
         return f"{told.reports[0].name} {VERDICTS[told.reports[0].verdict]}"
@@ -122,7 +122,7 @@ def breakable(name: str) -> Markup:
     return Markup("<wbr>").join(BREAKS.split(name))
 
 
-def cell_of(report: Report, cell: str) -> Square:
+def cell_entry(report: Report, cell: str) -> Square:
     """What is known of one cell of a target; without a verdict, that no failure was seen says nothing."""
     status = report.cells.get(cell, "not_claimed")
     return Square("inconclusive" if status == "passed" and report.verdict == "inconclusive" else status)

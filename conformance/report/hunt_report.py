@@ -13,7 +13,7 @@ from rich.text import Text
 
 from conformance.harness.text import LINE, visible
 from conformance.hunt.corpus import Kept
-from conformance.hunt.hunt_events import Begun, Found, Happening, Idle, Over, State, Target
+from conformance.hunt.hunt_events import Begun, FindingFound, Happening, HuntOver, Idle, State, Target
 
 from . import report_files
 from .rendering import templates
@@ -23,14 +23,14 @@ REFRESH = 10.0  # seconds between two pages, where nothing was found
 SHORT = 12  # characters of an id, for people
 
 
-class Watch:
+class HuntListener:
     """Shows findings as they come, where the hunt is on a terminal, and what became of it at the end."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> HuntListener:
         if self.live:
             self.live.start()
         return self
@@ -43,11 +43,11 @@ class Watch:
         """Shows what there is to show."""
         if isinstance(event, Begun):
             line(self.console, begun(event.state))
-        elif isinstance(event, Found):
+        elif isinstance(event, FindingFound):
             line(self.console, found(event.finding), "red" if event.finding.is_new else "")
         elif isinstance(event, Idle):
             line(self.console, idle(event.seconds))
-        if isinstance(event, Over):
+        if isinstance(event, HuntOver):
             self.__exit__()
             for text in summary(event.state):
                 line(self.console, text)
@@ -69,9 +69,9 @@ class Page:
     def __call__(self, event: Happening) -> None:
         """Writes it, if it is time."""
         now = time.monotonic()
-        if self.file and (isinstance(event, (Found, Over)) or now - self.last > REFRESH):
+        if self.file and (isinstance(event, (FindingFound, HuntOver)) or now - self.last > REFRESH):
             self.last = now
-            self.losses = report_files.write({self.file: page(event.state, over=isinstance(event, Over))})
+            self.losses = report_files.write_files({self.file: page(event.state, over=isinstance(event, HuntOver))})
 
 
 def begun(state: State) -> str:

@@ -8,11 +8,11 @@ from conformance.events import PropertyResult
 from conformance.harness.text import visible_lines
 from conformance.trial.verdict import Report
 
-from .report_set import Together
+from .report_set import ReportSet
 from .wording import behind
 
 
-def document(told: Together) -> str:
+def document(told: ReportSet) -> str:
     """The JUnit XML document of some reports."""
     names = [report.name for report in told.reports] + [name for name, _ in told.missing]
     suites = ET.Element("testsuites", name=f"rnn-conformance {', '.join(names)}")

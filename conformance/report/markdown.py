@@ -14,12 +14,12 @@ from conformance.harness.text import visible_lines
 from conformance.judging.coverage import KINDS, MEETINGS
 from conformance.trial.verdict import Report
 
-from .report_set import Refused, Together
+from .report_set import ReportSet, Unjudged
 from .wording import (
     PLACES,
     VERDICTS,
     behind,
-    cases,
+    case_lines,
     chapters,
     error_map_text,
     evidence_counts,
@@ -41,22 +41,22 @@ LIST = re.compile(r"^[-+=](?=[\s=-]|$)|(?<=^\d)[.)](?=\s|$)")  # what begins a l
 ADDRESS = re.compile(r"https?://[\w./?#=&%~+:,;@!$-]+")
 
 
-def document(told: Together) -> str:
+def document(told: ReportSet) -> str:
     """All reports, one after the other."""
     return visible_lines("\n".join(line for entry in told.entries for line in of_entry(entry)))
 
 
-def of_entry(entry: Report | Refused) -> Iterator[str]:
+def of_entry(entry: Report | Unjudged) -> Iterator[str]:
     """One report, or why there is none."""
     if isinstance(entry, Report):
         yield from of_report(entry)
     else:
-        yield from (f"## {code(entry.name)} could not be judged", "", *block([entry.reason]), "")
+        yield from (f"## {code(entry.name)} could not be judged", "", *code_block([entry.reason]), "")
 
 
 def of_report(report: Report) -> Iterator[str]:
     """One report."""
-    yield from (f"## {code(report.name)} {VERDICTS[report.verdict]}", "", plain(evidence_counts(report)), "")
+    yield from (f"## {code(report.name)} {VERDICTS[report.verdict]}", "", escaped(evidence_counts(report)), "")
     yield from listed(code(reason) for reason in report.reasons)
     yield from diagnosis(report)
     for said in of_cases(report):
@@ -76,13 +76,13 @@ def diagnosis(report: Report) -> Iterator[str]:
     """The mistakes that were named, with their diffs, and what else is known."""
     for finding in report.diagnosis:
         yield from (
-            f"**{label_of(finding).capitalize()}**: {plain(kind_of(finding))}",
+            f"**{label_of(finding).capitalize()}**: {escaped(kind_of(finding))}",
             "",
             code(title_of(report, finding)),
             "",
         )
         if finding.patch:
-            yield from (*block(finding.patch.splitlines(), "diff"), "")
+            yield from (*code_block(finding.patch.splitlines(), "diff"), "")
         yield from listed(f"made by others: {link(url)}" for url in finding.seen[:PLACES])
     if report.known:
         yield from ("What is known about it:", "")
@@ -110,8 +110,8 @@ def square(drawn: Mapping[str, Any], step: int, unit: int) -> str:
 
 def failed(failure: PropertyResult, same: Sequence[PropertyResult]) -> Iterator[str]:
     """One failure with its smallest case, and the properties that fail alike."""
-    yield from (f"### {code(failure.id)}", "", plain(failure.statement), "")
-    yield from (*block([failure.message, *cases(failure), *behind(failure, same)]), "")
+    yield from (f"### {code(failure.id)}", "", escaped(failure.statement), "")
+    yield from (*code_block([failure.message, *case_lines(failure), *behind(failure, same)]), "")
     if same:
         yield from ("The same in " + ", ".join(code(result.id) for result in same), "")
 
@@ -124,12 +124,12 @@ def exercised(report: Report) -> Iterator[str]:
         for chapter, results in held.items():
             passed = sum(result.status == "passed" for result in results)
             count = sum(result.examples for result in results)
-            yield f"| {plain(chapter)} | {passed} | {len(results)} | {count:,} |"
+            yield f"| {escaped(chapter)} | {passed} | {len(results)} | {count:,} |"
         yield ""
     areas = [(area, count) for area, count in report.coverage.items() if area not in MEETINGS | KINDS]
     if areas:
         yield from ("<details><summary>What was exercised</summary>", "", "| cases with | |", "|---|---:|")
-        yield from (f"| {plain(area)} | {count:,} |" for area, count in areas)
+        yield from (f"| {escaped(area)} | {count:,} |" for area, count in areas)
         yield from ("", "</details>", "")
     if report.baseline:
         yield from (f"Compared with {code(report.baseline)}", "")
@@ -154,7 +154,7 @@ def listed(items: Iterator[str] | map[str]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def plain(text: str) -> str:
+def escaped(text: str) -> str:
     """A text, of which nothing is markup; where it has mentions or links, it is code."""
     text = " ".join(text.split())
     if REFERS.search(text):
@@ -175,7 +175,7 @@ def code(text: str) -> str:
     return f"{fence}{room}{text}{room}{fence}"
 
 
-def block(lines: Sequence[str], language: str = "text") -> list[str]:
+def code_block(lines: Sequence[str], language: str = "text") -> list[str]:
     """Lines as a block of code, whatever they hold."""
     fence = "`" * max(3, longest_run("\n".join(lines)) + 1)
     return [fence + language, *lines, fence]

@@ -13,25 +13,25 @@ from conformance.trial.options import Options
 
 from . import markdown
 from .github import SUMMARY
-from .report_set import Refused, Together
+from .report_set import ReportSet, Unjudged
 
 
-def page(told: Together) -> str:
+def page(told: ReportSet) -> str:
     """The reports as a page; what makes pages is imported only where one is asked for."""
     from conformance.report import html
 
     return html.page(told)
 
 
-FORMATS: dict[str, Callable[[Together], str]] = {
-    "json": Together.to_json,
+FORMATS: dict[str, Callable[[ReportSet], str]] = {
+    "json": ReportSet.to_json,
     "junitxml": junit.document,
     "html": page,
     "summary": markdown.document,
     "sarif": sarif.document,
     "badge": badge.document,
 }
-Shelf = dict[tuple[str, str], Together]  # what each file is about, by its format and where its path leads
+Shelf = dict[tuple[str, str], ReportSet]  # what each file is about, by its format and where its path leads
 
 
 class Files:
@@ -52,33 +52,33 @@ class Files:
                 told.entries.append(event.report)
             self.write()
 
-    def refused(self, target: Refused) -> None:
+    def refused(self, target: Unjudged) -> None:
         """Writes all files for a target that could not be judged."""
         for told in self.mine():
             told.entries.append(target)
         self.write()
 
-    def mine(self) -> list[Together]:
+    def mine(self) -> list[ReportSet]:
         """What each of the files is about."""
         return [self.about(*key) for key in self.wanted]
 
-    def about(self, name: str, file: Path) -> Together:
+    def about(self, name: str, file: Path) -> ReportSet:
         """What one file is about."""
-        return self.shelf.setdefault((name, os.path.realpath(file)), Together())
+        return self.shelf.setdefault((name, os.path.realpath(file)), ReportSet())
 
     def write(self) -> None:
         """Writes all files; what cannot be written is among the losses. A pipe may be named for several reports."""
         texts: dict[Path | None, str] = {}
         for name, file in self.wanted:
-            texts[file] = texts.get(file, "") + whole(FORMATS[name](self.about(name, file)))
-        self.losses = write(texts)
+            texts[file] = texts.get(file, "") + with_final_newline(FORMATS[name](self.about(name, file)))
+        self.losses = write_files(texts)
 
     def said(self) -> list[str]:
         """What could not be written."""
         return [f"not written  {loss}" for loss in self.losses]
 
 
-def write(texts: Mapping[Path | None, str]) -> list[str]:
+def write_files(texts: Mapping[Path | None, str]) -> list[str]:
     """Writes files that somebody named; in a sentence each, those that could not be written. None is no file.
 
     The summary of a job is the one that its runner named: a name that leads elsewhere by now is not followed.
@@ -89,9 +89,9 @@ def write(texts: Mapping[Path | None, str]) -> list[str]:
             continue
         try:
             if file == Path(os.environ.get(SUMMARY, "")):
-                Folder(file.parent).write((file.name,), whole(text))
+                Folder(file.parent).write((file.name,), with_final_newline(text))
             else:
-                write_named(file, whole(text))
+                write_named(file, with_final_newline(text))
         except OSError as error:
             losses.append(f"{file} cannot be written: {error.strerror}")
     return losses
@@ -102,12 +102,12 @@ def write_inside(folder: Path, texts: Mapping[tuple[str, ...], str]) -> list[str
     losses = []
     for parts, text in texts.items():
         try:
-            Folder(folder).write(parts, whole(text))
+            Folder(folder).write(parts, with_final_newline(text))
         except OSError as error:
             losses.append(f"{error.filename} cannot be written: {error.strerror}")
     return losses
 
 
-def whole(text: str) -> str:
+def with_final_newline(text: str) -> str:
     """A text with one end of a line at its end."""
     return text.rstrip("\n") + "\n"

@@ -14,7 +14,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Refused:
+class Unjudged:
     """A target that could not be judged, by its name, and why, both as people read them; sha256 and remarks as those of
     a report.
     """
@@ -30,10 +30,10 @@ class Refused:
 
 
 @dataclass
-class Together:
+class ReportSet:
     """Reports, and targets that could not be judged, in the order in which they were asked for."""
 
-    entries: list[Report | Refused] = field(default_factory=list)
+    entries: list[Report | Unjudged] = field(default_factory=list)
 
     @property
     def reports(self) -> list[Report]:
@@ -43,7 +43,7 @@ class Together:
     @property
     def missing(self) -> list[tuple[str, str]]:
         """The names of those that were not, each with the reason."""
-        return [(entry.name, entry.reason) for entry in self.entries if isinstance(entry, Refused)]
+        return [(entry.name, entry.reason) for entry in self.entries if isinstance(entry, Unjudged)]
 
     @property
     def is_one(self) -> bool:
@@ -64,7 +64,7 @@ class Together:
     def all_to_json(self) -> str:
         """All of them in one object."""
         reports = [report.as_dict() for report in self.reports]
-        refused = [entry for entry in self.entries if isinstance(entry, Refused) and entry.sha256]
+        refused = [entry for entry in self.entries if isinstance(entry, Unjudged) and entry.sha256]
         files = {entry.name: {"sha256": entry.sha256, "remarks": list(entry.remarks)} for entry in refused}
         told = {"schema": SCHEMA, "reports": reports, "missing": dict(self.missing), "missing_files": files}
         return json_text(told, indent=2)

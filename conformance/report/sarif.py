@@ -13,16 +13,16 @@ from urllib.parse import quote
 
 from conformance.events import PropertyResult
 from conformance.harness.text import visible_data, visible_lines
-from conformance.trial.source_location import Place
+from conformance.trial.source_location import SourcePlace
 from conformance.trial.verdict import Report, kit_version
 
-from .report_set import Together
+from .report_set import ReportSet
 from .wording import failure_lines
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def document(told: Together) -> str:
+def document(told: ReportSet) -> str:
     """The SARIF document of some reports: one run of one tool."""
     rules = {result.id: rule(result) for report in told.reports for result in report.results}
     order = list(rules)
@@ -62,14 +62,14 @@ def result(report: Report, failure: PropertyResult, rule_index: int) -> dict[str
     }
 
 
-def physical(place: Place) -> dict[str, Any]:
+def physical(place: SourcePlace) -> dict[str, Any]:
     """A file and a line; the file as seen from the root of its repository."""
     shown = place.from_root
     uri = ("file://" if os.path.isabs(shown) else "") + quote(os.fsencode(shown))
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": place.line}}}
 
 
-def invocation(told: Together) -> dict[str, Any]:
+def invocation(told: ReportSet) -> dict[str, Any]:
     """Whether everything could be judged, and why not."""
     said = [f"{report.name}: {reason}" for report in told.reports for reason in report.reasons]
     said += [f"{name} could not be judged: {reason}" for name, reason in told.missing]

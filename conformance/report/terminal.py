@@ -20,7 +20,7 @@ from .listening import Writer
 from .wording import (
     PLACES,
     behind,
-    cases,
+    case_lines,
     chapters,
     fold_reason,
     folded_properties,
@@ -116,7 +116,7 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     for failure, *same in group_failures(report):
         yield "", ""
         yield "bold", f"  {failure.id}: {failure.statement}"
-        yield from (("", line) for line in details(failure, same))
+        yield from (("", line) for line in failure_details(failure, same))
     if more := folded_properties(report):
         yield "", ""
         told = f"{fold_reason(report)} why these fail too: {', '.join(more)}"
@@ -125,10 +125,10 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     yield from (("", line) for line in table(report))
 
 
-def details(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iterator[str]:
+def failure_details(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iterator[str]:
     """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases."""
     others = [f"the same in {', '.join(result.id for result in same)}"] if same else []
-    for line in (failure.message, *cases(failure), *others, *behind(failure, same)):
+    for line in (failure.message, *case_lines(failure), *others, *behind(failure, same)):
         yield from wrapped(line, "    ")
 
 

@@ -75,7 +75,7 @@ def fold_reason(report: Report) -> str:
     return "the mistakes named above explain" if many else "the same mistake explains"
 
 
-def cases(failure: PropertyResult) -> Iterator[str]:
+def case_lines(failure: PropertyResult) -> Iterator[str]:
     """The calls that show a failure, a line each; of a long one, its beginning."""
     yield from map(shorten, (failure.counterexample or "").splitlines())
 
@@ -118,7 +118,7 @@ def label_of(finding: Finding) -> str:
     return "diagnosis" if is_named(finding) else "a place to look"
 
 
-def mistakes(report: Report) -> list[str]:
+def mistake_titles(report: Report) -> list[str]:
     """The titles of the mistakes, for what has no room for more; a guess says that it is one."""
     return [("" if is_named(finding) else "perhaps: ") + finding.title for finding in report.diagnosis]
 
@@ -194,7 +194,7 @@ def figure(value: float | None) -> str:
 
 def failure_lines(report: Report, failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> str:
     """One failure as plain lines: what is wrong, the smallest case, what else is wrong, and the diagnosis."""
-    return "\n".join([failure.message, *cases(failure), *behind(failure, same), *diagnosis_lines(report)])
+    return "\n".join([failure.message, *case_lines(failure), *behind(failure, same), *diagnosis_lines(report)])
 
 
 def chapters(report: Report) -> dict[str, list[PropertyResult]]:

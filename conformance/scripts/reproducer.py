@@ -189,7 +189,7 @@ def script(found: Counterexample, statement: str) -> str:
         *writing(found),
         (RECURRENT_CALLS if isinstance(found.case, RecurrenceCase) else CALLS) + ARRAY,
         *([NUMBERS] if found.demand == "numbers" else []),
-        "\n".join(cases(found)),
+        "\n".join(distinct_cases(found)),
         "\n".join(calls(found)),
         *comparison(found),
         "sys.exit(bool(fails))\n",
@@ -315,7 +315,7 @@ def distinct(found: Counterexample) -> list[int]:
     return [first[id(call)] for call in found.calls]
 
 
-def cases(found: Counterexample) -> Iterator[str]:
+def distinct_cases(found: Counterexample) -> Iterator[str]:
     """What the calls are given, each case once."""
     first = distinct(found)
     for name, call in {case_name(first, n): found.calls[n] for n in dict.fromkeys(first)}.items():

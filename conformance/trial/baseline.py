@@ -55,7 +55,7 @@ class Baseline:
 
     def apply(self, results: Sequence[PropertyResult], diagnosis: Diagnosis | None, strict: bool) -> None:
         """Marks the failures that are known; strict: those that only this version of the kit looks for are not."""
-        named = mistakes(diagnosis.findings if diagnosis else [])
+        named = mistake_ids(diagnosis.findings if diagnosis else [])
         other = bool(named and self.mistakes and not named <= self.mistakes)
         unnamed = bool(diagnosis and self.mistakes and not named)  # what was known no longer explains what fails
         failed = [result for result in results if result.status == "failed"]
@@ -116,7 +116,7 @@ def expect(result: PropertyResult, reason: str) -> None:
     result.message += f"; expected: {reason}"
 
 
-def mistakes(findings: Sequence[Finding]) -> frozenset[str]:
+def mistake_ids(findings: Sequence[Finding]) -> frozenset[str]:
     """The ids of the mistakes that give the target's numbers."""
     found = [one for one in findings if one.exact and one.patch and one.explains and one.fault_class != MEASURED]
     return frozenset(id for one in found for id in (one.fault, *one.together))
@@ -152,7 +152,7 @@ def of_report(data: Any, name: str, names: Names, **others: Any) -> Baseline:
     statuses = {one.id: one.status for one in report.results}
     findings = [one.finding for one in report.diagnosis]
     claims, asked = report.capabilities, report.asked
-    return Baseline(name, names.keyed(statuses), mistakes(findings), claims, report.kit_version, asked, **others)
+    return Baseline(name, names.keyed(statuses), mistake_ids(findings), claims, report.kit_version, asked, **others)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from conformance.harness.load import SHIPPED, move_target, spec_of
 from conformance.harness.text import LINE, visible
 
 from . import options
-from .options import Options, UsageError, declared, known, refuse_shared, spelled, switch
+from .options import Options, UsageError, declared_options, refuse_shared, require_known, spelled, switch
 
 TOOL = "rnn-conformance"
 OWN, SHARED = "rnn-conformance.toml", "pyproject.toml"  # in a folder that has both, the first is read
@@ -93,7 +93,7 @@ def find_configuration(folder: Path) -> Configuration:
         for name in (OWN, SHARED):
             file = place / name
             if file.exists() and (table := table_of(file)) is not None:
-                return read(file, table)
+                return read_table(file, table)
     return Configuration()
 
 
@@ -122,7 +122,7 @@ def relative_path(file: Path) -> Path:
     return Path(os.path.relpath(file))
 
 
-def read(file: Path, table: Any) -> Configuration:
+def read_table(file: Path, table: Any) -> Configuration:
     """The configuration in a table of a file. Raises UsageError."""
     try:
         common = dict(check_table(table, f"[tool.{TOOL}]" if file.name == SHARED else "the file"))
@@ -160,10 +160,10 @@ def check_table(told: Any, where: str) -> Mapping[str, Any]:
 
 def fields_of(told: Mapping[str, Any], folder: Path, others: list[str]) -> dict[str, Any]:
     """The fields of Options for the keys of a table; others: the keys that are read elsewhere. Raises UsageError."""
-    by_name = {spelled(one): one for one in declared()}
+    by_name = {spelled(one): one for one in declared_options()}
     values: dict[str, Any] = {}
     for key, value in told.items():
-        known("key", key, [*by_name, *others])
+        require_known("key", key, [*by_name, *others])
         one = by_name[key]
         values[one.name] = field_of(one, value, folder)
     return values
@@ -180,14 +180,14 @@ def field_of(one: Field[Any], value: Any, folder: Path) -> Any:
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise UsageError(f"{name} is {value!r}, must be a text or a list of texts")
-        return options.read(one, texts)
+        return options.option_value(one, texts)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise UsageError(f"{name} is {value!r}, must be a text or a number")
-    made = options.read(one, str(value))
-    return beside(made, folder) if isinstance(made, Path) else made
+    made = options.option_value(one, str(value))
+    return path_beside(made, folder) if isinstance(made, Path) else made
 
 
-def beside(path: Path, folder: Path) -> Path:
+def path_beside(path: Path, folder: Path) -> Path:
     """A path of a file in a folder, as seen from the working directory."""
     return path if path.is_absolute() else Path(os.path.relpath(folder / path))
 
@@ -197,7 +197,7 @@ def beside(path: Path, folder: Path) -> Path:
 SHAPES: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     options.profile: {"enum": list(options.PROFILES)},
-    options.whole: {"type": "integer"},
+    options.whole_number: {"type": "integer"},
     options.seconds: {"type": ["string", "number"], "pattern": r"^\d{1,9}(\.\d+)?(s|m)?$", "exclusiveMinimum": 0},
     options.memory: {"type": "string", "pattern": r"^\d{1,6}(\.\d+)?[MG]i?B?$"},
     options.processes: {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 9999}]},
@@ -210,7 +210,7 @@ SHAPES: dict[Any, dict[str, Any]] = {
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of the table, as it is stored for editors."""
-    keys = {spelled(one): value_schema(one) for one in declared()}
+    keys = {spelled(one): value_schema(one) for one in declared_options()}
     target = {"type": "string", "minLength": 1, "description": "What is judged, as rnn-conformance check takes it."}
     named = {
         "type": "object",

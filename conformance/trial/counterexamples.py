@@ -16,7 +16,7 @@ from conformance.harness.answer import Answer
 from conformance.harness.files import FileError, Folder, read_json
 from conformance.harness.load import Target, open_target
 from conformance.harness.process import Limits
-from conformance.judging.counterexample import Counterexample, far, optional_arrays
+from conformance.judging.counterexample import Counterexample, is_beyond_room, optional_arrays
 from conformance.judging.minimise import Repeating, Unrepeatable, right_in_new_process
 from conformance.judging.oracle import Failure, NotRun
 from conformance.judging.properties import Property
@@ -31,7 +31,7 @@ from conformance.judging.serialisation import (
 from conformance.judging.subject import Subject
 from reference_rnn import Case
 
-from .options import UsageError, known
+from .options import UsageError, require_known
 from .property_names import Names
 
 Properties = Mapping[str, Property]  # by id
@@ -43,7 +43,7 @@ BY_NUMBERS = ("numbers", "bits", "answer")  # demands that the saved calls and n
 STATEFUL_SECONDS = 60.0  # for counterexamples of a target that keeps something: each costs processes of its own
 
 
-def place_of(target: str, name: str) -> tuple[str, str]:
+def file_place(target: str, name: str) -> tuple[str, str]:
     """The folder and the name, in FOLDER, of a file about a target."""
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", target)[-LONGEST_NAME:].lstrip(".") or "_", name
 
@@ -54,7 +54,7 @@ def save(found: Counterexample) -> Path | None:
     if len(text) > LARGEST:
         return None
     with contextlib.suppress(OSError):
-        return Folder(FOLDER, own=True).write(place_of(found.target, f"{found.property}.json"), text)
+        return Folder(FOLDER, own=True).write(file_place(found.target, f"{found.property}.json"), text)
     return None
 
 
@@ -86,7 +86,7 @@ def current_name(file: Path, property: str, names: Names) -> str:
     """Today's name of the property that a file names. Raises CounterexampleError, naming the file."""
     now = names.current(property)
     try:
-        known("property", now, names.properties)
+        require_known("property", now, names.properties)
     except UsageError as error:
         raise CounterexampleError(f"{file}: {error}") from None
     return now
@@ -101,7 +101,7 @@ def saved_counterexample(target: str, property_id: str) -> Counterexample | None
     """The counterexample that an earlier run left, if it can be read."""
     try:
         return counterexample_from_data(
-            Folder(FOLDER, own=True).read_json(place_of(target, f"{property_id}.json"), LARGEST)
+            Folder(FOLDER, own=True).read_json(file_place(target, f"{property_id}.json"), LARGEST)
         )
     except (FileError, CounterexampleError):
         return None
@@ -147,7 +147,7 @@ def made_again(found: Counterexample, subject: Subject) -> Counterexample | None
         same = all(a.tobytes() == other[name].tobytes() for other in others for name, a in one.items())
         return None if same else found
     wrong = found.demand == "numbers" and any(
-        far(answers[number].arrays, found.expected[number], optional_arrays(found.calls[number]))
+        is_beyond_room(answers[number].arrays, found.expected[number], optional_arrays(found.calls[number]))
         for number in found.compared
     )
     return found if wrong else None

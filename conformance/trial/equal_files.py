@@ -27,7 +27,7 @@ OWN_NAME = re.compile(
 
 
 @dataclass
-class Place:
+class FileCopy:
     """Where the file of a target is: its path, its hash, and the snapshot of its folder, None if it is not copied."""
 
     path: Path
@@ -35,10 +35,10 @@ class Place:
     snapshot: Snapshot | None
 
 
-def places(jobs: Sequence[Job], kept: BinaryIO, say: Callable[[str], None]) -> list[Place | None]:
+def places(jobs: Sequence[Job], kept: BinaryIO, say: Callable[[str], None]) -> list[FileCopy | None]:
     """Where the file of each target is, with a snapshot of each folder; None for what is no file."""
     snapshots: dict[Path, Snapshot | None] = {}
-    found: list[Place | None] = []
+    found: list[FileCopy | None] = []
     for one in jobs:
         if not one.file:
             found.append(None)
@@ -51,7 +51,7 @@ def places(jobs: Sequence[Job], kept: BinaryIO, say: Callable[[str], None]) -> l
                 say(f"{what}: what is judged there can change, or delete, what others need")
         snapshot = snapshots[path.parent]
         entry = snapshot.entries.get(Path(path.name)) if snapshot else None
-        found.append(Place(path, entry.sha256 if entry else hash_of(path), snapshot if entry else None))
+        found.append(FileCopy(path, entry.sha256 if entry else hash_of(path), snapshot if entry else None))
     return found
 
 
@@ -62,7 +62,7 @@ def hash_of(path: Path) -> str:
     return ""
 
 
-def leaders(jobs: Sequence[Job], places: Sequence[Place | None]) -> dict[int, int]:
+def leaders(jobs: Sequence[Job], places: Sequence[FileCopy | None]) -> dict[int, int]:
     """Of each target, by its number, the first that is the same file in the same surroundings; itself if there is none.
 
     The same: as bytes, with the same options, and beside it nothing but the same, in a folder that was copied. A text
@@ -82,14 +82,14 @@ def leaders(jobs: Sequence[Job], places: Sequence[Place | None]) -> dict[int, in
     return dict(sorted(found.items()))
 
 
-def surroundings(place: Place) -> frozenset[tuple[str, str, bool]]:
+def surroundings(place: FileCopy) -> frozenset[tuple[str, str, bool]]:
     """All in the folder of a file but what has its bytes: names, and hashes or goals."""
     assert place.snapshot is not None
     others = [(name, entry) for name, entry in place.snapshot.entries.items() if entry.sha256 != place.sha256]
     return frozenset((str(name), entry.sha256 or entry.link, entry.is_folder) for name, entry in others)
 
 
-def are_nameless(places: Sequence[Place]) -> bool:
+def are_nameless(places: Sequence[FileCopy]) -> bool:
     """Whether files of the same bytes do the same under each of their names, as far as their text tells.
 
     In several folders the texts beside them count, too, where each could look for what is around its own.

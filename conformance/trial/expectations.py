@@ -68,7 +68,7 @@ def identity(case: Case) -> tuple[str, str]:
     return repr(case), repr(cell.get("sha256", cell) if isinstance(cell, dict) else cell)
 
 
-def read(file: Path, names: Names) -> list[Expectation]:
+def read_expectations(file: Path, names: Names) -> list[Expectation]:
     """The expectations in a file, of properties with these names.
 
     Raises UsageError, naming the file and the entry, if one is not understood.

@@ -31,7 +31,7 @@ from conformance.harness.snapshot import below, lay_out
 from conformance.harness.text import LINE, visible
 
 from .configuration import Job
-from .equal_files import Place, leaders, places
+from .equal_files import FileCopy, leaders, places
 from .interrupts import SIGNALS, Interrupted, Interrupts, noted
 from .options import Options
 from .plan import Catalogue, Plan
@@ -51,7 +51,7 @@ SHOWN = 5  # files that a remark names
 Outcome = Report | str  # of a target: the report, or why there is none
 
 
-class Answer(NamedTuple):
+class TrialOutcome(NamedTuple):
     """What came of one trial; whether a signal, or a limit of time, ended it before it was complete."""
 
     outcome: Outcome
@@ -90,7 +90,9 @@ def outcomes(
 # ---------------------------------------------------------------- what the process of a target does
 
 
-def work(connection: Connection, target: str, options: Options, catalogue: Catalogue, root: str, folder: str) -> None:
+def judge_target(
+    connection: Connection, target: str, options: Options, catalogue: Catalogue, root: str, folder: str
+) -> None:
     """What a process does: it judges one target and says what came of it; it ends when the main process does.
 
     root: below which the copy lies that is judged, which no text names;  folder: to work in
@@ -119,19 +121,19 @@ def watch_main_process(connection: Connection) -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
-def judge_one(target: str, options: Options, catalogue: Catalogue) -> Answer:
+def judge_one(target: str, options: Options, catalogue: Catalogue) -> TrialOutcome:
     """What comes of one target."""
     try:
         *_, finished = trial(target, options, catalogue)
     except TargetError as error:
-        return Answer(str(error), cut=isinstance(error, OutOfTime))
+        return TrialOutcome(str(error), cut=isinstance(error, OutOfTime))
     except Interrupted as interruption:
-        return Answer(f"interrupted by {interruption} while it was loaded", interrupted=True)
+        return TrialOutcome(f"interrupted by {interruption} while it was loaded", interrupted=True)
     except Exception as error:  # it is about this target alone, whatever it is
         place = traceback.extract_tb(error.__traceback__)[-1]
-        return Answer(f"a mistake of this kit: {said(error)} ({Path(place.filename).name}, line {place.lineno})")
+        return TrialOutcome(f"a mistake of this kit: {said(error)} ({Path(place.filename).name}, line {place.lineno})")
     assert isinstance(finished, Finished)
-    return Answer(finished.report, bool(finished.report.interrupted), finished.report.cut)
+    return TrialOutcome(finished.report, bool(finished.report.interrupted), finished.report.cut)
 
 
 def rewrite_texts(value: Any, change: Callable[[str], str]) -> Any:
@@ -142,7 +144,7 @@ def rewrite_texts(value: Any, change: Callable[[str], str]) -> Any:
         return Path(change(str(value)))
     if isinstance(value, dict):
         return {rewrite_texts(key, change): rewrite_texts(one, change) for key, one in value.items()}
-    if isinstance(value, Answer):
+    if isinstance(value, TrialOutcome):
         return value._replace(outcome=rewrite_texts(value.outcome, change))
     if isinstance(value, list | tuple):
         return type(value)(rewrite_texts(one, change) for one in value)
@@ -165,7 +167,7 @@ class Judge:
     """
 
     def __init__(
-        self, job: Job, place: Place | None, catalogue: Catalogue, working: str, beside: bool, leads: bool
+        self, job: Job, place: FileCopy | None, catalogue: Catalogue, working: str, beside: bool, leads: bool
     ) -> None:
         self.limit, self.began, self.beside = job.options.time_limit, time.monotonic(), beside
         self.is_out_of_time = False
@@ -176,7 +178,7 @@ class Judge:
                 self.root = os.path.realpath(self.home.name)
                 target = self.as_copied(job)
                 working = self.copied(working)
-            self.worker = Worker(work, target, job.options, catalogue, self.root, working, leads=leads)
+            self.worker = Worker(judge_target, target, job.options, catalogue, self.root, working, leads=leads)
         except BaseException:
             self.home.cleanup()
             raise
@@ -199,7 +201,7 @@ class Judge:
         """Whether the copy is not what it was: others may have done that."""
         return bool(self.snapshot and self.snapshot.differences(below(Path(self.root), self.snapshot.folder)))
 
-    def answer(self) -> Answer | None:
+    def answer(self) -> TrialOutcome | None:
         """What the process said; None if it died."""
         try:
             return self.worker.connection.recv()
@@ -226,7 +228,7 @@ class Judge:
         process = self.worker.process
         self.worker.end()
         if process.exitcode:
-            family.end(lambda: family.marked_processes(f"{process.pid}."))
+            family.end_processes(lambda: family.marked_processes(f"{process.pid}."))
         self.home.cleanup()
         how = process.exitcode or 0
         ended = f"died of {signal_name(-how)}" if how < 0 else f"ended with status {how}"
@@ -243,7 +245,7 @@ class Room:
     """
 
     def __init__(
-        self, jobs: Sequence[Job], catalogue: Catalogue, places: Sequence[Place | None], cpu_limit: float | None,
+        self, jobs: Sequence[Job], catalogue: Catalogue, places: Sequence[FileCopy | None], cpu_limit: float | None,
         deadline: float | None,
     ) -> None:  # fmt: skip
         self.places, self.catalogue = places, catalogue
@@ -257,7 +259,7 @@ class Room:
         self.leads = len(self.todo) < count
         self.count = 1 if self.leads else count
         self.jobs = [one if self.leads else replace(one, options=replace(one.options, workers=1)) for one in jobs]
-        self.again: dict[int, Answer | None] = {}
+        self.again: dict[int, TrialOutcome | None] = {}
         self.running: dict[int, Judge] = {}
         self.remarks: dict[int, dict[str, None]] = {number: {} for number in self.leader}
         self.failures = 0  # of what starts processes
@@ -352,7 +354,7 @@ class Room:
         else:
             self.settle(number, answer.outcome)
 
-    def at_last(self, before: Answer | None, answer: Answer | None, how: str) -> Outcome:
+    def at_last(self, before: TrialOutcome | None, answer: TrialOutcome | None, how: str) -> Outcome:
         """What came of one that was judged twice: of a trial that was cut again, as much as is known."""
         if answer is None:
             return before.outcome if before and before.cut else f"the process that judges it {how}, twice"

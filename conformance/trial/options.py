@@ -31,7 +31,7 @@ class UsageError(ValueError):
         super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
 
 
-def known(kind: str, name: str, names: Collection[str]) -> None:
+def require_known(kind: str, name: str, names: Collection[str]) -> None:
     """Raises UsageError unless the name is one of the known ones; what is meant is guessed where there are many."""
     if name in names:
         return
@@ -52,11 +52,11 @@ LONGEST = 60  # characters of a name that is shown
 
 def profile(text: str) -> str:
     """The name of a profile."""
-    known("profile", text, PROFILES)
+    require_known("profile", text, PROFILES)
     return text
 
 
-def whole(text: str) -> int:
+def whole_number(text: str) -> int:
     """A whole number."""
     if not re.fullmatch(r"[+-]?\d{1,18}", text):
         raise UsageError(f"{text!r} is not a whole number")
@@ -186,7 +186,7 @@ class Options:
     workers: int | None = option(
         "Processes to run in; auto: as many as there are cores.", processes, short="n", metavar="N", elsewhere="-n"
     )
-    seed: int = option("Of the random cases.", whole, default=0, metavar="N")
+    seed: int = option("Of the random cases.", whole_number, default=0, metavar="N")
     budget: float | None = option("Time for random cases and the diagnosis: 60s, 2m.", seconds, metavar="TIME")
     time_limit: float | None = option(
         "Time for all of it; what was found until then is the verdict.", seconds, metavar="TIME"
@@ -228,7 +228,7 @@ class Options:
     configuration: Path | None = None  # no option itself: the file that some of them come from
 
     def __post_init__(self) -> None:
-        for given in declared():
+        for given in declared_options():
             value = getattr(self, given.name)
             if given.metadata["many"]:
                 value = several(given.name, value)
@@ -237,7 +237,7 @@ class Options:
             object.__setattr__(self, given.name, value)
         for name in self.forbid:
             module(name)
-        known("profile", self.profile, PROFILES)
+        require_known("profile", self.profile, PROFILES)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int):
             raise UsageError(f"seed is {self.seed!r}, must be a whole number")
         for name in ("workers", "budget", "time_limit", "call_limit", "memory_limit"):
@@ -277,7 +277,7 @@ class Options:
         return PROFILES[self.profile]
 
 
-def declared() -> Iterator[Field[Any]]:
+def declared_options() -> Iterator[Field[Any]]:
     """The options, as they are declared."""
     yield from (one for one in fields(Options) if "help" in one.metadata)
 
@@ -299,15 +299,15 @@ def values(given: dict[str, Any]) -> dict[str, Any]:
     None and an empty sequence stand for what was not given. Raises UsageError, naming the option.
     """
     found: dict[str, Any] = {}
-    for one in declared():
+    for one in declared_options():
         value = given.get(spelled(one))
         if value is None or value is False or value == () or value == []:
             continue
-        found[one.name] = (not one.default) if switch(one) else read(one, value)
+        found[one.name] = (not one.default) if switch(one) else option_value(one, value)
     return found
 
 
-def read(one: Field[Any], value: Any) -> Any:
+def option_value(one: Field[Any], value: Any) -> Any:
     """The value of an option from its text, or its texts; raises UsageError, naming the option."""
     try:
         if one.metadata["many"]:

@@ -13,8 +13,8 @@ from conformance.harness.process import Limits
 from conformance.judging.properties import Property
 
 from .baseline import Baseline, stored
-from .expectations import Expectation, read
-from .options import CALL_LIMIT, COMPILING, MEMORY_LIMIT, Options, known
+from .expectations import Expectation, read_expectations
+from .options import CALL_LIMIT, COMPILING, MEMORY_LIMIT, Options, require_known
 from .property_names import Names
 
 Catalogue = Callable[[], Mapping[str, Property]]  # in the order of reports; other processes import it by its name
@@ -46,9 +46,9 @@ class Plan:
         names = Names(everything)
         asked = {id for name in options.properties for id in names.among(name)}
         for name in options.require:
-            known("capability", name, capability_names())
+            require_known("capability", name, capability_names())
         chosen = {id: prop for id, prop in everything.items() if not asked or id in asked}
-        listed = read(options.expected_failures, names) if options.expected_failures else []
+        listed = read_expectations(options.expected_failures, names) if options.expected_failures else []
         expected = [one for one in listed if one.is_about(chosen)]
         return cls(options, catalogue, chosen, expected, len(chosen), names)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from conformance.judging.properties import Property
 
-from .options import known
+from .options import require_known
 
 Properties = Mapping[str, Property]
 Value = TypeVar("Value")
@@ -33,7 +33,7 @@ class Names:
         """The properties that a name stands for: one, or all of a chapter. Raises UsageError if there is none."""
         now = self.current(name)
         chapters = dict.fromkeys(id.partition(".")[0] for id in self.properties)
-        known("property", now, [*chapters, *self.properties])
+        require_known("property", now, [*chapters, *self.properties])
         return tuple(id for id in self.properties if now in (id, id.partition(".")[0]))
 
     def keyed(self, values: Mapping[str, Value]) -> dict[str, Value]:

@@ -151,7 +151,7 @@ class Judge:
     def __init__(self, *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")  # whose own processes take the environment from it
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, *arguments))
+        self.process = context.Process(target=serve_judge, args=(theirs, *arguments))
         with without_main():
             self.process.start()
         theirs.close()
@@ -189,7 +189,7 @@ class Judge:
         self.connection.close()
 
 
-def work(
+def serve_judge(
     connection: Connection, trial: Trial, target: str, options: Options, catalogue: Catalogue, folder: Path,
     path: list[str],
 ) -> None:  # fmt: skip

@@ -37,7 +37,7 @@ from .options import Options, Revision, UsageError
 from .plan import Catalogue, Plan
 from .revision import commit_of, judged_at
 from .serial_runner import judged_here, open_for_trial
-from .source_location import Place, place_of
+from .source_location import SourcePlace, place_of
 from .verdict import Report
 from .worker_pool import cores, judged_by_processes
 
@@ -63,14 +63,14 @@ def trial(target: Any, options: Options, catalogue: Catalogue) -> Iterator[Event
         if options.in_process or workers == 1:
             with within_time_limit(LOADED), interrupts.armed():
                 held = open_for_trial(target, plan)
-            reopen = partial(again, target, plan, held if options.in_process else None)
+            reopen = partial(reopen_target, target, plan, held if options.in_process else None)
             name = target if isinstance(target, str) else held.name
             with stopping(held):
                 events = judged_here(name, held, plan, interrupts)
                 yield from conclude(plan, name, events, reopen, interrupts, place)
         else:
             events = judged_by_processes(target, plan, workers, interrupts)
-            yield from conclude(plan, target, events, partial(again, target, plan), interrupts, place)
+            yield from conclude(plan, target, events, partial(reopen_target, target, plan), interrupts, place)
 
 
 def make_plan(target: Any, options: Options, catalogue: Catalogue) -> Plan:
@@ -108,7 +108,7 @@ def stopping(target: Target) -> Iterator[Target]:
         target.stop()
 
 
-def again(target: Any, plan: Plan, held: Target | None = None) -> Target:
+def reopen_target(target: Any, plan: Plan, held: Target | None = None) -> Target:
     """The target once more, for the diagnosis: by its name in a child process, where instances share nothing.
 
     held: the one of this process, which an object remains, and a name that stands for nothing in a child.
@@ -125,7 +125,7 @@ def again(target: Any, plan: Plan, held: Target | None = None) -> Target:
 
 def conclude(
     plan: Plan, name: str, events: Iterable[Event], reopen: Callable[[], Target], interrupts: Interrupts,
-    place: Place | None = None,
+    place: SourcePlace | None = None,
 ) -> Iterator[Event]:  # fmt: skip
     """The events of judging as they come; then the diagnosis and the report that follow from them.
 

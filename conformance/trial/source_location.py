@@ -25,7 +25,7 @@ FORWARD = "forward"  # what a file is asked for that is named without more
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePlace:
     """A file, by its absolute path, and the line, counted from 1, at which a target begins."""
 
     file: Path
@@ -48,18 +48,18 @@ def roots(file: Path) -> Iterator[Path]:
     yield Path.cwd()
 
 
-def place_of(target: Any) -> Place | None:
+def place_of(target: Any) -> SourcePlace | None:
     """The place of what ``conformance.check`` takes as a target; None where it is no text of the user's."""
     found = of_name(os.fspath(target)) if isinstance(target, (str, os.PathLike)) else of_object(target)
     return None if found is None or found.file.is_relative_to(HOME) else found
 
 
-def of_name(text: str) -> Place | None:
+def of_name(text: str) -> SourcePlace | None:
     """The place of a target that is named, without loading it."""
     try:
         if text.startswith("cmd:"):
             words = shlex.split(text.removeprefix("cmd:"))
-            return next((Place(Path(word).resolve()) for word in words[1:] if os.path.isfile(word)), None)
+            return next((SourcePlace(Path(word).resolve()) for word in words[1:] if os.path.isfile(word)), None)
         _, spec = spec_of(text)
     except (LoadError, ValueError, OSError):
         return None
@@ -67,7 +67,7 @@ def of_name(text: str) -> Place | None:
     if spec.get("module") in SHIPPED.values():
         return None
     file = Path(spec["file"]).resolve() if "file" in spec else file_of_module(spec["module"])
-    return None if file is None else Place(file, line_of(file, spec["name"] or FORWARD))
+    return None if file is None else SourcePlace(file, line_of(file, spec["name"] or FORWARD))
 
 
 def file_of_module(name: str) -> Path | None:
@@ -91,14 +91,14 @@ def line_of(file: Path, name: str) -> int:
     return next((statement.lineno for statement in tree.body if name in bound(statement)), 1)
 
 
-def of_object(target: Any) -> Place | None:
+def of_object(target: Any) -> SourcePlace | None:
     """The place of a class, a function, or the class of an object."""
     while isinstance(target, functools.partial):
         target = target.func
     for what in (target, type(target)):
         try:
             file = inspect.getsourcefile(what)
-            return Place(Path(file or "").resolve(), inspect.getsourcelines(what)[1] or 1) if file else None
+            return SourcePlace(Path(file or "").resolve(), inspect.getsourcelines(what)[1] or 1) if file else None
         except (TypeError, OSError):
             continue
     return None

@@ -16,7 +16,7 @@ from conformance.judging.coverage import expected_areas
 from conformance.judging.serialisation import cell_from_data
 from reference_rnn import described, fixed_point
 
-from .source_location import Place
+from .source_location import SourcePlace
 
 SCHEMA = 1
 STATUS = {"conforms": 0, "fails": 1, "inconclusive": 2}
@@ -100,7 +100,7 @@ class Report:
     baseline: str | None = None
     mended: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    place: Place | None = None
+    place: SourcePlace | None = None
     cut: bool = False
     sha256: str = ""
     remarks: list[str] = field(default_factory=list)

@@ -58,7 +58,9 @@ def judged_by_processes(target: str, plan: Plan, workers: int, interrupts: Inter
         pool.end()
 
 
-def work(connection: Connection, target: str, options: Options, catalogue: Catalogue, seconds: float | None) -> None:
+def serve_properties(
+    connection: Connection, target: str, options: Options, catalogue: Catalogue, seconds: float | None
+) -> None:
     """What a worker does: it loads the target, then judges one property after the other, as their ids come in."""
     obey()
     plan = Plan.of(options, catalogue)
@@ -205,7 +207,7 @@ class Pool:
     def hire(self, count: int) -> None:
         """Starts workers, as many as are missing and have something to do."""
         for _ in range(min(count, self.count - len(self.workers), len(self.todo))):
-            self.workers.append(Worker(work, *self.arguments))
+            self.workers.append(Worker(serve_properties, *self.arguments))
 
     def heard(self, worker: Worker) -> Iterator[Event]:
         """What one worker sent, or what follows from its death."""

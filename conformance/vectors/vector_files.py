@@ -253,7 +253,7 @@ FORMATS = {
 ENDINGS = {"json": ".json", "text": ".txt"}
 
 
-def write(folder: Path, name: str, vector: Vector, format: str = "json") -> Path:
+def write_vector(folder: Path, name: str, vector: Vector, format: str = "json") -> Path:
     """Writes a vector; the same vector is the same bytes."""
     return Folder(folder).write((name + ENDINGS[format],), FORMATS[format](vector))
 
@@ -276,7 +276,7 @@ def begins(file: Path, word: bytes) -> bool:
         return opened.read(len(word)) == word
 
 
-def read(file: Path) -> Vector:
+def read_vector(file: Path) -> Vector:
     """The vector in a file. Raises VectorError, naming the file."""
     try:
         return from_data(read_json(file, LARGEST))
@@ -294,4 +294,4 @@ def read_all(folder: Path) -> dict[str, Vector]:
             remedy = "write them without --format text, into another folder"
             raise VectorError(f"{str(folder)!r} has no test vectors in JSON, only as text; {remedy}")
         raise VectorError(f"{str(folder)!r} has no test vectors; rnn-conformance vectors write {folder}")
-    return {file.name: read(file) for file in files}
+    return {file.name: read_vector(file) for file in files}

@@ -56,7 +56,7 @@ def choose(claims: Capabilities, cell: Cell, dtype: str, most: int = MOST) -> Ch
             found.append(Vector(case, balls, claims.arithmetic, claims.order))
         if len(found) == wanted:
             break
-    known = mistakes(cell)
+    known = derived_mistakes(cell)
     first = {id: telling(mistake.forward, found[:SEARCHED]) for id, mistake in known.items()}
     needed = sorted({number for number in first.values() if number is not None})
     order = [*needed, *(number for number in range(len(found)) if number not in needed)][:most]
@@ -72,17 +72,17 @@ def candidates(claims: Capabilities, cell: Cell, dtype: str) -> Iterator[Any]:
     if isinstance(cell, Recurrence):
         return sequences_of(claims, cell, dtype)
     allowed = drawn(claims, cells=(cell,), dtypes=(dtype,), forms=())
-    random = (from_block(block(number), allowed) for number in count())
+    random = (from_block(random_block(number), allowed) for number in count())
     return chain(covering(allowed), islice(random, SEARCHED), covering(allowed, sketches=LARGE), random)
 
 
 def sequences_of(claims: Capabilities, cell: Recurrence, dtype: str) -> Iterator[RecurrenceCase]:
     """Covering and random cases of a recurrence, from states that are given."""
     allowed = sequences(claims, recurrences=(cell,), dtypes=(dtype,))
-    return chain(allowed.covering(0), (allowed.from_block(block(number)) for number in count()))
+    return chain(allowed.covering(0), (allowed.from_block(random_block(number)) for number in count()))
 
 
-def block(number: int) -> bytes:
+def random_block(number: int) -> bytes:
     """The bytes of a random case: the same on every machine and with every version of NumPy."""
     return hashlib.shake_256(str(number).encode()).digest(BLOCK_SIZE)
 
@@ -94,7 +94,7 @@ class Mistaken(NamedTuple):
     forward: Callable[[Any], Result | Handed]
 
 
-def mistakes(cell: Cell) -> dict[str, Mistaken]:
+def derived_mistakes(cell: Cell) -> dict[str, Mistaken]:
     """What somebody may have done to the equations of a cell, or to the loops around them, by id."""
     if isinstance(cell, Recurrence):
         return {id: Mistaken(mistake.title, mistake.handed) for id, mistake in mistakes_of(cell).items()}

@@ -38,7 +38,7 @@ from conformance.harness.forbidden import forbidden_import
 from conformance.harness.load import TargetError
 from conformance.report import feedback, grades, html, wording
 from conformance.report.report_files import write_inside
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_set import ReportSet, Unjudged
 from conformance.trial.interrupts import Interrupted, Interrupts
 from conformance.trial.options import Options, UsageError
 from conformance.trial.plan import Plan
@@ -362,7 +362,7 @@ def test_with_the_solution_the_page_has_it(right):
     ],
 )
 def test_each_entry_has_a_name_of_its_own_that_a_file_can_have(tmp_path, targets, names):
-    entries = [Refused(target, "x") for target in targets]
+    entries = [Unjudged(target, "x") for target in targets]
     pairs = feedback.by_student(entries)
     assert [entry for _, entry in pairs] == entries
     assert [name for name, _ in pairs] == names or names[0].startswith("\u00fc")
@@ -407,7 +407,7 @@ def reads_the_first_state(case):
 
 def test_no_spreadsheet_computes_what_a_student_says():
     criteria = grades.rubric(None, SHAPES, SHAPES)
-    text = grades.as_csv([Refused("=cmd|'/c calc'!A1.py", "=1+1")], criteria)
+    text = grades.as_csv([Unjudged("=cmd|'/c calc'!A1.py", "=1+1")], criteria)
     assert all(not value.startswith("=") for row in csv.reader(text.splitlines()) for value in row)
 
 
@@ -610,10 +610,10 @@ def test_what_is_interrupted_when_all_was_judged_is_said():
 
 
 def test_what_could_not_be_judged_has_no_tick():
-    shown = html.page(Together([ended([]), ended([])]))
+    shown = html.page(ReportSet([ended([]), ended([])]))
     assert '<span aria-hidden="true">?</span><span class="sr"> could not tell</span>' in shown
-    assert html.cell_of(ended([]), "RNN_TANH").status == "inconclusive"
-    assert html.cell_of(ended([PropertyResult(id, "passed") for id in catalogue()]), "GRU").status == "not_claimed"
+    assert html.cell_entry(ended([]), "RNN_TANH").status == "inconclusive"
+    assert html.cell_entry(ended([PropertyResult(id, "passed") for id in catalogue()]), "GRU").status == "not_claimed"
 
 
 def told(**others):
@@ -731,7 +731,7 @@ def test_the_first_name_that_a_file_defines_is_taken_and_no_other(text, target, 
 
 
 def test_the_table_has_the_names_as_they_are():
-    entries = [Refused(f"s/{name}.py", "x") for name in ("M\u00fcller, Max", "a (1)", "a/b", "c/b")]
+    entries = [Unjudged(f"s/{name}.py", "x") for name in ("M\u00fcller, Max", "a (1)", "a/b", "c/b")]
     rows = csv.DictReader(io.StringIO(grades.as_csv(entries, grades.rubric(None, SHAPES, SHAPES))))
     assert [row["student"] for row in rows] == ["M\u00fcller, Max", "a (1)", "s-a-b", "s-c-b"]
     assert feedback.by_student(entries)[0][0] == "M\u00fcller_ Max"

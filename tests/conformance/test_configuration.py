@@ -191,7 +191,7 @@ def test_options_that_do_not_go_together_are_told_before_anything_is_judged(proj
 def test_the_schema_for_editors_is_that_of_the_code():
     assert configuration.schema() == SCHEMA
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA["properties"].keys() - {"targets"} == {options.spelled(one) for one in options.declared()}
+    assert SCHEMA["properties"].keys() - {"targets"} == {options.spelled(one) for one in options.declared_options()}
 
 
 @pytest.mark.parametrize("text", [*WRONG, TWO, CHECK + "workers = 'auto'\nbudget = 60\nmemory-limit = '2G'"])

@@ -14,7 +14,7 @@ import pytest
 from conformance.chapters import catalogue
 from conformance.events import PropertyResult
 from conformance.report import html
-from conformance.trial.expectations import apply, read
+from conformance.trial.expectations import apply, read_expectations
 from conformance.trial.property_names import Names
 
 RNN = Path(sys.executable).with_name("rnn-conformance")
@@ -80,7 +80,7 @@ def test_of_a_chapter_that_is_expected_to_fail_one_must(tmp_path, entries, faile
     known = tmp_path / "known.toml"
     known.write_text("".join(f'[[expected]]\nproperty = "{name}"\nreason = "sin"\n' for name in entries))
     results = [PropertyResult(id, "failed" if id in failed else "passed", "") for id in (*EQUIVALENCE, "shapes.dtype")]
-    assert apply(read(known, Names(catalogue())), results) == said
+    assert apply(read_expectations(known, Names(catalogue())), results) == said
     assert [result.id for result in results if result.status == "failed"] == left
 
 
@@ -90,7 +90,7 @@ def test_nothing_is_said_of_a_chapter_that_was_judged_in_part(tmp_path, status):
     known.write_text('[[expected]]\nproperty = "equivalence"\nreason = "sin"\n')
     results = [PropertyResult(id, "passed", "") for id in EQUIVALENCE]
     results[-1].status = status
-    assert apply(read(known, Names(catalogue())), results) == []
+    assert apply(read_expectations(known, Names(catalogue())), results) == []
 
 
 @pytest.mark.sample

@@ -165,7 +165,7 @@ def test_a_target_of_any_name_is_shown_kept_and_found_again_by_all(right, capsys
 def test_every_option_is_known_to_all():
     command = {name for parameter in cli.get_command(None, "check").params for name in parameter.opts}
     done = subprocess.run([sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, timeout=60)
-    for one in options.declared():
+    for one in options.declared_options():
         name = options.spelled(one)
         assert f"--{name}" in command
         assert one.metadata["elsewhere"] or (

@@ -12,9 +12,9 @@ import conformance
 from conformance.cli import cli
 from conformance.events import Finding, PropertyResult
 from conformance.report import badge, github, junit, markdown, report_files, sarif
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_set import ReportSet, Unjudged
 from conformance.trial.options import Options
-from conformance.trial.source_location import Place, place_of
+from conformance.trial.source_location import SourcePlace, place_of
 from conformance.trial.verdict import Report
 
 TWICE = Path(__file__).parent.parent / "targets" / "wrong" / "reads_forward_twice.py"
@@ -24,7 +24,7 @@ HOSTILE = "it said ```` | <script> @you [a](http://b) ::error::x %0A `one` {0}"
 def told(*results, verdict="fails", **others):
     """A report with these results."""
     report = Report("a.py", verdict, conformance.Capabilities().as_dict(), "quick", 0, list(results), {}, **others)
-    return Together([report])
+    return ReportSet([report])
 
 
 def failure(message="wrong", id="equivalence.steps", **others):
@@ -97,7 +97,7 @@ def test_badges(results, verdict, message, color):
 
 def test_several_targets_in_one_file():
     reports = [*told(failure()).reports, *told(verdict="conforms").reports]
-    both = Together([*reports, Refused("c.py", "it is gone")])
+    both = ReportSet([*reports, Unjudged("c.py", "it is gone")])
     assert json.loads(badge.document(both))["message"] == "1 of 3 conform"
     assert "## `c.py` could not be judged\n\n```text\nit is gone\n```" in markdown.document(both)
     run = json.loads(sarif.document(both))["runs"][0]
@@ -129,7 +129,7 @@ def test_what_a_target_says_is_no_command_and_no_link():
     report = told(failure("a\n::error::b%\r")).reports[0]
     (line,) = github.workflow_commands(report)
     assert line == "::error title=a.py%3A equivalence.steps::a%0A\\x3a:error::b%25%0Acase()"
-    report.place = Place(Path("/r/a,b:\n.py"), 3)
+    report.place = SourcePlace(Path("/r/a,b:\n.py"), 3)
     (line,) = github.workflow_commands(report)
     assert line.startswith("::error file=/r/a%2Cb%3A%0A.py,line=3,title=")
     message = json.loads(sarif.document(told(failure(HOSTILE))))["runs"][0]["results"][0]["message"]["text"]
@@ -166,7 +166,7 @@ def test_places(monkeypatch):
         "cmd: node mine.py": ("mine.py", 1),
     }
     for name, (file, line) in named.items():
-        assert place_of(name) == Place(here.resolve() / file, line), name
+        assert place_of(name) == SourcePlace(here.resolve() / file, line), name
     for name in ("torch", "absent.py", "absent.module", "cmd: node", "cmd: 'x", "", "python="):
         assert place_of(name) is None
     assert place_of(Path("mine.py")).line == 5
@@ -186,13 +186,13 @@ def test_a_place_is_told_from_the_root_of_the_repository(monkeypatch, tmp_path):
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     deep = tmp_path.resolve() / "a" / "b"
     deep.mkdir(parents=True)
-    place = Place(deep / "c.py")
+    place = SourcePlace(deep / "c.py")
     assert place.from_root == "a/b/c.py"  # from the working directory
     (tmp_path / "a" / ".git").mkdir()
     assert place.from_root == "b/c.py"
     monkeypatch.setenv("GITHUB_WORKSPACE", str(deep))
     assert place.from_root == "c.py"
-    assert Place(Path("/elsewhere/c.py")).from_root == "/elsewhere/c.py"
+    assert SourcePlace(Path("/elsewhere/c.py")).from_root == "/elsewhere/c.py"
 
 
 def test_a_target_that_does_not_load_is_told_in_all_files(capsys, monkeypatch):
@@ -226,5 +226,5 @@ def test_an_output_that_cannot_be_written_takes_no_verdict_away(right, capsys, m
 
 def test_files_that_cannot_be_written_are_said(wrong):
     made = report_files.Files(Options(summary="no/such.md", sarif="no/s.sarif"))
-    made.refused(Refused("a.py", "because"))
+    made.refused(Unjudged("a.py", "because"))
     assert [loss.partition(" cannot")[0] for loss in made.losses] == ["no/such.md", "no/s.sarif"]

@@ -23,14 +23,14 @@ from conformance.comparison.compare import Comparison, Difference
 from conformance.events import Diagnosing, FailureFound, Finding, Finished, Judged, PropertyResult, Started
 from conformance.harness.load import TargetError
 from conformance.hunt.corpus import Corpus, Kept
-from conformance.hunt.hunt_events import Begun, Found, Moved, Over, State, Target
+from conformance.hunt.hunt_events import Begun, FindingFound, HuntOver, Moved, State, Target
 from conformance.own_tests import PropertyFailed as OwnPropertyFailed
 from conformance.plugin import PropertyFailed
 from conformance.report import bug_report, feedback, github, grades, html, hunt_report, output, report_files, terminal
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_set import ReportSet, Unjudged
 from conformance.trial.multi_target import Row
 from conformance.trial.options import UsageError
-from conformance.trial.source_location import Place
+from conformance.trial.source_location import SourcePlace
 from conformance.trial.verdict import Report
 from reference_rnn import case
 
@@ -82,7 +82,7 @@ def report(verdict="fails"):
     return filled(
         Report, verdict=verdict, capabilities=claims, seed=0, diagnosis=findings, error_map=drawn | {"case": HOSTILE},
         results=[result(*pair) for pair in enumerate(STATUSES)], cells={HOSTILE: "failed"}, budget=None, explained=[],
-        place=Place(Path(f"/r/{HOSTILE}.py"), 3),
+        place=SourcePlace(Path(f"/r/{HOSTILE}.py"), 3),
     )  # fmt: skip
 
 
@@ -94,8 +94,8 @@ def kept(status="new"):
     )  # fmt: skip
 
 
-REFUSED = Refused(HOSTILE, HOSTILE)
-BOTH = Together([report(), REFUSED])
+REFUSED = Unjudged(HOSTILE, HOSTILE)
+BOTH = ReportSet([report(), REFUSED])
 CRITERIA = [grades.Criterion(HOSTILE, (f"chapter{HOSTILE}",), 1.0), grades.Criterion(f"-{HOSTILE}", (), 1.0)]
 
 
@@ -248,8 +248,8 @@ def hunt_shown(**options):
     """What a terminal shows of a hunt."""
     stream = io.StringIO()
     console = terminal.console(file=stream, **options)
-    with hunt_report.Watch(console) as watch:
-        for event in (Begun(state()), Found(state(), kept(), True), Moved(state()), Over(state())):
+    with hunt_report.HuntListener(console) as watch:
+        for event in (Begun(state()), FindingFound(state(), kept(), True), Moved(state()), HuntOver(state())):
             watch(event)
     return stream.getvalue()
 
@@ -306,10 +306,10 @@ WRITERS = {
     "styled hunt": (lambda: hunt_shown(force_terminal=True, width=400), check_terminal),
     "page of a hunt": (lambda: hunt_report.page(state(), over=True), check_html),
     "json": (BOTH.to_json, check_json),
-    "json of one": (Together([report()]).to_json, check_json),
+    "json of one": (ReportSet([report()]).to_json, check_json),
     "junitxml": (lambda: report_files.FORMATS["junitxml"](BOTH), check_xml),
     "html": (lambda: html.page(BOTH), check_html),
-    "html of one": (lambda: html.page(Together([report()])), check_html),
+    "html of one": (lambda: html.page(ReportSet([report()])), check_html),
     "summary": (lambda: report_files.FORMATS["summary"](BOTH), check_markdown),
     "sarif": (lambda: report_files.FORMATS["sarif"](BOTH), check_sarif),
     "badge": (lambda: report_files.FORMATS["badge"](BOTH), check_shown_json),

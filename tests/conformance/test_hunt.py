@@ -24,11 +24,11 @@ from conformance.harness.load import TargetError
 from conformance.hunt import campaign
 from conformance.hunt.campaign import SHARE, Hunt
 from conformance.hunt.corpus import KNOWN, Corpus
-from conformance.hunt.deduplication import Shown
+from conformance.hunt.deduplication import FailureSignature
 from conformance.hunt.executors import Processes
-from conformance.hunt.hunt_events import Found, Over
+from conformance.hunt.hunt_events import FindingFound, HuntOver
 from conformance.hunt.shards import Part, Shard
-from conformance.hunt.units import Unit, do_unit, options_of, sent
+from conformance.hunt.units import Unit, do_unit, file_to_send, options_of
 from conformance.report.bug_report import document
 from conformance.report.hunt_report import Page, page
 from conformance.trial.interrupts import Interrupts
@@ -80,7 +80,7 @@ def hunted(*targets, shard=Shard(), rounds=2, engine=None, **options):  # noqa: 
     options = {"properties": STEPS, "diagnosis": False} | options
     hunt = Hunt(targets, Options(**options), Corpus.made(Path("corpus")), engine, shard, rounds)
     *_, last = hunt.events(Interrupts())
-    assert isinstance(last, Over)
+    assert isinstance(last, HuntOver)
     return last.state, engine
 
 
@@ -139,7 +139,7 @@ def test_the_same_share_of_two_folders_counts_once():
     for seed in (0, 1, 2, 3):
         other.add(seed)
     one.rounds["x"], other.rounds["x"] = 2, 3
-    one.seen[Shown("time.split", "value:h_n")] = "x"
+    one.seen[FailureSignature("time.split", "value:h_n")] = "x"
     both = one.with_(other)
     assert (both.next, both.ahead, both.rounds["x"], len(both.seen)) == (5, set(), 3, 1)
     assert both.with_(one).to_data() == both.to_data()
@@ -263,7 +263,7 @@ def test_a_worker_of_another_version_is_refused():
 
 
 def test_a_target_crosses_as_its_text_with_its_hash(files, monkeypatch):
-    file = sent("right.py")
+    file = file_to_send("right.py")
     unit = Unit("judge", "right.py", options_of(Options(properties=STEPS)), file=file, seed=1)
     (files / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
@@ -272,9 +272,9 @@ def test_a_target_crosses_as_its_text_with_its_hash(files, monkeypatch):
     assert json.loads(do_unit(changed.to_text())) | {"seconds": 0} == {
         "refused": "right.py is not what was sent: its hash is another one", "seconds": 0,
     }  # fmt: skip
-    assert sent("torch") is None and sent("cmd: node right.js") is None
+    assert file_to_send("torch") is None and file_to_send("cmd: node right.js") is None
     with pytest.raises(TargetError, match=r"there is no file 'nothing\.py'"):
-        sent("nothing.py")
+        file_to_send("nothing.py")
 
 
 # ---------------------------------------------------------------- ends
@@ -387,7 +387,7 @@ def test_what_failed_is_kept_though_nobody_has_explained_it(files):
     hunt = Hunt(["wrong.py"], options, Corpus.made(Path("corpus")), engine, Shard(), 2)
     events = list(hunt.events(interrupts))
     assert hunt.state.early == "interrupted by SIGTERM" and hunt.state.status == 1
-    assert any(isinstance(event, Found) for event in events)
+    assert any(isinstance(event, FindingFound) for event in events)
     assert findings() == {("failure", "equivalence.steps", "output")}
     (part,) = Corpus.there(Path("corpus")).parts()
     assert part.done == 0  # it is judged again by the next hunt
@@ -520,10 +520,10 @@ def test_the_page_says_what_was_found(files):
     assert "1 new, 0 known" in text and state.new[0].id[:12] in text and "http-equiv" not in text
     assert "http-equiv" in page(state, over=False)
     written = Page(Path("hunt.html"))
-    written(Over(state))
+    written(HuntOver(state))
     assert Path("hunt.html").read_text().rstrip() == text.rstrip() and written.losses == []
     lost = Page(Path("no/folder/hunt.html"))
-    lost(Over(state))
+    lost(HuntOver(state))
     assert lost.losses == ["no/folder/hunt.html cannot be written: No such file or directory"]
 
 

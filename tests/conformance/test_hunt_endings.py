@@ -20,11 +20,11 @@ from conformance.harness.load import TargetError
 from conformance.hunt import corpus as corpora
 from conformance.hunt.campaign import EXPLAINING, TRIES, WAIT, Hunt
 from conformance.hunt.corpus import Corpus
-from conformance.hunt.executors import Crew, Servant, check_address, place_of
-from conformance.hunt.hunt_events import Found, Idle, Over
+from conformance.hunt.executors import Crew, Servant, check_address, host_and_port
+from conformance.hunt.hunt_events import FindingFound, HuntOver, Idle
 from conformance.hunt.shards import Shard
 from conformance.hunt.units import Unit, options_of
-from conformance.report.hunt_report import Watch, summary
+from conformance.report.hunt_report import HuntListener, summary
 from conformance.trial.interrupts import Interrupts
 from conformance.trial.options import Options, UsageError
 
@@ -101,7 +101,7 @@ def hunted(engine, rounds=None, budget=BUDGET, wait=None):
         ["right.py"], options, Corpus.made(Path("corpus")), engine, Shard(), rounds, wait=wait, clock=engine.clock
     )
     events = list(hunt.events(Interrupts()))
-    assert engine.ended and isinstance(events[-1], Over)
+    assert engine.ended and isinstance(events[-1], HuntOver)
     return hunt.state, events
 
 
@@ -228,7 +228,7 @@ def test_without_workers_from_the_beginning_nothing_is_judged(folder, capsys):
     from conformance.cli.console import verbatim
 
     for event in (events[0], Idle(state, 60.0)):
-        Watch(verbatim())(event)
+        HuntListener(verbatim())(event)
     assert capsys.readouterr().out.splitlines() == [
         "no workers   waiting for some to join", "no workers   for 60 s, waiting for some to join",
     ]  # fmt: skip
@@ -266,7 +266,7 @@ def test_workers_that_come_back_go_on(folder):
 )  # fmt: skip
 def test_what_is_no_address_is_one_line_at_once(address):
     with pytest.raises(UsageError) as error:
-        place_of(address)
+        host_and_port(address)
     assert str(error.value) == f"--scheduler {address!r} is no address, must be like tcp://127.0.0.1:8786"
 
 
@@ -336,7 +336,7 @@ def test_a_corpus_that_cannot_be_written_is_told_with_its_path(folder, monkeypat
     state, events = hunted(Scripted(script))
     assert state.early == f"corpus cannot be written: {said}"
     assert state.status == (1 if moment == "explain" else 2)
-    assert bool(state.new) == (moment == "explain") == any(isinstance(event, Found) for event in events)
+    assert bool(state.new) == (moment == "explain") == any(isinstance(event, FindingFound) for event in events)
     assert "what was found and done is kept" not in "".join(summary(state))
 
 

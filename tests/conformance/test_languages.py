@@ -41,7 +41,7 @@ def written(folder, cell, format, dtype="float32", **claims):
     folder.mkdir()
     own = cell_of(cell)
     chosen = choose(Capabilities(cells=(own,), dtypes=(dtype,), **claims), own, dtype, 80)
-    return [str(vector_files.write(folder, name, vector, format)) for name, vector in chosen.vectors.items()]
+    return [str(vector_files.write_vector(folder, name, vector, format)) for name, vector in chosen.vectors.items()]
 
 
 def copied(language, folder, old="", new=""):

@@ -17,7 +17,7 @@ from conformance.faults import FAULTS
 from conformance.faults.operators import derived
 from conformance.harness.load import TargetError, open_target
 from conformance.report.html import page
-from conformance.report.report_set import Together
+from conformance.report.report_set import ReportSet
 from reference_rnn import CellError
 from reference_rnn.cell import loaded
 
@@ -270,7 +270,7 @@ print(conformance.check(from_cell(step, mine), properties=["equivalence.steps"],
 
 def test_the_page_of_several_targets_has_a_column_for_ones_own_cell(folder):
     report = conformance.check("mine.py:mine", properties=["equivalence.steps"], diagnosis=False)
-    assert '<th scope="col"><span class="turned">MGU</span></th>' in page(Together([report, report]))
+    assert '<th scope="col"><span class="turned">MGU</span></th>' in page(ReportSet([report, report]))
 
 
 def test_a_script_that_defines_its_cell_and_checks_it_is_not_run_once_more(folder):

@@ -11,7 +11,7 @@ import pytest
 
 from conformance import check
 from conformance.report import html
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_set import ReportSet, Unjudged
 from reference_rnn import CELLS
 
 BROWSER = Path(__file__).parents[1] / "browser"
@@ -39,7 +39,7 @@ def reports():
 
 def page(entries):
     """The page of some reports, and of what could not be judged."""
-    return html.page(Together(list(entries)))
+    return html.page(ReportSet(list(entries)))
 
 
 def seen(text, tmp_path):
@@ -58,8 +58,8 @@ def seen(text, tmp_path):
 def test_a_browser_has_nothing_to_complain_about(reports, tmp_path):
     many = [replace(reports[number % 3], target=f"students/s{number:02}.py") for number in range(50)]
     many[7] = replace(many[7], target=LONG)
-    many[3:3] = [Refused("no_such_package", "there is no file and no module " + "no_such_package" * 20)]
-    many.append(Refused(LONG, LONG))
+    many[3:3] = [Unjudged("no_such_package", "there is no file and no module " + "no_such_package" * 20)]
+    many.append(Unjudged(LONG, LONG))
     for view in [*seen(page(many), tmp_path), *seen(page(reports[1:2]), tmp_path)]:
         assert view["scrollWidth"] == view["clientWidth"] and view["violations"] == [], view
 
@@ -80,7 +80,7 @@ def test_one_target_has_no_table_of_targets(reports):
     text = page(reports[1:2])
     assert "Verdicts by target" not in text and "reads_forward_twice.py does not conform</h1>" in text
     assert "Verdicts by target" in page(reports)
-    assert "Verdicts by target" in page([reports[0], Refused("absent", "there is no such file")])
+    assert "Verdicts by target" in page([reports[0], Unjudged("absent", "there is no such file")])
 
 
 def test_the_mistake_stands_before_everything_else(reports):

@@ -20,7 +20,7 @@ from conformance.events import PropertyResult
 from conformance.harness.call import Call
 from conformance.harness.load import TargetError, open_target
 from conformance.hunt.corpus import Corpus, Kept
-from conformance.hunt.deduplication import Defect, Shown
+from conformance.hunt.deduplication import Defect, FailureSignature
 from conformance.hunt.shards import Part, Shard
 from conformance.judging.counterexample import Counterexample, right
 from conformance.judging.recurrent_subject import subject_of
@@ -34,7 +34,7 @@ from conformance.judging.serialisation import (
 from conformance.report.grades import rubric
 from conformance.trial import expectations
 from conformance.trial.baseline import stored
-from conformance.trial.expectations import read
+from conformance.trial.expectations import read_expectations
 from conformance.trial.options import UsageError
 from conformance.trial.property_names import Names
 from conformance.trial.verdict import Report
@@ -174,7 +174,7 @@ def corpus(folder, data=None, **changes):
     """A corpus with one finding, and its id."""
     result = PropertyResult("equivalence.steps", "failed", STATEMENT, message="wrong", kind="value:output")
     defect = Defect("mine.py", ("failure", "equivalence.steps", "output"), "wrong", "", result)
-    defect.shown.append(Shown("equivalence.steps", "value:output"))
+    defect.shown.append(FailureSignature("equivalence.steps", "value:output"))
     made = Corpus.made(Path(folder))
     finding = Kept.of({**vars(defect), "id": defect.id, "shown": [vars(one) for one in defect.shown],
                        "result": vars(result)}, 0, {"numpy": "2"})  # fmt: skip
@@ -195,7 +195,7 @@ def test_reading_a_saved_case_opens_nothing(attack, kind, tmp_path):
         assert status == 2 and said == (
             "this case is of a cell of cmd: touch PWNED; say so if you trust it: reproduce case.json 'cmd: touch PWNED'"
         )
-        (one,) = read(Path("known.toml"), Names(catalogue()))
+        (one,) = read_expectations(Path("known.toml"), Names(catalogue()))
         assert not one.fits(PropertyResult("equivalence.steps", "failed"))
         status, said = run("corpus", "report", "corpus", id)
         assert status == 2 and said.endswith(f"corpus report corpus {id[:12]} --target 'cmd: touch PWNED'")
@@ -247,7 +247,7 @@ def test_a_case_of_an_own_cell_that_is_expected_to_fail_is_known_by_its_text(tmp
         Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
         with monkeypatch.context() as patch:
             forgotten(patch)
-            (one,) = read(Path("known.toml"), Names(catalogue()))
+            (one,) = read_expectations(Path("known.toml"), Names(catalogue()))
         assert one.fits(PropertyResult("equivalence.steps", "failed", case=plain))
         (tmp_path / "spec.py").write_text(SPEC.replace("f * h", "h * f"))
         other = counterexample(loaded(str(tmp_path / "spec.py"), "mgu"))
@@ -332,7 +332,7 @@ def test_an_unknown_property_of_an_expected_failure_is_told_with_its_file():
     Path("case.json").write_text(document(data))
     Path("known.toml").write_text('[[expected]]\ncounterexample = "case.json"\nreason = "known"\n')
     with pytest.raises(UsageError, match=r"known.toml, entry 1: case.json: there is no property 'no.such'"):
-        read(Path("known.toml"), Names(catalogue()))
+        read_expectations(Path("known.toml"), Names(catalogue()))
 
 
 # ---------------------------------------------------------------- corpora
@@ -629,7 +629,7 @@ def saved(tmp_path, monkeypatch):
     def read():
         status, said = run("reproduce", "file")
         assert status == 0 or (status == 2 and "\n" not in said and not PYTHON.search(said)), said
-        expectations.read(Path("known.toml"), NAMES)
+        expectations.read_expectations(Path("known.toml"), NAMES)
 
     return [plain, first, data, third, by_shapes], read
 
@@ -657,7 +657,7 @@ def kept(tmp_path, monkeypatch):
 def seeds(tmp_path, monkeypatch):
     """What a share of the seeds has done, read by merge and by the next hunt."""
     part = Part("mine.py", 0, Shard(2, 3), 4, {6, 9}, "a", 400, mutants=7, alike=["x"], held=["time.split"])
-    part.seen[Shown("time.split", "value:h_n")] = "f" * 64
+    part.seen[FailureSignature("time.split", "value:h_n")] = "f" * 64
     part.rounds["f" * 64] = 3
     part.coverage["T=1"] = 4
     made = Corpus.made(Path("theirs"))
@@ -680,7 +680,7 @@ def seeds(tmp_path, monkeypatch):
 def expected(tmp_path, monkeypatch):
     """Expected failures in TOML."""
     entries = [f'[[expected]]\nproperty = "{id}"\nreason = "because"\n' for id in (*IDS[:2], "time")]
-    return ["\n".join(entries).encode()], lambda: expectations.read(Path("file"), NAMES)
+    return ["\n".join(entries).encode()], lambda: expectations.read_expectations(Path("file"), NAMES)
 
 
 def graded(tmp_path, monkeypatch):
@@ -712,7 +712,7 @@ def vector(tmp_path, monkeypatch):
     exact = vector_files.EXACT
     balls = Result(**{name: Ball(array, 0 * array, exact) for name, array in forward(c).items()})
     data = vector_files.to_data(vector_files.Vector(c, balls, "strict"))
-    return [data], lambda: vector_files.read(Path("file"))
+    return [data], lambda: vector_files.read_vector(Path("file"))
 
 
 READERS = (saved, kept, seeds, expected, graded, baseline, vector)

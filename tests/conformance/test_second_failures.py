@@ -17,8 +17,8 @@ from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.events import PropertyResult
 from conformance.judging.oracle import Failure
 from conformance.report import feedback, html, junit, markdown, sarif
-from conformance.report.report_set import Together
-from conformance.report.terminal import details
+from conformance.report.report_set import ReportSet
+from conformance.report.terminal import failure_details
 from reference_rnn import exp, recurrence, vecmat
 
 CLAIMS = replace(reference.capabilities, cells=("RNN_TANH", "LSTM"), options=(), dtypes=("float32", "float64"))
@@ -223,10 +223,10 @@ def test_others_are_shown_by_every_face_and_their_numbers_kept_from_students():
     [failure] = [result for result in report.results if result.id == STEPS]
     [wrong] = failure.others
     beginning = wrong["message"].partition(",")[0]
-    together = Together([report])
+    together = ReportSet([report])
     for face in (html.page, junit.document, sarif.document, markdown.document):
         assert beginning in face(together), face
-    assert beginning in " ".join("\n".join(details(failure)).split())
+    assert beginning in " ".join("\n".join(failure_details(failure)).split())
     for text in feedback.files_of([report], solution=False).values():
         assert "must be" not in text and feedback.WRONG_NUMBERS in text
 
@@ -239,7 +239,7 @@ def test_of_failures_in_the_same_words_each_thing_behind_them_is_said_once():
     one, *same = [
         PropertyResult(id, "failed", message="it raised", others=[behind(n)]) for id, n in zip(ids, (1, 1, 2, 2))
     ]
-    said = " ".join("\n".join(details(one, same)).split())
+    said = " ".join("\n".join(failure_details(one, same)).split())
     assert said.count("must be 7") == 2
     assert "on other cases: h_n[0, 0, 0] is 1" in said and "batch.rows, on other cases: h_n[0, 0, 0] is 2" in said
 

@@ -16,11 +16,11 @@ from conformance.claims.capabilities import Capabilities
 from conformance.events import PropertyResult
 from conformance.harness.snapshot import Snapshot
 from conformance.report import feedback, grades, html
-from conformance.report.report_set import Refused, Together
+from conformance.report.report_set import ReportSet, Unjudged
 from conformance.trial import multi_target
 from conformance.trial.configuration import Job
 from conformance.trial.equal_files import leaders, places
-from conformance.trial.multi_target import Answer, Row, is_disturbed, outcomes, unreached_properties
+from conformance.trial.multi_target import Row, TrialOutcome, is_disturbed, outcomes, unreached_properties
 from conformance.trial.options import Options
 from conformance.trial.source_location import place_of
 from conformance.trial.verdict import Report
@@ -282,14 +282,14 @@ def test_of_two_trials_that_were_cut_the_one_that_says_more_counts():
     room = multi_target.Room([], catalogue, [], None, None)
     short, long = (report(left=["x"] * count) for count in (9, 2))
     for first, second in ((short, long), (long, short), (long, "its CPU limit was over while it was loaded")):
-        found = room.at_last(Answer(first, cut=True), Answer(second, cut=True), "")
+        found = room.at_last(TrialOutcome(first, cut=True), TrialOutcome(second, cut=True), "")
         assert (unreached_properties(found), found.reasons) == (2, ["cut, twice"])
-    assert room.at_last(Answer(short, cut=True), Answer(long), "") is long
+    assert room.at_last(TrialOutcome(short, cut=True), TrialOutcome(long), "") is long
 
 
 def test_the_time_for_all_includes_second_tries(tmp_path):
     room = multi_target.Room([Job("amy.py", ONE)], catalogue, [None], None, 0.0)
-    room.again[0], room.todo = Answer(report(), cut=True), []
+    room.again[0], room.todo = TrialOutcome(report(), cut=True), []
     room.start()
     assert room.known[0].reasons == ["no time was left to judge it once more"] and not room.running
 
@@ -425,8 +425,8 @@ def test_a_copy_that_cannot_be_made_is_the_reason_of_its_target(tmp_path, right,
 
 
 def test_the_hash_and_the_remarks_are_on_each_face_and_not_on_those_of_students(tmp_path):
-    entries = [report(sha256="a" * 64, remarks=["like bob"]), Refused("bob.py", "empty", "b" * 64, ["like amy"])]
-    data, page = json.loads(Together(entries).all_to_json()), html.page(Together(entries))
+    entries = [report(sha256="a" * 64, remarks=["like bob"]), Unjudged("bob.py", "empty", "b" * 64, ["like amy"])]
+    data, page = json.loads(ReportSet(entries).all_to_json()), html.page(ReportSet(entries))
     assert (data["reports"][0]["sha256"], data["reports"][0]["remarks"]) == ("a" * 64, ["like bob"])
     assert data["missing_files"] == {"bob.py": {"sha256": "b" * 64, "remarks": ["like amy"]}}
     criteria = grades.rubric(None, catalogue(), catalogue())

@@ -19,7 +19,7 @@ from conformance.diagnosis.faulty import FaultyRecurrence
 from conformance.faults.recurrences import mistakes_of
 from conformance.harness.channel import Nonsense
 from conformance.harness.command import recurrent_results
-from conformance.hunt.mutant_coverage import apart
+from conformance.hunt.mutant_coverage import surviving_mutants
 from conformance.judging.recurrences import StateProperty
 from conformance.report import html
 from reference_rnn import exp, maximum, recurrence, rounded, tanh, vecmat
@@ -815,7 +815,7 @@ def test_no_answer_is_no_right_answer(spec):
 
 
 def test_a_hunt_derives_no_mutants_of_recurrences():
-    assert apart(CLAIMS, catalogue(), 10, 0, True, None, float("inf")) == (0, [])
+    assert surviving_mutants(CLAIMS, catalogue(), 10, 0, True, None, float("inf")) == (0, [])
 
 
 COMMAND = """

@@ -22,7 +22,7 @@ from conformance.judging.subject import Subject
 from conformance.report import html
 from conformance.vectors import vector_files
 from conformance.vectors.vector_runner import judge, unclaimed
-from conformance.vectors.vector_selection import choose, mistakes
+from conformance.vectors.vector_selection import choose, derived_mistakes
 from reference_rnn import CELLS, DTYPES, PROFILES, case, cell_of, forward
 
 TARGETS = Path(__file__).parent.parent / "targets"
@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("vectors")
     for cell in ("RNN_TANH", "RNN_RELU", "LSTM"):
         for name, vector in chosen(cell).vectors.items():
-            vector_files.write(made, name, vector)
+            vector_files.write_vector(made, name, vector)
     return made
 
 
@@ -126,7 +126,7 @@ def test_a_checker_needs_one_line(folder):
     """What README and schema promise: abs(y - data) <= rad."""
     for file in folder.iterdir():
         data = json.loads(file.read_text())
-        result = forward(vector_files.read(file).case)
+        result = forward(vector_files.read_vector(file).case)
         for name, entry in data["expected"].items():
             y = getattr(result, name).astype(np.float32).astype(float).ravel()
             mid, rad = np.array(entry["data"]), np.array(entry["rad"])
@@ -196,7 +196,7 @@ def test_every_known_mistake_is_told():
     for cell in CELLS:
         found = chosen(cell, most=64)
         untold.append({id for id, name in found.told.items() if name is None})
-        known = mistakes(cell_of(cell))
+        known = derived_mistakes(cell_of(cell))
         for id, name in [item for item in found.told.items() if item[1]][::29]:
             vector = found.vectors[name]
             with np.errstate(all="ignore"):
@@ -253,7 +253,7 @@ def test_text_has_what_json_has(run, tmp_path):
 
 
 def test_files_of_schema_1_are_still_read(folder, tmp_path):
-    vector = vector_files.read(folder / "lstm-float32-000.json")
+    vector = vector_files.read_vector(folder / "lstm-float32-000.json")
     old = {
         "schema": 1, "arithmetic": "strict",
         "case": json.loads(json.dumps(case_to_data(vector.case)).replace('"data"', '"numbers"')),
@@ -263,7 +263,7 @@ def test_files_of_schema_1_are_still_read(folder, tmp_path):
         },
     }  # fmt: skip
     (tmp_path / "old.json").write_text(json.dumps(old))
-    assert vector_files.to_data(vector_files.read(tmp_path / "old.json")) == vector_files.to_data(vector)
+    assert vector_files.to_data(vector_files.read_vector(tmp_path / "old.json")) == vector_files.to_data(vector)
 
 
 def test_void_cases_are_left_out():

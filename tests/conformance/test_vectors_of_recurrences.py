@@ -96,7 +96,7 @@ def folder(chosen, tmp_path_factory):
     """The same as files."""
     made = tmp_path_factory.mktemp("vectors")
     for name, vector in chosen.vectors.items():
-        vector_files.write(made, name, vector)
+        vector_files.write_vector(made, name, vector)
     return made
 
 
@@ -200,7 +200,7 @@ def test_a_checker_needs_one_line(folder):
     """abs(y - data) <= rad, of outputs and of states."""
     for file in folder.iterdir():
         data = json.loads(file.read_text())
-        result = handed(vector_files.read(file).case)
+        result = handed(vector_files.read_vector(file).case)
         for kind in ("outputs", "states"):
             for name, entry in data["expected"][kind].items():
                 y = rounded(getattr(result, kind)[name], "float32").astype(float)

@@ -148,7 +148,7 @@ def test_a_body_is_only_built_from_when_it_is_right():
     arrays = {"output": np.ones((2, 1, 1), "f4"), "h_n": np.ones((1, 1, 1), "f4")}
     header = {"id": 1, "notes": [], "dtypes": dict.fromkeys(arrays), "changed": [], "shared": [], "seconds": 0.0}
     good = packed(dict(header), arrays)
-    assert frame.whole(bytearray(good)) == len(good) and frame.whole(bytearray(good[:-1])) is None
+    assert frame.frame_length(bytearray(good)) == len(good) and frame.frame_length(bytearray(good[:-1])) is None
     _, found = frame.reply(good, "forward", 1, list(arrays))
     assert found["output"].tolist() == [[[1]], [[1]]]
     for end in range(8, len(good), 7):  # whatever is cut off or changed: Nonsense, or the same answer

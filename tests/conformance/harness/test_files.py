@@ -13,7 +13,7 @@ import pytest
 
 from conformance.harness.files import FileError, Folder, read_json, read_text, read_toml
 from conformance.judging.serialisation import CounterexampleError, case_from_data, case_to_data
-from conformance.vectors.vector_files import VectorError, read
+from conformance.vectors.vector_files import VectorError, read_vector
 from reference_rnn import case
 
 MOST = 2**20
@@ -54,7 +54,7 @@ def test_what_is_no_file_of_text_is_said_at_once(tmp_path, monkeypatch, name):
             reader(file)
         assert words in str(error.value) and str(error.value)
     with pytest.raises(VectorError, match=r"^file.json: "):
-        read(file)
+        read_vector(file)
     assert time.monotonic() - began < 2
 
 

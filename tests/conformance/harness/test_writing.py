@@ -21,8 +21,8 @@ from conformance.hunt.corpus import KNOWN, Corpus, Kept
 from conformance.hunt.shards import Part, Shard
 from conformance.hunt.units import text_hash, write_sent_file
 from conformance.report import feedback, github, grades
-from conformance.report.report_files import write, write_inside
-from conformance.report.report_set import Together
+from conformance.report.report_files import write_files, write_inside
+from conformance.report.report_set import ReportSet
 from conformance.trial.configuration import find_configuration
 from conformance.trial.counterexamples import FOLDER
 from conformance.trial.options import Options, UsageError
@@ -70,7 +70,7 @@ def test_a_pipe_that_nobody_reads_is_given_up(impatient, link):
     os.mkfifo("pipe")
     if link:
         Path("link").symlink_to("pipe")
-    (loss,) = write({Path("link" if link else "pipe"): "text"})
+    (loss,) = write_files({Path("link" if link else "pipe"): "text"})
     assert loss.endswith("pipe cannot be written: nobody has opened this pipe to read from it within 0.2 s") or link
     assert "\n" not in loss and "nobody" in loss
 
@@ -158,7 +158,7 @@ FINDING = Kept("f" * 64, "a.py", ["failure", "a.b", "x"], "t", "", "new", "a.b",
 
 
 def write_vector(root):
-    vector_files.write(root, "first", VECTOR, "json")
+    vector_files.write_vector(root, "first", VECTOR, "json")
     vector_files.write_index(root, {"schema": 1})
 
 
@@ -201,11 +201,11 @@ def restore(root):
 
 
 def step_output(root):
-    said([loss for loss in [github.tell_step(Together([STUDENT]))] if loss])
+    said([loss for loss in [github.tell_step(ReportSet([STUDENT]))] if loss])
 
 
 def step_summary(root):
-    said(write({root / "summary": "text"}))
+    said(write_files({root / "summary": "text"}))
 
 
 def said(losses):
@@ -300,11 +300,12 @@ def test_a_step_reads_only_what_is_a_file(monkeypatch):
     Path("output").symlink_to("victim")
     monkeypatch.setenv("GITHUB_OUTPUT", "output")
     assert (
-        github.tell_step(Together([STUDENT])) == "GITHUB_OUTPUT cannot be written: there is a link or a file in its way"
+        github.tell_step(ReportSet([STUDENT]))
+        == "GITHUB_OUTPUT cannot be written: there is a link or a file in its way"
     )
     Path("output").unlink()
     os.mkfifo("output")
-    assert github.tell_step(Together([STUDENT])) == "GITHUB_OUTPUT cannot be written: it is no regular file"
+    assert github.tell_step(ReportSet([STUDENT])) == "GITHUB_OUTPUT cannot be written: it is no regular file"
     assert Path("victim").read_text() == "theirs"
 
 
@@ -313,7 +314,7 @@ def test_the_summary_of_a_step_follows_no_link_however_it_is_spelled(monkeypatch
     Path("victim").write_text("theirs")
     Path("summary").symlink_to("victim")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", place)
-    assert write({Path(place): "ours"}) == []
+    assert write_files({Path(place): "ours"}) == []
     assert Path("victim").read_text() == "theirs" and Path("summary").read_text() == "ours\n"
 
 
