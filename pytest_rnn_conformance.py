@@ -23,7 +23,7 @@ OPTIONS = declared()
 
 def own():
     """The options that pytest does not have itself."""
-    return [one for one in OPTIONS.declared() if not one.metadata["elsewhere"]]
+    return [one for one in OPTIONS.declared_options() if not one.metadata["elsewhere"]]
 
 
 def pytest_addoption(parser):

@@ -214,7 +214,7 @@ class Judging:
     def every(
         self, count: int, base_seed: int, deadline: float | None, first: Counterexample | None, covers: bool
     ) -> None:
-        """Judges what was saved, the covering cases, random ones, and what is then still missing; raises CounterexampleFound."""
+        """Judges the saved case, covering ones, random ones, and what is still missing; raises CounterexampleFound."""
         number = number_of(self.prop)
         if covers:
             self.ahead = iter(covering_cases(self.prop, self.allowed))
