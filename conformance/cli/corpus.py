@@ -56,7 +56,7 @@ def reading_corpora(*corpora):
 @click.argument("folder", metavar="DIR", type=FOLDER)
 @click.argument("id")
 @click.option("--no", "again", is_flag=True, help="It is not known any more.")
-def mark_known(folder, id, again):
+def known(folder, id, again):
     """Says that the finding ID of the corpus in DIR is known: it does not change the status of hunts any more.
 
     The beginning of an ID will do.
