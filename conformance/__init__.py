@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import os
 
 TYPE_CHECKING = False  # what checks types takes it for true; with python -m, a file could hide the module typing here
 if TYPE_CHECKING:  # what is imported lazily
@@ -46,19 +44,6 @@ HOMES = {
     "parametrize": "conformance.own_tests",
 }
 __all__ = sorted(HOMES)  # noqa: PLE0605
-
-
-def require_own(*packages: str) -> None:
-    """Raises ImportError if another module stands where one of our packages should be found."""
-    home = os.path.dirname(os.path.dirname(__file__))
-    for package in packages:
-        spec = importlib.util.find_spec(package)
-        found = spec.origin if spec else None
-        if not found or os.path.dirname(os.path.dirname(found)) != home:
-            raise ImportError(
-                f"{found!r} hides the package {package!r} of rnn-conformance; rename it, or run "
-                "'rnn-conformance check', which does not look there"
-            )
 
 
 if not TYPE_CHECKING:  # for which it would be true of any name
