@@ -13,7 +13,6 @@ from .bounds.arithmetic import (
     joined,
 )
 from .bounds.ball import Ball
-from .bounds.nonfinite import reached
 from .case import (
     DTYPES,
     Case,
@@ -53,6 +52,7 @@ from .functions import (
 )
 from .gradients import gradients
 from .layers import anchored, forward
+from .nonfinite import reached
 from .recurrences import Handed, Recurrence, RecurrenceCase, RecurrenceConfig, handed, handed_shapes, recurrence
 
 __all__ = [

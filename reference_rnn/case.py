@@ -12,9 +12,9 @@ from typing import Any, Generic
 
 import numpy as np
 
+from .case_text import expression
 from .cell import ACTIVATIONS, kinds_of
 from .cells import cell_of
-from .formats.case_text import expression
 from .functions import N
 from .layouts import suffix
 

@@ -19,7 +19,7 @@ from conformance.trial.worker_pool import cores
 from reference_rnn import CELLS, CellError, Config, Recurrence, parameter_shapes
 from reference_rnn.autodiff.derivatives import derivatives
 from reference_rnn.cell import cells_in
-from reference_rnn.cell_source.equations import arguments, written_out
+from reference_rnn.equations import arguments, written_out
 from reference_rnn.layouts import suffix
 
 from .console import verbatim

@@ -18,7 +18,7 @@ from conformance.faults.patching import Fault
 from conformance.judging.oracle import Failure, NotApplicable
 from reference_rnn import Case, Cell, Config
 from reference_rnn.cell import ACTIVATIONS
-from reference_rnn.cell_source.equations import written_out
+from reference_rnn.equations import written_out
 
 from .asking import Bench
 from .settings import AT_LEAST, COARSE, GRID, STATES, Setting, best, case_of, relied_on, settings

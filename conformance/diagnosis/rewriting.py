@@ -21,7 +21,7 @@ from conformance.faults.stored import FORMATS
 from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from reference_rnn import Case, Cell, CellError, functions
 from reference_rnn.cell import by_gate, run_step
-from reference_rnn.cell_source.equations import arguments, parameter_of, written_out
+from reference_rnn.equations import arguments, parameter_of, written_out
 from reference_rnn.layers import layer_parameters
 
 from .asking import Bench, mapped

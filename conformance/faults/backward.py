@@ -17,7 +17,7 @@ from typing import TypeGuard
 import numpy as np
 
 from reference_rnn import Case, Cell, CellError, Config, parameter_shapes, result_shapes, state_shapes
-from reference_rnn.cell_source.equations import arguments, written_out
+from reference_rnn.equations import arguments, written_out
 
 from .gradients import BPTT, STEP, into_step, through_time
 from .operators import (

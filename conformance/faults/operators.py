@@ -19,7 +19,7 @@ import numpy as np
 
 from reference_rnn import Case, Cell, CellError, Config, functions, parameter_shapes, state_shapes
 from reference_rnn.cell import by_gate, run_step
-from reference_rnn.cell_source.equations import arguments, parameter_of, written_out
+from reference_rnn.equations import arguments, parameter_of, written_out
 from reference_rnn.layers import layer_parameters
 
 from .patching import Fault, PatchError, compiled, patched_source

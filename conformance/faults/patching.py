@@ -27,7 +27,7 @@ import numpy as np
 from reference_rnn import CELLS, Cell, Config, layers
 from reference_rnn.autodiff.tape import Traced, Weight
 from reference_rnn.cell import Parameters, run_step
-from reference_rnn.cell_source.equations import written_out
+from reference_rnn.equations import written_out
 from reference_rnn.functions import linear, select
 
 from .parts import DIRECTIONS, LAYERS, STEPS, Share, Turn

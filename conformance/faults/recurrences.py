@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from reference_rnn import CellError, Handed, Recurrence, RecurrenceCase, recurrences
+from reference_rnn import CellError, Handed, Recurrence, RecurrenceCase, equations, recurrences
 from reference_rnn.cell import run_step
-from reference_rnn.cell_source import equations
 from strategies.recurrences import ARRANGED, Sequences
 
 from .operators import Change, stands, unsaid

@@ -10,7 +10,7 @@ import numpy as np
 from conformance.harness.answer import Answer
 from conformance.harness.call import Call
 from reference_rnn import Case, forward, gradients, result_shapes
-from reference_rnn.formats.case_text import cotangents_expression
+from reference_rnn.case_text import cotangents_expression
 from strategies import layout_of
 from strategies.cases import own_hidden_biases
 

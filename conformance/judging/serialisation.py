@@ -18,7 +18,7 @@ from conformance.harness.records import Excerpt, Meta, RecordError, record
 from conformance.harness.text import short, visible
 from reference_rnn import Case, Cell, Config, Recurrence, RecurrenceCase, RecurrenceConfig, cell_of, recurrence
 from reference_rnn.cell import CellError, known, outline
-from reference_rnn.cell_source.equations import equations_of
+from reference_rnn.equations import equations_of
 from reference_rnn.recurrences import outline_of_recurrence
 from strategies import layout_of, relaid
 from strategies.forms import LENGTHS, kind_of_lengths

@@ -24,8 +24,8 @@ from conformance.harness.text import visible
 from conformance.judging.counterexample import Bounds, Counterexample, optional_arrays
 from conformance.judging.words import letter
 from reference_rnn import RecurrenceCase
-from reference_rnn.cell_source.equations import equations_of
-from reference_rnn.formats.case_text import number
+from reference_rnn.case_text import number
+from reference_rnn.equations import equations_of
 from strategies import layout_of, relaid
 
 from .standalone_source import NotAlone, alone

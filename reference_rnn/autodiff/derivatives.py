@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .. import functions
 from ..cell import Cell, CellError
-from ..cell_source.equations import arguments, parameter_of, written_out
+from ..equations import arguments, parameter_of, written_out
 
 ALL_UNITS = ("mean", "normalised")  # whose every unit depends on every other
 

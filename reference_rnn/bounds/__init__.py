@@ -1,1 +1,1 @@
-"""How far rounding may move a number: arithmetics, balls, reordered scans, and where NaN and infinity reach."""
+"""How far rounding may move a number: arithmetics, balls, and sums in another order."""

@@ -1,1 +1,1 @@
-"""The text of a cell: loading the file that has it, its hash, and its equations written out."""
+"""The file of a cell: importing it, and the hash of all that its equations are made of."""

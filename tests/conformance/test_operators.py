@@ -17,7 +17,7 @@ from conformance.faults.wiring import answers as wired
 from conformance.faults.wiring import narrowly, packed, wiring
 from conformance.kills import kill
 from reference_rnn import CELLS, Case, Config, cell, cell_of, forward, mix, parameter_shapes, sigmoid, tanh
-from reference_rnn.cell_source.equations import written_out
+from reference_rnn.equations import written_out
 
 MGU = ("f = sigmoid(p.f(x, h))", "n = tanh(p.n(x, f * h))", "return mix(f, h, n)")
 HOLDING = ("z = sigmoid(p.z(x, h))", "return mix(z, tanh(p.n.input(x)), h)")

@@ -30,7 +30,7 @@ from conformance.judging.serialisation import (
 from conformance.judging.subject import Subject
 from conformance.report import html
 from reference_rnn import case, cotangents
-from reference_rnn.formats.case_text import cotangents_expression
+from reference_rnn.case_text import cotangents_expression
 from strategies import relaid
 from strategies.covering import covering
 

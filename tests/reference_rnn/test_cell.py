@@ -26,8 +26,8 @@ from reference_rnn import (
     tanh,
 )
 from reference_rnn.cell import LOADED, known, loaded, text_of
-from reference_rnn.cell_source.equations import written_out
 from reference_rnn.cell_source.source_hash import digest
+from reference_rnn.equations import written_out
 
 MGU = '''
 from reference_rnn import cell, mix, sigmoid, tanh

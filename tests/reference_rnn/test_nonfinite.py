@@ -7,7 +7,6 @@ import pytest
 
 from reference_rnn import CELLS, ShapeError, arithmetic, case, forward, reached
 from reference_rnn.bounds.ball import Ball
-from reference_rnn.bounds.nonfinite import Reach, number_given
 from reference_rnn.functions import (
     affine_peephole,
     clip,
@@ -30,6 +29,7 @@ from reference_rnn.functions import (
     tanh,
     total,
 )
+from reference_rnn.nonfinite import Reach, number_given
 from strategies.cases import BLOCK_SIZE, Allowed, calm_from_block
 
 A = arithmetic("float32")

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Sequence
 from functools import lru_cache
 
-from ..cell import Cell, CellError
+from .cell import Cell, CellError
 
 
 @lru_cache(maxsize=256)

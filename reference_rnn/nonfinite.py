@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case, Result
-from ..functions import (
+from .bounds.arithmetic import Arithmetic
+from .bounds.ball import Ball
+from .case import Case, Result
+from .functions import (
     affine,
     affine_peephole,
     beside,
@@ -36,9 +38,7 @@ from ..functions import (
     tanh,
     total,
 )
-from ..layers import layer_parameters, lifted, like_case, run, step_of, time_major, without_padding
-from .arithmetic import Arithmetic
-from .ball import Ball
+from .layers import layer_parameters, lifted, like_case, run, step_of, time_major, without_padding
 
 FAR = 2.0**10  # as good as infinity, to a function that has a limit there
 
