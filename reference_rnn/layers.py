@@ -30,7 +30,7 @@ def forward(case: Case, arithmetic: Arithmetic, masks: list | None = None) -> Re
 def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None = None) -> Result[Any]:
     """The result of a case: float64 arrays, or balls if an arithmetic is given.
 
-    masks  (T, N, D*H) for each layer but the last, 0 or 1 / (1 - p): which numbers dropout keeps. Needed
+    masks  (T, N, D*H or D*P) for each layer but the last, 0 or 1 / (1 - p): which numbers dropout keeps. Needed
            in training with 0 < p < 1 only; with p = 1 nothing is kept.
 
     Raises ShapeError if an array of the case does not fit its configuration, ValueError without masks.

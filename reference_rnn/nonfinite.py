@@ -175,7 +175,7 @@ def reached(case: Case, arithmetic: Arithmetic) -> Result:
 
 
 def summed(ball: Ball, products: list[tuple[Reach, Any]]) -> Reach:
-    """The sum of some products x W and of numbers; its ball without what is not finite is known."""
+    """Where a sum of products x W may be NaN or infinite; ``ball``: that of its finite part."""
     smallest = ball.arithmetic.eta if ball.arithmetic.flushes else 0.0  # weights up to here may be read as zero
     nan, plus, minus, maybe, open_ = (np.zeros(ball.shape, bool) for _ in range(5))
     for x, W in products:

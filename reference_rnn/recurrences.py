@@ -281,7 +281,7 @@ class RecurrenceCase:
 
     @property
     def valid(self) -> tuple[np.ndarray, np.ndarray]:
-        """The step and the row of all that is no padding, row by row: where packed rows stand in padded ones."""
+        """Steps and rows of the numbers that are no padding, row by row: packed = padded[valid]."""
         lengths = self.row_lengths
         rows = np.repeat(np.arange(len(lengths)), lengths)
         return np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths), rows

@@ -247,7 +247,7 @@ def calmer(allowed: Allowed) -> Iterator[Case]:
 
 
 def as_large(sketch: Sketch, allowed: Allowed) -> bool:
-    """Whether a case has the sizes that its sketch says, and not others that are allowed in their place."""
+    """Whether a sketch keeps all its sizes when it is fitted into what is allowed."""
     config, steps, rows = fit_sketch(sketch, allowed)
     sizes = config.input_size, config.hidden_size, config.num_layers, steps, rows
     return sizes == (sketch.I, sketch.H, sketch.num_layers, sketch.T, sketch.N)

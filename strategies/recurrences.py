@@ -179,7 +179,7 @@ class Sequences:
 
 @lru_cache(256)
 def rows_of(factors: tuple[tuple[Any, ...], ...], count: int) -> list[tuple[Any, ...]]:
-    """So many rows that take one value of each factor, or as many as there are: in the first ones every pair meets."""
+    """So many rows, a value of each factor in each, drawn greedily so that new pairs meet early."""
     draw = random.Random(0)
     missing = {
         (a, i, b, j)
@@ -302,7 +302,7 @@ def heads_kept(case: RecurrenceCase, kept: slice) -> RecurrenceCase:
 
 
 def letter_kept(case: RecurrenceCase, letter: str, kept: slice) -> RecurrenceCase:
-    """Some numbers along the axes of a letter, from a start to a stop."""
+    """The case with only the indices in ``kept`` on each axis of this letter, whose size is set to fit."""
     cell = case.config.cell
     letters = {**cell.inputs, **cell.states, **cell.parameters}
 

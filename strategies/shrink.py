@@ -81,7 +81,7 @@ def first_that_fails(case: Case, smaller: Iterator[Case], attempt: Search) -> Ca
 
 
 def to_zeros(case: Case, attempt: Search) -> Case:
-    """All numbers to zero: what fails whatever the numbers are is about shapes only."""
+    """The case with all arrays zero if that still fails, else the case itself."""
     if not any(array.any() for _, array in case.arrays()):
         return case
     return first_that_fails(case, iter([case.map(lambda name, array: np.zeros_like(array))]), attempt)

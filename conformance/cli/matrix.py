@@ -128,7 +128,7 @@ def judge_each(todo, rows, console):
 
 
 def verdict_line(entry):
-    """The verdict in a line; behind one that could not be given, why; and what happened meanwhile."""
+    """The lines on a target: its verdict, or why it has none; then reasons and remarks, indented."""
     if isinstance(entry, Unjudged):
         return [f"{entry.name} could not be judged: {entry.reason}", *(f"  {said}" for said in entry.remarks)]
     return [wording.headline(entry), *(f"  {said}" for said in (*entry.reasons, *entry.remarks))]

@@ -83,7 +83,7 @@ def protocol_steps(claims: Capabilities):
 
 
 def small(cell: str, claims: Capabilities) -> Case:
-    """Three steps of two rows, as small as the claims allow."""
+    """A case of the cell: of each size the least that is drawn, else 3 steps, 2 rows, size 2 and 1 layer."""
     sizes = {name: min(allowed) for name, allowed in claims.sizes_drawn.items()}
     size = sizes.get
     config = Config(

@@ -139,7 +139,10 @@ def of_layers(left, said, _):
 
 
 def of_recurrences(left, said, own):
-    """What is claimed of recurrences alone; raises UsageError for what is said of layers of cells only."""
+    """Capabilities of recurrences by feature, False for what is left out.
+
+    Raises UsageError for what recurrences do not take, another order, and a recurrence of shapes alone.
+    """
     names, context = ", ".join(own), click.get_current_context()
     for option in OF_LAYERS:
         if context.get_parameter_source(option) is not ParameterSource.DEFAULT:

@@ -73,7 +73,10 @@ class Costs:
             self.repeat[shape] = min(seconds, self.repeat.get(shape, seconds))
 
     def notes(self, claims: Capabilities) -> list[str]:
-        """The note that new shapes are dear, with the remedy, if they are and nothing is claimed about that."""
+        """The note that many shapes were slow at their first call, where `recompiles` is not claimed.
+
+        None for recurrences.
+        """
         dear = sum(self.first[shape] > max(FIRST, TIMES * seconds) for shape, seconds in self.repeat.items())
         if dear < SHAPES or claims.recompiles is not None or claims.recurrences:
             return []

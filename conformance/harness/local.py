@@ -117,7 +117,7 @@ class LocalTarget:
         return [*self.notes, *self.costs.notes(self.capabilities)]
 
     def stop(self) -> None:
-        """Leaves this process as it was found."""
+        """Puts this process's settings and signal handlers back."""
         self.surroundings.leave()
 
 

@@ -210,7 +210,7 @@ class ProcessTarget:
             return Problem("protocol", str(nonsense))
 
     def stopped(self, channel: Channel, problem: Problem) -> Problem:
-        """What is said of a process that took more than it may, which still runs."""
+        """Returns the problem as it is: what is reported of a process that broke a limit and still runs."""
         return problem
 
     def hear(self, channel: Channel) -> None:
@@ -373,7 +373,10 @@ class ChildTarget(ProcessTarget):
         return Answer.of(header | {"arrays": results})
 
     def exchange(self, message: Any, seconds: float, names: list[str] | None = None) -> Any:
-        """Asks for an answer of arrays with these names, if they are known."""
+        """Sends a message under a new number and returns the reply.
+
+        names: the arrays that it must have, None for any
+        """
         self.number += 1
         header, arrays = message
         self.asked = header["do"], names

@@ -111,7 +111,7 @@ class Surroundings:
                 raise raised
 
     def leave(self) -> None:
-        """Everything as it was before there was a target."""
+        """Turns every dial back to how it stood before the target, and each signal handler that nobody replaced."""
         change(settings(), self.before)
         if threading.current_thread() is threading.main_thread():
             for number, heard in self.handlers.items():
@@ -209,7 +209,7 @@ def stream_so(found: tuple[Any, Any, Any]) -> None:
 
 
 def of_torch(name: str) -> Callable[..., Any]:
-    """A function of PyTorch, once that is there."""
+    """A function that looks up PyTorch's ``name`` when it is called, and calls it."""
     return lambda *values: getattr(sys.modules["torch"], name)(*values)
 
 

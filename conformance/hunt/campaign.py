@@ -111,7 +111,7 @@ class Quarry:
         return text_hash(repr((kit_version(), self.file and self.file["sha256"], sorted(options.items()))))
 
     def known(self, round: Round | None = None) -> dict[str, list[str]]:
-        """By property: the kinds of failures that are no news, those of a round too."""
+        """The kinds of failures already seen, and of the round's if one is given, by the id of the property."""
         found: dict[str, list[str]] = {}
         for one in dict.fromkeys((*self.seen, *(round.shows if round else ()))):
             found.setdefault(one.id, []).append(one.kind)

@@ -86,7 +86,7 @@ def sizes(case: Case) -> Iterator[Change]:
 
 
 def options(target: Subject, case: Case) -> Iterator[Change]:
-    """The changes of one thing that are neither other signs nor other sizes: lengths, the order of rows, no state.
+    """Yields changes in neither signs nor sizes: lengths, row order, no state, last digits of weights.
 
     At last the parameters have other numbers in the last two places alone, with the same sum, and then all numbers
     change by so little that it cannot be seen in half of their digits.
@@ -104,9 +104,10 @@ def options(target: Subject, case: Case) -> Iterator[Change]:
 
 
 def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[str, str], **d: np.ndarray) -> None:
-    """Judges a case, and cotangents, in memory layouts; what is wrong in plain ones too says nothing about them.
+    """Judges a case, and cotangents, in memory layouts. A failure counts only if the case, laid out plainly, passes.
 
-    That is asked with numbers that are a little larger: what is kept of the same ones may be what was read wrongly.
+    Else NotApplicable is raised. The plain case has slightly larger parameters, so that nothing which is kept of the
+    first call answers it.
     """
 
     def there(name: str, array: np.ndarray) -> np.ndarray:

@@ -170,7 +170,7 @@ def right(subject: Subject, call: Call) -> dict[str, Bounds]:
 
 
 def result_bounds(subject: Subject, case: Case) -> Iterator[tuple[str, Bounds]]:
-    """The results of a case, and how far a right one may be from each number."""
+    """Yields each claimed result: its name, its numbers, and how far a right answer may be from each."""
     bounds = subject.free_bounds(case)
     for name, mid in forward(case).items():
         if name not in subject.capabilities.outputs:

@@ -50,11 +50,7 @@ def check_each_number(kept: np.ndarray, p: float) -> None:
 
 
 def drawn_apart(kept: np.ndarray, p: float) -> None:
-    """Fails where chance does not explain what a mask (calls, T, N, D*H) kept: how often, how alike, or a whole slice.
-
-    Slices that are the same are said first, then what chance explains least: where rows share a mask, the steps have
-    too few numbers to agree about as often as they must.
-    """
+    """Fails unless chance explains a mask (calls, T, N, D*H): its share, equal slices, and repeats."""
     along = {name: np.moveaxis(kept, axis, 0).reshape(kept.shape[axis], -1) for axis, name in enumerate(AXES)}
     if kept.any() and not kept.all():
         check_slices_differ(along, p, kept.size * divergence(float(kept.mean()), 1 - p))

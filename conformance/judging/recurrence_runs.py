@@ -76,7 +76,7 @@ def padded_outputs(case: RecurrenceCase, outputs: Numbers) -> Numbers:
 
 
 def as_arranged(case: RecurrenceCase, outputs: Numbers) -> Numbers:
-    """Outputs whose steps and rows are axes of their own, as the case has them."""
+    """Padded outputs (steps, rows, ...), arranged as in the case: packed where the case is packed."""
     if case.offsets is None:
         return outputs
     return {name: array[case.valid] for name, array in outputs.items()}

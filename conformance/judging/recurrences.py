@@ -52,7 +52,7 @@ class StateProperty(Property):
         return sequences(capabilities, **self.draws)
 
     def judge(self, subject: Subject, case: Any) -> None:
-        """Judges a case, if the target claims to run such; then whether all that it was asked for may be as it is."""
+        """Judges a case, then that each answer was finite; raises CaseRefused where no such case is claimed."""
         if not isinstance(subject, RecurrentSubject) or not subject.takes(case):
             raise CaseRefused
         super().judge(subject, case)

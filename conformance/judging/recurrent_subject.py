@@ -140,7 +140,7 @@ class RecurrentSubject(Subject):
 
     @contextlib.contextmanager
     def measuring(self) -> Iterator[None]:
-        """What is called meanwhile shows how far rounding goes, and is judged by nobody."""
+        """Marks all calls made in this context as measuring rounding: none of them is judged."""
         self.measures = True
         try:
             yield

@@ -233,7 +233,7 @@ class Subject:
         self.verify(case, balls, "the gradient of ")
 
     def verify(self, case: Case, balls: Mapping[str, Ball], of: str = "") -> None:
-        """Counts of each array, of whatever layer, whether a case verifies at least one number; not of zeros alone.
+        """Counts by array, cell and dtype whether a case verifies a number; an array of zeros is left out.
 
         of: what the balls are of an array, in words
         """

@@ -216,7 +216,7 @@ def gradescope(
 
 
 def output(entry: Report | Unjudged) -> Iterator[str]:
-    """What a student reads above the points: the verdict and why, the mistakes, the first failure and its case."""
+    """Yields the lines that a student reads above the points."""
     if isinstance(entry, Unjudged):
         yield f"could not be judged: {entry.reason}"
         return

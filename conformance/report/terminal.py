@@ -89,7 +89,7 @@ class Terminal:
             show(event.report, self.console, self.writers)
 
     def line(self, text: str, style: str = "") -> None:
-        """One line; colours only where the console has them."""
+        """Prints a text as one visible line, in a style where the console has colours."""
         line(self.console, text, style)
 
 

@@ -160,7 +160,7 @@ def kind_unshown(finding: Unshown) -> str:
 
 
 def title_of(report: Report, finding: Finding) -> str:
-    """The mistake, and those of the report that it needs to explain the numbers."""
+    """The title of a mistake, and in brackets the others needed with it: by title if the report has one, else by id."""
     titles = {other.fault: other.title for other in report.diagnosis}
     others = "; ".join(titles.get(id, id) for id in finding.together)
     return finding.title + (f" (together with: {others})" if others else "")

@@ -107,7 +107,7 @@ def arrays_of_layers(vector: Vector) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def arrays_of_recurrence(vector: Vector) -> Iterator[tuple[str, np.ndarray]]:
-    """The arrays of a recurrence's vector by their place in JSON: a state is given, and expected."""
+    """Yields the arrays of a vector, each with its JSON path; states come twice: given and expected."""
     case, balls = vector.case, vector.balls
     for letter, size in case.config.sizes.items():
         yield f"sizes.{letter}", np.array(size)

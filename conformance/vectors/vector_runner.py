@@ -70,7 +70,10 @@ def hold(subject: Subject, vector: Vector) -> None:
 
 
 def hold_handed(subject: RecurrentSubject, vector: Vector) -> None:
-    """Judges a recurrence by a vector. In another order than the vector's, in double precision alone."""
+    """Raises Failure if a recurrence does not give a vector's numbers.
+
+    If it computes in another order than the vector's, both are compared in double precision alone.
+    """
     balls = dict(vector.balls.items())
     if subject.order(vector.case) != vector.order:
         numbers = {name: ball.mid for name, ball in balls.items()}
