@@ -289,6 +289,7 @@ FAR = [
     ("linear", "(d_h + d_output[t])", "np.clip(d_h + d_output[t], -1, 1)"),
     ("split", '"h_0": d_h[None]', '"h_0": 0 * d_h[None]'),
     ("sizes", '"h_0": d_h[None]', '"h_0": d_h[None] * (np.arange(d_h.shape[1]) < 64)'),
+    ("magnitudes", '"h_0": d_h[None]', '"h_0": np.where(abs(d_h) > 1e9, 0, d_h)[None]'),
     ("each_size", '"h_0": d_h[None]', '"h_0": d_h[None] * (d_h.shape[1] != 40)'),
     ("central_differences", "(1 - output[t] ** 2)", "(1 - 0.5 * output[t] ** 2)"),
 ]
