@@ -317,9 +317,8 @@ def _(z: Ball) -> Ball:
 @softplus.register
 def _(z: Ball) -> Ball:
     a, mid = z.arithmetic, softplus(z.mid)
-    reach = defined_product(
-        z.rad * exp(-softplus(-z.mid - z.rad))
-    )  # at the upper end it is steepest: 1 / (1 + exp(-z))
+    # at the upper end it is steepest: 1 / (1 + exp(-z))
+    reach = defined_product(z.rad * exp(-softplus(-z.mid - z.rad)))
     # an exp and a log, each with as many digits as tanh has, and 1 + exp(z), or z + what is left of it
     rad = reach + (2 * a.kt + 2) * a.u * (mid + reach) + a.eta
     return Ball(mid, within_format(rad, mid + rad, a), a)

@@ -10,9 +10,11 @@ import conformance
 from conformance.adapters import reference
 from conformance.chapters import catalogue
 from conformance.harness.load import open_target
+from conformance.judging.judge import judge
 from conformance.judging.metamorphic import TURNS, laid_out
 from conformance.judging.oracle import Failure, agree
 from conformance.judging.properties import CALLS, FEWEST
+from conformance.judging.serialisation import counterexample_from_data
 from conformance.judging.subject import Subject
 from conformance.trial.options import PROFILES, Options
 from conformance.trial.plan import Plan
@@ -97,6 +99,39 @@ def test_each_array_is_given_in_each_memory_layout_some_for_each_case(id):
         layouts = {"C", *unusual(2 if one.startswith("weight") else 3)}
         assert {layout for (name, _), all in seen.items() for layout in all if name == one} == layouts
     assert all("C" in layouts and len(layouts) == turns for layouts in seen.values())
+
+
+def test_random_cases_follow_the_seed_and_nothing_else():
+    prop = catalogue()["shapes.shapes"]
+
+    def asked(seed):
+        cases = []
+        (judged,) = judge(prop, open_target(Recorded(cases)), 20, seed, covers=False)
+        random = judged.result.random
+        return [[str(one.x) for one in part] for part in (cases[:random], cases[random:])]  # and those that are added
+
+    assert asked(0) == asked(0) and all(asked(0)) and not any(a == b for a, b in zip(asked(0), asked(1)))
+
+
+def test_a_saved_failure_is_asked_again_behind_the_calls_before_it():
+    prop = catalogue()["shapes.shapes"]
+
+    class FromThirdOn:
+        capabilities = conformance.Capabilities(cells=("RNN_TANH",))
+
+        def __init__(self):
+            self.calls = 0
+
+        def forward(self, case):
+            self.calls += 1
+            output, h_n = reference.forward(case)
+            return output[: None if self.calls < 3 else -1], h_n
+
+    target = open_target(FromThirdOn)
+    found = counterexample_from_data([*judge(prop, target, 20, 0)][-1].result.found)
+    assert found.before == 2
+    again = [*judge(prop, target, 0, 0, first=found, covers=False)][-1].result
+    assert (again.status, again.examples) == ("failed", 1)
 
 
 def test_rows_share_the_calls_in_which_numbers_are_not_finite():

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -93,6 +94,16 @@ def test_badges(results, verdict, message, color):
     assert json.loads(badge.document(told(*results, verdict=verdict))) == {
         "schemaVersion": 1, "label": "rnn-conformance", "message": message, "color": color,
     }  # fmt: skip
+
+
+def test_junit_counts_what_it_holds():
+    statuses = ("passed", "failed", "inconclusive", "not_claimed", "not_run", "expected_failure")
+    results = [PropertyResult(f"a.{status}", status, message=status) for status in statuses]
+    (suite,) = ElementTree.fromstring(junit.document(told(*results)).partition("\n")[2])
+    elements = {"tests": "testcase", "failures": "failure", "skipped": "skipped"}
+    assert {name: int(suite.get(name)) for name in elements} == {
+        name: len(list(suite.iter(element))) for name, element in elements.items()
+    }
 
 
 def test_several_targets_in_one_file():

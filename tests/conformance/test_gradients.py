@@ -396,6 +396,14 @@ def test_a_mistake_of_the_way_back_is_rejected(property):
     assert result.status == "failed" and result.message
 
 
+@pytest.mark.parametrize("value", ["np.isnan", "np.isinf"])
+def test_padding_of_one_kind_that_enters_gradients_is_found(value):
+    function, old, new = DEEP["padding_is_not_read"]
+    new = new.replace("case.check()", f"case.replace(x=np.where({value}(case.x), 0, case.x)).check()")
+    target = FaultyTarget(Fault("wrong", "", "", function, old, new, ()))
+    assert check(target, properties=["gradients.padding_is_not_read"], diagnosis=False).verdict == "fails"
+
+
 def test_every_property_of_gradients_has_its_mistake():
     about = {id.removeprefix("gradients.") for id in catalogue() if id.startswith("gradients.")}
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import conformance
+import reference_rnn
 from conformance import Capabilities, CapabilityError, Mode
 from conformance.chapters import catalogue
 from conformance.diagnosis.faulty import FaultyRecurrence
@@ -104,6 +105,21 @@ def test_what_has_no_name_is_measured():
     report = judged(FaultyRecurrence(gated, odd, CLAIMS, ("chunk",)), diagnosis=True, properties=["state.equations"])
     assert not report.diagnosis
     assert any(said.endswith("in o and S, never before step 12") for said in report.known), report.known
+
+
+@pytest.mark.parametrize(("order", "status"), [("steps", "failed"), ("chunks", "passed")])
+def test_nan_reaches_earlier_steps_where_a_target_does_not_compute_step_by_step(order, status):
+    def forward(case):
+        answer = reference_rnn.handed(case)
+        late = np.sum([0 * array for array in case.inputs["v"]], 0)  # 0, or NaN in a row that has NaN anywhere
+        return {"o": answer.outputs["o"] + late}, answer.states
+
+    class Target:
+        capabilities = Capabilities(cells=(gated,), modes={"one": Mode(order=order)})
+
+    Target.forward = staticmethod(forward)
+    (result,) = judged(Target, properties=["state.nan_stays_in_its_row"]).results
+    assert result.status == status, result.message
 
 
 def gated_with(case, factor):

@@ -564,3 +564,18 @@ def test_float32_normalisation_is_in_the_ball_and_a_little_more_is_not(size, shi
         assert found.dtype == np.float32 and result.contains(found.astype(float)).all()
     assert size == 1 or not result.contains(result.mid * 1.01 + 0.01 * (1 + shift)).all()
     assert size == 1 or np.median(result.rad) < 1e-4 * (1 + shift)
+
+
+# How many unit roundoffs of the result each function may be off on exact operands, as its own comment counts them.
+ROUNDINGS = {
+    "tanh": (f.tanh, 12), "exp": (f.exp, 12), "sin": (f.sin, 12), "cos": (f.cos, 12), "softplus": (f.softplus, 26),
+    "sqrt": (f.sqrt, 4), "softsign": (f.softsign, 3), "quotient": (lambda a: f.divide(a, exact(3.0, FLOAT32)), 2),
+    "product": (lambda a: a * exact(3.0, FLOAT32), 2), "sum": (lambda a: a + exact(3.0, FLOAT32), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROUNDINGS)
+def test_a_radius_is_no_wider_than_the_roundings_that_there_are(name):
+    function, roundings = ROUNDINGS[name]
+    ball = function(exact(np.array([0.3, 0.7, 1.25]), FLOAT32))
+    assert (ball.rad <= 1.001 * roundings * FLOAT32.u * abs(ball.mid)).all()

@@ -33,6 +33,7 @@ from strategies.covering import COVERING, covering
 from strategies.memory import LAYOUTS, unusual
 
 EMPTIES = ("time", "batch", "length")
+NARROW = ("float16", "bfloat16")
 MATRICES = ("C", *unusual(2), "read-only")  # the layouts that a matrix may have
 
 
@@ -654,3 +655,11 @@ def test_hypothesis_shrinks_to_a_small_projection():
 @given(cases(cells=CELLS, projections=True, dtypes=DTYPES, empty=EMPTIES))
 def test_every_case_has_the_right_shapes(c):
     c.check()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_numbers_of_16_bits_are_small_enough_for_balls_that_say_something(dtype):
+    allowed = Allowed(CELLS, (dtype,))
+    drawn = [*map(allowed.from_block, blocks(256)), *covering(allowed, every_cell=True)]
+    largest = max(float(abs(one.h_0).max(initial=0)) for one in drawn if one.h_0 is not None)
+    assert largest < 16 if dtype in NARROW else largest > 100
