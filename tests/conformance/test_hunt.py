@@ -18,13 +18,15 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from conformance.chapters import catalogue
 from conformance.cli import cli
+from conformance.events import Diagnosis, PropertyResult
 from conformance.faults.operators import derived
 from conformance.harness.load import TargetError
 from conformance.hunt import campaign
 from conformance.hunt.campaign import SHARE, Hunt
 from conformance.hunt.corpus import KNOWN, Corpus
-from conformance.hunt.deduplication import FailureSignature
+from conformance.hunt.deduplication import FailureSignature, defects
 from conformance.hunt.executors import Processes
 from conformance.hunt.hunt_events import FindingFound, HuntOver
 from conformance.hunt.shards import Part, Shard
@@ -505,6 +507,18 @@ def test_a_report_shows_no_file_that_only_a_finding_names(files):
 def test_an_id_that_names_nothing(files, id):
     hunted("rare.py", rounds=1)
     assert f"{id!r} names no finding; there are: " in complaint("corpus", "report", "corpus", id)
+
+
+def test_the_strongest_property_that_has_a_case_stands_for_a_defect():
+    strong, weak = (
+        PropertyResult(id, "failed", kind="value:output", found={"demand": "numbers"})
+        for id in ("equivalence.steps", "symmetries.odd")
+    )
+    for results in ([strong, weak], [weak, strong]):
+        (defect,) = defects("t.py", results, Diagnosis([], []), catalogue(), lambda *_: False)
+        assert defect.result is strong and [shown.id for shown in defect.shown] == [strong.id, weak.id]
+    (defect,) = defects("t.py", [replace(strong, found=None), weak], Diagnosis([], []), catalogue(), lambda *_: False)
+    assert defect.result is weak  # of the other there is no case to show
 
 
 def test_what_is_known_can_be_new_again(files):

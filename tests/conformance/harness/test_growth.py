@@ -62,6 +62,14 @@ def test_what_a_call_gave_back_counts_beside_a_process_that_has_ended(made, aske
     assert (problem.kind, problem.message) == ("memory", "took more than 64.0 MiB of memory")
 
 
+def test_what_an_earlier_call_kept_and_gave_back_excuses_no_later_one(made, asked):
+    turns = "[lambda: take(50 * 2**20), KEPT.clear, lambda: take(80 * 2**20)][len(CALLS) - 1]()"
+    problem, target = asked(made(f"CALLS.append(1); {turns}", TAKE + "CALLS = []\n"), memory=64 * MEBIBYTE)
+    assert [problem, target.forward(CASE).problem] == [None, None]
+    problem = target.forward(CASE).problem
+    assert (problem.kind, problem.message) == ("memory", "took more than 64.0 MiB of memory")
+
+
 def test_what_loading_took_at_most_is_no_call(made, asked):
     top = TAKE + "take(200 * 2**20)\nKEPT.clear()\n"
     assert asked(made("take(20 * 2**20)", top), memory=64 * MEBIBYTE)[0] is None
