@@ -101,7 +101,7 @@ def test_what_cannot_be_written_to_is_said_at_once(make):
 def test_standard_output_may_be_a_file_and_may_be_named_twice(capfd):
     print("before", flush=True)
     options = Options(json="/dev/stdout", summary="/dev/stdout", badge="/dev/fd/1")
-    conformance.report.report_files.Files(options).refused(conformance.report.report_set.Refused("a.py", "it is gone"))
+    conformance.report.report_files.Files(options).refused(conformance.report.report_set.Unjudged("a.py", "it is gone"))
     said = capfd.readouterr().out
     assert said.startswith("before\n{") and "\n## `a.py` could not be judged" in said and '"schemaVersion"' in said
 
@@ -144,7 +144,7 @@ def test_a_file_that_two_targets_name_differently_is_about_both(right):
     shelf = {}
     for name in ("r.json", f"{Path.cwd()}/r.json"):
         made = conformance.report.report_files.Files(Options(json=name), shelf)
-        made.refused(conformance.report.report_set.Refused(f"{len(shelf)}.py", "it is gone"))
+        made.refused(conformance.report.report_set.Unjudged(f"{len(shelf)}.py", "it is gone"))
     assert '"0.py"' in Path("r.json").read_text() and '"1.py"' in Path("r.json").read_text()
 
 
