@@ -85,16 +85,16 @@ def loaded(spec):
 
 def chosen(module, spec, label):
     """The object of a module that a spec names; raises LoadError."""
-    target = module
+    target, forward = module, getattr(module, "forward", None)
     if spec.get("name"):
         if not hasattr(module, spec["name"]):
             raise LoadError("{} has no {!r}; it defines {}".format(label, spec["name"], defined(module)))
         target = getattr(module, spec["name"])
-    elif not callable(getattr(module, "forward", None)):
+    elif inspect.isclass(forward) or (not callable(forward) and callable(getattr(forward, "forward", None))):
+        target = forward  # a class by this name is built, and of an object the method is called
+    elif not callable(forward):
         text = "{} has no function 'forward'; it defines {}. Name one: {}:NAME"
         raise LoadError(text.format(label, defined(module), label))
-    elif inspect.isclass(module.forward):  # a class by this name is built, not called
-        target = module.forward
     if not callable(target) and not callable(getattr(target, "forward", None)):
         raise LoadError("{}:{} is a {}, not something to call".format(label, spec["name"], type(target).__name__))
     if "stages" in spec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -19,7 +18,6 @@ from .subject import Subject
 
 Change = Callable[[Case], Case]
 Judge = Callable[[Subject, Case, Mapping[str, np.ndarray]], object]
-BY_COLUMNS: Mapping[str, str] = defaultdict(lambda: "F")  # the memory layout of every array that is read by columns
 FEW, MANY = 6, 12  # cases in a row where each is dear, and where it is not
 RARE = 2  # of them differ in what not every cell has, and one in so many in a size
 SIZES = 5
@@ -120,11 +118,18 @@ def right_in_place(judge: Judge, target: Subject, case: Case, layouts: Mapping[s
         raise
 
 
-def read_by_columns(case: Case) -> Case:
-    """The case with the numbers that its arrays have where their memory is read by columns; what ends early has its x.
+def right_by_columns(judge: Judge, target: Subject, case: Case, **d: np.ndarray) -> None:
+    """Judges a case whose arrays are, byte for byte in memory, those of a plain case that was called just before.
 
-    Laid out by columns, each array is the same bytes in memory as before, and other numbers.
+    They are laid out by columns, so they hold other numbers: what is kept of bytes alone is wrong now.
     """
+    columns = read_by_columns(case)
+    if target.takes(columns):
+        right_in_place(judge, target, columns, dict.fromkeys([*(name for name, _ in case.arrays()), *d], "F"), **d)
+
+
+def read_by_columns(case: Case) -> Case:
+    """A plain case with the numbers that its arrays have if their memory is read by columns; with lengths, x stays."""
 
     def change(name: str, array: np.ndarray) -> np.ndarray:
         fixed = name == "x" and case.lengths is not None  # NaN stands past the end of a row

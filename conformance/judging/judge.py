@@ -227,6 +227,7 @@ class Judging:
         if covers:
             self.complete(number ^ base_seed)
         self.outlast(number ^ base_seed, deadline)
+        self.repeat(deadline)
 
     def each(self, cases: Iterable[Case]) -> None:
         """Judges cases in turn; raises CounterexampleFound at the first counterexample."""
@@ -299,23 +300,35 @@ class Judging:
                 self.one(case)
 
     def outlast(self, number: int, deadline: float | None) -> None:
-        """Judges more cases, if the property has random ones, until the instance has had as many calls as it must.
-
-        They are random ones up to CALLS, and then the smallest covering case with a step, which costs least.
-        """
+        """Judges more random cases, if the property has any, until the instance has had CALLS calls."""
         generator = random.Random(~number)
-        for _ in range(self.prop.calls if self.result.random else 0):
+        for _ in range(CALLS if self.result.random else 0):
             late = deadline is not None and time.monotonic() > deadline
-            if late or self.subject.record.count >= self.prop.calls:
+            if late or self.subject.record.count >= CALLS:
                 return
-            many = self.subject.record.count >= CALLS
-            self.one(self.least if many else self.allowed.from_block(generator.randbytes(BLOCK_SIZE)))
+            self.one(self.allowed.from_block(generator.randbytes(BLOCK_SIZE)))
 
-    @cached_property
-    def least(self) -> Case:
-        """The covering case with the fewest numbers, of those with a step of a row."""
-        cases = [case for case in covering_cases(self.prop, self.allowed) if case.num_steps and case.num_rows]
-        return min(cases, key=lambda case: sum(array.size for _, array in case.arrays()))
+    def repeat(self, deadline: float | None) -> None:
+        """Judges the smallest covering case until the instance has had as many calls as the property asks for.
+
+        However often, it is no further case: neither examples nor coverage count it. Nothing is repeated where there
+        are no random cases, or no covering case has a step.
+        """
+        record, before = self.subject.record, -1
+        least = self.least if self.result.random and record.count < self.prop.calls else None
+        if least is None:
+            return
+        examples, coverage = self.result.examples, self.subject.coverage.copy()
+        while before < record.count < self.prop.calls and (deadline is None or time.monotonic() <= deadline):
+            before = record.count
+            self.one(least)
+        self.result.examples, self.subject.coverage = examples, coverage
+
+    @property
+    def least(self) -> Case | None:
+        """The covering case with the fewest numbers, of those with a step of a row; None if there is none."""
+        cases = (case for case in covering_cases(self.prop, self.allowed) if case.num_steps and case.num_rows)
+        return min(cases, key=lambda case: sum(array.size for _, array in case.arrays()), default=None)
 
     def further(self, base_seed: int) -> Iterator[Case]:
         """The cases that come after the one that failed: the covering ones that are left, then random ones."""

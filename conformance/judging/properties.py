@@ -77,7 +77,7 @@ class Property:
     about_history  whether it is about what an answer keeps of the calls before it
     sketches    its covering cases; if they are its own, there are no random ones
     models      how many sets of parameters it takes beside those that all cases of a configuration share
-    calls       how many calls one instance gets at least, if there are random cases
+    calls       how many calls one instance gets at least, if there are random cases: beyond CALLS, of one small case
     before      those that come before it where a new set is dear
     formerly    ids that it had in the last release, under which it is still accepted
     heavy       whether it imports a package that takes long, as it is judged

@@ -49,12 +49,12 @@ class Criterion:
 
     def asked(self, report: Report) -> list[PropertyResult]:
         """The results that it is about; what is not claimed, cannot be judged here, or says nothing is not asked."""
-        mine = [result for result in self.mine(report) if result.id not in report.alone]
+        mine = [result for result in self.results_of(report) if result.id not in report.alone]
         left = [result for result in mine if result.status == "not_run" and result.id in report.left]
         return [result for result in mine if result.status not in ("not_claimed", "not_run") or result in left]
 
-    def mine(self, report: Report) -> list[PropertyResult]:
-        """The results of its properties, whatever they are."""
+    def results_of(self, report: Report) -> list[PropertyResult]:
+        """The results of the properties that the criterion is about, whatever they are."""
         return [r for r in report.results if r.id in self.properties or r.id.partition(".")[0] in self.properties]
 
     def score(self, entry: Report | Unjudged) -> float:
@@ -73,15 +73,15 @@ class Criterion:
             return True
         return bool(self.asked(entry)) and all(claims_any(entry, name) for name in self.require)
 
-    def said(self, entry: Report | Unjudged) -> str:
-        """Why it is so many points."""
+    def reason(self, entry: Report | Unjudged) -> str:
+        """Why the entry has so many points."""
         if isinstance(entry, Unjudged):
             return entry.reason
         if left := [name for name in self.require if not claims_any(entry, name)]:
             return f"not claimed: {', '.join(left)}"
         asked = self.asked(entry)
         wrong = [result.id for result in asked if result.status != "passed"]
-        alone = [result.id for result in self.mine(entry) if result.id in entry.alone]
+        alone = [result.id for result in self.results_of(entry) if result.id in entry.alone]
         said = [f"{len(asked) - len(wrong)} of {len(asked)} hold"] if asked else [] if alone else [UNCLAIMED]
         said += [f"not {', '.join(wrong)}"] if wrong else []
         said += [f"{', '.join(alone)} not counted, as {SAYS_NOTHING}"] if alone else []
@@ -170,7 +170,7 @@ def as_csv(entries: Sequence[Report | Unjudged], criteria: Sequence[Criterion]) 
         most = sum(one.points for one in criteria)
         verdict, named, reasons = of_entry(entry)
         reasons += entry.remarks
-        reasons += [f"{one.name}: {one.said(entry)}" for one in criteria if not one.is_claimed(entry)]
+        reasons += [f"{one.name}: {one.reason(entry)}" for one in criteria if not one.is_claimed(entry)]
         points = [round(sum(scores), 2), most, *scores]
         rows.append([student, entry.name, verdict, *points, "; ".join(named), "; ".join(reasons)])
     writer.writerows([harmless(value) for value in row] for row in rows)
@@ -202,7 +202,7 @@ def gradescope(
     texts: dict[tuple[str, ...], str] = {}
     for student, entry in by_student(entries):
         tests = [
-            {"name": one.name, "score": one.score(entry), "max_score": one.points, "output": one.said(entry)}
+            {"name": one.name, "score": one.score(entry), "max_score": one.points, "output": one.reason(entry)}
             for one in criteria
         ]
         shown = entry if solution or isinstance(entry, Unjudged) else without_solution(entry)

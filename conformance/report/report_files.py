@@ -48,22 +48,22 @@ class Files:
     def __call__(self, event: Event) -> None:
         """Writes all files at the end of the trial; what cannot be written is among the losses."""
         if isinstance(event, Finished):
-            for told in self.mine():
-                told.entries.append(event.report)
+            for reports in self.report_sets():
+                reports.entries.append(event.report)
             self.write()
 
     def refused(self, target: Unjudged) -> None:
         """Writes all files for a target that could not be judged."""
-        for told in self.mine():
-            told.entries.append(target)
+        for reports in self.report_sets():
+            reports.entries.append(target)
         self.write()
 
-    def mine(self) -> list[ReportSet]:
-        """What each of the files is about."""
+    def report_sets(self) -> list[ReportSet]:
+        """The reports that each of the files is about, file by file."""
         return [self.about(*key) for key in self.wanted]
 
     def about(self, name: str, file: Path) -> ReportSet:
-        """What one file is about."""
+        """The reports that one file is about."""
         return self.shelf.setdefault((name, os.path.realpath(file)), ReportSet())
 
     def write(self) -> None:

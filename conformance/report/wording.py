@@ -50,7 +50,7 @@ def counting(count: int, one: str, many: str) -> str:
 def group_failures(report: Report) -> list[list[PropertyResult]]:
     """The failures, grouped by what they say; what says most about the numbers speaks for its group, which comes first.
 
-    Of those that the named mistake explains, the first stands for all: see ``folded``.
+    Of those that the named mistake explains, the first stands for all: see ``folded_properties``.
     """
     groups: dict[tuple[str, str | None], list[PropertyResult]] = {}
     left_out = folded_properties(report)

@@ -51,6 +51,8 @@ Namespace = types.SimpleNamespace
 faulthandler.dump_traceback_later({limit}, exit=True)  # what never returns fails
 """
 
+# What a target without a name is: a class by the name forward is built, and of an object its method is called.
+WITHOUT_NAME = "target = module.forward if isinstance(module.forward, type) or not callable(module.forward) else module"
 USER_FILE = '''\
 class Unneeded(types.ModuleType):
     """A package whose parts are only for what a file says of itself: each may be called, and is such a part again."""
@@ -228,7 +230,7 @@ def target_part(spec: dict[str, Any], names: list[str]) -> Iterator[str]:
         home = f"module_in({os.path.abspath(spec['file'])!r})"
     else:
         home = f"importlib.import_module({spec['module']!r})"
-    lines = [f"module = {home}", f"target = module{'.' + spec['name'] if spec['name'] else ''}"]
+    lines = [f"module = {home}", f"target = module.{spec['name']}" if spec["name"] else WITHOUT_NAME]
     if spec.get("file") and in_the_layout_of_the_question(spec["file"], spec["name"]):
         yield "\n".join(lines)
         yield alone({"reference_rnn.formats.fused_layout": ["to_question"]})

@@ -478,11 +478,11 @@ def test_a_call_that_is_wrong_by_itself_costs_no_points_for_history(target, poin
     report = check(file, properties=(HISTORY, *SHAPES), in_process=False, workers=1, diagnosis=False, saved=False)
     assert report.verdict == "fails" and {r.id: r.status for r in report.results}[HISTORY] == "failed"
     criterion = grades.Criterion("Shapes", ("shapes",), 10.0)
-    assert (criterion.score(report), criterion.said(report)) == (points, said)
+    assert (criterion.score(report), criterion.reason(report)) == (points, said)
     alone = grades.Criterion("History", (HISTORY,), 1.0)
-    assert alone.score(report) == 0 and alone.said(report).endswith(said.partition("; ")[2])
+    assert alone.score(report) == 0 and alone.reason(report).endswith(said.partition("; ")[2])
     (row,) = csv.DictReader(io.StringIO(grades.as_csv([report], [alone])))
-    assert row["reason"] == (f"History: {alone.said(report)}" if report.alone else "")
+    assert row["reason"] == (f"History: {alone.reason(report)}" if report.alone else "")
 
 
 @pytest.mark.sample

@@ -116,6 +116,26 @@ WRONG = {
 }  # fmt: skip
 
 
+NAMELESS = {
+    "an object": "class Net:\n    def forward(self, case):\n        return result(case)\n\nforward = Net()\n",
+    "a class": "class forward:\n    def forward(self, case):\n        return result(case)\n",
+}
+
+
+@pytest.mark.parametrize("kind", NAMELESS)
+def test_what_a_file_calls_forward_may_be_an_object_or_a_class(kind, tmp_path, monkeypatch, run_script):
+    monkeypatch.chdir(tmp_path)
+    text = RIGHT.partition("def gradients")[0].replace("True", "False").replace("def forward", "def result")
+    Path("right.py").write_text(text + NAMELESS[kind])
+    Path("wrong.py").write_text(text.replace("np.tanh(", "np.sin(") + NAMELESS[kind])
+    ids = ["equivalence.steps"]
+    assert check("right.py", properties=ids, diagnosis=False, saved=False).verdict == "conforms"
+    report = check("wrong.py", properties=ids, diagnosis=False, saved=False)
+    found = counterexample_from_data(report.results[0].found | {"target": "wrong.py"})
+    done = run_script(script(found, catalogue()[ids[0]].statement))
+    assert report.verdict == "fails" and done.returncode == 1 and not done.stderr
+
+
 @pytest.fixture
 def command(tmp_path):
     """Runs the command in an empty folder."""
