@@ -129,11 +129,11 @@ def right_by_columns(judge: Judge, target: Subject, case: Case, **d: np.ndarray)
 
 
 def read_by_columns(case: Case) -> Case:
-    """A plain case with the numbers that its arrays have if their memory is read by columns; with lengths, x stays."""
+    """A plain case, with the numbers of one whose memory is read by columns; with lengths, x stays as it is."""
 
     def change(name: str, array: np.ndarray) -> np.ndarray:
         fixed = name == "x" and case.lengths is not None  # NaN stands past the end of a row
-        return array if fixed else array.reshape(-1).reshape(array.shape, order="F")
+        return array if fixed else np.ascontiguousarray(array.reshape(-1).reshape(array.shape, order="F"))
 
     return case.map(change)
 
