@@ -1,5 +1,6 @@
 """The executable specification of recurrent networks: NumPy only. Read ``reference.py`` first."""
 
+from .anchoring import anchored
 from .bounds.arithmetic import (
     ORDERS,
     PRECISION,
@@ -51,7 +52,7 @@ from .functions import (
     vecmat,
 )
 from .gradients import gradients
-from .layers import anchored, forward
+from .layers import forward
 from .nonfinite import reached
 from .recurrences import Handed, Recurrence, RecurrenceCase, RecurrenceConfig, handed, handed_shapes, recurrence
 

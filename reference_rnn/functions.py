@@ -250,6 +250,12 @@ def join(first: N, *others: N) -> N:
     return np.concatenate([first, *others], axis=-1)
 
 
+@generic
+def stack(first: N, *others: N) -> N:
+    """All of one shape, along a new first axis."""
+    return np.stack([first, *others])
+
+
 def lifting(combine: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """An operator of a Number: the other operand is lifted first, and what cannot be lifted is none of its business."""
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from .anchoring import run_anchored
 from .autodiff.tape import Read, Tape, Traced, Weight, backward
 from .bounds.arithmetic import Arithmetic
 from .bounds.ball import Ball, exact, settled, summing
 from .case import Case, check_shape, result_shapes
 from .cell import Parameters
-from .functions import select, total
+from .functions import select, stack, total
 from .layers import (
     Step,
     as_float64,
@@ -26,8 +27,6 @@ from .layers import (
     lifted,
     lifted_masks,
     run,
-    run_anchored,
-    stack,
     step_of,
     swap_steps_and_rows,
     time_major,
@@ -140,8 +139,8 @@ def by_name(case: Case, d_x: list, d_states: list[tuple], d_parameters: list[dic
     for entry, parameters in enumerate(d_parameters):
         end = suffix(*divmod(entry, D))
         found |= {kind + end: array for kind, array in parameters.items()}
-    states = [stack(list(entries)) for entries in zip(*d_states)]
-    found |= {"x": stack(d_x) if d_x else np.zeros(time_major(case).x.shape)} | dict(zip(("h_0", "c_0"), states))
+    states = [stack(*entries) for entries in zip(*d_states)]
+    found |= {"x": stack(*d_x) if d_x else np.zeros(time_major(case).x.shape)} | dict(zip(("h_0", "c_0"), states))
     if case.unbatched:
         found |= {name: found[name][:, 0] for name in ("x", "h_0", "c_0") if name in found}
     elif case.config.batch_first:

@@ -13,10 +13,10 @@ from typing import Any, overload
 import numpy as np
 
 from .bounds.arithmetic import Arithmetic
-from .bounds.ball import Ball, exact, stored, summing
+from .bounds.ball import Ball, exact, summing
 from .case import Case, Config, Result, parameter_shape
 from .cell import Parameters, kinds_of, options_of
-from .functions import join, returned, select
+from .functions import join, returned, select, stack
 from .layouts import suffix
 
 Step = Callable[[Any, tuple, Parameters], tuple]
@@ -44,26 +44,6 @@ def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None
     return like_case(case, collect(plain, output, final))
 
 
-@np.errstate(all="ignore")
-def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result[Ball]:
-    """Balls of every step of the top layer, each from the implementation's own previous step.
-
-    ``output`` is what the implementation returned for this case. Rounding cannot pile up here: a
-    ball allows for one step, so neither long nor chaotic sequences widen it. Hidden layers run freely,
-    and so does everything where the arithmetic has another order than steps: there is no step to start from.
-    """
-    if arithmetic.order != "steps":
-        return forward(case, arithmetic)
-    plain = time_major(case.check())
-    layers = layer_parameters(plain)
-    step = step_of(plain.config)
-    x, initial = lifted(plain, arithmetic)
-    own = time_major_output(case, output)
-    walk = scan if plain.config.num_states == 2 else restart
-    after, final = run_anchored(step, layers, x, initial, plain.row_lengths, own, walk)
-    return like_case(case, collect(plain, after, final))
-
-
 def run(
     step: Step, layers: list, x: list, initial: list, lengths: np.ndarray, masks: Sequence = ()
 ) -> tuple[list, list]:
@@ -80,27 +60,6 @@ def run(
             final.append(state)
         x = [join(*both) for both in zip(*halves)]
     return x, final
-
-
-def run_anchored(
-    step: Step,
-    layers: list,
-    x: list,
-    initial: list,
-    lengths: np.ndarray,
-    own: np.ndarray,
-    walk: Callable | None = None,
-) -> tuple[list, list]:
-    """The same as ``run``, with each step of the top layer from the implementation's own previous one."""
-    x, final = run(step, layers[:-1], x, initial, lengths)
-    halves = []
-    size = own.shape[-1] // len(layers[-1])
-    for reverse, p in enumerate(layers[-1]):
-        half = own[..., reverse * size : reverse * size + size]
-        output, state = (walk or scan)(step, p, x, initial[len(final)], lengths, reverse, half)
-        halves.append(output)
-        final.append(state)
-    return [join(*both) for both in zip(*halves)], final
 
 
 def scan(
@@ -126,31 +85,6 @@ def scan(
         output[t] = select(state[0], alive, 0.0)
         before = state if own is None else (returned(state[0], own[t], alive), *state[1:])
     return output, state
-
-
-def restart(
-    step: Step, p: Parameters, x: list, state: tuple, lengths: np.ndarray, reverse: int, own: np.ndarray
-) -> tuple[list, tuple]:
-    """The same as ``scan`` with ``own``, but all steps at once: for cells whose state is h alone."""
-    T, N, H = own.shape
-    if T == 0:
-        return [], state
-    (h_0,) = state
-    a = h_0.arithmetic
-    before = np.concatenate([own[1:], own[:1]] if reverse else [own[-1:], own[:-1]])
-    steps = np.arange(T)[:, None]
-    first = steps >= lengths - 1 if reverse else steps < 1
-    previous = stored(before, a)
-    initial = Ball(np.broadcast_to(h_0.mid, own.shape), np.broadcast_to(h_0.rad, own.shape), a)
-    previous = select(initial, first[..., None], previous)
-    inputs = Ball(np.concatenate([x_t.mid for x_t in x]), np.concatenate([x_t.rad for x_t in x]), a)
-    (after,) = step(inputs, (previous.reshape(T * N, H),), p)
-    alive = (steps < lengths)[..., None]
-    output = list(select(after.reshape(T, N, H), alive, 0.0))
-    last = h_0
-    for t in reversed(range(T)) if reverse else range(T):
-        last = select(output[t], (t < lengths)[:, None], last)
-    return output, (last,)
 
 
 def without_padding(plain: Case) -> Case:
@@ -235,22 +169,10 @@ def time_major_output(case: Case, output: np.ndarray) -> np.ndarray:
 
 def collect(plain: Case, output: list, final: list) -> Result:
     """Lists by step and by layer and direction as one result."""
-    width = plain.config.num_directions * plain.config.state_size
-    empty = np.zeros((0, plain.num_rows, width))
-    h_n, *c_n = (stack(list(states)) for states in zip(*final))
-    if not output:
-        output_all = exact(empty, h_n.arithmetic) if isinstance(h_n, Ball) else empty
-    else:
-        output_all = stack(output)
+    h_n, *c_n = (stack(*states) for states in zip(*final))
+    last = join(*(states[0] for states in final[-plain.config.num_directions :]))
+    output_all = stack(last, *output)[1:]  # of no steps, too
     return Result(output_all, h_n, *c_n)
-
-
-def stack(parts: list) -> Any:
-    """Arrays or balls along a new first axis."""
-    if isinstance(parts[0], Ball):
-        mid, rad = np.stack([b.mid for b in parts]), np.stack([b.rad for b in parts])
-        return Ball(mid, rad, parts[0].arithmetic)
-    return np.stack(parts)
 
 
 def like_case(case: Case, result: Result) -> Result:
@@ -263,7 +185,5 @@ def like_case(case: Case, result: Result) -> Result:
 
 
 def swap_steps_and_rows(value: Any) -> Any:
-    """(T, N, ...) as (N, T, ...), for arrays and balls."""
-    if isinstance(value, Ball):
-        return Ball(value.mid.swapaxes(0, 1), value.rad.swapaxes(0, 1), value.arithmetic)
+    """(T, N, ...) as (N, T, ...)."""
     return value.swapaxes(0, 1)

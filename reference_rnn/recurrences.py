@@ -25,7 +25,7 @@ from .bounds.ball import Ball, exact, settled, summing
 from .bounds.scan_rounding import holds_state
 from .case import DTYPES, Shape, ShapeError, check_lengths, check_shape, rounded, storage
 from .cell import Cell, CellError, check_depth, name_of, run_step
-from .functions import select
+from .functions import select, stack
 
 USUAL = (-1.0, 1.0)  # between which the numbers of an array are drawn
 TRIED = (3, 2, 5, 4, 6, 7)  # sizes at which a step is tried
@@ -460,7 +460,7 @@ def handed(case: RecurrenceCase, arithmetic: Arithmetic | None = None) -> Handed
         states = [held(alive, *both) for both in zip(new[len(cell.outputs) :], states)]
         steps.append([held(alive, output, 0.0) for output in new[: len(cell.outputs)]])
     shapes = {name: shape.sizes for name, shape in handed_shapes(plain).items()}
-    outputs = {name: stack([step[number] for step in steps]) if steps else lift(np.zeros(shapes[name]))
+    outputs = {name: stack(*(step[number] for step in steps)) if steps else lift(np.zeros(shapes[name]))
                for number, name in enumerate(cell.outputs)}  # fmt: skip
     return like(case, Handed(outputs, dict(zip(cell.states, states))))
 
@@ -480,15 +480,6 @@ def stepped(cell: Recurrence, x: list[Any], states: list[Any], p: Arrays) -> tup
 def held(alive: np.ndarray, new: Any, old: Any) -> Any:
     """New in the rows that are alive, elsewhere old."""
     return settled(select(new, alive.reshape(-1, *[1] * (len(new.shape) - 1)), old))
-
-
-def stack(parts: list[Any]) -> Any:
-    """Arrays or balls along a new first axis."""
-    if isinstance(parts[0], Ball):
-        mid = np.stack([ball.mid for ball in parts])
-        rad = np.stack([np.broadcast_to(ball.rad, ball.shape) for ball in parts])
-        return Ball(mid, rad, parts[0].arithmetic)
-    return np.stack(parts)
 
 
 def like(case: RecurrenceCase, found: Handed) -> Handed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -16,14 +15,13 @@ import click
 
 from conformance.chapters import catalogue
 from conformance.harness.files import Folder
-from conformance.harness.forbidden import parsed
 from conformance.harness.load import SHIPPED, TargetError, split_name, stages_of
 from conformance.harness.snapshot import list_folder
+from conformance.harness.source_text import SourceText
 from conformance.report import grades, wording
 from conformance.report.output import say
 from conformance.report.report_files import FORMATS, write_files, write_inside
 from conformance.report.report_set import ReportSet, Unjudged
-from conformance.scripts.standalone_source import bound
 from conformance.trial.configuration import Job
 from conformance.trial.multi_target import NOT_REACHED, outcomes
 from conformance.trial.options import UsageError, refuse_shared, seconds
@@ -215,26 +213,14 @@ def parse_names(names):
 def with_name(file, names, options):
     """A file as a target: with the first of the names that it defines, or forward where none are given."""
     text = str(file) if file.name != str(file) else os.path.join(os.curdir, file)  # whatever it is called, it is a file
-    tree = parsed(file) if names else None  # what is wrong with it is said when it is loaded
-    if tree is None:
+    source = SourceText.read(file) if names else None
+    if source is None or source.refused_at:  # what is wrong with it is said when it is loaded
         return Job(text, options)
-    defined = {name for statement in run_on_import(tree) for name in bound(statement)}
+    defined = source.all_names
     if name := next((name for name in names if name in defined or "*" in defined), None):
         return Job(text if name == "forward" else f"{text}:{name}", options)
-    own = [one.name for one in tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
-    said = ", ".join(dict.fromkeys(own)) or "nothing to call"
+    said = ", ".join(dict.fromkeys(source.own_names)) or "nothing to call"
     return Job(text, options, f"{file.name} defines none of {', '.join(names)}; it defines {said}")
-
-
-def run_on_import(tree):
-    """The statements that run when a file is imported, also those in an if, a try and the like."""
-    todo = [tree]
-    while todo:
-        for child in ast.iter_child_nodes(todo.pop()):
-            if isinstance(child, ast.stmt):
-                yield child
-            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
-                todo.append(child)
 
 
 def made_room(texts):

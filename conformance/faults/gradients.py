@@ -354,8 +354,8 @@ FAULTS = [
     Fault(
         "state-gradient-upper-layers", "initial states above the lowest layer have no gradient", "missing-gradient",
         "by_name",
-        "states = [stack(list(entries)) for entries in zip(*d_states)]",
-        "states = [stack([d * (k < D) for k, d in enumerate(entries)]) for entries in zip(*d_states)]",
+        "states = [stack(*entries) for entries in zip(*d_states)]",
+        "states = [stack(*(d * (k < D) for k, d in enumerate(entries))) for entries in zip(*d_states)]",
         (BPTT, ONE),
     ),
     Fault(
@@ -507,8 +507,8 @@ FAULTS = [
     ),
     Fault(
         "half-precision-gradient", "gradients in float16 have a formula of their own", "second-path", "by_name",
-        'states = [stack(list(entries)) for entries in zip(*d_states)]',
-        "states = [stack(list(entries)) * (0.875 if case.config.dtype == 'float16' else 1.0)"
+        'states = [stack(*entries) for entries in zip(*d_states)]',
+        "states = [stack(*entries) * (0.875 if case.config.dtype == 'float16' else 1.0)"
         " for entries in zip(*d_states)]",
         (BPTT, ONE), ("https://github.com/pytorch/pytorch/pull/4611",),
     ),

@@ -409,7 +409,7 @@ FAULTS = [
     ),
     Fault(
         "no-steps-are-an-error", "without steps there is nothing to stack, which is an error", "empty", "collect",
-        "if not output:", "if not output and not h_n.size:", ("time.no_steps",),
+        "stack(last, *output)[1:]", "stack(*output) if h_n.size else stack(last, *output)[1:]", ("time.no_steps",),
         ("https://github.com/pytorch/pytorch/issues/50192",),
     ),
     Fault(

@@ -87,7 +87,7 @@ def changed() -> Made:
 def changed_back() -> Made:
     """The same in a call for gradients."""
     states = {
-        name: f"stack([entry[{number}] for entry in d_initial]).reshape(a.shape)"
+        name: f"stack(*[entry[{number}] for entry in d_initial]).reshape(a.shape)"
         for number, name in enumerate(("d_h_n", "d_c_n"))
     }
     values = {

@@ -29,6 +29,7 @@ from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, Folder, read_text
 from conformance.harness.last_file import LastFile
 from conformance.harness.load import Target, TargetError, move_target, rebase_target, spec_of
+from conformance.harness.source_text import LARGEST
 from conformance.judging.coverage import expected_areas
 from conformance.judging.judge import judge
 from conformance.judging.serialisation import CounterexampleError, array_to_data, counterexample_from_data
@@ -43,7 +44,6 @@ from .deduplication import FailureSignature, defects
 from .mutant_coverage import surviving_mutants
 
 OPTIONS = ("profile", "call_limit", "memory_limit", "forbid", "properties", "diagnosis")  # those that a unit carries
-LARGEST = 2**24  # bytes of a target's file
 MOST_HELD = 4  # targets that a worker keeps loaded
 HOME: list[str] = []  # the folder of this process for targets that were sent
 

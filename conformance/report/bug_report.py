@@ -11,8 +11,7 @@ import numpy as np
 
 from conformance.chapters import catalogue
 from conformance.harness.child import LoadError
-from conformance.harness.files import FileError, read_text
-from conformance.harness.forbidden import LARGEST
+from conformance.harness.source_text import SourceText
 from conformance.harness.text import visible_lines
 from conformance.hunt.corpus import Kept
 from conformance.hunt.deduplication import FAILURE, MISTAKE
@@ -163,9 +162,8 @@ def source(target: str | None) -> Iterator[str]:
     place = place_of(target) if target else None
     if place is None:
         return
-    try:
-        lines = read_text(place.file, LARGEST).splitlines()
-    except FileError:
+    lines = SourceText.read(place.file).text.splitlines()
+    if not lines:
         return
     last = next(
         (n for n in range(place.line, len(lines)) if lines[n][:1].strip() and lines[n][0] not in ")]}#"), len(lines)

@@ -8,6 +8,8 @@ import symtable
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from conformance.harness.source_text import names_defined
+
 BLOCKS = ("def ", "class ", "@")
 OURS = ("conformance", "reference_rnn", "strategies")
 CLAIMS = ("conformance.claims.capabilities", "Capabilities")
@@ -75,7 +77,7 @@ class Written:
     def defining(self, module: str, name: str) -> tuple[str, ast.stmt]:
         """The module of ours that defines a name, and the statement; or the import of a name that is not ours."""
         _, tree = self.read(module)
-        statement = next((s for s in tree.body if name in bound(s)), None)
+        statement = next((s for s in tree.body if name in names_defined(s)), None)
         if statement is None:
             raise NotAlone(f"{module} does not define {name}")
         if not isinstance(statement, ast.Import | ast.ImportFrom):
@@ -95,8 +97,8 @@ class Written:
     def used(self, module: str, statement: ast.stmt) -> None:
         """Writes out the names of a module that a statement uses."""
         text, tree = self.read(module)
-        known = {name for s in tree.body for name in bound(s)} & of_module(source_of(text, statement))
-        own = set(bound(statement))
+        known = {name for s in tree.body for name in names_defined(s)} & of_module(source_of(text, statement))
+        own = set(names_defined(statement))
         for node in without_annotations(statement):
             if isinstance(node, ast.Name) and node.id in known - own:
                 self.add(module, node.id)
@@ -130,17 +132,6 @@ def of_module(text: str) -> set[str]:
             yield from read(inner)
 
     return set(read(symtable.symtable(text, "<text>", "exec")))
-
-
-def bound(statement: ast.stmt) -> list[str]:
-    """The names that a statement at the top of a module defines."""
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return [statement.name]
-    targets = statement.targets if isinstance(statement, ast.Assign) else []
-    targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
-    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
 
 
 def without_annotations(node: ast.AST) -> Iterator[ast.AST]:

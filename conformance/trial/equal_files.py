@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from conformance.harness.files import FileError, read_bytes
-from conformance.harness.forbidden import LARGEST
 from conformance.harness.snapshot import Snapshot
+from conformance.harness.source_text import LARGEST
 from conformance.harness.text import LINE, visible
 
 from .configuration import Job

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
 import os
@@ -15,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance.harness.child import LoadError
-from conformance.harness.files import read_bytes
-from conformance.harness.forbidden import LARGEST, UNPARSED
 from conformance.harness.load import SHIPPED, spec_of
-from conformance.scripts.standalone_source import bound
+from conformance.harness.source_text import SourceText
 
 HOME = Path(__file__).parent.parent
 FORWARD = "forward"  # what a file is asked for that is named without more
@@ -67,7 +64,7 @@ def of_name(text: str) -> SourcePlace | None:
     if spec.get("module") in SHIPPED.values():
         return None
     file = Path(spec["file"]).resolve() if "file" in spec else file_of_module(spec["module"])
-    return None if file is None else SourcePlace(file, line_of(file, spec["name"] or FORWARD))
+    return None if file is None else SourcePlace(file, SourceText.read(file).line_of(spec["name"] or FORWARD))
 
 
 def file_of_module(name: str) -> Path | None:
@@ -80,15 +77,6 @@ def file_of_module(name: str) -> Path | None:
             return None
         path = list(spec.submodule_search_locations or [])
     return Path(spec.origin).resolve() if spec and spec.has_location and spec.origin else None
-
-
-def line_of(file: Path, name: str) -> int:
-    """The line where a file defines a name, or where it cannot be read; else the first."""
-    try:
-        tree = ast.parse(read_bytes(file, LARGEST))
-    except UNPARSED as error:
-        return getattr(error, "lineno", None) or 1
-    return next((statement.lineno for statement in tree.body if name in bound(statement)), 1)
 
 
 def of_object(target: Any) -> SourcePlace | None:

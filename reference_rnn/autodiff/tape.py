@@ -47,11 +47,11 @@ from ..functions import (
     softsign,
     softsign_slope,
     sqrt,
+    stack,
     tanh,
     tanh_slope,
     total,
 )
-from ..layers import stack
 
 Tape = list["Traced"]
 
@@ -248,7 +248,7 @@ def through(x: Any, weight: Weight, bias: Weight | None, gates: list[tuple[int, 
 
 def rows(parts: list) -> Any:
     """(T*N, ...): arrays or balls of all steps, row under row."""
-    return stack(parts).reshape(-1, parts[0].shape[-1])
+    return stack(*parts).reshape(-1, parts[0].shape[-1])
 
 
 @affine.register

@@ -48,6 +48,7 @@ from ..functions import (
     softsign,
     softsign_slope,
     sqrt,
+    stack,
     tanh,
     tanh_slope,
     total,
@@ -103,6 +104,10 @@ class Ball(Number):
     def reshape(self, *shape: int) -> Ball:
         """The balls in another shape."""
         return Ball(self.mid.reshape(*shape), self.rad.reshape(*shape), self.arithmetic)
+
+    def swapaxes(self, first: int, second: int) -> Ball:
+        """The balls with two axes exchanged."""
+        return Ball(self.mid.swapaxes(first, second), self.rad.swapaxes(first, second), self.arithmetic)
 
     def lift(self, other: Any) -> Any:
         """A ball of a number that is written in an equation, or of an array of parameters."""
@@ -537,3 +542,10 @@ def _(first: Ball, *others: Ball) -> Ball:
     mid = join(first.mid, *(ball.mid for ball in others))
     rad = np.concatenate([first.rad, *(ball.rad for ball in others)], axis=-1)
     return Ball(mid, rad, first.arithmetic, parts=(first, *others))
+
+
+@stack.register
+def _(first: Ball, *others: Ball) -> Ball:
+    balls = (first, *others)
+    rad = np.stack([np.broadcast_to(ball.rad, ball.shape) for ball in balls])
+    return Ball(stack(*(ball.mid for ball in balls)), rad, first.arithmetic)

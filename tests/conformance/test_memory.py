@@ -89,7 +89,7 @@ SHOWN = {
     WritesBack: "+    a = case.h_0\n+    if a is not None and a.flags.writeable:\n+        a[...] = found.h_n",
     OneBuffer: "+        if not (name in ('output',)):\n+            return a",
     HandsOut: "+    return Result(found.output, case.h_0",
-    WorksInCotangent: "+    if a is not None:\n+        a[...] = stack([entry[0] for entry in d_initial])",
+    WorksInCotangent: "+    if a is not None:\n+        a[...] = stack(*[entry[0] for entry in d_initial])",
 }
 ASKED = ["shapes.inputs_untouched", "shapes.results_own_their_memory", "gradients.shapes"]
 

@@ -1,0 +1,102 @@
+"""What a file of code says before it runs: the names that it defines, and the modules that it imports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from .files import FileError, read_bytes
+
+LARGEST = 2**24  # bytes of a file of code
+UNPARSED = (SyntaxError, ValueError, RecursionError, MemoryError)  # what a text may do to its parser
+ALLOWED = ("conformance", "Capabilities")  # which a target says what it claims by
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """The text of a file, and its tree: one without statements where it cannot be read or parsed.
+
+    refused_at  the line that the parser refused, counted from 1, or 1 of a file that cannot be read; else 0
+    """
+
+    text: str
+    tree: ast.Module
+    refused_at: int = 0
+
+    @classmethod
+    def read(cls, file: Path) -> SourceText:
+        """The text of a regular file; what is wrong with it, whoever loads it says better."""
+        nothing = ast.Module([], [])
+        try:
+            code = read_bytes(file, LARGEST)
+        except FileError:
+            return cls("", nothing, refused_at=1)
+        text = code.decode(errors="replace")
+        try:
+            return cls(text, ast.parse(code))
+        except UNPARSED as error:
+            return cls(text, nothing, getattr(error, "lineno", None) or 1)
+
+    def line_of(self, name: str) -> int:
+        """The line that defines a name, or that was refused; else the first."""
+        found = next((one.lineno for one in self.tree.body if name in names_defined(one)), 1)
+        return self.refused_at or found
+
+    @property
+    def functions(self) -> list[ast.FunctionDef]:
+        """The functions at the top of the file."""
+        return [one for one in self.tree.body if isinstance(one, ast.FunctionDef)]
+
+    @property
+    def own_names(self) -> list[str]:
+        """The functions and classes at the top of the file, in its order."""
+        return [one.name for one in self.tree.body if isinstance(one, ast.FunctionDef | ast.ClassDef)]
+
+    @property
+    def all_names(self) -> set[str]:
+        """What importing the file may define, also in an ``if`` or a ``try``; ``*`` where that depends on another."""
+        return {name for statement in run_on_import(self.tree) for name in names_defined(statement)}
+
+    def imports(self) -> Iterator[tuple[int, str]]:
+        """Line and dotted name of each module that the file imports anywhere, by a statement or by its name as a text.
+
+        What is imported from a module may be a module in it, and has a name as if it were.
+        """
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from ((node.lineno, alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                if [(node.module, alias.name) for alias in node.names] != [ALLOWED]:
+                    yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from ((node.lineno, node.module or alias.name) for alias in node.names)
+            elif isinstance(node, ast.Call) and called(node) in ("__import__", "import_module"):
+                first = [one.value for one in node.args[:1] if isinstance(one, ast.Constant)]
+                yield from ((node.lineno, name) for name in first if isinstance(name, str))
+
+
+def names_defined(statement: ast.stmt) -> list[str]:
+    """The names that one statement defines; those of an import as they are used."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name.partition(".")[0] for alias in statement.names]
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    targets = [statement.target] if isinstance(statement, ast.AnnAssign) else targets
+    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+
+
+def called(node: ast.Call) -> str:
+    """The name of what is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def run_on_import(tree: ast.AST) -> Iterator[ast.stmt]:
+    """The statements that run when a file is imported, also those in an ``if``, a ``try`` and the like."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.stmt):
+            yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+            yield from run_on_import(child)
