@@ -8,6 +8,8 @@ TYPE_CHECKING = False  # what checks types takes it for true; with python -m, a 
 if TYPE_CHECKING:  # what is imported lazily
     from typing import Any
 
+    __version__: str
+
     from conformance.adapters.cell import from_cell as from_cell
     from conformance.api import assert_conforms as assert_conforms
     from conformance.api import check as check
@@ -49,6 +51,8 @@ __all__ = sorted(HOMES)  # noqa: PLE0605
 if not TYPE_CHECKING:  # for which it would be true of any name
 
     def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return importlib.import_module("conformance.trial.verdict").kit_version()
         if name not in HOMES:
             raise AttributeError(f"module 'conformance' has no attribute {name!r}; it has {', '.join(__all__)}")
         return getattr(importlib.import_module(HOMES[name]), name)

@@ -6,19 +6,19 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any
+from typing import Any, Unpack
 
 from conformance.chapters import catalogue
 from conformance.events import Event, Judged, PropertyResult
 from conformance.harness.load import TargetError
-from conformance.harness.text import visible_line, visible_lines
+from conformance.harness.text import visible_line
 from conformance.report import terminal
 from conformance.report.counterexample_files import Keeper
 from conformance.report.listening import Writer, listen
 from conformance.report.report_files import Files
 from conformance.report.report_set import Unjudged
 from conformance.trial.interrupts import Interrupted
-from conformance.trial.options import Options, require_known
+from conformance.trial.options import CheckKeywords, Keywords, Options, Profile, require_known
 from conformance.trial.runner import trial
 from conformance.trial.verdict import Report
 
@@ -27,33 +27,39 @@ OPTIONS = [field.name for field in fields(Options)]
 
 def check(
     target: Any,
-    profile: str = "quick",
+    profile: Profile = "quick",
     seed: int = 0,
     stop_on_first: bool = False,
     *,
+    workers: int | None = None,
     in_process: bool = True,
     progress: Callable[[PropertyResult], None] = lambda result: None,
-    **options: Any,
+    **options: Unpack[Keywords],
 ) -> Report:
     """Does a target conform?
 
     target: a file, ``package.module``, ``file.py:name``, a shipped name, a class, a function, an object
     in_process: False holds the target in child processes, within limits of time and memory
     progress: called with each result, as soon as it is known
-    options: the other fields of ``conformance.Options``: properties, workers, budget, time_limit, call_limit,
-    memory_limit, forbid, require, expected_failures, strict, baseline, diagnosis, saved, and the files to write: json,
-    junitxml, html, summary, sarif, badge
+    options: the other fields of ``conformance.Options``, where each is explained: properties, budget, time_limit,
+    call_limit, memory_limit, forbid, require, expected_failures, strict, baseline, diagnosis, saved, and the files to
+    write: json, junitxml, html, summary, sarif, badge
 
     time_limit is for all of it, needs the main thread and an alarm, and what was found until then is the verdict.
     call_limit, memory_limit and forbid (names of modules that the target may not import) need in_process=False.
 
     Raises TargetError if the target cannot be loaded or built, also within its time limit; UsageError for what cannot
     be asked; and KeyboardInterrupt after Ctrl-C, when what was found until then has been saved and written.
+
+    >>> report = check("torch", properties=["shapes.shapes"], budget="1s")
+    >>> report.verdict
+    'conforms'
     """
     name = os.fspath(target) if isinstance(target, os.PathLike) else target
     for option in options:
         require_known("option", option, OPTIONS)
-    chosen = Options(profile=profile, seed=seed, stop_on_first=stop_on_first, in_process=in_process, **options)
+    given: dict[str, Any] = {**options, "workers": workers, "stop_on_first": stop_on_first, "in_process": in_process}
+    chosen = Options(profile, seed=seed, **given)
     if not isinstance(name, str):  # only names are the same tomorrow
         chosen = chosen.without_saved()
 
@@ -80,8 +86,8 @@ def check(
     return report
 
 
-def assert_conforms(target: Any, profile: str = "quick", seed: int = 0, **options: Any) -> None:
+def assert_conforms(target: Any, profile: Profile = "quick", seed: int = 0, **options: Unpack[CheckKeywords]) -> None:
     """Raises AssertionError with the report, unless the target conforms; for tests. Options are those of ``check``."""
     report = check(target, profile, seed, **options)
     if report.verdict != "conforms":
-        raise AssertionError(visible_lines("\n".join(line for _, line in terminal.styled(report))))
+        raise AssertionError(terminal.as_text(report))

@@ -17,6 +17,7 @@ from conformance.faults import Fault
 from conformance.harness.load import open_target
 from conformance.judging.judge import CounterexampleFound, Judging, covering_cases, unjudged
 from conformance.judging.recurrent_subject import subject_of
+from conformance.trial.options import Profile
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Kill:
     seconds: float
 
 
-def kill(fault: Fault, seed: int = 0, profile: str = "quick") -> Kill:
+def kill(fault: Fault, seed: int = 0, profile: Profile = "quick") -> Kill:
     """Judges one fault until the first property fails."""
     target = FaultyTarget(fault, cells=fault.cells)
     report = check(target, profile=profile, seed=seed, stop_on_first=True, diagnosis=False)

@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 
@@ -28,7 +28,7 @@ from conformance.report.report_set import Unjudged
 from conformance.report.terminal import console, failure_details, line, show
 from conformance.report.wording import headline
 from conformance.trial.interrupts import ALARM, Interrupted, Interrupts, needs_an_alarm, noted
-from conformance.trial.options import Options, Revision, UsageError
+from conformance.trial.options import ItemKeywords, Options, Revision, UsageError
 from conformance.trial.plan import Plan
 from conformance.trial.runner import LOADED, conclude, reopen_target, within_time_limit
 from conformance.trial.serial_runner import judged_here, open_for_trial
@@ -50,7 +50,7 @@ class ExpectedFailure(PropertyFailed):
     """A property does not hold, as it is known not to."""
 
 
-def parametrize(target: Any, **options: Any) -> pytest.MarkDecorator:
+def parametrize(target: Any, **options: Unpack[ItemKeywords]) -> pytest.MarkDecorator:
     """A decorator that makes a test, or a method, an item for each property; its argument ``check`` judges it.
 
     target: as ``conformance.check`` takes it
@@ -69,7 +69,7 @@ def parametrize(target: Any, **options: Any) -> pytest.MarkDecorator:
     ... def test_my_rnn(check):
     ...     check()
     """
-    trial = OwnTrial(target, options)
+    trial = OwnTrial(target, dict(options))
     items = []
     for id in trial.plan.properties:
         expected = [one for one in trial.plan.expected if id in one.among]

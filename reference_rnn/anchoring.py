@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .bounds.arithmetic import Arithmetic
+from .bounds.arithmetic import Arithmetic, arithmetic_of
 from .bounds.ball import Ball, stored
 from .case import Case, Result
 from .cell import Parameters
@@ -27,19 +27,30 @@ from .layers import (
 
 
 @np.errstate(all="ignore")
-def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic) -> Result[Ball]:
+def anchored(case: Case, output: np.ndarray, arithmetic: Arithmetic | str) -> Result[Ball]:
     """Balls of every step of the top layer, each from the implementation's own previous step.
 
-    ``output`` is what the implementation returned for this case. Rounding cannot pile up here: a
-    ball allows for one step, so neither long nor chaotic sequences widen it. Hidden layers run freely,
-    and so does everything where the arithmetic has another order than steps: there is no step to start from.
+    output      what the implementation returned for this case, in its layout: (T, N, D*H), or D*P with a projection
+    arithmetic  the rounding that is allowed; a dtype stands for its strict one
+
+    Rounding cannot pile up here: a ball allows for one step, so neither long nor chaotic sequences widen it. Hidden
+    layers run freely, and so does everything where the arithmetic has another order than steps: there is no step to
+    start from. Raises ShapeError if an array of the case does not fit, ValueError for a dtype that does not exist.
+
+    >>> from reference_rnn import case
+    >>> long = case("RNN_RELU", T=500, N=1, I=1, H=1, x=1.0, weight_hh_l0=1.0, bias_ih_l0=0.1)
+    >>> own = forward(long).output
+    >>> free, steps = forward(long, "float32").output, anchored(long, own, "float32").output
+    >>> bool(free.rad.max() > 100 * steps.rad.max())
+    True
     """
-    if arithmetic.order != "steps":
-        return forward(case, arithmetic)
+    allowed = arithmetic_of(arithmetic)
+    if allowed.order != "steps":
+        return forward(case, allowed)
     plain = time_major(case.check())
     layers = layer_parameters(plain)
     step = step_of(plain.config)
-    x, initial = lifted(plain, arithmetic)
+    x, initial = lifted(plain, allowed)
     own = time_major_output(case, output)
     walk = scan if plain.config.num_states == 2 else restart
     after, final = run_anchored(step, layers, x, initial, plain.row_lengths, own, walk)

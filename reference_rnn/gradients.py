@@ -15,7 +15,7 @@ import numpy as np
 
 from .anchoring import run_anchored
 from .autodiff.tape import Read, Tape, Traced, Weight, backward
-from .bounds.arithmetic import Arithmetic
+from .bounds.arithmetic import Arithmetic, arithmetic_of
 from .bounds.ball import Ball, exact, settled, summing
 from .case import Case, check_shape, result_shapes
 from .cell import Parameters
@@ -42,7 +42,7 @@ def gradients(
     d_output: np.ndarray | None = None,
     d_h_n: np.ndarray | None = None,
     d_c_n: np.ndarray | None = None,
-    arithmetic: Arithmetic | None = None,
+    arithmetic: Arithmetic | str | None = None,
     masks: list | None = None,
     output: np.ndarray | None = None,
     one_pass: bool = False,
@@ -50,13 +50,14 @@ def gradients(
     """The gradients of a loss with respect to x, h_0, c_0 and every parameter, by name and in their shapes.
 
     d_output, d_h_n, d_c_n  the gradients of the loss with respect to the results, in their shapes; None: zero
-    arithmetic              float64 arrays without, balls with it
+    arithmetic              float64 arrays without, balls with it; a dtype stands for its strict one
     masks                   of dropout, as ``forward`` takes them
     output                  what an implementation returned: the top layer's steps start from it; nothing is dropped
     one_pass                whether all results go back together; else balls have room for a pass for each of them, too
 
     Raises ShapeError if an array does not fit, ValueError without masks.
     """
+    arithmetic = arithmetic_of(arithmetic)
     plain = without_padding(time_major(case.check()))
     tape: Tape = []
     layers = [[p.map(Weight) for p in directions] for directions in layer_parameters(plain)]

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from .bounds.arithmetic import Arithmetic
+from .bounds.arithmetic import Arithmetic, arithmetic_of
 from .bounds.ball import Ball, exact, summing
 from .case import Case, Config, Result, parameter_shape
 from .cell import Parameters, kinds_of, options_of
@@ -25,21 +25,30 @@ Step = Callable[[Any, tuple, Parameters], tuple]
 @overload
 def forward(case: Case, arithmetic: None = None, masks: list | None = None) -> Result[np.ndarray]: ...
 @overload
-def forward(case: Case, arithmetic: Arithmetic, masks: list | None = None) -> Result[Ball]: ...
+def forward(case: Case, arithmetic: Arithmetic | str, masks: list | None = None) -> Result[Ball]: ...
 @np.errstate(all="ignore")
-def forward(case: Case, arithmetic: Arithmetic | None = None, masks: list | None = None) -> Result[Any]:
-    """The result of a case: float64 arrays, or balls if an arithmetic is given.
+def forward(case: Case, arithmetic: Arithmetic | str | None = None, masks: list | None = None) -> Result[Any]:
+    """The result of a case: float64 arrays, or balls if an arithmetic is given, by itself or by its dtype.
 
     masks  (T, N, D*H or D*P) for each layer but the last, 0 or 1 / (1 - p): which numbers dropout keeps. Needed
            in training with 0 < p < 1 only; with p = 1 nothing is kept.
 
-    Raises ShapeError if an array of the case does not fit its configuration, ValueError without masks.
+    Its ``output`` is (T, N, D*H), ``h_n`` (L*D, N, H) and, of an LSTM, ``c_n`` (L*D, N, H), or as the case is laid
+    out. Raises ShapeError if an array of the case does not fit its configuration, ValueError without masks or for a
+    dtype that does not exist.
+
+    >>> from reference_rnn import case
+    >>> forward(case("RNN_RELU", T=3, N=1, I=1, H=1, x=1.0, weight_ih_l0=2.0, weight_hh_l0=0.5)).output.ravel()
+    array([2. , 3. , 3.5])
+    >>> bool(forward(case("RNN_RELU", T=1, N=1, I=1, H=1, x=0.1, weight_ih_l0=3.0), "float32").output.rad < 1e-7)
+    True
     """
     plain = time_major(case.check())
     layers = layer_parameters(plain)
     step = step_of(plain.config)
-    x, initial = lifted(plain, arithmetic)
-    kept = lifted_masks(plain, masks, arithmetic)
+    allowed = arithmetic_of(arithmetic)
+    x, initial = lifted(plain, allowed)
+    kept = lifted_masks(plain, masks, allowed)
     output, final = run(step, layers, x, initial, plain.row_lengths, kept)
     return like_case(case, collect(plain, output, final))
 

@@ -46,7 +46,19 @@ def to_keras(parameters: Parameters, cell: str = "RNN_TANH", layer: int = 0, dir
 
 
 def from_keras(weights: list[np.ndarray], cell: str = "RNN_TANH", layer: int = 0, direction: int = 0) -> Parameters:
-    """PyTorch's parameters of one layer and direction from Keras' weights."""
+    """PyTorch's parameters of one layer and direction from Keras' weights: ``weight_ih_l0`` (G*H, I) and the others.
+
+    weights  [kernel (I, G*H), recurrent_kernel (H, G*H)] and, with biases, bias: (G*H,), or (2, 3H) for GRU. A single
+             bias comes back as bias_ih; bias_hh is zero then.
+
+    Raises KeyError for a cell that Keras has not, ValueError where the gates do not divide an array.
+    Source: https://keras.io/api/layers/recurrent_layers/gru/
+
+    >>> parameters = {"weight_ih_l0": np.eye(3, 2), "weight_hh_l0": np.ones((3, 1))}
+    >>> back = from_keras(to_keras(parameters, "GRU"), "GRU")
+    >>> all((back[name] == array).all() for name, array in parameters.items())
+    True
+    """
     kernel, recurrent_kernel, *bias = weights
     biases = [both for b in bias for both in (b if cell == "GRU" else (b, np.zeros_like(b)))]
     return named([kernel.T, recurrent_kernel.T, *biases], layer, direction, KERAS[cell], GATES[cell])
@@ -72,7 +84,14 @@ def to_onnx(parameters: Parameters, cell: str = "RNN_TANH", layer: int = 0) -> d
 
 
 def from_onnx(node: dict[str, Any], cell: str = "RNN_TANH", layer: int = 0) -> Parameters:
-    """PyTorch's parameters of one layer from the inputs of an ONNX node."""
+    """PyTorch's parameters of one layer, in each of its directions, from the inputs of an ONNX node.
+
+    node  W (D, G*H, I), R (D, G*H, H) and, where they are there, B (D, 2*G*H) and P (D, 3*H): the shapes of
+          ``to_onnx``. They become weight_ih (G*H, I), weight_hh (G*H, H), bias_ih and bias_hh (G*H,), weight_ch (3*H,).
+
+    Raises KeyError for a cell that ONNX has not, ValueError where the gates do not divide an array.
+    Source: https://onnx.ai/onnx/operators/onnx__LSTM.html
+    """
     parameters: Parameters = {}
     for d in range(len(node["W"])):
         biases = np.split(node["B"][d], 2) if "B" in node else []
@@ -98,7 +117,11 @@ def to_block_lstm(
 def from_block_lstm(
     block: dict[str, np.ndarray], layer: int = 0, direction: int = 0, forget_bias: float = 1.0
 ) -> Parameters:
-    """PyTorch's parameters of one layer and direction from those of a BlockLSTM."""
+    """PyTorch's parameters of one layer and direction from w (I+H, 4H) and b (4H,) of a BlockLSTM.
+
+    The bias comes back as bias_ih (4H,), with ``forget_bias`` in it, which the operation adds itself; bias_hh is zero.
+    Source: https://www.tensorflow.org/api_docs/python/tf/raw_ops/BlockLSTM
+    """
     w, b = block["w"], block["b"] + forget_bias * forget_rows(block["b"])
     H = w.shape[1] // 4
     return named([w[:-H].T, w[-H:].T, b, np.zeros_like(b)], layer, direction, BLOCK_LSTM, GATES["LSTM"])
@@ -132,7 +155,14 @@ def to_flax(parameters: Parameters, cell: str = "LSTM", layer: int = 0, directio
 
 
 def from_flax(params: dict[str, Any], cell: str = "LSTM", layer: int = 0, direction: int = 0) -> Parameters:
-    """PyTorch's parameters of one layer and direction from the params of a cell of flax.linen."""
+    """PyTorch's parameters of one layer and direction from the params of a cell of flax.linen.
+
+    params  kernels (I, H) and (H, H) and biases (H,) by gate, as ``to_flax`` names them: ``ii``, ``hi`` and so on. A
+            bias that a gate has not is zero here.
+
+    Raises KeyError where a gate has no kernel.
+    Source: https://flax.readthedocs.io/en/latest/api_reference/flax.linen/layers.html
+    """
     gates = ["" if gate == "h" else gate for gate in GATES[cell]]
     W_ih, W_hh = (np.concatenate([params[side + gate]["kernel"].T for gate in gates]) for side in "ih")
     zero = np.zeros(W_hh.shape[1], W_hh.dtype)
@@ -148,18 +178,32 @@ def complemented(parameters: Parameters) -> Parameters:
 
 
 def packed(parameters: Parameters, layer: int, direction: int, order: str, wanted: str) -> list[Any]:
-    """W_ih, W_hh, b_ih, b_hh of one layer and direction in another order of the gates; None for what is not there."""
+    """W_ih (G*H, I), W_hh (G*H, H), b_ih and b_hh (G*H,) with the gates in another order; None for what is not there.
+
+    order, wanted  the gates as they are and as they shall be, a letter each, "ifgo" for an LSTM of PyTorch
+    """
     arrays = [parameters.get(kind + suffix(layer, direction)) for kind in KINDS]
     return [None if array is None else reordered(array, order, wanted) for array in arrays]
 
 
 def named(arrays: list[np.ndarray], layer: int, direction: int, order: str, wanted: str) -> Parameters:
-    """PyTorch's names for W_ih, W_hh and, where they are there, b_ih and b_hh, in another order of the gates."""
+    """PyTorch's names for W_ih (G*H, I), W_hh (G*H, H) and, where they are there, b_ih and b_hh (G*H,).
+
+    order, wanted  the gates as they are and as they shall be, a letter each
+    """
     end = suffix(layer, direction)
     return {kind + end: reordered(array, order, wanted) for kind, array in zip(KINDS, arrays)}
 
 
 def reordered(array: np.ndarray, order: str, wanted: str) -> np.ndarray:
-    """The array with its gates, blocks of the first axis, in another order."""
+    """An array (G*H, ...) with its gates, blocks of H rows, in another order.
+
+    order, wanted  the gates as they are and as they shall be, a letter each
+
+    Raises ValueError where the rows are no multiple of the gates, KeyError for a gate that is not there.
+
+    >>> reordered(np.array([1, 2, 3, 4]), "ifgo", "iofg")
+    array([1, 4, 2, 3])
+    """
     blocks = dict(zip(order, np.split(array, len(order))))
     return np.concatenate([blocks[gate] for gate in wanted])

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from .bounds.arithmetic import Arithmetic, arithmetic
+from .bounds.arithmetic import Arithmetic, arithmetic, arithmetic_of
 from .bounds.ball import Ball, exact, settled, summing
 from .bounds.scan_rounding import holds_state
 from .case import DTYPES, Shape, ShapeError, check_lengths, check_shape, rounded, storage
@@ -386,7 +386,11 @@ def shapes_of(case: RecurrenceCase) -> dict[str, Shape]:
 
 
 def handed_shapes(case: RecurrenceCase) -> dict[str, Shape]:
-    """Name and shape of every result of a case: the outputs, then the states."""
+    """Name and shape of every result of a case: the outputs, then the states.
+
+    An output has an axis for each of its letters behind (T, N), or behind the steps of all rows where they are packed;
+    a state behind N.
+    """
     c, cell = case.config, case.config.cell
     found = {name: c.axes(letters, *walked(case)) for name, letters in cell.outputs.items()}
     return found | {name: c.axes(letters, (case.num_rows, "N")) for name, letters in cell.states.items()}
@@ -437,12 +441,13 @@ def padded(case: RecurrenceCase) -> RecurrenceCase:
 
 
 @np.errstate(all="ignore")
-def handed(case: RecurrenceCase, arithmetic: Arithmetic | None = None) -> Handed:
-    """The result of a case step by step: float64 arrays, or balls if an arithmetic is given.
+def handed(case: RecurrenceCase, arithmetic: Arithmetic | str | None = None) -> Handed:
+    """The result of a case step by step: float64 arrays, or balls if an arithmetic is given, or a dtype by its name.
 
     A row that has ended holds its states and gives zeros. Raises ShapeError if an array does not fit, ValueError for a
     recurrence without equations, or one that is not linear in an arithmetic of another order than steps.
     """
+    arithmetic = arithmetic_of(arithmetic)
     plain = padded(case.check())
     cell = plain.config.cell
     if cell.step is None:

@@ -28,7 +28,12 @@ def shrink(
 ) -> Case:
     """The smallest case found on which ``fails`` is still true; ``admits`` says which cases are legal.
 
-    runs, seconds: how often and how long the implementation may be called at most.
+    fails   whether an implementation is still wrong on a case; what it raises is raised here
+    runs    how often it may be called at most;  seconds  for how long, until the smallest so far is returned
+
+    >>> from reference_rnn import case
+    >>> shrink(case("GRU", T=9, N=4, I=3, H=5), lambda c: c.num_steps > 2)
+    case('GRU', T=3, N=1, I=1, H=1)
     """
     if isinstance(case, RecurrenceCase):
         return shrink_recurrence(case, fails, admits, runs, seconds)

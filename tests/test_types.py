@@ -17,6 +17,7 @@ import pytest
 import conformance
 import reference_rnn
 import strategies
+from conformance.trial import options
 
 ROOT = Path(__file__).parent.parent
 USER = ROOT / "tests" / "typing" / "user.py"
@@ -100,9 +101,25 @@ def test_a_users_file_is_typed(checked):
 def test_a_wrong_use_is_found(checked):
     said, _ = checked(
         "import conformance\nconformance.check('a.py', seed='x')\nconformance.Options(seeds=1)\n"
-        "conformance.chekc\nconformance.check('a.py').verdit\n"
+        "conformance.chekc\nconformance.check('a.py').verdit\nconformance.check('a.py', proprties='x')\n"
+        "conformance.assert_conforms('a.py', profile='qick')\nconformance.check('a.py').verdict == 'conform'\n"
+        "conformance.parametrize('a.py', workers=2)\n"
     )
-    assert [int(line) for line in re.findall(r"user.py:(\d+): error", said)] == [2, 3, 4, 5]
+    assert [int(line) for line in re.findall(r"user.py:(\d+): error", said)] == [2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_what_python_takes_as_keywords_are_the_options():
+    named = {field.name for field in options.declared_options()}
+    own = {"progress", "target"}
+    for function, keywords in (
+        (conformance.check, options.Keywords), (conformance.assert_conforms, options.CheckKeywords),
+        (conformance.parametrize, options.ItemKeywords),
+    ):  # fmt: skip
+        parameters = {
+            name for name, one in inspect.signature(function).parameters.items() if one.kind != one.VAR_KEYWORD
+        }
+        taken = (parameters | set(typing.get_type_hints(keywords))) - own
+        assert taken == named - ({"workers", "stop_on_first"} if function is conformance.parametrize else set())
 
 
 @pytest.mark.parametrize("package", [reference_rnn, strategies, conformance], ids=lambda package: package.__name__)

@@ -107,7 +107,7 @@ def summary(told: ReportSet) -> str:
     """The verdicts in a sentence."""
     if told.is_one:
         return f"{told.reports[0].name} {VERDICTS[told.reports[0].verdict]}"
-    count = Counter(report.verdict for report in told.reports)
+    count: Counter[str] = Counter(report.verdict for report in told.reports)
     count["inconclusive"] += len(told.missing)
     return ", ".join(f"{count[v]} {(VERDICTS if count[v] == 1 else OF_SEVERAL)[v]}" for v in VERDICTS if count[v])
 

@@ -125,6 +125,14 @@ def styled(report: Report) -> Iterator[tuple[str, str]]:
     yield from (("", line) for line in table(report))
 
 
+def as_text(report: Report) -> str:
+    """The lines of a report without their styles, each of them visible."""
+    return visible_lines("\n".join(line for _, line in styled(report)))
+
+
+Report.printed = staticmethod(as_text)
+
+
 def failure_details(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iterator[str]:
     """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases."""
     others = [f"the same in {', '.join(result.id for result in same)}"] if same else []

@@ -13,10 +13,11 @@ import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
+Profile = Literal["quick", "standard", "thorough"]
 # Random cases for each property, after the covering set.
-PROFILES = {"quick": 100, "standard": 500, "thorough": 5000}
+PROFILES: dict[Profile, int] = {"quick": 100, "standard": 500, "thorough": 5000}
 CALL_LIMIT = 10.0
 REPORTS = ("json", "junitxml", "html", "summary", "sarif", "badge")  # the options that name files to be written
 COMPILING = 12  # times as long may a call take that compiles
@@ -182,7 +183,7 @@ def option(
 class Options:
     """What a trial is told; the keywords of ``conformance.check``. Raises UsageError for what cannot be."""
 
-    profile: str = option(f"How much to run: {', '.join(PROFILES)}.", profile, default="quick", metavar="NAME")
+    profile: Profile = option(f"How much to run: {', '.join(PROFILES)}.", profile, default="quick", metavar="NAME")
     workers: int | None = option(
         "Processes to run in; auto: as many as there are cores.", processes, short="n", metavar="N", elsewhere="-n"
     )
@@ -234,6 +235,8 @@ class Options:
                 value = several(given.name, value)
             elif given.metadata["read"] in (file, baseline) and value is not None:
                 value = given.metadata["read"](str(value))
+            elif given.metadata["read"] in (seconds, memory) and isinstance(value, str):
+                value = given.metadata["read"](value)
             object.__setattr__(self, given.name, value)
         for name in self.forbid:
             module(name)
@@ -275,6 +278,49 @@ class Options:
     def random_cases(self) -> int:
         """How many random cases each property is judged on."""
         return PROFILES[self.profile]
+
+
+class Keywords(TypedDict, total=False):
+    """The options that all Python functions take as keywords, with what each of them may be given as.
+
+    ``Options`` has their meaning. Times are seconds, or a text like ``"90s"`` or ``"2m"``; a size of memory is bytes,
+    or a text like ``"512M"``; what may be repeated is one text or several.
+    """
+
+    budget: float | str | None
+    time_limit: float | str | None
+    call_limit: float | str | None
+    memory_limit: int | str | None
+    forbid: str | Iterable[str]
+    properties: str | Iterable[str]
+    require: str | Iterable[str]
+    expected_failures: str | os.PathLike[str] | None
+    strict: bool
+    baseline: str | os.PathLike[str] | Revision | None
+    diagnosis: bool
+    saved: bool
+    json: str | os.PathLike[str] | None
+    junitxml: str | os.PathLike[str] | None
+    html: str | os.PathLike[str] | None
+    summary: str | os.PathLike[str] | None
+    sarif: str | os.PathLike[str] | None
+    badge: str | os.PathLike[str] | None
+
+
+class CheckKeywords(Keywords, total=False):
+    """What ``conformance.check`` takes besides a profile and a seed, but for ``progress``."""
+
+    workers: int | None
+    stop_on_first: bool
+    in_process: bool
+
+
+class ItemKeywords(Keywords, total=False):
+    """What ``conformance.parametrize`` takes: pytest has workers and stops on its own."""
+
+    profile: Profile
+    seed: int
+    in_process: bool
 
 
 def declared_options() -> Iterator[Field[Any]]:
@@ -320,3 +366,15 @@ def option_value(one: Field[Any], value: Any) -> Any:
 def default_of(one: Field[Any]) -> Any:
     """The default of an option."""
     return None if one.default is MISSING else one.default
+
+
+def explained() -> Iterator[str]:
+    """A line for each option: its name in Python, its unit, and what it is for."""
+    units = {seconds: "seconds, or a text like '90s' or '2m'", memory: "bytes, or a text like '512M' or '2G'"}
+    for one in declared_options():
+        unit = units.get(one.metadata["read"], "")
+        switch = "" if one.metadata["read"] else f"={not one.default}"  # its help says what it does where it is turned
+        yield f"{one.name}{switch}  {one.metadata['help']}" + (f" Given as {unit}." if unit else "")
+
+
+Options.__doc__ = "\n".join([Options.__doc__ or "", "", *explained()])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from conformance.claims.capabilities import Capabilities
 from conformance.events import Diagnosis, Finding, PropertyResult
@@ -65,10 +65,20 @@ PACKAGES = (
 )
 
 
+Verdict = Literal["conforms", "fails", "inconclusive"]
+
+
 @dataclass
 class Report:
-    """What is known about a target after a run; keys of its JSON are its fields.
+    """What is known about a target after a run: printed as the terminal shows it; keys of its JSON are its fields.
 
+    verdict: conforms, fails or inconclusive; status has it as an exit status.  reasons: why it does not conform
+    capabilities: what the target claims.  profile, seed, budget (seconds): what it was asked
+    results: a PropertyResult for each property.  coverage: how many cases exercised each area
+    cells: the verdict on each cell.  notes: what else was seen, a sentence each
+    diagnosis: the mistakes that give the target's numbers.  known: their ids.  explained: ids of properties that
+    fail by them
+    error_map: where one output is wrong, number by number.  interrupted: by what, if it was
     left: the properties that were not reached before the trial ended
     alone: those about history whose failure says nothing about it: one call is wrong in a fresh process too
     baseline, mended: what is known from before, and the properties that failed there and hold now
@@ -78,8 +88,10 @@ class Report:
     sha256: of the target's file.  remarks: what happened around the trial, for whoever started it
     """
 
+    printed: ClassVar[Callable[[Report], str]] = repr  # what print shows: report/terminal.py sets it, which reads this
+
     target: str
-    verdict: str
+    verdict: Verdict
     capabilities: dict[str, Any]
     profile: str
     seed: int
@@ -140,7 +152,7 @@ class Report:
             *(f"ended {'once' if n == 1 else f'{n} times'}: it {how}" for how, n in deaths.items()),
             *([] if strict else missed),
         ]
-        verdict = "fails" if failed or wrong else "inconclusive" if doubts else "conforms"
+        verdict: Verdict = "fails" if failed or wrong else "inconclusive" if doubts else "conforms"
         found = diagnosis or Diagnosis([], [])
         return cls(
             target, verdict, capabilities.as_dict(), profile, seed, results, dict(coverage),
@@ -165,6 +177,9 @@ class Report:
     def status(self) -> int:
         """The exit status: 0 conforms, 1 does not, 2 could not tell."""
         return STATUS[self.verdict]
+
+    def __str__(self) -> str:
+        return type(self).printed(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The report in the order of its JSON."""

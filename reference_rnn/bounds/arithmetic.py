@@ -29,7 +29,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -257,8 +257,10 @@ def arithmetic(dtype: str, profile: str = "strict", order: str = "steps", fixed:
     """The arithmetic of a dtype under a profile of PROFILES, or several of them joined by +, in one of ORDERS.
 
     fixed: what a profile ``fixed<W,I>`` stands for, if that is not the usual
-    Raises ValueError for a profile that does not exist.
+    Raises ValueError for a dtype or a profile that does not exist.
     """
+    if dtype not in FORMATS:
+        raise ValueError(f"there is no dtype {dtype!r}; there are {', '.join(FORMATS)}")
     if fixed := fixed or fixed_point(profile):
         return fixed.arithmetic
     chosen = {name: allowed.figure for name, allowed in figures(profile).items()}
@@ -269,6 +271,15 @@ def arithmetic(dtype: str, profile: str = "strict", order: str = "steps", fixed:
     if a.tf32 and dtype == "float32":
         a = replace(a, factors=2.0**-10, ua=4 * a.ua, bits=TF32_BITS)
     return replace(a, ua=a.u + a.ua) if a.half_sums and a.narrow else a
+
+
+@overload
+def arithmetic_of(given: Arithmetic | str) -> Arithmetic: ...
+@overload
+def arithmetic_of(given: None) -> None: ...
+def arithmetic_of(given: Arithmetic | str | None) -> Arithmetic | None:
+    """What is given; of a dtype by its name, its strict arithmetic. Raises ValueError for another name."""
+    return arithmetic(given) if isinstance(given, str) else given
 
 
 def allowances(profile: str, order: str = "steps", fixed: Fixed | None = None) -> dict[str, str]:

@@ -109,6 +109,11 @@ class Ball(Number):
         """The balls with two axes exchanged."""
         return Ball(self.mid.swapaxes(first, second), self.rad.swapaxes(first, second), self.arithmetic)
 
+    def __repr__(self) -> str:
+        mid = np.array2string(np.asarray(self.mid), threshold=50)
+        rad = np.array2string(np.broadcast_to(self.rad, np.shape(self.mid)), threshold=50, precision=1)
+        return f"Ball(mid={mid}, rad={rad})"
+
     def lift(self, other: Any) -> Any:
         """A ball of a number that is written in an equation, or of an array of parameters."""
         if isinstance(other, Ball):

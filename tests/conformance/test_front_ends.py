@@ -162,6 +162,26 @@ def test_a_target_of_any_name_is_shown_kept_and_found_again_by_all(right, capsys
     assert json.loads(Path("command.json").read_text())["target"] == name
 
 
+def test_times_and_sizes_are_numbers_or_texts_in_python_and_explained():
+    asked = conformance.Options(budget="1s", time_limit="2m", call_limit=3, memory_limit="512M")
+    assert (asked.budget, asked.time_limit, asked.call_limit, asked.memory_limit) == (1, 120, 3, 2**29)
+    with pytest.raises(conformance.UsageError, match="'1h' is not a duration like 90s or 2m"):
+        conformance.Options(budget="1h")
+    said = conformance.Options.__doc__
+    assert all(f"\n{one.name}" in said for one in options.declared_options())
+    assert "memory_limit  " in said and "Given as bytes, or a text like '512M'" in said
+    assert "saved=False  Neither judge nor keep" in said and "strict=True  What is expected" in said
+
+
+def test_a_report_is_printed_as_it_is_shown(right, capsys):
+    Path("right.py").write_text(right)
+    report = conformance.check("right.py", properties="time.split", budget="1s")
+    cli(["check", "right.py", "--property", "time.split", "--budget", "1s", "--no-saved"], standalone_mode=False)
+    head = "right.py conforms (1 property held"
+    assert str(report).startswith(head) and head in capsys.readouterr().out
+    assert conformance.__version__ == metadata.version("rnn-conformance")
+
+
 def test_every_option_is_known_to_all():
     command = {name for parameter in cli.get_command(None, "check").params for name in parameter.opts}
     done = subprocess.run([sys.executable, "-m", "pytest", "--help"], capture_output=True, text=True, timeout=60)
@@ -255,7 +275,7 @@ def test_a_broken_listener_takes_nothing_away(right, monkeypatch, capsys):
         ({"properties": 5}, "properties is 5, must be a sequence of texts"),
         ({"properties": [None]}, "there is no property None"),
         ({"budget": 0}, "budget is 0, must be a positive number"),
-        ({"budget": "60s"}, "budget is '60s', must be a positive number"),
+        ({"budget": "1h"}, "'1h' is not a duration like 90s or 2m"),
         ({"seed": "x"}, "seed is 'x', must be a whole number"),
         ({"json": "."}, "'.' is not the path of a file"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_rnn import CELLS, Ball, anchored, arithmetic, case, cell_of, forward, rounded
+from reference_rnn import CELLS, Ball, anchored, arithmetic, case, cell_of, forward, gradients, rounded
 from reference_rnn import functions as f
 from reference_rnn.bounds.ball import exact, stored
 from strategies import cases
@@ -579,3 +579,15 @@ def test_a_radius_is_no_wider_than_the_roundings_that_there_are(name):
     function, roundings = ROUNDINGS[name]
     ball = function(exact(np.array([0.3, 0.7, 1.25]), FLOAT32))
     assert (ball.rad <= 1.001 * roundings * FLOAT32.u * abs(ball.mid)).all()
+
+
+def test_a_dtype_stands_for_its_strict_arithmetic_and_a_ball_prints_itself():
+    c = case("LSTM", T=2, N=1, I=1, H=2)
+    named, meant = forward(c, "float32").output, forward(c, FLOAT32).output
+    assert (named.mid == meant.mid).all() and (named.rad == meant.rad).all()
+    assert (anchored(c, meant.mid, "float32").output.rad == anchored(c, meant.mid, FLOAT32).output.rad).all()
+    assert all((d.rad == gradients(c, meant.mid, arithmetic=FLOAT32)[name].rad).all()
+               for name, d in gradients(c, meant.mid, arithmetic="float32").items())  # fmt: skip
+    assert str(exact(np.array([0.5, 1.25]), FLOAT32)) == "Ball(mid=[0.5  1.25], rad=[0. 0.])"
+    with pytest.raises(ValueError, match="there is no dtype 'float23'; there are float64, float32, float16, bfloat16"):
+        forward(c, "float23")

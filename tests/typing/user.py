@@ -1,7 +1,7 @@
 """What somebody writes who uses all of it; ``mypy --strict`` reads it, and says what is revealed."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import given
@@ -73,3 +73,10 @@ def judged(path: Path) -> Report:
     cells: tuple[Cell, ...] = (mgu,)
     conformance.assert_conforms(conformance.from_cell(lambda x, h, parameters: h, cells[0]))
     return report
+
+
+def shown(case: Case) -> str:
+    """What is printed, and by which version."""
+    report = conformance.check("torch", properties="shapes.shapes", budget="1s", json="r.json", stop_on_first=True)
+    verdict: Literal["conforms", "fails", "inconclusive"] = report.verdict
+    return f"{conformance.__version__}: {verdict}, {report}, {forward(case, 'float32').output}"
