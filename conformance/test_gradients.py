@@ -252,7 +252,7 @@ def test_reversal(target, case):
     agree(gradient_run(target, mirror(case), mirrored(run, d)), expected)
 
 
-@prop(needs=("gradients", "batch_first"), models=1)
+@prop(needs=("gradients", "batch_first", "time_major"), models=1)
 def test_batch_first(target, case):
     """With batch_first, the gradient of x is (N, T, I) and nothing else changes."""
     require_all_cotangents(target)

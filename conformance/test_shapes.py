@@ -83,7 +83,7 @@ def test_default_state(target, case):
     agree(target(case.replace(h_0=None, c_0=None)), target(without_state(case)))
 
 
-@prop(needs="batch_first", models=1)
+@prop(needs=("batch_first", "time_major"), models=1)
 def test_batch_first(target, case):
     """With batch_first, x and output are (N, T, ...) and nothing else changes."""
     run, swapped = target(case), target(BATCH_FIRST.ask(case))

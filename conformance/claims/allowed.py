@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from strategies.cases import LAYERS_DRAWN, Allowed
+from strategies.forms import BATCH_FIRST
 from strategies.recurrences import Sequences
 
 from .capabilities import Capabilities
@@ -52,10 +53,15 @@ def drawn(claims: Capabilities, **draws: Any) -> Allowed:
     return Allowed(**(found | draws))
 
 
+def laid_out(case: Any, claims: Capabilities) -> Any:
+    """A case as the target always has it: batch first, if it knows nothing else."""
+    return BATCH_FIRST.ask(case) if claims.batch_first == "only" else case
+
+
 def forms(claims: Capabilities, besides: Collection[str] = ()) -> list[str]:
     """The forms in which a target may be asked, none where each is dear; besides: claims that are left out."""
     if claims.recompiles:
-        return []
+        return ["batch_first"] if claims.batch_first == "only" else []
     # of what dtype lengths are says nothing about them: that is asked of properties of lengths too
     own = [name for name, claim in CLAIMS.items() if claim in besides and name != "lengths"]
     claimed = [name for name, claim in CLAIMS.items() if name not in own and claims.claims(claim)]

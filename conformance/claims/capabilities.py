@@ -30,7 +30,7 @@ OPTIONS = ("peepholes", "coupled_gates", "clip", "activations")
 MODELS = 30  # a run, where each is dear
 LARGEST = 2**16  # size; arrays of more could not be held by anybody
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
-FLAGS = ("default_state", "lengths", "nonfinite", "batch_first", "unbatched", "projections", "gradients", "packed")
+FLAGS = ("default_state", "lengths", "nonfinite", "unbatched", "projections", "gradients", "packed")
 # What is said of layers of cells alone, and of recurrences alone.
 OF_LAYERS = (
     "bidirectional", "no_bias", "batch_first", "unbatched", "dropout", "projections", "options", "recompiles", "fixed",
@@ -39,7 +39,8 @@ OF_RECURRENCES = ("packed", "state_dtype")
 NOTICED = "noticed"  # in the place of a claim that nobody made
 # Claims that have other values beside True and False.
 MORE = {
-    "bidirectional": ("only",), "no_bias": ("only",), "initial_state": ("shared",), "dropout": ("open",),
+    "bidirectional": ("only",), "no_bias": ("only",), "batch_first": ("only",), "initial_state": ("shared",),
+    "dropout": ("open",),
     "recompiles": ("model", NOTICED, None),
 }  # fmt: skip
 # Of what a target claims, that nobody requires of it.
@@ -98,6 +99,7 @@ class Capabilities:
     max_layers         None for any number
     bidirectional      True, or "only": never one direction alone
     no_bias            runs without biases; "only": it has none
+    batch_first        x and output may be (N, T, ...); "only": they always are, h_0 and h_n as ever
     biases             "two"; "one": only their sum exists; "no b_hn": a GRU without that one
     initial_state      takes h_0; "shared": one for all rows, (L*D, 1, H);  default_state: h_0 may be None and means
                        zeros
@@ -141,7 +143,7 @@ class Capabilities:
     lengths: bool = False
     empty: bool | Collection[str] = False
     nonfinite: bool = False
-    batch_first: bool = False
+    batch_first: bool | str = False
     unbatched: bool = False
     dropout: bool | str = False
     projections: bool = False
@@ -335,6 +337,8 @@ class Capabilities:
         """Whether a capability is claimed: a field's name, ``layers``, ``empty.time``, ``options.clip`` and so on."""
         if capability == "layers":
             return self.max_layers is None or self.max_layers > 1
+        if capability == "time_major":
+            return self.batch_first != "only"
         if capability.startswith("empty."):
             return capability.removeprefix("empty.") in self.empty  # type: ignore[operator]
         if capability.startswith("options."):
@@ -419,6 +423,7 @@ def capability_names() -> list[str]:
     return [
         *switches,
         "layers",
+        "time_major",
         *(f"empty.{name}" for name in EMPTIES),
         *(f"options.{name}" for name in OPTIONS),
         *CELLS,

@@ -12,6 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from conformance.claims.allowed import laid_out
 from conformance.claims.capabilities import Capabilities
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.metamorphic import lowest_layers
@@ -114,7 +115,7 @@ def simple_case(capabilities: Capabilities) -> Case:
         for name, array in parameters.items()
         if name.startswith("bias_hh")
     }
-    case = Case(config, parameters, quarters((5, 1, 3)))
+    case = laid_out(Case(config, parameters, quarters((5, 1, 3))), capabilities)
     if not capabilities.initial_state:
         return case
     states = {name: quarters(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"}

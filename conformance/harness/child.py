@@ -37,6 +37,7 @@ FOLDERS = {}  # of the targets that were loaded from files, with the names of al
 FILLER = b"\xff" * ALIGNMENT
 COMPILERS = ("jax", "tensorflow", "iree", "tinygrad")  # packages that compile whatever they are given, for its shape
 TORCH = "torch.compile"
+WRAPPED = "write a function forward(case) that copies case.parameters into one and returns its output and final state"
 
 
 class LoadError(Exception):
@@ -94,12 +95,19 @@ def chosen(module, spec, label):
         target = forward  # a class by this name is built, and of an object the method is called
     elif not callable(forward):
         text = "{} has no function 'forward'; it defines {}. Name one: {}:NAME"
+        text += "".join("; {} is an nn.Module: {}".format(name, WRAPPED) for name in modules_of_torch(module)[:1])
         raise LoadError(text.format(label, defined(module), label))
     if not callable(target) and not callable(getattr(target, "forward", None)):
         raise LoadError("{}:{} is a {}, not something to call".format(label, spec["name"], type(target).__name__))
     if "stages" in spec:
         return target([(stage["label"], loaded(stage)[0]) for stage in spec["stages"]])
     return target
+
+
+def modules_of_torch(module):
+    """The names of the classes that a module defines and that torch calls with arrays."""
+    own = ((n, v) for n, v in vars(module).items() if inspect.isclass(v) and v.__module__ == module.__name__)
+    return [n for n, v in own if any(c.__module__ == "torch.nn.modules.module" for c in v.__mro__)]
 
 
 def adapted(target):

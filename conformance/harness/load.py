@@ -19,6 +19,7 @@ from .compiling import named_compiler
 from .forbidden import forbidden_import
 from .local import LocalTarget
 from .process import ChildTarget, Limits
+from .source_text import SourceText
 from .text import visible
 
 # Names for implementations whose adapter comes with the kit; the extra that installs one is its part before a dash.
@@ -205,7 +206,7 @@ def spec_of(text: str) -> tuple[str, dict[str, Any]]:
         path = Path(text)
         if not os.path.isfile(path):
             raise LoadError(f"there is no file {text!r}{alternatives(path)}")
-        return python, {"file": str(path), "name": name}
+        return python, {"file": str(path), "name": name or SourceText.read(path).lone_class}
     if not all(part.isidentifier() for part in text.split(".")):
         raise LoadError(f"{text!r} is neither a Python file nor a module; shipped targets: {', '.join(SHIPPED)}")
     return python, {"module": text, "name": name}

@@ -59,6 +59,18 @@ class SourceText:
         """What importing the file may define, also in an ``if`` or a ``try``; ``*`` where that depends on another."""
         return {name for statement in run_on_import(self.tree) for name in names_defined(statement)}
 
+    @property
+    def lone_class(self) -> str | None:
+        """The one class at the top whose ``forward(self, case)`` makes it a target, where nothing is named forward.
+
+        None where there are several, where it cannot be built without arguments, or is a module of torch, whose
+        ``forward`` takes arrays.
+        """
+        if self.all_names & {"forward", "*"}:
+            return None
+        classes = [one for one in self.tree.body if isinstance(one, ast.ClassDef) and judges_cases(one)]
+        return classes[0].name if len(classes) == 1 and builds_alone(classes[0]) else None
+
     def imports(self) -> Iterator[tuple[int, str]]:
         """Line and dotted name of each module that the file imports anywhere, by a statement or by its name as a text.
 
@@ -75,6 +87,27 @@ class SourceText:
             elif isinstance(node, ast.Call) and called(node) in ("__import__", "import_module"):
                 first = [one.value for one in node.args[:1] if isinstance(one, ast.Constant)]
                 yield from ((node.lineno, name) for name in first if isinstance(name, str))
+
+
+def judges_cases(found: ast.ClassDef) -> bool:
+    """Whether a class that is no module of torch has a method ``forward(self, case)``."""
+    forward = method(found, "forward")
+    of_torch = any(ast.unparse(base).endswith("Module") for base in found.bases)
+    return forward is not None and not of_torch and [one.arg for one in forward.args.args][1:] == ["case"]
+
+
+def builds_alone(found: ast.ClassDef) -> bool:
+    """Whether its own ``__init__``, if it has one, needs no argument but self."""
+    if (build := method(found, "__init__")) is None:
+        return True
+    arguments = build.args
+    positional = len(arguments.posonlyargs) + len(arguments.args) - 1
+    return len(arguments.defaults) >= positional and None not in arguments.kw_defaults
+
+
+def method(found: ast.ClassDef, name: str) -> ast.FunctionDef | None:
+    """A method that a class defines itself; None if it does not."""
+    return next((one for one in found.body if isinstance(one, ast.FunctionDef) and one.name == name), None)
 
 
 def names_defined(statement: ast.stmt) -> list[str]:
