@@ -20,7 +20,8 @@ from reference_rnn import (
     joined,
     recurrence,
 )
-from reference_rnn.cell import claimed, loaded
+from reference_rnn.case import kind_of
+from reference_rnn.cell import claimed, kinds_of, loaded
 from reference_rnn.cell_source.user_code import WATCH
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -30,7 +31,7 @@ OPTIONS = ("peepholes", "coupled_gates", "clip", "activations")
 MODELS = 30  # a run, where each is dear
 LARGEST = 2**16  # size; arrays of more could not be held by anybody
 DIMENSIONS = ("input_size", "hidden_size", "num_layers", "batch", "steps")
-FLAGS = ("default_state", "lengths", "nonfinite", "unbatched", "projections", "gradients", "packed")
+FLAGS = ("default_state", "lengths", "nonfinite", "unbatched", "projections", "packed")
 # What is said of layers of cells alone, and of recurrences alone.
 OF_LAYERS = (
     "bidirectional", "no_bias", "batch_first", "unbatched", "dropout", "projections", "options", "recompiles", "fixed",
@@ -108,7 +109,9 @@ class Capabilities:
     dropout            True: 0 <= p <= 1;  "open": p < 1
     outputs            of "output", "h_n", "c_n": the results that it shows; None in the place of the others
     cotangents         of "d_output", "d_h_n", "d_c_n": those that its gradients take; the others are None
-    gradients          by name; output, h_n and c_n of the run that was recorded for them may stand beside them
+    gradients          by name; output, h_n and c_n of the run that was recorded for them may stand beside them. True:
+                       of every array that is given;  or the names of some, without layer and direction: ("x",
+                       "weight_ih", "h_0"), of a recurrence its own. What else comes is not judged
     options            of ONNX' operators: "peepholes", "coupled_gates", "clip", "activations"; see reference_rnn.Config
     sizes              allowed values by dimension, for code with compile-time shapes
     recompiles         a new shape is dear: at most MODELS of them a run;  "model": a new configuration with its
@@ -147,7 +150,7 @@ class Capabilities:
     unbatched: bool = False
     dropout: bool | str = False
     projections: bool = False
-    gradients: bool = False
+    gradients: bool | Collection[str] = False
     options: Collection[str] = ()
     sizes: Mapping[str, Collection[int]] = field(default_factory=dict)
     recompiles: bool | str | None = None
@@ -187,6 +190,8 @@ class Capabilities:
         if self.state_dtype is not None:
             one_of("state_dtype", self.state_dtype, DTYPES)
         self.check_recurrences()
+        if not isinstance(self.gradients, bool):
+            object.__setattr__(self, "gradients", some_of("gradients", self.gradients, self.differentiable))
         one_of("order", self.order, tuple(ORDERS))
         if self.order == "log" and self.gradients:
             raise CapabilityError("order is 'log', whose gradients nobody can judge yet: leave out gradients")
@@ -253,6 +258,23 @@ class Capabilities:
         letters = "".join(dict.fromkeys("".join(cell.letters for cell in self.recurrences)))
         return ("heads", "batch", "steps", *letters) if self.recurrences else DIMENSIONS
 
+    @property
+    def differentiable(self) -> Collection[str]:
+        """The names of arrays that may have a gradient, without layer and direction; any where a file has a cell."""
+        if any(map(in_file, self.cells)):
+            return self.gradients if isinstance(self.gradients, Collection) else ()
+        if self.recurrences:
+            return list(dict.fromkeys(n for c in self.recurrences for n in (*c.inputs, *c.states, *c.parameters)))
+        peepholes = "peepholes" in self.options
+        kinds = (kind for cell in self.cells for kind in kinds_of(cell, True, self.projections, peepholes))
+        return list(dict.fromkeys(["x", "h_0", *["c_0"] * any(len(c.states) == 2 for c in self.cells), *kinds]))
+
+    def has_gradient(self, name: str) -> bool:
+        """Whether the gradient of an array is claimed, by its whole name."""
+        if isinstance(self.gradients, bool):
+            return self.gradients
+        return name in self.gradients or kind_of(name) in self.gradients
+
     def check_recurrences(self) -> None:
         """Raises CapabilityError for claims that do not go together: layers of cells, and recurrences."""
         known = [cell for cell in self.cells if isinstance(cell, Cell)]
@@ -318,6 +340,8 @@ class Capabilities:
         """The capabilities as plain data, in the order above."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         lists = {name: list(plain[name]) for name in ("dtypes", "empty", "options", "outputs", "cotangents")}
+        if not isinstance(self.gradients, bool):
+            lists["gradients"] = list(self.gradients)
         plain["recompiles"] = self.recompiles or False
         lists["cells"] = [cell.crossing if isinstance(cell, Cell) else cell for cell in self.cells]
         told = {name: mode.crossing for name, mode in self.modes.items()}

@@ -120,7 +120,7 @@ def gradients(target, case):
     answer = target.gradients(case, {name: d.get(name) for name in COTANGENTS})
     if answer.problem:
         return answer.problem.message
-    wanted = {name: array.shape for name, array in case.arrays()}
+    wanted = {name: array.shape for name, array in case.arrays() if target.capabilities.has_gradient(name)}
     beside = {name: shape.sizes for name, shape in result_shapes(case).items() if name in answer.arrays}
     return shapes(answer.arrays, wanted | beside)
 

@@ -45,6 +45,7 @@ DEGREES: dict[str, tuple] = {
     "dropout": (False, "open", True),
     "bidirectional": (False, "only", True),
     "no_bias": (False, "only", True),
+    "batch_first": (False, "only", True),
     "initial_state": (False, "shared", True),
 }
 
@@ -310,7 +311,7 @@ def common(old: Capabilities, new: Capabilities) -> Capabilities:
     for dimension, sizes in shared["sizes"].items():
         if not sizes:
             raise TargetError(f"they have no {dimension} in common: {either('sizes', old, new)}")
-    for name in ("bidirectional", "no_bias"):
+    for name in ("bidirectional", "no_bias", "batch_first"):
         if {getattr(old, name), getattr(new, name)} == {False, "only"}:
             raise TargetError(f"they have no case in common: one claims {name}='only', the other {name}=False")
     if shared["cells"] and old.recurrences and not shared["modes"] and (old.modes or new.modes):
@@ -347,6 +348,9 @@ def lesser(name: str, old: Any, new: Any) -> Any:
         }
     if name == "recompiles":
         return old or new
+    if name == "gradients" and not (isinstance(old, bool) and isinstance(new, bool)):
+        named = [one for one in (old, new) if not isinstance(one, bool)]
+        return tuple(n for n in named[0] if n in named[-1]) if old and new else False
     if name == "modes":
         return {own: mode_of_both(mode, new[own]) for own, mode in old.items() if own in new}
     return old and new if isinstance(old, bool) else tuple(value for value in old if value in new)
@@ -365,7 +369,7 @@ def beyond(claims: Capabilities, shared: Capabilities) -> list[str]:
     for name, mine in claims.as_dict().items():
         both = shared.as_dict()[name]
         if isinstance(mine, list):
-            more = [claim_text(value) for value in mine if value not in both]
+            more = [claim_text(value) for value in mine if both is not True and value not in (both or ())]
             parts += [f"{name} {', '.join(more)}"] if more else []
         elif name == "modes":
             parts += [

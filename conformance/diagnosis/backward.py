@@ -146,7 +146,7 @@ def backward(bench: Bench) -> list[str]:
     Those rungs come first that have most of what all wrong cases have: not every rung has calls enough.
     """
     claims = bench.subject.capabilities
-    if not claims.gradients or claims.biases != "two":
+    if claims.gradients is not True or claims.biases != "two":
         return []
 
     def lacking(name: str) -> int:

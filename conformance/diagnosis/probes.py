@@ -27,6 +27,7 @@ from conformance.judging.subject import Subject
 from reference_rnn import Arithmetic, Case, Cell, Config, forward, gradients, reached
 from strategies.cases import Allowed, build, decode
 from strategies.covering import covering
+from strategies.forms import answered as as_meant
 
 from .asking import Bench
 from .influence import generic
@@ -454,4 +455,6 @@ def asked(subject: Subject, probe: Probe) -> Arrays:
         return dict(subject(probe.case).result.items())
     given = subject.gradients(probe.case, {name: probe.d.get(name) for name in ("d_output", "d_h_n", "d_c_n")})
     names = [name for name, _ in probe.case.arrays() if expected_from(subject, probe.case, name)]
-    return {name: np.asarray(given.arrays.get(name, ()), float) for name in names}
+    found = {name: np.asarray(given.arrays.get(name, ()), float) for name in names}
+    as_asked = subject.asked(probe.case)
+    return {name: as_meant(as_asked, probe.case, name, a) if a.ndim > 1 else a for name, a in found.items()}

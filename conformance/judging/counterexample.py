@@ -182,6 +182,8 @@ def gradient_bounds(subject: Subject, case: Case, call: Call) -> Iterator[tuple[
     """The gradients of a case, in the same way."""
     balls = gradients(case, **dict(call.cotangents), arithmetic=subject.arithmetic(case))  # type: ignore[arg-type]
     for name, ball in balls.items():
+        if not subject.capabilities.has_gradient(name):
+            continue
         yield name, (ball.mid, abs(ball.rad)) if hasattr(ball, "rad") else (ball, np.zeros(ball.shape))
 
 

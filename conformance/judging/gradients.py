@@ -59,12 +59,12 @@ class Gradients:
 
     def only(self, names: Iterable[str]) -> Gradients:
         """The gradients with these names."""
-        return Gradients({name: self.arrays[name] for name in names})
+        return Gradients({name: self.arrays[name] for name in names if name in self.arrays})
 
     def moved(self, case: Case, move: Callable[[Case], Case]) -> Gradients:
         """What moves the arrays of a case moves their gradients in the same way."""
-        given = case.replace(**{name: self.arrays.get(name) for name in ("h_0", "c_0")})
-        return Gradients(dict(move(given.map(lambda name, array: self.arrays[name])).arrays()))
+        moved = move(case.map(lambda name, array: self.arrays.get(name, np.zeros(array.shape))))
+        return Gradients({name: array for name, array in moved.arrays() if name in self.arrays})
 
 
 def cotangents(case: Case, table: str = "uniform") -> dict[str, Any]:
@@ -153,6 +153,8 @@ def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) ->
     found, asked = {}, target.asked(case)
     own = own_hidden_biases(case.config, target.capabilities.biases)
     for name, array in asked.arrays():
+        if not target.capabilities.has_gradient(name):
+            continue
         value = target.shaped(answer, name, array.shape) if name in answer.arrays else None
         if value is None and not expected_from(target, case, name):
             value = np.zeros(array.shape)
@@ -174,6 +176,8 @@ def as_run(target: Subject, case: Case, d: Mapping[str, Any], answer: Answer) ->
 
 def expected_from(target: Subject, case: Case, name: str) -> bool:
     """Whether a target must have a gradient for an array: where one bias holds all there is, not for the other."""
+    if not target.capabilities.has_gradient(name):
+        return False
     return bool(not name.startswith("bias_hh") or own_hidden_biases(case.config, target.capabilities.biases).any())
 
 
@@ -189,7 +193,7 @@ def gradients_within(target: Subject, run: Run, case: Case, d: Mapping[str, Any]
         balls = gradients(case, **d, **options, one_pass=one_pass)
         wrong = outside(target, run, balls)
         if not wrong:
-            return balls
+            return {name: balls[name] for name in run.result.arrays}
     name, elements = next(iter(wrong.items()))
     ball, value = balls[name], run.result.arrays[name]
     at = first(witnesses(elements, value - ball.mid))

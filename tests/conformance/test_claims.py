@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import conformance
 from conformance import Capabilities, Mode, TargetError
 from conformance.adapters import reference
 from conformance.claims.capabilities import COTANGENTS, RESULTS, CapabilityError
-from conformance.comparison.compare import common
+from conformance.comparison.compare import beyond, common
+from reference_rnn import recurrence
 
 MANY = {"cells": ("LSTM",), "max_layers": 3, "lengths": True, "gradients": True, "batch_first": True,
         "default_state": True, "empty": True, "dropout": True, "unbatched": True}  # fmt: skip
@@ -36,7 +39,8 @@ def target(seen=lambda case: None, wrong=lambda results, case: results, **claims
             asked = [name for name, d in given.items() if d is not None and name not in mine.cotangents]
             assert not asked, f"{asked} were given"
             found = reference.gradients(case, **given)
-            return {name: array for name, array in found.items() if name not in RESULTS or name in mine.outputs}
+            found = {name: array for name, array in found.items() if name not in RESULTS or name in mine.outputs}
+            return {n: a if n in RESULTS or mine.has_gradient(n) else np.array([1e9]) for n, a in found.items()}
 
     return Target
 
@@ -48,6 +52,11 @@ def only(name, value):
         assert getattr(case.config, name) is value, f"{name} is {getattr(case.config, name)}"
 
     return seen
+
+
+def batches_first(case):
+    """Raises where x has a batch and is time-major; a batch of sizes apart shows which axis is which."""
+    assert case.unbatched or case.config.batch_first, "x is time-major"
 
 
 def one_row(case):
@@ -73,6 +82,13 @@ def one_row(case):
         ({"cotangents": ("d_h_n", "d_c_n"), "bidirectional": True}, lambda case: None),
         ({"cotangents": ("d_output",), "outputs": ("output",)}, lambda case: None),
         ({"modes": {"chunks": {"order": "chunks"}}}, lambda case: None),
+        ({"batch_first": "only"}, batches_first),
+        ({"batch_first": "only", "unbatched": False, "bidirectional": True}, batches_first),
+        ({"batch_first": "only", "recompiles": True}, batches_first),
+        ({"batch_first": "only", "recompiles": "model"}, batches_first),
+        ({"gradients": ("weight_hh", "bias_ih")}, lambda case: None),
+        ({"gradients": ("x",), "bidirectional": True, "batch_first": "only"}, batches_first),
+        ({"gradients": ("h_0", "c_0", "x"), "biases": "one"}, lambda case: None),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )  # fmt: skip
@@ -104,6 +120,7 @@ def off(name, at):
         ({"bidirectional": "only"}, off("output", 0)),
         ({"no_bias": "only"}, off("h_n", 0)),
         ({"initial_state": "shared"}, off("output", 0)),
+        ({"batch_first": "only"}, off("output", -1)),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )  # fmt: skip
@@ -118,6 +135,86 @@ def test_what_is_not_shown_is_not_judged():
     wrong = target(wrong=off("c_n", 0), outputs=("output",))
     ids = ["equivalence", "layers", "time", "gradients.back_propagation"]
     assert conformance.check(wrong, properties=ids, diagnosis=False).verdict == "conforms"
+
+
+@pytest.mark.parametrize(
+    ("named", "wrong", "said"),
+    [
+        (("x", "weight_hh"), {"weight_hh_l1": 2.0}, "the gradient of weight_hh_l1"),
+        (("x", "weight_hh"), {"x": 0.5}, "the gradient of x"),
+        (("x", "weight_hh"), {"x": None}, "the gradient of x is missing"),
+        (("x", "weight_hh"), {"weight_ih_l0": 2.0, "bias_hh_l0": None, "h_0": 0.0}, ""),
+        (("weight_ih", "c_0"), {"c_0": 2.0}, "the gradient of c_0"),
+    ],
+)
+def test_of_gradients_those_that_are_named_are_judged(named, wrong, said):
+    class Wrong(target(gradients=named)):
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            times = {name: wrong.get(name, 1.0) for name in found}
+            return {name: found[name] * times[name] for name in found if times[name] is not None}
+
+    ids = ["gradients.shapes", "gradients.back_propagation", "gradients.central_differences"]
+    report = conformance.check(Wrong, properties=ids, budget=1e-6)
+    assert report.verdict == ("fails" if said else "conforms")
+    assert any(said in result.message for result in report.results)
+
+
+def decay(a, v, S):
+    """A sum that each step multiplies by a number of its own."""
+    S = a[..., None] * S + v
+    return S, S
+
+
+def test_of_a_recurrence_gradients_are_named_too():
+    cell = recurrence(inputs={"a": "", "v": "V"}, states={"S": "V"}, outputs={"o": "V"}, name="decay")(decay)
+    asked = []
+
+    def gradients(case, d_outputs, d_states):
+        own, d_S = np.zeros_like(case.inputs["v"]), d_states["S"]
+        for t in reversed(range(case.num_steps)):
+            d_S = d_S + d_outputs["o"][t]
+            own[t] = d_S
+            d_S = d_S * case.inputs["a"][t][..., None]
+        asked.append(case)
+        return {"v": own, "S": d_S, "a": np.array([1e9])}
+
+    def forward(case):
+        S, outputs = case.states["S"].copy(), np.zeros_like(case.inputs["v"])
+        for t in range(case.num_steps):
+            S = outputs[t] = case.inputs["a"][t][..., None] * S + case.inputs["v"][t]
+        return {"o": outputs}, {"S": S.copy()}
+
+    class Target:
+        capabilities = Capabilities(cells=(cell,), dtypes=("float64",), gradients=("v", "S"))
+
+    Target.forward, Target.gradients = staticmethod(forward), staticmethod(gradients)
+    report = conformance.check(Target, properties=["state"], diagnosis=False, budget=1e-6)
+    held = {result.id for result in report.results if result.status == "passed"}
+    assert report.verdict == "conforms" and asked, report
+    assert {"state.gradient_shapes", "state.gradients_are_slopes", "state.gradients_through_the_state"} <= held
+    Target.gradients = staticmethod(lambda *given: gradients(*given) | {"v": 2 * gradients(*given)["v"]})
+    assert conformance.check(Target, properties=["state"], diagnosis=False, budget=1e-6).verdict == "fails"
+    message = "gradients has 'S_0', must be of a, v, S"
+    with pytest.raises(CapabilityError, match=message):
+        Capabilities(cells=(cell,), gradients=("v", "S_0"))
+
+
+def test_what_is_always_batch_first_is_shown_and_asked_again_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (Path(__file__).parents[1] / "targets" / "right" / "keras_like.py").read_text()
+    Path("mine.py").write_text(text.replace("c = f * c + i", "c = i * c + f"))
+    first = conformance.check("mine.py", properties=["equivalence.steps"])
+    assert "batch_first=True" in first.results[0].counterexample and "gates are read in the order f, i" in str(first)
+    again = conformance.check("mine.py", properties=["equivalence.steps"], budget=1e-6)
+    assert again.results[0].counterexample == first.results[0].counterexample
+    script = [sys.executable, "-m", "conformance", "reproduce", "--", *Path(".rnn-conformance").rglob("*.json")]
+    Path("shows.py").write_text(subprocess.run(script, capture_output=True, text=True, timeout=60).stdout)
+    done = subprocess.run([sys.executable, "shows.py"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "must be" in done.stdout, done.stdout + done.stderr
+    assert all(
+        r.status == "not_claimed" for r in conformance.check("mine.py", properties=["shapes.batch_first"]).results
+    )
 
 
 def test_a_result_that_is_claimed_must_be_there():
@@ -170,6 +267,13 @@ def test_a_right_target_that_shows_some_results_conforms(outputs, in_process, tm
     [
         ({"bidirectional": "both"}, "bidirectional is 'both', must be one of True, False, 'only'"),
         ({"no_bias": 1}, "no_bias is 1, must be one of True, False, 'only'"),
+        ({"batch_first": "always"}, "batch_first is 'always', must be one of True, False, 'only'"),
+        (
+            {"gradients": ("weight_ih_l0",)},
+            "gradients has 'weight_ih_l0', must be of x, h_0, weight_ih",
+        ),
+        ({"gradients": ("c_0",)}, "gradients has 'c_0', must be of x, h_0, weight_ih"),
+        ({"gradients": "x"}, "gradients is 'x', must be a sequence of x, h_0"),
         ({"initial_state": "one"}, "initial_state is 'one', must be one of True, False, 'shared'"),
         ({"outputs": ("y",)}, "outputs has 'y', must be of output, h_n, c_n"),
         ({"outputs": ()}, "outputs names neither output nor h_n"),
@@ -208,6 +312,15 @@ def test_what_is_claimed_and_not_tested_yet_is_said():
 def test_two_versions_without_a_kind_in_common_are_not_compared(tmp_path):
     with pytest.raises(TargetError, match="bidirectional='only'"):
         common(Capabilities(bidirectional="only"), Capabilities())
+    with pytest.raises(TargetError, match="batch_first='only'"):
+        common(Capabilities(batch_first="only"), Capabilities())
+    both = common(
+        Capabilities(batch_first="only", gradients=("x", "h_0")), Capabilities(batch_first=True, gradients=True)
+    )
+    assert (both.batch_first, both.gradients) == ("only", ("x", "h_0"))
+    some = common(Capabilities(gradients=("x", "h_0")), Capabilities(gradients=("h_0", "weight_ih")))
+    assert some.gradients == ("h_0",) and not common(some, Capabilities()).gradients
+    assert beyond(Capabilities(gradients=("x", "h_0")), some) == ["gradients x"]
     shared = common(
         Capabilities(bidirectional="only", outputs=("output",), modes={"a": Mode()}), Capabilities(bidirectional=True)
     )
@@ -217,8 +330,8 @@ def test_two_versions_without_a_kind_in_common_are_not_compared(tmp_path):
 def test_trace_asks_what_is_claimed(tmp_path):
     (tmp_path / "mine.py").write_text(
         "from conformance.adapters import reference\n"
-        "capabilities = dict(bidirectional='only', no_bias='only')\n"
-        "def forward(case):\n    assert case.config.bidirectional and not case.config.bias\n"
+        "capabilities = dict(bidirectional='only', no_bias='only', batch_first='only')\n"
+        "def forward(case):\n    assert case.config.bidirectional and not case.config.bias and case.x.shape[0] == 1\n"
         "    return reference.forward(case)\n"
     )
     command = [sys.executable, "-m", "conformance", "trace", str(tmp_path / "mine.py")]

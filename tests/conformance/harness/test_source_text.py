@@ -2,6 +2,7 @@
 
 import pytest
 
+import conformance
 from conformance.harness.source_text import SourceText
 
 TEXT = """\
@@ -49,3 +50,43 @@ def test_what_cannot_be_read_or_parsed_defines_nothing(tmp_path, data, line):
     source = SourceText.read(file)
     assert not source.all_names and not list(source.imports())
     assert source.refused_at == source.line_of("forward") == line
+
+
+NET = "class Net:\n    def forward(self, case):\n        return forward_of(case)\n\n"
+OTHER = NET.replace("Net", "Other")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (NET, "Net"),
+        (NET + "class Gate:\n    def forward(self, x): ...\n", "Net"),
+        (NET.replace("    def", "    def __init__(self, width=3, *, deep=True): ...\n    def", 1), "Net"),
+        (NET.replace("    def", "    def __init__(self, width): ...\n    def", 1), None),
+        (NET.replace("    def", "    def __init__(self, *, deep): ...\n    def", 1), None),
+        (NET + OTHER, None),
+        (NET + "forward = Net()\n", None),
+        (NET + "from others import *\n", None),
+        (NET.replace("Net:", "Net(torch.nn.Module):"), None),
+        (NET.replace("self, case", "self, x"), None),
+        ("from others import Net\n", None),
+    ],
+)
+def test_a_lone_class_that_takes_cases_is_what_a_file_without_forward_is(tmp_path, text, name):
+    (tmp_path / "net.py").write_text(text)
+    assert SourceText.read(tmp_path / "net.py").lone_class == name
+
+
+def test_a_lone_class_is_judged_and_a_module_of_torch_is_told_what_to_do(right, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    body = right.partition("def forward(case):")[2].replace("\n    ", "\n        ")
+    (tmp_path / "net.py").write_text(f"import numpy as np\n\nclass Net:\n    def forward(self, case):{body}")
+    for in_process in (True, False):
+        asked = {"properties": ["equivalence.steps"], "budget": 1e-6, "in_process": in_process}
+        report = conformance.check("net.py", **asked)
+        assert report.verdict == "conforms" and report.place.line == 3
+    pytest.importorskip("torch")
+    (tmp_path / "net.py").write_text("import torch\n\nclass Net(torch.nn.Module):\n    def forward(self, case): ...\n")
+    said = r"it defines Net\. Name one: net\.py:NAME; Net is an nn\.Module: write a function forward\(case\)"
+    with pytest.raises(conformance.TargetError, match=said):
+        conformance.check("net.py")
