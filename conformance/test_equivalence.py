@@ -119,7 +119,7 @@ def test_pytorch(target, case):
         from conformance.adapters import pytorch
     except ImportError:
         raise NotRun(
-            "PyTorch is not installed; pip install 'rnn-conformance[torch]' adds it as a second judge"
+            "PyTorch, a second judge, is not installed; in a checkout of the kit pip install '.[torch]' adds it"
         ) from None
     agree(target(case), target.second_opinion(pytorch.forward, case, "PyTorch"))
 

@@ -91,8 +91,7 @@ def versions_of(target: str, environment: dict[str, str]) -> dict[str, str]:
 def page(measured: dict[str, dict]) -> str:
     """The page: how many of each verdict, and a row for each target."""
     counts = ", ".join(f"{count} {words}" for count, words in counted(measured))
-    lines = ["| target | versions | verdict | held | failed | what is wrong, or why it was not judged |"]
-    lines.append("|---|---|---|---:|---:|---|")
+    lines = ["| target | verdict | held | what is wrong, or why it was not judged | versions |", "|---|---|---|---|---|"]
     lines += [line(name, row) for name, row in measured.items()]
     return "\n".join([INTRODUCTION, f"Of {len(measured)} targets {counts}.\n", *lines, "", *unseen(measured)])
 
@@ -109,8 +108,8 @@ def line(name: str, row: dict) -> str:
     versions = ", ".join(f"{package} {version}" for package, version in row.get("versions", {}).items())
     said = row.get("named") or [code(id) for id in row.get("failed", [])]
     said = [*said[:MOST], *([f"and {len(said) - MOST} more"] if len(said) > MOST else []), *row["reasons"]]
-    judged = (row["held"], len(row["failed"])) if "held" in row else ("", "")
-    cells = (name, versions, VERDICTS[row["verdict"]], *judged, visible("; ".join(said), LINE).replace("|", "/"))
+    held = f"{row['held']}/{row['held'] + len(row['failed'])}" if "held" in row else ""
+    cells = (name, VERDICTS[row["verdict"]], held, visible("; ".join(said), LINE).replace("|", "/"), versions)
     return f"| {' | '.join(map(str, cells))} |"
 
 

@@ -568,7 +568,8 @@ def probe(own: Cell) -> None:
         with np.errstate(all="ignore"):
             new = run_step(own, own.step, *numbers, p)
     except CellError as error:
-        raise CellError(f"{error}; {REMEDY}") from error.__cause__
+        widths = WIDTHS if isinstance(error.__cause__, ValueError) else ""  # which is what NumPy raises of shapes
+        raise CellError(f"{error}; {REMEDY}{widths}") from error.__cause__
     states = new if isinstance(new, tuple) else (new,)
     if len(states) != len(own.states):
         raise CellError(f"{own}: its step returns {len(states)} states, must return {' and '.join(own.states)}")
@@ -625,6 +626,10 @@ def alike(one: Iterable, other: Iterable) -> bool:
     return all(np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True) for a, b in zip(one, other))
 
 
+WIDTHS = (
+    f"; here x is {(ROWS, INPUTS)} = (N, I) and h is {(ROWS, UNITS)} = (N, H); what adds x without weights, or has gates "
+    "that are not H wide, is no cell but a recurrence: see reference_rnn.recurrence"
+)
 REMEDY = "a step is written in the functions of reference_rnn (tanh, sigmoid, mix ...), +, -, * and /"
 
 

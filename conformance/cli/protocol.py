@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from reference_rnn import forward as reference
 from .options import trial_options
 
 SCHEMA = Path(command.__file__).parent / "schemas" / "protocol.json"
+UNKNOWN = {"do": "fly"}
 
 
 @click.group()
@@ -80,7 +82,7 @@ def protocol_steps(claims: Capabilities):
     first = small(claims.cells[0], claims)
     yield "start again", lambda target: problem_of(target.start())
     yield "forward after that", lambda target: forward(target, first)
-    yield "an unknown request", unknown
+    yield f"an unknown request, {json.dumps(UNKNOWN, separators=(',', ':'))}", unknown
 
 
 def small(cell: str, claims: Capabilities) -> Case:
@@ -139,7 +141,7 @@ def unknown(target):
     """A request that does not exist must be answered with an error, not with silence or death."""
     if wrong := reopen(target):
         return wrong
-    reply = target.exchange({"do": "fly"}, target.limits.call)
+    reply = target.exchange(UNKNOWN, target.limits.call)
     if isinstance(reply, Problem):
         return f'it {reply.message}; must answer with {{"error": ...}}'
     return None if "error" in reply else f'was answered with {short(reply)}, must be {{"error": ...}}'

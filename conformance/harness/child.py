@@ -73,7 +73,7 @@ def loaded(spec):
         if isinstance(error, ModuleNotFoundError) and spec.get("module", "").split(".")[0] == error.name:
             raise LoadError("there is no file and no module {!r}".format(label)) from None
         if isinstance(error, ModuleNotFoundError) and spec.get("extra"):
-            text = "{} is not installed; pip install 'rnn-conformance[{}]' adds it"
+            text = "{} is not installed; in a checkout of the kit pip install '.[{}]' adds it"
             raise LoadError(text.format(error.name, spec["extra"])) from None
         raise LoadError("{} does not import: {}".format(label, said(error))) from None
     try:

@@ -274,7 +274,9 @@ class Cluster:
         try:
             import distributed
         except ImportError:
-            raise UsageError(f"--scheduler needs the extra hunt: pip install '{NAME}[hunt]'") from None
+            raise UsageError(
+                f"--scheduler needs the extra hunt: pip install '.[hunt]' in a checkout of {NAME}"
+            ) from None
         check_address(address)
         logging.getLogger("distributed").setLevel(logging.CRITICAL)  # that a worker is lost is for the hunt to say
         client = connect_in_time(lambda: distributed.Client(address, timeout=CONNECTING, set_as_default=False))

@@ -15,7 +15,7 @@ import pytest
 from conformance import check
 from conformance.cli.protocol import SCHEMA
 from conformance.harness.channel import Channel
-from conformance.harness.command import array_of, as_meant, request, tensor
+from conformance.harness.command import CommandTarget, array_of, as_meant, request, tensor
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits, Nonsense
 from conformance.judging.serialisation import case_from_data
@@ -106,6 +106,9 @@ def test_as_many_digits_as_tell_numbers_of_a_dtype_apart_are_enough(dtype, digit
 def test_the_page_shows_a_request_and_its_reply():
     page = (NODE.parents[2] / "docs" / "another-language.md").read_text()
     asked, reply = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
+    [sent] = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    written = CommandTarget("cat", "cat", Limits()).written
+    assert sent.encode() == b"".join(map(written, ({"do": "start"}, asked, {"do": "stop"})))
     valid("request", asked)
     valid("reply", reply)
     shown = case_from_data(saved_case(Request, asked))
@@ -250,14 +253,15 @@ def test_a_step_that_goes_wrong_is_said(harness):
 def test_a_command_that_dies_of_an_unknown_request_is_told_so(harness):
     done = run("protocol", "check", harness("sys.exit(3) if 'error' in reply else None"))
     assert done.returncode == 1
-    assert 'an unknown request: it ended its process with status 3; must answer with {"error": ...}' in done.stdout
+    said = 'an unknown request, {"do":"fly"}: it ended its process with status 3; must answer with {"error": ...}'
+    assert said in done.stdout
 
 
 def test_what_is_printed_before_each_answer_does_not_keep_later_steps_from_being_asked(harness):
     done = run("protocol", "check", harness("if 'output' in reply: print('debug: forward')"))
     assert done.returncode == 1 and not done.stderr
     assert done.stdout.count("wrote 'debug: forward' on standard output, must be one line of JSON") == 2
-    assert "an unknown request: fine\nstop: fine\n" in done.stdout
+    assert 'an unknown request, {"do":"fly"}: fine\nstop: fine\n' in done.stdout
     assert done.stdout.endswith("\n2 of 5 answers were wrong\n")
 
 

@@ -642,5 +642,5 @@ def test_without_the_extra(files, monkeypatch):
     from conformance.hunt import executors
 
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UsageError, match=r"--scheduler needs the extra hunt: pip install 'rnn-conformance\[hunt\]'"):
+    with pytest.raises(UsageError, match=r"--scheduler needs the extra hunt: pip install '\.\[hunt\]' in a checkout"):
         executors.Cluster("tcp://127.0.0.1:1")

@@ -77,7 +77,8 @@ def test_a_missing_package_is_named_with_the_extra_that_adds_it(name, monkeypatc
     module = spec_of(name)[1]["module"]
     monkeypatch.setattr("importlib.import_module", lambda _: raise_not_found("nothing"))
     with pytest.raises(
-        TargetError, match=r"^nothing is not installed; pip install 'rnn-conformance\[[a-z0-9]+\]' adds it$"
+        TargetError,
+        match=r"^nothing is not installed; in a checkout of the kit pip install '\.\[[a-z0-9]+\]' adds it$",
     ):
         open_target(name, in_process=True)
     with pytest.raises(TargetError, match="does not import: ModuleNotFoundError"):
