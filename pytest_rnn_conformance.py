@@ -1,5 +1,6 @@
 """The pytest options of rnn-conformance. Nothing else of it is imported unless one asks for a target."""
 
+import importlib.machinery
 import importlib.util
 import sys
 from pathlib import Path
@@ -9,16 +10,16 @@ import pytest
 HOME = Path(__file__).with_name("conformance")
 
 
-def declared():
-    """The module in which the options of a trial are declared; it is read by its place, and imports nothing of ours."""
-    spec = importlib.util.spec_from_file_location("_rnn_conformance_options", HOME / "trial" / "options.py")
+def loaded(*place):
+    """A module of ours, read by its place, which imports nothing of ours."""
+    spec = importlib.util.spec_from_file_location(f"_rnn_conformance_{place[-1][:-3]}", HOME.joinpath(*place))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
 
 
-OPTIONS = declared()
+OPTIONS = loaded("trial", "options.py")  # in which the options of a trial are declared
 
 
 def own():
@@ -64,6 +65,7 @@ def pytest_configure(config):
     if not target:
         return
     try:
+        require_own_package()
         from conformance.plugin import Plugin
     except ImportError as error:
         raise pytest.UsageError(f"rnn-conformance cannot be used here: {error}") from None
@@ -71,6 +73,17 @@ def pytest_configure(config):
         config.pluginmanager.register(Plugin(config, target, asked(config)), "rnn-conformance")
     except OPTIONS.UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def require_own_package():
+    """Raises ImportError if a folder or a file of the user stands where pytest looks for our package.
+
+    The sentence is read by its place, since it is the package that may be hidden.
+    """
+    found = importlib.machinery.PathFinder.find_spec(HOME.name)
+    places = list(found.submodule_search_locations or [found.origin]) if found else []
+    if places and Path(places[0]) != HOME:
+        raise ImportError(loaded("own_packages.py").HIDDEN.format(place=places[0], package=HOME.name))
 
 
 def own_tests():

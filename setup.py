@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: the readme of the package, with links that work where the repository is not."""
+"""What pyproject.toml cannot say: the package's readme, with links that work elsewhere, and where its files are."""
 
 import importlib.util
 import tomllib
@@ -15,4 +15,5 @@ address = tomllib.loads((HERE / "pyproject.toml").read_text())["tool"]["links"][
 setup(
     long_description=links.absolute((HERE / "README.md").read_text(), address),
     long_description_content_type="text/markdown",
+    project_urls=links.addresses(address),
 )

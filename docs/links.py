@@ -15,6 +15,12 @@ def absolute(text: str, address: str) -> str:
     return LINK.sub(lambda m: f"[{m['words']}]({address}{m['target']})" if m["target"] else m[0], text)
 
 
+def addresses(address: str) -> dict[str, str]:
+    """What a package index shows beside the package: none as long as nobody has said where its files are."""
+    pages = {"Documentation": "docs/index.md", "Changelog": "CHANGELOG.md", "Security": "SECURITY.md"}
+    return {"Source": address} | {name: address + page for name, page in pages.items()} if address else {}
+
+
 def outward(text: str, place: str, inside: str, address: str) -> str:
     """Markdown of the folder ``place`` whose links stay, if they stay ``inside``.
 

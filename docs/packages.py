@@ -91,7 +91,10 @@ def versions_of(target: str, environment: dict[str, str]) -> dict[str, str]:
 def page(measured: dict[str, dict]) -> str:
     """The page: how many of each verdict, and a row for each target."""
     counts = ", ".join(f"{count} {words}" for count, words in counted(measured))
-    lines = ["| target | verdict | held | what is wrong, or why it was not judged | versions |", "|---|---|---|---|---|"]
+    lines = [
+        "| target | verdict | held | what is wrong, or why it was not judged | versions |",
+        "|---|---|---|---|---|",
+    ]
     lines += [line(name, row) for name, row in measured.items()]
     return "\n".join([INTRODUCTION, f"Of {len(measured)} targets {counts}.\n", *lines, "", *unseen(measured)])
 

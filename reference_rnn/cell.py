@@ -627,8 +627,8 @@ def alike(one: Iterable, other: Iterable) -> bool:
 
 
 WIDTHS = (
-    f"; here x is {(ROWS, INPUTS)} = (N, I) and h is {(ROWS, UNITS)} = (N, H); what adds x without weights, or has gates "
-    "that are not H wide, is no cell but a recurrence: see reference_rnn.recurrence"
+    f"; here x is {(ROWS, INPUTS)} = (N, I) and h is {(ROWS, UNITS)} = (N, H); what adds x without weights, or has "
+    "gates that are not H wide, is no cell but a recurrence: see reference_rnn.recurrence"
 )
 REMEDY = "a step is written in the functions of reference_rnn (tanh, sigmoid, mix ...), +, -, * and /"
 

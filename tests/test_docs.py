@@ -303,7 +303,7 @@ def test_links_out_of_the_site_are_words_without_an_address():
     assert f"[the cells]({EXAMPLE}examples/cells)" in links.outward(text, "docs/reference", "docs/", EXAMPLE)
 
 
-@pytest.mark.parametrize("page", [*PAGES, FINDINGS, HOME / "CHANGELOG.md"], ids=told)
+@pytest.mark.parametrize("page", [*PAGES, FINDINGS, HOME / "CHANGELOG.md", HOME / "SECURITY.md"], ids=told)
 def test_every_relative_link_leads_somewhere(page):
     for match in links.LINK.finditer(page.read_text()):
         if match["target"]:

@@ -63,6 +63,29 @@ def test_a_source_distribution_is_complete(tmp_path):
     assert own - held == set()
 
 
+def metadata_with(address, place):
+    """The lines of the package's metadata, were its files at this address."""
+    for name in ("docs/links.py", "setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place / name)
+    text = (place / "pyproject.toml").read_text()
+    (place / "pyproject.toml").write_text(text.replace('address = ""', f"address = {address!r}"))
+    code = "from setuptools.build_meta import prepare_metadata_for_build_wheel as made; print(made('.'))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return (place / done.stdout.split()[-1] / "METADATA").read_text().splitlines()
+
+
+def test_the_package_says_where_its_files_are_once_that_is_set(tmp_path):
+    lines = metadata_with("https://code.example/kit/", tmp_path / "set")
+    assert "Project-URL: Source, https://code.example/kit/" in lines
+    assert "Project-URL: Changelog, https://code.example/kit/CHANGELOG.md" in lines
+    assert any("](https://code.example/kit/docs/how-it-decides.md)" in line for line in lines)
+    assert "Author: rnn-conformance contributors" in lines
+    assert "Classifier: Programming Language :: Python :: 3.11" in lines
+    assert not [line for line in metadata_with("", tmp_path / "unset") if line.startswith("Project-URL")]
+
+
 @pytest.fixture(scope="module")
 def python(wheel, tmp_path_factory):
     """An interpreter that has the wheel, beside what this one has."""

@@ -82,6 +82,21 @@ def test_pytest_says_which_file_is_in_the_way(run):
     assert "rnn-conformance cannot be used here" in done.stderr and HIDDEN in done.stderr
 
 
+@pytest.mark.parametrize("inside", ["__init__.py", "mine.py"], ids=["package", "folder"])
+@pytest.mark.parametrize("name", ["conformance", "strategies", "reference_rnn"])
+def test_pytest_and_python_say_which_folder_is_in_the_way(run, tmp_path, name, inside):
+    (tmp_path / "strategies.py").unlink()
+    (tmp_path / name).mkdir()
+    (tmp_path / name / inside).write_text("mine = True\n")
+    said = f"'{tmp_path / name}' hides the package '{name}' of rnn-conformance; rename it, or run"
+    words = ("-p", "no:cacheprovider", "--pyargs", "conformance", "--rnn", "my_rnn.py")
+    done = run(sys.executable, "-m", "pytest", *words)
+    assert done.returncode == 4 and said in done.stderr, done.stdout + done.stderr
+    if name != "conformance":  # then it is not the kit that is imported
+        done = run(sys.executable, "-c", "import conformance; conformance.check('my_rnn.py')")
+        assert said in done.stderr.splitlines()[-1]
+
+
 def test_strategies_say_when_the_reference_is_hidden(tmp_path):
     (tmp_path / "reference_rnn.py").write_text("")
     done = subprocess.run([sys.executable, "-c", "import strategies"], cwd=tmp_path, capture_output=True, text=True)
