@@ -16,6 +16,6 @@ def require_own(*packages: str) -> None:
     home = os.path.dirname(os.path.dirname(__file__))
     for package in packages:
         spec = importlib.util.find_spec(package)
-        places = list(spec.submodule_search_locations or [spec.origin]) if spec else []  # a folder, or one file
+        places = list(spec.submodule_search_locations or [spec.origin or ""]) if spec else []  # a folder, or one file
         if places != [os.path.join(home, package)]:
             raise ImportError(HIDDEN.format(place=places[0] if places else None, package=package))
