@@ -14,7 +14,7 @@ from conformance.report.report_files import write_files
 from conformance.report.terminal import wrapped
 from conformance.report.wording import counting
 from conformance.trial.counterexamples import find_counterexample, save
-from conformance.trial.options import GIT, revision
+from conformance.trial.options import GIT, UsageError, revision
 from conformance.trial.plan import limits_of
 from conformance.trial.revision import opened_at
 from conformance.trial.runner import stopping
@@ -62,6 +62,8 @@ def compare(old, new, options):
 
 def opened_old(old, new, limits):
     """OLD, which is stopped at the end; raises TargetError or UsageError."""
+    if new.startswith(GIT):
+        raise UsageError(f"NEW is {new}: git: is for OLD alone; NEW is a file as it stands, like my_rnn.py")
     if old.startswith(GIT):
         return opened_at(revision(old), new, limits)
     return stopping(open_side("OLD", old, limits))

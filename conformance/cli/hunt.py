@@ -32,6 +32,8 @@ from .options import trial_options
               "until the budget is over, or ten minutes without one.")  # fmt: skip
 @trial_options(
     "profile", "workers", "seed", "budget", "call-limit", "memory-limit", "forbid", "property", "no-diagnosis", "html",
+    budget="Time for the hunt: 60s, 2h; the last call and explanations may take a minute more. Without end by default.",
+    html="Write a page of all distinct findings there, each with its case and how often it came.",
 )  # fmt: skip
 def hunt(targets, corpus, shard, rounds, scheduler, wait, options):
     """Judges every TARGET on one seed after the other, and keeps each distinct failure once, made small.

@@ -9,19 +9,22 @@ import click
 from conformance.trial import options as declared
 
 
-def trial_options(*chosen):
-    """Adds options of a trial to a command, those with these names, or all; the command gets them as ``options``."""
+def trial_options(*chosen, **helps):
+    """Adds options of a trial to a command, those with these names, or all; the command gets them as ``options``.
+
+    helps: what an option does in this command, by its parameter, where that is not what it does in a trial
+    """
 
     def decorate(function):
         def command(*arguments, given, **others):
             return function(*arguments, options=declared.Options(**given), **others)
 
-        return trial_values(*chosen)(functools.update_wrapper(command, function))
+        return trial_values(*chosen, **helps)(functools.update_wrapper(command, function))
 
     return decorate
 
 
-def trial_values(*chosen):
+def trial_values(*chosen, **helps):
     """The same, but the command gets what was given, as fields of Options, as ``given``."""
     fields = [one for one in declared.declared_options() if not chosen or declared.spelled(one) in chosen]
 
@@ -32,7 +35,7 @@ def trial_values(*chosen):
 
         functools.update_wrapper(command, function)
         for one in reversed(fields):
-            command = click.option(*names(one), parameter(one), **option_text(one))(command)
+            command = click.option(*names(one), parameter(one), **option_text(one, helps))(command)
         return command
 
     return decorate
@@ -49,11 +52,12 @@ def names(one):
     return [*([f"-{short}"] if short else []), f"--{declared.spelled(one)}"]
 
 
-def option_text(one):
+def option_text(one, helps):
     """How click shows an option."""
+    does = helps.get(parameter(one), one.metadata["help"])
     if declared.switch(one):
-        return {"is_flag": True, "help": one.metadata["help"]}
+        return {"is_flag": True, "help": does}
     default = declared.default_of(one)
     shown = f"  [default: {default}]" if default not in (None, ()) else ""
-    told = {"help": one.metadata["help"] + shown, "multiple": one.metadata["many"], "metavar": one.metadata["metavar"]}
+    told = {"help": does + shown, "multiple": one.metadata["many"], "metavar": one.metadata["metavar"]}
     return told

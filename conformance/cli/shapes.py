@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from rich.box import SIMPLE
+from rich.box import SIMPLE, SQUARE
 from rich.table import Table
 
 import reference_rnn
@@ -51,7 +51,18 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
             table.add_row(part, name, str(shape.sizes), f"({shape.symbols})")
             part = ""
     console().print(table)
+    if layout == LAYOUT:
+        console().print(blocks_of_w0(case))
     return 0
+
+
+def blocks_of_w0(case):
+    """The blocks of w0 for one direction, two of which are zero: nobody reads what stands in them."""
+    inputs, units = case.config.input_size, case.config.hidden_size
+    table = Table("w0 of direction d", f"I = {inputs} columns", f"H = {units} columns", box=SQUARE, show_lines=True)
+    table.add_row(f"H = {units} rows", "W_ih", "zero")
+    table.add_row(f"H = {units} rows", "zero", "W_hh")
+    return table
 
 
 def choose_cell(cell, claims):

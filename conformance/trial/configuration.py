@@ -198,7 +198,7 @@ SHAPES: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     options.profile: {"enum": list(options.PROFILES)},
     options.whole_number: {"type": "integer"},
-    options.seconds: {"type": ["string", "number"], "pattern": r"^\d{1,9}(\.\d+)?(s|m)?$", "exclusiveMinimum": 0},
+    options.seconds: {"type": ["string", "number"], "pattern": r"^\d{1,9}(\.\d+)?(s|m|h)?$", "exclusiveMinimum": 0},
     options.memory: {"type": "string", "pattern": r"^\d{1,6}(\.\d+)?[MG]i?B?$"},
     options.processes: {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": 9999}]},
     options.module: {"type": "string", "pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"},

@@ -65,11 +65,11 @@ def whole_number(text: str) -> int:
 
 
 def seconds(text: str) -> float:
-    """Seconds: ``90``, ``90s`` or ``2m``."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)(s|m)?", text)
+    """Seconds: ``90``, ``90s``, ``2m`` or ``8h``."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)(s|m|h)?", text)
     if not match or not float(match[1]):
         raise UsageError(f"{text!r} is not a duration like 90s or 2m")
-    return float(match[1]) * (60 if match[2] == "m" else 1)
+    return float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1)
 
 
 def memory(text: str) -> int:

@@ -85,6 +85,11 @@ def test_shapes_are_those_of_a_cell_that_the_target_claims(run, tmp_path):
 @pytest.mark.sample
 def test_shapes_and_trace_speak_the_names_of_the_question(run):
     text = run("shapes", OWN, "--bidirectional").stdout
+    blocks = [line.split("│")[1:-1] for line in text.splitlines() if line.startswith("│")]
+    assert [[word.strip() for word in line] for line in blocks] == [
+        ["w0 of direction d", "I = 4 columns", "H = 2 columns"],
+        ["H = 2 rows", "W_ih", "zero"], ["H = 2 rows", "zero", "W_hh"],
+    ]  # fmt: skip
     assert "w        (1, 2, 2, 6)   (L-1, D, H, D*H+H)" in text and "weight_ih" not in text
     assert "weight_ih_l0" in run("shapes", "torch").stdout
     text = run("trace", OWN).stdout

@@ -199,6 +199,7 @@ def test_the_seed_decides_what_is_found(both, right):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["git:main", "git:dev"], "NEW is git:dev: git: is for OLD alone; NEW is a file as it stands, like my_rnn.py"),
         (["old.py", "absent.py"], "NEW: there is no file 'absent.py'; '.' has new.py, old.py"),
         (["absent.py", "new.py"], "OLD: there is no file 'absent.py'"),
         (["old.py"], "Missing argument 'NEW'; usage: "),
