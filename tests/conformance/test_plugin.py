@@ -124,7 +124,7 @@ def {name}(*given, real=plugin.{name}):
 
 plugin.{name} = {name}
 """
-IN_THE_DIAGNOSIS = {"name": "again", "body": "os.kill(os.getpid(), signal.{}); return real(*given)"}
+IN_THE_DIAGNOSIS = {"name": "reopen_target", "body": "os.kill(os.getpid(), signal.{}); return real(*given)"}
 AT_THE_FIRST_FAILURE = {
     "name": "judged_here",
     "body": "for event in real(*given):\n        yield event\n"
