@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.api import check
-from conformance.trial.options import PROFILES
+from conformance.trial.options import PROFILES, Profile
 from conformance.trial.verdict import Report
 from conformance.trial.worker_pool import cores
 from reference_rnn import CELLS
@@ -67,13 +67,13 @@ def complaints(name: str, report: Report) -> list[str]:
     return [f"{name}, seed {report.seed}: {r.id}: {r.message}" for r in wrong] + report.reasons
 
 
-def judged(path: Path, profile: str, seed: int) -> tuple[int, list[str]]:
+def judged(path: Path, profile: Profile, seed: int) -> tuple[int, list[str]]:
     """How many cases a target was judged on, and what was wrongly held against it."""
     report = check(path, profile=profile, seed=seed, diagnosis=False, in_process=False)
     return sum(result.examples for result in report.results), complaints(path.name, report)
 
 
-def judged_at_size(sized: Sized, profile: str, seed: int) -> tuple[int, int, int, list[str]]:
+def judged_at_size(sized: Sized, profile: Profile, seed: int) -> tuple[int, int, int, list[str]]:
     """Cases, those of equivalence.steps, how many of these were void, and what was wrongly held against a target."""
     telling = TELLING if sized.size >= LARGE else ()
     report = check(sized.target(), profile, seed, properties=telling, diagnosis=False)
