@@ -99,7 +99,7 @@ class CommandTarget(ProcessTarget):
     def written(self, message: Any) -> bytes:
         """A line."""
         self.searched = 0
-        return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        return line_of(message)
 
     def whole(self, received: bytearray) -> int | None:
         """How long the first line is."""
@@ -135,6 +135,11 @@ class CommandTarget(ProcessTarget):
         if self.channel is not None:
             self.channel.send(memoryview(self.written({"do": "stop"})))
             super().stop()
+
+
+def line_of(message: Any) -> bytes:
+    """A request as it is sent."""
+    return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def said(reply: dict[str, Any]) -> str:

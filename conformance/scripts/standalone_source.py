@@ -70,7 +70,7 @@ class Written:
             self.parts.append(f"{name} = dict  # what a target says of itself is not needed here")
         else:
             self.used(module, statement)
-            segment = source_of(self.read(module)[0], statement)
+            segment = brief(source_of(self.read(module)[0], statement))
             if segment not in self.parts:
                 self.parts.append(segment)
 
@@ -149,3 +149,16 @@ def source_of(text: str, statement: ast.stmt) -> str:
     decorators = getattr(statement, "decorator_list", [])
     first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
     return "\n".join(text.splitlines()[first - 1 : statement.end_lineno])
+
+
+def brief(source: str) -> str:
+    """Code with the first paragraph of each docstring: who reads a script has one case before them, not the library."""
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        text = ast.get_docstring(node) if isinstance(node, ast.FunctionDef | ast.ClassDef) else None
+        if text and "\n\n" in text:
+            told = node.body[0]  # type: ignore[attr-defined]
+            last = told.lineno - 1 + text.partition("\n\n")[0].count("\n")
+            lines[last] += '"""'
+            lines[last + 1 : told.end_lineno] = [None] * (told.end_lineno - last - 1)  # type: ignore[list-item]
+    return "\n".join(line for line in lines if line is not None)

@@ -15,7 +15,7 @@ import pytest
 from conformance import check
 from conformance.cli.protocol import SCHEMA
 from conformance.harness.channel import Channel
-from conformance.harness.command import CommandTarget, array_of, as_meant, request, tensor
+from conformance.harness.command import array_of, as_meant, line_of, request, tensor
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.process import Limits, Nonsense
 from conformance.judging.serialisation import case_from_data
@@ -107,8 +107,7 @@ def test_the_page_shows_a_request_and_its_reply():
     page = (NODE.parents[2] / "docs" / "another-language.md").read_text()
     asked, reply = map(json.loads, re.findall(r"```json\n(.*?)```", page, re.DOTALL))
     [sent] = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
-    written = CommandTarget("cat", "cat", Limits()).written
-    assert sent.encode() == b"".join(map(written, ({"do": "start"}, asked, {"do": "stop"})))
+    assert sent.encode() == b"".join(map(line_of, ({"do": "start"}, asked, {"do": "stop"})))
     valid("request", asked)
     valid("reply", reply)
     shown = case_from_data(saved_case(Request, asked))

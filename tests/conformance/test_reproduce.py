@@ -31,7 +31,7 @@ from conformance.judging.serialisation import (
 )
 from conformance.judging.subject import Subject
 from conformance.scripts.reproducer import script
-from conformance.scripts.standalone_source import NotAlone, alone
+from conformance.scripts.standalone_source import NotAlone, alone, brief
 from conformance.trial import counterexamples
 from reference_rnn import case
 
@@ -240,6 +240,24 @@ def test_what_is_written_out_is_the_adapters_own():
     """What is an argument in one module and a function in both is the function of the adapter."""
     text = alone({SHIPPED["opacus"]: ["forward"]})
     assert "opacus.layers.DPRNN" in text and text.count("def prepare(case)") == text.count("def build(") == 1
+
+
+def test_of_a_long_docstring_the_first_paragraph_is_written_out():
+    code = '''def both(a):
+    """The sum, in a sentence
+    of two lines.
+
+    a  a number
+    """
+    def inner(b):
+        """Once."""
+        return b
+
+    return a + inner(a)
+'''
+    short = brief(code)
+    assert short == code.rstrip().replace('lines.\n\n    a  a number\n    """', 'lines."""')
+    assert brief(short) == short
 
 
 def test_what_has_to_be_done_before_an_import_is_done_before_it():
