@@ -31,7 +31,7 @@ def check(
     seed: int = 0,
     stop_on_first: bool = False,
     *,
-    workers: int | None = None,
+    workers: int | str | None = None,
     in_process: bool = True,
     progress: Callable[[PropertyResult], None] = lambda result: None,
     **options: Unpack[Keywords],

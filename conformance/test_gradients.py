@@ -312,10 +312,9 @@ def test_dropout(target, case):
 def test_training(target, case):
     """In training, gradients flow back through what was kept in their own run, scaled up like it."""
     claimed("d_output" in target.capabilities.cotangents)
-    claimed(all(map(target.capabilities.has_gradient, ("x", "bias_ih_l0"))))  # by which what was dropped is told
     through = gradients_through_masks if case.config.num_layers == 2 else gradients_through_many_masks
     through(target, case, (0.5, 0.75)[case.config.hidden_size % 2])
-    if sum(case.x.shape) % 3 == 1:
+    if sum(case.x.shape) % 3 == 1 and target.capabilities.has_gradient("x"):
         gradients_through_zeros(target, case)
 
 

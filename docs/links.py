@@ -17,7 +17,7 @@ def absolute(text: str, address: str) -> str:
 
 def addresses(address: str) -> dict[str, str]:
     """What a package index shows beside the package: none as long as nobody has said where its files are."""
-    pages = {"Documentation": "docs/index.md", "Changelog": "CHANGELOG.md", "Security": "SECURITY.md"}
+    pages = {"Documentation": "README.md", "Changelog": "CHANGELOG.md", "Security": "SECURITY.md"}
     return {"Source": address} | {name: address + page for name, page in pages.items()} if address else {}
 
 

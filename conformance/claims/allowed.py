@@ -53,9 +53,11 @@ def drawn(claims: Capabilities, **draws: Any) -> Allowed:
     return Allowed(**(found | draws))
 
 
-def laid_out(case: Any, claims: Capabilities) -> Any:
-    """A case as the target always has it: batch first, if it knows nothing else."""
-    return BATCH_FIRST.ask(case) if claims.batch_first == "only" else case
+def in_own_layout(case: Any, claims: Capabilities) -> Any:
+    """A case as the target always has it: batch first, if it knows nothing else, also where there is no batch."""
+    if claims.batch_first != "only":
+        return case
+    return case.replace(batch_first=True) if case.unbatched else BATCH_FIRST.ask(case)
 
 
 def forms(claims: Capabilities, besides: Collection[str] = ()) -> list[str]:

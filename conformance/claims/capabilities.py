@@ -191,7 +191,7 @@ class Capabilities:
             one_of("state_dtype", self.state_dtype, DTYPES)
         self.check_recurrences()
         if not isinstance(self.gradients, bool):
-            object.__setattr__(self, "gradients", some_of("gradients", self.gradients, self.differentiable))
+            object.__setattr__(self, "gradients", self.named_gradients())
         one_of("order", self.order, tuple(ORDERS))
         if self.order == "log" and self.gradients:
             raise CapabilityError("order is 'log', whose gradients nobody can judge yet: leave out gradients")
@@ -258,16 +258,35 @@ class Capabilities:
         letters = "".join(dict.fromkeys("".join(cell.letters for cell in self.recurrences)))
         return ("heads", "batch", "steps", *letters) if self.recurrences else DIMENSIONS
 
+    def named_gradients(self) -> tuple[str, ...]:
+        """The gradients that are claimed by name; raises CapabilityError for a name that none of the cells has."""
+        named: Any = self.gradients
+        if isinstance(named, str) or not isinstance(named, Collection):
+            raise CapabilityError(f"gradients is {named!r}, must be True, False, or a sequence of names of arrays")
+        known = tuple(named) if any(map(in_file, self.cells)) else self.differentiable  # a file is not read yet
+        return tuple(dict.fromkeys(some_of("gradients", named, known)))
+
+    def narrowed(self, **changes: Any) -> Capabilities:
+        """These claims with changes that claim less; of gradients that are named, those that can still be claimed."""
+        made = replace(self, gradients=bool(self.gradients), **changes)
+        return made.naming(self.gradients)
+
+    def naming(self, gradients: bool | Collection[str]) -> Capabilities:
+        """These claims with gradients of these names, as far as there are such arrays."""
+        if isinstance(gradients, bool):
+            return replace(self, gradients=gradients)
+        return replace(self, gradients=tuple(name for name in gradients if name in self.differentiable) or False)
+
     @property
     def differentiable(self) -> Collection[str]:
-        """The names of arrays that may have a gradient, without layer and direction; any where a file has a cell."""
-        if any(map(in_file, self.cells)):
-            return self.gradients if isinstance(self.gradients, Collection) else ()
+        """The names of arrays whose gradients are judged, without layer and direction."""
         if self.recurrences:
             return list(dict.fromkeys(n for c in self.recurrences for n in (*c.inputs, *c.states, *c.parameters)))
-        peepholes = "peepholes" in self.options
-        kinds = (kind for cell in self.cells for kind in kinds_of(cell, True, self.projections, peepholes))
-        return list(dict.fromkeys(["x", "h_0", *["c_0"] * any(len(c.states) == 2 for c in self.cells), *kinds]))
+        states = ["h_0", *["c_0"] * any(len(c.states) == 2 for c in self.cells)] if self.initial_state else []
+        kinds = {kind: None for cell in self.cells for kind in kinds_of(cell, True, self.projections, False)}
+        if self.biases == "one":
+            kinds.pop("bias_hh", None)
+        return ["x", *states, *kinds]
 
     def has_gradient(self, name: str) -> bool:
         """Whether the gradient of an array is claimed, by its whole name."""
@@ -363,6 +382,8 @@ class Capabilities:
             return self.max_layers is None or self.max_layers > 1
         if capability == "time_major":
             return self.batch_first != "only"
+        if capability.startswith("gradients."):
+            return self.has_gradient(capability.removeprefix("gradients."))
         if capability.startswith("empty."):
             return capability.removeprefix("empty.") in self.empty  # type: ignore[operator]
         if capability.startswith("options."):
@@ -448,6 +469,7 @@ def capability_names() -> list[str]:
         *switches,
         "layers",
         "time_major",
+        *(f"gradients.{name}" for name in ("x", "h_0", "c_0", "weight_ih", "weight_hh", "bias_ih", "bias_hh")),
         *(f"empty.{name}" for name in EMPTIES),
         *(f"options.{name}" for name in OPTIONS),
         *CELLS,

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from conformance.claims.allowed import laid_out
+from conformance.claims.allowed import in_own_layout
 from conformance.claims.capabilities import COTANGENTS, Capabilities
 from conformance.diagnosis.digits import few_digits
 from conformance.harness import command
@@ -97,7 +97,7 @@ def small(cell: str, claims: Capabilities) -> Case:
     case = Case(config, {}, numbers(x, config))
     parameters = {name: numbers(s.sizes, config) for name, s in parameter_shapes(config).items()}
     states = {name: numbers(s.sizes, config) for name, s in state_shapes(case).items() if name != "x"}
-    return laid_out(case.replace(parameters=parameters, **(states if claims.initial_state else {})), claims)
+    return in_own_layout(case.replace(parameters=parameters, **(states if claims.initial_state else {})), claims)
 
 
 def numbers(sizes, config):

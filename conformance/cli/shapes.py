@@ -7,6 +7,7 @@ from rich.box import SIMPLE, SQUARE
 from rich.table import Table
 
 import reference_rnn
+from conformance.claims.allowed import in_own_layout
 from conformance.harness.load import open_target
 from conformance.report.terminal import console
 from reference_rnn import CELLS, Recurrence, parameter_shapes, result_shapes, state_shapes
@@ -42,6 +43,7 @@ def shapes(target, cell, steps, rows, input_size, hidden_size, layers, bidirecti
         own, T=steps, N=rows, I=input_size, H=hidden_size, L=layers, D=2 if bidirectional else 1,
         batch_first=batch_first, bias=not no_bias,
     )  # fmt: skip
+    case = in_own_layout(case, claims) if claims else case
     table = Table("", "array", "shape", "in symbols", box=SIMPLE)
     given = {**state_shapes(case), **parameter_shapes(case.config)}
     if layout == LAYOUT:

@@ -12,7 +12,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from conformance.claims.allowed import laid_out
+from conformance.claims.allowed import in_own_layout
 from conformance.claims.capabilities import Capabilities
 from conformance.harness.load import TargetError, open_target
 from conformance.judging.metamorphic import lowest_layers
@@ -57,7 +57,7 @@ def trace(target, file, cell):
         if cell:
             require_known("cell", cell, opened.capabilities.cells)
         asked = next(own for own in opened.capabilities.cells if cell in (None, own))
-        claims = replace(opened.capabilities, cells=(asked,))
+        claims = opened.capabilities.narrowed(cells=(asked,))
         if claims.recurrences:
             return trace_in_modes(RecurrentSubject(opened, claims), file, console)
         if file is not None:
@@ -115,7 +115,7 @@ def simple_case(capabilities: Capabilities) -> Case:
         for name, array in parameters.items()
         if name.startswith("bias_hh")
     }
-    case = laid_out(Case(config, parameters, quarters((5, 1, 3))), capabilities)
+    case = in_own_layout(Case(config, parameters, quarters((5, 1, 3))), capabilities)
     if not capabilities.initial_state:
         return case
     states = {name: quarters(shape.sizes) for name, shape in state_shapes(case).items() if name != "x"}

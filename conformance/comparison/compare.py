@@ -318,7 +318,7 @@ def common(old: Capabilities, new: Capabilities) -> Capabilities:
         raise TargetError(f"they have no modes in common: {either('modes', old, new)}")
     if not shared["initial_state"] and any(c.initial_state and not c.default_state for c in (old, new)):
         raise TargetError("they have no case in common: one takes no h_0, the other needs one")
-    return Capabilities(**shared)
+    return Capabilities(**shared | {"gradients": bool(shared["gradients"])}).naming(shared["gradients"])
 
 
 def either(name: str, old: Capabilities, new: Capabilities) -> str:

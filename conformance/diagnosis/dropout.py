@@ -296,7 +296,7 @@ def said_of_gradients(bench: Bench, case: Case) -> Iterator[str]:
     """What is wrong with how gradients go back through dropout."""
     c = case.config
     numbers = case.num_steps * case.num_rows * min(c.input_size, c.hidden_size)
-    if bench.subject.capabilities.gradients and not c.bidirectional and numbers >= ENOUGH:
+    if bench.subject.capabilities.gradients is True and not c.bidirectional and numbers >= ENOUGH:
         found, terms = factors_back(bench, case)
         if any(near(found, factor).all() for factor in (1.0, 1 / (1 - P))):
             yield "in training gradients go back as if nothing were dropped between layers"

@@ -321,6 +321,8 @@ class Failures:
 
         "" for nothing.
         """
+        if fault.backward_only and self.subject.capabilities.gradients is not True:  # all of them are looked at
+            return ""
         dtype = self.probes_of(cell)[0].case.config.dtype
         bench = Bench(self.subject, cell, dtype, Work(self.calls, self.deadline), beside=(fault,))
         ladder = BACK if fault.backward_only else ONE_STEP | MORE | LAST

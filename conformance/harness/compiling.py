@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.claims.allowed import drawn
+from conformance.claims.allowed import drawn, in_own_layout
 from conformance.claims.capabilities import NOTICED, Capabilities
 from reference_rnn import Case
 from strategies.cases import BLOCK_SIZE
@@ -36,7 +36,7 @@ def trials(claims: Capabilities) -> Iterator[tuple[Case, dict[str, np.ndarray | 
     for cell in () if claims.recurrences else claims.cells:
         allowed = drawn(claims, cells=(cell,))
         if allowed.possible:
-            case = allowed.calm_from_block(bytes(BLOCK_SIZE))
+            case = in_own_layout(allowed.calm_from_block(bytes(BLOCK_SIZE)), claims)
             shapes = case.result_shapes() if claims.gradients else {}
             ones = {f"d_{name}": np.ones(shape.sizes, case.x.dtype) for name, shape in shapes.items()}
             taken = {

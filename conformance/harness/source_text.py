@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,9 @@ class SourceText:
             return cls("", nothing, refused_at=1)
         text = code.decode(errors="replace")
         try:
-            return cls(text, ast.parse(code))
+            with warnings.catch_warnings():  # which whoever runs the file sees
+                warnings.simplefilter("ignore")
+                return cls(text, ast.parse(code))
         except UNPARSED as error:
             return cls(text, nothing, getattr(error, "lineno", None) or 1)
 
@@ -63,12 +66,14 @@ class SourceText:
     def lone_class(self) -> str | None:
         """The one class at the top whose ``forward(self, case)`` makes it a target, where nothing is named forward.
 
-        None where there are several, where it cannot be built without arguments, or is a module of torch, whose
-        ``forward`` takes arrays.
+        None where there are several, where it cannot be built without arguments, is the base of another class, or a
+        module of torch, whose ``forward`` takes arrays.
         """
         if self.all_names & {"forward", "*"}:
             return None
-        classes = [one for one in self.tree.body if isinstance(one, ast.ClassDef) and judges_cases(one)]
+        all_classes = [one for one in self.tree.body if isinstance(one, ast.ClassDef)]
+        bases = {name for one in all_classes for name in names_of_bases(one)}
+        classes = [one for one in all_classes if takes_cases(one) and one.name not in bases]
         return classes[0].name if len(classes) == 1 and builds_alone(classes[0]) else None
 
     def imports(self) -> Iterator[tuple[int, str]]:
@@ -89,10 +94,15 @@ class SourceText:
                 yield from ((node.lineno, name) for name in first if isinstance(name, str))
 
 
-def judges_cases(found: ast.ClassDef) -> bool:
-    """Whether a class that is no module of torch has a method ``forward(self, case)``."""
+def names_of_bases(found: ast.ClassDef) -> list[str]:
+    """The names of the classes that a class is made of, without their modules."""
+    return [getattr(base, "attr", getattr(base, "id", "")) for base in found.bases]
+
+
+def takes_cases(found: ast.ClassDef) -> bool:
+    """Whether a class has a method ``forward(self, case)``, and is no ``Module`` of a package."""
     forward = method(found, "forward")
-    of_torch = any(ast.unparse(base).endswith("Module") for base in found.bases)
+    of_torch = any(name.endswith("Module") for name in names_of_bases(found))
     return forward is not None and not of_torch and [one.arg for one in forward.args.args][1:] == ["case"]
 
 
@@ -128,8 +138,10 @@ def called(node: ast.Call) -> str:
 
 def run_on_import(tree: ast.AST) -> Iterator[ast.stmt]:
     """The statements that run when a file is imported, also those in an ``if``, a ``try`` and the like."""
-    for child in ast.iter_child_nodes(tree):
-        if isinstance(child, ast.stmt):
-            yield child
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
-            yield from run_on_import(child)
+    todo = [tree]
+    while todo:
+        for child in ast.iter_child_nodes(todo.pop()):
+            if isinstance(child, ast.stmt):
+                yield child
+            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+                todo.append(child)

@@ -266,6 +266,7 @@ def gradients_through_masks(target: Subject, case: Case, p: float) -> None:
     d = accepted_cotangents(target, shown.heard(cotangents(case)))
     run, own = recorded_run(target, case, d)
     if not own:
+        claimed(target.capabilities.has_gradient("x"))
         case = handing_on(case, [0], 0.5)
         case = case.map(lambda name, array: np.zeros_like(array) if name == "weight_ih_l0_reverse" else array)
         case = case.replace(x=np.clip(case.x, -1, 1))  # no unit is saturated: each lets its gradient through
@@ -289,6 +290,7 @@ def gradients_through_many_masks(target: Subject, case: Case, p: float) -> None:
     was dropped on the way to the next one. So each mask is known, and the reference has the same.
     """
     applicable(case.x.size > 0)
+    claimed(target.capabilities.has_gradient("bias_ih_l0"))
     layers = range(case.config.num_layers)
     case = handing_on(case, layers, 1 - p)
     for layer in layers if case.config.cell == "RNN_RELU" else ():

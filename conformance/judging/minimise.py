@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from conformance.claims.allowed import laid_out
+from conformance.claims.allowed import in_own_layout
 from conformance.harness.answer import DEATHS, Answer
 from conformance.harness.call import Call
 from conformance.harness.process import ProcessTarget
@@ -185,7 +185,7 @@ class Repeating:
 
     def shown(self, case: Case, failure: Failure, made: Made, before: int) -> Counterexample:
         """What shows a failure; the message says if it takes the form that the case has, and if no call before it."""
-        case = laid_out(case, self.subject.capabilities)
+        case = in_own_layout(case, self.subject.capabilities)
         found = counterexample(self.prop.id, case, failure, self.subject, made, before)
         if self.prop.about_history and len(found.calls) == 1:
             found = replace(found, message=found.message + ALONE)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.claims.allowed import drawn, laid_out, taken
+from conformance.claims.allowed import drawn, in_own_layout, taken
 from conformance.claims.capabilities import Capabilities
 from conformance.harness.answer import Answer, Problem
 from conformance.harness.call import Call
@@ -131,7 +131,7 @@ class Subject:
 
     def asked(self, case: Case) -> Case:
         """A case in the form in which the target is asked."""
-        return laid_out(self.form.ask(case), self.capabilities)
+        return in_own_layout(self.form.ask(case), self.capabilities)
 
     def make(self, do: str, case: Any, cotangents: Cotangents, in_place: bool | None = None) -> Answer:
         """Makes a call, unless the record says that it is left out: then the answer is the one that it has.

@@ -96,7 +96,9 @@ class Baseline:
         same = {"cells": tuple(now[name] for name in before if name in now) or claims.cells}
         still = {one.name for one in fields(Capabilities)} - {"cells", "modes"}
         try:
-            old = Capabilities.of({name: value for name, value in self.claims.items() if name in still} | same)
+            claimed = {name: value for name, value in self.claims.items() if name in still} | same
+            named = claimed.get("gradients", False)
+            old = Capabilities.of(claimed | {"gradients": bool(named)}).naming(named)
             less += beyond(old, common(old, claims))
         except TargetError as error:
             return [f"narrower than {self.name}: {error}"]

@@ -235,7 +235,7 @@ class Options:
                 value = several(given.name, value)
             elif given.metadata["read"] in (file, baseline) and value is not None:
                 value = given.metadata["read"](str(value))
-            elif given.metadata["read"] in (seconds, memory) and isinstance(value, str):
+            elif given.metadata["read"] in (seconds, memory, processes) and isinstance(value, str):
                 value = given.metadata["read"](value)
             object.__setattr__(self, given.name, value)
         for name in self.forbid:
@@ -310,7 +310,7 @@ class Keywords(TypedDict, total=False):
 class CheckKeywords(Keywords, total=False):
     """What ``conformance.check`` takes besides a profile and a seed, but for ``progress``."""
 
-    workers: int | None
+    workers: int | str | None
     stop_on_first: bool
     in_process: bool
 

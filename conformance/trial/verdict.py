@@ -243,8 +243,18 @@ def doubtful(
     if any(result.id in COUNTING and result.status == "passed" for result in results):
         missing = [area for area in expected_areas(capabilities) if not coverage[area] and area not in unverified]
         doubts += [f"no case exercised {area!r}" for area in missing]
+    doubts += [f"no case verifies the gradient of {name}" for name in unmet_gradients(capabilities, results)]
     void = [array for array in never_verified(results) if array not in unverified]
     return doubts + [f"no case verifies a number of {array}: rounding alone explains any there" for array in void]
+
+
+def unmet_gradients(capabilities: Capabilities, results: list[PropertyResult]) -> list[str]:
+    """The gradients that are claimed by name and that no case has judged, where gradients were judged at all."""
+    judged = [result for result in results if result.id == "gradients.back_propagation" and result.status == "passed"]
+    if not judged or isinstance(capabilities.gradients, bool):
+        return []
+    met = " ".join(array for result in results for array in result.verified)
+    return [name for name in capabilities.gradients if f"the gradient of {name} of" not in met]
 
 
 def never_verified(results: list[PropertyResult]) -> list[str]:

@@ -200,6 +200,43 @@ def test_of_a_recurrence_gradients_are_named_too():
         Capabilities(cells=(cell,), gradients=("v", "S_0"))
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"gradients": ("weight_ih", "h_0"), "initial_state": True, "options": ("peepholes",), "empty": False},
+        {"gradients": ("x", "bias_ih"), "dropout": True},
+    ],
+    ids=["plain", "dropout"],
+)
+def test_wrong_gradients_of_which_some_are_named_break_no_diagnosis(claims):
+    class Wrong(target(**claims)):
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            case = case.replace(dropout=0.0, training=False)
+            found = reference.gradients(case, d_output, d_h_n, d_c_n)
+            return found
+
+    report = conformance.check(Wrong, properties=["gradients.back_propagation", "gradients.training"], budget=1e-6)
+    assert "the diagnosis itself failed" not in str(report)
+    assert report.verdict == "fails"
+
+
+def test_a_gradient_that_is_claimed_by_name_and_never_met_is_a_doubt():
+    class Nothing(target(cells=("RNN_TANH",), gradients=("bias_hh",), no_bias="only")):
+        def gradients(self, case, d_output, d_h_n, d_c_n):
+            return {}
+
+    report = conformance.check(Nothing, properties=["gradients"], budget=1e-6)
+    assert report.verdict == "inconclusive" and "no case verifies the gradient of bias_hh" in report.reasons
+
+
+def test_claims_that_are_narrowed_lose_the_gradients_that_are_gone(tmp_path):
+    claims = Capabilities(cells=("GRU", "LSTM"), gradients=("x", "c_0"))
+    assert claims.narrowed(cells=("GRU",)).gradients == ("x",)
+    assert common(claims, Capabilities(cells=("GRU",), gradients=True)).gradients == ("x",)
+    assert not common(Capabilities(cells=("GRU", "LSTM"), gradients=("c_0",)), Capabilities(cells=("GRU",))).gradients
+    assert claims.claims("gradients.x") and not claims.claims("gradients.h_0")
+
+
 def test_what_is_always_batch_first_is_shown_and_asked_again_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (Path(__file__).parents[1] / "targets" / "right" / "keras_like.py").read_text()
@@ -273,7 +310,10 @@ def test_a_right_target_that_shows_some_results_conforms(outputs, in_process, tm
             "gradients has 'weight_ih_l0', must be of x, h_0, weight_ih",
         ),
         ({"gradients": ("c_0",)}, "gradients has 'c_0', must be of x, h_0, weight_ih"),
-        ({"gradients": "x"}, "gradients is 'x', must be a sequence of x, h_0"),
+        ({"gradients": "x"}, "gradients is 'x', must be True, False, or a sequence of names of arrays"),
+        ({"gradients": 1}, "gradients is 1, must be True, False, or a sequence"),
+        ({"gradients": ("h_0",), "initial_state": False}, "gradients has 'h_0', must be of x, weight_ih"),
+        ({"gradients": ("bias_hh",), "biases": "one"}, "gradients has 'bias_hh', must be of x, h_0"),
         ({"initial_state": "one"}, "initial_state is 'one', must be one of True, False, 'shared'"),
         ({"outputs": ("y",)}, "outputs has 'y', must be of output, h_n, c_n"),
         ({"outputs": ()}, "outputs names neither output nor h_n"),

@@ -70,6 +70,8 @@ OTHER = NET.replace("Net", "Other")
         (NET.replace("Net:", "Net(torch.nn.Module):"), None),
         (NET.replace("self, case", "self, x"), None),
         ("from others import Net\n", None),
+        (NET + "class Deep(Net):\n    def step(self): ...\n", None),
+        (NET + "if not 1:\n    pass\n" + "elif not 1:\n    pass\n" * 300, "Net"),
     ],
 )
 def test_a_lone_class_that_takes_cases_is_what_a_file_without_forward_is(tmp_path, text, name):
