@@ -5,6 +5,7 @@ their packages are installed.
 import ast
 import importlib
 import json
+import re
 import sys
 from datetime import date
 from importlib import metadata
@@ -212,3 +213,16 @@ def installed(package):
         return metadata.version(package).partition("+")[0]
     except metadata.PackageNotFoundError:
         return None
+
+
+def test_the_figures_of_the_first_page_are_those_of_the_pages_that_it_names():
+    first, strong = ((DOCS / name).read_text() for name in ("index.md", "how-strong.md"))
+    defects = [finding for finding in FINDINGS if finding["kind"] == "defect"]
+    packages = {finding["package"] for finding in defects}
+    assert f"{len(defects)} defects in {len(packages)} released packages" in " ".join(first.split())
+    found, tried = re.search(r"\| 100 \| (\d+) \| \d+ \| \d+ \| (\d+) \|", strong).groups()
+    assert f"{found} of {tried} mistakes by people" in first
+    section = strong.partition("## False alarms")[2].partition("\n## ")[0]
+    sized, odd = (int(number.replace(",", "")) for number in re.findall(r"\b\d{3},\d{3}\b", section))
+    readme = (DOCS.parent / "README.md").read_text()
+    assert all(f"{sized + odd:,} cases of correct code" in text for text in (first, readme))

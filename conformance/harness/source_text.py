@@ -6,6 +6,7 @@ import ast
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from .files import FileError, read_bytes
@@ -29,18 +30,10 @@ class SourceText:
     @classmethod
     def read(cls, file: Path) -> SourceText:
         """The text of a regular file; what is wrong with it, whoever loads it says better."""
-        nothing = ast.Module([], [])
         try:
-            code = read_bytes(file, LARGEST)
+            return parsed(read_bytes(file, LARGEST))
         except FileError:
-            return cls("", nothing, refused_at=1)
-        text = code.decode(errors="replace")
-        try:
-            with warnings.catch_warnings():  # which whoever runs the file sees
-                warnings.simplefilter("ignore")
-                return cls(text, ast.parse(code))
-        except UNPARSED as error:
-            return cls(text, nothing, getattr(error, "lineno", None) or 1)
+            return cls("", ast.Module([], []), refused_at=1)
 
     def line_of(self, name: str) -> int:
         """The line that defines a name, or that was refused; else the first."""
@@ -92,6 +85,18 @@ class SourceText:
             elif isinstance(node, ast.Call) and called(node) in ("__import__", "import_module"):
                 first = [one.value for one in node.args[:1] if isinstance(one, ast.Constant)]
                 yield from ((node.lineno, name) for name in first if isinstance(name, str))
+
+
+@lru_cache(maxsize=4)
+def parsed(code: bytes) -> SourceText:
+    """The text and the tree of some code: that of a target is asked for by its loader, its report and others."""
+    text = code.decode(errors="replace")
+    try:
+        with warnings.catch_warnings():  # which whoever runs the file sees
+            warnings.simplefilter("ignore")
+            return SourceText(text, ast.parse(code))
+    except UNPARSED as error:
+        return SourceText(text, ast.Module([], []), getattr(error, "lineno", None) or 1)
 
 
 def names_of_bases(found: ast.ClassDef) -> list[str]:

@@ -75,8 +75,8 @@ def judged(path: Path) -> Report:
     return report
 
 
-def shown(case: Case) -> str:
-    """What is printed, and by which version."""
+def printed_report(case: Case) -> str:
+    """A report and a ball as text, with the version of the kit."""
     report = conformance.check("torch", properties="shapes.shapes", budget="1s", json="r.json", stop_on_first=True)
     verdict: Literal["conforms", "fails", "inconclusive"] = report.verdict
     return f"{conformance.__version__}: {verdict}, {report}, {forward(case, 'float32').output}"

@@ -52,6 +52,15 @@ def test_what_cannot_be_read_or_parsed_defines_nothing(tmp_path, data, line):
     assert source.refused_at == source.line_of("forward") == line
 
 
+def test_a_text_is_parsed_once_and_a_changed_one_again(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text("a = 1\n")
+    first = SourceText.read(file)
+    assert SourceText.read(file) is first and first.all_names == {"a"}
+    file.write_text("b = 1\n")  # as long, and perhaps within the same tick of the clock
+    assert SourceText.read(file).all_names == {"b"}
+
+
 NET = "class Net:\n    def forward(self, case):\n        return forward_of(case)\n\n"
 OTHER = NET.replace("Net", "Other")
 
