@@ -20,6 +20,7 @@ from conformance.harness.load import Target
 from conformance.judging.oracle import Failure
 from conformance.judging.properties import Property
 from conformance.judging.subject import Subject
+from conformance.judging.words import enumeration
 from reference_rnn import Case, Cell
 
 from .alike import by_properties, cells_of, explained_by, finding_of, places_to_look
@@ -31,6 +32,7 @@ from .localisation import error_map, left_out, right_alone, silent, what_is_know
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly, partly_in_some_calls, where_numbers
 from .probes import Answered, Fresh, answers
+from .raised import Raised, by_layers
 from .reverse import in_reverse, of_direction, shows_in_two
 from .rewriting import rewritten
 from .search import Search
@@ -83,13 +85,14 @@ def inquired(
     subject: Subject, properties: Mapping[str, Property], failed: Sequence[PropertyResult], passed: Collection[str],
     deadline: Deadline, progress: Callable[[str], None],
 ) -> Inquiry:  # fmt: skip
-    """What the target answers to the probes, and failures, to be looked into. Raises Failure."""
+    """What the target answers to the probes, and failures, to be looked into beside what raises. Raises Failure."""
     claims = subject.capabilities
     calls = Work(DEAR_CALLS if claims.recompiles else CALLS * len(claims.cells), deadline)
     progress("asking the target")
     answered = answers(subject, calls)
+    raising, answered, failed = by_layers(subject, answered, failed, deadline)
     failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments_on(subject), deadline)
-    return Inquiry(answered, failures, calls, failed, passed, progress)
+    return Inquiry(answered, failures, calls, failed, passed, progress, raising)
 
 
 def experiments_on(subject: Subject) -> int:
@@ -101,6 +104,7 @@ class Inquiry:
     """A diagnosis in the making.
 
     answered     what the target answers to the probes;  calls  what is left of these
+    raising      mistakes by which it raises, whose probes and failures are not among those that are looked into
     explained    by search, of which there is one for each cell with a wrong answer: the mistakes that give its numbers
     seldom       searches where no answer is wrong, but calls are that failures are about
     mute         the cells of which no probe has an answer: there is nothing to compare or measure
@@ -111,9 +115,10 @@ class Inquiry:
 
     def __init__(
         self, answered: Sequence[Answered], failures: Failures, calls: Work, failed: Sequence[PropertyResult],
-        passed: Collection[str], progress: Callable[[str], None],
+        passed: Collection[str], progress: Callable[[str], None], raising: Sequence[Raised] = (),
     ) -> None:  # fmt: skip
         self.answered = answered
+        self.raising = raising
         self.failures = failures
         self.subject = failures.subject
         self.deadline = failures.deadline
@@ -132,6 +137,11 @@ class Inquiry:
 
     def diagnosis(self) -> Diagnosis:
         """All of it, from names to sentences."""
+        raising = [one.finding(len(one.calls)) for one in self.raising]
+        raises = list(dict.fromkeys(cell for one in self.raising for cell in one.cells))
+        if raising and not self.failed and all(a.right for a in self.answered):
+            beside = f"{len(self.answered)} other probes of {enumeration(raises)} are right"
+            return Diagnosis(raising, [beside] if self.answered else [], raises)
         shapes = misread(self.subject, self.answered)
         self.search()
         self.search_parts()
@@ -152,10 +162,10 @@ class Inquiry:
         findings += self.found_beside(stated, same, bool(shapes))
         known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
         known += left_out(self.answered, self.subject.capabilities)
-        cells = dict.fromkeys(str(a.probe.case.config.cell) for a in self.answered if not a.right)
+        cells = dict.fromkeys([*raises, *(str(a.probe.case.config.cell) for a in self.answered if not a.right)])
         told_twice = {one.patch for one in findings}
         shapes = [replace(one, patch="" if one.patch in told_twice else one.patch) for one in shapes]
-        return Diagnosis([*shapes, *findings], known, list(cells), error_map(self.answered), named, same)
+        return Diagnosis([*shapes, *findings, *raising], known, list(cells), error_map(self.answered), named, same)
 
     @property
     def keeps(self) -> bool:

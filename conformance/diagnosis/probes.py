@@ -20,6 +20,7 @@ import numpy as np
 from conformance.claims.allowed import drawn as allowed_cases
 from conformance.claims.allowed import forms
 from conformance.claims.capabilities import Capabilities
+from conformance.harness.answer import Problem
 from conformance.judging.gradients import cotangents, expected_from
 from conformance.judging.option_cases import WITH
 from conformance.judging.oracle import Failure, NotApplicable
@@ -83,6 +84,7 @@ class Answered:
     given: Arrays | None  # None: it raised, died or gave no arrays
     expected: Arrays
     arithmetic: Arithmetic
+    problem: Problem | None = None  # why there are no arrays
 
     @cached_property
     def room(self) -> Arrays:
@@ -430,11 +432,12 @@ def asked_otherwise(case: Case, capabilities: Capabilities, turn: int, forward: 
 def answered(subject: Subject, probe: Probe) -> Answered:
     """What the target answers to one probe; raises NotApplicable if it claims no such call."""
     given: Arrays | None
+    problem = None
     try:
         given = asked(subject, probe)
-    except Failure:
-        given = unread(subject, probe)
-    return Answered(probe, given, probe.ask(Reference), subject.arithmetic(probe.case))
+    except Failure as failure:
+        given, problem = unread(subject, probe), failure.problem
+    return Answered(probe, given, probe.ask(Reference), subject.arithmetic(probe.case), problem)
 
 
 def unread(subject: Subject, probe: Probe) -> Arrays | None:

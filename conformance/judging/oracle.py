@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from conformance.harness.answer import DEATHS
+from conformance.harness.answer import DEATHS, Problem
 from conformance.harness.call import Call
 from conformance.harness.frame import KINDS
 from reference_rnn import Arithmetic, Ball, Case, Result, anchored, forward
@@ -40,12 +40,13 @@ class Failure(AssertionError):
     largest            the largest number of the array that is expected; that number itself if it is not given
     same               which two numbers of the calls that it is about must be the same
     shows              what of the message is the same whenever a mistake is the same, beside the number that is wrong
+    problem            why there is no answer, where that is what fails
     """
 
     def __init__(
         self, kind: str, message: str, about: tuple[Any, ...] = (), *, name: str = "", at: tuple[int, ...] = (),
         given: float | None = None, must: float | None = None, room: float | None = None, same: Same | None = None,
-        shows: str = "", largest: float | None = None,
+        shows: str = "", largest: float | None = None, problem: Problem | None = None,
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.kind = kind
@@ -56,6 +57,7 @@ class Failure(AssertionError):
         self.same = same
         self.shows = shows
         self.largest = largest
+        self.problem = problem
 
     @property
     def sort(self) -> str:
@@ -66,7 +68,7 @@ class Failure(AssertionError):
         """The failure as one of another kind, in other words."""
         return Failure(
             kind, message, self.about, name=self.name, at=self.at, given=self.given, must=self.must, room=self.room,
-            same=self.same, shows=self.shows, largest=self.largest,
+            same=self.same, shows=self.shows, largest=self.largest, problem=self.problem,
         )  # fmt: skip
 
     @property

@@ -257,7 +257,7 @@ def usable(answer: Answer) -> Answer:
     if answer.problem and answer.problem.kind == "refused":
         raise CannotTell(describe_problem(answer.problem))
     if answer.problem:
-        fail(kind_of_problem(answer.problem), describe_problem(answer.problem))
+        fail(kind_of_problem(answer.problem), describe_problem(answer.problem), problem=answer.problem)
     return answer
 
 
