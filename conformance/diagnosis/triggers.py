@@ -1,14 +1,14 @@
 """When something happens: the shortest rule about calls that is true wherever it happens, and of no other call.
 
 A rule is learnt from calls of which it is known, and tried on fresh ones on both sides of it. A call that refutes it is
-one more to learn the next rule from. What three features cannot tell apart has no rule.
+one more to learn the next rule from. What three features cannot tell apart, or one and one of two, has no rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, permutations
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from .localisation import FEATURES
 
 LONGEST = 3  # features of a rule
 ROUNDS = 12  # rules that are tried
-EACH_SIDE = 12  # fresh calls that a rule must foretell, of those that it is true of, and of the others
+EACH_SIDE = 12  # fresh calls that a rule must foretell, of those that it is true of, and of those beside it
 DRAWN = 400  # fresh calls among which these are looked for
+BOUNDS = 6  # sizes of an axis between which a rule may tell
 BLOCKS = (2, 4, 8, 16)  # of which a size may have to be a multiple
 OF_LAYERS = ("T", "N", "I", "H")
 
@@ -41,16 +42,21 @@ Features = Mapping[str, Feature]  # by words that follow "where"
 
 @dataclass(frozen=True)
 class Rule:
-    """Features that a call has all of; without any, it is each call."""
+    """Features that a call has all of, and alternatives of which it has one, if there are any; else it is each call."""
 
     features: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"where {enumeration(self.features)}, and nowhere else" if self.features else "in every call"
+        either = [f"either {' or '.join(self.alternatives)}"] if self.alternatives else []
+        parts = [*self.features, *either]
+        return f"where {enumeration(parts)}, and nowhere else" if parts else "in every call"
 
-    def holds(self, call: Call, features: Features) -> bool:
-        """Whether it is true of a call."""
-        return all(features[name](call) for name in self.features)
+    def lacks(self, call: Call, features: Features) -> list[str]:
+        """What a call lacks of it."""
+        lacking = [name for name in self.features if not features[name](call)]
+        one = not self.alternatives or any(features[name](call) for name in self.alternatives)
+        return lacking if one else [*lacking, *self.alternatives[:1]]
 
 
 def trigger(
@@ -66,30 +72,44 @@ def trigger(
         rule = learnt(yes, no, features)
         if rule is None:
             return None
-        refuted = False
-        for side in (True, False):
-            tried = [call for call in left if rule.holds(call, features) is side][:EACH_SIDE]
-            left = [call for call in left if not any(call is one for one in tried)]
-            for call in tried:
-                happened = ask(call)
-                if happened is not None:
-                    (yes if happened else no).append(call)
-                    refuted |= happened is not side
+        refuted, tried = False, telling(rule, left, features)
+        for call in tried:
+            happened = ask(call)
+            if happened is not None:
+                (yes if happened else no).append(call)
+                refuted |= happened is bool(rule.lacks(call, features))
         if not refuted:
             return rule
+        left = [call for call in left if not any(call is one for one in tried)]
     return None
+
+
+def telling(rule: Rule, calls: Sequence[Call], features: Features) -> list[Call]:
+    """Calls that can refute a rule: some that it is true of, some that lack one feature alone, each, and others."""
+    kinds: dict[tuple[str, ...], list[Call]] = {}
+    for call in calls:
+        lacking = rule.lacks(call, features)
+        kinds.setdefault(tuple(lacking) if len(lacking) < 2 else ("several",), []).append(call)
+    return [call for some in kinds.values() for call in some[:EACH_SIDE]]
 
 
 def learnt(yes: Sequence[Call], no: Sequence[Call], features: Features) -> Rule | None:
     """The shortest rule that is true of some calls and of none of the others; of several the first."""
     if not no:
         return Rule()
-    always = {name: has for name, has in features.items() if all(map(has, yes))}
-    apart = {name: np.array([not has(call) for call in no]) for name, has in always.items()}
+    had = {name: np.array([has(call) for call in yes]) for name, has in features.items()}
+    lack = {name: np.array([not has(call) for call in no]) for name, has in features.items()}
+    always = [name for name in features if had[name].all()]
     for length in range(1, LONGEST + 1):
-        for names in combinations(apart, length):
-            if np.logical_or.reduce([apart[name] for name in names]).all():
+        for names in combinations(always, length):
+            if np.logical_or.reduce([lack[name] for name in names]).all():
                 return Rule(names)
+    for names in ((), *((name,) for name in always)):
+        out = np.logical_or.reduce([np.zeros(len(no), bool), *(lack[name] for name in names)])
+        sound = [name for name in features if (out | lack[name]).all()]
+        for pair in combinations(sound, 2):
+            if (had[pair[0]] | had[pair[1]]).all():
+                return Rule(names, pair)
     return None
 
 
@@ -123,13 +143,13 @@ def of_sizes(yes: Sequence[Call], axes: Sequence[str]) -> dict[str, Feature]:
     """What sizes can be: as small or large as where it happens, the same as others, multiples of blocks."""
     found: dict[str, Feature] = {}
     for axis in axes:
-        seen = [sizes_of(call.case)[axis] for call in yes]
-        low, high = min(seen), max(seen)
-        found[f"{axis} > {low - 1}"] = at_least(axis, low)
-        found[f"{axis} = {high}" if low == high else f"{axis} < {high + 1}"] = at_most(axis, high)
-    for one, other in permutations(axes, 2):
-        if one < other:
-            found |= {f"{one} is not {other}": same(one, other, False), f"{one} is {other}": same(one, other, True)}
+        seen = sorted({sizes_of(call.case)[axis] for call in yes})
+        if len(seen) == 1:
+            found[f"{axis} = {seen[0]}"] = exactly(axis, seen[0])
+        found |= {f"{axis} > {size - 1}": at_least(axis, size) for size in seen[:BOUNDS]}
+        found |= {f"{axis} < {size + 1}": at_most(axis, size) for size in seen[-BOUNDS:]}
+    for one, other in combinations(axes, 2):
+        found |= {f"{one} is not {other}": same(one, other, False), f"{one} is {other}": same(one, other, True)}
     for axis in axes:
         for block in BLOCKS:
             found[f"{axis} is no multiple of {block}"] = multiple(axis, block, False)
@@ -145,6 +165,11 @@ def at_least(axis: str, size: int) -> Feature:
 def at_most(axis: str, size: int) -> Feature:
     """That a size is no more."""
     return lambda call: sizes_of(call.case)[axis] <= size
+
+
+def exactly(axis: str, size: int) -> Feature:
+    """That it is this size."""
+    return lambda call: sizes_of(call.case)[axis] == size
 
 
 def same(one: str, other: str, wanted: bool) -> Feature:
