@@ -27,18 +27,18 @@ from .alike import by_properties, cells_of, explained_by, finding_of, places_to_
 from .alone import OfNewInstances, said_of_new_instances
 from .asking import Bench, has_processes, is_copied
 from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, SHAPES, Beside
+from .errors import Error, errors_of_layers
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, partly, partly_in_some_calls, where_numbers
 from .probes import Answered, Fresh, answers
-from .raised import Raised, by_layers
 from .reverse import in_reverse, of_direction, shows_in_two
 from .rewriting import rewritten
 from .search import Search
 from .seldom import Seldom, seldom
 from .told_alike import patch_of_habits, patches
-from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, Deadline, Work
+from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS, JUDGEMENTS, OUT_OF_TIME, Deadline, Work
 
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
@@ -77,7 +77,7 @@ def diagnose(
         also = [finding for finding in inquiry.found_alone() if finding.exact and finding.title not in told]
         found.findings += map(said_of_new_instances, also)
     if deadline.met:
-        found.known.append("the diagnosis ended with its time, before all was tried")
+        found.known.append(OUT_OF_TIME)
     return found
 
 
@@ -90,9 +90,10 @@ def inquired(
     calls = Work(DEAR_CALLS if claims.recompiles else CALLS * len(claims.cells), deadline)
     progress("asking the target")
     answered = answers(subject, calls)
-    raising, answered, failed = by_layers(subject, answered, failed, deadline)
+    progress("looking at what raises")
+    errors, answered, failed = errors_of_layers(subject, answered, failed, deadline)
     failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments_on(subject), deadline)
-    return Inquiry(answered, failures, calls, failed, passed, progress, raising)
+    return Inquiry(answered, failures, calls, failed, passed, progress, errors)
 
 
 def experiments_on(subject: Subject) -> int:
@@ -104,7 +105,7 @@ class Inquiry:
     """A diagnosis in the making.
 
     answered     what the target answers to the probes;  calls  what is left of these
-    raising      mistakes by which it raises, whose probes and failures are not among those that are looked into
+    errors       what it raises, the probes and failures of which are not among those that are looked into
     explained    by search, of which there is one for each cell with a wrong answer: the mistakes that give its numbers
     seldom       searches where no answer is wrong, but calls are that failures are about
     mute         the cells of which no probe has an answer: there is nothing to compare or measure
@@ -115,10 +116,10 @@ class Inquiry:
 
     def __init__(
         self, answered: Sequence[Answered], failures: Failures, calls: Work, failed: Sequence[PropertyResult],
-        passed: Collection[str], progress: Callable[[str], None], raising: Sequence[Raised] = (),
+        passed: Collection[str], progress: Callable[[str], None], errors: Sequence[Error],
     ) -> None:  # fmt: skip
         self.answered = answered
-        self.raising = raising
+        self.errors = errors
         self.failures = failures
         self.subject = failures.subject
         self.deadline = failures.deadline
@@ -137,12 +138,12 @@ class Inquiry:
 
     def diagnosis(self) -> Diagnosis:
         """All of it, from names to sentences."""
-        raising = [one.finding(len(one.calls)) for one in self.raising]
-        raises = list(dict.fromkeys(cell for one in self.raising for cell in one.cells))
-        if raising and not self.failed and all(a.right for a in self.answered):
-            beside = f"{len(self.answered)} other probes of {enumeration(raises)} are right"
-            return Diagnosis(raising, [beside] if self.answered else [], raises)
         shapes = misread(self.subject, self.answered)
+        raised, raise_some = [one.finding for one in self.errors], self.cells_with_errors
+        if raised and not self.failed and all(a.right for a in self.answered):
+            others = sum(str(a.probe.case.config.cell) in raise_some for a in self.answered)
+            right = [f"the {others} other probes of {enumeration(raise_some)} are right"] if others else []
+            return Diagnosis([*shapes, *raised], right, raise_some)
         self.search()
         self.search_parts()
         self.rewrite()
@@ -162,10 +163,15 @@ class Inquiry:
         findings += self.found_beside(stated, same, bool(shapes))
         known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
         known += left_out(self.answered, self.subject.capabilities)
-        cells = dict.fromkeys([*raises, *(str(a.probe.case.config.cell) for a in self.answered if not a.right)])
+        cells = dict.fromkeys([*raise_some, *(str(a.probe.case.config.cell) for a in self.answered if not a.right)])
         told_twice = {one.patch for one in findings}
         shapes = [replace(one, patch="" if one.patch in told_twice else one.patch) for one in shapes]
-        return Diagnosis([*shapes, *findings, *raising], known, list(cells), error_map(self.answered), named, same)
+        return Diagnosis([*shapes, *findings, *raised], known, list(cells), error_map(self.answered), named, same)
+
+    @property
+    def cells_with_errors(self) -> list[str]:
+        """The cells of which some calls raise."""
+        return list(dict.fromkeys(cell for one in self.errors for cell in one.cells))
 
     @property
     def keeps(self) -> bool:
@@ -319,12 +325,13 @@ class Inquiry:
         vague = [] if self.on_others else [search for search in self.in_vain if search.cell not in told]
         return list(places_to_look([search for search in vague if not found or search.cell in stated]))
 
-    def known(self, stated: Collection[Cell], told: Collection[Cell]) -> list[str]:
+    def known(self, stated: Collection[str], told: Collection[Cell]) -> list[str]:
         """What the answers to the probes show; told: the cells of which is said when they are wrong."""
         if self.on_others:
             return list(self.on_others)
         cells, when = [*self.mute, *self.unexplained], self.failures.when
         told = {*told, *(cell for cell in when if when[cell])}
+        stated = [*stated, *self.cells_with_errors]
         return what_is_known(self.answered, cells, self.subject, self.calls, stated, shown(self.failed), told)
 
     def found_beside(self, stated: Collection[Cell], explained: Collection[str], misread: bool) -> list[Finding]:

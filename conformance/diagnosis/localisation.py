@@ -60,6 +60,7 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "there are biases": lambda c: c.config.bias,
     "the initial state is not zero": lambda c: c.h_0 is not None and bool(np.any(c.h_0)),
     "no initial state is given": lambda c: c.h_0 is None,
+    "an initial state is given": lambda c: c.h_0 is not None,
     "an array is not contiguous": lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()),
     "an array is read-only": lambda c: not all(a.flags.writeable for _, a in c.arrays()),
     "the batch comes first": lambda c: c.config.batch_first,

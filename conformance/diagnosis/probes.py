@@ -436,7 +436,8 @@ def answered(subject: Subject, probe: Probe) -> Answered:
     try:
         given = asked(subject, probe)
     except Failure as failure:
-        given, problem = unread(subject, probe), failure.problem
+        given = unread(subject, probe)
+        problem = failure.problem if given is None else None
     return Answered(probe, given, probe.ask(Reference), subject.arithmetic(probe.case), problem)
 
 

@@ -8,32 +8,34 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from conformance.claims.allowed import sequences
-from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
+from conformance.events import MEASURED, Diagnosis, Finding
 from conformance.faults.recurrences import Mistake, mistakes_of
-from conformance.harness.answer import Problem
+from conformance.harness.answer import DEATHS, Problem
 from conformance.harness.call import Call
 from conformance.harness.load import Target
 from conformance.judging.evidence import ULPS, distance, largest
-from conformance.judging.oracle import Failure
+from conformance.judging.oracle import Failure, NotRun
 from conformance.judging.recurrent_subject import UNIT, RecurrentSubject
 from conformance.judging.words import enumeration
 from reference_rnn import Recurrence, RecurrenceCase, handed
 from strategies.recurrences import Sequences
 
-from .measured import shown_by
-from .raised import Observed, Raised, asking, merged, raised
-from .triggers import DRAWN, trigger
-from .work import Work
+from .errors import Error, Observation, asked_anew, find_errors, join_cells
+from .triggers import DRAWN, find_rule, sizes_of
+from .work import OUT_OF_TIME, Deadline, Work
 
 STEPS = (1, 3, 2, 5, 9, 17, 33, 70)
+NAMES = {"T": "steps", "N": "batch", "M": "heads"}  # of sizes that no letter has
 CASES = 14  # that a mode is asked
-CALLS = 600  # to learn which calls of a mode raise
+CALLS = 600  # to learn which calls of a mode are wrong, or raise what
 BOUND = 2.0**4 * ULPS  # times the roundoff, that a number may be from that of a mistake
 
 
@@ -57,41 +59,64 @@ class Answered:
 
 @dataclass(frozen=True)
 class Place:
-    """One mode of one recurrence of a target.  several: whether it claims more recurrences than this"""
+    """One mode of one recurrence of a target.
+
+    several: whether it claims more recurrences than this;  work: the calls that are left
+    """
 
     subject: RecurrentSubject
     cell: Recurrence
     mode: str | None
     several: bool
+    work: Work
 
     @property
     def words(self) -> str:
         """Where it is, in words: nothing where there is only one."""
-        return ", ".join(filter(None, (str(self.cell) * self.several, self.mode and f"in mode {self.mode}")))
+        cell, mode = [str(self.cell)] if self.several else [], [f"in mode {self.mode}"] if self.mode else []
+        return ", ".join([*cell, *mode])
 
-    def said(self, text: str) -> str:
+    def sentence(self, text: str) -> str:
         """What is so there."""
-        return f"{self.words}{': ' if self.words else ''}{text}"
+        return f"{self.words}: {text}" if self.words else text
 
     @property
-    def dtype(self) -> str:
-        """The widest that is claimed."""
-        return max(self.subject.capabilities.dtypes, key=lambda name: -UNIT[name])
+    def allowed(self) -> Sequences:
+        """Its cases, in the widest dtype that is claimed."""
+        claims = self.subject.capabilities
+        return sequences(claims, recurrences=(self.cell,), dtypes=(max(claims.dtypes, key=lambda name: -UNIT[name]),))
 
     def cases(self, seed: int, count: int) -> Iterator[RecurrenceCase]:
-        """Cases of it in that dtype."""
-        draw = random.Random(seed)
-        allowed = sequences(self.subject.capabilities, recurrences=(self.cell,), dtypes=(self.dtype,))
+        """So many of these."""
+        allowed, draw = self.allowed, random.Random(seed)
         for number in range(count):
             steps, kind = STEPS[number % len(STEPS)], ("uniform", "dyadic")[number % 5 == 4]
             yield bounded(allowed, draw, {"mode": self.mode, "steps": steps, "kind": kind})
 
-    def shown(self, failed: Sequence[PropertyResult]) -> Iterator[RecurrenceCase]:
-        """The cases of it that failures show."""
-        for call in (call for found in shown_by(failed) for call in found.calls if call.do == "forward"):
-            case: Any = call.case
-            if case.mode == self.mode and case.config.cell == self.cell:
-                yield case
+    def fresh(self) -> Iterator[Call]:
+        """Other calls, always the same ones."""
+        return (Call("forward", case) for case in self.cases(1, DRAWN))  # type: ignore[arg-type]
+
+    def resized(self, call: Call, axis: str, size: int) -> Call | None:
+        """A call like one, but for one size; None if the target claims no such call."""
+        old: Any = call.case
+        sizes = sizes_of(old) | {axis: size}
+        by_name = {NAMES.get(letter, letter): number for letter, number in sizes.items()}
+        allowed = self.allowed
+        multiple = allowed.multiples[self.mode]
+        if size < 1 or any(
+            number not in allowed.sizes.get(name, (number,)) or number % multiple.get(name, 1)
+            for name, number in by_name.items()
+        ):
+            return None
+        arranged = "packed" if old.offsets is not None else "padded" if old.lengths is None else "lengths"
+        chosen = {"mode": self.mode, "kind": "uniform", "stateless": old.stateless, "arranged": arranged}
+        only = {name: (number,) for name, number in by_name.items()}
+        try:
+            case = replace(allowed, sizes=only).filled(random.Random(size), chosen)
+        except IndexError:  # it is smaller than any that is claimed
+            return None
+        return Call("forward", case) if sizes_of(case) == sizes else None  # type: ignore[arg-type]
 
     def answer(self, case: RecurrenceCase) -> Answered:
         """What the target gives for a case."""
@@ -104,62 +129,58 @@ class Place:
         return Answered(case, given, right)
 
     def is_wrong(self, call: Call) -> bool | None:
-        """Whether a new instance gives wrong numbers for a call; None where it gives none."""
+        """Whether a new instance gives wrong numbers for a call; None where it gives none. Raises NotRun."""
+        if self.work.over:
+            raise NotRun("no calls are left")
+        self.work.spend()
         self.subject.restart()
         answered = self.answer(call.case)  # type: ignore[arg-type]
+        if answered.problem and answered.problem.kind in DEATHS:
+            raise NotRun("the target's process ended")
         return None if answered.given is None else not answered.right
 
-    def raised(self, answered: Sequence[Answered]) -> list[Raised]:
-        """The mistakes by which it raises."""
-        ask = asking(self.subject, Work(CALLS))
-        return raised([Observed(one.call, one.problem) for one in answered], ask, self.fresh)
-
-    def fresh(self) -> Iterator[Call]:
-        """Calls that are no others, always the same ones."""
-        return (Call("forward", case) for case in self.cases(1, DRAWN))  # type: ignore[arg-type]
+    def errors(self, answered: Sequence[Answered]) -> list[Error]:
+        """The errors that are raised there."""
+        seen = [Observation(one.call, one.problem) for one in answered if one.given is not None or one.problem]
+        return find_errors(seen, asked_anew(self.subject, self.work), self, self.words or str(self.cell))
 
 
-def diagnose_recurrences(target: Target, failed: Sequence[PropertyResult] = ()) -> Diagnosis:
-    """The mistakes that give the numbers of a target that fails, mode by mode.  failed: with their counterexamples"""
+def diagnose_recurrences(target: Target, seconds: float = inf) -> Diagnosis:
+    """The mistakes that give the numbers of a target that fails, mode by mode; within a time if one is given."""
+    deadline = Deadline(seconds)
     subject = RecurrentSubject(target, anew=True)
     subject.restart()
     named: dict[Mistake, dict[str, int]] = {}
-    raising: list[Raised] = []
-    known, findings, seen = [], [], 0
+    errors: list[Error] = []
+    known, findings = [], []
     modes: list[str | None] = [*subject.capabilities.modes] or [None]
     recurrences = subject.capabilities.recurrences
-    for place in (Place(subject, cell, mode, len(recurrences) > 1) for cell in recurrences for mode in modes):
-        cell = place.cell
-        if cell.step is None and place.mode == modes[0]:
+    for cell, mode in product(recurrences, modes):
+        place = Place(subject, cell, mode, len(recurrences) > 1, Work(CALLS, deadline))
+        if cell.step is None and mode == modes[0]:
             known.append(f"Only the shapes of {cell} are known. Give its equations, and a mistake can be named.")
-        drawn = [place.answer(case) for case in place.cases(0, CASES)]
-        answered = [*drawn, *map(place.answer, place.shown(failed))]
-        seen += len(answered)
-        for one in place.raised(answered):
-            raising.append(one)
-            one.cells.append(place.words or str(cell))
+        answered = [place.answer(case) for case in place.cases(0, CASES)]
+        errors += place.errors(answered)
         heard = [one for one in answered if one.given is not None]
-        wrong = [one.call for one in heard if not one.right]
-        right = [one.call for one in drawn if one.right]  # what is shown is so simple that it may be right by chance
-        silent = len(answered) - len(heard)
+        wrong, right = ([one.call for one in heard if one.right is value] for value in (False, True))
         mistake = next((m for m in mistakes_of(cell).values() if wrong and explains(m, answered)), None)
         if mistake:
             named.setdefault(mistake, {})[place.words] = len(wrong)
+        elif wrong and (rule := find_rule(wrong, right, place.is_wrong, place)):
+            title = place.sentence(f"{wrong_parts(answered)}, {rule}")
+            findings.append(Finding("measured.trigger", title, "", 0, len(wrong), MEASURED))
         elif wrong:
-            rule = trigger(wrong, right, place.is_wrong, place.fresh())
-            if rule:
-                title = place.said(f"{wrong_parts(answered)}, {rule}")
-                findings.append(Finding("measured.trigger", title, "", 0, len(wrong), MEASURED))
-            else:
-                known.append(place.said(f"{len(wrong)} of {len(answered)} answers are not those of the equations, and "
-                             f"no known mistake gives them; {wrong_parts(answered)}"))  # fmt: skip
-        elif silent and heard and cell.step is not None:
-            known.append(place.said(f"what the other {len(heard)} of {len(answered)} calls give is right"))
-        elif heard and cell.step is not None:
-            known.append(place.said(f"all {len(answered)} answers are those of the equations"))
-    places = len(recurrences) * len(modes)
-    exact = [finding(mistake, where, places) for mistake, where in named.items()]
-    return Diagnosis([*exact, *(one.finding(seen) for one in merged(raising)), *findings], known)
+            known.append(place.sentence(f"{len(wrong)} of {len(answered)} answers are not those of the equations, and "
+                         f"no known mistake gives them; {wrong_parts(answered)}"))  # fmt: skip
+        elif not heard:
+            known.append(place.sentence(f"{len(answered)} of {len(answered)} calls gave no answer"))
+        elif cell.step is not None:
+            others = "all" if len(heard) == len(answered) else f"the other {len(heard)} of"
+            known.append(place.sentence(f"{others} {len(answered)} answers are those of the equations"))
+    if deadline.met:
+        known.append(OUT_OF_TIME)
+    exact = [finding(mistake, where, len(recurrences) * len(modes)) for mistake, where in named.items()]
+    return Diagnosis([*exact, *(one.finding for one in join_cells(errors)), *findings], known)
 
 
 def bounded(allowed: Sequences, draw: random.Random, chosen: dict) -> RecurrenceCase:

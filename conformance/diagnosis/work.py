@@ -16,6 +16,8 @@ EVALUATIONS = 8_000  # of faulty references, of which a second holds five hundre
 LIKENESS = 2_000  # the same, for what is wrong alike
 JUDGEMENTS = 900  # the same, for what fails in the same words
 
+OUT_OF_TIME = "the diagnosis ended with its time, before all was tried"
+
 
 class Deadline:
     """The end of a time.

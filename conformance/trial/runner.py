@@ -340,7 +340,7 @@ def explain(
                     "rnn-conformance check FILE.py:NAME"
                 )
             if target.capabilities.recurrences:
-                return diagnose_recurrences(target, failed)
+                return diagnose_recurrences(target, seconds)
             if target.stages:
                 return blame(target.stages, failed, plan.limits)
             return diagnose(target, plan.properties, failed, passed, seconds=seconds)

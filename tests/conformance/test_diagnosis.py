@@ -823,7 +823,7 @@ def test_the_function_of_the_question_has_each_of_its_mistakes_named_once():
     named = [finding.fault for finding in report.diagnosis if finding.fault != "measured.raised"]
     assert named == ["shape-of-output", "every-step-from-the-start", "tanh-for-relu"]
     raising = [finding.title for finding in report.diagnosis if finding.fault == "measured.raised"]
-    assert raising and all("where there are two directions, and nowhere else" in title for title in raising)
+    assert raising and all("where there are two directions" in title and "nowhere else" in title for title in raising)
     assert any("packed = w[max(layer - 1, 0), direction]" in title for title in raising)
 
 
