@@ -43,7 +43,7 @@ from conformance.faults import FAULTS, Fault, FaultyReference, PatchError
 from conformance.faults.operators import derived
 from conformance.faults.within import within
 from conformance.harness.call import Call
-from conformance.harness.load import open_target
+from conformance.harness.load import TargetError, open_target
 from conformance.judging.oracle import Failure, NotApplicable
 from conformance.judging.subject import Subject
 from conformance.trial.worker_pool import cores
@@ -122,14 +122,20 @@ def counted_calls(made: Callable[[FaultyReference], Callable[..., Any]], counter
 
 def diagnosed(target: Any, properties: Sequence[str] | None = None, stop: bool = False) -> Said:
     """What is said of a target of which some properties are judged, or all."""
-    report = check(target, properties=properties or (), diagnosis=False, stop_on_first=stop, saved=False, workers=1)
+    try:
+        report = check(target, properties=properties or (), diagnosis=False, stop_on_first=stop, saved=False, workers=1)
+    except TargetError as error:  # it needs a package that is not here
+        return Said([], {}, [], [], [str(error)])
     failed = [result for result in report.results if result.status == "failed"]
     passed = [result.id for result in report.results if result.status == "passed"]
     Counted.count()
     calls, evaluations, began = Counted.calls, Counted.evaluations, time.process_time()
     if report.verdict != "fails":
         return Said([], {}, [], [], [report.verdict])
-    found = diagnose(open_target(target), catalogue(), failed, passed)
+    try:
+        found = diagnose(open_target(target), catalogue(), failed, passed)
+    except Exception as error:  # a mistake of the diagnosis, which a report would show
+        return Said([], {}, [], [], [f"the diagnosis itself failed: {error}"])
     seconds = time.process_time() - began
     return Said(
         [id for finding in found.findings for id in (finding.fault, *finding.together)],

@@ -19,12 +19,12 @@ from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
 from .asking import Bench
-from .conditions import gradients_alone, nearby, wrong_call
 from .earlier import is_wrong
 from .measured import Failures, Sentences
 from .partly import in_some_calls, partly, sentence
 from .probes import Answered, Fresh, Probe, answered
 from .search import Search
+from .variations import gradients_alone, nearby, wrong_call
 from .work import EVALUATIONS, Work
 
 ENOUGH = 4  # wrong gradients of fresh calls, at least, before a mistake is told
@@ -123,7 +123,7 @@ def given_by(search: Search) -> Finding | None:
 
 def when(failures: Failures, cell: Cell) -> Sentences:
     """In which calls failures of a cell are wrong, as far as that can be said."""
-    return failures.conditions([cell]) | failures.sizes([cell])
+    return failures.triggers([cell])
 
 
 def about_what(bench: Bench, found: Counterexample) -> str:

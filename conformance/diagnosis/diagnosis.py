@@ -12,10 +12,9 @@ from dataclasses import replace
 from functools import partial
 from math import inf
 
-from conformance.events import Diagnosis, Finding, PropertyResult
+from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
 from conformance.faults.patching import Fault
 from conformance.faults.within import within
-from conformance.harness.call import Call
 from conformance.harness.load import Target
 from conformance.judging.oracle import Failure
 from conformance.judging.properties import Property
@@ -43,10 +42,14 @@ from .work import CALLS, DEAR_CALLS, DEAR_EXPERIMENTS, EVALUATIONS, EXPERIMENTS,
 # Each of their cases is wrong by the equations alone. So they fail in the same words whatever the mistake is, and
 # say nothing that probes do not; those of relations say not which of two calls is wrong.
 BY_EQUATIONS = ("equivalence.first_look", "equivalence.steps", "gradients.first_look", "gradients.back_propagation")
-# Kinds of sentences that say which answers are wrong, or what exactly, or are about something else.
-WHERE, WHAT = ("conditions", "proportion"), ("dropout", "proportion")
-# Kinds beside which no two conditions are looked for: they are of all that is wrong, or about something else.
-SETTLED = ("conditions", "proportion", "history", "hygiene", "shapes", "dropout", "digits")
+# Kinds of sentences that say what exactly is wrong, or are about something else.
+WHAT = ("dropout", "proportion")
+# What is said of a target that reads x as (N, T, I): where it does not claim that layout, and where it claims both.
+UNSAID = (
+    'x is read as (N, T, I), and output is (N, T, D*H): claim batch_first="only", or turn the axes of both; all is '
+    "right then"
+)
+AS_GIVEN = "x is read as (N, T, I) whatever case.config.batch_first says; all is right where it says so"
 BESIDE = ("history", "hygiene", "shapes", "dropout")
 
 
@@ -90,10 +93,37 @@ def inquired(
     calls = Work(DEAR_CALLS if claims.recompiles else CALLS * len(claims.cells), deadline)
     progress("asking the target")
     answered = answers(subject, calls)
+    if layout := other_layout(subject, answered, deadline):
+        subject, answered = layout
+        title = f"{enumeration(list(map(str, claims.cells)))}: {AS_GIVEN if claims.batch_first else UNSAID}"
+        failures = Failures(subject, properties, (), answered, experiments_on(subject), deadline)
+        found = [Finding("measured.layout", title, "", 0, len(answered), MEASURED)]
+        return Inquiry(answered, failures, calls, (), passed, progress, (), found)
     progress("looking at what raises")
     errors, answered, failed = errors_of_layers(subject, answered, failed, deadline)
-    failures = Failures(subject, properties, failed, BY_EQUATIONS, answered, experiments_on(subject), deadline)
+    failures = Failures(subject, properties, failed, answered, experiments_on(subject), deadline)
     return Inquiry(answered, failures, calls, failed, passed, progress, errors)
+
+
+def other_layout(
+    subject: Subject, answered: Sequence[Answered], deadline: Deadline
+) -> tuple[Subject, list[Answered]] | None:
+    """The target as one that reads x as (N, T, I) always, with its answers, if that makes all right; else None.
+
+    It is tried where all is wrong that is not the same either way.
+    """
+    claims = subject.capabilities
+    turned = [a for a in answered if a.probe.d is None and is_turned(a.probe.case)]
+    if claims.batch_first == "only" or claims.recompiles or not turned or any(a.right for a in turned):
+        return None
+    other = Subject(subject.target, replace(claims, batch_first="only"), anew=True)
+    given = answers(other, Work(CALLS * len(claims.cells), deadline))
+    return (other, given) if all(a.right for a in given) else None
+
+
+def is_turned(case: Case) -> bool:
+    """Whether x has steps first, and not as many as rows."""
+    return not case.unbatched and not case.config.batch_first and case.num_steps != case.num_rows
 
 
 def experiments_on(subject: Subject) -> int:
@@ -105,6 +135,7 @@ class Inquiry:
     """A diagnosis in the making.
 
     answered     what the target answers to the probes;  calls  what is left of these
+    layout       said of the layout in which it reads x, if that is another one, in which it was asked instead
     errors       what it raises, the probes and failures of which are not among those that are looked into
     explained    by search, of which there is one for each cell with a wrong answer: the mistakes that give its numbers
     seldom       searches where no answer is wrong, but calls are that failures are about
@@ -117,8 +148,10 @@ class Inquiry:
     def __init__(
         self, answered: Sequence[Answered], failures: Failures, calls: Work, failed: Sequence[PropertyResult],
         passed: Collection[str], progress: Callable[[str], None], errors: Sequence[Error],
+        layout: Sequence[Finding] = (),
     ) -> None:  # fmt: skip
         self.answered = answered
+        self.layout = layout
         self.errors = errors
         self.failures = failures
         self.subject = failures.subject
@@ -138,12 +171,12 @@ class Inquiry:
 
     def diagnosis(self) -> Diagnosis:
         """All of it, from names to sentences."""
-        shapes = misread(self.subject, self.answered)
+        shapes = [*self.layout, *misread(self.subject, self.answered)]
         raised, raise_some = [one.finding for one in self.errors], self.cells_with_errors
-        if raised and not self.failed and all(a.right for a in self.answered):
+        if (raised or self.layout) and not self.failed and all(a.right for a in self.answered):
             others = sum(str(a.probe.case.config.cell) in raise_some for a in self.answered)
             right = [f"the {others} other probes of {enumeration(raise_some)} are right"] if others else []
-            return Diagnosis([*shapes, *raised], right, raise_some)
+            return Diagnosis([*shapes, *raised], right, raise_some or list(map(str, self.subject.capabilities.cells)))
         self.search()
         self.search_parts()
         self.rewrite()
@@ -157,7 +190,7 @@ class Inquiry:
         findings += [*said_once(found), *findings_of(self.sentences, self.answered, alike)]
         stated = told_of(told) | found.keys()
         findings += self.places(stated, {*told_of(told, WHAT), *found}, bool(findings))
-        known = self.known(stated, told_of(told, WHERE))
+        known = self.known(stated)
         named = {str(search.cell): tuple(faults) for search, faults in self.explained.items() if faults}
         same = explained_by(named, self.failures.properties, self.failed, Work(JUDGEMENTS, self.deadline))
         findings += self.found_beside(stated, same, bool(shapes))
@@ -271,12 +304,10 @@ class Inquiry:
         quiet = [cell for cell in untold(cells, self.sentences) if not leads.get(cell)]
         self.of_failures = failures.dropout(quiet)
         quiet = untold(quiet, self.of_failures)
-        self.of_failures |= failures.hygiene(quiet) | failures.shapes(quiet) | failures.conditions(quiet)
-        if not alone:
-            unsettled = untold(self.unexplained, self.sentences | self.of_failures, SETTLED)
-            self.of_failures |= failures.either(unsettled)
+        self.of_failures |= failures.hygiene(quiet) | failures.shapes(quiet)
         read_wrongly = told_of(shows, ("influence",)) & set(self.unexplained)
-        self.sentences |= failures.sizes([*quiet, *failures.with_large_sizes(sorted(read_wrongly, key=str))])
+        asked = [*untold(quiet, self.of_failures), *failures.with_large_sizes(sorted(read_wrongly, key=str))]
+        self.of_failures |= failures.triggers(list(dict.fromkeys(asked)))
         if not alone:
             self.search_beside_blocks()
             quiet = [cell for cell in quiet if cell in self.unexplained]
@@ -325,14 +356,12 @@ class Inquiry:
         vague = [] if self.on_others else [search for search in self.in_vain if search.cell not in told]
         return list(places_to_look([search for search in vague if not found or search.cell in stated]))
 
-    def known(self, stated: Collection[str], told: Collection[Cell]) -> list[str]:
-        """What the answers to the probes show; told: the cells of which is said when they are wrong."""
+    def known(self, stated: Collection[str]) -> list[str]:
+        """What the answers to the probes show."""
         if self.on_others:
             return list(self.on_others)
-        cells, when = [*self.mute, *self.unexplained], self.failures.when
-        told = {*told, *(cell for cell in when if when[cell])}
-        stated = [*stated, *self.cells_with_errors]
-        return what_is_known(self.answered, cells, self.subject, self.calls, stated, shown(self.failed), told)
+        cells, stated = [*self.mute, *self.unexplained], [*stated, *self.cells_with_errors]
+        return what_is_known(self.answered, cells, self.subject, self.calls, stated)
 
     def found_beside(self, stated: Collection[Cell], explained: Collection[str], misread: bool) -> list[Finding]:
         """What is wrong beside what was said.
@@ -437,11 +466,6 @@ def searches_of(answered: Sequence[Answered], passed: Collection[str], work: Wor
     cells = list(dict.fromkeys(a.probe.case.config.cell for a in answered if not a.right))
     parts = [Work(work.left / len(cells), work.deadline) for _ in cells]
     return [Search(answered, cell, passed, part, fresh) for cell, part in zip(cells, parts)]
-
-
-def shown(failed: Sequence[PropertyResult]) -> list[Call]:
-    """The calls that the report shows to be wrong by the equations alone."""
-    return [found.calls[found.about()[-1]] for found in shown_by(failed) if found.property in BY_EQUATIONS]
 
 
 def misread(subject: Subject, answered: Sequence[Answered]) -> list[Finding]:

@@ -5,25 +5,22 @@ Calls that raise the same error at the same place are one mistake. By which it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice
 
 from conformance.events import MEASURED, Finding, PropertyResult
 from conformance.harness.answer import DEATHS, Problem
 from conformance.harness.call import Call
 from conformance.judging.oracle import SILENT, NotRun, sort_of_kind
 from conformance.judging.subject import Subject, describe_problem
-from reference_rnn import Cell
-from strategies.forms import cotangent_as_asked
 
-from .asking import Bench
-from .conditions import resized
+from .features import sizes_of
 from .measured import shown_by
-from .probes import Answered, Fresh, Probe, losses
-from .triggers import DRAWN, Calls, Rule, find_rule, sizes_of
+from .probes import Answered
+from .triggers import Calls, Rule, find_rule
+from .when import CallsOfLayers, call_of
 from .work import Deadline, Work
 
 MOST = 4  # errors that are looked into
@@ -165,38 +162,3 @@ def errors_of_layers(
     left = [a for a in answered if a.problem is None or signature(a.problem) not in marks]
     told = {id for id, one in shown.items() if one.problem and signature(one.problem) in marks}
     return join_cells(found), left, [result for result in failed if result.id not in told]
-
-
-def call_of(subject: Subject, probe: Probe) -> Call:
-    """The call that asks for a probe."""
-    asked = subject.asked(probe.case)
-    if probe.d is None:
-        return Call("forward", asked)
-    d = {name: None if a is None else cotangent_as_asked(asked, probe.case, name, a) for name, a in probe.d.items()}
-    return Call("gradients", asked, d)
-
-
-@dataclass(frozen=True)
-class CallsOfLayers:
-    """Calls of a cell that a target claims to answer."""
-
-    subject: Subject
-    cell: Cell
-    deadline: Deadline
-
-    def fresh(self) -> Iterator[Call]:
-        """Random ones, always the same, then some of large sizes; every third for gradients if it has any."""
-        claims = self.subject.capabilities
-        drawn = Fresh(self.subject, (), self.deadline)
-        cases = islice(drawn.cases(self.cell, forward=True, again=False), DRAWN)
-        for number, case in enumerate(chain(drawn.enlarged(self.cell, forward_wrong=True), cases)):
-            if self.subject.takes(case):
-                backward = bool(claims.gradients) and number % 3 == 2
-                yield call_of(self.subject, Probe(case, losses(case, claims) if backward else None))
-
-    def resized(self, call: Call, axis: str, size: int) -> Call | None:
-        """A call like one, but for one size; None if the target claims no such call."""
-        if size < 1 or (axis == "N" and call.case.unbatched):
-            return None
-        bench = Bench(self.subject, self.cell, call.case.config.dtype, Work(0, self.deadline))
-        return next(resized(bench, call, sizes_of(call.case) | {axis: size}), None)

@@ -16,8 +16,8 @@ from conformance.judging.words import enumeration
 from strategies import layout_of, relaid
 
 from .asking import Bench
-from .conditions import needed_by
 from .earlier import Earlier, asked_with, made
+from .when import rule_about
 
 STATES = ("h_0", "c_0", "d_h_n", "d_c_n")  # and what has their shape
 NUMBERS = np.array([0.5, -0.25, 0.75])  # none of which is 0 or 1
@@ -40,11 +40,11 @@ def hygiene(bench: Bench, found: Counterexample) -> list[str]:
     for kind, sentence in (traces(bench, call) or {}).items():
 
         def does(bench: Bench, other: Call, kind: str = kind) -> bool | None:
-            found = traces(bench, other)
+            found = traces(bench, other) if other.do == call.do else None
             return None if found is None else kind in found
 
-        when = needed_by(bench, call, does)
-        said.append(f"{sentence}, only {enumeration(when)}" if when else sentence)
+        rule = rule_about(bench, [call], does)
+        said.append(f"{sentence}, {rule}" if rule else sentence)
     return said
 
 

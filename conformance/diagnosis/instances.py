@@ -13,8 +13,8 @@ from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.subject import Subject
 
 from .asking import Bench
-from .conditions import conditions_of
 from .earlier import is_wrong, made, with_another_end
+from .variations import variations
 from .work import Work
 
 LOOKED_AT = 4  # failures
@@ -80,8 +80,7 @@ def alike(bench: Bench, found: Counterexample) -> Iterator[Call]:
     number = found.about()[-1]
     call = replace(found.calls[number], in_place=False)
     yield call
-    for condition in conditions_of(bench, call):
-        yield from (other for other in condition.calls() if bench.subject.takes(other.case))
+    yield from (other for other in variations(bench, call) if bench.subject.takes(other.case))
     yield replace(call, case=with_another_end(call.case))
     yield call
 

@@ -2,101 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import combinations
-from math import comb
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from conformance.claims.capabilities import Capabilities
-from conformance.harness.call import Call
 from conformance.judging.metamorphic import lowest_layers
 from conformance.judging.oracle import Failure, NotApplicable, ordinal, steps_before
 from conformance.judging.subject import Subject
 from reference_rnn import Case, anchored, forward, result_shapes
 from reference_rnn.layers import time_major_output
-from strategies.integers import valid_steps
 
 from .asking import has_processes
 from .probes import Answered, asked, forward_is_wrong
 from .work import PROCESS, Work
 
-CAUSES = 2  # conditions that are joined by "or"
-SELDOM = 0.2  # of the right cases: a condition that so few of them meet says enough
-RARE = 0.08  # the same for two conditions
-CHANCE = 0.01  # that some feature is common to all wrong cases, though it has nothing to do with them
 DEEP = 4  # wrong answers of stacked layers that are looked into
 ALONE = 5  # wrong answers that are asked for again, each of a new instance
 FRESH = 2  # of these, each of a new process
 FEWEST = 3  # wrong answers from which something follows about all: of one or two, too much is true by chance
 
-# What a case can be, in words that go behind "where".
-FEATURES: dict[str, Callable[[Case], bool]] = {
-    "there are two directions": lambda c: c.config.bidirectional,
-    "there is more than one layer": lambda c: c.config.num_layers > 1,
-    "there are more than two layers": lambda c: c.config.num_layers > 2,
-    "T > 1": lambda c: c.num_steps > 1,
-    "T > 4": lambda c: c.num_steps > 4,
-    "T > 8": lambda c: c.num_steps > 8,
-    "N = 1": lambda c: c.num_rows == 1,
-    "N > 1": lambda c: c.num_rows > 1,
-    "N > 8": lambda c: c.num_rows > 8,
-    "H > 4": lambda c: c.config.hidden_size > 4,
-    "H > 8": lambda c: c.config.hidden_size > 8,
-    "H > 16": lambda c: c.config.hidden_size > 16,
-    "H is no multiple of 4": lambda c: c.config.hidden_size % 4 > 0,
-    "I > 4": lambda c: c.config.input_size > 4,
-    "I > 8": lambda c: c.config.input_size > 8,
-    "I is not H": lambda c: c.config.input_size != c.config.hidden_size,
-    "lengths are given": lambda c: c.lengths is not None,
-    "a length is less than T": lambda c: bool((c.row_lengths < c.num_steps).any()),
-    "lengths are unsigned integers": lambda c: c.lengths is not None and c.lengths.dtype.kind == "u",
-    "a length is 0": lambda c: c.num_steps > 0 and bool((c.row_lengths == 0).any()),
-    "T = 0": lambda c: c.num_steps == 0,
-    "there is NaN in the padding": lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
-    "there are no biases": lambda c: not c.config.bias,
-    "there are biases": lambda c: c.config.bias,
-    "the initial state is not zero": lambda c: c.h_0 is not None and bool(np.any(c.h_0)),
-    "no initial state is given": lambda c: c.h_0 is None,
-    "an initial state is given": lambda c: c.h_0 is not None,
-    "an array is not contiguous": lambda c: not all(a.flags.c_contiguous for _, a in c.arrays()),
-    "an array is read-only": lambda c: not all(a.flags.writeable for _, a in c.arrays()),
-    "the batch comes first": lambda c: c.config.batch_first,
-    "there is no batch": lambda c: c.unbatched,
-    "there is a projection": lambda c: c.config.proj_size > 0,
-    "dropout is set": lambda c: c.config.dropout > 0,
-    "it is training": lambda c: c.training,
-    "x is not finite": lambda c: not np.isfinite(valid_steps(c)).all(),
-    "there are peepholes": lambda c: c.config.peepholes,
-    "gates are coupled": lambda c: c.config.coupled_gates,
-    "there is a clip": lambda c: c.config.clip > 0,
-    "activations are not the usual ones": lambda c: bool(c.config.activations),
-    "numbers are large": lambda c: bool((abs(np.nan_to_num(c.x, posinf=0, neginf=0)) > 20).any()),
-    "the dtype is float32": lambda c: c.config.dtype == "float32",
-    "the dtype is float64": lambda c: c.config.dtype == "float64",
-    "the dtype is float16": lambda c: c.config.dtype == "float16",
-    "the dtype is bfloat16": lambda c: c.config.dtype == "bfloat16",
-}
-
-
-def shared(answers: Sequence[Answered]) -> list[str]:
-    """What the cases of all these answers are."""
-    return [name for name, is_so in FEATURES.items() if all(is_so(a.probe.case) for a in answers)]
-
 
 @np.errstate(all="ignore")
 def what_is_known(
     answered: Sequence[Answered], cells: Sequence[str], subject: Subject | None = None, calls: Work | None = None,
-    stated: Collection[str] = (), shown: Sequence[Call] = (), told_where: Collection[str] = (),
+    stated: Collection[str] = (),
 ) -> list[str]:  # fmt: skip
     """Sentences about where these cells are wrong, and which cells are right.
 
     subject  the target, to be asked for its lower layers by these calls
     stated   cells about which more is said than how many probes are wrong: that alone is left out
-    shown    the calls that are shown to be wrong elsewhere: what is said of all wrong answers holds for them, too
-    told_where  cells of which it is said already where they are wrong
     """
     lines = []
     asked = dict.fromkeys(a.probe.case.config.cell for a in answered)
@@ -108,11 +45,9 @@ def what_is_known(
     for cell in cells:
         mine = [a for a in answered if a.probe.case.config.cell == cell]
         forwards = [a for a in mine if a.probe.d is None]
-        for label, do, group in (("", "forward", forwards), ("gradients of ", "gradients", gradients_of(mine))):
+        for label, group in (("", forwards), ("gradients of ", gradients_of(mine))):
             if any(not a.right for a in group):
-                mine_shown = [call.case for call in shown if call.do == do and call.case.config.cell == cell]
-                mine_told = facts(group, cell in stated, mine_shown, cell in told_where)
-                for fact in (*mine_told, *depth(group, subject, calls)):
+                for fact in (*facts(group, cell in stated), *depth(group, subject, calls)):
                     told.setdefault((label, fact), []).append(cell)
     return lines + [f"{label}{', '.join(alike)}: {fact}" for (label, fact), alike in told.items()]
 
@@ -157,13 +92,8 @@ def smallest(wrong: Iterable[Answered]) -> list[Answered]:
 def silent(answered: Sequence[Answered], cells: Collection[str]) -> list[str]:
     """Where cells of which the mistakes are named give no result at all: that is something else."""
     mine = [a for a in answered if a.probe.case.config.cell in cells]
-    none = [a.probe.case for a in mine if a.given is None]
-    heard = [a.probe.case for a in mine if a.given is not None]
-    if not none or not heard:
-        return []
-    where = condition(none, heard)
-    there = "" if where is None else f": {where.told('those', 'and no others')}"
-    return [f"{len(none)} of {len(mine)} probes give no result at all{there}"]
+    none = [a for a in mine if a.given is None]
+    return [f"{len(none)} of {len(mine)} probes give no result at all"] if 0 < len(none) < len(mine) else []
 
 
 def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
@@ -178,31 +108,18 @@ def gradients_of(answered: Sequence[Answered]) -> list[Answered]:
     return [] if forward_is_wrong(answered) else [a for a in answered if a.probe.d is not None]
 
 
-def facts(
-    answered: Sequence[Answered], stated: bool = False, shown: Sequence[Case] = (), told_where: bool = False
-) -> Iterator[str]:
-    """When it is wrong, and in what part of the results.
-
-    stated: how many probes are wrong is of no interest;  told_where: nor under which condition
-    """
+def facts(answered: Sequence[Answered], stated: bool = False) -> Iterator[str]:
+    """How much is wrong, and in what part of the results.  stated: how many probes are wrong is of no interest"""
     wrong = [a for a in answered if not a.right]
-    right = [a for a in answered if a.right]
     silent = [a for a in wrong if a.given is None]
-    none = f"{len(silent)} of {len(answered)} probes give no result at all"
-    if len(silent) == len(answered) or 0 < len(silent) < len(wrong):
-        yield none
-    if len(silent) == len(answered):
-        return
-    where = None if told_where else condition([a.probe.case for a in wrong], [a.probe.case for a in right], shown)
-    what, of = "wrong", f"{len(wrong)} of {len(answered)} probes are wrong"
-    if len(silent) == len(wrong):
-        what, of = "no result at all", none
-    if where is not None:
-        yield where.told(what, "right in all other probes") if where.only else f"{of}, {where.told('', '')}"
-    elif len(silent) == len(wrong):
-        yield none
-    elif not stated:
-        yield of if right else "every probe is wrong"
+    if silent:
+        yield f"{len(silent)} of {len(answered)} probes give no result at all"
+    if len(silent) < len(wrong) and not stated:
+        yield (
+            f"{len(wrong)} of {len(answered)} probes are wrong"
+            if len(wrong) < len(answered)
+            else "every probe is wrong"
+        )
     heard = [a for a in wrong if a.given is not None]
     yield from misshapen(heard)
     if len(heard) >= FEWEST:
@@ -210,67 +127,6 @@ def facts(
         steps = [a for a in heard if a.probe.d is None and a.probe.case.num_steps]
         if len(steps) >= FEWEST:
             yield from places(steps)
-
-
-class Condition(NamedTuple):
-    """Under which condition all of some cases are what they are, and whether no other case meets it."""
-
-    where: str
-    only: bool
-
-    def told(self, what: str, elsewhere: str) -> str:
-        """In words; what they are there, and what others are that do not meet it."""
-        return f"{what} where {self.where}, {elsewhere}" if self.only else f"all of them where {self.where}"
-
-
-def condition(wrong: Sequence[Case], right: Sequence[Case], shown: Sequence[Case] = ()) -> Condition | None:
-    """The simplest condition under which the cases are wrong, and never else; or what comes nearest to one, if any.
-
-    shown  other cases that are wrong, not counted: no condition is said that does not hold for them
-    """
-    if not right or len(wrong) < FEWEST:
-        return None
-    bad, good = (
-        {name: np.array([has(case) for case in cases]) for name, has in FEATURES.items()}
-        for cases in ([*wrong, *shown], right)
-    )
-    if either := cover(bad, good, 0.0):
-        return Condition(either, True)
-    always = {name: good[name] for name in FEATURES if bad[name].all()}
-    seldom = min(always, key=lambda name: always[name].mean(), default=None)
-    share = float(always[seldom].mean()) if seldom else 1.0
-    if not told_by(len(wrong), len(FEATURES), share):
-        seldom = None
-    if seldom and share <= SELDOM:  # a mistake need not show every time
-        return Condition(seldom, False)
-    if told_by(len(wrong), comb(len(FEATURES), CAUSES), CAUSES * RARE) and (either := cover(bad, good, RARE)):
-        return Condition(either, False)
-    for one, other in combinations(always, 2):
-        if not (always[one] & always[other]).any():
-            return Condition(f"{one} and {other}", True)
-    return Condition(seldom, False) if seldom else None
-
-
-def told_by(wrong: int, conditions: int, share: float) -> bool:
-    """Whether so many wrong answers tell: all meet one of so many conditions, as does this share of the right ones."""
-    return conditions * share**wrong <= CHANCE
-
-
-def cover(bad: dict[str, np.ndarray], good: dict[str, np.ndarray], most: float) -> str:
-    """One or two features of which each wrong case has one, and several have each; "" if there are none.
-
-    bad, good: which of the wrong and of the right cases have each feature;  most: the share of the right that may
-    """
-    left = np.ones(len(next(iter(bad.values()))), bool)
-    damning = {name: has for name, has in bad.items() if has.any() and good[name].mean() <= most}
-    chosen: list[str] = []
-    while left.any() and damning and len(chosen) < CAUSES:
-        name = max(damning, key=lambda name: (damning[name] & left).sum())
-        if chosen and (damning[name] & left).sum() < 2:
-            return ""
-        chosen.append(name)
-        left &= ~damning[name]
-    return "" if left.any() else ", or where ".join(chosen)
 
 
 @np.errstate(all="ignore")

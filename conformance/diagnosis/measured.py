@@ -16,36 +16,27 @@ from functools import partial
 from conformance.events import MEASURED, Finding, PropertyResult
 from conformance.faults.parts import Share
 from conformance.faults.patching import Fault
+from conformance.faults.within import shares
 from conformance.harness.answer import DEATHS
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from conformance.judging.properties import Property
 from conformance.judging.serialisation import counterexample_from_data
 from conformance.judging.subject import Subject
-from conformance.judging.words import enumeration
 from reference_rnn import Case, Cell
 
 from .asking import Bench, has_processes
 from .backward import LADDER as BACK
 from .backward import Backward, backward
-from .conditions import (
-    OF_GRADIENTS,
-    conditions,
-    either,
-    gradients_alone,
-    is_right_if_small,
-    large_without,
-    wrong_call,
-)
 from .curves import curves
 from .digits import few_digits
 from .dropout import dropout, frequency
 from .earlier import Earlier, of_cell
+from .features import FEATURES, shared
 from .history import history
 from .hygiene import hygiene
 from .in_form import Shown, in_their_form
 from .influence import LAST, MORE, ONE_STEP, built, independent, influence
-from .localisation import FEATURES, shared
 from .nonfinite import reached
 from .precision import precision, precision_of_gradients
 from .probes import Answered, Arrays, Probe, forward_is_wrong
@@ -53,10 +44,12 @@ from .proportion import proportion
 from .reverse import measured_in_reverse, shows_in_two
 from .scale import scale, vanishing
 from .shapes import shapes
-from .sizes import sizes, usual_sizes
+from .sizes import sizes_of
+from .triggers import Rule
+from .variations import USUAL, gradients_alone, wrong_call
+from .when import call_of, has_wrong_results, rule_about
 from .work import Deadline, Work
 
-WHEN = ("conditions", "sizes")  # kinds of sentences that say when answers are wrong, and nothing of what is
 MOST = 3  # sentences about one cell
 LOOKED_AT = 4  # failures of one cell
 FEW_CALLS = 24  # of one failure
@@ -146,7 +139,7 @@ def proportions(answered: Sequence[Answered], cells: Sequence[Cell], when: Calla
 
 def like_all(wrong: Sequence[Answered]) -> list[Callable[[Case], bool]]:
     """What the cases of all these answers are, if there are any, as functions of a case."""
-    return [FEATURES[name] for name in shared(wrong)] if wrong else []
+    return [FEATURES[name] for name in shared(a.probe.case for a in wrong)] if wrong else []
 
 
 def large(
@@ -187,9 +180,9 @@ def chosen(answered: Sequence[Answered], cell: Cell, unseen: bool, single: bool)
 
 
 class Failures:
-    """What the failures of some cells show: earlier calls, shapes, hygiene, dropout, conditions, and sizes.
+    """What the failures of some cells show: earlier calls, shapes, hygiene, dropout, and when they are wrong.
 
-    properties by their ids;  judged  those that compare a call with what is right
+    properties by their ids
     answered  probes: what is said holds for all of its cell that are wrong
     calls     how many, for each cell, and for each of these
     when      in which calls a cell is wrong, as far as somebody has asked
@@ -198,13 +191,13 @@ class Failures:
 
     def __init__(
         self, subject: Subject, properties: Mapping[str, Property], failed: Sequence[PropertyResult],
-        judged: Sequence[str], answered: Sequence[Answered], calls: float, deadline: Deadline,
+        answered: Sequence[Answered], calls: float, deadline: Deadline,
     ) -> None:  # fmt: skip
         self.subject = subject
         self.wrong = [a.probe for a in answered if not a.right]
+        self.right = [a.probe for a in answered if a.right]
         self.found = shown_by(failed)
         self.properties = properties
-        self.judged = [properties[id] for id in judged if id in properties]
         self.calls = calls
         self.deadline = deadline
         self.when: dict[Cell, str] = {}
@@ -251,33 +244,30 @@ class Failures:
         """How many bits are kept where more must be, cell by cell."""
         return self.told("precision", cells, lambda bench, found: precision(bench))
 
-    def sizes(self, cells: Sequence[Cell]) -> Sentences:
-        """At which sizes it is wrong, cell by cell."""
-        return self.told("sizes", cells, self.at_sizes)
-
     def with_large_sizes(self, cells: Collection[Cell]) -> list[Cell]:
         """Those of some cells of which no failure has usual sizes in all calls: sizes have a part in it."""
         return [cell for cell in cells if not any(map(of_usual_sizes, self.of(cell)))]
 
-    def conditions(self, cells: Sequence[Cell]) -> Sentences:
-        """What a call must have to be wrong, cell by cell."""
-        return self.told(
-            "conditions", cells,
-            lambda bench, found: conditions(
-                bench, found, self.besides(found), self.probes_of(bench.cell), self.failures_of(bench.cell)[LOOKED_AT:]
-            ),
-        )  # fmt: skip
+    def triggers(self, cells: Sequence[Cell]) -> Sentences:
+        """By which calls each cell is wrong."""
+        return self.told("trigger", cells, self.rule)
 
-    def either(self, cells: Sequence[Cell]) -> Sentences:
-        """Two things, of which a call must have one to be wrong, cell by cell; of all their failures."""
-        sentences: Sentences = {}
-        for cell in cells:
-            mine = self.failures_of(cell)
-            bench = Bench(self.subject, cell, self.subject.capabilities.dtypes[0], Work(self.calls, self.deadline))
-            with suppress(Failure, NotApplicable, NotRun):
-                for sentence in either(bench, mine, self.probes_of(cell)):
-                    sentences.setdefault(("conditions", sentence), []).append(cell)
-        return sentences
+    def rule(self, bench: Bench, found: Counterexample) -> list[str]:
+        """By which calls a cell is wrong, a failure's first; of results alone where that of all has no rule."""
+        mine = [found, *self.besides(found), *self.failures_of(bench.cell)[LOOKED_AT:]]
+        calls = [call for one in mine if (call := wrong_call(bench, one))]
+        calls += [call_of(self.subject, probe) for probe in self.probes_of(bench.cell)]
+        if not calls:
+            return []
+        right = [call_of(self.subject, probe) for probe in self.right if probe.case.config.cell == bench.cell]
+        rule, of = rule_about(bench, calls, others=right), ""
+        forward = [call for call in calls if call.do == "forward"]
+        if rule is None and 0 < len(forward) < len(calls):
+            rule, of = rule_about(bench, forward, has_wrong_results, right), "results are "
+        elif rule and all(call.do == "gradients" for call in calls) and gradients_alone(bench, calls[0]):
+            of = "gradients are "
+        self.shares.setdefault(bench.cell, []).extend(shares_of(rule) if rule else ())
+        return [f"{of}wrong {rule}"] if rule else []
 
     def probes_of(self, cell: Cell) -> list[Probe]:
         """The probes of a cell that are wrong."""
@@ -291,29 +281,11 @@ class Failures:
         """The other failures of its cell that are looked at."""
         return [one for one in self.of(found.case.config.cell) if one.property != found.property]
 
-    def at_sizes(self, bench: Bench, found: Counterexample) -> list[str]:
-        """At which sizes a failure is wrong; of gradients it is said where all that is wrong is these."""
-        call, before, beside = None, "", ""
-        with suppress(NotRun):
-            if (call := wrong_call(bench, found)) and is_right_if_small(bench, call):
-                return []  # what is wrong where numbers are large has no size of its own
-            before = OF_GRADIENTS if call and gradients_alone(bench, call) else ""
-        probes = [probe.case for probe in self.probes_of(bench.cell)]
-        said = sizes(bench, found.case, self.judged, probes)
-        with suppress(NotRun):
-            words, others = large_without(bench, call) if call else ([], [])
-            beside = f", {enumeration(words)}" if said and words else ""  # which no other sentence says
-            for other in others if not said else ():
-                said = said or sizes(bench, other.case, self.judged, probes)
-        self.shares.setdefault(bench.cell, []).extend(bench.shares)
-        return [f"{before}{one}{beside}" for one in said]
-
     def when_wrong(self, cell: Cell, sentences: Sentences | None = None) -> str:
         """In which calls a cell is wrong, if a sentence says so, or is found, which is noted; else nothing."""
-        told = {key: cells for key, cells in (sentences or {}).items() if key[0] in WHEN and cell in cells}
-        if told and not any(kind == "conditions" for kind, _ in told):  # sizes alone are all that was asked about
-            told = self.conditions([cell]) | told
-        self.when[cell] = "; ".join(said for _, said in told or self.conditions([cell]) | self.sizes([cell]))
+        told = [said for (kind, said), cells in (sentences or {}).items() if kind == "trigger" and cell in cells]
+        if told or cell not in self.when:
+            self.when[cell] = "; ".join(told or (said for _, said in self.triggers([cell])))
         return self.when[cell]
 
     def beside(self, cell: Cell, fault: Fault, feature: str) -> str:
@@ -417,7 +389,20 @@ def shown_by(failed: Sequence[PropertyResult]) -> list[Counterexample]:
 
 def of_usual_sizes(found: Counterexample) -> bool:
     """Whether all calls that a failure is about have sizes that say nothing."""
-    return all(usual_sizes(found.calls[number].case) for number in found.about())
+    sizes = (sizes_of(found.calls[number].case) for number in found.about())
+    return all(size <= USUAL[axis] for one in sizes for axis, size in one.items())
+
+
+def shares_of(rule: Rule) -> Iterator[Share]:
+    """The parts of a network that have something just where sizes are those of a rule."""
+    for axis in dict.fromkeys(one.axis for one in rule.features if one.axis):
+        mine = [one.of_size for one in rule.features if one.axis == axis]
+        yield from shares(axis, partial(is_all, mine))
+
+
+def is_all(tests: Sequence[Callable[[int], bool]], size: int) -> bool:
+    """Whether a size is all that is tested."""
+    return all(is_so(size) for is_so in tests)
 
 
 def of_dropout(bench: Bench, found: Counterexample) -> list[str]:

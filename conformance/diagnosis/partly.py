@@ -14,7 +14,8 @@ from conformance.events import MEASURED, Finding
 from conformance.faults.parts import STEPS, Share
 from conformance.faults.patching import Fault
 
-from .localisation import FEATURES, FEWEST, shared
+from .features import FEATURES, shared
+from .localisation import FEWEST
 from .probes import Answered
 from .search import HABIT, TRIES, Among, Place, Search, deviation
 from .work import Work
@@ -50,13 +51,15 @@ def partly(
     search.work = Work(max(search.budget, TRIES * len(search.narrow)), search.work.deadline)
     at = search.end(())
     for fault in alone(search, at) if at < search.top else ():
-        if not shared([a for a in search.climbed if not gives(search, fault, a)]):
+        if not shared(a.probe.case for a in search.climbed if not gives(search, fault, a)):
             continue
         asked = [*search.climbed, *search.fresh]
         left = [a for a in asked if not gives(search, fault, a)]
         made = [a for a in asked if not a.right and gives(search, fault, a)]
         # where it is never made, if there is such a feature
-        features = sorted(shared(left), key=lambda name: (count(name, made) > 0, count(name, asked)))
+        features = sorted(
+            shared(a.probe.case for a in left), key=lambda name: (count(name, made) > 0, count(name, asked))
+        )
         for feature in features if len(left) >= FEWEST else ():
             if holds_but_where(search, fault, feature):
                 explains = sum(gives(search, fault, a) for a in search.climbed if not a.right)

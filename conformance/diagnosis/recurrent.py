@@ -29,7 +29,8 @@ from reference_rnn import Recurrence, RecurrenceCase, handed
 from strategies.recurrences import Sequences
 
 from .errors import Error, Observation, asked_anew, find_errors, join_cells
-from .triggers import DRAWN, find_rule, sizes_of
+from .features import sizes_of
+from .triggers import DRAWN, find_rule
 from .work import OUT_OF_TIME, Deadline, Work
 
 STEPS = (1, 3, 2, 5, 9, 17, 33, 70)

@@ -15,10 +15,10 @@ from conformance.judging.oracle import Failure, NotApplicable, NotRun
 from reference_rnn import Cell
 
 from .asking import Bench
-from .conditions import likewise, wrong_call
 from .measured import Failures
 from .probes import Answered, Fresh, Probe, answered
 from .search import Faults, Search
+from .variations import likewise, wrong_call
 from .work import EVALUATIONS, Work
 
 CALLS = 32  # for one failure

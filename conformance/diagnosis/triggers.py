@@ -1,45 +1,32 @@
-"""When something happens: the shortest rule about calls that is true wherever it happens, and of no other call.
+"""When something happens: the shortest rule about calls that is true wherever it happens.
 
-A rule is learnt from calls of which it is known, and tried on fresh ones on both sides of it, and at the sizes at which
-it begins. A call that refutes it is one more to learn the next rule from. What three features cannot tell apart, or one
-and one of two, has no rule.
+A rule is learnt from calls of which it is known, some of which differ in one thing from one in which it happens; and
+tried on fresh ones on both sides of it, and at the sizes at which it begins. A call that refutes it is one more to
+learn the next rule from. What three features cannot tell apart, or one and one of two, has no rule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import combinations, islice
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Protocol
 
 import numpy as np
 
 from conformance.harness.call import Call
 from conformance.judging.oracle import NotRun
 from conformance.judging.words import enumeration
-from reference_rnn import RecurrenceCase
 
-from .localisation import FEATURES
-from .sizes import sizes_of as sizes_of_layers
+from .features import Feature, features_of, measures
 
 LONGEST = 3  # features of a rule
 ROUNDS = 12  # rules that are tried
 TRIED = 12  # fresh calls of each kind that a rule must foretell
 DRAWN = 400  # fresh calls among which these are looked for
-BOUNDS = 6  # sizes of an axis between which a rule may tell
-BLOCKS = (2, 4, 8, 16)  # of which a size may have to be a multiple
-
-OF_RECURRENCES: dict[str, Callable[[RecurrenceCase], bool]] = {
-    "a state is given": lambda c: not c.stateless,
-    "no state is given": lambda c: c.stateless,
-    "a given state is not zero": lambda c: any(a is not None and a.any() for a in c.states.values()),
-    "rows are packed": lambda c: c.offsets is not None,
-    "lengths are given": lambda c: c.lengths is not None,
-    "a length is less than T": lambda c: bool((c.row_lengths < c.num_steps).any()),
-    "the dtype is float32": lambda c: c.config.dtype == "float32",
-    "the dtype is float64": lambda c: c.config.dtype == "float64",
-}
-
+EVIDENCE = 3  # calls, in which it does not happen, that only one feature tells
+SILENT = 0.5  # of the calls in which it does not happen, at most, that may be such that it does not show
+ENOUGH = 4  # fresh calls of which a rule is true, for it to be said that it is no more than true
 
 Ask = Callable[[Call], "bool | None"]
 
@@ -55,42 +42,22 @@ class Calls(Protocol):
 
 
 @dataclass(frozen=True)
-class Bound:
-    """Where a size begins to be large enough, or small enough.  beside: the size next to these on the other side"""
-
-    axis: str
-    beside: int
-    larger: bool
-
-    def across(self, known: Sequence[int]) -> set[int]:
-        """Sizes on the other side: the next one, and one halfway to the nearest of those that are known to be there."""
-        if self.larger:
-            far = max((size for size in known if size < self.beside), default=0)
-        else:
-            far = min((size for size in known if size > self.beside), default=2 * self.beside)
-        return {self.beside, (self.beside + far) // 2}
-
-
-@dataclass(frozen=True)
-class Feature:
-    """Something that a call has or has not.  words: follow "where";  bound: if it is about how large something is"""
-
-    words: str
-    holds: Callable[[Call], bool] = field(compare=False)
-    bound: Bound | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
 class Rule:
-    """Features that a call has all of, and alternatives of which it has one, if there are any; else it is each call."""
+    """Features that a call has all of, and alternatives of which it has one, if there are any; else it is each call.
+
+    only  whether it happens nowhere else, and not in all such calls
+    """
 
     features: tuple[Feature, ...] = ()
     alternatives: tuple[Feature, ...] = ()
+    only: bool = False
 
     def __str__(self) -> str:
         parts = [one.words for one in self.features]
         parts += [f"either {' or '.join(one.words for one in self.alternatives)}"] if self.alternatives else []
-        return f"where {enumeration(parts)}, and nowhere else" if parts else "in every call"
+        if not parts:
+            return "in some calls" if self.only else "in every call"
+        return f"only where {enumeration(parts)}" if self.only else f"where {enumeration(parts)}, and nowhere else"
 
     def lacking(self, call: Call) -> list[str]:
         """What a call lacks of it, in words; nothing where the rule is true of it."""
@@ -100,28 +67,39 @@ class Rule:
         return lacks
 
 
-def find_rule(happens: Sequence[Call], others: Sequence[Call], ask: Ask, more: Calls) -> Rule | None:
+def find_rule(
+    happens: Sequence[Call], others: Sequence[Call], ask: Ask, more: Calls, always: bool = True
+) -> Rule | None:
     """When something happens that happens in some calls, and not in others; None if no short rule tells.
 
     ask: whether it happens in a call, None where that cannot be known; raises NotRun where no more may be asked, and
     then there is no rule
+    always: whether it must happen in each call of which the rule is true; else it may be that it does not show there
     """
     yes, no, left = list(happens), list(others), list(islice(more.fresh(), DRAWN))
+    true_of, silent = 0, 0  # fresh calls of which the last rule is true, and those in which nothing happens
     for _ in range(ROUNDS):
-        rule = shortest_rule(yes, no)
+        rule = shortest_rule(yes, no, always)
         if rule is None:
             return None
         tried, refuted = calls_that_test(rule, left), False
+        true_of = silent = 0
         for call in (*tried, *calls_across(rule, yes, no, more)):
             try:
                 happened = ask(call)
             except NotRun:
                 return None
-            if happened is not None:
+            if happened is None:
+                continue
+            lacks = bool(rule.lacking(call))
+            true_of += not lacks
+            silent += not lacks and not happened
+            if always or happened or lacks:
                 (yes if happened else no).append(call)
-                refuted |= happened is bool(rule.lacking(call))
+                refuted |= happened is lacks
         if not refuted:
-            return rule
+            unseen = silent > 0 or true_of < ENOUGH or any(not rule.lacking(call) for call in no)
+            return rule if always else replace(rule, only=unseen)
         left = [call for call in left if not any(call is one for one in tried)]
     return None
 
@@ -136,37 +114,60 @@ def calls_that_test(rule: Rule, calls: Sequence[Call]) -> list[Call]:
 
 
 def calls_across(rule: Rule, yes: Sequence[Call], no: Sequence[Call], more: Calls) -> Iterator[Call]:
-    """Calls across each bound of a rule: like the one that is nearest to it, but for this size."""
+    """Calls that lack a size of a rule: like the one that is nearest to its bound, but for this size."""
     for feature in (*rule.features, *rule.alternatives):
-        if bound := feature.bound:
-            size = lambda call, axis=bound.axis: sizes_of(call.case)[axis]  # noqa: E731
-            near = min(filter(feature.holds, yes), key=lambda call: abs(size(call) - bound.beside))
+        if feature.axis:
+            size = lambda call, axis=feature.axis: measures(call.case)[axis]  # noqa: E731
+            near = min(filter(feature.holds, yes), key=lambda call: abs(size(call) - feature.bound))
             known = [size(call) for call in no if rule.lacking(call) == [feature.words]]
-            calls = (more.resized(near, bound.axis, other) for other in sorted(bound.across(known)))
+            calls = (more.resized(near, feature.axis, other) for other in feature.across(size(near), known))
             yield from (call for call in calls if call and not feature.holds(call))
 
 
 @np.errstate(all="ignore")
-def shortest_rule(yes: Sequence[Call], no: Sequence[Call]) -> Rule | None:
+def shortest_rule(yes: Sequence[Call], no: Sequence[Call], always: bool = True) -> Rule | None:
     """The shortest rule that is true of some calls and of none of the others; of several the first, None if none is.
 
     A feature excludes the calls that lack it: features that every call of the first has must exclude all of the others.
+    always: whether it must happen in each call of which the rule is true; else some of the others may be left, and each
+    feature must exclude several: what excludes one alone may do so by chance
     """
     if not no:
         return Rule()
     features = features_of(yes)
     has = np.array([[one.holds(call) for call in yes] for one in features])
-    excludes = np.array([[not one.holds(call) for call in no] for one in features])
-    (always,) = np.nonzero(has.all(1))
-    if chosen := smallest_cover(excludes[always], LONGEST):
-        return Rule(tuple(features[always[i]] for i in chosen))
-    for first in (None, *always):
+    (shared,) = np.nonzero(has.all(1))
+    excludes = np.zeros((len(features), len(no)), bool)
+    excludes[shared] = [[not features[i].holds(call) for call in no] for i in shared]
+    if chosen := smallest_cover(excludes[shared], LONGEST) if always else likely_cover(excludes[shared]):
+        return Rule(tuple(features[shared[i]] for i in chosen))
+    (sometimes,) = np.nonzero(has.any(1) & ~has.all(1))
+    excludes[sometimes] = [[not features[i].holds(call) for call in no] for i in sometimes]
+    for first in (None, *shared):
         excluded = np.zeros(len(no), bool) if first is None else excludes[first]
         (sound,) = np.nonzero((excluded | excludes).all(1))
         if pair := smallest_cover(has[sound], 2):
-            shared = () if first is None else (features[first],)
-            return Rule(shared, tuple(features[sound[i]] for i in pair))
+            beside = () if first is None else (features[first],)
+            return Rule(beside, tuple(features[sound[i]] for i in pair))
     return None
+
+
+def likely_cover(rows: np.ndarray) -> tuple[int, ...]:
+    """The fewest rows of which in most columns one is true, each of them in several where no other is; () if none are.
+
+    rows: (rows, columns) of booleans
+    """
+    gaps = (~rows).astype(float)
+    first = int(gaps.sum(1).argmin())
+    together = gaps @ gaps.T
+    one, other = map(int, np.unravel_index(together.argmin(), together.shape))
+    chosen: tuple[int, ...] = (first,)
+    if together[first, first] - together[one, other] >= EVIDENCE:
+        third = int((gaps * gaps[one] * gaps[other]).sum(1).argmin())
+        fewer = together[one, other] - (gaps[third] * gaps[one] * gaps[other]).sum() >= EVIDENCE
+        chosen = tuple(sorted((one, other, third) if fewer else (one, other)))
+    left = gaps[list(chosen)].prod(0).sum()
+    return chosen if left <= SILENT * rows.shape[1] else ()
 
 
 def smallest_cover(rows: np.ndarray, most: int) -> tuple[int, ...]:
@@ -188,50 +189,3 @@ def cover_of(rows: np.ndarray, length: int) -> tuple[int, ...]:
         if rest := cover_of(rows[i + 1 :][:, ~rows[i]], length - 1):
             return (i, *(i + 1 + j for j in rest))
     return ()
-
-
-def features_of(calls: Sequence[Call]) -> list[Feature]:
-    """What a rule of these calls can be about, in the order in which it is sooner said."""
-    first = calls[0].case
-    cases: dict[str, Callable[[Any], bool]] = OF_RECURRENCES if isinstance(first, RecurrenceCase) else FEATURES
-    return [
-        Feature("gradients are asked for", lambda call: call.do == "gradients"),
-        Feature("results are asked for", lambda call: call.do == "forward"),
-        *(Feature(words, lambda call, has=has: has(call.case)) for words, has in cases.items()),  # type: ignore[misc]
-        *(feature for axis in sizes_of(first) for feature in bounds_of(axis, calls)),
-        *(feature for pair in combinations(sizes_of(first), 2) for feature in likeness_of(*pair)),
-        *(feature for axis in sizes_of(first) for block in BLOCKS for feature in multiples_of(axis, block)),
-    ]
-
-
-def bounds_of(axis: str, calls: Sequence[Call]) -> Iterator[Feature]:
-    """That a size is one that all calls have, and that it is as large, or as small, as that of some of them."""
-    sizes = sorted({sizes_of(call.case)[axis] for call in calls})
-    for size in sizes if len(sizes) == 1 else ():
-        yield Feature(f"{axis} = {size}", lambda call: sizes_of(call.case)[axis] == size)
-    for size in sizes[:BOUNDS]:
-        holds = lambda call, size=size: sizes_of(call.case)[axis] >= size  # noqa: E731
-        yield Feature(f"{axis} > {size - 1}", holds, Bound(axis, size - 1, larger=True))
-    for size in sizes[-BOUNDS:]:
-        holds = lambda call, size=size: sizes_of(call.case)[axis] <= size  # noqa: E731
-        yield Feature(f"{axis} < {size + 1}", holds, Bound(axis, size + 1, larger=False))
-
-
-def likeness_of(one: str, other: str) -> Iterator[Feature]:
-    """Whether two sizes are the same."""
-    yield Feature(f"{one} is not {other}", lambda call: sizes_of(call.case)[one] != sizes_of(call.case)[other])
-    yield Feature(f"{one} is {other}", lambda call: sizes_of(call.case)[one] == sizes_of(call.case)[other])
-
-
-def multiples_of(axis: str, block: int) -> Iterator[Feature]:
-    """Whether a size is a multiple of a block."""
-    yield Feature(f"{axis} is no multiple of {block}", lambda call: sizes_of(call.case)[axis] % block > 0)
-    yield Feature(f"{axis} is a multiple of {block}", lambda call: sizes_of(call.case)[axis] % block == 0)
-
-
-def sizes_of(case: Any) -> dict[str, int]:
-    """The sizes of a case by their letters: steps, rows, and what its arrays have."""
-    if isinstance(case, RecurrenceCase):
-        heads = {"M": case.config.heads} if case.config.cell.heads else {}
-        return {"T": case.num_steps, "N": case.num_rows} | heads | dict(case.config.sizes)
-    return sizes_of_layers(case)

@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
+from conformance import check
+from conformance.chapters import catalogue
+from conformance.diagnosis.measured import Failures
+from conformance.diagnosis.probes import answers
+from conformance.diagnosis.work import CALLS, EXPERIMENTS, Deadline, Work
+from conformance.harness.load import open_target
 from conformance.harness.surroundings import Heard
+from conformance.judging.subject import Subject
 from reference_rnn.cell import loaded
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -37,6 +44,22 @@ def handlers():
 def right():
     """The text of RIGHT, for any test here."""
     return RIGHT
+
+
+@pytest.fixture
+def triggers_of():
+    """Learns when a target is wrong, of properties that fail, without looking for its mistake: the sentences."""
+
+    def learnt(target, *properties):
+        report = check(target, properties=properties, workers=1, in_process=True, diagnosis=False)
+        failed = [result for result in report.results if result.status == "failed"]
+        assert failed
+        subject = Subject(open_target(target, in_process=True), anew=True)
+        answered, deadline = answers(subject, Work(CALLS)), Deadline()
+        failures = Failures(subject, catalogue(), failed, answered, EXPERIMENTS, deadline)
+        return [sentence for _, sentence in failures.triggers(subject.capabilities.cells)]
+
+    return learnt
 
 
 RIGHT = """

@@ -45,7 +45,7 @@ def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():
     target.gradients = FaultyTarget(MISSING, cells=("GRU",)).gradients
     report = check(target, properties=[FORWARD, BACKWARD], workers=1)
     first, second = report.diagnosis
-    assert first.title == f"GRU: {INVERTED.title}, in some calls: results are wrong only with more than one layer"
+    assert first.title == f"GRU: {INVERTED.title}, in some calls: wrong only where there is more than one layer"
     assert second.title == f"GRU: {MISSING.title}{THERE}" and second.patch == MISSING.patch()
     assert second.fault == "measured.partly" and second.explains == second.telling > 0
     assert "gradients were not compared where the results that they belong to are wrong" in report.known
@@ -65,7 +65,7 @@ def test_when_gradients_are_wrong_is_told_beside_wrong_results():
     target.gradients = gradients
     found = titles(target, FORWARD, BACKWARD, "gradients.sizes")
     assert len(found) == 2 and "gates are read in the order i, g, f, o, in some calls" in found[0]
-    assert found[1] == f"LSTM: gradients are right up to T = 16, wrong from T = 17 on{THERE}"
+    assert found[1] == f"LSTM: gradients are wrong only where T > 16{THERE}"
 
 
 @pytest.mark.sample

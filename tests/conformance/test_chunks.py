@@ -180,7 +180,7 @@ def test_what_is_made_in_some_calls_alone_has_no_name(said):
 
     findings = check(Sometimes, properties=[SIZES]).diagnosis
     assert findings and all(finding.fault.startswith("measured.") for finding in findings)
-    assert said != "up to sixty steps" or "wrong from T" not in findings[0].title
+    assert said != "up to sixty steps" or "T > " not in findings[0].title
 
 
 @pytest.mark.parametrize("at", [0, 3])

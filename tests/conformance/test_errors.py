@@ -9,8 +9,9 @@ import pytest
 import conformance
 from conformance import Capabilities, Mode
 from conformance.adapters import reference
-from conformance.diagnosis.errors import CallsOfLayers, Observation, asked_anew, errors_of_layers, find_errors
+from conformance.diagnosis.errors import Observation, asked_anew, errors_of_layers, find_errors
 from conformance.diagnosis.triggers import LONGEST, smallest_cover
+from conformance.diagnosis.when import CallsOfLayers
 from conformance.diagnosis.work import Deadline, Work
 from conformance.harness.call import Call
 from conformance.harness.load import open_target
@@ -82,6 +83,15 @@ def test_a_report_says_what_raises_when_and_where():
         ", where there is more than one layer, and nowhere else (smallest: T = 1, N = 1, I = 1, H = 1" in finding.title
     )
     assert len(report.known) == 1 and report.known[0].endswith("other probes of GRU are right")
+
+
+def test_no_call_is_tried_with_fewer_units_than_a_projection_leaves():
+    class Projecting(Raising):
+        capabilities = Capabilities(cells=("LSTM",), projections=True)
+
+    report = diagnosed(Projecting(lambda c: c.config.hidden_size > 3), properties=["equivalence.steps"])
+    (finding,) = report.diagnosis
+    assert "where H > 3, and nowhere else" in finding.title
 
 
 def test_two_mistakes_that_raise_are_told_apart():

@@ -59,9 +59,9 @@ class GradientsOfFloat64(Target):
 
 
 SAID = {
-    StateOfFloat64: "h_n has dtype float64, must be float32, only without an initial state",
+    StateOfFloat64: "h_n has dtype float64, must be float32, where no initial state is given, and nowhere else",
     Changes: "x is changed by the call",
-    Normalises: "h_0 is changed by the call, only with batch_first",
+    Normalises: "h_0 is changed by the call, only where the batch comes first",
     OneBuffer: "output shares memory with an earlier result",
     GradientsOfFloat64: "the gradient of x has dtype float64, must be float32",
 }
@@ -90,4 +90,4 @@ def test_it_hides_no_condition():
     report = check(ChangesBesideAMistake, properties=asked, workers=1, in_process=True)
     said = {one.fault: one.title for one in report.diagnosis}
     assert said["measured.hygiene"] == "GRU: h_0 is changed by the call"
-    assert said["measured.conditions"].startswith("GRU: wrong only where weight_ih_l0 is not in C order")
+    assert said["measured.trigger"].startswith("GRU: wrong only where a weight_ih is not in C order")

@@ -63,12 +63,10 @@ class Limited:
 
 
 SELDOM = {
-    "b_hh is not added (tanh RNN), in some calls: wrong only with more than 5 layers": sometimes(
+    "b_hh is not added (tanh RNN), in some calls: wrong where L > 5, and nowhere else": sometimes(
         "RNN_TANH", lambda c: c.num_layers > 5, without_bias
     ),
-    "in some calls: right up to H = 39, wrong from H = 40 on": sometimes(
-        "GRU", lambda c: c.hidden_size >= 40, exchanged
-    ),
+    "in some calls: wrong where H > 39, and nowhere else": sometimes("GRU", lambda c: c.hidden_size >= 40, exchanged),
 }
 
 
