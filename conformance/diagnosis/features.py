@@ -24,7 +24,7 @@ from .sizes import sizes_of as sizes_of_layers
 BOUNDS = 6  # values of a size between which a rule may tell
 NO_MULTIPLES = range(2, 17)  # of which a size may have to be no multiple
 BLOCK = 64  # the largest of which it may have to leave some
-ACROSS = 4  # sizes that lack a feature, near one that has it
+ACROSS = 3  # sizes that lack a feature, below one that has it, and above
 LARGEST = [2**k for k in range(2, 11)]  # numbers beyond the least are seldom needed to show what is wrong
 INPUTS = ("x", "h_0", "c_0")
 AS_USUAL = ("C", "read-only")  # memory layouts
@@ -34,10 +34,8 @@ KINDS = {  # arrays that may be read alike, by how their names begin; of two sta
 }  # fmt: skip
 PAIRS = {"h_0 or c_0": ("h_0", "c_0"), "d_h_n or d_c_n": ("d_h_n", "d_c_n")}
 
-FEATURES: dict[str, Callable[[Case], bool]] = {
-    "there are two directions": lambda c: c.config.bidirectional,
-    "there is more than one layer": lambda c: c.config.num_layers > 1,
-    "there are more than two layers": lambda c: c.config.num_layers > 2,
+# What a case of layers can be, in words that follow "where"; of its sizes, and beside these.
+OF_SIZES: dict[str, Callable[[Case], bool]] = {
     "T > 1": lambda c: c.num_steps > 1,
     "T > 4": lambda c: c.num_steps > 4,
     "T > 8": lambda c: c.num_steps > 8,
@@ -51,11 +49,16 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "I > 4": lambda c: c.config.input_size > 4,
     "I > 8": lambda c: c.config.input_size > 8,
     "I is not H": lambda c: c.config.input_size != c.config.hidden_size,
+    "T = 0": lambda c: c.num_steps == 0,
+}
+OTHERS: dict[str, Callable[[Case], bool]] = {
+    "there are two directions": lambda c: c.config.bidirectional,
+    "there is more than one layer": lambda c: c.config.num_layers > 1,
+    "there are more than two layers": lambda c: c.config.num_layers > 2,
     "lengths are given": lambda c: c.lengths is not None,
     "a length is less than T": lambda c: bool((c.row_lengths < c.num_steps).any()),
     "lengths are unsigned integers": lambda c: c.lengths is not None and c.lengths.dtype.kind == "u",
     "a length is 0": lambda c: c.num_steps > 0 and bool((c.row_lengths == 0).any()),
-    "T = 0": lambda c: c.num_steps == 0,
     "there is NaN in the padding": lambda c: c.lengths is not None and bool(np.isnan(c.x).any()),
     "there are no biases": lambda c: not c.config.bias,
     "there are biases": lambda c: c.config.bias,
@@ -80,6 +83,7 @@ FEATURES: dict[str, Callable[[Case], bool]] = {
     "the dtype is float16": lambda c: c.config.dtype == "float16",
     "the dtype is bfloat16": lambda c: c.config.dtype == "bfloat16",
 }
+FEATURES = OTHERS | OF_SIZES
 
 
 def ends_together(case: Case) -> bool:
@@ -138,10 +142,12 @@ class Feature:
 
     def across(self, size: int, known: Sequence[int]) -> list[int]:
         """Sizes that do not have it, near one that does; of a bound also one halfway to those that are known."""
-        lacking = (one for one in range(1, size + BLOCK) if not self.of_size(one))
-        nearest = sorted(lacking, key=lambda one: abs(one - size))[: 1 if self.bound else ACROSS]
-        if not self.bound or not nearest:
-            return nearest
+        lacking = [one for one in range(1, size + BLOCK) if not self.of_size(one)]
+        if not self.bound:
+            return [one for one in lacking if one < size][-ACROSS:] + [one for one in lacking if one > size][:ACROSS]
+        nearest = sorted(lacking, key=lambda one: abs(one - size))[:1]
+        if not nearest:
+            return []
         beyond = [one for one in known if (one < size) is (nearest[0] < size)]
         far = min(beyond, key=lambda one: abs(one - size), default=0 if nearest[0] < size else 2 * nearest[0])
         return sorted({*nearest, (nearest[0] + far) // 2})
@@ -151,7 +157,7 @@ def features_of(calls: Sequence[Call]) -> list[Feature]:
     """What a rule of these calls can be about, in the order in which it is sooner said."""
     first = calls[0]
     recurrent = isinstance(first.case, RecurrenceCase)
-    cases: dict[str, Callable[[Any], bool]] = OF_RECURRENCES if recurrent else FEATURES | RARE
+    cases: dict[str, Callable[[Any], bool]] = OF_RECURRENCES if recurrent else OTHERS | RARE
     return [
         Feature("gradients are asked for", lambda call: call.do == "gradients"),
         Feature("results are asked for", lambda call: call.do == "forward"),

@@ -47,7 +47,7 @@ from .shapes import shapes
 from .sizes import sizes_of
 from .triggers import Rule
 from .variations import USUAL, gradients_alone, wrong_call
-from .when import call_of, has_wrong_results, rule_about
+from .when import call_of, has_wrong_gradients, has_wrong_results, rule_about
 from .work import Deadline, Work
 
 MOST = 3  # sentences about one cell
@@ -260,12 +260,13 @@ class Failures:
         if not calls:
             return []
         right = [call_of(self.subject, probe) for probe in self.right if probe.case.config.cell == bench.cell]
-        rule, of = rule_about(bench, calls, others=right), ""
         forward = [call for call in calls if call.do == "forward"]
+        if not forward and gradients_alone(bench, calls[0]):
+            rule, of = rule_about(bench, calls, has_wrong_gradients, right), "gradients are "
+        else:
+            rule, of = rule_about(bench, calls, others=right), ""
         if rule is None and 0 < len(forward) < len(calls):
             rule, of = rule_about(bench, forward, has_wrong_results, right), "results are "
-        elif rule and all(call.do == "gradients" for call in calls) and gradients_alone(bench, calls[0]):
-            of = "gradients are "
         self.shares.setdefault(bench.cell, []).extend(shares_of(rule) if rule else ())
         return [f"{of}wrong {rule}"] if rule else []
 

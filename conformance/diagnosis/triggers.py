@@ -24,7 +24,7 @@ LONGEST = 3  # features of a rule
 ROUNDS = 12  # rules that are tried
 TRIED = 12  # fresh calls of each kind that a rule must foretell
 DRAWN = 400  # fresh calls among which these are looked for
-EVIDENCE = 3  # calls, in which it does not happen, that only one feature tells
+EVIDENCE = 2  # calls, in which it does not happen, that only one feature tells
 SILENT = 0.5  # of the calls in which it does not happen, at most, that may be such that it does not show
 ENOUGH = 4  # fresh calls of which a rule is true, for it to be said that it is no more than true
 

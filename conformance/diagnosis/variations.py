@@ -38,6 +38,7 @@ PLACES, NEARBY = 2, 2.0**-5  # near a case, at which its results are right, and 
 SHARE, SHARES = 2.0**-8, 13  # by how much numbers are smaller, and how many times that
 SIGNED = ("int32", "int8", "int16", "strided", "negative")  # lengths of integers that have a sign
 FEW = 9  # sizes that are always tried, from 1 up
+MULTIPLES = (12, 16, 24)  # of blocks, tried beside these
 MANY = 36  # tried one by one; of larger ones those about the size that is wrong, and about widths
 WIDTHS = (48, 64, 96, 128, 256)
 USUAL = {"T": 3, "N": 3, "I": 3, "H": 3, "L": 2}  # up to so many are part of what a network does: two steps, two rows
@@ -60,7 +61,7 @@ def other_sizes(bench: Bench, call: Call) -> Iterator[Call]:
     for axis, size in sizes.items():
         end = 2 * size + 1 if size > USUAL[axis] else 0
         near = [size + by for by in (-2, -1, 1, 2)] + [width + by for width in WIDTHS for by in (-1, 0, 1)]
-        tried = {*range(1, max(FEW, min(end, MANY)) + 1), *(one for one in near if 0 < one <= end)} - {size}
+        tried = {*range(1, max(FEW, min(end, MANY)) + 1), *MULTIPLES, *(one for one in near if 0 < one <= end)} - {size}
         for other in sorted(tried):
             yield from resized(bench, call, sizes | {axis: other})
             yield from resized(bench, call, sizes | {axis: other}, turned=True) if axis == "H" else ()

@@ -13,7 +13,7 @@ from reference_rnn import Cell
 from strategies.forms import cotangent_as_asked
 
 from .asking import Bench
-from .earlier import is_wrong
+from .earlier import is_wrong, results
 from .probes import Fresh, Probe, losses
 from .sizes import sizes_of
 from .triggers import DRAWN, Rule, find_rule
@@ -55,6 +55,12 @@ def rule_about(
 def has_wrong_results(bench: Bench, call: Call) -> bool | None:
     """Whether results are wrong; None of gradients, and where that cannot be known. Raises NotRun."""
     return is_wrong(bench, call) if call.do == "forward" else None
+
+
+def has_wrong_gradients(bench: Bench, call: Call) -> bool | None:
+    """Whether gradients are wrong; None of results, where these are wrong, and where it is not known. Raises NotRun."""
+    wrong = is_wrong(bench, call) if call.do == "gradients" else None
+    return None if wrong and is_wrong(bench, results(call)) is not False else wrong
 
 
 def alike(bench: Bench, happens: Sequence[Call], ask: Callable[[Call], bool | None]) -> Iterator[Call]:

@@ -45,7 +45,10 @@ def test_a_mistake_of_the_way_back_is_told_beside_one_of_results():
     target.gradients = FaultyTarget(MISSING, cells=("GRU",)).gradients
     report = check(target, properties=[FORWARD, BACKWARD], workers=1)
     first, second = report.diagnosis
-    assert first.title == f"GRU: {INVERTED.title}, in some calls: wrong only where there is more than one layer"
+    assert (
+        first.title
+        == f"GRU: {INVERTED.title}, in some calls: results are wrong only where there is more than one layer"
+    )
     assert second.title == f"GRU: {MISSING.title}{THERE}" and second.patch == MISSING.patch()
     assert second.fault == "measured.partly" and second.explains == second.telling > 0
     assert "gradients were not compared where the results that they belong to are wrong" in report.known

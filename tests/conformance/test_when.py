@@ -31,7 +31,7 @@ RULES = {
         case.lengths is not None and case.lengths.dtype.kind == "u"
     ),
     "only where lengths are given": lambda case: case.lengths is not None,
-    "only where N > 1 and a length is 0": lambda case: 0 in case.row_lengths,
+    "only where a length is 0 and rows end at different steps": lambda case: 0 in case.row_lengths,
     "only where rows end at different steps": lambda case: len({*case.row_lengths}) > 1,
     "only where all rows end at the same step, before T": end_together,
     "only where x lies backwards in memory": lambda case: case.x.strides[0] < 0,
