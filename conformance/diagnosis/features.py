@@ -175,13 +175,16 @@ def is_case(has: Callable[[Any], bool], call: Call) -> bool:
 def about_sizes(calls: Sequence[Call]) -> Iterator[Feature]:
     """That sizes, or products of two, are large or small enough, alike, or multiples."""
     sizes = {axis: sorted({measures(call.case)[axis] for call in calls}) for axis in measures(calls[0].case)}
-    for axis in sizes:
+    single = list(sizes_of(calls[0].case))
+    for axis in single:
         yield from bounds_of(axis, sizes[axis])
     for one, other in likely_pairs(calls[0].case):
         yield from likeness_of(one, other)
+    for axis in (one for one in sizes if one not in single):
+        yield from bounds_of(axis, sizes[axis])
     for axis in sizes:
         yield from multiples_of(axis, sizes[axis])
-    for axis in sizes_of(calls[0].case):
+    for axis in single:
         yield from rests_of(axis, sizes[axis])
 
 
