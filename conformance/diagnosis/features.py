@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
-from math import gcd
-from operator import eq, ge, le
+from math import gcd, prod
+from operator import eq, ge, le, ne
 from typing import Any
 
 import numpy as np
 
+from conformance.claims.capabilities import COTANGENTS
 from conformance.harness.call import Call
 from conformance.judging.counterexample import MEMORY
 from reference_rnn import Case, RecurrenceCase
@@ -34,8 +35,8 @@ KINDS = {  # arrays that may be read alike, by how their names begin; of two sta
 }  # fmt: skip
 PAIRS = {"h_0 or c_0": ("h_0", "c_0"), "d_h_n or d_c_n": ("d_h_n", "d_c_n")}
 
-# What a case of layers can be, in words that follow "where"; of its sizes, and beside these.
-OF_SIZES: dict[str, Callable[[Case], bool]] = {
+# What a case of layers can be, in words that follow "where": of its sizes, and of its form.
+SIZE_FEATURES: dict[str, Callable[[Case], bool]] = {
     "T > 1": lambda c: c.num_steps > 1,
     "T > 4": lambda c: c.num_steps > 4,
     "T > 8": lambda c: c.num_steps > 8,
@@ -51,7 +52,7 @@ OF_SIZES: dict[str, Callable[[Case], bool]] = {
     "I is not H": lambda c: c.config.input_size != c.config.hidden_size,
     "T = 0": lambda c: c.num_steps == 0,
 }
-OTHERS: dict[str, Callable[[Case], bool]] = {
+FORM_FEATURES: dict[str, Callable[[Case], bool]] = {
     "there are two directions": lambda c: c.config.bidirectional,
     "there is more than one layer": lambda c: c.config.num_layers > 1,
     "there are more than two layers": lambda c: c.config.num_layers > 2,
@@ -83,7 +84,7 @@ OTHERS: dict[str, Callable[[Case], bool]] = {
     "the dtype is float16": lambda c: c.config.dtype == "float16",
     "the dtype is bfloat16": lambda c: c.config.dtype == "bfloat16",
 }
-FEATURES = OTHERS | OF_SIZES
+FEATURES = FORM_FEATURES | SIZE_FEATURES
 
 
 def ends_together(case: Case) -> bool:
@@ -100,8 +101,8 @@ def has_lengths_of(kind: str, case: Case) -> bool:
     return kind == (str(case.lengths.dtype) if layout in AS_USUAL else layout)
 
 
-# The same, of which probes have little.
-RARE: dict[str, Callable[[Case], bool]] = {
+# The same of its form, of which probes have too little for what is read off them alone.
+RARE_FEATURES: dict[str, Callable[[Case], bool]] = {
     "all lengths are T": lambda c: c.lengths is not None and bool((c.row_lengths == c.num_steps).all()),
     "rows end at different steps": lambda c: len({*c.row_lengths.tolist()}) > 1,
     "all rows end at the same step, before T": ends_together,
@@ -130,18 +131,23 @@ OF_RECURRENCES: dict[str, Callable[[RecurrenceCase], bool]] = {
 class Feature:
     """Something that a call has or has not.  words: follow "where"
 
-    axis, of_size  of a feature that is about one size: which, and whether a size has it
-    bound  the size next to those that have it, where it is about how large a size is; else 0
+    axis     of a feature that is about a size: which;  of_size: whether a size has it, if that size alone tells
+    bound    the size next to those that have it, where it is about how large a size is; else 0
+    compared the size with which it is compared, as "D*H"; else ""
     """
 
     words: str
     holds: Callable[[Call], bool] = field(compare=False)
     axis: str = field(default="", compare=False)
-    of_size: Callable[[int], bool] = field(default=bool, compare=False)
+    of_size: Callable[[int], bool] | None = field(default=None, compare=False)
     bound: int = field(default=0, compare=False)
+    compared: str = field(default="", compare=False)
 
-    def across(self, size: int, known: Sequence[int]) -> list[int]:
-        """Sizes that do not have it, near one that does; of a bound also one halfway to those that are known."""
+    def across(self, case: Any, known: Sequence[int]) -> list[int]:
+        """Sizes near that of a case, among which are some that do not have it; known: others that do not."""
+        if self.of_size is None:
+            return [measure(case, self.compared) + by for by in (-1, 0, 1, 2)]
+        size = measure(case, self.axis)
         lacking = [one for one in range(1, size + BLOCK) if not self.of_size(one)]
         if not self.bound:
             return [one for one in lacking if one < size][-ACROSS:] + [one for one in lacking if one > size][:ACROSS]
@@ -157,7 +163,7 @@ def features_of(calls: Sequence[Call]) -> list[Feature]:
     """What a rule of these calls can be about, in the order in which it is sooner said."""
     first = calls[0]
     recurrent = isinstance(first.case, RecurrenceCase)
-    cases: dict[str, Callable[[Any], bool]] = OF_RECURRENCES if recurrent else OTHERS | RARE
+    cases: dict[str, Callable[[Any], bool]] = OF_RECURRENCES if recurrent else FORM_FEATURES | RARE_FEATURES
     return [
         Feature("gradients are asked for", lambda call: call.do == "gradients"),
         Feature("results are asked for", lambda call: call.do == "forward"),
@@ -174,13 +180,14 @@ def is_case(has: Callable[[Any], bool], call: Call) -> bool:
 
 def about_sizes(calls: Sequence[Call]) -> Iterator[Feature]:
     """That sizes, or products of two, are large or small enough, alike, or multiples."""
-    sizes = {axis: sorted({measures(call.case)[axis] for call in calls}) for axis in measures(calls[0].case)}
-    single = list(sizes_of(calls[0].case))
+    first = calls[0].case
+    single, products = list(sizes_of(first)), products_of(first)
+    sizes = {axis: sorted({measure(call.case, axis) for call in calls}) for axis in (*single, *products)}
     for axis in single:
         yield from bounds_of(axis, sizes[axis])
-    for one, other in likely_pairs(calls[0].case):
+    for one, other in likely_pairs(first):
         yield from likeness_of(one, other)
-    for axis in (one for one in sizes if one not in single):
+    for axis in products:
         yield from bounds_of(axis, sizes[axis])
     for axis in sizes:
         yield from multiples_of(axis, sizes[axis])
@@ -190,7 +197,7 @@ def about_sizes(calls: Sequence[Call]) -> Iterator[Feature]:
 
 def about_size(axis: str, words: str, is_so: Callable[[int], bool], bound: int = 0) -> Feature:
     """A feature about one size; words: in which {} is its axis."""
-    return Feature(words.format(axis), lambda call: is_so(measures(call.case)[axis]), axis, is_so, bound)
+    return Feature(words.format(axis), lambda call: is_so(measure(call.case, axis)), axis, is_so, bound)
 
 
 def bounds_of(axis: str, sizes: Sequence[int]) -> Iterator[Feature]:
@@ -205,18 +212,14 @@ def bounds_of(axis: str, sizes: Sequence[int]) -> Iterator[Feature]:
 
 def likeness_of(one: str, other: str) -> Iterator[Feature]:
     """Whether two sizes are the same."""
-    yield Feature(f"{one} is not {other}", lambda call: differ(call.case, one, other))
-    yield Feature(f"{one} is {other}", lambda call: not differ(call.case, one, other))
+    for words, relation in (("is not", ne), ("is", eq)):
+        holds = partial(compare, relation, one, other)
+        yield Feature(f"{one} {words} {other}", holds, one, compared=other)
 
 
-def differ(case: Any, one: str, other: str) -> bool:
-    """Whether two sizes of a case are not the same, of which the other may be a product with D or with a number."""
-    sizes = sizes_of(case)
-    times, _, axis = other.rpartition("*")
-    if not times:
-        return sizes[one] != sizes[other]
-    often = int(times) if times.isdigit() else case.config.num_directions
-    return sizes[one] != often * sizes[axis]
+def compare(relation: Callable[[int, int], bool], one: str, other: str, call: Call) -> bool:
+    """Whether two sizes of a call's case are related so."""
+    return relation(measure(call.case, one), measure(call.case, other))
 
 
 def likely_pairs(case: Any) -> Iterator[tuple[str, str]]:
@@ -261,10 +264,12 @@ def divisors(number: int) -> list[int]:
 
 
 def about_numbers(call: Call) -> Iterator[Feature]:
-    """How large its numbers are, in x or in one state, or in any array; and zeros."""
-    for name in INPUTS:
+    """How large its numbers are, in one array that goes in, or in any; and zeros in these."""
+    given = dict(call.arrays())
+    inputs = [name for name in (*INPUTS, *COTANGENTS) if name in given]
+    for name in inputs:
         yield Feature(f"there are zeros in {name}", partial(has_zeros, name))
-    for words, names in ({f"a number of {name}": (name,) for name in INPUTS} | {"a number": ("",)}).items():
+    for words, names in ({f"a number of {name}": (name,) for name in inputs} | {"a number": ("",)}).items():
         for bound in (bound for bound in LARGEST if exceeds(names, bound, call)):
             yield Feature(f"{words} is beyond {bound}", partial(exceeds, names, bound))
 
@@ -302,14 +307,13 @@ def lacks(name: str, call: Call) -> bool:
 
 
 def has_zeros(name: str, call: Call) -> bool:
-    """Whether some number of an array that goes in is zero."""
-    array = getattr(call.case, name)
-    return array is not None and not np.all(array)
+    """Whether some number of an array of a call is zero."""
+    return any(other == name and not np.all(array) for other, array in call.arrays())
 
 
 def exceeds(names: tuple[str, ...], bound: float, call: Call) -> bool:
-    """Whether some finite number in the arrays of a case whose names begin so is larger than that."""
-    return any(largest(array) > bound for name, array in call.case.arrays() if name.startswith(names))
+    """Whether some finite number in the arrays of a call whose names begin so is larger than that."""
+    return any(largest(array) > bound for name, array in call.arrays() if name.startswith(names))
 
 
 def largest(array: np.ndarray) -> float:
@@ -331,10 +335,17 @@ def sizes_of(case: Any) -> dict[str, int]:
     return sizes_of_layers(case)
 
 
-def measures(case: Any) -> dict[str, int]:
-    """The sizes of a case, and of layers the products of two, of which buffers may be, and what directions give."""
+def measure(case: Any, axis: str) -> int:
+    """A size of a case, or a product of sizes, of directions, and of a number, as "T", "T*N", "D*H" and "3*H"."""
     sizes = sizes_of(case)
-    if isinstance(case, RecurrenceCase):
-        return sizes
-    products = {f"{one}*{other}": sizes[one] * sizes[other] for one, other in combinations("TNIH", 2)}
-    return sizes | products | {"D*H": case.config.num_directions * sizes["H"]}
+    if axis in sizes:
+        return sizes[axis]
+    return prod(
+        sizes[one] if one in sizes else int(one) if one.isdigit() else case.config.num_directions
+        for one in axis.split("*")
+    )
+
+
+def products_of(case: Any) -> list[str]:
+    """The products of two sizes of layers, of which buffers may be, and what directions give; none of recurrences."""
+    return [] if isinstance(case, RecurrenceCase) else [*map("*".join, combinations("TNIH", 2)), "D*H"]

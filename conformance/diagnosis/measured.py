@@ -46,7 +46,7 @@ from .scale import scale, vanishing
 from .shapes import shapes
 from .sizes import sizes_of
 from .triggers import Rule
-from .variations import USUAL, gradients_alone, wrong_call
+from .variations import USUAL, gradients_alone, is_right_if_small, wrong_call
 from .when import call_of, has_wrong_gradients, has_wrong_results, rule_about
 from .work import Deadline, Work
 
@@ -195,7 +195,6 @@ class Failures:
     ) -> None:  # fmt: skip
         self.subject = subject
         self.wrong = [a.probe for a in answered if not a.right]
-        self.right = [a.probe for a in answered if a.right]
         self.found = shown_by(failed)
         self.properties = properties
         self.calls = calls
@@ -250,25 +249,39 @@ class Failures:
 
     def triggers(self, cells: Sequence[Cell]) -> Sentences:
         """By which calls each cell is wrong."""
-        return self.told("trigger", cells, self.rule)
+        sentences: Sentences = {}
+        for cell, (what, rule) in self.rules(cells).items():
+            sentences.setdefault(("trigger", f"{what}wrong {rule}"), []).append(cell)
+        return sentences
 
-    def rule(self, bench: Bench, found: Counterexample) -> list[str]:
-        """By which calls a cell is wrong, a failure's first; of results alone where that of all has no rule."""
-        mine = [found, *self.besides(found), *self.failures_of(bench.cell)[LOOKED_AT:]]
-        calls = [call for one in mine if (call := wrong_call(bench, one))]
+    def rules(self, cells: Sequence[Cell]) -> dict[Cell, tuple[str, Rule]]:
+        """The rules by which calls cells are wrong, of those that have one, and of what: nothing where of all answers.
+
+        Noted are the parts of a network that have something just where sizes are those of a rule.
+        """
+        rules = {}
+        for cell in cells:
+            bench = Bench(self.subject, cell, self.subject.capabilities.dtypes[0], Work(self.calls, self.deadline))
+            with suppress(Failure, NotApplicable, NotRun):
+                if found := self.rule(bench):
+                    rules[cell] = found
+                    self.shares.setdefault(cell, []).extend(shares_of(found[1]))
+        return rules
+
+    def rule(self, bench: Bench) -> tuple[str, Rule] | None:
+        """By which calls a cell is wrong, and what of it: results alone where all that is wrong has no rule."""
+        calls = [call for one in self.of_all(bench.cell) if (call := wrong_call(bench, one))]
         calls += [call_of(self.subject, probe) for probe in self.probes_of(bench.cell)]
-        if not calls:
-            return []
-        right = [call_of(self.subject, probe) for probe in self.right if probe.case.config.cell == bench.cell]
+        if not calls or is_right_if_small(bench, calls[0]):
+            return None  # what is wrong where numbers are large has no size or form of its own
         forward = [call for call in calls if call.do == "forward"]
         if not forward and gradients_alone(bench, calls[0]):
-            rule, of = rule_about(bench, calls, has_wrong_gradients, right), "gradients are "
+            rule, what = rule_about(bench, calls, has_wrong_gradients), "gradients are "
         else:
-            rule, of = rule_about(bench, calls, others=right), ""
+            rule, what = rule_about(bench, calls), ""
         if rule is None and 0 < len(forward) < len(calls):
-            rule, of = rule_about(bench, forward, has_wrong_results, right), "results are "
-        self.shares.setdefault(bench.cell, []).extend(shares_of(rule) if rule else ())
-        return [f"{of}wrong {rule}"] if rule else []
+            rule, what = rule_about(bench, forward, has_wrong_results), "results are "
+        return (what, rule) if rule else None
 
     def probes_of(self, cell: Cell) -> list[Probe]:
         """The probes of a cell that are wrong."""
@@ -277,10 +290,6 @@ class Failures:
     def failures_of(self, cell: Cell) -> list[Counterexample]:
         """All failures of a cell."""
         return [one for one in self.found if one.case.config.cell == cell]
-
-    def besides(self, found: Counterexample) -> list[Counterexample]:
-        """The other failures of its cell that are looked at."""
-        return [one for one in self.of(found.case.config.cell) if one.property != found.property]
 
     def when_wrong(self, cell: Cell, sentences: Sentences | None = None) -> str:
         """In which calls a cell is wrong, if a sentence says so, or is found, which is noted; else nothing."""
@@ -396,8 +405,8 @@ def of_usual_sizes(found: Counterexample) -> bool:
 
 def shares_of(rule: Rule) -> Iterator[Share]:
     """The parts of a network that have something just where sizes are those of a rule."""
-    for axis in dict.fromkeys(one.axis for one in rule.features if one.axis):
-        mine = [one.of_size for one in rule.features if one.axis == axis]
+    for axis in dict.fromkeys(one.axis for one in rule.features if one.of_size):
+        mine = [one.of_size for one in rule.features if one.axis == axis and one.of_size]
         yield from shares(axis, partial(is_all, mine))
 
 

@@ -8,9 +8,10 @@ learn the next rule from. What three features cannot tell apart, or one and one 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,15 +19,15 @@ from conformance.harness.call import Call
 from conformance.judging.oracle import NotRun
 from conformance.judging.words import enumeration
 
-from .features import Feature, features_of, measures
+from .features import Feature, features_of, measure
 
 LONGEST = 3  # features of a rule
 ROUNDS = 12  # rules that are tried
 TRIED = 12  # fresh calls of each kind that a rule must foretell
 DRAWN = 400  # fresh calls among which these are looked for
 EVIDENCE = 2  # calls, in which it does not happen, that only one feature tells
+UNTOLD = 0.1  # of these, at most, that no alternative need tell
 SILENT = 0.5  # of the calls in which it does not happen, at most, that may be such that it does not show
-ENOUGH = 4  # fresh calls of which a rule is true, for it to be said that it is no more than true
 
 Ask = Callable[[Call], "bool | None"]
 
@@ -45,7 +46,7 @@ class Calls(Protocol):
 class Rule:
     """Features that a call has all of, and alternatives of which it has one, if there are any; else it is each call.
 
-    only  whether it happens nowhere else, and not in all such calls
+    only  whether it happens nowhere else, and need not in all such calls
     """
 
     features: tuple[Feature, ...] = ()
@@ -77,51 +78,56 @@ def find_rule(
     always: whether it must happen in each call of which the rule is true; else it may be that it does not show there
     """
     yes, no, left = list(happens), list(others), list(islice(more.fresh(), DRAWN))
-    true_of, silent = 0, 0  # fresh calls of which the last rule is true, and those in which nothing happens
-    for _ in range(ROUNDS):
-        rule = shortest_rule(yes, no, always)
-        if rule is None:
-            return None
-        tried, refuted = calls_that_test(rule, left), False
-        true_of = silent = 0
-        for call in (*tried, *calls_across(rule, yes, no, more)):
-            try:
-                happened = ask(call)
-            except NotRun:
+    with suppress(NotRun):
+        for _ in range(ROUNDS):
+            rule = shortest_rule(yes, no, always)
+            if rule is None or any(ask(call) is False for call in controls(rule, yes, more)):
                 return None
-            if happened is None:
-                continue
-            lacks = bool(rule.lacking(call))
-            true_of += not lacks
-            silent += not lacks and not happened
-            if always or happened or lacks:
-                (yes if happened else no).append(call)
-                refuted |= happened is lacks
-        if not refuted:
-            unseen = silent > 0 or true_of < ENOUGH or any(not rule.lacking(call) for call in no)
-            return rule if always else replace(rule, only=unseen)
-        left = [call for call in left if not any(call is one for one in tried)]
+            tried, refuted = calls_that_test(rule, left), False
+            for call in (*tried, *calls_across(rule, yes, no, more)):
+                happened, lacks = ask(call), bool(rule.lacking(call))
+                if happened is not None and (always or happened or lacks):
+                    (yes if happened else no).append(call)
+                    refuted |= happened is lacks
+            if not refuted:
+                return replace(rule, only=not always)
+            left = [call for call in left if not any(call is one for one in tried)]
     return None
 
 
 def calls_that_test(rule: Rule, calls: Sequence[Call]) -> list[Call]:
-    """Calls that can refute a rule: some that it is true of, some that lack one feature alone, each, and others."""
-    kinds: dict[tuple[str, ...], list[Call]] = {}
+    """Calls that can refute a rule: some that it is true of, by each alternative, some that lack one thing, others."""
+    kinds: dict[tuple[Any, ...], list[Call]] = {}
     for call in calls:
         lacks = rule.lacking(call)
-        kinds.setdefault(tuple(lacks) if len(lacks) < 2 else ("several",), []).append(call)
+        way = tuple(one.holds(call) for one in rule.alternatives) if not lacks else tuple(lacks[:2])
+        kinds.setdefault(way if len(lacks) < 2 else ("several",), []).append(call)
     return [call for some in kinds.values() for call in some[:TRIED]]
 
 
-def calls_across(rule: Rule, yes: Sequence[Call], no: Sequence[Call], more: Calls) -> Iterator[Call]:
-    """Calls that lack a size of a rule: like the one that is nearest to its bound, but for this size."""
+def controls(rule: Rule, yes: Sequence[Call], more: Calls) -> Iterator[Call]:
+    """Calls in which it happens, with other numbers: where it does not then, calls of other sizes tell nothing."""
     for feature in (*rule.features, *rule.alternatives):
         if feature.axis:
-            size = lambda call, axis=feature.axis: measures(call.case)[axis]  # noqa: E731
-            near = min(filter(feature.holds, yes), key=lambda call: abs(size(call) - feature.bound))
-            known = [size(call) for call in no if rule.lacking(call) == [feature.words]]
-            calls = (more.resized(near, feature.axis, other) for other in feature.across(size(near), known))
-            yield from (call for call in calls if call and not feature.holds(call))
+            call = nearest(feature, yes)
+            yield from filter(None, (more.resized(call, feature.axis, measure(call.case, feature.axis)),))
+
+
+def calls_across(rule: Rule, yes: Sequence[Call], no: Sequence[Call], more: Calls) -> Iterator[Call]:
+    """Calls that lack a size of a rule: like the one next to its bound in which it happens, but for this size."""
+    for feature in (*rule.features, *rule.alternatives):
+        if feature.axis:
+            call = nearest(feature, yes)
+            known = [measure(one.case, feature.axis) for one in no if rule.lacking(one) == [feature.words]]
+            calls = (more.resized(call, feature.axis, other) for other in feature.across(call.case, known))
+            yield from (one for one in calls if one and not feature.holds(one))
+
+
+def nearest(feature: Feature, calls: Sequence[Call]) -> Call:
+    """The call that has a feature about a size, and is next to its bound."""
+    return min(
+        filter(feature.holds, calls), key=lambda call: abs(measure(call.case, feature.axis) - feature.bound)
+    )  # fmt: skip
 
 
 @np.errstate(all="ignore")
@@ -145,7 +151,8 @@ def shortest_rule(yes: Sequence[Call], no: Sequence[Call], always: bool = True) 
     excludes[sometimes] = [[not features[i].holds(call) for call in no] for i in sometimes]
     for first in (None, *shared):
         excluded = np.zeros(len(no), bool) if first is None else excludes[first]
-        (sound,) = np.nonzero((excluded | excludes).all(1))
+        told = (excluded | excludes).mean(1)
+        sound = [i for i in np.argsort(-told, kind="stable") if told[i] >= 1 - (0 if always else UNTOLD)]
         if pair := smallest_cover(has[sound], 2):
             beside = () if first is None else (features[first],)
             return Rule(beside, tuple(features[sound[i]] for i in pair))

@@ -20,7 +20,7 @@ from conformance.judging.counterexample import Counterexample
 from conformance.judging.metamorphic import rows, with_padding
 from reference_rnn import PRECISION, Case, Config, parameter_shapes
 from strategies import layout_of, relaid
-from strategies.forms import LENGTHS, Form
+from strategies.forms import LENGTHS, WORDS, Form
 from strategies.memory import LAYOUTS
 from strategies.shrink import without
 
@@ -45,9 +45,9 @@ USUAL = {"T": 3, "N": 3, "I": 3, "H": 3, "L": 2}  # up to so many are part of wh
 
 
 def variations(bench: Bench, call: Call) -> Iterator[Call]:
-    """Calls like one that each lack something that it has."""
+    """Calls like one that each lack something that it has, or have something that it lacks."""
     meant, form = bench.allowed.taken_apart(call.case)
-    for case in (*of_form(call.case, meant, form), *of_case(bench, meant, form)):
+    for case in (*of_form(call.case, meant, form, bench.allowed.forms), *of_case(bench, meant, form)):
         yield asked_with(bench, call, laid_like(case, call.case))
     yield from of_cotangents(bench, call)
     yield from of_memory(call)
@@ -143,6 +143,12 @@ def gradients_alone(bench: Bench, call: Call) -> bool:
     return call.do == "gradients" and all(is_wrong(bench, one) is False for one in forward)
 
 
+def is_right_if_small(bench: Bench, call: Call) -> bool:
+    """Whether gradients are right with cotangents that are a share of these: they are proportional. Raises NotRun."""
+    small = {name: d if d is None else SHARE * d for name, d in call.cotangents.items()}
+    return call.do == "gradients" and is_wrong(bench, replace(call, cotangents=small)) is False
+
+
 def moved(generator: np.random.Generator, _name: str, array: np.ndarray) -> np.ndarray:
     """An array with each number moved, in the same memory layout."""
     by = (NEARBY * generator.choice([-1.0, 1.0], array.shape)).astype(array.dtype)
@@ -150,10 +156,13 @@ def moved(generator: np.random.Generator, _name: str, array: np.ndarray) -> np.n
 
 
 def of_cotangents(bench: Bench, call: Call) -> Iterator[Call]:
-    """The call with zeros for each cotangent that it lacks."""
+    """The call with zeros for each cotangent that it lacks, and with numbers of one that are cut off."""
     for name, array in given(bench.subject, call.case).items() if call.do == "gradients" else ():
-        if array is not None and call.cotangents.get(name) is None:
+        mine = call.cotangents.get(name)
+        if array is not None and mine is None:
             yield replace(call, cotangents={**call.cotangents, name: np.zeros_like(array)})
+        for bound in (bound for bound in LARGEST if mine is not None and largest(mine) > bound):
+            yield replace(call, cotangents={**call.cotangents, name: smaller((name,), bound, name, mine)})  # type: ignore[arg-type]
 
 
 def of_memory(call: Call) -> Iterator[Call]:
@@ -169,8 +178,11 @@ def of_memory(call: Call) -> Iterator[Call]:
             yield from in_layouts(call, these, {*LAYOUTS} - {layout})
 
 
-def of_form(asked: Case, meant: Case, form: Form) -> Iterator[Case]:
-    """The case in plainer forms, meant being the plainest."""
+def of_form(asked: Case, meant: Case, form: Form, claimed: Collection[str]) -> Iterator[Case]:
+    """The case in forms that have one thing less, or one thing more that is claimed, meant being the plainest."""
+    for name in claimed:
+        if name in WORDS and name not in form.names():
+            yield replace(form, **{name: True}).ask(without_state(meant) if name == "no_state" else meant)  # type: ignore[arg-type]
     for name in form.names():
         yield replace(form, **{name: False}).ask(meant)  # type: ignore[arg-type]
         if name == "all_lengths" and meant.num_rows:
@@ -203,6 +215,11 @@ def of_numbers(case: Case, states: Collection[str]) -> Iterator[Case]:
         yield from (case.map(partial(smaller, names, bound)) for bound in LARGEST if most > bound)
 
 
+def without_state(case: Case) -> Case:
+    """The case with zeros for its initial state."""
+    return case.map(lambda name, array: 0 * array if name in ("h_0", "c_0") else array)
+
+
 def without_zeros(state: str, name: str, array: np.ndarray) -> np.ndarray:
     """An array of this name with small numbers for zeros."""
     return np.where((array == 0) & (name == state), array.dtype.type(SMALL), array)
@@ -227,6 +244,9 @@ def of_config(bench: Bench, case: Case) -> Iterator[Case]:
             for name, shape in parameter_shapes(replace(config, bias=True)).items()
         }
         yield case.replace(bias=True, parameters=zeros)
+    elif bench.allowed.bias is None:
+        others = {name: array for name, array in case.parameters.items() if not name.startswith("bias")}
+        yield case.replace(bias=False, parameters=others)
     if config.bidirectional:
         yield without(case, "D", 1)
     yield from (without(case, "L", kept, config.num_layers - kept) for kept in range(1, config.num_layers))

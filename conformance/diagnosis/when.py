@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 
 from conformance.claims.capabilities import COTANGENTS
@@ -26,13 +26,10 @@ STEADY = 8  # how often what is wrong is asked again: chance has no rule
 Judge = Callable[[Bench, Call], "bool | None"]  # whether something happens in a call; None where that cannot be known
 
 
-def rule_about(
-    bench: Bench, happens: Sequence[Call], judge: Judge = is_wrong, others: Sequence[Call] = ()
-) -> Rule | None:
-    """By which calls something happens, if it does in some, each time that one is made; None if no rule tells.
+def rule_about(bench: Bench, happens: Sequence[Call], judge: Judge = is_wrong) -> Rule | None:
+    """In which calls alone something happens, if it does in some, each time that one is made; None if no rule tells.
 
-    Calls that lack one thing tell, and random ones in which it happens.  others: calls in which it does not, though it
-    may be that it does not show there.  Raises NotRun.
+    Calls that lack one thing tell, and random ones in which it happens. Raises NotRun.
     """
     if not happens or not all(judge(bench, happens[0]) for _ in range(STEADY)):
         return None
@@ -43,13 +40,11 @@ def rule_about(
         return judge(bench, nearly(bench, call) if other_numbers else call)
 
     yes, no = list(happens), list[Call]()
-    for call in alike(bench, happens, ask):
+    for call in neighbours(bench, happens, ask):
         if (happened := ask(call)) is not None:
             (yes if happened else no).append(call)
     rule = find_rule(yes, no, ask, CallsOfLayers(bench.subject, bench.cell, bench.calls.deadline), always=False)
-    if rule is None or not (rule.features or rule.alternatives):
-        return None
-    return replace(rule, only=rule.only or not all(map(rule.lacking, others)))
+    return rule if rule and (rule.features or rule.alternatives) else None
 
 
 def has_wrong_results(bench: Bench, call: Call) -> bool | None:
@@ -63,7 +58,7 @@ def has_wrong_gradients(bench: Bench, call: Call) -> bool | None:
     return None if wrong and is_wrong(bench, results(call)) is not False else wrong
 
 
-def alike(bench: Bench, happens: Sequence[Call], ask: Callable[[Call], bool | None]) -> Iterator[Call]:
+def neighbours(bench: Bench, happens: Sequence[Call], ask: Callable[[Call], bool | None]) -> Iterator[Call]:
     """Calls that lack one thing that a call has in which it happens, and those of other sizes than the first."""
     first, *others = happens[:SEEDS]
     for call in (first, *filter(ask, likewise(bench, first)), *others):

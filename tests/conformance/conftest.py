@@ -1,21 +1,28 @@
 """The text of a small target that is right; a test that wants a wrong one replaces a few words of it."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from conformance import check
 from conformance.chapters import catalogue
+from conformance.claims.allowed import taken
+from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.earlier import is_wrong
 from conformance.diagnosis.measured import Failures
-from conformance.diagnosis.probes import answers
+from conformance.diagnosis.probes import Probe, answers, losses
+from conformance.diagnosis.when import call_of, has_wrong_gradients, has_wrong_results
 from conformance.diagnosis.work import CALLS, EXPERIMENTS, Deadline, Work
 from conformance.harness.load import open_target
 from conformance.harness.surroundings import Heard
 from conformance.judging.subject import Subject
 from reference_rnn.cell import loaded
+from strategies.cases import build, decode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,9 +53,16 @@ def right():
     return RIGHT
 
 
+JUDGES = {"": is_wrong, "results are ": has_wrong_results, "gradients are ": has_wrong_gradients}
+OTHER_CALLS = 400  # on which a rule is tried, which are none of those that it was learnt from
+
+
 @pytest.fixture
 def triggers_of():
-    """Learns when a target is wrong, of properties that fail, without looking for its mistake: the sentences."""
+    """Learns when a target is wrong, of properties that fail, without looking for its mistake: the sentences.
+
+    Each rule must be true of other random calls: of all that are wrong, and of no other if it says so.
+    """
 
     def learnt(target, *properties):
         report = check(target, properties=properties, workers=1, in_process=True, diagnosis=False)
@@ -57,9 +71,26 @@ def triggers_of():
         subject = Subject(open_target(target, in_process=True), anew=True)
         answered, deadline = answers(subject, Work(CALLS)), Deadline()
         failures = Failures(subject, catalogue(), failed, answered, EXPERIMENTS, deadline)
-        return [sentence for _, sentence in failures.triggers(subject.capabilities.cells)]
+        rules = failures.rules(subject.capabilities.cells)
+        for cell, (what, rule) in rules.items():
+            bench = Bench(subject, cell, subject.capabilities.dtypes[0], Work(10 * OTHER_CALLS))
+            for call in other_calls(subject, cell):
+                wrong, foretold = JUDGES[what](bench, call), not rule.lacking(call)
+                assert wrong in (foretold, None) or (rule.only and not wrong), (str(rule), call.do, call.case)
+        return [f"{what}wrong {rule}" for what, rule in rules.values()]
 
     return learnt
+
+
+def other_calls(subject, cell):
+    """Random calls of a cell, some in each form that is claimed, every third for gradients if there are any."""
+    claims, generator = subject.capabilities, random.Random(99)
+    allowed = taken(claims)
+    for number in range(OTHER_CALLS):
+        case = build(replace(decode(generator.randbytes(48)), cell=allowed.cells.index(cell)), allowed)
+        if subject.takes(case):
+            backward = bool(claims.gradients) and number % 3 == 2
+            yield call_of(subject, Probe(case, losses(case, claims) if backward else None))
 
 
 RIGHT = """

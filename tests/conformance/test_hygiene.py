@@ -59,9 +59,9 @@ class GradientsOfFloat64(Target):
 
 
 SAID = {
-    StateOfFloat64: "h_n has dtype float64, must be float32, where no initial state is given, and nowhere else",
+    StateOfFloat64: "h_n has dtype float64, must be float32, only where no initial state is given",
     Changes: "x is changed by the call",
-    Normalises: "h_0 is changed by the call, only where the batch comes first",
+    Normalises: "h_0 is changed by the call, only where the initial state is not zero and the batch comes first",
     OneBuffer: "output shares memory with an earlier result",
     GradientsOfFloat64: "the gradient of x has dtype float64, must be float32",
 }
@@ -89,5 +89,5 @@ def test_it_hides_no_condition():
     asked = ["shapes.inputs_untouched", "shapes.memory_layout", "equivalence.steps"]
     report = check(ChangesBesideAMistake, properties=asked, workers=1, in_process=True)
     said = {one.fault: one.title for one in report.diagnosis}
-    assert said["measured.hygiene"] == "GRU: h_0 is changed by the call"
+    assert said["measured.hygiene"] == "GRU: h_0 is changed by the call, only where the initial state is not zero"
     assert said["measured.trigger"].startswith("GRU: wrong only where a weight_ih is not in C order")

@@ -63,10 +63,10 @@ class Limited:
 
 
 SELDOM = {
-    "b_hh is not added (tanh RNN), in some calls: wrong where L > 5, and nowhere else": sometimes(
+    "b_hh is not added (tanh RNN), in some calls: wrong only where L > 5": sometimes(
         "RNN_TANH", lambda c: c.num_layers > 5, without_bias
     ),
-    "in some calls: wrong where H > 39, and nowhere else": sometimes("GRU", lambda c: c.hidden_size >= 40, exchanged),
+    "in some calls: wrong only where H > 39": sometimes("GRU", lambda c: c.hidden_size >= 40, exchanged),
 }
 
 

@@ -9,6 +9,7 @@ from conformance import Capabilities, check
 from conformance.adapters import reference
 from conformance.adapters.reference import as_case
 from conformance.diagnosis.asking import Bench
+from conformance.diagnosis.faulty import FaultyTarget
 from conformance.diagnosis.influence import generic
 from conformance.diagnosis.instances import keep_apart
 from conformance.diagnosis.measured import large
@@ -81,7 +82,7 @@ def off(result):
 MISTAKES = {
     "a multiple": (
         planted(where(lambda case: case.config.hidden_size % 8 == 0, without_last_column)),
-        "wrong where H is a multiple of 8, and nowhere else",
+        "wrong only where H is a multiple of 8",
     ),
     "from a size on": (planted(answered=doubled_at(40)), "wrong only where T > 40"),
     "a product": (
@@ -90,7 +91,7 @@ MISTAKES = {
     ),
     "a product that is no multiple": (
         planted(answered=lambda case, result: off(result) if case.num_rows * case.config.hidden_size % 8 else result),
-        "wrong where N*H is no multiple of 8, and nowhere else",
+        "wrong only where N*H is no multiple of 8",
     ),
     "another size": (
         planted(
@@ -107,7 +108,7 @@ MISTAKES = {
     ),
     "as many inputs as all gates": (
         planted(where(lambda case: case.config.input_size == 3 * case.config.hidden_size, transposed), ("GRU",)),
-        "wrong where I is 3*H, and nowhere else",
+        "wrong only where I is 3*H",
     ),
     "a size of which another one has a part": (
         planted(
@@ -115,7 +116,7 @@ MISTAKES = {
                 off(result) if case.num_steps * case.num_rows > 16 and case.num_steps * case.num_rows % 16 else result
             )
         ),
-        "wrong only where T*N > 16",
+        "wrong only where T*N > 16 and T*N is no multiple of 16",
     ),
     "what two directions give": (
         planted(
@@ -148,6 +149,29 @@ def few_bits(name, array):
 BITS = "W_ih and W_hh are rounded to 11 significant bits, as in float16 and tf32, with 64 inputs and units"
 
 
+NO_STEP = (lambda case: case.num_steps == 0, lambda case: not case.row_lengths.any())
+
+
+@pytest.mark.sample
+@pytest.mark.parametrize("is_so", NO_STEP, ids=["no steps", "no step of any row"])
+def test_it_is_said_that_no_row_has_a_step(is_so, triggers_of):
+    def halved(case):
+        return case.map(lambda name, a: a / 2 if name == "h_0" else a)
+
+    target = planted(where(is_so, halved))
+    target.capabilities = replace(target.capabilities, empty=("time", "length"))
+    asked = "equivalence.steps", "time.no_steps", "lengths.length_zero"
+    assert triggers_of(target, *asked) == ["wrong only where no row has a step"]
+
+
+@pytest.mark.sample
+def test_gradients_that_are_cut_off_have_no_size_of_their_own(triggers_of):
+    target = FaultyTarget(cells=("GRU",))
+    right = target.gradients
+    target.gradients = lambda case, *d: {name: np.clip(a, -5, 5) for name, a in right(case, *d).items()}
+    assert triggers_of(target, "gradients.back_propagation") == []
+
+
 @pytest.mark.sample
 def test_two_sizes_that_are_the_same_need_not_be_wrong_where_they_are_larger():
     target = planted(answered=lambda case, result: off(result) if case.num_steps == case.num_rows <= 4 else result)
@@ -156,11 +180,11 @@ def test_two_sizes_that_are_the_same_need_not_be_wrong_where_they_are_larger():
 
 
 @pytest.mark.sample
-def test_a_product_of_three_sizes_is_not_taken_for_one_of_two():
+def test_a_product_of_three_sizes_is_not_taken_for_one_of_two(triggers_of):
     sizes = lambda case: case.num_steps * case.num_rows * case.config.hidden_size  # noqa: E731
     target = planted(answered=lambda case, result: off(result) if sizes(case) % 8 else result)
-    said = sentences(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
-    assert not any("nowhere else" in title for _, title in said)
+    (rule,) = triggers_of(target, "equivalence.steps", "equivalence.sizes", "equivalence.each_size")
+    assert "is no multiple of 8" in rule and rule.startswith("wrong only where")
 
 
 @pytest.mark.sample
@@ -324,7 +348,7 @@ def test_what_is_asked_about_has_no_more_layers_than_are_claimed():
     two = generic(Bench(subject, cell_of("RNN_TANH"), "float64", Work(1)), Config("RNN_TANH", 2, 2, 2), 2, 2)
     assert subject.takes(two.replace(num_layers=1)) and not subject.takes(two)
     [found] = sentences(target, "equivalence.steps")
-    assert found == ("measured.trigger", "RNN_TANH: wrong where the dtype is float64, and nowhere else")
+    assert found == ("measured.trigger", "RNN_TANH: wrong only where the dtype is float64")
 
 
 @pytest.mark.sample
