@@ -136,13 +136,13 @@ def diagnosed(target: Any, properties: Sequence[str] | None = None, stop: bool =
         found = diagnose(open_target(target), catalogue(), failed, passed)
     except Exception as error:  # a mistake of the diagnosis, which a report would show
         return Said([], {}, [], [], [f"the diagnosis itself failed: {error}"])
-    seconds = time.process_time() - began
+    seconds, calls, evaluations = time.process_time() - began, Counted.calls - calls, Counted.evaluations - evaluations
     return Said(
         [id for finding in found.findings for id in (finding.fault, *finding.together)],
         {cell: [fault.id for fault in faults] for cell, faults in found.named.items()},
         [] if isinstance(target, str) else contradicted(target, found.named),
         [finding.title for finding in found.findings], found.known,
-        Counted.calls - calls, Counted.evaluations - evaluations, round(seconds, 2),
+        calls, evaluations, round(seconds, 2),
         any(finding.fault.startswith("measured.") for finding in found.findings),
     )  # fmt: skip
 

@@ -180,6 +180,7 @@ class Inquiry:
         self.search()
         self.search_parts()
         self.rewrite()
+        self.search_pairs()
         self.search_failures()
         self.measure()
         findings = by_numbers(self.explained) or self.fail_alike()
@@ -264,6 +265,14 @@ class Inquiry:
             Bench(self.subject, cell, dtype, Work(self.failures.calls, self.deadline)) for cell, dtype in wrong.items()
         ]
         self.led_on({bench.cell: leads_of(bench, self.answered) for bench in benches})
+
+    def search_pairs(self) -> None:
+        """Names two mistakes that show in the same number first, which is dear."""
+        if self.on_others or not self.in_vain:
+            return
+        self.progress("looking for two mistakes in one place")
+        for search in self.in_vain:
+            self.explained[search] = search.two_at_once()
 
     def search_failures(self) -> None:
         """Names the mistakes that give what failures show, where no probe is wrong."""

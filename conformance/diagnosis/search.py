@@ -9,10 +9,10 @@ Nothing is named that does not give every answer, and those to cases that no par
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from itertools import chain, combinations, islice
+from itertools import chain, combinations, islice, product
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from conformance.faults.handed_back import handed_back
 from conformance.faults.keeping import keeping
 from conformance.faults.operators import clipped, derived
 from conformance.faults.other_calls import other_calls, other_calls_back
-from conformance.faults.parts import Share
+from conformance.faults.parts import Share, extent
 from conformance.faults.patching import Fault, FaultyReference, PatchError
 from conformance.faults.stored import stored, stored_back
 from conformance.faults.wiring import narrowly, packed, wiring
@@ -99,7 +99,9 @@ class Search:
         self.ask_fresh = fresh
         self.leads: Sequence[Fault] = ()
         self.worked_out: dict[Family, list[Fault]] = {}
+        self.of_one: dict[tuple[Fault, int], Arrays | None] = {}  # what ``alone`` has found
         self.counted: dict[tuple[Answered, Faults, bool], int] = {}  # what ``given`` has found
+        self.extents: dict[tuple[str | Share, Answered], bool | None] = {}  # of parts, in the networks of answers
 
     @cached_property
     def fresh(self) -> list[Answered]:
@@ -194,8 +196,7 @@ class Search:
         """The same with as much work again, and with mistakes that nobody has written down."""
         self.work, self.spare = Work(self.budget, self.work.deadline), self.budget
         self.leads = leads
-        found = self.climb(leads) if self.end(()) != self.top else ()
-        return found if self.is_the_only(found) else ()
+        return self.climb(leads) if self.end(()) != self.top else ()
 
     def beside_blocks(self, parts: Sequence[Share]) -> Faults:
         """The mistake that gives all answers where it is made in one of some parts alone; () if there is none.
@@ -223,22 +224,49 @@ class Search:
 
     def climb(self, likely: Sequence[Fault]) -> Faults:
         """The mistakes, none of which depends on the calls before, that give all answers, one found after another."""
-        return self.climb_on([((), self.end(()))], DEPTH, likely)
+        return self.climb_on(self.beginnings([((), self.end(()))], likely), DEPTH - 1, likely)
 
-    def climb_on(self, level: list[tuple[Faults, Place]], depth: int, likely: Sequence[Fault] = ()) -> Faults:
-        """The same from some beginnings on, with so many more."""
-        for _ in range(depth):
+    def climb_on(
+        self, beginnings: Iterable[tuple[Faults, Place]], more: int = 0, likely: Sequence[Fault] = ()
+    ) -> Faults:
+        """Those mistakes of some that give all answers, or these with others; () if none do.
+
+        beginnings: with the place beyond which each leads;  more: how many others at most
+        """
+        for _ in range(more + 1):
             reached: list[tuple[Faults, Place]] = []
-            for faults, at in self.beginnings(level, likely):
+            for faults, at in beginnings:
                 end = self.end(faults)
-                if end == self.top and self.holds(faults):
+                if end == self.top and self.holds(faults) and self.is_the_only(faults):
                     return faults
                 if at < end < self.top:
                     reached.append((faults, end))
-            level = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
-            if not level:
-                break
+            beginnings = self.beginnings(sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM], likely)
         return ()
+
+    def two_at_once(self) -> Faults:
+        """The mistakes that give all answers, of which two show in the first that is wrong; () if there are none.
+
+        With as much work again. Where one alone leads on from there, all of these were tried with others.
+        """
+        self.work = Work(self.budget, self.work.deadline)
+        at = self.end(())
+        if at == self.top or any(self.longer((), at, ())):
+            return ()
+        return self.climb_on(((pair, at) for pair in self.pairs(at)), DEPTH - 2)
+
+    def pairs(self, at: Place) -> Iterator[Faults]:
+        """Each two mistakes that give a certain array together; of those that are alike alone, one stands for all."""
+        alike: dict[tuple[bytes, ...], list[Fault]] = {}
+        for fault in self.faults:
+            if not fault.stateful and self.acts(fault, at.rung):
+                answer = self.alone(fault, at.rung) or {}
+                alike.setdefault(tuple(array.tobytes() for array in answer.values()), []).append(fault)
+        for these, those in combinations(alike.values(), 2):
+            if self.work.over:
+                return
+            if self.leads_on((these[0], those[0]), at):
+                yield from (pair for pair in product(these, those) if self.leads_on(pair, at))
 
     def one_of(self, leads: Collection[Fault], more: int = 0) -> Faults:
         """One of some mistakes that gives all answers, by itself or beside a habit; () if none does.
@@ -249,21 +277,8 @@ class Search:
         at = self.end(())
         if at == self.top:  # no mistake is needed to give what is wrong by so little
             return ()
-        reached: list[tuple[Faults, Place]] = []
-        for begun in self.habits:
-            for fault in leads:
-                faults = (*begun, fault)
-                if self.work.over:
-                    return ()
-                if self.leads_on(faults, at):
-                    end = self.end(faults)
-                    if end == self.top and self.holds(faults) and self.is_the_only(faults):
-                        return faults
-                    if at < end < self.top:
-                        reached.append((faults, end))
-        farthest = sorted(reached, key=lambda entry: entry[1], reverse=True)[:BEAM]
-        found = self.climb_on(farthest, more) if farthest else ()
-        return found if self.is_the_only(found) else ()
+        each = ((*begun, fault) for begun in self.habits for fault in leads if not self.work.over)
+        return self.climb_on(((faults, at) for faults in each if self.leads_on(faults, at)), more)
 
     @cached_property
     def habits(self) -> list[Faults]:
@@ -314,25 +329,12 @@ class Search:
                 yield (*begun, HABIT), at
 
     def beginnings(self, level: list[tuple[Faults, Place]], likely: Sequence[Fault]) -> Iterator[tuple[Faults, Place]]:
-        """Longer ones, each with the place beyond which it leads.
-
-        Where nothing alone leads on at first, those of two at once, which show on one rung together: they are many.
-        """
-        none = True
+        """Longer ones, each with the place beyond which it leads."""
         for begun, at in self.with_habits(level):
             if begun and begun[-1] is HABIT and self.leads_on(begun, at):
                 yield begun, at
             for faults in self.longer(begun, at, likely):
-                none = False
                 yield faults, at
-        ((begun, at), *_) = level
-        if none and not begun:
-            active = [fault for fault in self.faults if not fault.stateful and self.acts(fault, at.rung)]
-            for pair in combinations(active, 2):
-                if self.work.over:
-                    return
-                if self.leads_on(pair, at):
-                    yield pair, at
 
     def longer(self, begun: Faults, at: Place, likely: Sequence[Fault]) -> Iterator[Faults]:
         """Some mistakes and another one that give a certain array."""
@@ -350,17 +352,15 @@ class Search:
 
     def acts(self, fault: Fault, rung: int) -> bool:
         """Whether a mistake, alone, changes a certain answer."""
-        key = fault, rung
-        if key not in self.acting:
-            answered = self.climbed[rung]
-            answer = self.answer((fault,), answered)
-            self.acting[key] = answer is None or not same_numbers(answer, answered.expected)
-        return self.acting[key]
+        answer = self.alone(fault, rung)
+        return answer is None or not same_numbers(answer, self.climbed[rung].expected)
 
-    @cached_property
-    def acting(self) -> dict[tuple[Fault, int], bool]:
-        """What is known of which mistake changes which answer."""
-        return {}
+    def alone(self, fault: Fault, rung: int) -> Arrays | None:
+        """What the reference with a mistake alone answers to a certain call."""
+        key = fault, rung
+        if key not in self.of_one:
+            self.of_one[key] = self.answer((fault,), self.climbed[rung])
+        return self.of_one[key]
 
     @property
     def top(self) -> Place:
@@ -424,13 +424,31 @@ class Search:
         allowed for rounding than to the reference: what these mistakes make of last bits may be large. So where
         one is wrong it must be nearer to what they give than to what is right.
         """
+        measured = any(fault in self.leads for fault in faults)
+        faults = self.as_made(faults, answered)
         if not faults and answered.right:
             return answered.count
-        measured = bool(set(faults) & set(self.leads))
         key = answered, faults, measured
         if key not in self.counted:
             self.counted[key] = self.count(faults, answered, measured)
         return self.counted[key]
+
+    def as_made(self, faults: Faults, answered: Answered) -> Faults:
+        """The mistakes as they are made in a call: one in a part that is all of its network is made everywhere there.
+
+        One in a part that is nothing of it is none. Others may change what there is: so it is beside none.
+        """
+        made = [fault for fault in faults if fault is not HABIT]
+        if len(made) > 1 or not any(fault.within for fault in made):
+            return faults
+        ((place, fault),) = ((place, fault) for place, fault in enumerate(faults) if fault is not HABIT)
+        key = fault.within, answered
+        if key not in self.extents:
+            self.extents[key] = extent(fault.within, answered.probe.case)
+        if self.extents[key] is None:
+            return faults
+        as_made = (replace(fault, within=""),) if self.extents[key] else ()
+        return (*faults[:place], *as_made, *faults[place + 1 :])
 
     def count(self, faults: Faults, answered: Answered, measured: bool) -> int:
         """The same, worked out; measured: whether some of these mistakes were."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,11 +135,36 @@ class Share:
 
     def numbers(self, case: Case) -> bytes:
         """Which numbers of the steps of a case belong to it: the same for parts that are the same there."""
-        config, T = case.config, case.num_steps
-        turns = (Turn(t, T, case.row_lengths, way) for way in range(config.num_directions) for t in range(T))
-        return b"".join(self.there(turn, config.hidden_size).tobytes() for turn in turns)
+        return b"".join(self.there(turn, case.config.hidden_size).tobytes() for turn in turns_of(case))
 
     def there(self, turn: Turn, width: int) -> Any:
         """Whether each number of a step's result (N, H) belongs to it; width: H."""
         k, n = COUNTED[self.axis][self.counted](turn, width)
         return np.broadcast_to(BESIDE[self.which](k, n, self.size), (len(turn.lengths), width))
+
+
+def turns_of(case: Case) -> Iterator[Turn]:
+    """The steps of a layer of a case, in each direction."""
+    for direction, t in product(range(case.config.num_directions), range(case.num_steps)):
+        yield Turn(t, case.num_steps, case.row_lengths, direction)
+
+
+def extent(part: str | Share, case: Case) -> bool | None:
+    """Whether a part is all of the network of a case, or nothing of it; None where it is some of it.
+
+    >>> from reference_rnn import case
+    >>> small = case("GRU", T=1, N=1, I=1, H=1, L=2)
+    >>> [extent(part, small) for part in ("the forward direction", "the last step", "the reverse direction", "layer 0")]
+    [True, True, False, None]
+    """
+    config = case.config
+    if isinstance(part, Share):
+        there = [part.there(turn, config.hidden_size) for turn in turns_of(case)]
+    elif part in STEPS:
+        there = [STEPS[part](turn.t, turn.lengths, turn.direction) for turn in turns_of(case)]
+    else:
+        places = product(range(config.num_layers), range(config.num_directions))
+        there = [np.array((DIRECTIONS | LAYERS)[part](*place)) for place in places]
+    if not any(map(np.any, there)):
+        return False
+    return True if all(map(np.all, there)) else None

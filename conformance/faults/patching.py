@@ -16,7 +16,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -54,17 +54,19 @@ class Fault:
     seen         where it really happened
     hint         the title without what is right, where the title says that
     within       the part of a network in which it is made, a name or a share (see ``parts``); empty: everywhere
+
+    Two that make the same change are equal, whatever they are called.
     """
 
-    id: str
-    title: str
-    fault_class: str
+    id: str = field(compare=False)
+    title: str = field(compare=False)
+    fault_class: str = field(compare=False)
     function: str | Cell
     old: str
     new: str
-    killed_by: tuple[str, ...]
-    seen: tuple[str, ...] = ()
-    hint: str = ""
+    killed_by: tuple[str, ...] = field(compare=False)
+    seen: tuple[str, ...] = field(default=(), compare=False)
+    hint: str = field(default="", compare=False)
     within: str | Share = ""
 
     @property
