@@ -152,7 +152,7 @@ class OwnTests:
             self.advice.append(f"{test}: no report, since it cannot be collected here; run pytest without -n")
             session.exitstatus = session.exitstatus or 1
             return
-        report, writers = gathered.concluded(trial)
+        report, writers = gathered.concluded(trial, session.config.getoption("verbose", 0) > 0)
         self.reports.append((test, report, writers))
         if gathered.is_no_success(trial, report, writers):
             session.exitstatus = session.exitstatus or 1

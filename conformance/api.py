@@ -33,6 +33,7 @@ def check(
     *,
     workers: int | str | None = None,
     in_process: bool = True,
+    verbose: bool = False,
     progress: Callable[[PropertyResult], None] = lambda result: None,
     **options: Unpack[Keywords],
 ) -> Report:
@@ -40,6 +41,7 @@ def check(
 
     target: a file, ``package.module``, ``file.py:name``, a shipped name, a class, a function, an object
     in_process: False holds the target in child processes, within limits of time and memory
+    verbose: whether ``print(report)`` shows all of it
     progress: called with each result, as soon as it is known
     options: the other fields of ``conformance.Options``, where each is explained: properties, budget, time_limit,
     call_limit, memory_limit, forbid, require, expected_failures, strict, baseline, diagnosis, saved, and the files to
@@ -58,8 +60,8 @@ def check(
     name = os.fspath(target) if isinstance(target, os.PathLike) else target
     for option in options:
         require_known("option", option, OPTIONS)
-    given: dict[str, Any] = {**options, "workers": workers, "stop_on_first": stop_on_first, "in_process": in_process}
-    chosen = Options(profile, seed=seed, **given)
+    given = {"workers": workers, "stop_on_first": stop_on_first, "in_process": in_process, "verbose": verbose}
+    chosen = Options(profile, seed=seed, **given, **options)  # type: ignore[arg-type]
     if not isinstance(name, str):  # only names are the same tomorrow
         chosen = chosen.without_saved()
 
@@ -90,4 +92,4 @@ def assert_conforms(target: Any, profile: Profile = "quick", seed: int = 0, **op
     """Raises AssertionError with the report, unless the target conforms; for tests. Options are those of ``check``."""
     report = check(target, profile, seed, **options)
     if report.verdict != "conforms":
-        raise AssertionError(terminal.as_text(report))
+        raise AssertionError(terminal.as_message(report))

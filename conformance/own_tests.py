@@ -54,7 +54,8 @@ def parametrize(target: Any, **options: Unpack[ItemKeywords]) -> pytest.MarkDeco
     """A decorator that makes a test, or a method, an item for each property; its argument ``check`` judges it.
 
     target: as ``conformance.check`` takes it
-    options: those of ``conformance.check`` but for workers and stop_on_first, for which pytest has -n and -x
+    options: those of ``conformance.check`` but for those for which pytest has its own: workers (-n), stop_on_first (-x)
+    and verbose (-v)
 
     ``check()`` raises AssertionError with the report where the property does not hold, and skips what is not claimed.
     Ids are those of the properties. The target is called in this process unless ``in_process=False``. What is expected
@@ -83,7 +84,7 @@ class OwnTrial:
     """A target and its options: what the items of one test share."""
 
     def __init__(self, target: Any, options: dict[str, Any]) -> None:
-        for name, instead in (("workers", "-n"), ("stop_on_first", "-x")):
+        for name, instead in (("workers", "-n"), ("stop_on_first", "-x"), ("verbose", "-v")):
             if name in options:
                 raise UsageError(f"{name} is pytest's own: leave it out, and say pytest {instead}")
         target = os.fspath(target) if isinstance(target, os.PathLike) else target
@@ -259,9 +260,10 @@ class Gathered:
         if events and not any(is_failure(event) for event in self.events.get(data["id"], [])):
             self.events[data["id"]] = events
 
-    def concluded(self, trial: OwnTrial) -> tuple[Report | Unjudged, list[Writer]]:
+    def concluded(self, trial: OwnTrial, verbose: bool) -> tuple[Report | Unjudged, list[Writer]]:
         """The report on all of it, with the diagnosis, or why the target could not be judged; and what was written."""
         plan = trial.plan.only(self.events)
+        plan = replace(plan, options=replace(plan.options, verbose=verbose))
         everything = [event for id in plan.strongest_first for event in self.events[id]]
         files = Files(plan.options)
         if not any(isinstance(event, Started) for event in everything):

@@ -70,8 +70,11 @@ class Plugin:
         self.report: Report | None = None
         try:
             job = find_configuration(Path.cwd()).job(target, options)
-            here = {"stop_on_first": config.getoption("maxfail", 0) == 1, "workers": None}  # by pytest's own options
-            self.name, chosen = job.target, replace(job.options, **here)
+            by_pytest = {
+                "stop_on_first": config.getoption("maxfail", 0) == 1, "workers": None,
+                "verbose": config.getoption("verbose", 0) > 0,
+            }  # fmt: skip
+            self.name, chosen = job.target, replace(job.options, **by_pytest)
             self.plan = Plan.of(chosen, catalogue).with_stored_baseline(self.name)
             if isinstance(chosen.baseline, Revision):
                 raise UsageError(f"baseline: pytest takes a stored report, not {chosen.baseline}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -11,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.segment import Segment
 from rich.text import Text
 
-from conformance.events import Diagnosing, Event, FailureFound, Finished, Judged, PropertyResult, Started
+from conformance.events import Diagnosing, Event, FailureFound, Finding, Finished, Judged, PropertyResult, Started
 from conformance.harness.text import visible_line, visible_lines
 from conformance.judging.coverage import KINDS, MEETINGS, form_meetings
 from conformance.trial.verdict import Report
@@ -22,6 +24,7 @@ from .wording import (
     behind,
     case_lines,
     chapters,
+    counting,
     fold_reason,
     folded_properties,
     group_failures,
@@ -33,8 +36,13 @@ from .wording import (
 )
 
 STYLES = {"conforms": "bold green", "fails": "bold red", "inconclusive": "bold yellow"}
+DIFF = {"-": "red", "+": "green"}
+LEFT_OUT = {"not_claimed": "not claimed", "not_run": "not run"}
 WIDTH = 100
 NOTES = 6
+FIRST = 4  # of what was left out, where the rest is only counted
+
+Line = tuple[str, str]  # its style, and the text
 
 
 class Screen(Console):
@@ -66,6 +74,7 @@ class Terminal:
         self.writers = writers
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.task = self.progress.add_task("loading", total=None)
+        self.found = False
 
     def __enter__(self) -> Terminal:
         self.progress.start()
@@ -79,6 +88,7 @@ class Terminal:
         if isinstance(event, Started):
             self.progress.update(self.task, total=len(event.properties), description="judging")
         elif isinstance(event, FailureFound):
+            self.found = True
             self.line(f"found        {event.result.id}: {event.result.message}", "red")
         elif isinstance(event, Judged):
             self.progress.update(self.task, advance=1, description=f"judging: {event.result.id}")
@@ -86,6 +96,8 @@ class Terminal:
             self.progress.update(self.task, description=f"diagnosis: {event.text}")
         elif isinstance(event, Finished):
             self.progress.stop()
+            if self.found:
+                self.line("")
             show(event.report, self.console, self.writers)
 
     def line(self, text: str, style: str = "") -> None:
@@ -94,102 +106,146 @@ class Terminal:
 
 
 def show(report: Report, console: Console, writers: Sequence[Writer] = ()) -> None:
-    """The report, and what became of the files."""
-    for style, text in styled(report):
+    """The report, what became of the files, and at last the verdict."""
+    for style, text in body(report, width_of(console)):
         line(console, text, style)
     for writer in writers:
         for said in writer.said():
             line(console, "  " + said)
+    for style, text in verdict(report):
+        line(console, text, style)
+
+
+def width_of(console: Console) -> int:
+    """The columns to fill: those of a terminal, or what COLUMNS says, or a hundred."""
+    return console.width if console.is_terminal or os.environ.get("COLUMNS", "").isdigit() else WIDTH
 
 
 def line(console: Console, text: str, style: str = "") -> None:
-    """One line, whatever stands in it; colours only where the console has them."""
-    console.print(Text(visible_line(text), style=style), soft_wrap=True)
-
-
-def styled(report: Report) -> Iterator[tuple[str, str]]:
-    """The lines of a report, each with its style."""
-    yield STYLES[report.verdict], headline(report)
-    for reason in report.reasons:
-        yield "yellow", "  " + reason
-    yield from diagnosis(report)
-    for failure, *same in group_failures(report):
-        yield "", ""
-        yield "bold", f"  {failure.id}: {failure.statement}"
-        yield from (("", line) for line in failure_details(failure, same))
-    if more := folded_properties(report):
-        yield "", ""
-        told = f"{fold_reason(report)} why these fail too: {', '.join(more)}"
-        yield from (("", line) for line in wrapped(told, "  "))
-    yield "", ""
-    yield from (("", line) for line in table(report))
+    """One line, whatever stands in it, which a terminal gets in several if it is long; colours only where there are."""
+    console.print(Text(visible_line(text), style=style), soft_wrap=not console.is_terminal)
 
 
 def as_text(report: Report) -> str:
-    """The lines of a report without their styles, each of them visible."""
-    return visible_lines("\n".join(line for _, line in styled(report)))
+    """The lines of a report without their styles, each of them visible; the verdict is the last."""
+    return unstyled(*body(report, WIDTH), *verdict(report))
+
+
+def as_message(report: Report) -> str:
+    """The same for an exception, of which others show the first line alone: the verdict is the first."""
+    return unstyled(*verdict(report), *body(report, WIDTH))
+
+
+def unstyled(*lines: Line) -> str:
+    """Lines without their styles, each of them visible."""
+    return visible_lines("\n".join(line for _, line in lines))
 
 
 Report.printed = staticmethod(as_text)
 
 
-def failure_details(failure: PropertyResult, same: Sequence[PropertyResult] = ()) -> Iterator[str]:
+def verdict(report: Report) -> Iterator[Line]:
+    """The verdict, and why nothing more can be said where that is so."""
+    for reason in report.reasons:
+        yield "yellow", "  " + reason
+    yield STYLES[report.verdict], headline(report)
+
+
+def body(report: Report, width: int) -> Iterator[Line]:
+    """The lines above the verdict: what is wrong, and what was asked."""
+    wrap = partial(wrapped, width=width)
+    for finding in report.diagnosis:
+        yield from diagnosis(report, finding, wrap)
+    if report.known:
+        yield "bold", "  what is known about it"
+        yield from plain(wrap(fact, "    ") for fact in report.known)
+        yield "", ""
+    for failure, *same in group_failures(report):
+        yield from bold(wrap(f"{failure.id}: {failure.statement}", "  "))
+        yield from plain([failure_details(failure, same, width)])
+        yield "", ""
+    if more := folded_properties(report):
+        yield from plain([wrap(f"{fold_reason(report)} why these fail too: {', '.join(more)}", "  ")])
+        yield "", ""
+    yield from plain(wrap(line, "  ") for line in asked(report))
+
+
+def plain(paragraphs: Iterable[Iterable[str]]) -> Iterator[Line]:
+    """Lines without a style."""
+    return (("", line) for lines in paragraphs for line in lines)
+
+
+def bold(lines: Iterable[str]) -> Iterator[Line]:
+    """Lines that stand above others."""
+    return (("bold", line) for line in lines)
+
+
+def failure_details(failure: PropertyResult, same: Sequence[PropertyResult] = (), width: int = WIDTH) -> Iterator[str]:
     """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases."""
     others = [f"the same in {', '.join(result.id for result in same)}"] if same else []
     for line in (failure.message, *case_lines(failure), *others, *behind(failure, same)):
-        yield from wrapped(line, "    ")
+        yield from wrapped(line, "    ", width)
 
 
-def diagnosis(report: Report) -> Iterator[tuple[str, str]]:
-    """The mistakes that were recognised, and what else is known."""
-    for finding in report.diagnosis:
-        yield "", ""
-        yield "bold", f"  {label_of(finding)}: {kind_of(finding)}"
-        yield from (("", line) for line in wrapped(title_of(report, finding), "    "))
-        yield from (("", "      " + line) for line in finding.patch.splitlines())
-        yield from (("", f"    made by others: {url}") for url in finding.seen[:PLACES])
-    if report.known:
-        yield "", ""
-        yield "bold", "  what is known about it"
-        yield from (("", line) for fact in report.known for line in wrapped(fact, "    "))
+def diagnosis(report: Report, finding: Finding, wrap: Callable[[str, str], list[str]]) -> Iterator[Line]:
+    """A mistake that was recognised, with its change."""
+    yield from bold(wrap(f"{label_of(finding)}: {kind_of(finding)}", "  "))
+    yield from plain([wrap(title_of(report, finding), "    ")])
+    yield from ((DIFF.get(line[:1], ""), "      " + line) for line in finding.patch.splitlines())
+    yield from plain([[f"    made by others: {url}" for url in finding.seen[:PLACES]]])
+    yield "", ""
 
 
-def table(report: Report) -> Iterator[str]:
-    """What was exercised, chapter by chapter, and what was not."""
-    for chapter, results in chapters(report).items():
-        held = sum(result.status == "passed" for result in results)
-        cases = sum(result.examples for result in results)
-        yield f"  {chapter:12} {held:3} of {len(results):2} held {cases:8,} {'case' if cases == 1 else 'cases'}"
+def asked(report: Report) -> Iterator[str]:
+    """What was judged, chapter by chapter, and what was not; where something is wrong, only what was not."""
+    if report.verbose or report.verdict != "fails":
+        for chapter, results in chapters(report).items():
+            held = sum(result.status == "passed" for result in results)
+            cases = sum(result.examples for result in results)
+            yield f"{chapter:12} {held:3} of {len(results):2} held {cases:8,} {'case' if cases == 1 else 'cases'}"
     if report.baseline:
-        yield from wrapped(f"baseline     {report.baseline}", "  ")
+        yield f"baseline     {report.baseline}"
     if report.mended:
-        yield from wrapped(f"mended       {', '.join(report.mended)}", "  ")
+        yield f"mended       {', '.join(report.mended)}"
     if report.configuration:
-        yield f"  configured   by {report.configuration}"
-    yield from wrapped(f"allowed      {report.arithmetic}", "  ")
-    if report.coverage:
-        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in MEETINGS | KINDS)
-        yield from wrapped("exercised    " + areas, "  ")
-    for form, others in form_meetings(report.coverage).items():
-        counts = ", ".join(f"{count} with {other}" for other, count in others.items())
-        yield from wrapped(f"asked        {form}: {counts}", "  ")
+        yield f"configured   by {report.configuration}"
+    if report.verbose:
+        yield from covered(report)
     for result in report.results:
         if result.status == "expected_failure":
-            yield from wrapped(f"expected     {result.id}: {result.message}", "  ")
-    for status, label in (("not_claimed", "not claimed  "), ("not_run", "not run      ")):
+            yield f"expected     {result.id}: {result.message}"
+    for status, label in LEFT_OUT.items():
         if ids := short_ids(report, status):
-            yield from wrapped(label + ", ".join(ids), "  ")
+            yield f"{label:12} {', '.join(ids) if report.verbose else summed_up(report, status, ids)}"
     for message in dict.fromkeys(result.message for result in report.results if result.status == "not_run"):
-        yield from wrapped("             " + message, "  ")
+        yield f"             {message}"
     for note in report.notes[:NOTES]:
-        yield f"  note         {note}"
+        yield f"note         {note}"
     if len(report.notes) > NOTES:
-        yield f"  note         and {len(report.notes) - NOTES} more"
+        yield f"note         and {len(report.notes) - NOTES} more"
 
 
-def wrapped(text: str, indent: str) -> list[str]:
+def covered(report: Report) -> Iterator[str]:
+    """What was allowed, and what the cases had in them."""
+    yield f"allowed      {report.arithmetic}"
+    if report.coverage:
+        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in MEETINGS | KINDS)
+        yield f"exercised    {areas}"
+    for form, others in form_meetings(report.coverage).items():
+        counts = ", ".join(f"{count} with {other}" for other, count in others.items())
+        yield f"asked        {form}: {counts}"
+
+
+def summed_up(report: Report, status: str, ids: Sequence[str]) -> str:
+    """How many properties have a status, and the first of them, in a line."""
+    count = sum(result.status == status for result in report.results)
+    first, more = ", ".join(ids[:FIRST]), " ..." * (len(ids) > FIRST)
+    return f"{counting(count, 'property', 'properties')} ({first}{more}): -v"
+
+
+def wrapped(text: str, indent: str, width: int = WIDTH) -> list[str]:
     """A text in lines, the later ones set in."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False,
+        text, width, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip

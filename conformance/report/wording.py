@@ -127,7 +127,7 @@ def kind_of(finding: Finding) -> str:
     """What a finding is, in a sentence; what it is about stands in its title."""
     if isinstance(finding, Unshown):
         return kind_unshown(finding)
-    share = f"explains {finding.explains} of {finding.telling} wrong answers"
+    share = f"{finding.explains} of {finding.telling} wrong answers"
     if finding.fault_class == STAGE:
         return "the chain was run stage by stage, on the case of a failure"
     if finding.fault_class == MEASURED and finding.explains:

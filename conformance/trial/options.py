@@ -220,6 +220,10 @@ class Options:
     diagnosis: bool = option("Do not look for the mistake that gives the target's numbers.", default=True)
     saved: bool = option("Neither judge nor keep counterexamples in .rnn-conformance.", default=True)
     in_process: bool = option("Call the target in this process: faster to debug, not protected.", default=False)
+    verbose: bool = option(
+        "Show all of the report: chapters, what was allowed and exercised, each property that was not claimed.",
+        default=False, short="v", elsewhere="-v",
+    )  # fmt: skip
     json: Path | None = option("Write the report there as JSON.", file, metavar="FILE")
     junitxml: Path | None = option("The same as JUnit XML.", file, metavar="FILE")
     html: Path | None = option("The same as a page.", file, metavar="FILE")
@@ -312,6 +316,7 @@ class CheckKeywords(Keywords, total=False):
 
     workers: int | str | None
     stop_on_first: bool
+    verbose: bool
     in_process: bool
 
 

@@ -173,6 +173,7 @@ def conclude(
         report.baseline, report.mended = baseline.name, baseline.mended(results)
     report.reasons += progress.reasons
     report.asked = list(options.properties)
+    report.verbose = options.verbose
     report.left, report.alone = [id for id in plan.properties if id not in progress.found], alone
     came = progress.interruption
     report.interrupted, report.place = str(came) if came and not came.out_of_time else "", place

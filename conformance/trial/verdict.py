@@ -86,6 +86,7 @@ class Report:
     configuration: the file that options came from.  place: where the target's text begins, if it is the user's
     cut: whether a limit of time left something to be judged or diagnosed
     sha256: of the target's file.  remarks: what happened around the trial, for whoever started it
+    verbose: whether all of it is printed
     """
 
     printed: ClassVar[Callable[[Report], str]] = repr  # what print shows: report/terminal.py sets it, which reads this
@@ -116,6 +117,7 @@ class Report:
     cut: bool = False
     sha256: str = ""
     remarks: list[str] = field(default_factory=list)
+    verbose: bool = False
 
     @classmethod
     def of(

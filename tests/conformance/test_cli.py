@@ -28,7 +28,7 @@ def run(tmp_path, right):
 def test_a_right_target_conforms(run, tmp_path):
     done = run("check", "right.py", "--json", "report.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("right.py conforms (")
+    assert done.stdout.splitlines()[-1].startswith("right.py conforms (")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["verdict"] == "conforms" and report["schema"] == 1
     keys = {"schema", "kit_version", "target", "verdict", "capabilities", "profile", "seed", "results", "diagnosis"}

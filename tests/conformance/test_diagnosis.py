@@ -863,7 +863,7 @@ def test_what_the_named_mistake_explains_is_folded(target, others):
     assert others or set(report.explained) == failed
     shown = {failure.id for group in wording.group_failures(report) for failure in group}
     assert shown >= {"equivalence.steps"} | others and shown | set(wording.folded_properties(report)) == failed
-    lines = [text for _, text in terminal.styled(report)]
+    lines = terminal.as_text(report).splitlines()
     assert any(line.startswith("  the same mistake explains why these fail too: ") for line in lines)
     assert not any(line.startswith("  time.no_future: ") for line in lines)
 

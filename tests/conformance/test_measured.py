@@ -28,7 +28,7 @@ from conformance.faults import FAULTS
 from conformance.faults.backward import backward
 from conformance.harness.load import open_target
 from conformance.judging.subject import Subject
-from conformance.report.terminal import styled
+from conformance.report.terminal import as_text
 from reference_rnn import CELLS, DTYPES, Result, cell_of, forward, gradients
 from reference_rnn.cell import loaded
 
@@ -1031,7 +1031,7 @@ def test_the_report_says_that_it_was_measured():
         return np.concatenate([array[:, :-1], array[:, :1]], 1) if name == "weight_ih_l0" else array
 
     report = check(planted(arrays(first_twice), max_layers=1), properties=["equivalence.steps"])
-    text = "\n".join(line for _, line in styled(report))
+    text = as_text(report)
     assert "diagnosis: no known mistake gives these numbers; experiments on your code show this" in text
     assert "weight_ih in column 1 is not read" in text
     assert "probes are wrong" not in text  # which says less

@@ -1,0 +1,100 @@
+"""The last screen of a report says what is wrong, and what to change."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+import conformance
+from conformance import assert_conforms, check
+from conformance.cli import cli
+from conformance.report import terminal
+
+COLUMNS, ROWS = 80, 24
+RED, GREEN = "\x1b[31m", "\x1b[32m"
+
+
+@pytest.fixture(scope="module")
+def wrong(right):
+    """The text of a target that does not read one bias."""
+    return right.replace('p["bias_hh_l0"])', '0 * p["bias_hh_l0"])')
+
+
+@pytest.fixture(scope="module")
+def report(wrong, tmp_path_factory):
+    """What is said of that target."""
+    path = tmp_path_factory.mktemp("wrong") / "wrong.py"
+    path.write_text(wrong)
+    return check(path, saved=False)
+
+
+def shown(report, width=COLUMNS, terminal_=True):
+    """What stands on a terminal of so many columns, or goes into a pipe."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal_, color_system="standard" if terminal_ else None)
+    terminal.show(report, console)
+    return out.getvalue()
+
+
+def test_one_mistake_fits_a_screen(report):
+    lines = shown(report).splitlines()
+    assert len(lines) <= ROWS
+    assert "does not conform" in " ".join(lines[-2:])  # the verdict, which may take two lines
+    plain = shown(report, terminal_=False).splitlines()
+    assert any(line == "      +z = affine(x, H.W_ih, h, H.W_hh, H.b_ih, 0 * H.b_hh)" for line in plain)
+
+
+def test_what_goes_out_and_what_comes_in_have_their_colours(report):
+    lines = shown(report).splitlines()
+    assert any(line.startswith(RED) and "      -" in line for line in lines)
+    assert any(line.startswith(GREEN) and "      +" in line for line in lines)
+    assert "\x1b" not in shown(report, terminal_=False)
+
+
+def wrapped(text):
+    """The lines of a report that are sentences: no code, and not the verdict, which a pipe gets whole."""
+    return [line for line in text.splitlines()[:-1] if not line.startswith("      ") and line != line.lstrip()]
+
+
+def test_a_pipe_is_as_wide_as_it_is_told(report, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    wide = shown(report, width=300, terminal_=False)
+    assert COLUMNS < max(map(len, wrapped(wide))) <= 100
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = shown(report, width=60, terminal_=False)
+    assert max(map(len, wrapped(narrow))) <= 60
+    assert narrow.split() == wide.split()  # no word is broken
+
+
+def test_what_was_left_out_is_counted_and_named_in_full_where_asked(wrong, tmp_path, capsys):
+    path = tmp_path / "wrong.py"
+    path.write_text(wrong)
+    for given, full in (([], False), (["-v"], True), (["--verbose"], True)):
+        cli.main(["check", str(path), "--property", "shapes", "--no-saved", *given], standalone_mode=False)
+        said = capsys.readouterr().out
+        assert ("allowed      " in said) is full
+        assert ("shapes.batch_first, shapes.unbatched" in said) and (": -v" in said) is not full
+    for full in (False, True):
+        assert ("allowed" in str(check(path, properties=["shapes"], saved=False, verbose=full))) is full
+
+
+def test_the_counts_are_those_of_the_properties(report):
+    left = sum(result.status == "not_claimed" for result in report.results)
+    assert f"not claimed  {left} properties (" in str(report)
+
+
+def test_an_assertion_begins_with_the_verdict(wrong, tmp_path):
+    path = tmp_path / "wrong.py"
+    path.write_text(wrong)
+    with pytest.raises(AssertionError) as failure:
+        assert_conforms(path, properties=["shapes", "equivalence.steps"], saved=False)
+    first, *others = str(failure.value).splitlines()
+    assert first.startswith(f"{path} does not conform (") and first not in others
+    assert any("bias_hh" in line for line in others)
+
+
+def test_verbose_is_pytests_own(wrong, tmp_path):
+    path = tmp_path / "wrong.py"
+    path.write_text(wrong)
+    with pytest.raises(conformance.UsageError, match="verbose is pytest's own: leave it out, and say pytest -v"):
+        conformance.parametrize(str(path), verbose=True)(lambda check: None)
