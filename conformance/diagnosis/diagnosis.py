@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 
 from conformance.events import MEASURED, Diagnosis, Finding, PropertyResult
@@ -30,7 +30,7 @@ from .errors import Error, errors_of_layers
 from .instances import keep_apart
 from .localisation import error_map, left_out, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
-from .partly import in_some_calls, partly, partly_in_some_calls, where_numbers
+from .partly import in_some_calls, is_in_some_calls, partly, partly_in_some_calls, where_numbers
 from .probes import Answered, Fresh, answers
 from .reverse import in_reverse, of_direction, shows_in_two
 from .rewriting import rewritten
@@ -223,6 +223,17 @@ class Inquiry:
         """The searches that found nothing, of cells that have answers."""
         return [search for search in self.searches if not self.explained[search] and search.cell not in self.mute]
 
+    @cached_property
+    def conditional(self) -> set[Cell]:
+        """The cells of which one mistake gives all that is wrong, where others are right: made in some calls alone."""
+        self.progress("comparing where it is wrong")
+        return {search.cell for search in self.in_vain if is_in_some_calls(search)}
+
+    @property
+    def puzzling(self) -> list[Search]:
+        """The searches that found nothing, where no mistake is made in some calls alone, either."""
+        return [search for search in self.in_vain if search.cell not in self.conditional]
+
     @property
     def unnamed(self) -> list[Search]:
         """The searches that found nothing, where no answer is wrong, too."""
@@ -249,18 +260,18 @@ class Inquiry:
 
     def search_parts(self) -> None:
         """Names mistakes that are made in some layers, directions or steps alone, or one of these and a usual one."""
-        if self.on_others or not self.in_vain:
+        if self.on_others or not self.puzzling:
             return
         self.progress("looking at each layer, direction and step")
-        for search in self.in_vain:
+        for search in self.puzzling:
             self.explained[search] = search.one_of(search.narrow, more=1)
 
     def rewrite(self) -> None:
         """Names what else equations could say."""
-        if self.on_others or not self.in_vain:
+        if self.on_others or not self.puzzling:
             return
         self.progress("rewriting equations")
-        wrong = wrong_dtypes(self.subject, self.answered, self.unexplained)
+        wrong = wrong_dtypes(self.subject, self.answered, [search.cell for search in self.puzzling])
         benches = [
             Bench(self.subject, cell, dtype, Work(self.failures.calls, self.deadline)) for cell, dtype in wrong.items()
         ]
@@ -268,10 +279,10 @@ class Inquiry:
 
     def search_pairs(self) -> None:
         """Names two mistakes that show in the same number first, which is dear."""
-        if self.on_others or not self.in_vain:
+        if self.on_others or not self.puzzling:
             return
         self.progress("looking for two mistakes in one place")
-        for search in self.in_vain:
+        for search in self.puzzling:
             self.explained[search] = search.two_at_once()
 
     def search_failures(self) -> None:

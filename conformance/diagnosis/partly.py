@@ -23,6 +23,12 @@ from .work import Work
 SOME = ", in some calls"  # behind the title of a mistake
 
 
+def is_in_some_calls(search: Search) -> bool:
+    """Whether a mistake that is made everywhere gives each answer that is wrong, where others are right."""
+    among = wrong_ones(search)
+    return among is not None and bool(among.one_of([fault for fault in among.faults if not fault.stateful]))
+
+
 def in_some_calls(search: Search, when: Callable[[], str] = str) -> Finding | None:
     """A mistake that gives each answer that is wrong, where others are right; None if none does. As much work again.
 

@@ -295,7 +295,7 @@ class Search:
         rules, at = [fault for fault in faults if fault in self.by_size], self.end(())
         if rules:  # what is the same has to be compared to the last bit
             self.work, self.spare = Work(self.work.left + self.spare, self.work.deadline), 0
-            mine = [self.answer(faults, a) for a in (*self.at_sizes, *self.climbed)]
+            mine = [self.answer(faults, a) for a in self.at_all_sizes]
         for rule in rules:
             others = tuple(fault for fault in faults if fault is not rule)
             if not self.holds_at_sizes(faults):
@@ -312,13 +312,18 @@ class Search:
         """Answers at sizes that tell rules apart."""
         return self.comparable(self.ask_fresh.at_sizes(self.cell, self.forward_wrong))
 
+    @property
+    def at_all_sizes(self) -> list[Answered]:
+        """The answers by which rules are the same or not."""
+        return [*self.at_sizes, *self.climbed]
+
     def holds_at_sizes(self, faults: Faults) -> bool:
         """Whether these mistakes give the answers at these sizes, of which there must be some."""
         return bool(self.at_sizes) and all(self.given(faults, a) == a.count for a in self.at_sizes)
 
     def is_the_same(self, faults: Faults, mine: Sequence[Arrays | None]) -> bool:
         """Whether some mistakes give what others do, bit for bit: at these sizes, and by which they were found."""
-        theirs = (self.answer(faults, a) for a in (*self.at_sizes, *self.climbed))
+        theirs = (self.answer(faults, a) for a in self.at_all_sizes)
         return all(a is not None and b is not None and same_numbers(a, b) for a, b in zip(theirs, mine))
 
     def with_habits(self, level: list[tuple[Faults, Place]]) -> Iterator[tuple[Faults, Place]]:
@@ -434,21 +439,24 @@ class Search:
         return self.counted[key]
 
     def as_made(self, faults: Faults, answered: Answered) -> Faults:
-        """The mistakes as they are made in a call: one in a part that is all of its network is made everywhere there.
+        """The mistakes as they are made in a call: what has no part in it is left out.
 
-        One in a part that is nothing of it is none. Others may change what there is: so it is beside none.
+        One in a part that is all of its network is made everywhere there, and one in a part that is nothing of it is
+        none. That is said of one alone: others may change what there is.
         """
+        case = answered.probe.case
+        faults = tuple(fault for fault in faults if fault is not HABIT or case.lengths is not None)
         made = [fault for fault in faults if fault is not HABIT]
-        if len(made) > 1 or not any(fault.within for fault in made):
+        if len(made) != 1 or not made[0].within:
             return faults
-        ((place, fault),) = ((place, fault) for place, fault in enumerate(faults) if fault is not HABIT)
+        (fault,) = made
         key = fault.within, answered
         if key not in self.extents:
-            self.extents[key] = extent(fault.within, answered.probe.case)
+            self.extents[key] = extent(fault.within, case)
         if self.extents[key] is None:
             return faults
-        as_made = (replace(fault, within=""),) if self.extents[key] else ()
-        return (*faults[:place], *as_made, *faults[place + 1 :])
+        everywhere = replace(fault, within="")
+        return tuple(everywhere if one is fault else one for one in faults if self.extents[key] or one is not fault)
 
     def count(self, faults: Faults, answered: Answered, measured: bool) -> int:
         """The same, worked out; measured: whether some of these mistakes were."""
@@ -589,6 +597,11 @@ class Among(Search):
     def at_sizes(self) -> list[Answered]:
         """Those of the answers at other sizes that are among them; where none is, those to fresh cases."""
         return list(filter(self.admits, self.all.at_sizes)) or self.fresh
+
+    @property
+    def at_all_sizes(self) -> list[Answered]:
+        """All of them: rules that are the same where something is so may be others elsewhere."""
+        return self.all.at_all_sizes
 
 
 def shaken(answered: Answered, seed: int) -> Probe:
