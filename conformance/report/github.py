@@ -13,7 +13,7 @@ from conformance.trial.source_location import SourcePlace
 from conformance.trial.verdict import Report
 
 from .report_set import ReportSet
-from .wording import failure_lines, group_failures
+from .wording import failure_lines, folded_line, group_failures
 
 RUNS = "GITHUB_ACTIONS"  # what the runner sets in the environment
 OUTPUT, SUMMARY = "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"  # that name the files which the runner reads
@@ -35,11 +35,13 @@ class Annotations:
 def workflow_commands(report: Report) -> Iterator[str]:
     """Workflow commands; see https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 
-    Failures in the same words are one annotation, since the runner shows ten of a step.
+    A mistake is one annotation, and so are failures in the same words, since the runner shows ten of a step.
     """
     for failure, *same in group_failures(report):
         ids = ", ".join(result.id for result in (failure, *same))
-        yield command("error", f"{report.name}: {ids}", failure_lines(report, failure, same), report.place)
+        also = folded_line(report) if failure.id in report.explained else []
+        text = "\n".join([failure_lines(report, failure, same), *also])
+        yield command("error", f"{report.name}: {ids}", text, report.place)
     for reason in report.reasons:
         yield command("warning", report.name, reason, report.place)
 

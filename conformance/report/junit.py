@@ -1,7 +1,8 @@
-"""Reports as JUnit XML: a suite for each chapter, a test case for each property."""
+"""Reports as JUnit XML: a suite for each chapter, a test case for each property that the target claims."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from conformance.events import PropertyResult
@@ -9,7 +10,7 @@ from conformance.harness.text import visible_lines
 from conformance.trial.verdict import Report
 
 from .report_set import ReportSet
-from .wording import behind
+from .wording import failure_lines
 
 
 def document(told: ReportSet) -> str:
@@ -34,15 +35,24 @@ def add(suites: ET.Element, report: Report) -> None:
     chapters: dict[str, list[PropertyResult]] = {}
     for result in report.results:
         chapters.setdefault(result.id.partition(".")[0], []).append(result)
-    for chapter, results in chapters.items():
+    for chapter, all_of_it in chapters.items():
+        results = [result for result in all_of_it if result.status != "not_claimed"]
         suite = ET.SubElement(suites, "testsuite", name=chapter, tests=str(len(results)))
         suite.set("failures", str(sum(result.status == "failed" for result in results)))
         suite.set("skipped", str(sum(result.status not in ("passed", "failed") for result in results)))
+        add_not_claimed(suite, [result.id for result in all_of_it if result.status == "not_claimed"])
         for result in results:
             element = ET.SubElement(suite, "testcase", classname=f"{report.name}.{chapter}", name=result.id)
             element.set("time", f"{result.seconds:.3f}")
             if result.status == "failed":
-                failure = ET.SubElement(element, "failure", message=result.message)
-                failure.text = "\n".join([result.message, str(result.counterexample), *behind(result)])
+                ET.SubElement(element, "failure", message=result.message).text = failure_lines(report, result)
             elif result.status != "passed":
                 ET.SubElement(element, "skipped", message=f"{result.status}: {result.message}")
+
+
+def add_not_claimed(suite: ET.Element, ids: Sequence[str]) -> None:
+    """How many properties of a chapter a target does not claim, and which: they are no tests that were skipped."""
+    if ids:
+        properties = ET.SubElement(suite, "properties")
+        ET.SubElement(properties, "property", name="not_claimed", value=str(len(ids)))
+        ET.SubElement(properties, "property", name="not_claimed.ids", value=" ".join(ids))

@@ -25,8 +25,7 @@ from .wording import (
     case_lines,
     chapters,
     counting,
-    fold_reason,
-    folded_properties,
+    folded_line,
     group_failures,
     headline,
     kind_of,
@@ -164,8 +163,8 @@ def body(report: Report, width: int) -> Iterator[Line]:
         yield from bold(wrap(f"{failure.id}: {failure.statement}", "  "))
         yield from plain([failure_details(failure, same, width)])
         yield "", ""
-    if more := folded_properties(report):
-        yield from plain([wrap(f"{fold_reason(report)} why these fail too: {', '.join(more)}", "  ")])
+    for more in folded_line(report):
+        yield from plain([wrap(more, "  ")])
         yield "", ""
     yield from plain(wrap(line, "  ") for line in asked(report))
 

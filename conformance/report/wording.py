@@ -69,10 +69,28 @@ def folded_properties(report: Report) -> list[str]:
     return [id for id in failed if id != shown]
 
 
+def group_by_mistake(report: Report) -> list[list[PropertyResult]]:
+    """The failures as ``group_failures`` has them; those that it leaves out stand behind the one that is shown."""
+    left_out = folded_properties(report)
+    also = [result for result in report.results if result.id in left_out]
+    groups = group_failures(report)
+    return [group + also * any(failure.id in report.explained for failure in group) for group in groups]
+
+
+def ids_of_mistakes(report: Report) -> list[str]:
+    """The ids of the mistakes that give a target's numbers."""
+    return [finding.fault for finding in report.diagnosis if finding.exact and finding.fault_class != MEASURED]
+
+
 def fold_reason(report: Report) -> str:
     """What is said of them."""
-    many = sum(finding.exact and finding.fault_class != MEASURED for finding in report.diagnosis) > 1
-    return "the mistakes named above explain" if many else "the same mistake explains"
+    return "the mistakes named above explain" if len(ids_of_mistakes(report)) > 1 else "the same mistake explains"
+
+
+def folded_line(report: Report) -> list[str]:
+    """Which properties fail because of what is named, in a sentence; nothing where none does."""
+    more = folded_properties(report)
+    return [f"{fold_reason(report)} why these fail too: {', '.join(more)}"] if more else []
 
 
 def case_lines(failure: PropertyResult) -> Iterator[str]:

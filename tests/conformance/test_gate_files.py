@@ -104,6 +104,9 @@ def test_junit_counts_what_it_holds():
     assert {name: int(suite.get(name)) for name in elements} == {
         name: len(list(suite.iter(element))) for name, element in elements.items()
     }
+    assert "a.not_claimed" not in [case.get("name") for case in suite.iter("testcase")]
+    given = {given.get("name"): given.get("value") for given in suite.iter("property")}
+    assert given == {"not_claimed": "1", "not_claimed.ids": "a.not_claimed"}
 
 
 def test_several_targets_in_one_file():
@@ -159,6 +162,42 @@ def test_annotations_group_what_is_said_in_the_same_words():
     report = told(failure("same"), failure("same", "time.split"), failure("other", "a.b")).reports[0]
     titles = [line.partition("::a")[0] for line in github.workflow_commands(report)]
     assert len(titles) == 2 and "equivalence.steps%2C time.split" in titles[0]
+
+
+def of_one_mistake():
+    """A report of two failures that a mistake explains, and of one that it does not."""
+    results = failure("far", "time.split"), failure("near"), failure("other", "shapes.dtype")
+    found = Finding("rows-by-time", "rows are taken for steps", "-a\n+b", 3, 3)
+    return told(*results, diagnosis=[found], explained=["equivalence.steps", "time.split"])
+
+
+def test_each_case_of_junit_has_the_diagnosis():
+    failures = list(ElementTree.fromstring(junit.document(of_one_mistake()).partition("\n")[2]).iter("failure"))
+    assert len(failures) == 3
+    assert all("rows are taken for steps\n  -a\n  +b" in failure.text for failure in failures)
+
+
+def test_a_mistake_is_one_result_of_sarif_with_what_else_fails_by_it():
+    one, other = json.loads(sarif.document(of_one_mistake()))["runs"][0]["results"]
+    assert (one["ruleId"], other["ruleId"]) == ("equivalence.steps", "shapes.dtype")
+    assert [place["message"]["text"] for place in one["relatedLocations"]] == ["time.split: far"]
+    assert "relatedLocations" not in other
+    assert one["partialFingerprints"].keys() == {"targetAndProperty/v1", "mistake/v1"}
+    assert other["partialFingerprints"].keys() == {"targetAndProperty/v1"}
+    told_otherwise = of_one_mistake()
+    told_otherwise.reports[0].results.reverse()
+    told_otherwise.reports[0].results[1].id = "equivalence.sizes"  # another property speaks for the same mistake
+    told_otherwise.reports[0].explained = ["time.split", "equivalence.sizes"]
+    results = json.loads(sarif.document(told_otherwise))["runs"][0]["results"]
+    (again,) = (result for result in results if "relatedLocations" in result)
+    assert again["partialFingerprints"]["mistake/v1"] == one["partialFingerprints"]["mistake/v1"]
+    assert again["partialFingerprints"]["targetAndProperty/v1"] != one["partialFingerprints"]["targetAndProperty/v1"]
+
+
+def test_a_mistake_is_one_annotation():
+    one, other = github.workflow_commands(of_one_mistake().reports[0])
+    assert "title=a.py%3A equivalence.steps::near" in one and one.endswith("explains why these fail too: time.split")
+    assert "explains" not in other
 
 
 def test_places(monkeypatch):
