@@ -1,4 +1,4 @@
-"""A case as the short text that rebuilds it: zeros, and what is not zero."""
+"""A case as the short text that rebuilds it, and back: zeros, and what is not zero."""
 
 from __future__ import annotations
 
@@ -37,6 +37,27 @@ def cotangents_expression(given: Mapping[str, np.ndarray | None]) -> str:
     return f"cotangents(case, {', '.join(parts)})" if parts else "cotangents(case)"
 
 
+def recurrence_expression(subject: Any) -> str:
+    """The call of ``case`` of a recurrence that rebuilds a case, without its memory layout."""
+    c = subject.config
+    steps = {} if subject.offsets is not None else {"T": subject.num_steps, "N": subject.num_rows}
+    heads = {"M": c.heads} if c.cell.heads else {}
+    parts = [f"sizes={steps | heads | dict(c.sizes)!r}"]
+    arrays = {
+        "inputs": {name: array for name, array in subject.inputs.items() if must_be_written(array).any()},
+        "states": {name: array for name, array in subject.states.items() if array is not None},
+        "parameters": {name: array for name, array in subject.parameters.items() if must_be_written(array).any()},
+    }
+    for kind, named in arrays.items():
+        if named:
+            parts.append(f"{kind}={{{', '.join(f'{name!r}: {entries(array)}' for name, array in named.items())}}}")
+    counts = {"lengths": subject.lengths, "offsets": subject.offsets}
+    parts += [f"{name}={np.asarray(count).tolist()}" for name, count in counts.items() if count is not None]
+    others = {"mode": (subject.mode, None), "dtype": (c.dtype, "float32")}
+    parts += [f"{name}={value!r}" for name, (value, usual) in others.items() if value != usual]
+    return f"{c.cell.lower()}.case({', '.join(parts)})"
+
+
 def entries(array: np.ndarray) -> str:
     """The shortest form that ``filled`` reads: one number, or a dict of what is not zero."""
     first = array.flat[0] if array.size else array.dtype.type(0)
@@ -61,3 +82,14 @@ def number(value: np.floating) -> str:
     wide = float(value)
     whole = wide.is_integer() and abs(wide) < 1e6 and (wide or not np.signbit(value))
     return str(int(wide)) if whole else str(value)
+
+
+def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of this shape from a number, a nested list or a dict of its non-zero entries."""
+    if not isinstance(value, dict):
+        array = np.asarray(value, dtype)
+        return np.full(shape, array, dtype) if array.ndim == 0 else array
+    array = np.zeros(shape, dtype)
+    for index, number in value.items():
+        array[index] = number
+    return array

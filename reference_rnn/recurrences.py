@@ -24,6 +24,7 @@ from .bounds.arithmetic import Arithmetic, arithmetic, arithmetic_of
 from .bounds.ball import Ball, exact, settled, summing
 from .bounds.scan_rounding import holds_state
 from .case import DTYPES, Shape, ShapeError, check_lengths, check_shape, rounded, storage
+from .case_text import filled, recurrence_expression
 from .cell import Cell, CellError, check_depth, name_of, run_step
 from .functions import select, stack
 
@@ -132,28 +133,39 @@ class Recurrence(Cell):
         return "".join(dict.fromkeys("".join(letters for kind in kinds for letters in kind.values())))
 
     def case(
-        self, inputs: Arrays, states: Arrays | None = None, parameters: Arrays | None = None, *,
-        lengths: Any = None, offsets: Any = None, mode: str | None = None, dtype: str = "float32",
+        self, inputs: Arrays | None = None, states: Arrays | None = None, parameters: Arrays | None = None, *,
+        sizes: Mapping[str, int] | None = None, lengths: Any = None, offsets: Any = None, mode: str | None = None,
+        dtype: str = "float32",
     ) -> RecurrenceCase:  # fmt: skip
         """A case of these arrays, whose sizes say the configuration; states that are left out are not given.
 
-        Raises ShapeError where two arrays do not fit each other, or one is missing.
+        sizes: of T, N, M if there are heads, and each letter; packed rows have neither T nor N. Where they are given,
+        each array is a number (all entries), a nested list, or a dict from index to number; inputs and parameters that
+        are left out are zero.
+
+        Raises ShapeError where two arrays do not fit each other, or one is missing, or a size is.
 
         >>> from reference_rnn import recurrence
         >>> total = recurrence(inputs={"x": "K"}, states={"s": "K"}, outputs={"y": "K"})
         >>> total.case({"x": [[[[1, 2]]]]}).config.sizes
         {'K': 2}
+        >>> total.case({"x": {(1, 0, 0, 0): 3}}, sizes={"T": 2, "N": 1, "M": 1, "K": 1}).inputs["x"].ravel().tolist()
+        [0.0, 3.0]
         """
-        given = [{name: np.asarray(a, storage(dtype)) for name, a in (arrays or {}).items()}
-                 for arrays in (inputs, states, parameters)]  # fmt: skip
-        whole = {name: given[1].get(name) for name in self.states}
+        given = [dict(arrays or {}) for arrays in (inputs, states, parameters)]
         if offsets is not None:
             offsets = np.asarray(offsets, np.int64)
         if lengths is not None:
             lengths = np.asarray(lengths, np.int64)
         config = RecurrenceConfig(self, {}, 1, dtype)
-        made = RecurrenceCase(config, given[0], whole, given[2], lengths, offsets, mode)
-        return replace(made, config=sized(made)).check()
+        if sizes is not None:
+            bare = of_sizes(config, sizes, offsets)
+            zeros: list[dict[str, Any]] = [dict.fromkeys(self.inputs, 0), {}, dict.fromkeys(self.parameters, 0)]
+            config, given = bare.config, [filled_like(bare, left_out | kind) for left_out, kind in zip(zeros, given)]
+        arrays = [{name: np.asarray(a, storage(dtype)) for name, a in kind.items() if a is not None} for kind in given]
+        whole = {name: arrays[1].get(name) for name in self.states}
+        made = RecurrenceCase(config, arrays[0], whole, arrays[2], lengths, offsets, mode)
+        return (replace(made, config=sized(made)) if sizes is None else made).check()
 
 
 def recurrence(step: Callable | None = None, /, **shapes: Any) -> Recurrence:
@@ -326,18 +338,7 @@ class RecurrenceCase:
         return self.replace(dtype=dtype).map(lambda _, array: rounded(array, dtype))
 
     def __repr__(self) -> str:
-        given = {name: a.tolist() for name, a in self.inputs.items()}
-        parts = [repr(given)]
-        states = {name: a.tolist() for name, a in self.states.items() if a is not None}
-        named: dict[str, Any] = {
-            "states": states,
-            "parameters": {name: a.tolist() for name, a in self.parameters.items()},
-        }
-        named |= {name: a.tolist() for name, a in (("lengths", self.lengths), ("offsets", self.offsets))
-                  if a is not None}  # fmt: skip
-        named |= {"mode": self.mode, "dtype": "" if self.config.dtype == "float32" else self.config.dtype}
-        parts += [f"{name}={value!r}" for name, value in named.items() if value]
-        return f"{self.config.cell.lower()}.case({', '.join(parts)})"
+        return recurrence_expression(self)
 
     def check(self) -> RecurrenceCase:
         """This case, if every shape is right; otherwise ShapeError names the array."""
@@ -421,6 +422,26 @@ def sized(case: RecurrenceCase) -> RecurrenceConfig:
             sizes |= dict(zip(letters, given[name].shape[axes:]))
             heads = given[name].shape[ahead] if axes > ahead else heads
     return replace(case.config, sizes={letter: sizes.get(letter, 1) for letter in cell.letters}, heads=heads)
+
+
+def of_sizes(config: RecurrenceConfig, sizes: Mapping[str, int], offsets: np.ndarray | None) -> RecurrenceCase:
+    """A case of some sizes without its arrays; ShapeError where there is a size too few or too many."""
+    cell = config.cell
+    needed = [*("TN" if offsets is None else ""), *("M" if cell.heads else ""), *cell.letters]
+    if sizes.keys() != set(needed):
+        raise ShapeError(f"sizes has {', '.join(sizes) or 'nothing'}, must have {', '.join(needed)}")
+    config = replace(config, sizes={letter: sizes[letter] for letter in cell.letters}, heads=sizes.get("M", 1))
+    steps_and_rows = np.empty((sizes.get("T", 0), sizes.get("N", 0)))
+    return RecurrenceCase(config, {"": steps_and_rows}, dict.fromkeys(cell.states), offsets=offsets)
+
+
+def filled_like(case: RecurrenceCase, arrays: Arrays) -> dict[str, np.ndarray]:
+    """Arrays in the shapes of a case, from how they are written; ShapeError for one that it does not have."""
+    shapes = shapes_of(case)
+    if unknown := [name for name in arrays if name not in shapes]:
+        raise ShapeError(f"{unknown[0]} is not an array of this case; it has {', '.join(shapes)}")
+    written = {name: array for name, array in arrays.items() if array is not None}
+    return {name: filled(array, shapes[name].sizes, case.config.numpy_dtype) for name, array in written.items()}
 
 
 def padded(case: RecurrenceCase) -> RecurrenceCase:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Case, Config, parameter_shapes, result_shapes, state_shapes
+from ..case_text import filled
 
 
 def case(
@@ -66,14 +67,3 @@ def cotangents(case: Case, *, d_output: Any = None, d_h_n: Any = None, d_c_n: An
     shapes = {f"d_{name}": shape.sizes for name, shape in result_shapes(case).items()}
     dtype = case.config.numpy_dtype
     return {name: None if d is None else filled(d, shapes[name], dtype) for name, d in given.items()}
-
-
-def filled(value: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array of this shape from a number, a nested list or a dict of its non-zero entries."""
-    if not isinstance(value, dict):
-        array = np.asarray(value, dtype)
-        return np.full(shape, array, dtype) if array.ndim == 0 else array
-    array = np.zeros(shape, dtype)
-    for index, number in value.items():
-        array[index] = number
-    return array

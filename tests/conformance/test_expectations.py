@@ -40,7 +40,7 @@ def test_what_is_expected_to_fail_conforms_with_exceptions(run, tmp_path):
     (tmp_path / "known.toml").write_text(KNOWN)
     done = run("check", "wrong.py", *FEW, "--expected-failures", "known.toml", "--json", "r.json", "--strict")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("wrong.py conforms (1 property held, 1 failed as expected, ")
+    assert done.stdout.splitlines()[-1].startswith("wrong.py conforms (1 property held, 1 failed as expected, ")
     report = json.loads((tmp_path / "r.json").read_text())
     jsonschema.validate(report, SCHEMA)
     assert report["verdict"] == "conforms"
@@ -54,8 +54,8 @@ def test_what_was_expected_to_fail_and_did_not_is_said(run, tmp_path):
     words = ("check", "right.py", *FEW, "--expected-failures", "known.toml")
     done, strict = run(*words), run(*words, "--strict")
     said = "equivalence.steps was expected to fail and did not (it was never carried on)"
-    assert done.returncode == 0 and f"note         {said}" in done.stdout
-    assert strict.returncode == 1 and said in strict.stdout
+    assert done.returncode == 0 and f"note {said}" in " ".join(done.stdout.split())
+    assert strict.returncode == 1 and said in " ".join(strict.stdout.split())
 
 
 EQUIVALENCE = [id for id in catalogue() if id.startswith("equivalence.")]

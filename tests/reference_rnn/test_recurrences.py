@@ -1,5 +1,7 @@
 """Recurrences: what is declared, what a case is, and what the equations give, on arrays and on balls."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -124,11 +126,39 @@ def test_parameters_are_the_last_argument():
     assert handed(case).outputs["y"].ravel().tolist() == [3.0, 2.5]
 
 
-def test_a_case_prints_as_what_rebuilds_it():
-    case = drawn(T=1, N=1, M=1, K=1, V=1)
+@pytest.mark.parametrize("changes", [{}, {"lengths": [1, 2]}, {"mode": "chunk"}, {"dtype": "float64"}])
+def test_a_case_prints_as_what_rebuilds_it(changes):
+    ragged = drawn(N=2)
+    case = gated.case(ragged.inputs, ragged.states, **changes)
     again = eval(repr(case), {"gated": gated})
-    assert isinstance(again, RecurrenceCase)
-    assert all((dict(again.arrays())[name] == array).all() for name, array in case.arrays())
+    assert isinstance(again, RecurrenceCase) and again.config == case.config and again.mode == case.mode
+    assert repr(again) == repr(case)
+    assert all(np.array_equal(dict(again.arrays())[name], array) for name, array in case.arrays())
+    assert [one.tolist() for _, one in again.counts()] == [one.tolist() for _, one in case.counts()]
+
+
+def test_a_case_prints_what_is_not_zero():
+    sizes = {"T": 2, "N": 1, "M": 1, "K": 1, "V": 1}
+    case = gated.case(sizes=sizes, inputs={"k": {(1, 0, 0, 0): 2}}, states={"S": 0})
+    assert repr(case) == f"gated.case(sizes={sizes}, inputs={{'k': {{(1, 0, 0, 0): 2}}}}, states={{'S': 0}})"
+    packed = gated.case(sizes={"M": 1, "K": 1, "V": 1}, offsets=[0, 1, 3], inputs={"q": [[[1]], [[2]], [[3]]]})
+    assert [array.shape for _, array in packed.arrays()] == [(3, 1, 1)] * 4 and packed.num_rows == 2
+    assert eval(repr(packed), {"gated": gated}).inputs["q"].ravel().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"sizes": {"T": 1}}, "sizes has T, must have T, N, M, K, V"),
+        ({"sizes": {}}, "sizes has nothing, must have T, N, M, K, V"),
+        ({"inputs": {"z": 1}}, "z is not an array of this case; it has q, k, v, g, S"),
+        ({"inputs": {"q": [[[[1, 1]]]]}}, "q has shape (1, 1, 1, 2), must be (1, 1, 1, 1)"),
+        ({"sizes": {"T": 1, "N": 1, "M": 1, "K": 1, "V": 1}, "offsets": [0, 1]}, "must have M, K, V"),
+    ],
+)
+def test_sizes_are_all_that_a_case_needs(wrong, said):
+    with pytest.raises(ShapeError, match=re.escape(said)):
+        gated.case(**{"sizes": {"T": 1, "N": 1, "M": 1, "K": 1, "V": 1}} | wrong)
 
 
 @pytest.mark.parametrize(
