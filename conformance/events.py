@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -60,6 +61,7 @@ class Finding:
     explains, telling  how many of the answers that are wrong it explains, and how many are wrong
     together           other faults that it needs for that
     hint               the title without what is right, where the title says that
+    expected           why it is no new one, where that was known before
     """
 
     fault: str
@@ -72,6 +74,7 @@ class Finding:
     together: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     hint: str = ""
+    expected: str = ""
 
 
 @dataclass
@@ -80,6 +83,8 @@ class Diagnosis:
 
     named      by cell: the changes of the reference that give its numbers, as ``faults.patching.Fault``
     explained  the ids of properties that fail on the same case in the same words where only these changes were made
+    alone      by the id of a mistake: the properties that fail by it alone; only where it matters, since several
+               mistakes were found, or some properties were expected to fail
     """
 
     findings: list[Finding]
@@ -88,6 +93,14 @@ class Diagnosis:
     error_map: dict[str, Any] | None = None
     named: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     explained: list[str] = field(default_factory=list)
+    alone: dict[str, list[str]] = field(default_factory=dict)
+
+    def expect(self, ids: Collection[str], reason: str) -> None:
+        """Marks the mistakes with these ids as known; what is new comes first."""
+        for finding in self.findings:
+            if finding.fault in ids:
+                finding.expected = reason
+        self.findings.sort(key=lambda finding: bool(finding.expected))
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,7 @@ class Folder:
             command, cwd=self.place, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             timeout=WHOLE_CASE,
         )  # fmt: skip
-        return done.returncode, done.stdout
+        return done.returncode, re.sub(r"^still .*\n", "", done.stdout, flags=re.MULTILINE)  # a line a minute
 
 
 def parts(text):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from math import inf
+
 import click
 
 from conformance.chapters import catalogue
 from conformance.comparison.compare import compare as compare_targets
+from conformance.events import Diagnosis, PropertyResult
 from conformance.harness.load import TargetError, open_target
 from conformance.harness.text import json_text
-from conformance.judging.serialisation import case_to_data
+from conformance.judging.serialisation import case_to_data, counterexample_to_data
 from conformance.report.output import say
 from conformance.report.report_files import write_files
-from conformance.report.terminal import wrapped
+from conformance.report.terminal import diagnosis, plain, wrapped
 from conformance.report.wording import counting
 from conformance.trial.counterexamples import find_counterexample, save
 from conformance.trial.options import GIT, UsageError, revision
-from conformance.trial.plan import limits_of
+from conformance.trial.plan import Plan, limits_of
 from conformance.trial.revision import opened_at
-from conformance.trial.runner import stopping
+from conformance.trial.runner import explain, reopen_target, stopping
 from conformance.trial.verdict import kit_version
 
 from .check import NOTHING, cache_elsewhere
@@ -50,11 +54,18 @@ def compare(old, new, options):
     profile, seed, limits = options.profile, options.seed, limits_of(options)
     with opened_old(old, new, limits) as before, stopping(open_side("NEW", new, limits)) as after:
         found = compare_targets(before, after, catalogue(), options.random_cases, seed)
+    seen = failure_of_new(found, new)
+    why = explanation(seen, new, options) if seen else Diagnosis([], [])
     share = f"{len(found.differences)} of {found.cases:,} cases differ, {profile}, seed {seed}"
-    lines = [f"{headline(found, old, new)} ({share})", *summary_lines(found, new)]
-    for line in lines:
-        console.print(line, soft_wrap=True)
-    losses = write_files({options.json: json_text(as_data(found, old, new, profile, seed), indent=1)})
+    lines = [
+        *plain([summary_lines(found)]),
+        *diagnosis(why.findings, why.known, wrapped),
+        *plain([smallest(found, seen)]),
+        ("bold", f"{headline(found, old, new)} ({share})"),
+    ]
+    for style, line in lines:
+        console.print(line, style=style, soft_wrap=True)
+    losses = write_files({options.json: json_text(as_data(found, why, old, new, profile, seed), indent=1)})
     for loss in losses:
         say(f"rnn-conformance: {loss}", err=True)
     return found.status or (NOTHING if losses else 0)
@@ -86,8 +97,26 @@ def headline(found, old, new):
     return f"{new} is {old}, but for rounding" if found.status == 0 else f"{new} could not be compared with {old}"
 
 
-def summary_lines(found, new):
-    """The lines under the headline; saves what is a failure of NEW."""
+def failure_of_new(found, new):
+    """The smallest difference as a counterexample of NEW; None where it is not NEW that leaves the reference."""
+    first = found.smallest
+    if first is None or not found.always or first.leaves in ("OLD", "neither"):
+        return None
+    return find_counterexample(new, first.failing, first.case, catalogue())
+
+
+def explanation(seen, new, options):
+    """Why NEW leaves the reference, as a check of it says."""
+    plan = Plan.of(options, catalogue)
+    failed = PropertyResult(
+        seen.property, "failed", message=seen.message, case=case_to_data(seen.case), kind=seen.kind,
+        found=counterexample_to_data(seen),
+    )  # fmt: skip
+    return explain(plan, lambda: reopen_target(new, plan), [failed], inf, []) or Diagnosis([], [])
+
+
+def summary_lines(found):
+    """What the cases showed, in lines; an empty one at the end where more follows."""
     counts = found.counts
     yield f"  the same, but for rounding {counts['same']:5,} cases, {counts['identical']:,} of them bit for bit"
     if counts["wrong alike"]:
@@ -105,32 +134,35 @@ def summary_lines(found, new):
         alike = [difference for difference in found.differences if difference.sort == sort]
         first = alike[0]
         failing = "" if first.leaves == "neither" else f" ({first.failing})"
-        yield f"\n  {LEAVES[first.leaves]}{failing}: {counting(len(alike), 'case', 'cases')}"
+        yield ""
+        yield f"  {LEAVES[first.leaves]}{failing}: {counting(len(alike), 'case', 'cases')}"
         yield from wrapped(f"first: {first.old if first.leaves == 'OLD' else first.new}", "    ")
         numbers = ", ".join(str(difference.number) for difference in alike[:12])
         yield f"    {'case' if len(alike) == 1 else 'cases'} {numbers}{', ...' if len(alike) > 12 else ''}"
         if areas:
             yield from wrapped(f"in all of them: {', '.join(areas)}", "    ")
     if found.smallest:
-        yield from smallest(found, new)
+        yield ""
 
 
-def smallest(found, new):
-    """The first difference made small; saves it where it is a failure of NEW."""
+def smallest(found, seen):
+    """The first difference made small, if there is one.
+
+    seen: it as a counterexample of NEW, if it is one, which is saved
+    """
     first = found.smallest
-    yield ""
+    if first is None:
+        return
     yield from wrapped(f"smallest case: {first.case!r}", "  ")
     yield from wrapped(f"OLD: {first.old}", "    ")
     yield from wrapped(f"NEW: {first.new}", "    ")
     if not found.always:
         yield "  not every time: new instances that were called with this case alone did not differ"
-    elif first.leaves not in ("OLD", "neither"):
-        seen = find_counterexample(new, first.failing, first.case, catalogue())
-        if file := seen and save(seen):
-            yield f"  saved        {file}; rnn-conformance replay FILE TARGET"
+    if file := seen and save(seen):
+        yield f"  saved        {file}; rnn-conformance replay FILE TARGET"
 
 
-def as_data(found, old, new, profile, seed):
+def as_data(found, why, old, new, profile, seed):
     """The comparison in the order of its JSON."""
 
     def plain(difference):
@@ -146,4 +178,5 @@ def as_data(found, old, new, profile, seed):
         "differences": [plain(difference) for difference in found.differences],
         "smallest": first and plain(first)
         | {"always": found.always, "counterexample": repr(first.case), "case": case_to_data(first.case)},
+        "diagnosis": [asdict(finding) for finding in why.findings], "known": why.known,
     }  # fmt: skip

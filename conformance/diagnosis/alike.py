@@ -17,12 +17,13 @@ from conformance.judging.judge import covering_cases, failure_on, judge_case
 from conformance.judging.minimise import as_judged
 from conformance.judging.oracle import Failure
 from conformance.judging.properties import Property
-from conformance.judging.serialisation import case_from_data
+from conformance.judging.serialisation import case_from_data, counterexample_from_data
 from conformance.judging.subject import Subject
 from reference_rnn import Case, Cell
 
+from .consequence import follows
 from .dropout import drops
-from .faulty import FaultyTarget, RoundingTarget
+from .faulty import FaultyTarget
 from .localisation import right_anew, smallest
 from .probes import Answered
 from .search import Search
@@ -137,30 +138,31 @@ def same_failure(its: Failure | None, other: Failure | None) -> bool:
 
 
 def explained_by(
-    named: Mapping[str, Sequence[Fault]],
-    properties: Mapping[str, Property],
-    failed: Sequence[PropertyResult],
-    work: Work,
-) -> list[str]:
+    named: Mapping[str, Sequence[Fault]], properties: Mapping[str, Property], failed: Sequence[PropertyResult],
+    subject: Subject, work: Work,
+) -> list[str]:  # fmt: skip
     """The properties that fail, as far as is seen, only because of the mistakes that were named for a cell."""
     found = []
     for result in failed:
         faults = named.get(str(case_from_data(result.case).config.cell)) if result.case else None
-        if (
-            faults
-            and not work.over
-            and any(fails_alike(target(*faults), properties[result.id], result, work) for target in judged_like(result))
-        ):
+        if faults and not work.over and is_explained(result, properties[result.id], faults, subject, work):
             found.append(result.id)
     return found
 
 
-def judged_like(result: PropertyResult) -> Sequence[type[FaultyTarget]]:
-    """The faulty references that may fail as a target does: where two of its runs are not the same, one that rounds.
+def is_explained(
+    result: PropertyResult, prop: Property, faults: Sequence[Fault], subject: Subject, work: Work
+) -> bool:  # fmt: skip
+    """Whether a reference with some mistakes fails as a target does, or gives the numbers that it fails with.
 
-    In a network that is wrong, rounding may lead farther than in the right one, which is the measure.
+    No number tells of what depends on the calls before.
     """
-    return (FaultyTarget, RoundingTarget) if result.kind.startswith("disagree:") else (FaultyTarget,)
+    if fails_alike(FaultyTarget(*faults), prop, result, work):
+        return True
+    if prop.about_history or not result.found:
+        return False
+    work.spend(JUDGING)
+    return follows(counterexample_from_data(result.found), faults, subject)
 
 
 def fails_alike(faulty: FaultyTarget, prop: Property, result: PropertyResult, work: Work) -> bool:

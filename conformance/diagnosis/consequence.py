@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from conformance.faults.patching import Fault
 from conformance.harness.call import Call
-from conformance.harness.load import Target
 from conformance.judging.counterexample import Counterexample
 from conformance.judging.oracle import Failure, NotApplicable
 from conformance.judging.subject import Subject
@@ -17,23 +16,18 @@ from .search import Search
 from .work import EVALUATIONS, Deadline, Work
 
 
-def consequences(target: Target) -> Callable[[Counterexample, Sequence[Fault]], bool]:
-    """Tells of a counterexample of a target whether a reference with certain mistakes gives its wrong numbers.
+def follows(found: Counterexample, faults: Sequence[Fault], subject: Subject) -> bool:
+    """Whether a reference with these mistakes gives the wrong numbers of a counterexample.
 
     Relations between two calls fail on a wrong target by rounding alone, which no other reference repeats in the same
     words; but the numbers of both calls are those of the mistakes.
     """
-    subject = Subject(target, anew=True)
-
-    def follows(found: Counterexample, faults: Sequence[Fault]) -> bool:
-        if found.demand != "numbers" or not found.compared or found.is_beside_gradients():
-            return False
-        wrong_forward = not all(fault.backward_only for fault in faults)
-        calls = [found.calls[number] for number in found.compared]
-        # where forward is wrong, gradients are those of another function
-        return all((wrong_forward and call.do == "gradients") or gives(faults, subject, call) for call in calls)
-
-    return follows
+    if found.demand != "numbers" or not found.compared or found.is_beside_gradients():
+        return False
+    wrong_forward = not all(fault.backward_only for fault in faults)
+    calls = [found.calls[number] for number in found.compared]
+    # where forward is wrong, gradients are those of another function
+    return all((wrong_forward and call.do == "gradients") or gives(faults, subject, call) for call in calls)
 
 
 def gives(faults: Sequence[Fault], subject: Subject, call: Call) -> bool:

@@ -58,13 +58,14 @@ def diagnose(
     properties: Mapping[str, Property],
     failed: Sequence[PropertyResult] = (),
     passed: Collection[str] = (),
+    expected: Sequence[PropertyResult] = (),
     seconds: float = inf,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Diagnosis:
     """Why a target fails; by counted work, and within a time if one is given.
 
     properties: by their ids.  failed: those that do not hold, with their counterexamples
-    passed: the ids of those that do
+    passed: the ids of those that do.  expected: those that do not hold either, which is known
     """
     deadline = Deadline(seconds)
     subject = Subject(target, anew=True)
@@ -74,6 +75,11 @@ def diagnose(
     except Failure:
         return Diagnosis([], [])
     found = inquiry.diagnosis()
+    judging = Work(JUDGEMENTS, deadline)
+    for cell, faults in found.named.items():
+        for fault in faults if expected or len(faults) > 1 else ():
+            same = explained_by({cell: [fault]}, properties, [*failed, *expected], inquiry.subject, judging)
+            found.alone.setdefault(fault.id, []).extend(same)
     if inquiry.keeps:
         progress("looking at new instances")
         told = {finding.title for finding in found.findings}
@@ -193,7 +199,8 @@ class Inquiry:
         findings += self.places(stated, {*told_of(told, WHAT), *found}, bool(findings))
         known = self.known(stated)
         named = {str(search.cell): tuple(faults) for search, faults in self.explained.items() if faults}
-        same = explained_by(named, self.failures.properties, self.failed, Work(JUDGEMENTS, self.deadline))
+        judging = Work(JUDGEMENTS, self.deadline)
+        same = explained_by(named, self.failures.properties, self.failed, self.subject, judging)
         findings += self.found_beside(stated, same, bool(shapes))
         known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
         known += left_out(self.answered, self.subject.capabilities)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ from conformance.adapters import reference
 from conformance.claims.capabilities import Capabilities
 from conformance.faults import Fault, FaultyReference
 from conformance.faults.recurrences import Mistake
-from reference_rnn import CELLS, Case, Recurrence, RecurrenceCase, arithmetic, handed, rounded
+from reference_rnn import CELLS, Recurrence, RecurrenceCase, handed, rounded
 
 
 class FaultyTarget:
@@ -40,26 +39,6 @@ def faulty_class(fault: Fault, cells: tuple[str, ...], apart: bool = True) -> ty
             super().__init__(fault, cells=cells, apart=apart)
 
     return Faulty
-
-
-class RoundingTarget(FaultyTarget):
-    """The same where each number that goes in has lost its last bit: it rounds, as what is judged does.
-
-    The same call gives the same numbers.
-    """
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(*faults)
-        self.exact = FaultyTarget(*faults)
-        self.forward = lambda case: self.exact.forward(moved(reference.as_case(case)))
-        self.gradients = lambda case, *d: self.exact.gradients(moved(reference.as_case(case)), *d)
-
-
-def moved(case: Case) -> Case:
-    """A case with its last bits moved, always in the same way."""
-    seed = zlib.crc32(b"".join(array.tobytes() for _, array in case.arrays()))
-    generator, u = np.random.default_rng(seed), arithmetic(case.config.dtype).u
-    return case.map(lambda _, array: array * (1 + 2 * u * generator.choice([-1.0, 1.0], array.shape)))
 
 
 class FaultyRecurrence:

@@ -447,7 +447,7 @@ class Hunt:
         """The defects of a round without an explanation."""
         failed = [PropertyResult(**one) for one in quarry.fresh(round)]
         also = self.without_name(quarry, round)
-        found = defects(quarry.target, failed, NOTHING, self.properties, lambda *_: False, also)
+        found = defects(quarry.target, failed, NOTHING, self.properties, also)
         for one in found:
             one.result.found = one.result.found and one.result.found | {"target": quarry.target}
         return [asdict(one) | {"id": one.id} for one in found]

@@ -6,18 +6,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from conformance.events import MEASURED, Diagnosis, PropertyResult
 from conformance.faults.patching import Fault
 from conformance.harness.records import Meta
-from conformance.judging.counterexample import Counterexample
 from conformance.judging.properties import Property
-from conformance.judging.serialisation import case_from_data, counterexample_from_data
+from conformance.judging.serialisation import case_from_data
 
-Follows = Callable[[Counterexample, Sequence[Fault]], bool]  # whether a failure follows from some mistakes
 Name = tuple[tuple[str, ...], str, str]  # what makes a failure distinct, what is wrong, and the patch of a mistake
 Hash = Annotated[str, Meta(pattern="[0-9a-f]{64}")]  # the id of a defect, in files
 MISTAKE, SENTENCE, FAILURE = "mistake", "sentence", "failure"
@@ -65,15 +63,15 @@ def how(result: PropertyResult) -> FailureSignature:
 
 def defects(
     target: str, failed: Sequence[PropertyResult], diagnosis: Diagnosis, properties: Mapping[str, Property],
-    follows: Follows, also: Sequence[FailureSignature] = (),
+    also: Sequence[FailureSignature] = (),
 ) -> list[Defect]:  # fmt: skip
     """The distinct failures among those of one round, each with what stands for it; the strongest property first.
 
-    follows  whether a failure follows from some mistakes;  also  what else failed in this round, and is known
+    also: what else failed in this round, and is known
     """
     found: dict[tuple[str, ...], Defect] = {}
     ranked = sorted(failed, key=lambda result: properties[result.id].rank)
-    named = {result.id: finding_of_failure(result, diagnosis, follows) for result in ranked}
+    named = {result.id: finding_of_failure(result, diagnosis) for result in ranked}
     unnamed = [*also, *(how(result) for result in ranked if not named[result.id])]
     unnamed.sort(key=lambda shown: properties[shown.id].rank)
     for result in ranked:
@@ -85,9 +83,9 @@ def defects(
     return list(found.values())
 
 
-def finding_of_failure(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> Name | None:
+def finding_of_failure(result: PropertyResult, diagnosis: Diagnosis) -> Name | None:
     """What a diagnosis says of a failure; None where it says nothing."""
-    if faults := explaining(result, diagnosis, follows):
+    if faults := explaining(result, diagnosis):
         ids, titles = [fault.id for fault in faults], [fault.title for fault in faults]
         return (MISTAKE, *sorted(ids)), "; ".join(titles), "\n".join(fault.patch() for fault in faults)
     for one in diagnosis.findings:
@@ -100,12 +98,9 @@ def finding_of_failure(result: PropertyResult, diagnosis: Diagnosis, follows: Fo
     return None
 
 
-def explaining(result: PropertyResult, diagnosis: Diagnosis, follows: Follows) -> Sequence[Fault]:
-    """The mistakes that were named for the cell of a failure, if it follows from them."""
-    faults = diagnosis.named.get(failed_cell(result), ())
-    if result.id in diagnosis.explained:
-        return faults
-    return faults if faults and result.found and follows(counterexample_from_data(result.found), faults) else ()
+def explaining(result: PropertyResult, diagnosis: Diagnosis) -> Sequence[Fault]:
+    """The mistakes that were named for the cell of a failure, if they explain it."""
+    return diagnosis.named.get(failed_cell(result), ()) if result.id in diagnosis.explained else ()
 
 
 def failed_cell(result: PropertyResult) -> str:

@@ -14,7 +14,7 @@ from conformance.judging.judge import covering_cases, each_block, number_of
 from conformance.judging.properties import Property
 from conformance.vectors.expected_balls import certain
 from conformance.vectors.vector_files import Vector
-from conformance.vectors.vector_selection import misses
+from conformance.vectors.vector_selection import given_by, misses
 from reference_rnn import Case
 from strategies.cases import from_block
 
@@ -50,7 +50,7 @@ def surviving_mutants(
         for fault in [fault for fault in left if fault.about(case.config.cell)] if vector else ():
             if time.monotonic() > deadline:
                 raise SearchOver
-            if vector and misses(wrong(fault), vector):
+            if vector and misses(given_by(wrong(fault), case), vector):
                 left.remove(fault)
         if not left:
             raise SearchOver

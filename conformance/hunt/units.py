@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from conformance.chapters import catalogue
-from conformance.diagnosis.consequence import consequences
 from conformance.events import Diagnosis, FailureFound, Judged, PropertyResult
 from conformance.harness.child import LoadError
 from conformance.harness.files import FileError, Folder, read_text
@@ -259,7 +258,7 @@ def explain_failures(unit: Unit, target: Target) -> dict[str, Any]:
         left = inf if unit.seconds is None else began + unit.seconds - time.monotonic()
         diagnosis = explain(plan, lambda: reopen_target(unit.place, plan), [*failed, *held], left, [])
     found, also = [], [FailureSignature(*one) for one in unit.also]
-    for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, consequences(target), also):
+    for defect in defects(unit.target, failed, diagnosis or NOTHING, plan.properties, also):
         data = asdict(defect) | {"id": defect.id, "given": current_answers(defect.result.found, target)}
         if defect.result.found:
             data["result"]["found"] = defect.result.found | {"target": unit.target}

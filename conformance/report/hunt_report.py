@@ -13,9 +13,10 @@ from rich.text import Text
 
 from conformance.harness.text import LINE, visible
 from conformance.hunt.corpus import Kept
-from conformance.hunt.hunt_events import Begun, FindingFound, Happening, HuntOver, Idle, State, Target
+from conformance.hunt.hunt_events import Begun, FindingFound, Happening, HuntOver, Idle, Moved, State, Target
 
 from . import report_files
+from .pulse import Pulse
 from .rendering import templates
 from .terminal import line
 
@@ -29,18 +30,26 @@ class HuntListener:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        self.pulse = None if console.is_terminal else Pulse(lambda: self.doing)
+        self.doing = "loading"
 
     def __enter__(self) -> HuntListener:
         if self.live:
             self.live.start()
+        if self.pulse:
+            self.pulse.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.live:
             self.live.stop()
+        if self.pulse:
+            self.pulse.stop()
 
     def __call__(self, event: Happening) -> None:
         """Shows what there is to show."""
+        if isinstance(event, Moved):
+            self.doing = f"hunting: {how_far(event.state)}"
         if isinstance(event, Begun):
             line(self.console, begun(event.state))
         elif isinstance(event, FindingFound):
@@ -97,14 +106,19 @@ def summary(state: State) -> Iterator[str]:
     if state.early:
         kept = "what was found and done is kept, and the next hunt goes on from there"
         yield f"{state.early}; {'what was found last is not in it' if state.unkept else kept}"
-    seen = f"{len(state.new)} new, {len(state.known)} known"
-    yield f"{counted(state.rounds)} in {state.seconds:.0f} s: {seen} (corpus {state.corpus})"
+    yield f"{how_far(state)} (corpus {state.corpus})"
     for target in state.targets:
         yield f"  {target.name}: {', '.join(figures(target))}"
     if any(target.alike is not None for target in state.targets):
         yield f"  mutants took {state.share:.1%} of the time"
     for sentence in state.lost:
         yield f"  could not be done: {sentence}"
+
+
+def how_far(state: State) -> str:
+    """What has been done by now, and what was found."""
+    seen = f"{len(state.new)} new, {len(state.known)} known"
+    return f"{counted(state.rounds)} in {state.seconds:.0f} s: {seen}"
 
 
 def figures(target: Target) -> Iterator[str]:

@@ -78,7 +78,7 @@ def diagnosis(report: Report) -> Iterator[str]:
         yield from (
             f"**{label_of(finding).capitalize()}**: {escaped(kind_of(finding))}",
             "",
-            code(title_of(report, finding)),
+            code(title_of(report.diagnosis, finding)),
             "",
         )
         if finding.patch:

@@ -19,6 +19,7 @@ from conformance.judging.coverage import KINDS, MEETINGS, form_meetings
 from conformance.trial.verdict import Report
 
 from .listening import Writer
+from .pulse import Pulse, in_minutes
 from .wording import (
     PLACES,
     behind,
@@ -42,6 +43,7 @@ NOTES = 6
 FIRST = 4  # of what was left out, where the rest is only counted
 
 Line = tuple[str, str]  # its style, and the text
+Wrap = Callable[[str, str], list[str]]  # a text and an indent, to lines
 
 
 class Screen(Console):
@@ -65,7 +67,7 @@ def console(**options: Any) -> Console:
 
 
 class Terminal:
-    """Shows failures as they are found, a bar on a terminal, and the report at the end."""
+    """Shows failures as they are found, a bar on a terminal or a line a minute, and the report at the end."""
 
     def __init__(self, console: Console, writers: Sequence[Writer] = ()) -> None:
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -73,14 +75,19 @@ class Terminal:
         self.writers = writers
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.task = self.progress.add_task("loading", total=None)
+        self.pulse = None if console.is_terminal else Pulse(self.doing)
         self.found = False
 
     def __enter__(self) -> Terminal:
         self.progress.start()
+        if self.pulse:
+            self.pulse.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
+        if self.pulse:
+            self.pulse.stop()
 
     def __call__(self, event: Event) -> None:
         """Shows what there is to show."""
@@ -90,18 +97,36 @@ class Terminal:
             self.found = True
             self.line(f"found        {event.result.id}: {event.result.message}", "red")
         elif isinstance(event, Judged):
-            self.progress.update(self.task, advance=1, description=f"judging: {event.result.id}")
+            claimed = event.result.status != "not_claimed"
+            self.progress.update(self.task, advance=claimed, description=f"judging: {event.result.id}")
         elif isinstance(event, Diagnosing):
             self.progress.update(self.task, description=f"diagnosis: {event.text}")
         elif isinstance(event, Finished):
-            self.progress.stop()
+            self.__exit__()
             if self.found:
                 self.line("")
             show(event.report, self.console, self.writers)
 
+    def doing(self) -> str:
+        """What is being done, and how far it is."""
+        task = self.progress.tasks[0]
+        return how_far(task.description, int(task.completed), int(task.total or 0), task.elapsed or 0.0)
+
     def line(self, text: str, style: str = "") -> None:
         """Prints a text as one visible line, in a style where the console has colours."""
         line(self.console, text, style)
+
+
+def how_far(doing: str, done: int, total: int, seconds: float) -> str:
+    """What is being done, how many properties are judged by now, and when all are if it goes on so.
+
+    >>> how_far("judging", 10, 40, 120.0)
+    'judging, 10 of 40 properties after 2 min, about 6 min left'
+    """
+    if not 0 < done < total:
+        return f"{doing}, after {in_minutes(seconds)}"
+    left = seconds / done * (total - done)
+    return f"{doing}, {done} of {total} properties after {in_minutes(seconds)}, about {in_minutes(left)} left"
 
 
 def show(report: Report, console: Console, writers: Sequence[Writer] = ()) -> None:
@@ -153,12 +178,7 @@ def verdict(report: Report) -> Iterator[Line]:
 def body(report: Report, width: int) -> Iterator[Line]:
     """The lines above the verdict: what is wrong, and what was asked."""
     wrap = partial(wrapped, width=width)
-    for finding in report.diagnosis:
-        yield from diagnosis(report, finding, wrap)
-    if report.known:
-        yield "bold", "  what is known about it"
-        yield from plain(wrap(fact, "    ") for fact in report.known)
-        yield "", ""
+    yield from diagnosis(report.diagnosis, report.known, wrap)
     for failure, *same in group_failures(report):
         yield from bold(wrap(f"{failure.id}: {failure.statement}", "  "))
         yield from plain([failure_details(failure, same, width)])
@@ -186,13 +206,18 @@ def failure_details(failure: PropertyResult, same: Sequence[PropertyResult] = ()
         yield from wrapped(line, "    ", width)
 
 
-def diagnosis(report: Report, finding: Finding, wrap: Callable[[str, str], list[str]]) -> Iterator[Line]:
-    """A mistake that was recognised, with its change."""
-    yield from bold(wrap(f"{label_of(finding)}: {kind_of(finding)}", "  "))
-    yield from plain([wrap(title_of(report, finding), "    ")])
-    yield from ((DIFF.get(line[:1], ""), "      " + line) for line in finding.patch.splitlines())
-    yield from plain([[f"    made by others: {url}" for url in finding.seen[:PLACES]]])
-    yield "", ""
+def diagnosis(findings: Sequence[Finding], known: Sequence[str], wrap: Wrap) -> Iterator[Line]:
+    """The mistakes that were recognised, each with its change, and what else is known about what is wrong."""
+    for finding in findings:
+        yield from bold(wrap(f"{label_of(finding)}: {kind_of(finding)}", "  "))
+        yield from plain([wrap(title_of(findings, finding), "    ")])
+        yield from ((DIFF.get(line[:1], ""), "      " + line) for line in finding.patch.splitlines())
+        yield from plain([[f"    made by others: {url}" for url in finding.seen[:PLACES]]])
+        yield "", ""
+    if known:
+        yield "bold", "  what is known about it"
+        yield from plain(wrap(fact, "    ") for fact in known)
+        yield "", ""
 
 
 def asked(report: Report) -> Iterator[str]:
@@ -210,9 +235,11 @@ def asked(report: Report) -> Iterator[str]:
         yield f"configured   by {report.configuration}"
     if report.verbose:
         yield from covered(report)
-    for result in report.results:
-        if result.status == "expected_failure":
-            yield f"expected     {result.id}: {result.message}"
+    expected = [result for result in report.results if result.status == "expected_failure"]
+    if len(expected) > FIRST and not report.verbose:
+        yield f"expected     {summed_up(report, 'expected_failure', short_ids(report, 'expected_failure'))}"
+    else:
+        yield from (f"expected     {result.id}: {result.message}" for result in expected)
     for status, label in LEFT_OUT.items():
         if ids := short_ids(report, status):
             yield f"{label:12} {', '.join(ids) if report.verbose else summed_up(report, status, ids)}"

@@ -78,8 +78,9 @@ def group_by_mistake(report: Report) -> list[list[PropertyResult]]:
 
 
 def ids_of_mistakes(report: Report) -> list[str]:
-    """The ids of the mistakes that give a target's numbers."""
-    return [finding.fault for finding in report.diagnosis if finding.exact and finding.fault_class != MEASURED]
+    """The ids of the mistakes that give a target's numbers; of those that are known, only where no other does."""
+    named = [finding for finding in report.diagnosis if finding.exact and finding.fault_class != MEASURED]
+    return [finding.fault for finding in named if not finding.expected] or [finding.fault for finding in named]
 
 
 def fold_reason(report: Report) -> str:
@@ -132,7 +133,9 @@ def is_named(finding: Finding) -> bool:
 
 
 def label_of(finding: Finding) -> str:
-    """Whether it is a mistake, or only a place to look."""
+    """Whether it is a mistake, or only a place to look, or known."""
+    if finding.expected:
+        return "known"
     return "diagnosis" if is_named(finding) else "a place to look"
 
 
@@ -177,18 +180,19 @@ def kind_unshown(finding: Unshown) -> str:
     return f"{share} {finding.telling} wrong answers are explained by this mistake"
 
 
-def title_of(report: Report, finding: Finding) -> str:
-    """The title of a mistake, and in brackets the others needed with it: by title if the report has one, else by id."""
-    titles = {other.fault: other.title for other in report.diagnosis}
+def title_of(findings: Sequence[Finding], finding: Finding) -> str:
+    """The title of one of some mistakes, and in brackets what is needed with it; why it was expected, if it was."""
+    titles = {other.fault: other.title for other in findings}
     others = "; ".join(titles.get(id, id) for id in finding.together)
-    return finding.title + (f" (together with: {others})" if others else "")
+    expected = f"; expected: {finding.expected}" if finding.expected else ""
+    return finding.title + (f" (together with: {others})" if others else "") + expected
 
 
 def diagnosis_lines(report: Report) -> list[str]:
     """The diagnosis as plain lines, for what has neither colours nor headings."""
     lines = []
     for finding in report.diagnosis:
-        lines += [f"{label_of(finding)}: {kind_of(finding)}", title_of(report, finding)]
+        lines += [f"{label_of(finding)}: {kind_of(finding)}", title_of(report.diagnosis, finding)]
         lines += ["  " + line for line in finding.patch.splitlines()]
         lines += [f"made by others: {url}" for url in finding.seen[:PLACES]]
     return [*lines, *report.known]

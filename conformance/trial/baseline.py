@@ -56,6 +56,8 @@ class Baseline:
     def apply(self, results: Sequence[PropertyResult], diagnosis: Diagnosis | None, strict: bool) -> None:
         """Marks the failures that are known; strict: those that only this version of the kit looks for are not."""
         named = mistake_ids(diagnosis.findings if diagnosis else [])
+        if diagnosis:
+            diagnosis.expect(self.mistakes, KNOWN)
         other = bool(named and self.mistakes and not named <= self.mistakes)
         unnamed = bool(diagnosis and self.mistakes and not named)  # what was known no longer explains what fails
         failed = [result for result in results if result.status == "failed"]
@@ -72,7 +74,9 @@ class Baseline:
                 expect(result, KNOWN)
 
     def has_only_known(self, result: PropertyResult, diagnosis: Diagnosis) -> bool:
-        """Whether a property fails on a cell whose mistakes are named, and are all known."""
+        """Whether a property fails by a known mistake alone, or on a cell all of whose mistakes are known."""
+        if any(result.id in diagnosis.alone.get(id, ()) for id in self.mistakes):
+            return True
         faults = diagnosis.named.get(str(case_from_data(result.case).config.cell)) if result.case else None
         return faults is not None and {fault.id for fault in faults} <= self.mistakes
 

@@ -6,7 +6,8 @@ A file in TOML, one table for each exception:
     property = "lengths.length_zero"
     reason = "the operator leaves the final state of a row of length 0 open"
 
-In the place of property = "ID" may stand property = "CHAPTER", or counterexample = "FILE", a saved one.
+In the place of property = "ID" may stand property = "CHAPTER", or counterexample = "FILE", a saved one. With mistake =
+"ID" the entry also names the mistake that is known, as the diagnosis in a report of JSON has it; it decides nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.events import PropertyResult
+from conformance.events import Diagnosis, PropertyResult
 from conformance.harness.files import FileError, read_json, read_toml
 from conformance.judging.serialisation import CounterexampleError, Unclaimed, case_from_data, counterexample_from_data
 from conformance.trial.options import UsageError
@@ -25,7 +26,7 @@ from reference_rnn import Case
 from .counterexamples import LARGEST, current_name, load
 from .property_names import Names
 
-KEYS = ("property", "counterexample", "reason")
+KEYS = ("property", "counterexample", "mistake", "reason")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Expectation:
 
     name   as it stands in the file;  among  the properties that it stands for, of which one must fail
     saved  the counterexample as data, where only the target that is judged can say what its case means
+    mistake  the id of the mistake that is behind it, if it is named
     """
 
     name: str
@@ -41,6 +43,7 @@ class Expectation:
     reason: str
     case: tuple[str, str] | None = None
     saved: Any = None
+    mistake: str = ""
 
     def is_about(self, ids: Collection[str]) -> bool:
         """Whether one of these properties may fail by it."""
@@ -97,7 +100,8 @@ def expectation(file: Path, number: int, entry: object, names: Names) -> Expecta
         raise UsageError(f"{where}: must have either property or counterexample")
     try:
         if "property" in entry:
-            return Expectation(entry["property"], names.among(entry["property"]), entry["reason"])
+            among = names.among(entry["property"])
+            return Expectation(entry["property"], among, entry["reason"], mistake=entry.get("mistake", ""))
         saved = file.parent / entry["counterexample"]
         try:
             found = load(saved, described=True)
@@ -108,7 +112,7 @@ def expectation(file: Path, number: int, entry: object, names: Names) -> Expecta
         current = current_name(saved, property, names)
     except (CounterexampleError, FileError, UsageError) as error:
         raise UsageError(f"{where}: {error}") from None
-    return Expectation(current, (current,), entry["reason"], case, data)
+    return Expectation(current, (current,), entry["reason"], case, data, entry.get("mistake", ""))
 
 
 def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) -> list[str]:
@@ -126,3 +130,22 @@ def apply(expected: Sequence[Expectation], results: Sequence[PropertyResult]) ->
         if judged and "expected_failure" not in found.values():
             unmatched.append(f"{one.name} was expected to fail and did not ({one.reason})")
     return unmatched
+
+
+def name_mistakes(
+    expected: Sequence[Expectation], results: Sequence[PropertyResult], diagnosis: Diagnosis
+) -> list[str]:  # fmt: skip
+    """Says of what failed as expected which mistake explains it; that a named one does not, in sentences."""
+    others = []
+    for one in expected:
+        known = [result for result in results if result.status == "expected_failure" and result.id in one.among]
+        if not one.mistake or not known:
+            continue
+        diagnosis.expect((one.mistake,), one.reason)
+        titles = [finding.title for finding in diagnosis.findings if finding.fault == one.mistake]
+        if not titles:
+            others.append(f"{one.name} was expected to fail by {one.mistake}, which is not what was found")
+        for result in known:
+            if titles and result.id in diagnosis.alone.get(one.mistake, ()):
+                result.message = f"{titles[0]}; expected: {one.reason}"
+    return others

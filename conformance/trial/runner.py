@@ -30,7 +30,7 @@ from conformance.judging.serialisation import counterexample_from_data, countere
 from reference_rnn import CellError
 
 from .counterexamples import confirm_all, wrong_alone
-from .expectations import apply
+from .expectations import apply, name_mistakes
 from .gc_tuning import collected_seldom
 from .interrupts import Interrupted, Interrupts, needs_an_alarm, noted
 from .options import Options, Revision, UsageError
@@ -161,6 +161,8 @@ def conclude(
     for result in results:
         result.others = [{name: value for name, value in one.items() if name != "found"} for one in result.others]
     progress.note_the_end(results, diagnosis)
+    if diagnosis:
+        progress.notes += name_mistakes(plan.expected, results, diagnosis)
     if baseline:
         baseline.apply(results, diagnosis, plan.options.strict)
     options, claims = plan.options, progress.claims
@@ -331,6 +333,7 @@ def explain(
     """
     failed = [result for result in results if result.status == "failed"]
     passed = [result.id for result in results if result.status == "passed"]
+    expected = [result for result in results if result.status == "expected_failure"]
     try:
         with stopping(reopen()) as target:
             if plan.options.in_process and isinstance(target, ProcessTarget):
@@ -344,7 +347,7 @@ def explain(
                 return diagnose_recurrences(target, seconds)
             if target.stages:
                 return blame(target.stages, failed, plan.limits)
-            return diagnose(target, plan.properties, failed, passed, seconds=seconds)
+            return diagnose(target, plan.properties, failed, passed, expected, seconds)
     except CellError as error:
         return Diagnosis([], [str(error)])
     except Exception as error:

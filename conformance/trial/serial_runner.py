@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.events import Event, FailureFound, Judged, PropertyResult, Started
 from conformance.harness.load import Target, TargetError, open_target
-from conformance.judging.judge import judge
+from conformance.judging.judge import judge, unjudged
 
 from .counterexamples import saved_counterexample
 from .interrupts import Interrupts
@@ -26,13 +26,20 @@ def open_for_trial(target: Any, plan: Plan) -> Target:
     return found
 
 
+def started(name: str, target: Target, plan: Plan) -> Started:
+    """That a target is open; of the properties, those that say something about it are to be judged."""
+    claims, seen = target.capabilities, target.observes_memory
+    asked = [id for id, prop in plan.properties.items() if not unjudged(prop, claims, seen)]
+    return Started(name, claims.as_dict(), asked, seen)
+
+
 def judged_here(name: str, target: Target, plan: Plan, interrupts: Interrupts) -> Iterator[Event]:
     """The events of a trial of a target that is open; with ``stop_on_first``, up to the first failure.
 
     name: as it was given, by which its counterexamples are kept
     """
     options, judged = plan.options, dict[str, PropertyResult]()
-    yield Started(name, target.capabilities.as_dict(), list(plan.properties), target.observes_memory)
+    yield started(name, target, plan)
     for id in plan.strongest_first:
         saved = saved_counterexample(name, id) if options.saved else None
         events = judge(plan.properties[id], target, options.random_cases, options.seed, plan.seconds(), saved)

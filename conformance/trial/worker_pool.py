@@ -25,7 +25,7 @@ from .gc_tuning import collected_seldom
 from .interrupts import SIGNALS, Interrupts
 from .options import Options
 from .plan import Catalogue, Plan
-from .serial_runner import open_for_trial
+from .serial_runner import open_for_trial, started
 
 TRIES = 3  # for a property whose worker dies
 LOADING = "the target is loaded"
@@ -70,7 +70,7 @@ def serve_properties(
         connection.send(error)
         return
     try:
-        connection.send(Started(target, held.capabilities.as_dict(), list(plan.properties), held.observes_memory))
+        connection.send(started(target, held, plan))
         with collected_seldom():
             while (id := connection.recv()) is not None:
                 saved = saved_counterexample(target, id) if options.saved else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from conformance.faults.operators import derived
 from conformance.faults.patching import FaultyReference
 from conformance.faults.recurrences import mistakes_of
 from conformance.faults.wiring import wiring
-from reference_rnn import Cell, Handed, Recurrence, RecurrenceCase, Result
+from reference_rnn import Cell, Handed, Recurrence, RecurrenceCase, Result, forward, handed
 from strategies.cases import BLOCK_SIZE, from_block
 from strategies.covering import LARGE, covering
 
@@ -32,8 +32,9 @@ LARGEST = 50_000  # numbers of a case: files of more than a megabyte are no plea
 class Chosen:
     """The vectors of one cell and dtype by name, in their order.
 
-    told  for each mistake in the cell's equations and in the loops around them the first vector that tells it apart;
-          None: none of those that were tried does;  titles: of these mistakes, as their makers would say them
+    told  for each mistake in the cell's equations and in the loops around them that changes a number of some case: the
+          first vector that tells it apart;  None: rounding could change as much in each that was tried
+    titles  of these mistakes, as their makers would say them
     void  how many cases were left out, since rounding may do anything to them;  large: since they are too large
     """
 
@@ -57,12 +58,14 @@ def choose(claims: Capabilities, cell: Cell, dtype: str, most: int = MOST) -> Ch
         if len(found) == wanted:
             break
     known = derived_mistakes(cell)
-    first = {id: telling(mistake.forward, found[:SEARCHED]) for id, mistake in known.items()}
+    searched = [(vector, right(vector.case)) for vector in found[:SEARCHED]]
+    effects = {id: effect(mistake.forward, searched) for id, mistake in known.items()}
+    first = {id: number for id, (number, changes) in effects.items() if changes}
     needed = sorted({number for number in first.values() if number is not None})
     order = [*needed, *(number for number in range(len(found)) if number not in needed)][:most]
     names = {number: f"{str(cell).lower()}-{dtype}-{place:03}" for place, number in enumerate(order)}
     chosen.vectors = {names[number]: found[number] for number in order}
-    chosen.titles = {id: mistake.title for id, mistake in known.items()}
+    chosen.titles = {id: known[id].title for id in first}
     chosen.told = {id: None if number is None else names.get(number) for id, number in first.items()}
     return chosen
 
@@ -102,19 +105,45 @@ def derived_mistakes(cell: Cell) -> dict[str, Mistaken]:
     return {fault.id: Mistaken(fault.title, FaultyReference(fault).forward) for fault in faults.values()}
 
 
-def telling(wrong: Callable[[Any], Result | Handed], vectors: list[Vector]) -> int | None:
-    """The first of some vectors whose balls the results with a mistake miss, in the target's own rounding too."""
-    return next((number for number, vector in enumerate(vectors) if misses(wrong, vector)), None)
+Numbers = dict[str, np.ndarray]  # results by name
+
+
+def right(case: Any) -> Numbers:
+    """The right results of a case, as the reference computes them."""
+    return dict((handed(case) if isinstance(case, RecurrenceCase) else forward(case)).items())
+
+
+def effect(
+    wrong: Callable[[Any], Result | Handed], searched: Sequence[tuple[Vector, Numbers]]
+) -> tuple[int | None, bool]:  # fmt: skip
+    """The first of some vectors that tells of a mistake, and whether any number changes by it.
+
+    None does by a mistake in a state that the cell does not have, or in a second layer where there is one.
+    """
+    changes = False
+    for number, (vector, before) in enumerate(searched):
+        given = given_by(wrong, vector.case)
+        if misses(given, vector):
+            return number, True
+        changes = changes or any(not np.array_equal(given[name], before[name], equal_nan=True) for name in before)
+    return None, changes
 
 
 @np.errstate(all="ignore")
-def misses(wrong: Callable[[Any], Result | Handed], vector: Vector) -> bool:
-    """Whether some number is so far off that rounding cannot bring it back: by the radius and as much again."""
+def given_by(wrong: Callable[[Any], Result | Handed], case: Any) -> Numbers:
+    """The results of a case with a mistake; none where it stops there."""
     try:
-        given = dict(wrong(vector.case).items())
-    except Exception:  # a mistake that stops on this case is not overlooked either
-        return True
+        return dict(wrong(case).items())
+    except Exception:
+        return {}
+
+
+@np.errstate(all="ignore")
+def misses(given: Numbers, vector: Vector) -> bool:
+    """Whether some number is missing, or off by more than twice what rounding may do."""
     return any(
-        np.shape(given[name]) != ball.shape or not (abs(given[name] - ball.mid) <= 2 * ball.rad).all()
+        name not in given
+        or np.shape(given[name]) != ball.shape
+        or not (abs(given[name] - ball.mid) <= 2 * ball.rad).all()
         for name, ball in vector.balls.items()
     )

@@ -90,14 +90,18 @@ def test_rounding_is_no_difference(other):
 def test_a_new_version_that_is_wrong_differs_and_is_named(run, right, tmp_path):
     done = run(right, right.replace("case.h_0[0]", "0 * case.h_0[0]"), "old.py", "new.py", "--json", "found.json")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.startswith("new.py differs from old.py beyond rounding (")
+    assert done.stdout.splitlines()[-1].startswith("new.py differs from old.py beyond rounding (")
     assert "NEW leaves the reference, OLD does not (equivalence.steps)" in done.stdout
     assert "smallest case: case('RNN_TANH', T=1, N=1, I=1, H=1, weight_hh_l0=1, h_0=1)" in done.stdout
     assert "OLD: right, but for rounding" in done.stdout
     assert "NEW: output[0, 0, 0] is 0, must be 0.7615942 +/- " in done.stdout
+    assert "diagnosis: your numbers are those of the reference with this change" in done.stdout
     data = json.loads((tmp_path / "found.json").read_text())
     jsonschema.validate(data, json.loads((SCHEMAS / "comparison.json").read_text()))
     assert data["status"] == 1 and data["smallest"]["always"]
+    (mistake,) = data["diagnosis"]
+    assert mistake["exact"] and mistake["patch"]
+    assert all(line in done.stdout for line in (mistake["title"], *mistake["patch"].splitlines()))
     assert len(data["differences"]) + sum(data["counts"][n] for n in ("same", "wrong alike", "void")) == data["cases"]
 
 
@@ -180,10 +184,12 @@ def test_what_shows_only_after_other_calls_is_said_and_not_saved(run, right, tmp
 
 def test_lost_claims_fail_and_gained_ones_do_not(run, right):
     lost = run(right + CLAIMS, right)
-    assert lost.returncode == 1 and lost.stdout.startswith("new.py claims less than old.py (0 of ")
+    assert lost.returncode == 1 and lost.stdout.splitlines()[-1].startswith("new.py claims less than old.py (0 of ")
     assert "claims lost  : dtypes float64; default_state" in lost.stdout
     gained = run(right, right + CLAIMS)
-    assert gained.returncode == 0 and gained.stdout.startswith("new.py is old.py, but for rounding (0 of ")
+    assert gained.returncode == 0 and gained.stdout.splitlines()[-1].startswith(
+        "new.py is old.py, but for rounding (0 of "
+    )
     assert "claims gained: dtypes float64; default_state" in gained.stdout
 
 

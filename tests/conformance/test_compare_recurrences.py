@@ -219,7 +219,7 @@ def test_states_of_another_dtype_are_handed_on_as_each_claims():
 def test_a_command_says_and_saves_it(run, tmp_path):
     done = run(TARGET, IN_CHUNKS, "--json", "found.json")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.startswith("new.py differs from old.py beyond rounding (")
+    assert done.stdout.splitlines()[-1].startswith("new.py differs from old.py beyond rounding (")
     assert "NEW leaves the reference, OLD does not (state.equations)" in done.stdout
     assert "in all of them: mode chunk" in done.stdout and "OLD: right, but for rounding" in done.stdout
     data = json.loads((tmp_path / "found.json").read_text())

@@ -21,6 +21,12 @@ RNN = Path(sys.executable).with_name("rnn-conformance")
 WRONG = Path(__file__).parent.parent / "targets" / "wrong"
 SCHEMA = json.loads((Path(html.__file__).parent / "schemas" / "report.json").read_text())
 KNOWN = '[[expected]]\nproperty = "equivalence.steps"\nreason = "it was never carried on"\n'
+NAMED = """
+[[expected]]
+property = "equivalence"
+mistake = "input-bias-dropped-tanh"
+reason = "it comes later"
+"""
 FEW = ("--property", "equivalence.steps", "--property", "shapes.dtype", "-n", "1")
 
 
@@ -56,6 +62,37 @@ def test_what_was_expected_to_fail_and_did_not_is_said(run, tmp_path):
     said = "equivalence.steps was expected to fail and did not (it was never carried on)"
     assert done.returncode == 0 and f"note {said}" in " ".join(done.stdout.split())
     assert strict.returncode == 1 and said in " ".join(strict.stdout.split())
+
+
+def test_an_expected_failure_may_name_its_mistake(run, right, tmp_path):
+    one = right.replace(' + p["bias_ih_l0"]', "")
+    (tmp_path / "one.py").write_text(one)
+    (tmp_path / "two.py").write_text(one.replace("h[None].copy()", "output[0][None].copy()"))
+    (tmp_path / "known.toml").write_text(NAMED)
+    one, two = (run("check", name, "--expected-failures", "known.toml", "-v") for name in ("one.py", "two.py"))
+    assert one.returncode == 1 and "  known: your numbers are those of the reference with this change" in one.stdout
+    said = " ".join(two.stdout.split())
+    assert two.returncode == 1 and two.stdout.index("  diagnosis: ") < two.stdout.index("  known: ")
+    assert "expected equivalence.steps: b_ih is not added (tanh RNN); expected: it comes later" in said
+    assert "which is not what was found" not in said
+    (tmp_path / "known.toml").write_text(NAMED.replace("input-bias-dropped-tanh", "gates-ifog"))
+    other = run("check", "two.py", "--expected-failures", "known.toml")
+    said = "equivalence was expected to fail by gates-ifog, which is not what was found"
+    assert other.returncode == 1 and said in " ".join(other.stdout.split()) and "  known: " not in other.stdout
+
+
+def test_a_mistake_of_a_baseline_is_shown_last(run, right, tmp_path):
+    one = right.replace(' + p["bias_ih_l0"]', "")
+    (tmp_path / "one.py").write_text(one)
+    (tmp_path / "two.py").write_text(one.replace("h[None].copy()", "output[0][None].copy()"))
+    run("check", "one.py", "--json", "one.json", "--no-saved")
+    done = run("check", "two.py", "--baseline", "one.json", "--json", "two.json", "--no-saved")
+    report = json.loads((tmp_path / "two.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    new, known = report["diagnosis"]
+    assert done.returncode == 1 and (new["expected"], known["expected"]) == ("", "baseline")
+    status = {result["id"]: result["status"] for result in report["results"]}
+    assert status["equivalence.steps"] == "expected_failure" and status["time.split"] == "failed"
 
 
 EQUIVALENCE = [id for id in catalogue() if id.startswith("equivalence.")]

@@ -14,7 +14,7 @@ import pytest
 from conformance import check
 from conformance.adapters import reference
 from conformance.chapters import catalogue
-from conformance.diagnosis.consequence import consequences
+from conformance.diagnosis.consequence import follows
 from conformance.faults.handed_back import handed_back
 from conformance.harness.answer import DEATHS
 from conformance.harness.call import Call
@@ -431,8 +431,8 @@ def test_what_is_wrong_beside_gradients_is_no_consequence_of_wrong_gradients():
     beside, alone = (counterexample_from_data(result.found) for result in report.results)
     assert beside.is_beside_gradients() and not alone.is_beside_gradients()
     (twice,) = [fault for fault in handed_back().values() if fault.title == "the gradient of h_0 counts twice"]
-    follows = consequences(open_target(Beside))
-    assert follows(alone, [twice]) and not follows(beside, [twice])
+    subject = Subject(open_target(Beside), anew=True)
+    assert follows(alone, [twice], subject) and not follows(beside, [twice], subject)
 
 
 def test_a_file_that_is_written_is_read_again(tmp_path, monkeypatch):

@@ -6,9 +6,13 @@ import pytest
 from rich.console import Console
 
 import conformance
-from conformance import assert_conforms, check
+from conformance import Options, assert_conforms, check
+from conformance.chapters import catalogue
 from conformance.cli import cli
+from conformance.events import Judged, Started
 from conformance.report import terminal
+from conformance.report.pulse import Pulse
+from conformance.trial.runner import trial
 
 COLUMNS, ROWS = 80, 24
 RED, GREEN = "\x1b[31m", "\x1b[32m"
@@ -71,8 +75,8 @@ def test_what_was_left_out_is_counted_and_named_in_full_where_asked(wrong, tmp_p
     path.write_text(wrong)
     for given, full in (([], False), (["-v"], True), (["--verbose"], True)):
         cli.main(["check", str(path), "--property", "shapes", "--no-saved", *given], standalone_mode=False)
-        said = capsys.readouterr().out
-        assert ("allowed      " in said) is full
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("allowed strict" in said) is full
         assert ("shapes.batch_first, shapes.unbatched" in said) and (": -v" in said) is not full
     for full in (False, True):
         assert ("allowed" in str(check(path, properties=["shapes"], saved=False, verbose=full))) is full
@@ -98,3 +102,36 @@ def test_verbose_is_pytests_own(wrong, tmp_path):
     path.write_text(wrong)
     with pytest.raises(conformance.UsageError, match="verbose is pytest's own: leave it out, and say pytest -v"):
         conformance.parametrize(str(path), verbose=True)(lambda check: None)
+
+
+# ---------------------------------------------------------------- while it is judged
+
+
+def test_the_bar_counts_what_is_judged(right, tmp_path):
+    (tmp_path / "right.py").write_text(right)
+    options = Options(properties=("shapes", "directions"), saved=False, workers=1)
+    events = list(trial(str(tmp_path / "right.py"), options, catalogue))
+    (started,) = [event for event in events if isinstance(event, Started)]
+    judged = [event.result for event in events if isinstance(event, Judged)]
+    assert set(started.properties) == {one.id for one in judged if one.status != "not_claimed"} != set()
+    screen = terminal.Terminal(Console(file=io.StringIO()))
+    for event in events[:-1]:
+        screen(event)
+    (task,) = screen.progress.tasks
+    assert task.completed == task.total == len(started.properties) < len(judged)
+
+
+def test_a_log_gets_a_line_now_and_then(capsys):
+    pulse = Pulse(lambda: "judging\n: shapes", every=0.01)
+    pulse.start()
+    said = ""
+    while said.count("\n") < 2:
+        said += capsys.readouterr().err
+    pulse.stop()
+    pulse.stop()
+    assert set(said.splitlines()) == {"still judging : shapes"}
+
+
+@pytest.mark.parametrize(("done", "total"), [(0, 0), (0, 40), (40, 40)])
+def test_no_time_is_foretold_where_nothing_is_measured_or_left(done, total):
+    assert terminal.how_far("diagnosis", done, total, 300.0) == "diagnosis, after 5 min"

@@ -182,8 +182,8 @@ def test_whoever_claims_little_gets_as_many(run, tmp_path):
     index = json.loads((tmp_path / "made" / "index.json").read_text())
     told = {entry["mistake"]: entry["told_by"] for entry in index["mistakes"]}
     assert f"they detect {sum(map(bool, told.values()))} of {len(told)} known mistakes," in done.stdout
-    # what is left needs a second layer or direction
-    assert {id.split(".")[0] for id, name in told.items() if name is None} == {"wiring"}
+    assert all(told.values())  # what needs a second layer or direction is not counted
+    assert 0 < len(told) < len(derived_mistakes(cell_of("LSTM")))
     assert index["claims"]["layers"] == 1 and index["claims"]["bidirectional"] is False
     later = {name for name in told.values() if name} - {f"lstm-float32-{number:03}" for number in range(25)}
     assert not later  # those that tell come first
@@ -192,10 +192,11 @@ def test_whoever_claims_little_gets_as_many(run, tmp_path):
 @pytest.mark.sample
 def test_every_known_mistake_is_told():
     """Those in the equations by each cell; those in the loops by some cell, since not every one has two states."""
-    untold = []
+    unchanged = []
     for cell in CELLS:
         found = chosen(cell, most=64)
-        untold.append({id for id, name in found.told.items() if name is None})
+        assert all(found.told.values())
+        unchanged.append(derived_mistakes(cell_of(cell)).keys() - found.told.keys())
         known = derived_mistakes(cell_of(cell))
         for id, name in [item for item in found.told.items() if item[1]][::29]:
             vector = found.vectors[name]
@@ -205,9 +206,9 @@ def test_every_known_mistake_is_told():
                 except Exception:
                     continue
             assert any(is_far(getattr(given, result), ball) for result, ball in vector.balls.items()), id
-    assert all(id.startswith("wiring.") for ids in untold for id in ids)
+    assert all(id.startswith("wiring.") for ids in unchanged for id in ids)
     wrong = wiring()
-    assert all(shows_where_the_batch_comes_first(wrong[id]) for id in set.intersection(*untold))
+    assert all(shows_where_the_batch_comes_first(wrong[id]) for id in set.intersection(*unchanged))
 
 
 def is_far(given, ball):
