@@ -515,9 +515,9 @@ def test_the_strongest_property_that_has_a_case_stands_for_a_defect():
         for id in ("equivalence.steps", "symmetries.odd")
     )
     for results in ([strong, weak], [weak, strong]):
-        (defect,) = defects("t.py", results, Diagnosis([], []), catalogue(), lambda *_: False)
+        (defect,) = defects("t.py", results, Diagnosis([], []), catalogue())
         assert defect.result is strong and [shown.id for shown in defect.shown] == [strong.id, weak.id]
-    (defect,) = defects("t.py", [replace(strong, found=None), weak], Diagnosis([], []), catalogue(), lambda *_: False)
+    (defect,) = defects("t.py", [replace(strong, found=None), weak], Diagnosis([], []), catalogue())
     assert defect.result is weak  # of the other there is no case to show
 
 
