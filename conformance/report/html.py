@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -98,7 +98,8 @@ def page(told: ReportSet) -> str:
         alike=group_failures, behind=behind, folded=folded_properties, why_folded=fold_reason, counting=counting,
         kind_of=kind_of, label_of=label_of, of_cases=of_cases, title_of=title_of,
     )  # fmt: skip
-    environment.globals.update(others=others, versions=versions, breakable=breakable, summary=summary)
+    environment.globals.update(others=others, by_chapter=by_chapter)
+    environment.globals.update(versions=versions, breakable=breakable, summary=summary)
     environment.globals.update(anchor=lambda report: f"t{next(n for n, e in enumerate(told.entries) if e is report)}")
     return environment.get_template("matrix.html").render(told=told)
 
@@ -137,9 +138,20 @@ def chapter_of(report: Report, chapter: str) -> Square:
 
 
 def others(report: Report) -> list[PropertyResult]:
-    """What did not fail: what is known to fail first, then what is doubtful, then the rest in its order."""
-    order = ("expected_failure", "inconclusive", "passed", "not_claimed", "not_run")
+    """What is neither right nor wrong: what is known to fail first, then what is doubtful."""
+    order = ("expected_failure", "inconclusive")
     return sorted((r for r in report.results if r.status in order), key=lambda result: order.index(result.status))
+
+
+def by_chapter(report: Report) -> Iterator[tuple[str, str, list[PropertyResult]]]:
+    """What needs no look: the status, the chapter and its properties; what holds first."""
+    for status in ("passed", "not_claimed", "not_run"):
+        found: dict[str, list[PropertyResult]] = {}
+        for result in report.results:
+            if result.status == status:
+                found.setdefault(result.id.partition(".")[0], []).append(result)
+        for chapter, results in found.items():
+            yield status, chapter, results
 
 
 def claims(report: Report) -> str:

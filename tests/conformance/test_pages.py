@@ -113,6 +113,16 @@ def test_what_nobody_claims_is_folded(reports):
     assert "lengths" in alone.unclaimed and "Nobody claims" in page(reports)
 
 
+def test_what_holds_and_what_is_not_claimed_is_folded_by_chapter(reports):
+    report = reports[1]
+    found = list(html.by_chapter(report))
+    assert ("not_claimed", "lengths") in [(status, chapter) for status, chapter, _ in found]
+    listed = [result.id for _, _, results in found for result in results]
+    assert sorted(listed) == sorted(r.id for r in report.results if r.status in ("passed", "not_claimed", "not_run"))
+    lengths = [result.id for result in report.results if result.id.startswith("lengths.")]
+    assert f"lengths: {len(lengths)} properties</summary>" in page([report])
+
+
 def test_names_break_behind_separators_only():
     assert html.breakable("a/long_name.py:Some-Thing") == "a/<wbr>long_<wbr>name.py:<wbr>Some-<wbr>Thing"
     assert html.breakable("<b>_x") == "&lt;b&gt;_<wbr>x"
