@@ -254,9 +254,12 @@ def asked(report: Report) -> Iterator[str]:
 def covered(report: Report) -> Iterator[str]:
     """What was allowed, and what the cases had in them."""
     yield f"allowed      {report.arithmetic}"
-    if report.coverage:
-        areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in MEETINGS | KINDS)
-        yield f"exercised    {areas}"
+    counted = [result for result in report.results if result.coverage and result.status == "passed"]
+    if not counted:  # what failed was not judged to its end
+        return
+    areas = "; ".join(f"{area}: {count}" for area, count in report.coverage.items() if area not in MEETINGS | KINDS)
+    of = ", ".join(f"{counting(result.examples, 'case', 'cases')} of {result.id}" for result in counted)
+    yield f"exercised    in {of}: {areas}"
     for form, others in form_meetings(report.coverage).items():
         counts = ", ".join(f"{count} with {other}" for other, count in others.items())
         yield f"asked        {form}: {counts}"

@@ -104,6 +104,15 @@ def test_verbose_is_pytests_own(wrong, tmp_path):
         conformance.parametrize(str(path), verbose=True)(lambda check: None)
 
 
+def test_what_was_exercised_is_said_of_the_cases_in_which_it_was_counted(right, wrong, tmp_path):
+    for text, said in ((right, True), (wrong, False)):
+        (tmp_path / "rnn.py").write_text(text)
+        found = check(tmp_path / "rnn.py", properties=["equivalence.steps"], saved=False, verbose=True)
+        (result,) = [one for one in found.results if one.status in ("passed", "failed")]
+        line = f"  exercised    in {result.examples} cases of equivalence.steps: RNN_TANH: {result.examples};"
+        assert (line in str(found)) is said and ("  exercised " in str(found)) is said
+
+
 # ---------------------------------------------------------------- while it is judged
 
 
