@@ -41,6 +41,7 @@ LEFT_OUT = {"not_claimed": "not claimed", "not_run": "not run"}
 WIDTH = 100
 NOTES = 6
 FIRST = 4  # of what was left out, where the rest is only counted
+MANY = 12  # properties that fail alike, of which more are not all named
 
 Line = tuple[str, str]  # its style, and the text
 Wrap = Callable[[str, str], list[str]]  # a text and an indent, to lines
@@ -97,8 +98,8 @@ class Terminal:
             self.found = True
             self.line(f"found        {event.result.id}: {event.result.message}", "red")
         elif isinstance(event, Judged):
-            claimed = event.result.status != "not_claimed"
-            self.progress.update(self.task, advance=claimed, description=f"judging: {event.result.id}")
+            if event.result.status != "not_claimed":
+                self.progress.update(self.task, advance=1, description=f"judging: {event.result.id}")
         elif isinstance(event, Diagnosing):
             self.progress.update(self.task, description=f"diagnosis: {event.text}")
         elif isinstance(event, Finished):
@@ -181,7 +182,8 @@ def body(report: Report, width: int) -> Iterator[Line]:
     yield from diagnosis(report.diagnosis, report.known, wrap)
     for failure, *same in group_failures(report):
         yield from bold(wrap(f"{failure.id}: {failure.statement}", "  "))
-        yield from plain([failure_details(failure, same, width)])
+        alike = f"the same in {named(report, [result.id for result in same])}"
+        yield from plain([failure_details(failure, same, width, [alike] * bool(same))])
         yield "", ""
     for more in folded_line(report):
         yield from plain([wrap(more, "  ")])
@@ -199,10 +201,11 @@ def bold(lines: Iterable[str]) -> Iterator[Line]:
     return (("bold", line) for line in lines)
 
 
-def failure_details(failure: PropertyResult, same: Sequence[PropertyResult] = (), width: int = WIDTH) -> Iterator[str]:
+def failure_details(
+    failure: PropertyResult, same: Sequence[PropertyResult] = (), width: int = WIDTH, alike: Sequence[str] = ()
+) -> Iterator[str]:  # fmt: skip
     """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases."""
-    others = [f"the same in {', '.join(result.id for result in same)}"] if same else []
-    for line in (failure.message, *case_lines(failure), *others, *behind(failure, same)):
+    for line in (failure.message, *case_lines(failure), *alike, *behind(failure, same)):
         yield from wrapped(line, "    ", width)
 
 
@@ -237,12 +240,13 @@ def asked(report: Report) -> Iterator[str]:
         yield from covered(report)
     expected = [result for result in report.results if result.status == "expected_failure"]
     if len(expected) > FIRST and not report.verbose:
-        yield f"expected     {summed_up(report, 'expected_failure', short_ids(report, 'expected_failure'))}"
+        yield f"expected     {summed_up(len(expected), short_ids(report, 'expected_failure'))}"
     else:
         yield from (f"expected     {result.id}: {result.message}" for result in expected)
     for status, label in LEFT_OUT.items():
         if ids := short_ids(report, status):
-            yield f"{label:12} {', '.join(ids) if report.verbose else summed_up(report, status, ids)}"
+            count = sum(result.status == status for result in report.results)
+            yield f"{label:12} {', '.join(ids) if report.verbose else summed_up(count, ids)}"
     for message in dict.fromkeys(result.message for result in report.results if result.status == "not_run"):
         yield f"             {message}"
     for note in report.notes[:NOTES]:
@@ -265,9 +269,13 @@ def covered(report: Report) -> Iterator[str]:
         yield f"asked        {form}: {counts}"
 
 
-def summed_up(report: Report, status: str, ids: Sequence[str]) -> str:
-    """How many properties have a status, and the first of them, in a line."""
-    count = sum(result.status == status for result in report.results)
+def named(report: Report, ids: Sequence[str]) -> str:
+    """Some properties: all of them where they are few or that was asked for, else their number and the first."""
+    return ", ".join(ids) if report.verbose or len(ids) <= MANY else summed_up(len(ids), ids)
+
+
+def summed_up(count: int, ids: Sequence[str]) -> str:
+    """How many properties there are, and the first of their ids, in a line."""
     first, more = ", ".join(ids[:FIRST]), " ..." * (len(ids) > FIRST)
     return f"{counting(count, 'property', 'properties')} ({first}{more}): -v"
 

@@ -57,7 +57,11 @@ def group_failures(report: Report) -> list[list[PropertyResult]]:
     for failure in report.results:
         if failure.status == "failed" and failure.id not in left_out:
             shown = failure.counterexample if failure.found is None else ""  # where the numbers are kept back
-            groups.setdefault((failure.message, shown), []).append(failure)
+            on_it = [group for group in groups.values() if group[0].counterexample == failure.counterexample]
+            if failure.id in report.alone and failure.counterexample and on_it:  # it tells nothing of history
+                on_it[0].append(failure)
+            else:
+                groups.setdefault((failure.message, shown), []).append(failure)
     spoken = [sorted(group, key=lambda failure: failure.id not in SPEAKERS) for group in groups.values()]
     return sorted(spoken, key=lambda group: group[0].id not in SPEAKERS)
 

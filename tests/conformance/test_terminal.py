@@ -1,6 +1,7 @@
 """The last screen of a report says what is wrong, and what to change."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -111,6 +112,26 @@ def test_what_was_exercised_is_said_of_the_cases_in_which_it_was_counted(right, 
         (result,) = [one for one in found.results if one.status in ("passed", "failed")]
         line = f"  exercised    in {result.examples} cases of equivalence.steps: RNN_TANH: {result.examples};"
         assert (line in str(found)) is said and ("  exercised " in str(found)) is said
+
+
+def test_an_error_in_every_property_fits_a_screen(right, tmp_path):
+    raises = right.replace(
+        "    for x in case.x:", '    if len(case.x) > 5:\n        raise ValueError("too long")\n    for x in case.x:'
+    )
+    (tmp_path / "rnn.py").write_text(raises)
+    found = check(tmp_path / "rnn.py", saved=False, in_process=False)
+    lines = shown(found).splitlines()
+    failed = [result.id for result in found.results if result.status == "failed"]
+    assert len(failed) > 12 and len(lines) <= ROWS + 2 * any("note " in line for line in lines)
+    last = " ".join(" ".join(lines).split())
+    assert last.count("the target raised ValueError: too long") == 2  # in the diagnosis, and with the case
+    whole = " ".join(as_verbose(found).split())
+    assert all(id in whole for id in failed) and not all(id in last for id in failed)
+
+
+def as_verbose(report):
+    """The report as ``-v`` prints it."""
+    return str(replace(report, verbose=True))
 
 
 # ---------------------------------------------------------------- while it is judged
