@@ -15,7 +15,7 @@ import numpy as np
 
 from conformance.faults import operators
 from conformance.faults.patching import Fault
-from conformance.judging.oracle import Failure, NotApplicable
+from conformance.judging.oracle import Failure, NotApplicable, applicable
 from reference_rnn import Case, Cell, Config
 from reference_rnn.cell import ACTIVATIONS
 from reference_rnn.equations import written_out
@@ -602,6 +602,8 @@ def grid(bench: Bench, numbers: np.ndarray) -> np.ndarray:
 def reading(bench: Bench, setting: Setting, numbers: np.ndarray, rows: int = 0) -> Read:
     """What the target makes of numbers; raises Failure and NotApplicable where it has no answer.
 
+    So it does where a final state is not what came out of the last step: then it is not the activation that is wrong.
+
     rows  how many numbers go into one call; 0 for as many as there are
     """
     z = grid(bench, numbers)
@@ -610,8 +612,10 @@ def reading(bench: Bench, setting: Setting, numbers: np.ndarray, rows: int = 0) 
     for start in range(0, len(z), rows):
         part = z[start : start + rows]
         case = built(bench, setting, part)
-        read = places(case, setting, len(part))
-        parts.append([array[read] for array in (bench.ask(case), *bench.ball(case))])
+        read, answer = places(case, setting, len(part)), bench.ask(case)
+        if setting.result == "h_n" and "output" in bench.subject.capabilities.outputs:
+            applicable(np.array_equal(answer[read], answer[read - read[0]], equal_nan=True))
+        parts.append([array[read] for array in (answer, *bench.ball(case))])
     return Read(setting, z, *map(np.concatenate, zip(*parts)))
 
 

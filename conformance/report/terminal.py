@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -26,7 +28,8 @@ from .wording import (
     case_lines,
     chapters,
     counting,
-    folded_line,
+    fold_reason,
+    folded_properties,
     group_failures,
     headline,
     kind_of,
@@ -42,6 +45,7 @@ WIDTH = 100
 NOTES = 6
 FIRST = 4  # of what was left out, where the rest is only counted
 MANY = 12  # properties that fail alike, of which more are not all named
+CASE_LINES = 6  # of a case, of which a report that is to fit a screen shows the beginning
 
 Line = tuple[str, str]  # its style, and the text
 Wrap = Callable[[str, str], list[str]]  # a text and an indent, to lines
@@ -77,7 +81,7 @@ class Terminal:
         self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.task = self.progress.add_task("loading", total=None)
         self.pulse = None if console.is_terminal else Pulse(self.doing)
-        self.found = False
+        self.found: dict[str, str] = {}
 
     def __enter__(self) -> Terminal:
         self.progress.start()
@@ -95,8 +99,9 @@ class Terminal:
         if isinstance(event, Started):
             self.progress.update(self.task, total=len(event.properties), description="judging")
         elif isinstance(event, FailureFound):
-            self.found = True
-            self.line(f"found        {event.result.id}: {event.result.message}", "red")
+            first = self.found.setdefault(event.result.message, event.result.id)
+            said = event.result.message if first == event.result.id else f"the same as {first}"
+            self.line(f"found        {event.result.id}: {said}", "red")
         elif isinstance(event, Judged):
             if event.result.status != "not_claimed":
                 self.progress.update(self.task, advance=1, description=f"judging: {event.result.id}")
@@ -180,13 +185,16 @@ def body(report: Report, width: int) -> Iterator[Line]:
     """The lines above the verdict: what is wrong, and what was asked."""
     wrap = partial(wrapped, width=width)
     yield from diagnosis(report.diagnosis, report.known, wrap)
-    for failure, *same in group_failures(report):
+    groups = group_failures(report)
+    shown = len(groups) if report.verbose else 1
+    for failure, *same in groups[:shown]:
         yield from bold(wrap(f"{failure.id}: {failure.statement}", "  "))
         alike = f"the same in {named(report, [result.id for result in same])}"
-        yield from plain([failure_details(failure, same, width, [alike] * bool(same))])
+        yield from plain([failure_details(failure, same, width, [alike] * bool(same), brief=not report.verbose)])
         yield "", ""
-    for more in folded_line(report):
-        yield from plain([wrap(more, "  ")])
+    yield from other_failures(groups[shown:], width)
+    if more := folded_properties(report):
+        yield from plain([wrap(f"{fold_reason(report)} why these fail too: {named(report, more)}", "  ")])
         yield "", ""
     yield from plain(wrap(line, "  ") for line in asked(report))
 
@@ -202,20 +210,45 @@ def bold(lines: Iterable[str]) -> Iterator[Line]:
 
 
 def failure_details(
-    failure: PropertyResult, same: Sequence[PropertyResult] = (), width: int = WIDTH, alike: Sequence[str] = ()
+    failure: PropertyResult, same: Sequence[PropertyResult] = (), width: int = WIDTH, alike: Sequence[str] = (),
+    brief: bool = False,
 ) -> Iterator[str]:  # fmt: skip
-    """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases."""
-    for line in (failure.message, *case_lines(failure), *alike, *behind(failure, same)):
-        yield from wrapped(line, "    ", width)
+    """What is wrong, the smallest case that shows it, what fails alike, and what else is wrong on other cases.
+
+    brief: whether a case that takes many lines is shown in part
+    """
+    most = CASE_LINES if brief else math.inf
+    yield from wrapped(failure.message, "    ", width)
+    yield from beginning(case_lines(failure), most, width)
+    yield from beginning(alike, math.inf, width)
+    yield from beginning(behind(failure, same), most, width)
+
+
+def beginning(texts: Iterable[str], most: float, width: int) -> Iterator[str]:
+    """Texts in lines, set in; of too many lines the first."""
+    lines = [line for text in texts for line in wrapped(text, "    ", width)]
+    yield from lines if len(lines) <= most else [*lines[: int(most)], "      ... (more of it: -v)"]
+
+
+def other_failures(groups: Sequence[Sequence[PropertyResult]], width: int) -> Iterator[Line]:
+    """What fails besides the failure that is shown: the first of it, a line each, and how much more there is."""
+    told, more = groups[:FIRST], [result.id for group in groups[FIRST:] for result in group]
+    for failure, *_ in told:
+        yield "", "  " + textwrap.shorten(f"{failure.id}: {failure.message}", width - 2, placeholder=" ...")
+    if more:
+        yield from plain([wrapped(f"and {summed_up(len(more), more)}", "  ", width)])
+    if told:
+        yield "", ""
 
 
 def diagnosis(findings: Sequence[Finding], known: Sequence[str], wrap: Wrap) -> Iterator[Line]:
     """The mistakes that were recognised, each with its change, and what else is known about what is wrong."""
-    for finding in findings:
-        yield from bold(wrap(f"{label_of(finding)}: {kind_of(finding)}", "  "))
-        yield from plain([wrap(title_of(findings, finding), "    ")])
-        yield from ((DIFF.get(line[:1], ""), "      " + line) for line in finding.patch.splitlines())
-        yield from plain([[f"    made by others: {url}" for url in finding.seen[:PLACES]]])
+    for heading, alike in groupby(findings, key=lambda finding: f"{label_of(finding)}: {kind_of(finding)}"):
+        yield from bold(wrap(heading, "  "))
+        for finding in alike:
+            yield from plain([wrap(title_of(findings, finding), "    ")])
+            yield from ((DIFF.get(line[:1], ""), "      " + line) for line in finding.patch.splitlines())
+            yield from plain([[f"    made by others: {url}" for url in finding.seen[:PLACES]]])
         yield "", ""
     if known:
         yield "bold", "  what is known about it"
