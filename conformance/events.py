@@ -132,7 +132,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Diagnosing:
-    """The mistake is being looked for: where."""
+    """What is done after judging: what failed is judged again, the mistake is looked for."""
 
     text: str
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 
@@ -56,7 +56,10 @@ def variations(bench: Bench, call: Call) -> Iterator[Call]:
 
 
 def other_sizes(bench: Bench, call: Call) -> Iterator[Call]:
-    """The call with each of other sizes along one axis, few where small ones are wrong; of units in both directions."""
+    """The call with each of other sizes along one axis, few where small ones are wrong; of units in both directions.
+
+    Then with other sizes along two: the same where they are the same, and such that their product remains.
+    """
     sizes = sizes_of(bench.allowed.taken_apart(call.case)[0])
     for axis, size in sizes.items():
         end = 2 * size + 1 if size > USUAL[axis] else 0
@@ -65,6 +68,20 @@ def other_sizes(bench: Bench, call: Call) -> Iterator[Call]:
         for other in sorted(tried):
             yield from resized(bench, call, sizes | {axis: other})
             yield from resized(bench, call, sizes | {axis: other}, turned=True) if axis == "H" else ()
+    for one, other in combinations((axis for axis in "TNIH" if sizes[axis] > 1), 2):
+        for pair in pairs_like(sizes[one], sizes[other]):
+            yield from resized(bench, call, sizes | dict(zip((one, other), pair)))
+
+
+def pairs_like(one: int, other: int) -> list[tuple[int, int]]:
+    """Pairs of other sizes that have the same product; and such that are the same, if these are.
+
+    >>> pairs_like(6, 4)
+    [(1, 24), (2, 12), (24, 1)]
+    """
+    alike = sorted({*range(1, FEW + 1), *MULTIPLES} - {one}) if one == other else []
+    parts = [part for part in (1, 2, one * other) if one * other % part == 0 and part != one]
+    return [*((size, size) for size in alike), *((part, one * other // part) for part in parts)]
 
 
 def allows(bench: Bench, call: Call, axis: str, size: int) -> bool:

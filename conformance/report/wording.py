@@ -57,7 +57,10 @@ def group_failures(report: Report) -> list[list[PropertyResult]]:
     for failure in report.results:
         if failure.status == "failed" and failure.id not in left_out:
             shown = failure.counterexample if failure.found is None else ""  # where the numbers are kept back
-            on_it = [group for group in groups.values() if group[0].counterexample == failure.counterexample]
+            on_it = [
+                group for group in groups.values()
+                if group[0].counterexample == failure.counterexample or failure.message.startswith(group[0].message)
+            ]  # fmt: skip
             if failure.id in report.alone and failure.counterexample and on_it:  # it tells nothing of history
                 on_it[0].append(failure)
             else:

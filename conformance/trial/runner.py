@@ -146,6 +146,8 @@ def conclude(
     results, diagnosis, alone = progress.results(), None, list[str]()
     missed = apply(plan.expected, results)
     try:
+        if progress.interruption is None and any(result.status == "failed" for result in results):
+            yield Diagnosing("a new process judges what failed")
         if progress.interruption is None:
             with interrupts.armed(), progress.noting("counterexamples were not confirmed by another process"):
                 confirm(plan, name, results)
