@@ -28,7 +28,7 @@ from .asking import Bench, has_processes, is_copied
 from .beside import DROPOUT, GRADIENTS, HYGIENE, RESULTS, SHAPES, Beside
 from .errors import Error, errors_of_layers
 from .instances import keep_apart
-from .localisation import error_map, left_out, right_alone, silent, what_is_known
+from .localisation import error_map, right_alone, silent, what_is_known
 from .measured import Failures, Sentences, findings_of, large, measured, proportions, shown_by, wrong_dtypes
 from .partly import in_some_calls, is_in_some_calls, partly, partly_in_some_calls, where_numbers
 from .probes import Answered, Fresh, answers
@@ -203,7 +203,6 @@ class Inquiry:
         same = explained_by(named, self.failures.properties, self.failed, self.subject, judging)
         findings += self.found_beside(stated, same, bool(shapes))
         known += silent(self.answered, [search.cell for search in self.searches if self.explained[search]])
-        known += left_out(self.answered, self.subject.capabilities)
         cells = dict.fromkeys([*raise_some, *(str(a.probe.case.config.cell) for a in self.answered if not a.right)])
         told_twice = {one.patch for one in findings}
         shapes = [replace(one, patch="" if one.patch in told_twice else one.patch) for one in shapes]

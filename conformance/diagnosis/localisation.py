@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from conformance.claims.capabilities import Capabilities
 from conformance.judging.metamorphic import lowest_layers
 from conformance.judging.oracle import Failure, NotApplicable, ordinal, steps_before
 from conformance.judging.subject import Subject
@@ -94,13 +93,6 @@ def silent(answered: Sequence[Answered], cells: Collection[str]) -> list[str]:
     mine = [a for a in answered if a.probe.case.config.cell in cells]
     none = [a for a in mine if a.given is None]
     return [f"{len(none)} of {len(mine)} probes give no result at all"] if 0 < len(none) < len(mine) else []
-
-
-def left_out(answered: Sequence[Answered], claims: Capabilities) -> list[str]:
-    """What could not be compared, since the results that it builds on are wrong."""
-    if not claims.gradients or not forward_is_wrong(answered):
-        return []
-    return ["gradients were not compared where the results that they belong to are wrong"]
 
 
 def gradients_of(answered: Sequence[Answered]) -> list[Answered]:

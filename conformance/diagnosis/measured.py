@@ -279,8 +279,9 @@ class Failures:
             rule, what = rule_about(bench, calls, has_wrong_gradients), "gradients are "
         else:
             rule, what = rule_about(bench, calls), ""
-        if rule is None and 0 < len(forward) < len(calls):
-            rule, what = rule_about(bench, forward, has_wrong_results), "results are "
+        if (rule is None or rule.alternatives) and 0 < len(forward) < len(calls):  # either of two may be two mistakes
+            of_results = rule_about(bench, forward, has_wrong_results)
+            rule, what = (of_results, "results are ") if of_results or rule is None else (rule, what)
         return (what, rule) if rule else None
 
     def probes_of(self, cell: Cell) -> list[Probe]:

@@ -68,7 +68,7 @@ def other_sizes(bench: Bench, call: Call) -> Iterator[Call]:
         for other in sorted(tried):
             yield from resized(bench, call, sizes | {axis: other})
             yield from resized(bench, call, sizes | {axis: other}, turned=True) if axis == "H" else ()
-    for one, other in combinations((axis for axis in "TNIH" if sizes[axis] > 1), 2):
+    for one, other in combinations((axis for axis in "TNIH" if sizes[axis] > USUAL[axis]), 2):
         for pair in pairs_like(sizes[one], sizes[other]):
             yield from resized(bench, call, sizes | dict(zip((one, other), pair)))
 

@@ -33,6 +33,7 @@ from .wording import (
     group_failures,
     headline,
     kind_of,
+    kind_without_share,
     label_of,
     short_ids,
     title_of,
@@ -45,7 +46,7 @@ WIDTH = 100
 NOTES = 6
 FIRST = 4  # of what was left out, where the rest is only counted
 MANY = 12  # properties that fail alike, of which more are not all named
-CASE_LINES = 6  # of a case, of which a report that is to fit a screen shows the beginning
+CASE_LINES = 4  # of a case, of which a report that is to fit a screen shows the beginning
 
 Line = tuple[str, str]  # its style, and the text
 Wrap = Callable[[str, str], list[str]]  # a text and an indent, to lines
@@ -184,7 +185,7 @@ def verdict(report: Report) -> Iterator[Line]:
 def body(report: Report, width: int) -> Iterator[Line]:
     """The lines above the verdict: what is wrong, and what was asked."""
     wrap = partial(wrapped, width=width)
-    yield from diagnosis(report.diagnosis, report.known, wrap)
+    yield from diagnosis(report.diagnosis, report.known, wrap, PLACES if report.verbose else 1)
     groups = group_failures(report)
     shown = len(groups) if report.verbose else 1
     for failure, *same in groups[:shown]:
@@ -192,7 +193,7 @@ def body(report: Report, width: int) -> Iterator[Line]:
         alike = f"the same in {named(report, [result.id for result in same])}"
         yield from plain([failure_details(failure, same, width, [alike] * bool(same), brief=not report.verbose)])
         yield "", ""
-    yield from other_failures(groups[shown:], width)
+    yield from other_failures(report, groups[shown:], width)
     if more := folded_properties(report):
         yield from plain([wrap(f"{fold_reason(report)} why these fail too: {named(report, more)}", "  ")])
         yield "", ""
@@ -230,25 +231,27 @@ def beginning(texts: Iterable[str], most: float, width: int) -> Iterator[str]:
     yield from lines if len(lines) <= most else [*lines[: int(most)], "      ... (more of it: -v)"]
 
 
-def other_failures(groups: Sequence[Sequence[PropertyResult]], width: int) -> Iterator[Line]:
-    """What fails besides the failure that is shown: the first of it, a line each, and how much more there is."""
-    told, more = groups[:FIRST], [result.id for group in groups[FIRST:] for result in group]
-    for failure, *_ in told:
-        yield "", "  " + textwrap.shorten(f"{failure.id}: {failure.message}", width - 2, placeholder=" ...")
-    if more:
-        yield from plain([wrapped(f"and {summed_up(len(more), more)}", "  ", width)])
-    if told:
+def other_failures(report: Report, groups: Sequence[Sequence[PropertyResult]], width: int) -> Iterator[Line]:
+    """What fails in other words than the failure that is shown."""
+    if ids := [result.id for group in groups for result in group]:
+        yield from plain([wrapped(f"in other words these fail too: {named(report, ids)}", "  ", width)])
         yield "", ""
 
 
-def diagnosis(findings: Sequence[Finding], known: Sequence[str], wrap: Wrap) -> Iterator[Line]:
-    """The mistakes that were recognised, each with its change, and what else is known about what is wrong."""
-    for heading, alike in groupby(findings, key=lambda finding: f"{label_of(finding)}: {kind_of(finding)}"):
-        yield from bold(wrap(heading, "  "))
-        for finding in alike:
-            yield from plain([wrap(title_of(findings, finding), "    ")])
-            yield from ((DIFF.get(line[:1], ""), "      " + line) for line in finding.patch.splitlines())
-            yield from plain([[f"    made by others: {url}" for url in finding.seen[:PLACES]]])
+def diagnosis(findings: Sequence[Finding], known: Sequence[str], wrap: Wrap, places: int = 1) -> Iterator[Line]:
+    """The mistakes that were recognised, each with its change, and what else is known about what is wrong.
+
+    places: where others made it, of which so many are named
+    """
+    for _, group in groupby(findings, key=lambda finding: (label_of(finding), kind_without_share(finding))):
+        alike = list(group)
+        yield from bold(wrap(f"{label_of(alike[0])}: {kind_of(*alike)}", "  "))
+        for patch in dict.fromkeys(finding.patch for finding in alike):
+            changed = [finding for finding in alike if finding.patch == patch]
+            yield from plain(wrap(title_of(findings, finding), "    ") for finding in changed)
+            yield from ((DIFF.get(line[:1], ""), "      " + line) for line in patch.splitlines())
+            seen = dict.fromkeys(url for finding in changed for url in finding.seen[:places])
+            yield from plain([[f"    made by others: {url}" for url in seen]])
         yield "", ""
     if known:
         yield "bold", "  what is known about it"

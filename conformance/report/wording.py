@@ -151,21 +151,33 @@ def mistake_titles(report: Report) -> list[str]:
     return [("" if is_named(finding) else "perhaps: ") + finding.title for finding in report.diagnosis]
 
 
-def kind_of(finding: Finding) -> str:
-    """What a finding is, in a sentence; what it is about stands in its title."""
+def kind_of(*alike: Finding) -> str:
+    """What findings of one kind are, in a sentence; what they are about stands in their titles."""
+    kind, first = kind_without_share(alike[0]), alike[0]
+    if not first.explains or not (first.exact or first.fault_class == MEASURED) or first.fault_class == STAGE:
+        return kind
+    right, of = sum(finding.explains for finding in alike), sum(finding.telling for finding in alike)
+    if not isinstance(first, Unshown):
+        return f"{kind} ({right} of {of} wrong answers)"
+    if of == 1:
+        return f"the one wrong answer is {kind}"
+    return f"{'all' if right == of else f'{right} of'} {of} wrong answers are {kind}"
+
+
+def kind_without_share(finding: Finding) -> str:
+    """What a finding is, without how much of what is wrong it explains."""
     if isinstance(finding, Unshown):
         return kind_unshown(finding)
-    share = f"{finding.explains} of {finding.telling} wrong answers"
     if finding.fault_class == STAGE:
         return "the chain was run stage by stage, on the case of a failure"
     if finding.fault_class == MEASURED and finding.explains:
-        return f"some of your numbers are those of the reference with this change ({share})"
+        return "some of your numbers are those of the reference with this change"
     if finding.fault_class == MEASURED and finding.patch:
         return "experiments on your code show this, and the same of the reference with this change"
     if finding.fault_class == MEASURED:
         return "no known mistake gives these numbers; experiments on your code show this"
     if finding.exact and finding.explains:
-        return f"your numbers are those of the reference with this change ({share})"
+        return "your numbers are those of the reference with this change"
     if finding.exact:
         return SHAPE
     if finding.explains:
@@ -181,10 +193,7 @@ def kind_unshown(finding: Unshown) -> str:
         return "a known mistake fails in the same words"
     if not finding.exact:
         return "a known mistake is wrong in the same places, but does not give your numbers"
-    share = "all" if finding.explains == finding.telling else f"{finding.explains} of"
-    if finding.telling == 1:
-        return "the one wrong answer is explained by this mistake"
-    return f"{share} {finding.telling} wrong answers are explained by this mistake"
+    return "explained by this mistake"
 
 
 def title_of(findings: Sequence[Finding], finding: Finding) -> str:

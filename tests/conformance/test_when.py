@@ -168,7 +168,7 @@ def test_arrays_of_one_kind_are_looked_at_together(words):
 
 @pytest.mark.sample
 @pytest.mark.parametrize(("lost", "title"), [
-    (lambda d: None, "a loss on c_n is ignored where none on h_n is given"),
+    (lambda d: None, "LSTM: a loss on c_n is ignored, in some calls: gradients are wrong only where d_h_n is not given"),
     (lambda d: None if d is None else d * np.tanh(d), "LSTM: gradients are wrong only where d_h_n is not given"),
 ], ids=["ignored", "bent"])  # fmt: skip
 def test_a_cotangent_that_is_not_given_is_a_condition(lost, title):
