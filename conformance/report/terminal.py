@@ -45,7 +45,6 @@ LEFT_OUT = {"not_claimed": "not claimed", "not_run": "not run"}
 WIDTH = 100
 NOTES = 6
 FIRST = 4  # of what was left out, where the rest is only counted
-MANY = 12  # properties that fail alike, of which more are not all named
 CASE_LINES = 4  # of a case, of which a report that is to fit a screen shows the beginning
 
 Line = tuple[str, str]  # its style, and the text
@@ -226,9 +225,9 @@ def failure_details(
 
 
 def beginning(texts: Iterable[str], most: float, width: int) -> Iterator[str]:
-    """Texts in lines, set in; of too many lines the first."""
+    """Texts in lines, set in; of more lines than that the first, and that there are more."""
     lines = [line for text in texts for line in wrapped(text, "    ", width)]
-    yield from lines if len(lines) <= most else [*lines[: int(most)], "      ... (more of it: -v)"]
+    yield from lines if len(lines) <= most else [*lines[: int(most) - 1], "      ... (more of it: -v)"]
 
 
 def other_failures(report: Report, groups: Sequence[Sequence[PropertyResult]], width: int) -> Iterator[Line]:
@@ -307,7 +306,7 @@ def covered(report: Report) -> Iterator[str]:
 
 def named(report: Report, ids: Sequence[str]) -> str:
     """Some properties: all of them where they are few or that was asked for, else their number and the first."""
-    return ", ".join(ids) if report.verbose or len(ids) <= MANY else summed_up(len(ids), ids)
+    return ", ".join(ids) if report.verbose or len(ids) <= FIRST else summed_up(len(ids), ids)
 
 
 def summed_up(count: int, ids: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ def group_failures(report: Report) -> list[list[PropertyResult]]:
     """
     groups: dict[tuple[str, str | None], list[PropertyResult]] = {}
     left_out = folded_properties(report)
-    for failure in report.results:
+    for failure in sorted(report.results, key=lambda failure: failure.id in report.alone):
         if failure.status == "failed" and failure.id not in left_out:
             shown = failure.counterexample if failure.found is None else ""  # where the numbers are kept back
             on_it = [

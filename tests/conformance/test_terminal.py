@@ -10,9 +10,10 @@ import conformance
 from conformance import Options, assert_conforms, check
 from conformance.chapters import catalogue
 from conformance.cli import cli
-from conformance.events import Judged, Started
+from conformance.events import Diagnosing, FailureFound, Judged, PropertyResult, Started
 from conformance.report import terminal
 from conformance.report.pulse import Pulse
+from conformance.report.wording import group_failures
 from conformance.trial.runner import trial
 
 COLUMNS, ROWS = 80, 24
@@ -129,6 +130,63 @@ def test_an_error_in_every_property_fits_a_screen(right, tmp_path):
     assert all(id in whole for id in failed) and not all(id in last for id in failed)
 
 
+LONG = "case('LSTM', T=1, x={" + ", ".join(f"({n}, 0, 0): 0.{n}" for n in range(60)) + "})"
+
+
+def with_results(report, **others):
+    """The report, in which other fields of some properties' results have other values, by the name of the property."""
+    results = [replace(one, **others.get(one.id.replace(".", "_"), {})) for one in report.results]
+    return replace(report, results=results)
+
+
+def test_of_a_case_that_fills_a_screen_its_beginning_is_shown(report):
+    long = with_results(report, equivalence_steps={"counterexample": LONG})
+    lines = shown(long).splitlines()
+    assert len(lines) <= ROWS and "      ... (more of it: -v)" in [line.rstrip() for line in lines]
+    assert "(0, 0, 0): 0.0," in shown(long) and "(59, 0, 0)" not in shown(long)
+    assert "(59, 0, 0): 0.59" in as_verbose(long) and "more of it" not in as_verbose(long)
+
+
+def test_what_fails_in_other_words_is_named(report):
+    """A second failure has one line; that of a call about history which fails without one is folded under the first."""
+    other = {"status": "failed", "message": "h_n is late", "counterexample": "case('GRU', T=0)"}
+    two = with_results(report, lengths_padding_is_zero=other)
+    assert "in other words these fail too: lengths.padding_is_zero" in " ".join(shown(two).split())
+    assert "h_n is late" not in shown(two) and "h_n is late" in as_verbose(two)
+
+    id = "shapes.calls_are_independent"
+    again = {"status": "failed", "message": f"{first_failure(report).message}; alone, too", "counterexample": "case()"}
+    folded = with_results(report, shapes_calls_are_independent=again)
+    folded.explained = [one for one in folded.explained if one != id]
+    assert any(group[0].id == id for group in group_failures(folded))
+    folded.alone = [id]
+    assert not any(group[0].id == id for group in group_failures(folded))
+
+
+def first_failure(report):
+    """The failure that is shown."""
+    return group_failures(report)[0][0]
+
+
+def test_one_change_of_several_cells_is_shown_once(report):
+    """A mistake that is made in two cells is one heading, with what both explain, two titles and one change."""
+    (one,) = report.diagnosis
+    two = [replace(one, explains=3, telling=4), replace(one, title="and in another cell", explains=5, telling=6)]
+    text = str(replace(report, diagnosis=two))
+    assert text.count("diagnosis:") == 1 and "(8 of 10" in text
+    assert one.title in text and "and in another cell" in text and text.count("-z = affine") == 1
+
+
+def test_a_failure_that_is_found_again_is_said_in_few_words(capsys):
+    screen = terminal.Terminal(Console())
+    for id in ("shapes.shapes", "shapes.dtype"):
+        screen(FailureFound(PropertyResult(id, "failed", message="the target raised ValueError: no")))
+    assert capsys.readouterr().out.splitlines() == [
+        "found        shapes.shapes: the target raised ValueError: no",
+        "found        shapes.dtype: the same as shapes.shapes",
+    ]
+
+
 def as_verbose(report):
     """The report as ``-v`` prints it."""
     return str(replace(report, verbose=True))
@@ -149,6 +207,14 @@ def test_the_bar_counts_what_is_judged(right, tmp_path):
         screen(event)
     (task,) = screen.progress.tasks
     assert task.completed == task.total == len(started.properties) < len(judged)
+
+
+def test_what_is_done_after_judging_has_a_name(wrong, tmp_path):
+    (tmp_path / "wrong.py").write_text(wrong)
+    options = Options(properties=("equivalence.steps",), saved=False, workers=1)
+    events = list(trial(str(tmp_path / "wrong.py"), options, catalogue))
+    texts = [event.text for event in events if isinstance(event, Diagnosing)]
+    assert texts == ["a new process judges what failed", "the target is asked once more"]
 
 
 def test_a_log_gets_a_line_now_and_then(capsys):
